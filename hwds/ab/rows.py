@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import BeforeValidator, model_validator
 
-from hwds.ab.intervals import Array, Correction, adjust_p_values
+from hwds.ab.intervals import Correction, adjust_p_values
 from hwds.ab.sample import EFFECT_NAMES, Finding
 from hwds.core.recipe import Level, Positive, Recipe
 from hwds.evaluation.protocol import Score
@@ -79,7 +80,7 @@ class TestMetric(Recipe):
         """True where it is no plain mean of an outcome."""
         return self.per is not None or self.quantile is not None
 
-    def values(self, outcome: Array, below: Array | None) -> Array:
+    def values(self, outcome: ndarray, below: ndarray | None) -> ndarray:
         """Return the value of each unit of one arm, shape (n,): their mean is what is compared.
 
         Args:
@@ -107,7 +108,7 @@ TestMetrics = Annotated[dict[str, TestMetric], BeforeValidator(_by_role)]
 """Metrics by name."""
 
 
-def ratio_values(above: Array, below: Array) -> Array:
+def ratio_values(above: ndarray, below: ndarray) -> ndarray:
     """Return values whose mean is a ratio of sums and whose variance over n is that of the ratio by
     the delta method.
 
@@ -123,7 +124,7 @@ def ratio_values(above: Array, below: Array) -> Array:
         return np.asarray(ratio + (above - ratio * below) / below.mean())
 
 
-def quantile_values(values: Array, share: float, *, of_nonzero: bool = False) -> Array:
+def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) -> ndarray:
     """Return values whose mean is a quantile and whose variance over n is that of the quantile.
 
     A unit's value is the quantile plus its influence on it, whose scale is that of the order
@@ -154,7 +155,7 @@ def quantile_values(values: Array, share: float, *, of_nonzero: bool = False) ->
     return np.asarray(quantile + influence * (stderr / spread if spread > 0 else 0.0))
 
 
-def _ranked_at(ranked: Array, share: float) -> float:
+def _ranked_at(ranked: ndarray, share: float) -> float:
     """Return the quantile of sorted values, linear between them."""
     return float(np.interp(share * (len(ranked) - 1), np.arange(len(ranked)), ranked))
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-
-from hwds.ab.intervals import Array
+from numpy import ndarray
 
 Rule = Literal["always_valid", "fixed", "group_sequential", "bayes"]
 
@@ -33,12 +32,12 @@ class UnitMoments:
         cov: Their covariances with divisor n - 1, shape B + (k, k).
     """
 
-    n: Array
-    mean: Array
-    cov: Array
+    n: ndarray
+    mean: ndarray
+    cov: ndarray
 
     @classmethod
-    def of(cls, values: Array) -> UnitMoments:
+    def of(cls, values: ndarray) -> UnitMoments:
         """Return the moments of rows, shape (n, k); with one row the covariances are NaN."""
         n = len(values)
         centred = values - values.mean(axis=0)
@@ -46,17 +45,17 @@ class UnitMoments:
         return cls(np.array(float(n)), values.mean(axis=0), cov)
 
     @property
-    def first(self) -> Array:
+    def first(self) -> ndarray:
         """The mean of the outcome, shape B."""
         return self.mean[..., 0]
 
     @property
-    def variance(self) -> Array:
+    def variance(self) -> ndarray:
         """The variance of the outcome, shape B."""
         return self.cov[..., 0, 0]
 
     @property
-    def error(self) -> Array:
+    def error(self) -> ndarray:
         """The squared standard error of the outcome's mean, shape B."""
         return self.variance / self.n
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.ab.intervals import Array, Correction, equal_looks
+from hwds.ab.intervals import Correction, equal_looks
 from hwds.ab.models.base import Comparison
 from hwds.ab.sample import Design, Rule, SampleArm, UnitMoments
 from hwds.evaluation.protocol import RunContext
@@ -109,7 +110,7 @@ def _arm_paths(
     return paths
 
 
-def look_places(count: int, most: int) -> Array:
+def look_places(count: int, most: int) -> ndarray:
     """Return the positions of equally spaced looks among the largest number of them."""
     return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
 
@@ -148,7 +149,7 @@ def as_counts(arm: SampleArm) -> bool:
 
 
 def _conversion_path(
-    like: SampleArm, ends: Array, rng: np.random.Generator, shift: float
+    like: SampleArm, ends: ndarray, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return binomial counts, as moments of price x conversion (and of the conversion)."""
     price = like.price or 1.0
@@ -164,7 +165,7 @@ def _conversion_path(
 
 
 def _normal_path(
-    like: UnitMoments, ends: Array, rng: np.random.Generator, shift: float
+    like: UnitMoments, ends: ndarray, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return sums of normal increments with the moments of an arm, whose covariances stay."""
     steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
@@ -177,7 +178,7 @@ def _normal_path(
     return UnitMoments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
 
 
-def at_looks(arm: SampleArm, looks: Array) -> SampleArm:
+def at_looks(arm: SampleArm, looks: ndarray) -> SampleArm:
     """Return the arm at some of its looks."""
 
     def part(moments: UnitMoments) -> UnitMoments:
@@ -195,7 +196,7 @@ def any_wins(
     control: SampleArm,
     design: Design,
     correction: Correction,
-) -> Array:
+) -> ndarray:
     """Return whether any arm wins at each look by the corrected p-values, in the shape of the
     moments.
 

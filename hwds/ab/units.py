@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
-from hwds.ab.intervals import Array
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -51,7 +51,7 @@ def arm_names(table: Table, control: str | None) -> tuple[str, ...]:
     return (first, *(arm for arm in arms if arm != first))
 
 
-def arm_codes(table: Table, names: tuple[str, ...]) -> Array:
+def arm_codes(table: Table, names: tuple[str, ...]) -> ndarray:
     """Return the number of each row's arm."""
     text = table.column("arm").cast(pl.String)
     return text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
@@ -70,7 +70,7 @@ def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
     return [(str(days[row]), row + 1) for row in last.tolist()]
 
 
-def number_column(table: Table, name: str, role: str, least: float | None = None) -> Array:
+def number_column(table: Table, name: str, role: str, least: float | None = None) -> ndarray:
     """Return a column of numbers, one in each row.
 
     Raises:
@@ -101,7 +101,7 @@ def number_column(table: Table, name: str, role: str, least: float | None = None
     return values.to_numpy()
 
 
-def role_numbers(table: Table, role: str, least: float | None = None) -> Array:
+def role_numbers(table: Table, role: str, least: float | None = None) -> ndarray:
     """Return the numbers of a role; see `number_column`."""
     return number_column(table, table.column(role).name, role, least)
 
@@ -141,7 +141,7 @@ class OutcomeCaps:
     amounts: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, table: Table, outcomes: Mapping[str, Array]) -> dict[str, float]:
+    def of(self, table: Table, outcomes: Mapping[str, ndarray]) -> dict[str, float]:
         """Return the caps by the labels of the outcomes.
 
         Raises:
@@ -271,8 +271,8 @@ class TestUnits:
 
     table: Table
     arms: tuple[str, ...]
-    arm: Array
-    outcomes: dict[str, Array]
+    arm: ndarray
+    outcomes: dict[str, ndarray]
     capped: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     grown: bool = False
     metrics: Mapping[str, TestMetric] = field(default_factory=dict)
@@ -346,7 +346,7 @@ class TestUnits:
                 f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm."
             )
 
-    def part(self, rows: Array) -> TestUnits:
+    def part(self, rows: ndarray) -> TestUnits:
         """Return some of the units, in their order.
 
         Args:
@@ -451,7 +451,7 @@ class TestUnits:
             prices[label] = tuple(amounts) if one_each else (None,) * len(self.arms)
         return prices
 
-    def _values(self, label: str, stop: int) -> Array:
+    def _values(self, label: str, stop: int) -> ndarray:
         """Return the first outcomes, shape (stop,).
 
         Of a ratio or a quantile values that have it as the mean of their arm.
@@ -477,7 +477,7 @@ class TestUnits:
         cost = float(self.table.column("cost")[first]) if label == "margin" else 0.0
         return float(self.table.column("price")[first]) - cost
 
-    def _input(self, name: str, outcome: Array) -> Array:
+    def _input(self, name: str, outcome: ndarray) -> ndarray:
         if name == NONZERO:
             return (outcome != 0).astype(float)
         if name not in self.table.data.columns:
@@ -495,9 +495,9 @@ class TestUnits:
 
     def _by_stratum(
         self,
-        values: Array,
-        codes: Array | None,
-        rows: Array,
+        values: ndarray,
+        codes: ndarray | None,
+        rows: ndarray,
         names: tuple[str, ...],
         arm: str,
     ) -> UnitMoments | None:
@@ -555,7 +555,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     return name
 
 
-def _refuse_repeated(table: Table, arm: Array, names: tuple[str, ...]) -> None:
+def _refuse_repeated(table: Table, arm: ndarray, names: tuple[str, ...]) -> None:
     """Refuse an entity with several rows: they are alike, and an interval that took them as
     independent would be too short.
     """
@@ -595,7 +595,7 @@ def _arrival_order(table: Table) -> Table:
     return replace(table, data=table.data.sort(_time_column(table).name, maintain_order=True))
 
 
-def event_outcomes(table: Table) -> dict[str, Array]:
+def event_outcomes(table: Table) -> dict[str, ndarray]:
     """Return the outcome columns, then revenue and margin where the roles say what they are."""
     names = table.roles.get("outcome", ())
     if not names:
@@ -620,7 +620,7 @@ def event_outcomes(table: Table) -> dict[str, Array]:
     return found
 
 
-def _one_number(values: Array, absent: float) -> float | None:
+def _one_number(values: ndarray, absent: float) -> float | None:
     """Return the one positive number that a value is where it is not zero."""
     known = values[values != 0]
     if not len(known):
@@ -647,9 +647,9 @@ class RunningSums:
 
     arms: tuple[str, ...]
     times: pl.Series
-    count: Array
-    mean: Array
-    variance: Array
+    count: ndarray
+    mean: ndarray
+    variance: ndarray
 
     @classmethod
     def read(cls, table: Table, control: str | None) -> RunningSums:
@@ -754,7 +754,7 @@ class RunningSums:
         )
 
 
-def _instant_places(table: Table) -> tuple[pl.Series, Array]:
+def _instant_places(table: Table) -> tuple[pl.Series, ndarray]:
     """Return the instants and each row's place among them."""
     if not table.roles.get("time"):
         return pl.Series([0]), np.zeros(len(table.data), np.int64)
@@ -762,7 +762,7 @@ def _instant_places(table: Table) -> tuple[pl.Series, Array]:
     return column.unique().sort(), column.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _refuse_two_rows(table: Table, place: Array, arm: Array) -> None:
+def _refuse_two_rows(table: Table, place: ndarray, arm: ndarray) -> None:
     """Refuse two rows of an arm at one instant: several experiments or outcomes in one file."""
     keys = pl.DataFrame({"place": place, "arm": arm})
     twice = keys.is_duplicated().arg_true()
@@ -781,10 +781,10 @@ def _carry_forward(
     table: Table,
     role: str,
     shape: tuple[int, int],
-    place: Array,
-    arm: Array,
+    place: ndarray,
+    arm: ndarray,
     least: float | None,
-) -> Array:
+) -> ndarray:
     """Return one role by instant and arm, carried forward; nothing before an arm's first row."""
     laid = np.full(shape, np.nan)
     laid[place, arm] = role_numbers(table, role, least)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from hwds.core.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy import ndarray
 
 # Ids of questions: one rule for every face of a model; it needs nothing but Python.
 
@@ -89,7 +89,7 @@ class RowRule(Protocol):
         """The column of what is at stake."""
 
     def tiers(
-        self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]
+        self, ids: Sequence[str], probability: ndarray | None, stakes: Sequence[float | None]
     ) -> Sequence[tuple[str, float] | None]:
         """Return the `TIER_FIELDS` of rows, each as if it stood alone; None where a probability or
         a stake is not known.

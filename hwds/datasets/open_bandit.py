@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.datasets.base import Dataset, PublicFile, Truth
 from hwds.datasets.simulated.price_log import LogTruth
@@ -109,7 +110,7 @@ class OpenBanditTruth(LogTruth):
         clicks = read_log(ran)["click"].cast(float).to_numpy()
         return EstimatorTerms(None, clicks, np.ones(len(clicks)))
 
-    def _policies(self, log: LogEvidence, other: str) -> dict[str, np.ndarray]:
+    def _policies(self, log: LogEvidence, other: str) -> dict[str, ndarray]:
         uniform = np.full(log.target.shape, 1 / log.target.shape[1])
         items = [name for name in log.table.columns if name.startswith(PREFIX)]
         return {other: log.table.select(items).to_numpy(), "random": uniform}
@@ -125,7 +126,7 @@ def read_log(policy: str) -> pl.DataFrame:
     return table.with_columns(instant, position)
 
 
-def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
+def other_policy(log: str, rows: pl.DataFrame) -> ndarray:
     """Return the item probabilities of the policy that did not make the log, for each of its rows,
     shape (n, items).
     """
@@ -145,5 +146,5 @@ def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
     ]
 
 
-def _same(target: np.ndarray, shares: np.ndarray) -> bool:
+def _same(target: ndarray, shares: ndarray) -> bool:
     return target.shape == shares.shape and bool(np.allclose(target, shares))

@@ -10,6 +10,7 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import DataError
@@ -58,19 +59,19 @@ class ResampledEvidence:
     """
 
     models: tuple[str, ...]
-    values: np.ndarray
-    samples: Mapping[str, np.ndarray]
+    values: ndarray
+    samples: Mapping[str, ndarray]
     counts: Mapping[str, ClusterCounts]
     positives: Mapping[str, int]
-    areas: np.ndarray | None = None
+    areas: ndarray | None = None
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The metric of each model on each dataset, averaged over seeds."""
         return self.values.mean(axis=1)
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's metric over all datasets, NaN where clusters are few,
         shape (models,).
         """
@@ -90,7 +91,7 @@ class ResampledEvidence:
         """
         return [self._effect(pair, scale) for pair in pairs]
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return None: a ranking has no values of units."""
         return None
 
@@ -104,11 +105,11 @@ class ResampledEvidence:
         """False: rows share customers and days."""
         return False
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return the metrics of datasets."""
         return self.means, "datasets"
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return metrics as shares of the mean over all models, drawn by customer and by day; None
         where either are few.
 
@@ -138,15 +139,15 @@ class ResampledEvidence:
             )
         return np.asarray(point + draws)
 
-    def _shares(self, drawn: np.ndarray) -> np.ndarray:
+    def _shares(self, drawn: ndarray) -> ndarray:
         """Return the resamples of one way, in which all models have a value, as shares, shape
         (resamples, models).
         """
         shares = (drawn / self.means.mean(axis=1)[:, None, None]).mean(axis=0)
-        known: np.ndarray = shares[~np.isnan(shares).any(axis=1)]
+        known: ndarray = shares[~np.isnan(shares).any(axis=1)]
         return known
 
-    def _in_resamples(self, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+    def _in_resamples(self, of: Callable[[ndarray], ndarray]) -> dict[str, ndarray]:
         """Return a number of the models in each resample, averaged over datasets, by way."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return {way: of(drawn).mean(axis=0) for way, drawn in self.samples.items()}
@@ -182,7 +183,7 @@ class ResampledEvidence:
         return sqrt(max(float(variance), 0.0))
 
 
-def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
+def _with_seeds(effect: Effect, by_seed: ndarray) -> Effect:
     """Return an effect whose variance is that over rows and that over seeds, each with its own
     Student's t.
     """
@@ -219,7 +220,7 @@ def _few_clusters_factor(counts: ClusterCounts) -> float:
     )
 
 
-def _variance(draws: np.ndarray) -> float:
+def _variance(draws: ndarray) -> float:
     """Return the mean over models of the variance of each from the mean of all."""
     return float(np.var(draws - draws.mean(axis=1, keepdims=True), axis=0, ddof=1).mean())
 
@@ -257,14 +258,14 @@ def detection_evidence(
         for answer in used
     }
 
-    def table(of: Callable[[ResampledMetrics], Any]) -> np.ndarray:
+    def table(of: Callable[[ResampledMetrics], Any]) -> ndarray:
         """Return a number or numbers of each, shape (datasets, seeds, models, ...)."""
         return np.array([[[of(drawn[d, s, m]) for m in models] for s in seeds] for d in datasets])
 
     values = table(lambda each: each.values.get(full, np.nan))
     ways = sorted(set.intersection(*(set(each.samples) for each in drawn.values())))
 
-    def resamples_of(way: str) -> np.ndarray:
+    def resamples_of(way: str) -> ndarray:
         drawn_by_way = table(lambda each: each.samples_of(full)[way])
         return drawn_by_way.mean(axis=1).swapaxes(1, 2)
 
@@ -303,7 +304,7 @@ def _resample_metrics(
     return resample_windows(scored_windows(answer.rows, protocol), family, resamples)
 
 
-def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> np.ndarray | None:
+def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> ndarray | None:
     """Return DeLong's covariance where the metric is the AUROC of one window of independent rows.
 
     None elsewhere.

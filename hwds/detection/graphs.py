@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.onnx_graph import NUMBERS, TEXTS, NoGraph, OnnxGraph
 from hwds.detection.inputs import (
@@ -68,7 +69,7 @@ class GraphInputs:
             default_int64=OTHER_CODE,
         )
 
-    def by_code(self, place: int, table: np.ndarray) -> str:
+    def by_code(self, place: int, table: ndarray) -> str:
         """The row of a table at the code of one text, shape (n, columns)."""
         return self.graph.node("Gather", table, self.codes(place), axis=0)
 
@@ -232,7 +233,7 @@ def _silu_layers(model: Any) -> Sequence[bool]:
 
 
 def dense_layers(
-    graph: OnnxGraph, value: str, weights: Sequence[np.ndarray], silu: Sequence[bool]
+    graph: OnnxGraph, value: str, weights: Sequence[ndarray], silu: Sequence[bool]
 ) -> str:
     """Return the answer of a chain of dense layers, in double precision, shape (n, outputs)."""
     for kernel, bias, curved in zip(weights[::2], weights[1::2], silu, strict=True):
@@ -315,11 +316,11 @@ def _ensemble(
     graph: OnnxGraph,
     matrix: str,
     nodes: BoosterNodes | Any,
-    value: np.ndarray,
+    value: ndarray,
     mode: str,
-    column: np.ndarray,
-    threshold: np.ndarray,
-    missing_left: np.ndarray,
+    column: ndarray,
+    threshold: ndarray,
+    missing_left: ndarray,
 ) -> str:
     """Return the sum of the leaves that rows reach, shape (n, 1), which ONNX has in single
     precision alone.
@@ -484,7 +485,7 @@ def _log_odds(graph: OnnxGraph, chance: str) -> str:
     )
 
 
-def _isotonic_steps(graph: OnnxGraph, score: str, knots: np.ndarray) -> str:
+def _isotonic_steps(graph: OnnxGraph, score: str, knots: ndarray) -> str:
     """Return `numpy.interp` of scores between knots, as a sum of cut lines.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
@@ -35,17 +36,17 @@ class ColumnScaling(Serializable):
             never known, which becomes 0.
     """
 
-    unit: np.ndarray
-    centre: np.ndarray
-    spread: np.ndarray
+    unit: ndarray
+    centre: ndarray
+    spread: ndarray
 
     @classmethod
     def learn(
         cls,
-        matrix: np.ndarray,
+        matrix: ndarray,
         spread: Spread = "deviation",
         logs: bool = True,
-        least: np.ndarray | float = 0.0,
+        least: ndarray | float = 0.0,
     ) -> Self:
         """Return the scaling of columns.
 
@@ -74,7 +75,7 @@ class ColumnScaling(Serializable):
         wide = np.maximum(spreads, least)
         return cls(unit, centre, np.where(wide > 1e-9 * (1 + np.abs(centre)), wide, np.inf))
 
-    def of(self, matrix: np.ndarray, clip: float) -> np.ndarray:
+    def of(self, matrix: ndarray, clip: float) -> ndarray:
         """Return columns on the scale, cut at `clip` on both sides, shape (n, k); NaN stays NaN."""
         logs, flat = self.unit > 0, np.isinf(self.spread)
         logged = np.where(
@@ -103,7 +104,7 @@ def join_scalings(parts: Sequence[ColumnScaling]) -> ColumnScaling:
     return ColumnScaling(*(np.concatenate([nothing, *each]) for each in (units, centres, spreads)))
 
 
-def _log_unit(column: np.ndarray) -> float:
+def _log_unit(column: ndarray) -> float:
     """Return the unit of a skewed column's logarithm, or 0."""
     if not len(column) or column.min() < 0 or column.std() == 0:
         return 0.0
@@ -111,11 +112,11 @@ def _log_unit(column: np.ndarray) -> float:
     return float(np.median(column[column > 0])) if skewness > SKEWED else 0.0
 
 
-def _mean_and_deviation(column: np.ndarray) -> tuple[float, float]:
+def _mean_and_deviation(column: ndarray) -> tuple[float, float]:
     return float(column.mean()), float(column.std())
 
 
-def _median_and_deviation(column: np.ndarray) -> tuple[float, float]:
+def _median_and_deviation(column: ndarray) -> tuple[float, float]:
     """Return the median, and 1.4826 median absolute deviations or 1.2533 mean ones."""
     centre = float(np.median(column))
     away = np.abs(column - centre)
@@ -169,11 +170,11 @@ class ModelInputs(Serializable):
             numbers, texts, tuple(_most_frequent(rows.data[name], most) for name in texts), arrays
         )
 
-    def matrix(self, rows: RowReader) -> np.ndarray:
+    def matrix(self, rows: RowReader) -> ndarray:
         """Return the numbers, NaN where there is none, shape (n, numbers)."""
         return rows.numbers(self.numbers)
 
-    def codes(self, rows: RowReader) -> np.ndarray:
+    def codes(self, rows: RowReader) -> ndarray:
         """Return the codes of the texts, shape (n, texts)."""
         columns = [
             rows.codes(name, known, OTHER_CODE)
@@ -193,7 +194,7 @@ class ModelInputs(Serializable):
         """The columns of numbers and of texts."""
         return (*self.numbers, *self.texts)
 
-    def coded(self, rows: RowReader) -> np.ndarray:
+    def coded(self, rows: RowReader) -> ndarray:
         """Return numbers, then the code of each text, shape (n, columns).
 
         Raises:
@@ -205,7 +206,7 @@ class ModelInputs(Serializable):
             )
         return np.hstack([self.matrix(rows), self.codes(rows).astype(float)])
 
-    def one_hot(self, rows: RowReader) -> np.ndarray:
+    def one_hot(self, rows: RowReader) -> ndarray:
         """Return numbers, then one column for each coded value of each text, shape (n, columns)."""
         codes = self.codes(rows)
         hot = [
@@ -226,7 +227,7 @@ def _most_frequent(values: pl.Series, most: int) -> tuple[str, ...]:
     return tuple(sorted(counts[values.name].head(most).to_list()))
 
 
-def single_precision(matrix: np.ndarray) -> np.ndarray:
+def single_precision(matrix: ndarray) -> ndarray:
     """Return a matrix in single precision, as trees compare numbers.
 
     What is too large for it is its largest.
@@ -260,7 +261,7 @@ class NumberColumns(Serializable):
     """
 
     inputs: ModelInputs
-    rarity: tuple[np.ndarray, ...]
+    rarity: tuple[ndarray, ...]
 
     @classmethod
     def learn(cls, rows: Table) -> Self:
@@ -287,13 +288,13 @@ class NumberColumns(Serializable):
         return self.inputs.plain
 
     @property
-    def least_spread(self) -> np.ndarray:
+    def least_spread(self) -> ndarray:
         """The least spread of each column: 1 for texts, since some that are nearly as frequent are
         all alike. Shape (k,).
         """
         return np.repeat([0.0, 1.0], [len(self.inputs.numbers), len(self.inputs.texts)])
 
-    def matrix(self, rows: RowReader) -> np.ndarray:
+    def matrix(self, rows: RowReader) -> ndarray:
         """Return the numbers of rows, shape (n, k), NaN where one is not known."""
         codes = self.inputs.codes(rows)
         rare = [by_code[codes[:, [i]]] for i, by_code in enumerate(self.rarity)]
@@ -325,7 +326,7 @@ class UsualValues(Serializable):
     added: ClassVar[Mapping[str, Any]] = {"texts": {}}
 
     names: tuple[str, ...]
-    quantiles: np.ndarray
+    quantiles: ndarray
     texts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.binary_labels import LIKELY, Probabilities, Ranking, group_sums
 
@@ -29,21 +30,21 @@ class EntityDays:
         entities: The number of entities.
     """
 
-    entity: np.ndarray
-    starts: np.ndarray
-    top: np.ndarray
-    hit: np.ndarray
-    place: np.ndarray
-    positives: np.ndarray
+    entity: ndarray
+    starts: ndarray
+    top: ndarray
+    hit: ndarray
+    place: ndarray
+    positives: ndarray
     entities: int
 
     @classmethod
     def of(
         cls,
-        label: np.ndarray,
-        score: np.ndarray,
-        entity: np.ndarray,
-        day: np.ndarray,
+        label: ndarray,
+        score: ndarray,
+        entity: ndarray,
+        day: ndarray,
         days: int | None = None,
     ) -> Self:
         """Prepare rows: numbers of entities and of days from 0, shape (n,) each.
@@ -73,7 +74,7 @@ class EntityDays:
             entities,
         )
 
-    def looked_at(self, weight: np.ndarray, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def looked_at(self, weight: ndarray, capacity: ndarray) -> tuple[ndarray, ndarray]:
         """Return how much of each entity day is looked at, and whether the entity was found on an
         earlier day.
 
@@ -101,8 +102,8 @@ class EntityDays:
         return taken, earlier
 
     def values(
-        self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, weight: ndarray, capacity: int, times: ndarray, amount: ndarray | None
+    ) -> tuple[ndarray, ndarray]:
         """Return card precision and the share of money that is caught, shape (weightings,) each.
 
         Card precision is the mean over days of the share with a row of label 1 that day among the
@@ -124,18 +125,18 @@ class EntityDays:
             weight, taken, earlier, amount
         )
 
-    def _precision(self, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def _precision(self, taken: ndarray, times: ndarray) -> ndarray:
         looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
         share = np.divide(caught, looked, out=np.zeros(looked.shape), where=looked > 0)
         days = np.where(looked > 0, times, 0.0)
         return ratio_or_nan(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
 
-    def _by_day(self, values: np.ndarray) -> np.ndarray:
+    def _by_day(self, values: ndarray) -> ndarray:
         return group_sums(values, self.starts[1:])
 
     def _caught(
-        self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray
-    ) -> np.ndarray:
+        self, weight: ndarray, taken: ndarray, earlier: ndarray, amount: ndarray
+    ) -> ndarray:
         rows = self.positives
         held, place = weight[:, self.top], self.place[rows]
         of, part = held[:, place], taken[:, place]
@@ -146,12 +147,12 @@ class EntityDays:
         return ratio_or_nan(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
 
 
-def ratio_or_nan(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def ratio_or_nan(top: ndarray, bottom: ndarray) -> ndarray:
     """Return ratios, NaN where the lower number is not above 0."""
     return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
 
 
-def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
+def flag_top_entities(score: ndarray, entity: ndarray, day: ndarray, k: int) -> ndarray:
     """Return a mask of the rows of the k entities with the highest scores of their day, found
     before or not, shape (n,).
     """
@@ -167,7 +168,7 @@ def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k:
 RANKS, DAYS, FLAGS, CHANCES, COSTS = "ranks", "days", "flags", "chances", "costs"
 """Families of metrics that are computed together."""
 
-Values = dict[str, np.ndarray]
+Values = dict[str, ndarray]
 """Metrics by full name, shape (weightings,) each."""
 
 
@@ -224,8 +225,8 @@ class TestRows:
     """
 
     table: pl.DataFrame
-    entity: np.ndarray
-    day: np.ndarray
+    entity: ndarray
+    day: ndarray
 
     @property
     def days(self) -> int:
@@ -250,13 +251,13 @@ class WindowSide:
     """
 
     protocol: ScoredBy
-    places: np.ndarray
-    base: np.ndarray
+    places: ndarray
+    base: ndarray
     ranking: Ranking
     days: EntityDays
-    amount: np.ndarray | None
+    amount: ndarray | None
     chances: Probabilities | None
-    parts: np.ndarray
+    parts: ndarray
 
     @classmethod
     def of(cls, window: TestRows, label: str, weighted: bool, protocol: ScoredBy) -> Self:
@@ -285,7 +286,7 @@ class WindowSide:
         ranking = Ranking.of(values, score)
         return cls(protocol, places, base, ranking, days, amount, chances, table * base[:, None])
 
-    def sums(self, cluster: np.ndarray, clusters: int) -> np.ndarray:
+    def sums(self, cluster: ndarray, clusters: int) -> ndarray:
         """Return the parts summed over the rows of each cluster, shape (clusters, columns)."""
         cluster_of = cluster[self.places]
         return np.column_stack(
@@ -293,7 +294,7 @@ class WindowSide:
         )
 
     def values(
-        self, times: np.ndarray, days: np.ndarray, sums: np.ndarray, wanted: Collection[str]
+        self, times: ndarray, days: ndarray, sums: ndarray, wanted: Collection[str]
     ) -> Values:
         """Return the metrics of some families, NaN where one is undefined.
 
@@ -306,7 +307,7 @@ class WindowSide:
             wanted: Families.
         """
         families = metric_families(self.protocol)
-        by_family: dict[str, list[np.ndarray]] = {}
+        by_family: dict[str, list[ndarray]] = {}
         if {RANKS, DAYS} & set(wanted):
             weight = self.base * times[:, self.places]
             if RANKS in wanted:
@@ -327,7 +328,7 @@ class WindowSide:
             for name, value in zip(names, by_family[family], strict=True)
         }
 
-    def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
+    def _ranks(self, weight: ndarray, sums: ndarray) -> list[ndarray]:
         curves = self.ranking.curves(weight)
         return [
             curves.average_precision,
@@ -339,8 +340,8 @@ class WindowSide:
 
 
 def blocking_costs(
-    label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float
-) -> np.ndarray:
+    label: ndarray, probability: ndarray, amount: ndarray, wrong_block: float
+) -> ndarray:
     """Return the cost of each row where a row is blocked if that is cheaper in expectation, shape
     (n,).
 

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import DataError
@@ -35,7 +36,7 @@ from hwds.frames.table import RowReader, Table
 EMBEDDED = 8
 """Numbers that a text is embedded as, at most."""
 
-RowArrays = tuple[np.ndarray, ...]
+RowArrays = tuple[ndarray, ...]
 """Numbers (n, k), codes of texts (n, c), then one array (n, steps, a) for each column of arrays."""
 
 
@@ -43,9 +44,9 @@ class RowExamples(NamedTuple):
     """Rows and their targets."""
 
     inputs: RowArrays
-    target: np.ndarray
+    target: ndarray
 
-    def of(self, which: np.ndarray) -> RowExamples:
+    def of(self, which: ndarray) -> RowExamples:
         """Return the rows of a mask."""
         return RowExamples(tuple(part[which] for part in self.inputs), self.target[which])
 
@@ -62,7 +63,7 @@ class RowDesign(Protocol):
     def loss(self, answer: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def numpy_loss(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
 
 
@@ -116,7 +117,7 @@ class RowShape:
         """Return the design's."""
         return self.design.loss(answer, target)
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the design's."""
         return self.design.numpy_loss(answer, target)
 
@@ -209,7 +210,7 @@ class RowNetwork(Recipe):
 
     def train_networks(
         self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
-    ) -> tuple[np.ndarray, ...]:
+    ) -> tuple[ndarray, ...]:
         """Return the weights of all networks, one after the other, each from the epoch of its least
         loss on the inner rows.
         """
@@ -221,8 +222,8 @@ class RowNetwork(Recipe):
         )
 
     def retrain_networks(
-        self, shape: RowShape, rows: RowExamples, hidden: np.ndarray, context: RowContext
-    ) -> tuple[np.ndarray, ...]:
+        self, shape: RowShape, rows: RowExamples, hidden: ndarray, context: RowContext
+    ) -> tuple[ndarray, ...]:
         """Return the same with the hidden rows as the inner ones, trained again for as many epochs
         on all rows.
         """
@@ -258,7 +259,7 @@ class InputReader(Serializable):
 
     inputs: ModelInputs
     scaling: ColumnScaling
-    holed: np.ndarray
+    holed: ndarray
     within: ColumnScaling
     steps: tuple[int, ...]
     widths: tuple[int, ...]
@@ -331,7 +332,7 @@ class InputReader(Serializable):
             *(part.mean(axis=0, keepdims=True) for part in arrays),
         )
 
-    def by_input(self, parts: RowArrays) -> np.ndarray:
+    def by_input(self, parts: RowArrays) -> ndarray:
         """Return contributions of numbers, texts and steps of arrays as contributions by input,
         shape (n, inputs).
         """
@@ -362,14 +363,14 @@ class DenseNetworks:
     """
 
     nets: tuple[DenseLayers, ...]
-    begins: np.ndarray
+    begins: ndarray
     mean: RowArrays | None = None
 
     @classmethod
     def of(
         cls,
         shape: RowShape,
-        weights: tuple[np.ndarray, ...],
+        weights: tuple[ndarray, ...],
         count: int,
         silu: tuple[bool, ...],
         mean: RowArrays | None = None,
@@ -390,7 +391,7 @@ class DenseNetworks:
         )
         return cls(nets, np.cumsum([0, *shape.texts])[:-1], mean)
 
-    def predict(self, rows: RowArrays) -> np.ndarray:
+    def predict(self, rows: RowArrays) -> ndarray:
         """Return the answer of each network for n rows, shape (networks, n, outputs)."""
         numbers, places = self._read(rows)
         out = np.zeros((len(self.nets), len(numbers), int(self.nets[0].sizes[-1])))
@@ -426,7 +427,7 @@ class DenseNetworks:
         parts /= len(self.nets)
         return parts[:, : numbers.shape[1]], parts[:, numbers.shape[1] :]
 
-    def _read(self, rows: RowArrays) -> tuple[np.ndarray, np.ndarray]:
+    def _read(self, rows: RowArrays) -> tuple[ndarray, ndarray]:
         return np.ascontiguousarray(rows[0], np.float64), rows[1].astype(np.int64) + self.begins
 
     @cached_property
@@ -452,12 +453,12 @@ class _PathStart(NamedTuple):
     layer.
     """
 
-    numbers: np.ndarray
-    texts: np.ndarray
-    first: np.ndarray
+    numbers: ndarray
+    texts: ndarray
+    first: ndarray
 
 
-def _dense(shape: RowShape, weights: list[np.ndarray], silu: tuple[bool, ...]) -> DenseLayers:
+def _dense(shape: RowShape, weights: list[ndarray], silu: tuple[bool, ...]) -> DenseLayers:
     texts = len(shape.texts)
     embedded, kernels, biases = weights[:texts], weights[texts::2], weights[texts + 1 :: 2]
     cuts = np.cumsum([shape.numbers, *(part.shape[1] for part in embedded)])
@@ -504,13 +505,13 @@ class TrainedNetworks:
     """
 
     shape: RowShape
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     count: int
     device: Device
     cpus: int
     mean: RowArrays | None = None
 
-    def predict(self, rows: RowArrays) -> np.ndarray:
+    def predict(self, rows: RowArrays) -> ndarray:
         """Return the answer of each network for n rows, shape (networks, n, ...)."""
         with on_device(self.device, self.cpus):
             forward, held = forward_of(self.shape), self._constant_weights()
@@ -556,7 +557,7 @@ class TrainedNetworks:
         return tuple(np.concatenate(parts) for parts in zip(*contributions, strict=True))
 
     def _path_gradients(
-        self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int
+        self, held: list[Any], block: Sequence[ndarray], base: RowArrays, points: int, n: int
     ) -> RowArrays:
         total = [np.zeros(part.shape) for part in block]
         for node, share in gauss_legendre(points).T:
@@ -585,7 +586,7 @@ class TrainedNetworks:
 def trained_networks(
     model: RowNetwork,
     shape: RowShape,
-    weights: tuple[np.ndarray, ...],
+    weights: tuple[ndarray, ...],
     device: Device,
     cpus: int,
     mean: RowArrays | None = None,
@@ -619,13 +620,13 @@ def _gradient_of(shape: RowShape) -> Callable[..., Any]:
     return tf.function(gradient, autograph=False).get_concrete_function(specs, shape.specs())
 
 
-def _constants(parts: Sequence[np.ndarray]) -> list[Any]:
+def _constants(parts: Sequence[ndarray]) -> list[Any]:
     import tensorflow as tf
 
     return [tf.constant(part) for part in parts]
 
 
-def _blocks(rows: RowArrays) -> Iterator[tuple[list[np.ndarray], int]]:
+def _blocks(rows: RowArrays) -> Iterator[tuple[list[ndarray], int]]:
     """Yield blocks of rows, the last one filled up by zeros, and how many rows are in each.
 
     At least one block.
@@ -699,7 +700,7 @@ class NetworkClassifier(RowNetwork, Classifier):
 
         return tf.reduce_mean(tf.nn.softplus(answer) - target * answer)
 
-    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def numpy_loss(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         odds = answer.astype(np.float64)
         return float(np.mean(np.logaddexp(0, odds) - target * odds))
@@ -719,12 +720,12 @@ class NetworkScorer(Serializable):
 
     model: NetworkClassifier
     reader: InputReader
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     mean: RowArrays
     cpus: int
     device: Device
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the mean log odds of the networks."""
         return _mean(self._networks.predict(self.reader.rows(rows)))
 
@@ -759,7 +760,7 @@ class NetworkScorer(Serializable):
         )
 
 
-def _mean(odds: np.ndarray) -> np.ndarray:
+def _mean(odds: ndarray) -> ndarray:
     """Return the mean over the networks, in double precision."""
-    mean: np.ndarray = odds.astype(np.float64).reshape(*odds.shape[:2]).mean(axis=0)
+    mean: ndarray = odds.astype(np.float64).reshape(*odds.shape[:2]).mean(axis=0)
     return mean

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
@@ -79,7 +80,7 @@ class Reselling(Recipe):
                     f"{path}.{field}: column '{name}' must hold numbers, it holds {kind}."
                 )
 
-    def cost(self, paid: np.ndarray, *, abroad: bool) -> np.ndarray:
+    def cost(self, paid: ndarray, *, abroad: bool) -> ndarray:
         """Return what a unit has cost once it is resold: price paid, freight, risk, and duty where
         that is abroad.
         """
@@ -119,13 +120,13 @@ class ShrunkPrices:
         own: The weight of the cell's own sales, from 0 (what SKU and market say) to 1, shape (n,).
     """
 
-    mean: np.ndarray
-    deviation: np.ndarray
-    own: np.ndarray
+    mean: ndarray
+    deviation: ndarray
+    own: ndarray
 
 
 def shrink_prices(
-    price: np.ndarray, lines: np.ndarray, spread: np.ndarray, sku: np.ndarray, market: np.ndarray
+    price: ndarray, lines: ndarray, spread: ndarray, sku: ndarray, market: ndarray
 ) -> ShrunkPrices:
     """Return prices under a prior whose logarithm is the sum of one number for the SKU and one for
     the market.
@@ -177,7 +178,7 @@ def shrink_prices(
     return _price_in_money(middle, np.sqrt(variance), weight)
 
 
-def median_variance_ratio(lines: np.ndarray) -> np.ndarray:
+def median_variance_ratio(lines: ndarray) -> ndarray:
     """Return the variance of a median over that of a mean, of normal numbers: exact of 1, of 2 and
     of very many.
     """
@@ -186,7 +187,7 @@ def median_variance_ratio(lines: np.ndarray) -> np.ndarray:
     )
 
 
-def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
+def _part_chances(residual: ndarray, variance: ndarray) -> ndarray:
     """Return the chance that each residual is of each part of the prior, shape (n, parts), by the
     EM algorithm.
 
@@ -203,12 +204,12 @@ def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return np.asarray(chance)
 
 
-def _price_in_money(logged: np.ndarray, deviation: np.ndarray, own: np.ndarray) -> ShrunkPrices:
+def _price_in_money(logged: ndarray, deviation: ndarray, own: ndarray) -> ShrunkPrices:
     mean = np.exp(logged + deviation**2 / 2)
     return ShrunkPrices(mean, mean * deviation, own)
 
 
-def _variance(logged: np.ndarray, error: np.ndarray, design: np.ndarray, free: int) -> float:
+def _variance(logged: ndarray, error: ndarray, design: ndarray, free: int) -> float:
     """Return the variance of deviations from the sums, by bisection."""
 
     def surplus(prior: float) -> float:
@@ -227,9 +228,7 @@ def _variance(logged: np.ndarray, error: np.ndarray, design: np.ndarray, free: i
     return (low + high) / 2
 
 
-def _fit_sums(
-    logged: np.ndarray, variance: np.ndarray, design: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _fit_sums(logged: ndarray, variance: ndarray, design: ndarray) -> tuple[ndarray, ndarray]:
     """Return the weighted least-squares fit, and the variance of each fitted number."""
     weight = 1 / np.sqrt(np.maximum(variance, 1e-18))
     inverse = np.linalg.pinv(design * weight[:, None])

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.keys import Conditions, key_of
@@ -59,7 +60,7 @@ class RowContext(RunContext):
 # Rows by what they share: numbers of their entities and days.
 
 
-def distinct_codes(values: pl.Series) -> np.ndarray:
+def distinct_codes(values: pl.Series) -> ndarray:
     """Return the place of each value among the distinct ones in order, from 0, shape (n,)."""
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
@@ -73,12 +74,12 @@ def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
     return rows.select(pl.col("entity").fill_null(alone)).to_series()
 
 
-def uniform_by_id(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def uniform_by_id(ids: ndarray, rng: np.random.Generator) -> ndarray:
     """Return a uniform number for each id, shape (n,); more rows change none."""
     return rng.random(int(ids.max(initial=-1)) + 1)[ids]
 
 
-def draw_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def draw_by_id(ids: ndarray, most: int, rng: np.random.Generator) -> ndarray:
     """Return a mask of so many rows at most, drawn by their ids: more rows contain the fewer."""
     chosen = np.zeros(len(ids), bool)
     chosen[np.argsort(uniform_by_id(ids, rng), kind="stable")[:most]] = True
@@ -88,7 +89,7 @@ def draw_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarr
 # Labels of rows: 1.0, 0.0, or null where none was known by then.
 
 
-def labels_of(rows: Table) -> np.ndarray:
+def labels_of(rows: Table) -> ndarray:
     """Return the labels, NaN where they are not known, shape (n,)."""
     return rows.column("label").cast(pl.Float64).to_numpy()
 
@@ -120,7 +121,7 @@ def learnable(train: Table) -> Table:
     return rows
 
 
-def representative_rows(rows: Table) -> tuple[Table, np.ndarray]:
+def representative_rows(rows: Table) -> tuple[Table, ndarray]:
     """Return the rows that stand for others, and for how many each does, 1 on the average: those to
     calibrate by.
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.detection.metrics import (
@@ -60,14 +61,14 @@ class Clusters:
     """
 
     way: str
-    of_rows: tuple[np.ndarray, ...]
+    of_rows: tuple[ndarray, ...]
     number: int
-    strata: tuple[np.ndarray, ...]
+    strata: tuple[ndarray, ...]
     called: str
 
     @classmethod
     def of(
-        cls, way: str, called: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False
+        cls, way: str, called: str, of_rows: Sequence[ndarray], *, by_window: bool = False
     ) -> Self:
         """Return clusters by the codes of rows.
 
@@ -82,14 +83,14 @@ class Clusters:
             strata = (np.arange(len(present)),)
         return cls(way, parts, len(present), strata, called)
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, rng: np.random.Generator) -> ndarray:
         """Return how often each cluster is drawn, shape (clusters,)."""
         counts = np.zeros(self.number)
         for stratum in self.strata:
             counts[stratum] = resample_clusters(len(stratum), rng)
         return counts
 
-    def counts(self, weight: np.ndarray) -> ClusterCounts:
+    def counts(self, weight: ndarray) -> ClusterCounts:
         """Return the clusters as far as they have weight, shape (clusters,)."""
         return ClusterCounts(
             self.called, int((weight > 0).sum()), even_number(weight), len(self.strata)
@@ -124,7 +125,7 @@ def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
     return ways
 
 
-def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | None:
+def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[ndarray], str] | None:
     """Return the number of each row's block of days, by window, and what a block is called.
 
     None where no day is known.
@@ -149,7 +150,7 @@ def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | N
 
 
 def effect_of(
-    value: float, samples: Mapping[str, np.ndarray], counts: Mapping[str, ClusterCounts]
+    value: float, samples: Mapping[str, ndarray], counts: Mapping[str, ClusterCounts]
 ) -> Effect:
     """Return a number with its variance over entities and days, both of which its rows share.
 
@@ -176,7 +177,7 @@ def effect_of(
     )
 
 
-def _clustered_part(samples: np.ndarray, counts: ClusterCounts) -> ClusteredPart | None:
+def _clustered_part(samples: ndarray, counts: ClusterCounts) -> ClusteredPart | None:
     """Return the variance of resamples, as large as that of so many clusters.
 
     None where most have no value.
@@ -273,10 +274,10 @@ class WindowWeighting:
         share: The weight of the window in the mean over windows, shape (weightings,).
     """
 
-    times: np.ndarray
-    days: np.ndarray
-    sums: dict[str, np.ndarray]
-    share: np.ndarray
+    times: ndarray
+    days: ndarray
+    sums: dict[str, ndarray]
+    share: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,10 +291,10 @@ class WindowClusters:
         sums: The parts of their rows, by side, shape (clusters that are here, columns).
     """
 
-    of_row: np.ndarray
-    of_day: np.ndarray | None
-    present: np.ndarray
-    sums: dict[str, np.ndarray]
+    of_row: ndarray
+    of_day: ndarray | None
+    present: ndarray
+    sums: dict[str, ndarray]
 
     @classmethod
     def of(cls, window: Window, clusters: Clusters, place: int) -> WindowClusters:
@@ -307,7 +308,7 @@ class WindowClusters:
             of_day[window.rows.day] = of_row
         return cls(of_row, of_day, present, sums)
 
-    def weighted(self, window: Window, counts: np.ndarray) -> WindowWeighting:
+    def weighted(self, window: Window, counts: ndarray) -> WindowWeighting:
         """Return the weightings in which each cluster counts so many times, shape (weightings,
         clusters of all windows).
         """
@@ -336,7 +337,7 @@ class ResampledMetrics:
     counts: dict[str, dict[str, ClusterCounts]]
     any_counts: dict[str, dict[str, ClusterCounts]]
 
-    def samples_of(self, metric: str) -> dict[str, np.ndarray]:
+    def samples_of(self, metric: str) -> dict[str, ndarray]:
         """Return the resamples of one metric by way."""
         return {way: each[metric] for way, each in self.samples.items()}
 
@@ -410,7 +411,7 @@ def resample_windows(
     )
 
 
-def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
+def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[ndarray]:
     """Yield how often each cluster is drawn, shape (some resamples, clusters)."""
     rng = stream(0, f"bootstrap by {clusters.way}")
     rows = sum(len(window.rows.day) for window in windows)
@@ -421,7 +422,7 @@ def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Ite
 
 def _weights(
     windows: Sequence[Window], each: Sequence[WindowClusters], number: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, ndarray]:
     """Return by side the weight of the rows of each cluster, and of those of label 1, shape
     (clusters, 2).
     """
@@ -435,7 +436,7 @@ def _weights(
 def _mean_over_windows(
     windows: Sequence[Window],
     clusters: Sequence[WindowClusters],
-    counts: np.ndarray,
+    counts: ndarray,
     wanted: Collection[str],
 ) -> Values:
     """Return each metric's mean over windows in each weighting, shape (weightings,)."""
@@ -456,7 +457,7 @@ def _mean_over_windows(
     return metrics
 
 
-def _weighted_mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _weighted_mean(values: ndarray, shares: ndarray) -> ndarray:
     """Return the mean over windows in which a metric is defined; NaN where it is in none."""
     known = np.where(np.isnan(values), 0.0, shares)
     return ratio_or_nan((known * np.nan_to_num(values)).sum(axis=0), known.sum(axis=0))

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.serialization import Serializable
@@ -87,13 +88,13 @@ class BoosterTrees:
             rest,
         )
 
-    def margins(self, matrix: np.ndarray) -> np.ndarray:
+    def margins(self, matrix: ndarray) -> ndarray:
         """Return the log odds of numbers and codes, in single precision, shape (n,)."""
         total = np.full(len(matrix), self.base, np.float32)
         compiled(add_leaves)(single_precision(matrix), self.nodes, total)
         return total
 
-    def shares(self, matrix: np.ndarray) -> np.ndarray:
+    def shares(self, matrix: ndarray) -> ndarray:
         """Return the contribution of each column to the margin above `base + rest`, shape (n,
         k).
         """
@@ -108,7 +109,7 @@ class BoosterTrees:
         return parts
 
 
-def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNodes, np.ndarray]:
+def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNodes, ndarray]:
     """Return the nodes of all trees from XGBoost's JSON, and the parent of each.
 
     Leaf values stand where thresholds do.
@@ -154,11 +155,11 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     ), parent
 
 
-def _concatenate(trees: list[dict[str, Any]], name: str, kind: Any) -> np.ndarray:
+def _concatenate(trees: list[dict[str, Any]], name: str, kind: Any) -> ndarray:
     return np.concatenate([np.array(tree[name], kind) for tree in trees])
 
 
-def _leaf_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray) -> LeafPaths:
+def _leaf_paths(nodes: BoosterNodes, parent: ndarray, cover: ndarray) -> LeafPaths:
     """Return the paths to all leaves."""
     leaf = np.flatnonzero(nodes.left == np.arange(len(nodes.left)))
     most, above = 0, parent[leaf]
@@ -207,7 +208,7 @@ class ForestScorer(Serializable):
 
     chance: ClassVar[bool] = True
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the mean probability of the trees, to the bit what scikit-learn makes of them."""
         matrix = self.inputs.coded(rows)
         return self._sum_leaves(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
@@ -225,7 +226,7 @@ class ForestScorer(Serializable):
             parts / len(self.nodes.roots),
         )
 
-    def _sum_leaves(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    def _sum_leaves(self, matrix: ndarray, parts: ndarray) -> ndarray:
         """Return the sum of the trees' probabilities, added one after the other, as scikit-learn
         does.
         """
@@ -244,7 +245,7 @@ def forest_scorer(inputs: ModelInputs, trees: Sequence[Any]) -> ForestScorer:
     )
 
 
-def _forest_nodes(tree: Any, root: int) -> tuple[np.ndarray, ...]:
+def _forest_nodes(tree: Any, root: int) -> tuple[ndarray, ...]:
     node = np.arange(tree.node_count)
     leaf = tree.children_left < 0
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.elasticity.design import DemandDesign
 from hwds.evaluation.protocol import Device, RunContext
@@ -54,7 +55,7 @@ class TreeSettings:
         }
 
 
-def tree_features(design: DemandDesign) -> np.ndarray:
+def tree_features(design: DemandDesign) -> ndarray:
     """Return what trees read beside the price: product, channel, family, season, time, other
     columns; shape (rows, f).
     """
@@ -65,7 +66,7 @@ def tree_features(design: DemandDesign) -> np.ndarray:
     )
 
 
-def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+def cell_margins(units: ndarray, cell: ndarray, cells: int) -> ndarray:
     """Return the log mean units of each cell, a period of the mean of all added, shape (cells,)."""
     whole = max(float(np.mean(units)), 1e-9)
     total, count = np.bincount(cell, units, cells), np.bincount(cell, minlength=cells)
@@ -74,12 +75,12 @@ def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
 
 def fit_units(
     trees: TreeSettings,
-    x: np.ndarray,
-    units: np.ndarray,
-    margin: np.ndarray,
-    new_x: np.ndarray,
-    new_margin: np.ndarray,
-) -> np.ndarray:
+    x: ndarray,
+    units: ndarray,
+    margin: ndarray,
+    new_x: ndarray,
+    new_margin: ndarray,
+) -> ndarray:
     """Return the log of expected units of new rows, by trees with a Poisson likelihood around a
     margin, shape (new,).
     """
@@ -92,9 +93,7 @@ def fit_units(
     )
 
 
-def fit_prices(
-    trees: TreeSettings, x: np.ndarray, price: np.ndarray, new_x: np.ndarray
-) -> np.ndarray:
+def fit_prices(trees: TreeSettings, x: ndarray, price: ndarray, new_x: ndarray) -> ndarray:
     """Return the expected log price of new rows, by trees with a squared error, shape (new,)."""
     from xgboost import DMatrix, train
 
@@ -108,11 +107,11 @@ def fit_prices(
 
 def monotone_boosters(
     trees: TreeSettings,
-    x: np.ndarray,
-    price: np.ndarray,
-    units: np.ndarray,
-    margin: np.ndarray,
-    weights: list[np.ndarray],
+    x: ndarray,
+    price: ndarray,
+    units: ndarray,
+    margin: ndarray,
+    weights: list[ndarray],
 ) -> list[object]:
     """Return boosters of units in which no unit is gained by a higher price, one for each weighting
     of the rows.
@@ -128,7 +127,7 @@ def monotone_boosters(
     ]
 
 
-def log_units(booster: object, x: np.ndarray, price: np.ndarray, margin: np.ndarray) -> np.ndarray:
+def log_units(booster: object, x: ndarray, price: ndarray, margin: ndarray) -> ndarray:
     """Return the log of expected units of rows at prices, shape (n,)."""
     from xgboost import Booster, DMatrix
 

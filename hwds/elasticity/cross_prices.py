@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product as every
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.elasticity.crossed import (
     VAGUE_VARIANCE,
@@ -48,15 +49,15 @@ class PairMoments:
         common_slope: The shared parameters of the fit without pairs, shape (q,).
     """
 
-    square: np.ndarray
-    terms: np.ndarray
-    shared: np.ndarray
+    square: ndarray
+    terms: ndarray
+    shared: ndarray
     own: float
     pairs: ProductPairs
-    noise: np.ndarray
+    noise: ndarray
     families: int
-    members: np.ndarray
-    common_slope: np.ndarray
+    members: ndarray
+    common_slope: ndarray
 
     @classmethod
     def of(
@@ -64,10 +65,10 @@ class PairMoments:
         layout: CellLayout,
         fit: FittedSlopes,
         groups: CrossedGroups,
-        prices: np.ndarray,
-        family: np.ndarray,
-        product: np.ndarray,
-        rivals: np.ndarray,
+        prices: ndarray,
+        family: ndarray,
+        product: ndarray,
+        rivals: ndarray,
     ) -> PairMoments:
         """Return the moments at the fit.
 
@@ -109,12 +110,12 @@ class ProductPairs:
         slopes: 1 where a slope of a cell is of a pair, else 0, shape (K, 1 + n, R).
     """
 
-    product: np.ndarray
-    place: np.ndarray
-    slopes: np.ndarray
+    product: ndarray
+    place: ndarray
+    slopes: ndarray
 
     @classmethod
-    def of(cls, product: np.ndarray, rivals: np.ndarray) -> ProductPairs:
+    def of(cls, product: ndarray, rivals: ndarray) -> ProductPairs:
         """Return the pairs of cells' products, shape (K,), and those of their substitutes, -1 for
         none, shape (K, n).
         """
@@ -131,13 +132,13 @@ class ProductPairs:
         )
         return cls(product, place, slopes.astype(float))
 
-    def summed(self, values: np.ndarray) -> np.ndarray:
+    def summed(self, values: ndarray) -> ndarray:
         """Return sums by pair of values of slopes, shape (K, 1 + n, m): shape (P, R, m)."""
         order = np.argsort(self.product, kind="stable")
         starts = np.searchsorted(self.product[order], np.arange(self.product.max() + 1))
         return np.add.reduceat((np.swapaxes(self.slopes, 1, 2) @ values)[order], starts, axis=0)
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
+    def spread(self, values: ndarray) -> ndarray:
         """Return for each slope the values of its pair, shape (P, R, m), 0 where it is of none:
         shape (K, 1 + n, m).
         """
@@ -155,13 +156,13 @@ class _PairRows:
         scores: What each row says of the slopes of substitutes, shape (K, n, T).
     """
 
-    weight: np.ndarray
-    working: np.ndarray
-    columns: np.ndarray
-    scores: np.ndarray
+    weight: ndarray
+    working: ndarray
+    columns: ndarray
+    scores: ndarray
 
     @classmethod
-    def of(cls, layout: CellLayout, fit: FittedSlopes, prices: np.ndarray) -> _PairRows:
+    def of(cls, layout: CellLayout, fit: FittedSlopes, prices: ndarray) -> _PairRows:
         """Return the rows at a fit without pairs."""
         used = layout.seen & (fit.mean > 0)
         mean = np.where(used, fit.mean, 1.0)
@@ -178,7 +179,7 @@ class _PairRows:
         )
 
 
-def _group_effects(dummies: np.ndarray, members: np.ndarray, width: int) -> np.ndarray:
+def _group_effects(dummies: ndarray, members: ndarray, width: int) -> ndarray:
     """Return what the effects of groups and of families add to each slope, per unit, shape (K,
     width, groups + families).
     """
@@ -188,7 +189,7 @@ def _group_effects(dummies: np.ndarray, members: np.ndarray, width: int) -> np.n
     return out
 
 
-def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> np.ndarray:
+def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: ndarray) -> ndarray:
     """Return B, whose last columns are given, and h, shape (K, W, Q + 1)."""
     weighted = rows.columns * rows.weight
     by_column = np.einsum("akt,mkt->kam", weighted, layout.x)
@@ -202,8 +203,8 @@ def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> n
 
 
 def _shared_moments(
-    layout: CellLayout, rows: _PairRows, terms: np.ndarray, effects: np.ndarray, prior: np.ndarray
-) -> np.ndarray:
+    layout: CellLayout, rows: _PairRows, terms: ndarray, effects: ndarray, prior: ndarray
+) -> ndarray:
     """Return G and k, with the precision of the prior of the groups' effects, shape (Q + 1, Q +
     1).
     """
@@ -218,9 +219,7 @@ def _shared_moments(
     return out
 
 
-def _shock_variance(
-    scores: np.ndarray, precision: np.ndarray, pairs: ProductPairs, lost: int
-) -> np.ndarray:
+def _shock_variance(scores: ndarray, precision: ndarray, pairs: ProductPairs, lost: int) -> ndarray:
     """Return the variance of the error that shared shocks give to what all cells say of a pair of
     products, shape (P, R).
 
@@ -266,11 +265,11 @@ class PairSystem:
     within: dict[float, _PairEffects]
 
     @classmethod
-    def of(cls, moments: PairMoments, cells: np.ndarray) -> PairSystem:
+    def of(cls, moments: PairMoments, cells: ndarray) -> PairSystem:
         """Return the system of moments, for some standard deviations of what pairs of cells add."""
         return cls(moments, {cell: _PairEffects.of(moments, cell) for cell in cells.tolist()})
 
-    def log_likelihoods(self, families: np.ndarray, product: float, cell: float) -> np.ndarray:
+    def log_likelihoods(self, families: ndarray, product: float, cell: float) -> ndarray:
         """Return the marginal log-likelihoods of standard deviations of families, given those of
         pairs and cells.
         """
@@ -282,7 +281,7 @@ class PairSystem:
         logs = 0.5 * (fixed + np.array(gains) - np.linalg.slogdet(matrices)[1])
         return np.asarray(logs - self.moments.families * np.log(families))
 
-    def _precisions(self, left: np.ndarray, families: np.ndarray) -> np.ndarray:
+    def _precisions(self, left: ndarray, families: ndarray) -> ndarray:
         """Return the precision of s by the standard deviation of families, shape (families, Q,
         Q).
         """
@@ -292,8 +291,8 @@ class PairSystem:
         return out
 
     def slopes(
-        self, families: np.ndarray, product: float, cell: float, common: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, families: ndarray, product: float, cell: float, common: int
+    ) -> tuple[ndarray, ndarray]:
         """Return means and variances of the slopes of substitutes, means less that of the mean
         price, shape (families, K, n).
 
@@ -335,13 +334,13 @@ class _PairEffects:
         terms: Z' (I + A D)^-1 X, shape (P, R, Q + 1).
     """
 
-    prior: np.ndarray
-    square: np.ndarray
-    rest: np.ndarray
-    taken: np.ndarray
+    prior: ndarray
+    square: ndarray
+    rest: ndarray
+    taken: ndarray
     logs: float
-    precision: np.ndarray
-    terms: np.ndarray
+    precision: ndarray
+    terms: ndarray
 
     @classmethod
     def of(cls, moments: PairMoments, cell: float) -> _PairEffects:
@@ -355,23 +354,23 @@ class _PairEffects:
         logs = float(np.linalg.slogdet(factor)[1].sum())
         return cls(prior, square, rest, taken, logs, precision, moments.pairs.summed(rest))
 
-    def _factor(self, variance: np.ndarray) -> np.ndarray:
+    def _factor(self, variance: ndarray) -> ndarray:
         """Return I + S Z'EZ of the prior variances S of pairs' effects, shape (P, R, R)."""
         return np.eye(variance.shape[1]) + variance[:, :, None] * self.precision
 
-    def _covariance(self, variance: np.ndarray) -> np.ndarray:
+    def _covariance(self, variance: ndarray) -> ndarray:
         """Return the posterior covariance of pairs' effects given s, shape (P, R, R)."""
         return np.linalg.solve(
             self._factor(variance), variance[:, :, None] * np.eye(variance.shape[1])
         )
 
-    def log_determinant(self, variance: np.ndarray) -> float:
+    def log_determinant(self, variance: ndarray) -> float:
         """Return log |I + V A| of the prior covariance V of all slopes, with pairs' prior
         variances, shape (P, R).
         """
         return self.logs + float(np.linalg.slogdet(self._factor(variance))[1].sum())
 
-    def left(self, moments: PairMoments, variance: np.ndarray) -> np.ndarray:
+    def left(self, moments: PairMoments, variance: ndarray) -> ndarray:
         """Return the shared moments with all slopes integrated out, shape (Q + 1, Q + 1)."""
         return (
             moments.shared
@@ -379,7 +378,7 @@ class _PairEffects:
             - _cross_products(self.terms, self._covariance(variance) @ self.terms)
         )
 
-    def answers(self, moments: PairMoments, effect: float) -> tuple[np.ndarray, np.ndarray]:
+    def answers(self, moments: PairMoments, effect: float) -> tuple[ndarray, ndarray]:
         """Return the answers of substitutes' slopes to the terms, shape (K, n, Q + 1), and
         variances given s, shape (K, n).
 
@@ -409,12 +408,12 @@ class _PairEffects:
         return mean[:, 1:], (prior - known)[:, 1:]
 
 
-def _cross_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _cross_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the sum of left'right over all rows of stacks, shape (m, m)."""
     return np.asarray(left.reshape(-1, left.shape[2]).T @ right.reshape(-1, right.shape[2]))
 
 
-def _row_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _row_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the products of matching rows, shape (K, 1 + n)."""
     return np.asarray(np.einsum("kar,kar->ka", left, right))
 
@@ -455,12 +454,12 @@ class PairSlopes:
             posterior means, shape (3,).
     """
 
-    deviation: np.ndarray
-    stderr: np.ndarray
-    deviations: np.ndarray
+    deviation: ndarray
+    stderr: ndarray
+    deviations: ndarray
 
 
-def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSlopes:
+def pair_slopes(moments: PairMoments, prices: ndarray, common: int) -> PairSlopes:
     """Return the slopes of the prices of substitutes: that of their mean, plus what a family, a
     pair and a cell add.
 
@@ -499,7 +498,7 @@ def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSl
     )
 
 
-def _grid_widths(tried: np.ndarray) -> np.ndarray:
+def _grid_widths(tried: ndarray) -> ndarray:
     """Return how much of the space each set of standard deviations stands for, shape (tried,)."""
     grids = (FAMILY_GRID, PRODUCT_GRID, CELL_GRID)
     places = [np.searchsorted(grid, column) for grid, column in zip(grids, tried.T, strict=True)]
@@ -551,7 +550,7 @@ def add_pair_slopes(
     )
 
 
-def _pad_matrix(matrix: np.ndarray | None, rows: int, columns: int) -> np.ndarray | None:
+def _pad_matrix(matrix: ndarray | None, rows: int, columns: int) -> ndarray | None:
     return None if matrix is None else np.pad(matrix, ((0, rows), (0, columns)))
 
 

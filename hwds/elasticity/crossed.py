@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.elasticity.sweeping import number_groups
 
@@ -26,21 +27,21 @@ class CellLayout:
         own: The column of `x` whose slope deviates by cell, too (promotion); None for none.
     """
 
-    seen: np.ndarray
-    units: np.ndarray
-    log_price: np.ndarray
-    x: np.ndarray
+    seen: ndarray
+    units: ndarray
+    log_price: ndarray
+    x: ndarray
     by_period: bool
     own: int | None = None
 
     @classmethod
     def of(
         cls,
-        units: np.ndarray,
-        log_price: np.ndarray,
-        x: np.ndarray,
-        cell: np.ndarray,
-        period: np.ndarray,
+        units: ndarray,
+        log_price: ndarray,
+        x: ndarray,
+        cell: ndarray,
+        period: ndarray,
         shape: tuple[int, int],
         *,
         by_period: bool,
@@ -66,7 +67,7 @@ class CellLayout:
         """
         return len(self.x) + (self.seen.shape[1] - 1 if self.by_period else 0)
 
-    def shared_effect(self, theta: np.ndarray) -> np.ndarray:
+    def shared_effect(self, theta: ndarray) -> ndarray:
         """Return what shared parameters add to the log mean, shape (K, T)."""
         effect = np.tensordot(theta[: len(self.x)], self.x, 1)
         return effect + np.concatenate([[0.0], theta[len(self.x) :]]) if self.by_period else effect
@@ -89,11 +90,11 @@ class LikelihoodExpansion:
         constant: What is added to the log-likelihood.
     """
 
-    linear: np.ndarray
-    precision: np.ndarray
-    cross: np.ndarray
-    shared_linear: np.ndarray
-    shared: np.ndarray
+    linear: ndarray
+    precision: ndarray
+    cross: ndarray
+    shared_linear: ndarray
+    shared: ndarray
     second: SecondSlope | None = None
     constant: float = 0.0
 
@@ -133,12 +134,12 @@ class SecondSlope:
         cross: B: with the shared parameters, shape (K, q).
     """
 
-    linear: np.ndarray
-    precision: np.ndarray
-    price: np.ndarray
-    cross: np.ndarray
+    linear: ndarray
+    precision: ndarray
+    price: ndarray
+    cross: ndarray
 
-    def deviations(self, deviation: float, slopes: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    def deviations(self, deviation: float, slopes: ndarray, theta: ndarray) -> ndarray:
         """Return the posterior means of the deviations, given slopes of price and shared
         parameters, shape (K,).
         """
@@ -146,7 +147,7 @@ class SecondSlope:
         return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
 
 
-def centred(values: np.ndarray, weight: np.ndarray, axis: int = -1) -> np.ndarray:
+def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
     """Return values, shape (..., K, T), less their weighted means of cells, or of periods where
     `axis` is -2.
     """
@@ -155,7 +156,7 @@ def centred(values: np.ndarray, weight: np.ndarray, axis: int = -1) -> np.ndarra
 
 
 def least_squares_moments(
-    layout: CellLayout, weight: np.ndarray, working: np.ndarray
+    layout: CellLayout, weight: ndarray, working: ndarray
 ) -> LikelihoodExpansion:
     """Return the moments of a weighted least squares of a working response on cell effects, slopes
     and shared parameters.
@@ -240,15 +241,15 @@ class CrossedGroups:
     """
 
     names: tuple[str, ...]
-    codes: tuple[np.ndarray, ...]
-    noise: np.ndarray | None = None
+    codes: tuple[ndarray, ...]
+    noise: ndarray | None = None
 
     @classmethod
-    def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> CrossedGroups:
+    def of(cls, codes: Sequence[tuple[str, ndarray]]) -> CrossedGroups:
         """Return the groupings that tell cells apart but do not name nearly each, and of equal ones
         the first.
         """
-        kept: list[tuple[str, np.ndarray]] = []
+        kept: list[tuple[str, ndarray]] = []
         for name, code in codes:
             count = len(np.unique(code))
             same = any(
@@ -259,7 +260,7 @@ class CrossedGroups:
                 kept.append((name, number_groups(code)))
         return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
 
-    def design(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def design(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return the dummies of the mean and of every group, shape (K, r), and the grouping of each
         column, -1 for the mean.
         """
@@ -275,7 +276,7 @@ class CrossedGroups:
         """True where data of a group have an error in common."""
         return self.noise is not None and bool(self.noise.any())
 
-    def with_errors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def with_errors(self) -> Iterator[tuple[str, ndarray, ndarray]]:
         """Yield the name of each grouping, the group of each cell, and the standard deviation of
         each group's common error.
         """
@@ -289,7 +290,7 @@ class CrossedGroups:
             )
             start = end
 
-    def with_noise(self, code: np.ndarray, precision: np.ndarray, ratio: float) -> CrossedGroups:
+    def with_noise(self, code: ndarray, precision: ndarray, ratio: float) -> CrossedGroups:
         """Return the groups, with the error of those that are equal to other ones.
 
         None where no grouping is.
@@ -314,7 +315,7 @@ class CrossedGroups:
             )
         return replace(self, noise=np.concatenate([[], *noise]))
 
-    def priors(self, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def priors(self, deviations: ndarray) -> tuple[ndarray, ndarray]:
         """Return the variance of what data say of the mean and of each group, and the share of it
         that is their own.
 
@@ -344,20 +345,20 @@ class SlopePosterior:
         log_likelihood: Marginal, of the approximation.
     """
 
-    slopes: np.ndarray
-    covariance: np.ndarray
-    theta: np.ndarray
-    theta_covariance: np.ndarray
-    shared_covariance: np.ndarray
-    own_weight: np.ndarray
+    slopes: ndarray
+    covariance: ndarray
+    theta: ndarray
+    theta_covariance: ndarray
+    shared_covariance: ndarray
+    own_weight: ndarray
     mean: tuple[float, float]
-    deviations: np.ndarray
+    deviations: ndarray
     log_likelihood: float
 
 
 def _system(
-    known: LikelihoodExpansion, dummies: np.ndarray, variances: np.ndarray, deviations: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    known: LikelihoodExpansion, dummies: ndarray, variances: ndarray, deviations: ndarray
+) -> tuple[ndarray, ndarray, ndarray, float]:
     """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k,
     and the constant.
 
@@ -389,10 +390,10 @@ def _system(
 def log_likelihood(
     known: LikelihoodExpansion,
     groups: CrossedGroups,
-    deviations: np.ndarray,
+    deviations: ndarray,
     *,
     gradient: bool = True,
-) -> tuple[float, np.ndarray]:
+) -> tuple[float, ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated
     out under flat priors.
 
@@ -429,8 +430,8 @@ def log_likelihood(
 
 
 def _minus_log_posterior(
-    parts: LikelihoodParts, groups: CrossedGroups, logs: np.ndarray
-) -> tuple[float, np.ndarray]:
+    parts: LikelihoodParts, groups: CrossedGroups, logs: ndarray
+) -> tuple[float, ndarray]:
     """Return minus the log posterior density of the logs of standard deviations, half-normal
     before, and its gradient.
     """
@@ -441,7 +442,7 @@ def _minus_log_posterior(
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
 
-def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray) -> float:
+def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: ndarray) -> float:
     """Return the standard deviation of the second slope's deviations with the greatest marginal
     posterior, given the others.
     """
@@ -460,7 +461,7 @@ def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: n
 
 
 def slope_posterior(
-    known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray
+    known: LikelihoodExpansion, groups: CrossedGroups, deviations: ndarray
 ) -> SlopePosterior:
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, _ = groups.design(len(known.linear))
@@ -494,8 +495,8 @@ def slope_posterior(
 
 
 def best_deviations(
-    known: LikelihoodParts, groups: CrossedGroups, start: np.ndarray | None = None
-) -> np.ndarray:
+    known: LikelihoodParts, groups: CrossedGroups, start: ndarray | None = None
+) -> ndarray:
     """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
 
     Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the
@@ -510,7 +511,7 @@ def best_deviations(
         else np.clip(start, 2 * SMALLEST_DEVIATION, LARGEST_DEVIATION / 2)
     )
 
-    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(logs: ndarray) -> tuple[float, ndarray]:
         return _minus_log_posterior(known, groups, logs)
 
     bounds = [(float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_DEVIATION)))] * len(begin)

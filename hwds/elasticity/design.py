@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -86,7 +87,7 @@ def price_column(panel: Panel) -> str:
     return name
 
 
-def _refuse(panel: Panel, name: str, bad: np.ndarray, path: str, rule: str) -> None:
+def _refuse(panel: Panel, name: str, bad: ndarray, path: str, rule: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
         row = panel.table.row(int(rows[0]), named=True)
@@ -132,9 +133,7 @@ def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def log_prices(
-    panel: Panel, centres: np.ndarray | None, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def log_prices(panel: Panel, centres: ndarray | None, known: ndarray) -> tuple[ndarray, ndarray]:
     """Return log prices less their cell's mean, NaN where there is no price, and these means.
 
     Args:
@@ -150,7 +149,7 @@ def log_prices(
     return logs - centres[cell], centres
 
 
-def substitutes(names: pl.DataFrame) -> np.ndarray:
+def substitutes(names: pl.DataFrame) -> ndarray:
     """Return the group of each cell within which products are substitutes, -1 for a cell that is
     alone in it; shape (K,).
     """
@@ -166,8 +165,8 @@ def substitutes(names: pl.DataFrame) -> np.ndarray:
 
 
 def substitutes_price(
-    group: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
-) -> np.ndarray:
+    group: ndarray, cell: ndarray, period: ndarray, log_price: ndarray
+) -> ndarray:
     """Return the mean of the other cells' log prices in the group and period.
 
     0 where none was sold, shape (rows,).
@@ -181,7 +180,7 @@ def substitutes_price(
     return np.where(others > 0, sums / np.maximum(others, 1), 0.0)
 
 
-def substitute_places(group: np.ndarray) -> np.ndarray:
+def substitute_places(group: ndarray) -> ndarray:
     """Return the places of each cell's substitutes, shape (K, n), -1 beyond their number.
 
     Raises:
@@ -202,12 +201,12 @@ def substitute_places(group: np.ndarray) -> np.ndarray:
 
 
 def pair_prices(
-    places: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray,
-    log_price: np.ndarray,
-    which: np.ndarray,
-) -> np.ndarray:
+    places: ndarray,
+    cell: ndarray,
+    period: ndarray,
+    log_price: ndarray,
+    which: ndarray,
+) -> ndarray:
     """Return the log price of each substitute over the number on sale, 0 where it is not on sale,
     shape (rows asked, n).
 
@@ -227,11 +226,11 @@ def pair_prices(
     return np.where(there, prices, 0.0) / np.maximum(there.sum(axis=1, keepdims=True), 1)
 
 
-def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray]:
+def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, ndarray]:
     """Return promotion, the logs of competitors' prices and the controls by name, each of shape
     (rows,).
     """
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, ndarray] = {}
     promotion = panel.roles.one("promotion")
     if promotion is not None:
         columns[promotion] = np.nan_to_num(panel.values(promotion))
@@ -244,7 +243,7 @@ def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray
     return columns
 
 
-def shifters(panel: Panel) -> dict[str, np.ndarray]:
+def shifters(panel: Panel) -> dict[str, ndarray]:
     """Return the log of the cost and the instruments by name, NaN where unknown, each of shape
     (rows,).
     """
@@ -270,8 +269,8 @@ rounding.
 
 
 def independent_columns(
-    base: np.ndarray, columns: np.ndarray, effect: np.ndarray, period: np.ndarray | None
-) -> np.ndarray:
+    base: ndarray, columns: ndarray, effect: ndarray, period: ndarray | None
+) -> ndarray:
     """Return which columns still vary once effects, a base and the columns before them are taken
     out, shape (k,).
 
@@ -328,23 +327,23 @@ class DemandDesign(Serializable):
     """
 
     names: pl.DataFrame
-    cell: np.ndarray
-    period: np.ndarray
+    cell: ndarray
+    period: ndarray
     periods: int
-    units: np.ndarray
-    log_price: np.ndarray
-    centres: np.ndarray
-    x: np.ndarray
-    column_centres: np.ndarray
+    units: ndarray
+    log_price: ndarray
+    centres: ndarray
+    x: ndarray
+    column_centres: ndarray
     columns: tuple[str, ...]
     left_out: tuple[str, ...]
-    used: np.ndarray
-    out: np.ndarray
-    groups: np.ndarray
-    price: np.ndarray
+    used: ndarray
+    out: ndarray
+    groups: ndarray
+    price: ndarray
     promotion: int | None
     season: int
-    shifters: Mapping[str, np.ndarray]
+    shifters: Mapping[str, ndarray]
 
     @classmethod
     def of(
@@ -437,7 +436,7 @@ class DemandDesign(Serializable):
         centres = np.column_stack([self.column_centres, np.zeros((len(self), len(columns)))])
         return replace(self, x=x, column_centres=centres, columns=(*self.columns, *columns))
 
-    def lay_out_substitutes(self) -> np.ndarray:
+    def lay_out_substitutes(self) -> ndarray:
         """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by
         periods, shape (n, K, T).
         """
@@ -462,11 +461,11 @@ class DemandDesign(Serializable):
         return len(self.names)
 
     @property
-    def rows(self) -> np.ndarray:
+    def rows(self) -> ndarray:
         """Rows to learn from by cell, shape (K,)."""
         return np.bincount(self.cell, self.used, len(self)).astype(np.int64)
 
-    def codes(self, name: str) -> np.ndarray:
+    def codes(self, name: str) -> ndarray:
         """Return the number of each cell's product, channel or family, of `all` 0, shape (K,)."""
         if name == "all":
             return np.zeros(len(self), np.int64)
@@ -493,9 +492,7 @@ class DemandDesign(Serializable):
         )
         return CellLayout.of(*parts, shape, by_period=by_period, own=own)
 
-    def instruments(
-        self, effect: np.ndarray | None = None, *, by_period: bool = False
-    ) -> np.ndarray:
+    def instruments(self, effect: ndarray | None = None, *, by_period: bool = False) -> ndarray:
         """Return the instruments that vary within effects, shape (rows, z), their mean of the cell
         where one is unknown.
 
@@ -531,7 +528,7 @@ class DemandDesign(Serializable):
             )
         return known
 
-    def clusters(self, level: str) -> np.ndarray:
+    def clusters(self, level: str) -> ndarray:
         """Return the cluster of each row, shape (rows,).
 
         Args:
@@ -543,7 +540,7 @@ class DemandDesign(Serializable):
             return self.codes("sku")[self.cell] * self.periods + self.period
         return self.codes(level)[self.cell]
 
-    def last_known(self, values: np.ndarray) -> np.ndarray:
+    def last_known(self, values: ndarray) -> ndarray:
         """Return the last known of the rows' values in each cell, NaN where it has none, shape
         (K,).
         """
@@ -552,11 +549,11 @@ class DemandDesign(Serializable):
         out[self.cell[there]] = values[there]  # of equal places the last counts
         return out
 
-    def last_prices(self) -> np.ndarray:
+    def last_prices(self) -> ndarray:
         """Return the last known price of each cell, NaN where it has none, shape (K,)."""
         return self.last_known(self.price)
 
-    def last_columns(self) -> np.ndarray:
+    def last_columns(self) -> ndarray:
         """Return the last known value of each column of each cell, 0 where it has none, shape (K,
         m).
         """
@@ -564,7 +561,7 @@ class DemandDesign(Serializable):
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 
     @property
-    def columns_as_given(self) -> np.ndarray:
+    def columns_as_given(self) -> ndarray:
         """The columns with their means: what compares cells needs them, shape (rows, m)."""
         return self.x + self.column_centres[self.cell]
 
@@ -573,12 +570,12 @@ def _columns(
     panel: Panel,
     terms: DemandTerms,
     controls: Sequence[str],
-    groups: np.ndarray,
-    period: np.ndarray,
-    log_price: np.ndarray,
-) -> dict[str, np.ndarray]:
+    groups: ndarray,
+    period: ndarray,
+    log_price: ndarray,
+) -> dict[str, ndarray]:
     """Return the columns that may have a slope that all cells share, by name."""
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, ndarray] = {}
     cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if terms.lagged_price:
         columns[LAG] = values_before(log_price, cell)
@@ -590,16 +587,16 @@ def _columns(
 
 
 def _pair_columns(
-    groups: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
-) -> dict[str, np.ndarray]:
+    groups: ndarray, cell: ndarray, period: ndarray, log_price: ndarray
+) -> dict[str, ndarray]:
     """Return the price of each substitute of a row's cell by name, each of shape (rows,)."""
     prices = pair_prices(substitute_places(groups), cell, period, log_price, np.arange(len(cell)))
     return {f"{PAIR}{place + 1}": column for place, column in enumerate(prices.T)}
 
 
 def _centres(
-    x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int
-) -> np.ndarray:
+    x: ndarray, known: ndarray, cell: ndarray, as_they_are: Sequence[bool], cells: int
+) -> ndarray:
     """Return the means of columns by cell, 0 of those that stay as they are, shape (cells, m)."""
     out = np.zeros((cells, x.shape[1]))
     for place in np.flatnonzero(~np.array(as_they_are, bool)):
@@ -608,7 +605,7 @@ def _centres(
     return out
 
 
-def _stock_outs(panel: Panel) -> np.ndarray:
+def _stock_outs(panel: Panel) -> ndarray:
     name = panel.roles.one("stock_out")
     return (
         np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
@@ -616,11 +613,11 @@ def _stock_outs(panel: Panel) -> np.ndarray:
 
 
 def _informative_columns(
-    columns: dict[str, np.ndarray],
-    log_price: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray | None,
-    known: np.ndarray,
+    columns: dict[str, ndarray],
+    log_price: ndarray,
+    cell: ndarray,
+    period: ndarray | None,
+    known: ndarray,
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the names of columns that vary beside the price, others and effects, and of those that
     only seem to.
@@ -637,9 +634,7 @@ def _informative_columns(
     return names[kept].tolist(), tuple(names[~kept].tolist())
 
 
-def _varying_columns(
-    columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray
-) -> list[str]:
+def _varying_columns(columns: dict[str, ndarray], cell: ndarray, known: ndarray) -> list[str]:
     """Return the names of columns that vary within some cell."""
     chosen = []
     for name, values in columns.items():
@@ -762,7 +757,7 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
     )
 
 
-def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, np.ndarray]:
+def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[ndarray, ndarray]:
     """Return log prices of used rows net of effects and the other columns, and the common share of
     their variance by cell.
     """
@@ -781,11 +776,11 @@ def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, n
     return net, np.clip(1 - rest / np.where(total > 0, total, np.inf), 0.0, 1.0)
 
 
-def _cell_means(values: np.ndarray, design: DemandDesign) -> np.ndarray:
+def _cell_means(values: ndarray, design: DemandDesign) -> ndarray:
     return group_means(values[design.used], design.cell[design.used], len(design))
 
 
-def _price_changes(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
+def _price_changes(design: DemandDesign) -> tuple[ndarray, ndarray]:
     change = design.log_price - values_before(design.log_price, design.cell)
     moved = np.abs(np.nan_to_num(change)) > LEAST_CHANGE
     changes = np.bincount(design.cell, moved, len(design)).astype(np.int64)
@@ -795,7 +790,7 @@ def _price_changes(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
     return changes, np.bincount(pairs[:, 0], minlength=len(design))
 
 
-def _demand_noise(design: DemandDesign, demand: np.ndarray, mean_units: np.ndarray) -> float:
+def _demand_noise(design: DemandDesign, demand: ndarray, mean_units: ndarray) -> float:
     """Return the variance of log demand beside the 1 / mean of few units, of all cells."""
     rows = design.used & (mean_units[design.cell] > 0)
     if not rows.any():
@@ -804,7 +799,7 @@ def _demand_noise(design: DemandDesign, demand: np.ndarray, mean_units: np.ndarr
     return max(float(np.mean(demand[rows] ** 2)) - few, LEAST_NOISE)
 
 
-def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
+def _demand_beyond_units(design: DemandDesign) -> ndarray:
     """Return log(units + 1/2) net of effects, columns and each cell's own slope of price.
 
     NaN where not used.
@@ -825,7 +820,7 @@ def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
     return out
 
 
-def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _lead_correlation(design: DemandDesign, demand: ndarray) -> tuple[ndarray, ndarray]:
     """Return the correlation of today's demand with the next price beyond today's by cell, and its
     p-value.
 
@@ -840,13 +835,13 @@ def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndar
     return correlation, np.where(count >= 8, 2 * stdtr(free, -np.abs(t)), 1.0)
 
 
-def _lag_correlation(design: DemandDesign, demand: np.ndarray) -> np.ndarray:
+def _lag_correlation(design: DemandDesign, demand: ndarray) -> ndarray:
     """Return the correlation of the price before, beyond today's, with today's demand, by cell."""
     before = values_before(design.log_price, design.cell)
     return _correlations(design, demand, _beyond_price(design, before))[0]
 
 
-def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
+def _beyond_price(design: DemandDesign, values: ndarray) -> ndarray:
     """Return values less their regression on today's price within each cell, NaN where either is
     unknown.
     """
@@ -864,9 +859,7 @@ def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
     return out
 
 
-def _correlations(
-    design: DemandDesign, first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _correlations(design: DemandDesign, first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
     """Return the correlation of two columns within each cell, 0 where one is constant, and the rows
     it is of.
     """

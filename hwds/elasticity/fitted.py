@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.design import CROSS, LAG, PAIR, DemandDesign, DemandTerms
@@ -77,19 +78,19 @@ class CrossPairs(Serializable):
             so that it moves together.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    value: np.ndarray
-    stderr: np.ndarray
-    own_stderr: np.ndarray
+    rows: ndarray
+    columns: ndarray
+    value: ndarray
+    stderr: ndarray
+    own_stderr: ndarray
 
-    def totals(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def totals(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return each cell's elasticity to all its substitutes' prices together and its standard
         error, shape (cells,).
         """
         return np.bincount(self.rows, self.value, cells), np.hypot(*self.total_errors(cells))
 
-    def total_errors(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def total_errors(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return the standard error of each total that all cells share, and that which is its own,
         each of shape (cells,).
         """
@@ -98,7 +99,7 @@ class CrossPairs(Serializable):
             np.bincount(self.rows, self.own_stderr**2, cells)
         )
 
-    def drawn_totals(self, error: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
+    def drawn_totals(self, error: ndarray, cells: int, rng: np.random.Generator) -> ndarray:
         """Return draws of each cell's total, shape (D, cells).
 
         Args:
@@ -154,37 +155,37 @@ class Estimates(Serializable):
         notes: Facts about the fit: names and numbers.
     """
 
-    slopes: np.ndarray
-    stderr: np.ndarray
-    critical: np.ndarray
-    level: np.ndarray
-    theta: np.ndarray
-    theta_stderr: np.ndarray
-    df: np.ndarray
-    own_weight: np.ndarray
-    covariance: np.ndarray | None = None
-    own_theta: np.ndarray | None = None
-    cross: np.ndarray | None = None
-    cross_stderr: np.ndarray | None = None
+    slopes: ndarray
+    stderr: ndarray
+    critical: ndarray
+    level: ndarray
+    theta: ndarray
+    theta_stderr: ndarray
+    df: ndarray
+    own_weight: ndarray
+    covariance: ndarray | None = None
+    own_theta: ndarray | None = None
+    cross: ndarray | None = None
+    cross_stderr: ndarray | None = None
     doubt: str = ""
     statuses: list[tuple[str, str]] | None = None
     unanswered: dict[int, str] = field(default_factory=dict)
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
-    theta_critical: np.ndarray | None = None
-    theta_p_values: np.ndarray | None = None
-    theta_covariance: np.ndarray | None = None
-    shared_covariance: np.ndarray | None = None
+    theta_critical: ndarray | None = None
+    theta_p_values: ndarray | None = None
+    theta_covariance: ndarray | None = None
+    shared_covariance: ndarray | None = None
     pairs: CrossPairs | None = None
     one_slope: bool = False
-    sampled: tuple[np.ndarray, np.ndarray] | None = None
+    sampled: tuple[ndarray, ndarray] | None = None
 
     @property
-    def both_sides(self) -> np.ndarray:
+    def both_sides(self) -> ndarray:
         """The critical values below and above each estimate, shape (2, K)."""
         return np.broadcast_to(np.atleast_2d(self.critical.T), (2, len(self.slopes)))
 
-    def other_effects(self, x: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    def other_effects(self, x: ndarray, cell: ndarray) -> ndarray:
         """Return what the other columns add to the log mean of rows, shape (n,)."""
         shared = x @ self.theta
         return (
@@ -244,7 +245,7 @@ class FittedElasticities(Serializable):
             context.level,
         )
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN where the model has no answer, shape
         (rows,).
 
@@ -272,7 +273,7 @@ class FittedElasticities(Serializable):
         """
         return pl.DataFrame()
 
-    def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def draws(self, count: int, rng: np.random.Generator) -> ndarray:
         """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
 
         Of a multivariate t where there are degrees of freedom. Each side is stretched as its
@@ -281,9 +282,7 @@ class FittedElasticities(Serializable):
         """
         return self.joint_draws(count, rng)[0]
 
-    def joint_draws(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def joint_draws(self, count: int, rng: np.random.Generator) -> tuple[ndarray, ndarray | None]:
         """Return draws of the elasticities, and of the slopes of the other columns that go with
         them, shape (count, m).
 
@@ -302,7 +301,7 @@ class FittedElasticities(Serializable):
         out = np.full((count, len(there)), np.nan)
         normal, df = rng.standard_normal((count, int(there.sum()))), known.df[there]
         half = (1 + self.level) / 2
-        scale: np.ndarray | float = 1.0
+        scale: ndarray | float = 1.0
         if known.covariance is not None:
             df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
             values, vectors = np.linalg.eigh(known.covariance[np.ix_(there, there)])
@@ -329,17 +328,15 @@ class FittedElasticities(Serializable):
         gain = (vectors / roots).T @ known.shared_covariance[there]
         rest = covariance_root(known.theta_covariance - gain.T @ gain)
         beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
-        return out, known.theta + beside * (
-            scale[:, :1] if isinstance(scale, np.ndarray) else scale
-        )
+        return out, known.theta + beside * (scale[:, :1] if isinstance(scale, ndarray) else scale)
 
 
-def number_columns(columns: Mapping[str, np.ndarray]) -> list[pl.Series]:
+def number_columns(columns: Mapping[str, ndarray]) -> list[pl.Series]:
     """Return arrays as columns, null for NaN."""
     return [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
 
 
-def reasons_where(cells: np.ndarray, reason: str) -> dict[int, str]:
+def reasons_where(cells: ndarray, reason: str) -> dict[int, str]:
     """Return the reason for each of the cells that are true, by their place."""
     return dict.fromkeys(np.flatnonzero(cells).tolist(), reason)
 

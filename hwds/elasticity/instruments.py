@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.elasticity.sweeping import (
@@ -37,18 +38,18 @@ class FirstStage:
         coefficients: The coefficients of the instruments, shape (z,).
     """
 
-    residual: np.ndarray
+    residual: ndarray
     f: float
-    coefficients: np.ndarray
+    coefficients: ndarray
 
 
 def first_stage(
-    price: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    price: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
-    weight: np.ndarray | None = None,
+    ways: Sequence[ndarray],
+    weight: ndarray | None = None,
 ) -> FirstStage:
     """Regress the price on instruments and the other columns, with effects swept out.
 
@@ -96,18 +97,18 @@ class TwoStage:
             instrument; shape (e,).
     """
 
-    beta: np.ndarray
+    beta: ndarray
     variance: RobustVariance
-    f: np.ndarray
+    f: ndarray
 
 
 def two_stage(
-    y: np.ndarray,
-    endogenous: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    y: ndarray,
+    endogenous: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
+    ways: Sequence[ndarray],
     *,
     efficient: bool = False,
 ) -> TwoStage:
@@ -154,11 +155,11 @@ def two_stage(
 
 def _strength(
     place: int,
-    endogenous: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    endogenous: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
+    ways: Sequence[ndarray],
 ) -> float:
     """Return the first stage's F of one endogenous column, given the others (Sanderson and
     Windmeijer 2016).
@@ -178,14 +179,12 @@ def _strength(
     return first_stage(own, instruments, x, sweeper, ways).f * z / max(z - others.shape[1], 1)
 
 
-def _effect_count(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:
+def _effect_count(sweeper: Sweeper, ways: Sequence[ndarray]) -> int:
     """Return the degrees of freedom that swept effects take."""
     return sum(free_effects(effect, ways) for effect in sweeper.effects)
 
 
-def _from_moments(
-    target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
+def _from_moments(target: ndarray, columns: ndarray, moments: ndarray, weight: ndarray) -> ndarray:
     """Return the coefficients at which the weighted moments of the residuals are smallest."""
     slope = moments.T @ columns
     return np.asarray(
@@ -206,13 +205,13 @@ class DemandRows:
         ways: Clusterings of the rows.
     """
 
-    units: np.ndarray
-    price: np.ndarray
-    instruments: np.ndarray
-    x: np.ndarray
-    cell: np.ndarray
-    period: np.ndarray | None
-    ways: tuple[np.ndarray, ...]
+    units: ndarray
+    price: ndarray
+    instruments: ndarray
+    x: ndarray
+    cell: ndarray
+    period: ndarray | None
+    ways: tuple[ndarray, ...]
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper of the effects."""
@@ -220,13 +219,13 @@ class DemandRows:
             number_groups(self.cell), None if self.period is None else number_groups(self.period)
         )
 
-    def residual(self, weight: np.ndarray | None = None) -> FirstStage:
+    def residual(self, weight: ndarray | None = None) -> FirstStage:
         """Return the first stage."""
         return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
 
     def control_function(
-        self, residual: np.ndarray, weight: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, residual: ndarray, weight: ndarray | None = None
+    ) -> tuple[ndarray, ndarray]:
         """Return slopes and clustered errors of price, its first-stage residual and the other
         columns, by pseudo-likelihood.
         """

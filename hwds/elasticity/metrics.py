@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
@@ -72,7 +73,7 @@ def measures_of(rows: Iterable[MeasureRow], level: float = 0.95) -> tuple[Measur
     )
 
 
-def float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+def float_column(rows: pl.DataFrame, name: str) -> ndarray:
     """Return a column as floats, NaN for null."""
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
@@ -103,7 +104,7 @@ def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
     ]
 
 
-def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estimate:
+def _shared_mean(values: ndarray, errors: ndarray, level: float) -> Estimate:
     """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of
     independent cells.
     """
@@ -114,7 +115,7 @@ def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estima
     )
 
 
-def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Estimate:
+def _mean_of_draws(rows: pl.DataFrame, slopes: ndarray, level: float) -> Estimate:
     """Return the mean over cells, its error from joint draws where there are some: cells share
     errors.
     """
@@ -243,7 +244,7 @@ def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         yield from ((label, Score.of(name, "mean", each)) for name, each in estimates.items())
 
 
-def _root_mean_square(values: np.ndarray) -> Estimate:
+def _root_mean_square(values: ndarray) -> Estimate:
     """Return the root mean square of the values that are finite."""
     return pooled_ratio(values**2, np.where(np.isfinite(values), 1.0, np.nan), root=True)
 
@@ -406,7 +407,7 @@ def _skill_scores(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def _log_likelihood(after: np.ndarray, before: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def _log_likelihood(after: ndarray, before: ndarray, odds: ndarray) -> ndarray:
     """Return after log(p) + before log(1 - p) with log odds of p, by row."""
     return np.asarray(-after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds))
 
@@ -446,9 +447,7 @@ class CrossChecks:
     outweighed: int
 
 
-def cross_checks(
-    own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue: np.ndarray
-) -> CrossChecks:
+def cross_checks(own: ndarray, cross: ndarray, stderr: ndarray, revenue: ndarray) -> CrossChecks:
     """Return the checks of a matrix of cross elasticities.
 
     Args:
@@ -480,7 +479,7 @@ def cross_checks(
     )
 
 
-def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
+def _connected_cells(there: ndarray) -> list[ndarray]:
     """Return the groups of two cells or more that pairs connect."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
@@ -490,7 +489,7 @@ def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
     return [cells for cells in groups if len(cells) > 1]
 
 
-def _is_outweighed(own: np.ndarray, cross: np.ndarray, revenue: np.ndarray) -> bool:
+def _is_outweighed(own: ndarray, cross: ndarray, revenue: ndarray) -> bool:
     """Return whether the symmetric part of d units / d price, in units of revenue, has a positive
     eigenvalue.
     """

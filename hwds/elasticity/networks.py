@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import LikelihoodExpansion, best_deviations
@@ -196,7 +197,7 @@ class DemandShape(Serializable):
             total += weight * tf.reduce_sum(loss * there) / tf.maximum(tf.reduce_sum(there), 1.0)
         return total
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the mean negative log-likelihood of the units alone, in double precision."""
         outputs = OutputColumns.of(answer.astype(np.float64))
         units = TargetColumns.of(target).units.astype(np.float64)
@@ -244,13 +245,13 @@ class DemandInputs(NamedTuple):
         constants: See `Constants`, shape (n, 4).
     """
 
-    history: np.ndarray
-    market: np.ndarray
-    codes: np.ndarray
-    price: np.ndarray
-    constants: np.ndarray
+    history: ndarray
+    market: ndarray
+    codes: ndarray
+    price: ndarray
+    constants: ndarray
 
-    def take(self, rows: np.ndarray) -> DemandInputs:
+    def take(self, rows: ndarray) -> DemandInputs:
         """Return some of the rows."""
         return DemandInputs(*(part[rows] for part in self))
 
@@ -264,7 +265,7 @@ class DemandExamples(NamedTuple):
     """
 
     inputs: DemandInputs
-    target: np.ndarray
+    target: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,10 +303,10 @@ class RelativePrices:
         promotion: 0 for none, shape (K, T).
     """
 
-    price: np.ndarray
-    gap: np.ndarray
-    excess: np.ndarray
-    promotion: np.ndarray
+    price: ndarray
+    gap: ndarray
+    excess: ndarray
+    promotion: ndarray
 
     @classmethod
     def of(cls, design: DemandDesign) -> RelativePrices:
@@ -323,7 +324,7 @@ class RelativePrices:
         return cls(price, gap, excess, promotion)
 
 
-def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _against_others(logs: ndarray) -> tuple[ndarray, ndarray]:
     """Return log prices of channels less the mean, and less the least, of the others, NaN without
     others; shape (c, T).
     """
@@ -341,9 +342,7 @@ def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def demand_examples(
-    design: DemandDesign, base: np.ndarray, scaling: PriceScaling
-) -> DemandExamples:
+def demand_examples(design: DemandDesign, base: ndarray, scaling: PriceScaling) -> DemandExamples:
     """Return the inputs and targets of all rows of a design.
 
     The targets of the heads of gap and risk are of the next period: the inputs end with today's
@@ -384,15 +383,15 @@ def demand_examples(
     return DemandExamples(inputs, np.stack(goal, axis=1).astype(np.float32))
 
 
-def _next_period(values: np.ndarray, cell: np.ndarray, period: np.ndarray) -> np.ndarray:
+def _next_period(values: ndarray, cell: ndarray, period: ndarray) -> ndarray:
     """Return the values of the next period, NaN for the last, shape (n,)."""
     later = np.concatenate([values[:, 1:], np.full((len(values), 1), np.nan)], axis=1)
     return later[cell, period]
 
 
 def _price_history(
-    market: RelativePrices, cell: np.ndarray, period: np.ndarray, scaling: PriceScaling
-) -> np.ndarray:
+    market: RelativePrices, cell: ndarray, period: ndarray, scaling: PriceScaling
+) -> ndarray:
     """Return the columns of the periods before each row's, 0 where there was no price, shape (n,
     steps, 4).
     """
@@ -437,7 +436,7 @@ class HeldOutPredictions(NamedTuple):
     """
 
     outputs: OutputColumns
-    fold: np.ndarray
+    fold: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -452,8 +451,8 @@ class HeldOutError:
     """
 
     names: tuple[str, ...]
-    deviations: np.ndarray
-    covariance: np.ndarray
+    deviations: ndarray
+    covariance: ndarray
 
 
 def held_out_error(
@@ -523,12 +522,12 @@ class DemandEnsemble(Serializable):
     """
 
     shape: DemandShape
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     count: int
     device: Device
     cpus: int
 
-    def answers(self, inputs: Sequence[np.ndarray]) -> OutputColumns:
+    def answers(self, inputs: Sequence[ndarray]) -> OutputColumns:
         """Return the answers of each network for n rows, each column of shape (count, n), in double
         precision.
         """
@@ -574,7 +573,7 @@ class TrainedEnsemble:
     """
 
     design: DemandDesign
-    base: np.ndarray
+    base: ndarray
     scaling: PriceScaling
     goal: TargetColumns
     networks: DemandEnsemble
@@ -587,13 +586,13 @@ class TrainedEnsemble:
         return OutputColumns(*(part.mean(axis=0) for part in self.outputs))
 
     @property
-    def without_effects(self) -> np.ndarray:
+    def without_effects(self) -> ndarray:
         """The networks' parts of the log mean of the rows to learn from: the own price's path and
         the correction.
         """
         return np.asarray((self.mean.log_mean - self.base)[self.design.used])
 
-    def slopes(self) -> np.ndarray:
+    def slopes(self) -> ndarray:
         """Return the mean elasticity of each network over each cell's rows, NaN for a cell without
         one, shape (count, K).
         """
@@ -611,9 +610,9 @@ class TrainedEnsemble:
 
 def train_and_judge(
     design: DemandDesign,
-    base: np.ndarray,
+    base: ndarray,
     scaling: PriceScaling,
-    cluster: np.ndarray,
+    cluster: ndarray,
     plan: EnsemblePlan,
     context: RunContext,
 ) -> TrainedEnsemble:
@@ -657,7 +656,7 @@ def train_ensemble(
 
 def predict_held_out(
     rows: DemandExamples,
-    cluster: np.ndarray,
+    cluster: ndarray,
     folds: int,
     shape: DemandShape,
     schedule: Schedule,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.elasticity.instruments import WEAK_F
 from hwds.elasticity.metrics import cross_checks
@@ -216,7 +217,7 @@ def cross_grids(tables: Tables, model: str) -> Iterator[Grid]:
         yield _strongest_pairs(cells, cross, stderr)
 
 
-def _family_grid(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> Grid:
+def _family_grid(cells: pl.DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     revenue = (cells["units"] * cells["price"]).fill_null(0.0).to_numpy()
     own = cells["elasticity"].fill_null(float("nan")).to_numpy()
     rows = []
@@ -237,7 +238,7 @@ def _family_grid(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> 
     return declared_grid(FAMILIES, pl.DataFrame(rows), caption=caption)
 
 
-def _strongest_pairs(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> Grid:
+def _strongest_pairs(cells: pl.DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     rows, columns = np.nonzero(cross)
     order = np.argsort(-np.abs(cross[rows, columns]), kind="stable")[:MOST_PAIR_ROWS]
     rows, columns, names = rows[order], columns[order], cells[SERIES]
@@ -426,7 +427,7 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
     return figure
 
 
-def _draw_moves(axes: Axes, predicted: np.ndarray, actual: np.ndarray, reach: float) -> None:
+def _draw_moves(axes: Axes, predicted: ndarray, actual: ndarray, reach: float) -> None:
     axes.axhline(0, color=LIGHT, linewidth=1, zorder=0)
     axes.axvline(0, color=LIGHT, linewidth=1, zorder=0)
     axes.plot(
@@ -456,7 +457,7 @@ def _draw_moves(axes: Axes, predicted: np.ndarray, actual: np.ndarray, reach: fl
         )
 
 
-def _draw_group_means(axes: Axes, predicted: np.ndarray, actual: np.ndarray) -> None:
+def _draw_group_means(axes: Axes, predicted: ndarray, actual: ndarray) -> None:
     """Draw the mean of groups of moves of equal number, with two standard errors."""
     order = np.argsort(predicted, kind="stable")
     groups = [part for part in np.array_split(order, MOVE_GROUPS) if len(part) > 1]

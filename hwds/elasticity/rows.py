@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, identify, price_column
@@ -317,7 +318,7 @@ def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
     ]
 
 
-def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
+def _cross_like_own(rows: pl.DataFrame, own: ndarray) -> ndarray:
     """Return draws of `cross` that are as many standard errors above it as own elasticities are
     below theirs, shape (D, K).
     """
@@ -329,7 +330,7 @@ def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
     return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
 
 
-def _draw_lists(name: str, drawn: np.ndarray) -> pl.Series:
+def _draw_lists(name: str, drawn: ndarray) -> pl.Series:
     """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are
     not known.
     """
@@ -358,7 +359,7 @@ def price_ranges(design: DemandDesign) -> pl.DataFrame:
     return ranges.agg(low=pl.col("price").min(), high=pl.col("price").max()).drop("cell")
 
 
-def expected_units(fitted: FittedElasticities) -> np.ndarray:
+def expected_units(fitted: FittedElasticities) -> ndarray:
     """Return the units of a period that each cell is expected to sell at today's prices, kept as
     they are; shape (K,).
 
@@ -380,7 +381,7 @@ def expected_units(fitted: FittedElasticities) -> np.ndarray:
     return np.where(_still_sold(design), units, np.nan)
 
 
-def _still_sold(design: DemandDesign) -> np.ndarray:
+def _still_sold(design: DemandDesign) -> ndarray:
     """Return which cells have a price in the last `RECENT` periods, shape (K,)."""
     near = np.isfinite(design.price) & (design.period >= design.periods - RECENT_ROWS)
     return np.bincount(design.cell, near, len(design)) > 0
@@ -392,7 +393,7 @@ def _still_sold(design: DemandDesign) -> np.ndarray:
 
 def price_scenario(
     frame: Panel, history: Panel, cutoff: Cutoff, horizon: int
-) -> tuple[Panel, np.ndarray]:
+) -> tuple[Panel, ndarray]:
     """Return the cells of a history with the rows until the horizon, and which rows are after the
     cutoff.
 
@@ -481,14 +482,14 @@ def change_rows(
     return rows.filter(pl.Series(scored & np.isfinite(log_price)))
 
 
-def _places_after(after: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def _places_after(after: ndarray, cell: ndarray) -> ndarray:
     """Return the number of rows between the cutoff and each row after it in its cell."""
     count = np.cumsum(after)
     starts = np.searchsorted(cell, cell)
     return count - 1 - np.where(starts > 0, count[starts - 1], 0)
 
 
-def _realised_units(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]:
+def _realised_units(frame: Panel, asked: Panel) -> tuple[ndarray, ndarray]:
     """Return the units of the rows that are asked, and whether there was a stock-out."""
     name = frame.roles.one("stock_out")
     columns = [TARGET, *([name] if name else [])]
@@ -500,9 +501,7 @@ def _realised_units(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]
     return units, out
 
 
-def _log_shift(
-    logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after: np.ndarray
-) -> np.ndarray:
+def _log_shift(logs: ndarray, log_demand: ndarray, cell: ndarray, after: ndarray) -> ndarray:
     """Return the mean of log units less the log of expected units in a cell's last rows before the
     cutoff, shape (K,).
     """
@@ -659,7 +658,7 @@ def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandE
     )
 
 
-def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
+def _draw_matrix(own: pl.DataFrame, name: str) -> ndarray | None:
     """Return the draws of a column, shape (D, K), NaN where a cell has none.
 
     None where no cell has any.
@@ -671,7 +670,7 @@ def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
     return np.array([values if values is not None else blank for values in own[name].to_list()]).T
 
 
-def _common_error(own: pl.DataFrame) -> np.ndarray | None:
+def _common_error(own: pl.DataFrame) -> ndarray | None:
     """Return by how many standard errors the slope that cross elasticities share is off in each
     draw, shape (D,).
     """
@@ -686,7 +685,7 @@ def _common_error(own: pl.DataFrame) -> np.ndarray | None:
     return np.asarray(away[:, place] / spread[place]) if spread[place] > 0 else None
 
 
-OptionalMatrix = np.ndarray | None
+OptionalMatrix = ndarray | None
 
 
 def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:

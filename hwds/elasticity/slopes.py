@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.elasticity.crossed import (
@@ -64,7 +65,7 @@ choice (seeds 700 to 759) it is 92.9 and 94.7 %, at errors of .4992 and .4977.
 """
 
 
-def log_prior(deviations: np.ndarray) -> float:
+def log_prior(deviations: ndarray) -> float:
     """Return the log density of the standard deviations before the data, but for a constant."""
     return float(
         np.sum(AWAY_FROM_ZERO * np.log(deviations) - 0.5 * (deviations / PRIOR_SCALE) ** 2)
@@ -121,13 +122,13 @@ def integrate_deviations(
 
 
 def _deviation_nodes(
-    known: LikelihoodExpansion, groups: CrossedGroups, best: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    known: LikelihoodExpansion, groups: CrossedGroups, best: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return values of the standard deviations, shape (N, groupings + 1), and their weights, shape
     (N,).
     """
 
-    def log_density(deviations: np.ndarray) -> float:
+    def log_density(deviations: ndarray) -> float:
         return log_likelihood(known, groups, deviations, gradient=False)[0] + log_prior(deviations)
 
     spread = _even_points(DEVIATION_SETS, len(best))
@@ -149,7 +150,7 @@ def _deviation_nodes(
     return nodes, weights / weights.sum()
 
 
-def _even_points(count: int, dimensions: int) -> np.ndarray:
+def _even_points(count: int, dimensions: int) -> ndarray:
     """Return evenly spread points of the unit cube: Kronecker's sequence of the powers of the root
     of x^(d + 1) = x + 1.
     """
@@ -205,12 +206,12 @@ class FittedSlopes:
     """
 
     posterior: SlopePosterior
-    own: np.ndarray
+    own: ndarray
     own_deviation: float
-    level: np.ndarray
-    mean: np.ndarray
+    level: ndarray
+    mean: ndarray
     overdispersion: float
-    dispersion: np.ndarray
+    dispersion: ndarray
     serial: float
     together: float
     moments: LikelihoodExpansion
@@ -221,7 +222,7 @@ class FittedSlopes:
 def fit_slopes(
     layout: CellLayout,
     groups: CrossedGroups | None,
-    products: np.ndarray | None = None,
+    products: ndarray | None = None,
     *,
     poisson: bool = False,
 ) -> FittedSlopes:
@@ -303,7 +304,7 @@ def fit_slopes(
 
 
 def _expansion(
-    layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float, phi: np.ndarray
+    layout: CellLayout, used: ndarray, eta: ndarray, over: float, phi: ndarray
 ) -> LikelihoodExpansion:
     """Return the quadratic approximation of the quasi-likelihood at log means `eta`."""
     mean = np.exp(eta)
@@ -314,8 +315,8 @@ def _expansion(
 
 
 def _fitted_means(
-    layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float
-) -> tuple[np.ndarray, np.ndarray]:
+    layout: CellLayout, used: ndarray, part: ndarray, over: float
+) -> tuple[ndarray, ndarray]:
     """Return the levels of cells, -inf where nothing was sold, and the fitted means, given log
     means without levels.
     """
@@ -328,7 +329,7 @@ def _fitted_means(
     )
 
 
-def _scores(layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float) -> np.ndarray:
+def _scores(layout: CellLayout, used: ndarray, eta: ndarray, over: float) -> ndarray:
     """Return what each row says of its cell's slope, at log means `eta` and a variance mean + over
     mean^2, shape (K, T).
     """
@@ -341,7 +342,7 @@ def _scores(layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float) 
     return np.asarray(price * (layout.units - mean) * share)
 
 
-def serial_dependence(scores: np.ndarray, used: np.ndarray) -> float:
+def serial_dependence(scores: ndarray, used: ndarray) -> float:
     """Return by what the variance of a cell's slope is larger than with independent periods, at
     least 1.
 
@@ -365,7 +366,7 @@ def serial_dependence(scores: np.ndarray, used: np.ndarray) -> float:
     return (1 + correlation) / (1 - correlation)
 
 
-def shared_shocks(scores: np.ndarray, products: np.ndarray, lost: int) -> float:
+def shared_shocks(scores: ndarray, products: ndarray, lost: int) -> float:
     """Return by what the variance of a product's slope is larger than with independent cells, at
     least 1.
 
@@ -385,7 +386,7 @@ def shared_shocks(scores: np.ndarray, products: np.ndarray, lost: int) -> float:
     return max(float(squares.sum()) / max(float(np.sum(scores**2)), 1e-300), 1.0)
 
 
-def _refuse_few(layout: CellLayout, used: np.ndarray, *, own_slopes: bool) -> None:
+def _refuse_few(layout: CellLayout, used: ndarray, *, own_slopes: bool) -> None:
     """Refuse rows that are no more than the effects and slopes to be fitted to them."""
     if not used.any():
         raise DataError("dataset: nothing was sold in any cell.")
@@ -399,20 +400,20 @@ def _refuse_few(layout: CellLayout, used: np.ndarray, *, own_slopes: bool) -> No
         )
 
 
-def _log_means(layout: CellLayout, current: SlopePosterior, own: np.ndarray) -> np.ndarray:
+def _log_means(layout: CellLayout, current: SlopePosterior, own: ndarray) -> ndarray:
     """Return the log means without cell effects, shape (K, T)."""
     part = current.slopes[:, None] * layout.log_price + layout.shared_effect(current.theta)
     return part if layout.own is None else part + own[:, None] * layout.x[layout.own]
 
 
-def _first_log_means(layout: CellLayout, used: np.ndarray) -> np.ndarray:
+def _first_log_means(layout: CellLayout, used: ndarray) -> ndarray:
     """Return where to begin: logs halfway between units and their cell's mean."""
     count = np.maximum(used.sum(axis=1, keepdims=True), 1)
     mean = (layout.units * used).sum(axis=1, keepdims=True) / count
     return np.where(used, np.log(np.maximum((layout.units + mean) / 2, 1e-12)), 0.0)
 
 
-def _levels(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float) -> np.ndarray:
+def _levels(layout: CellLayout, used: ndarray, part: ndarray, over: float) -> ndarray:
     """Return the cell effects that set each cell's weighted residuals to 0, by Newton's method,
     shape (K,).
     """
@@ -437,13 +438,13 @@ def _levels(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float)
 
 def _dispersions(
     layout: CellLayout,
-    used: np.ndarray,
-    eta: np.ndarray,
+    used: ndarray,
+    eta: ndarray,
     over: float,
     current: SlopePosterior,
     *,
     poisson: bool,
-) -> tuple[float, np.ndarray]:
+) -> tuple[float, ndarray]:
     """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all, of a Poisson
     likelihood one for all.
     """
@@ -503,10 +504,10 @@ class SharedError:
     """
 
     ratio: float
-    added: np.ndarray
-    theta: np.ndarray
-    added_theta: np.ndarray
-    added_shared: np.ndarray
+    added: ndarray
+    theta: ndarray
+    added_theta: ndarray
+    added_shared: ndarray
 
 
 def shared_error(
@@ -554,7 +555,7 @@ def shared_error(
     return SharedError(float(ratios[0]), added, np.sqrt(ratios[1:]), joint[1:, 1:], joint[0, 1:])
 
 
-def _correlations(matrix: np.ndarray) -> np.ndarray:
+def _correlations(matrix: ndarray) -> ndarray:
     """Return the correlations of a matrix whose negative eigenvalues are set to 0.
 
     1 on the diagonal.
@@ -567,7 +568,7 @@ def _correlations(matrix: np.ndarray) -> np.ndarray:
     return out
 
 
-def _common_variance(design: DemandDesign, fit: FittedSlopes) -> np.ndarray:
+def _common_variance(design: DemandDesign, fit: FittedSlopes) -> ndarray:
     """Return the variance, under independence, of the mean slope of all cells and of each product,
     laid on pairs of cells.
     """
@@ -590,7 +591,7 @@ def _common_variance(design: DemandDesign, fit: FittedSlopes) -> np.ndarray:
     return out + np.where(same, kept[code][:, None], 0.0)
 
 
-def _rows_of(design: DemandDesign, cell: np.ndarray, period: np.ndarray) -> np.ndarray:
+def _rows_of(design: DemandDesign, cell: ndarray, period: ndarray) -> ndarray:
     """Return the row of the panel of each cell and period."""
     place = np.full((len(design), design.periods), -1)
     place[design.cell, design.period] = np.arange(len(design.cell))

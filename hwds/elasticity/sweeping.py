@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.core.errors import DataError
@@ -15,12 +16,12 @@ from hwds.core.errors import DataError
 
 @helper
 def period_sums(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    values: np.ndarray,
-    means: np.ndarray,
-    out: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    values: ndarray,
+    means: ndarray,
+    out: ndarray,
 ) -> None:
     """Write D_p g - W' D_c^-1 W g into `out`: the normal equations of period effects g once cell
     effects are eliminated.
@@ -48,12 +49,12 @@ def period_sums(
 
 @helper
 def cell_means(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    column: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    column: ndarray,
+    effects: ndarray,
+    means: ndarray,
 ) -> None:
     """Write the weighted mean of a column less the period effects of each cell into `means`."""
     for cell in range(len(starts) - 1):
@@ -66,7 +67,7 @@ def cell_means(
 
 
 @helper
-def weighted_squares(rest: np.ndarray, diagonal: np.ndarray) -> float:
+def weighted_squares(rest: ndarray, diagonal: ndarray) -> float:
     """Return the sum of squares over the diagonal."""
     total = 0.0
     for t in range(len(rest)):
@@ -76,12 +77,12 @@ def weighted_squares(rest: np.ndarray, diagonal: np.ndarray) -> float:
 
 @helper
 def right_side(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    column: np.ndarray,
-    means: np.ndarray,
-    out: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    column: ndarray,
+    means: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the sums by period of a column less its cells' means into `out`."""
     out[:] = 0.0
@@ -93,12 +94,12 @@ def right_side(
 
 @helper
 def subtract(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
-    column: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    effects: ndarray,
+    means: ndarray,
+    column: ndarray,
 ) -> None:
     """Take period effects, and the cell effects that go with them, out of a column."""
     cell_means(weight, starts, period, column, effects, means)
@@ -108,14 +109,14 @@ def subtract(
 
 
 def sweep_effects(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    diagonal: np.ndarray,
-    column: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
-    work: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    diagonal: ndarray,
+    column: ndarray,
+    effects: ndarray,
+    means: ndarray,
+    work: ndarray,
     tolerance: float,
     most: int,
 ) -> int:
@@ -185,13 +186,13 @@ class Sweeper:
         periods: How many there are; 1 where no period effects are swept.
     """
 
-    starts: np.ndarray
-    period: np.ndarray
+    starts: ndarray
+    period: ndarray
     periods: int
-    _effects: dict[int, np.ndarray] = field(default_factory=dict)
+    _effects: dict[int, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cell: np.ndarray, period: np.ndarray | None) -> Sweeper:
+    def of(cls, cell: ndarray, period: ndarray | None) -> Sweeper:
         """Return the sweeper of rows that are sorted by cell.
 
         No `period` sweeps cell effects alone.
@@ -203,7 +204,7 @@ class Sweeper:
         return cls(starts, period.astype(np.int64), int(period.max()) + 1)
 
     @property
-    def effects(self) -> tuple[np.ndarray, ...]:
+    def effects(self) -> tuple[ndarray, ...]:
         """The cell of each row, and its period where period effects are swept.
 
         Each of shape (n,).
@@ -216,9 +217,7 @@ class Sweeper:
         """The free effects: cells, and periods less one."""
         return len(self.starts) - 1 + self.periods - 1
 
-    def residuals(
-        self, columns: np.ndarray, weight: np.ndarray, tolerance: float = 1e-9
-    ) -> np.ndarray:
+    def residuals(self, columns: ndarray, weight: ndarray, tolerance: float = 1e-9) -> ndarray:
         """Return the columns less their weighted fit by cell and period effects, shape (n, k).
 
         Where the same columns come again with other weights, the effects of the last time are where
@@ -291,28 +290,28 @@ class RobustVariance:
             rows are not known.
     """
 
-    beta: np.ndarray
-    covariance: np.ndarray
+    beta: ndarray
+    covariance: ndarray
     clusters: int
-    critical: np.ndarray
-    p_values: np.ndarray
+    critical: ndarray
+    p_values: ndarray
     method: str
-    even: np.ndarray
+    even: ndarray
 
     @property
-    def sure(self) -> np.ndarray:
+    def sure(self) -> ndarray:
         """True for each coefficient that moves in enough clusters for a standard error, shape
         (k,).
         """
         return self.even >= LEAST_EFFECTIVE_CLUSTERS
 
     @property
-    def stderr(self) -> np.ndarray:
+    def stderr(self) -> ndarray:
         """The standard errors, shape (k,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
-def cluster_sums(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+def cluster_sums(scores: ndarray, cluster: ndarray) -> ndarray:
     """Return the sums of scores by cluster, shape (clusters, k).
 
     Args:
@@ -322,7 +321,7 @@ def cluster_sums(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(cluster, column) for column in scores.T], axis=1)
 
 
-def cluster_meat(scores: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
+def cluster_meat(scores: ndarray, ways: Sequence[ndarray]) -> ndarray:
     """Return the sum of outer products of cluster sums, with G / (G - 1).
 
     Of two ways one plus the other less both together.
@@ -340,14 +339,14 @@ def cluster_meat(scores: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
     return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
-def _cluster_ways(ways: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
+def _cluster_ways(ways: Sequence[ndarray]) -> list[tuple[int, ndarray]]:
     if len(ways) < 2:
         return [(1, number_groups(ways[0]))]
     first, second = (number_groups(way) for way in ways[:2])
     return [(1, first), (1, second), (-1, number_groups(first * (int(second.max()) + 1) + second))]
 
 
-def number_groups(values: np.ndarray) -> np.ndarray:
+def number_groups(values: ndarray) -> ndarray:
     """Return the values numbered from 0 in their order."""
     if (
         values.dtype.kind in "iu"
@@ -361,13 +360,13 @@ def number_groups(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def group_means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+def group_means(values: ndarray, group: ndarray, groups: int) -> ndarray:
     """Return the mean of the values of each group, 0 of one without any, shape (groups,)."""
     count = np.maximum(np.bincount(group, minlength=groups), 1)
     return np.asarray(np.bincount(group, values, groups) / count)
 
 
-def values_before(values: np.ndarray, group: np.ndarray, first: float = np.nan) -> np.ndarray:
+def values_before(values: ndarray, group: ndarray, first: float = np.nan) -> ndarray:
     """Return each row's value of the row before in its group, and `first` for the first one.
 
     Rows are sorted by group.
@@ -377,19 +376,19 @@ def values_before(values: np.ndarray, group: np.ndarray, first: float = np.nan) 
     return before
 
 
-def covariance_root(matrix: np.ndarray) -> np.ndarray:
+def covariance_root(matrix: ndarray) -> ndarray:
     """Return a root R of a covariance, R R' without its negative eigenvalues."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def is_singular(gram: np.ndarray) -> bool:
+def is_singular(gram: ndarray) -> bool:
     """Return whether a column of a Gram matrix is a combination of the others."""
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     return bool(np.linalg.cond(gram / np.outer(scale, scale)) > 1e12)
 
 
-def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
+def free_effects(effect: ndarray, ways: Sequence[ndarray]) -> int:
     """Return the number of effects that take degrees of freedom: one less than there are, none
     where nested in a cluster.
 
@@ -407,14 +406,14 @@ def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
 
 
 def robust_variance(
-    beta: np.ndarray,
-    bread: np.ndarray,
-    scores: np.ndarray,
-    ways: Sequence[np.ndarray],
+    beta: ndarray,
+    bread: ndarray,
+    scores: ndarray,
+    ways: Sequence[ndarray],
     *,
     lost: int = 0,
     level: float = 0.95,
-    rows: np.ndarray | None = None,
+    rows: ndarray | None = None,
     rng: np.random.Generator | None = None,
     draws: int = 999,
 ) -> RobustVariance:
@@ -472,7 +471,7 @@ def robust_variance(
     return RobustVariance(beta, covariance, count, critical, p_values, method, even)
 
 
-def _effective_clusters(bread: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+def _effective_clusters(bread: ndarray, rows: ndarray, cluster: ndarray) -> ndarray:
     """Return the clusters of equal weight that each coefficient's information comes from (Kish's
     number), shape (k,).
     """
@@ -493,23 +492,23 @@ class _NullScores:
         curvature: Its information by cluster, shape (clusters,).
     """
 
-    scores: np.ndarray
-    curvature: np.ndarray
+    scores: ndarray
+    curvature: ndarray
 
     @classmethod
     def of(
         cls,
         place: int,
-        bread: np.ndarray,
-        scores: np.ndarray,
-        rows: np.ndarray,
-        cluster: np.ndarray,
+        bread: ndarray,
+        scores: ndarray,
+        rows: ndarray,
+        cluster: ndarray,
     ) -> _NullScores:
         """Partial the other columns out."""
         part = bread[:, place] / bread[place, place]
         return cls(np.bincount(cluster, scores @ part), np.bincount(cluster, (rows @ part) ** 2))
 
-    def p_value(self, weights: np.ndarray, distance: float) -> float:
+    def p_value(self, weights: ndarray, distance: float) -> float:
         """Return the p-value of the value that lies so far below the estimate (Cameron, Gelbach and
         Miller 2008).
 
@@ -524,7 +523,7 @@ class _NullScores:
         seen = abs(whole * distance) / max(float(np.sqrt(np.sum(self.scores**2))), 1e-300)
         return float((1 + np.sum(drawn >= seen)) / (1 + len(drawn)))
 
-    def reach(self, weights: np.ndarray, level: float, stderr: float, side: int) -> float:
+    def reach(self, weights: ndarray, level: float, stderr: float, side: int) -> float:
         """Return how many standard errors from the estimate, on one side, values are not
         rejected.
         """
@@ -575,19 +574,19 @@ class PoissonFit:
         rows: The swept columns times the roots of the weights, shape (n, k).
     """
 
-    beta: np.ndarray
-    bread: np.ndarray
-    scores: np.ndarray
-    mean: np.ndarray
-    used: np.ndarray
+    beta: ndarray
+    bread: ndarray
+    scores: ndarray
+    mean: ndarray
+    used: ndarray
     steps: int
-    units: np.ndarray
-    effects: tuple[np.ndarray, ...]
-    rows: np.ndarray
+    units: ndarray
+    effects: tuple[ndarray, ...]
+    rows: ndarray
 
     def variance(
         self,
-        ways: Sequence[np.ndarray],
+        ways: Sequence[ndarray],
         rng: np.random.Generator | None = None,
         level: float = 0.95,
     ) -> RobustVariance:
@@ -605,7 +604,7 @@ class PoissonFit:
             level=level,
         )
 
-    def iid_variance(self) -> np.ndarray:
+    def iid_variance(self) -> ndarray:
         """Return the variance that takes rows as independent with one dispersion: what clustered
         errors are compared with.
         """
@@ -615,13 +614,13 @@ class PoissonFit:
 
 
 def fit_ppml(
-    units: np.ndarray,
-    x: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray | None,
+    units: ndarray,
+    x: ndarray,
+    cell: ndarray,
+    period: ndarray | None,
     *,
-    offset: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
+    offset: ndarray | None = None,
+    weight: ndarray | None = None,
     tolerance: float = 1e-10,
 ) -> PoissonFit:
     """Fit log E[units] = offset + cell effect + period effect + x beta.
@@ -684,9 +683,7 @@ def fit_ppml(
     )
 
 
-def _refuse_absorbed(
-    columns: np.ndarray, swept: np.ndarray, weight: np.ndarray, cell: np.ndarray
-) -> None:
+def _refuse_absorbed(columns: ndarray, swept: ndarray, weight: ndarray, cell: ndarray) -> None:
     """Refuse columns of which period effects leave nothing."""
     total = np.bincount(cell, weight)
     for column, rest in zip(columns.T, swept.T, strict=True):
@@ -695,7 +692,7 @@ def _refuse_absorbed(
             raise DataError(ABSORBED)
 
 
-def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
+def rows_with_sales(units: ndarray, cell: ndarray, period: ndarray | None) -> ndarray:
     """Return which rows are in cells and periods in which anything was sold, shape (n,)."""
     used = np.ones(len(units), bool)
     while True:
@@ -707,13 +704,13 @@ def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | No
         used &= keep
 
 
-def poisson_deviance(units: np.ndarray, mean: np.ndarray, weight: np.ndarray) -> float:
+def poisson_deviance(units: ndarray, mean: ndarray, weight: ndarray) -> float:
     """Return twice the log-likelihood that is lacking to a perfect fit."""
     logs = np.where(units > 0, units * np.log(np.maximum(units, 1e-300) / mean), 0.0)
     return float(2 * np.sum(weight * (logs - (units - mean))))
 
 
-def _solve_gram(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+def _solve_gram(gram: ndarray, right: ndarray, count: int) -> ndarray:
     if not count:
         return np.zeros(0)
     if is_singular(gram):

@@ -13,6 +13,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
@@ -149,7 +150,7 @@ class NetworkGraph(Hashable, Protocol):
     def loss(self, answer: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy, for choosing the number of epochs."""
 
 
@@ -288,7 +289,7 @@ def _specs(graph: NetworkGraph) -> tuple[list[Any], list[Any]]:
 
 
 @lru_cache(maxsize=SEEDS)
-def initial_weights(graph: NetworkGraph, seed: int) -> tuple[np.ndarray, ...]:
+def initial_weights(graph: NetworkGraph, seed: int) -> tuple[ndarray, ...]:
     """Return the weights that training begins from: first until the best epoch, then again on all
     rows.
     """
@@ -296,8 +297,8 @@ def initial_weights(graph: NetworkGraph, seed: int) -> tuple[np.ndarray, ...]:
 
 
 def predict_network(
-    graph: NetworkGraph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]
-) -> np.ndarray:
+    graph: NetworkGraph, weights: Sequence[ndarray], inputs: Sequence[ndarray]
+) -> ndarray:
     """Return the predictions of a network for n rows, shape (n, ...)."""
     import tensorflow as tf
 
@@ -318,19 +319,19 @@ class Examples(Protocol):
     """Standardised inputs of an inner window, and its targets."""
 
     @property
-    def inputs(self) -> Sequence[np.ndarray]:
+    def inputs(self) -> Sequence[ndarray]:
         """First axes n."""
 
     @property
-    def target(self) -> np.ndarray:
+    def target(self) -> ndarray:
         """First axis n, NaN where unknown."""
 
 
 class InnerExamples(NamedTuple):
     """Examples by which the number of epochs is chosen; see `Examples`."""
 
-    inputs: Sequence[np.ndarray]
-    target: np.ndarray
+    inputs: Sequence[ndarray]
+    target: ndarray
 
 
 class Schedule(NamedTuple):
@@ -354,12 +355,12 @@ class Training:
         context: Streams, threads, device.
     """
 
-    inputs: Sequence[np.ndarray]
+    inputs: Sequence[ndarray]
     shape: NetworkGraph
     schedule: Schedule
     context: RunContext
 
-    def best_epochs(self, target: np.ndarray, inner: Examples, seed: int) -> int:
+    def best_epochs(self, target: ndarray, inner: Examples, seed: int) -> int:
         """Return the number of epochs after which a network forecasts the inner window best.
 
         Args:
@@ -369,11 +370,11 @@ class Training:
         """
         return self._best(target, inner, seed)[0]
 
-    def stopped(self, target: np.ndarray, inner: Examples, seed: int) -> list[np.ndarray]:
+    def stopped(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
         """Return the averaged weights after those epochs; as in `best_epochs`."""
         return [part.numpy() for part in self._best(target, inner, seed)[1]]
 
-    def _best(self, target: np.ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
+    def _best(self, target: ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
         best, best_weights, least = self.schedule.epochs, None, np.inf
         curve = learning_curve(f"network {seed + 1}", "epoch")
         with self._device():
@@ -390,7 +391,7 @@ class Training:
                     break
         return best, best_weights
 
-    def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
+    def train(self, target: ndarray, epochs: int, seed: int) -> list[ndarray]:
         """Return the averaged weights of a fresh network after so many epochs on targets, first
         axis n, NaN where unknown.
         """
@@ -401,7 +402,7 @@ class Training:
                 weights = averaged
             return [part.numpy() for part in weights]
 
-    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+    def _epochs(self, target: ndarray, seed: int) -> Iterator[Any]:
         """Yield the averaged weights and the mean loss of each epoch, without end.
 
         A seed has one network and one order.
@@ -429,7 +430,7 @@ class Training:
         return on_device(self.context.device, self.context.cpus)
 
 
-def shuffle_batches(windows: int, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
+def shuffle_batches(windows: int, schedule: Schedule, rng: np.random.Generator) -> ndarray:
     """Return the windows of each step of an epoch, shape (steps, batch): smaller batches where
     there are few windows.
     """

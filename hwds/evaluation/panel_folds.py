@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
@@ -26,10 +27,10 @@ class Cutoff(Protocol):
     def label(self) -> str:
         """The name in tables and of random streams."""
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows of each series up to it, shape (n_series,)."""
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a row at it, and so are to be forecast; shape (n_series,)."""
 
 
@@ -44,12 +45,12 @@ class AtTime:
         """The date, or the number of an integer time."""
         return str(self.instant)
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows up to and including the instant."""
         known = (panel.table[TIME] <= self.instant).to_numpy()
         return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have their next row after the instant.
 
         The others have ended before or not begun.
@@ -66,12 +67,12 @@ class AtLaunch(AtTime):
 
     launch: date | datetime | int
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series begin at the launch and, where they have begun by the cutoff, have
         not ended before it.
         """
         begins = (panel.table[TIME].gather(panel.offsets[:-1]) == self.launch).to_numpy()
-        alive: np.ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
+        alive: ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
         return alive
 
 
@@ -86,11 +87,11 @@ class FromEnd:
         """`end-18`: 18 rows before the last."""
         return f"end-{self.rows}"
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return all rows but the last ones."""
         return np.maximum(panel.lengths - self.rows, 0)
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a row left."""
         return ends > 0
 
@@ -106,12 +107,12 @@ class BySplit:
         """`split`."""
         return "split"
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the train rows."""
         train = (panel.table[self.column] == "train").fill_null(False).to_numpy()
         return np.add.reduceat(train.astype(np.int64), panel.offsets[:-1])
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a train row."""
         return ends > 0
 
@@ -142,14 +143,14 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     return replace(history, table=history.table.with_columns(hidden.name.keep()))
 
 
-def series_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
+def series_at(panel: Panel, cutoff: Cutoff) -> ndarray:
     """Return the indices of the series that are forecast at a cutoff, made from what is known at it
     alone.
     """
     return np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel)))
 
 
-def select_series(panel: Panel, series: np.ndarray) -> Panel:
+def select_series(panel: Panel, series: ndarray) -> Panel:
     """Return the series with these indices."""
     chosen = np.zeros(panel.n_series, bool)
     chosen[series] = True
@@ -157,8 +158,8 @@ def select_series(panel: Panel, series: np.ndarray) -> Panel:
 
 
 def rows_after(
-    panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int
-) -> tuple[np.ndarray, np.ndarray]:
+    panel: Panel, series: ndarray, ends: ndarray, horizon: int
+) -> tuple[ndarray, ndarray]:
     """Return the table positions of the `horizon` rows after each series' end, and which exist.
 
     (series, horizon) each.
@@ -167,7 +168,7 @@ def rows_after(
     return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
 
 
-def last_instants(panel: Panel, series: np.ndarray, ends: np.ndarray) -> pl.Series:
+def last_instants(panel: Panel, series: ndarray, ends: ndarray) -> pl.Series:
     """Return the last known instant of each of these series.
 
     The instant before its first row where it has none.
@@ -176,7 +177,7 @@ def last_instants(panel: Panel, series: np.ndarray, ends: np.ndarray) -> pl.Seri
     return panel.frequency.after(last, -1).zip_with(pl.Series(ends[series] == 0), last)
 
 
-def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> Panel:
+def future_of(panel: Panel, series: ndarray, ends: ndarray, horizon: int) -> Panel:
     """Return the rows to forecast: `horizon` of each series, with known-future and static columns
     and nothing else.
 
@@ -206,7 +207,7 @@ def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) 
     return replace(panel, table=table, plan=None, vintages=None)
 
 
-def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.DataFrame:
+def _known_ahead(panel: Panel, where: ndarray, exists: ndarray) -> pl.DataFrame:
     """Return the planned columns of the rows that exist, null for the others."""
     taken = panel.table.select(panel.planned)[np.where(exists, where, 0).ravel()]
     return taken.select(pl.when(pl.Series(exists.ravel())).then(pl.all()).name.keep())

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Folds, Level, Recipe, Small, UnitInterval, ZeroDays, ZeroFolds
@@ -188,7 +189,7 @@ def corrupt_rows(table: Table, instant: Any, delay: int, rng: np.random.Generato
     )
 
 
-def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
+def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> ndarray:
     """Return which instants had not yet come, of a column that says when something happened after
     the row: they stay ahead.
     """
@@ -201,7 +202,7 @@ def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
     )
 
 
-def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl.Series:
+def _redraw(values: pl.Series, late: ndarray, rng: np.random.Generator) -> pl.Series:
     """Return the values of late rows drawn anew from them, so that their sum changes too.
 
     Floats also stretched.
@@ -219,7 +220,7 @@ def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl
     ).cast(values.dtype)
 
 
-def _turn_labels(label: pl.Series, unknown: np.ndarray) -> pl.Series:
+def _turn_labels(label: pl.Series, unknown: ndarray) -> pl.Series:
     """Swap 0 and 1 of the labels that were unknown."""
     return pl.select(
         pl.when(pl.lit(pl.Series(unknown)))
@@ -449,7 +450,7 @@ class GroupKFold(RowSplitting):
             )
         return held_out_folds(sizes)
 
-    def part_of_rows(self, frame: Table, fold: int | None) -> np.ndarray:
+    def part_of_rows(self, frame: Table, fold: int | None) -> ndarray:
         """Return the use of each row where one fold is tested, or none: `train`, `stop`,
         `calibrate`, `decide` or `test`.
         """
@@ -468,7 +469,7 @@ class GroupKFold(RowSplitting):
         first = fold or 0
         return [uses[(number - first) % self.folds] for number in range(self.folds)]
 
-    def fold_of_rows(self, frame: Table) -> np.ndarray:
+    def fold_of_rows(self, frame: Table) -> ndarray:
         """Return the fold of each row's group, by a hash of its name, shape (n,).
 
         `APART` where it is kept apart.
@@ -568,7 +569,7 @@ class RowHoldout(RowSplitting):
         edges["train"] = (before[0], stop)
         return edges
 
-    def part_of_rows(self, frame: Table, *, tests: bool = True) -> np.ndarray:
+    def part_of_rows(self, frame: Table, *, tests: bool = True) -> ndarray:
         """Return the use of each row of a table without times: `train`, `stop`, `calibrate`,
         `decide` or `test`.
 

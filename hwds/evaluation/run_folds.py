@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
@@ -121,7 +122,7 @@ class RunKFold(Recipe):
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
         return out
 
-    def fold_of_runs(self, runs: Runs, repeat: int) -> np.ndarray:
+    def fold_of_runs(self, runs: Runs, repeat: int) -> ndarray:
         """Return the fold of each run, shape (n,): dealt out in the order of a hash of their names.
 
         `APART` for others.
@@ -132,11 +133,11 @@ class RunKFold(Recipe):
         fold[order] = np.arange(len(order)) % self.folds
         return fold
 
-    def is_apart(self, runs: Runs) -> np.ndarray:
+    def is_apart(self, runs: Runs) -> ndarray:
         """Return which runs are kept for the trials of a sweep, shape (n,)."""
         return np.array([kept_apart(name, self.apart) for name in runs.names], bool)
 
-    def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
+    def cut_rows(self, runs: Runs, repeat: int) -> ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts).
 
         0 where the run is too short.
@@ -161,7 +162,7 @@ class RunKFold(Recipe):
         return out
 
 
-def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Runs:
+def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
     """Return runs with rubbish for all that was not known of some of them: what sensors say later,
     and when and how they end.
 
@@ -223,14 +224,14 @@ class FleetInstant:
         """The name in messages and of random streams."""
         return f"{self.at:g}"
 
-    def known_rows(self, runs: Runs) -> np.ndarray:
+    def known_rows(self, runs: Runs) -> ndarray:
         """Return how many rows of each run are known at it, shape (n,)."""
         then = (
             runs.ends["start"].to_numpy()[runs.run_of_row] + runs.data[CYCLE].to_numpy() <= self.at
         )
         return np.bincount(runs.run_of_row[then], minlength=runs.n)
 
-    def ended(self, runs: Runs) -> np.ndarray:
+    def ended(self, runs: Runs) -> ndarray:
         """Return which runs were seen to their last row by then, shape (n,)."""
         return self.known_rows(runs) == runs.lengths
 
@@ -297,7 +298,7 @@ class BoardFolds(Recipe):
         sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds)
         return held_out_folds(sizes.tolist())
 
-    def fold_of_images(self, images: Images) -> np.ndarray:
+    def fold_of_images(self, images: Images) -> ndarray:
         """Return the fold of each image's board, shape (n,).
 
         Boards with a label are dealt out in the order of a hash of their names. `BOARDS_APART` and
@@ -310,7 +311,7 @@ class BoardFolds(Recipe):
             places[name] = number % self.folds
         return _by_board(images, places)
 
-    def calibrates(self, images: Images) -> np.ndarray:
+    def calibrates(self, images: Images) -> ndarray:
         """Return which of the images to learn from are of the boards that are set apart for
         calibration, shape (n,).
 
@@ -327,7 +328,7 @@ class BoardFolds(Recipe):
         return _by_board(images, {name: int(name in chosen) for name in boards}) == 1
 
 
-def with_kinds_changed(images: Images, which: np.ndarray, rng: np.random.Generator) -> Images:
+def with_kinds_changed(images: Images, which: ndarray, rng: np.random.Generator) -> Images:
     """Return the images with another kind for some of them, drawn among all others.
 
     Args:
@@ -347,5 +348,5 @@ def _in_hash_order(names: list[str], purpose: bytes) -> list[str]:
     return sorted(names, key=lambda name: hash_of(name, purpose))
 
 
-def _by_board(images: Images, numbers: dict[str, int]) -> np.ndarray:
+def _by_board(images: Images, numbers: dict[str, int]) -> ndarray:
     return images.data[BOARD].replace_strict(numbers, return_dtype=pl.Int64).to_numpy()

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.onnx_graph import NoGraph
 from hwds.core.questions import ID
@@ -78,7 +79,7 @@ def json_value(value: Any) -> Any:
         return json_value(value.item())
     if isinstance(value, Mapping):
         return {str(key): json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray | pl.Series):
+    if isinstance(value, list | tuple | ndarray | pl.Series):
         return [json_value(item) for item in value]
     return value
 
@@ -221,7 +222,7 @@ class RowModel(ABC):
 
     reads: Sequence[str] = ()
     texts: Mapping[str, frozenset[str]] = {}
-    normals: np.ndarray = np.zeros(0)
+    normals: ndarray = np.zeros(0)
 
     def __init__(self, fitted: Any) -> None:
         self.fitted = fitted
@@ -235,7 +236,7 @@ class RowModel(ABC):
         columns: pl.DataFrame = context.features.compute(table)
         return columns
 
-    def from_scores(self, score: np.ndarray) -> RowScores:
+    def from_scores(self, score: ndarray) -> RowScores:
         """Return the same for scores that are known already, shape (n,)."""
         return RowScores(score)
 
@@ -261,7 +262,7 @@ class RowModel(ABC):
         return False
 
     @classmethod
-    def refit(cls, model: Any, table: Table, learned: np.ndarray, context: RunContext) -> Self:
+    def refit(cls, model: Any, table: Table, learned: ndarray, context: RunContext) -> Self:
         """Return a model fitted to rows, which come in the order of time.
 
         Args:
@@ -291,7 +292,7 @@ class LiveScores:
         reason: The sensor that adds most to each row above 1, None elsewhere.
     """
 
-    score: np.ndarray
+    score: ndarray
     reason: list[str | None]
 
 

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.forecast.arima_kernels import (
@@ -41,7 +42,7 @@ MOST_SEASON_ROWS = 480
 """The most rows from which the season's strength is estimated."""
 
 
-def level_differences(values: np.ndarray, most: int) -> int:
+def level_differences(values: ndarray, most: int) -> int:
     """Difference until the KPSS test no longer refuses a level, as `ndiffs` of Hyndman and
     Khandakar (2008) does.
 
@@ -55,7 +56,7 @@ def level_differences(values: np.ndarray, most: int) -> int:
     return count
 
 
-def _kpss(values: np.ndarray) -> float:
+def _kpss(values: ndarray) -> float:
     n = len(values)
     errors = values - values.mean()
     long_run = errors @ errors
@@ -65,7 +66,7 @@ def _kpss(values: np.ndarray) -> float:
     return float((np.cumsum(errors) ** 2).sum() / (n * max(long_run, 1e-300)))
 
 
-def seasonal_differences(values: np.ndarray, season: int) -> int:
+def seasonal_differences(values: ndarray, season: int) -> int:
     """Return 1 where the season is strong, 0 where it is not or the series has less than three of
     them, which anything fits.
 
@@ -79,7 +80,7 @@ def seasonal_differences(values: np.ndarray, season: int) -> int:
     return int(both > 0 and 1 - np.var(remainder) / both > STRONG_SEASON)
 
 
-def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+def decompose_season(values: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the season and the remainder by loess: Cleveland, Cleveland, McRae and Terpenning
     (1990), "STL", not robust.
 
@@ -107,7 +108,7 @@ def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.nd
 
 
 @lru_cache(maxsize=512)
-def _loess(n: int, width: int, beyond: int) -> np.ndarray:
+def _loess(n: int, width: int, beyond: int) -> ndarray:
     """Return the matrix of a local line with tricube weights at -beyond .. n - 1 + beyond, of
     points at 0 .. n - 1.
     """
@@ -146,9 +147,9 @@ class ArimaSeries:
         scale: The number that the values were divided by.
     """
 
-    values: np.ndarray
-    filled: np.ndarray
-    covariates: np.ndarray
+    values: ndarray
+    filled: ndarray
+    covariates: ndarray
     season: int
     d: int
     seasonal_d: int
@@ -156,7 +157,7 @@ class ArimaSeries:
 
     @classmethod
     def of(
-        cls, values: np.ndarray, covariates: np.ndarray, season: int, orders: tuple[int, int] | None
+        cls, values: ndarray, covariates: ndarray, season: int, orders: tuple[int, int] | None
     ) -> ArimaSeries:
         """Find the differences that are not given, and the scale."""
         rows = np.arange(len(values))
@@ -178,12 +179,12 @@ class ArimaSeries:
         return replace(self, covariates=self.covariates[:, columns])
 
     @cached_property
-    def work(self) -> np.ndarray:
+    def work(self) -> ndarray:
         """The differenced series without holes."""
         return take_differences(self.filled, self.d, self.seasonal_d, self.season)
 
     @cached_property
-    def levels(self) -> np.ndarray:
+    def levels(self) -> ndarray:
         """The regressors: the constant or the drift, then the covariates.
 
         Shape (rows, 1 + covariates).
@@ -192,7 +193,7 @@ class ArimaSeries:
         return np.column_stack([drift, self.covariates])
 
     @cached_property
-    def changes(self) -> np.ndarray:
+    def changes(self) -> ndarray:
         """The regressors differenced as the series is."""
         changes = take_differences(self.levels, self.d, self.seasonal_d, self.season)
         return np.ascontiguousarray(changes)
@@ -210,14 +211,14 @@ class ArimaSeries:
         return self.d + self.seasonal_d == 0 and len(self.values) < FEW_ROWS
 
 
-def drift_regressor(rows: int, d: int, seasonal_d: int, season: int) -> np.ndarray:
+def drift_regressor(rows: int, d: int, seasonal_d: int, season: int) -> ndarray:
     """Return the series whose differences are constant: 1, or the rows passed."""
     if d + seasonal_d == 0:
         return np.ones(rows)
     return np.arange(rows) / (season if seasonal_d else 1.0)
 
 
-def take_differences(values: np.ndarray, d: int, seasonal_d: int, season: int) -> np.ndarray:
+def take_differences(values: ndarray, d: int, seasonal_d: int, season: int) -> ndarray:
     """Return the values (or columns) less those a season before, then less those of the row before,
     d times.
     """
@@ -263,7 +264,7 @@ class OrderTrial(NamedTuple):
     """
 
     form: ArimaForm
-    point: np.ndarray
+    point: ndarray
     criterion: float
 
 
@@ -409,7 +410,7 @@ class OrderSearch:
         return min(fits, key=lambda fit: fit.criterion)
 
     def _fit_from(
-        self, objective: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray
+        self, objective: int, series: ArimaSeries, form: ArimaForm, point: ndarray
     ) -> OrderTrial:
         square = self._least_square(objective, series, form, point)
         if near_unit_circle(form, point, ROOT_MARGIN):
@@ -418,7 +419,7 @@ class OrderSearch:
         return OrderTrial(form, point, criterion)
 
     def _least_square(
-        self, objective: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray
+        self, objective: int, series: ArimaSeries, form: ArimaForm, point: ndarray
     ) -> float:
         values, regressors = series.work, series.changes
         if objective == FILTERED:
@@ -469,11 +470,11 @@ def _free_count(form: ArimaForm) -> int:
     return sum(_orders(form))
 
 
-def _flat_start(form: ArimaForm) -> np.ndarray:
+def _flat_start(form: ArimaForm) -> ndarray:
     return np.r_[np.full(_free_count(form), 0.1), np.zeros(form.regressors)]
 
 
-def _usual_start(form: ArimaForm) -> np.ndarray:
+def _usual_start(form: ArimaForm) -> ndarray:
     """Return a usual start: positive autocorrelation and the moving averages of exponential
     smoothing.
     """

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -56,24 +57,24 @@ class ArimaScratch(NamedTuple):
         rest: The values less the regression.
     """
 
-    phi: np.ndarray
-    theta: np.ndarray
-    delta: np.ndarray
-    short: np.ndarray
-    long: np.ndarray
-    gain: np.ndarray
-    lead: np.ndarray
-    state: np.ndarray
-    auto: np.ndarray
-    psi: np.ndarray
-    lags: np.ndarray
-    square: np.ndarray
-    other: np.ndarray
-    ahead: np.ndarray
-    left: np.ndarray
-    errors: np.ndarray
-    trial: np.ndarray
-    rest: np.ndarray
+    phi: ndarray
+    theta: ndarray
+    delta: ndarray
+    short: ndarray
+    long: ndarray
+    gain: ndarray
+    lead: ndarray
+    state: ndarray
+    auto: ndarray
+    psi: ndarray
+    lags: ndarray
+    square: ndarray
+    other: ndarray
+    ahead: ndarray
+    left: ndarray
+    errors: ndarray
+    trial: ndarray
+    rest: ndarray
 
 
 def make_scratch(
@@ -122,7 +123,7 @@ def differencing_rows(form: ArimaForm) -> int:
 
 
 @helper
-def unpack(form: ArimaForm, free: np.ndarray, scratch: ArimaScratch) -> None:
+def unpack(form: ArimaForm, free: ndarray, scratch: ArimaScratch) -> None:
     """Write phi and theta from the free parameters (p, q, P, Q in this order)."""
     phi, theta, short, long = scratch.phi, scratch.theta, scratch.short, scratch.long
     size, first = state_length(form), form.p + form.q
@@ -138,7 +139,7 @@ def unpack(form: ArimaForm, free: np.ndarray, scratch: ArimaScratch) -> None:
 
 
 @helper
-def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
+def _factor(free: ndarray, start: int, count: int, out: ndarray) -> None:
     # Durbin and Levinson: a partial autocorrelation turns the coefficients of order k into those of
     # order k + 1, in place
     for k in range(count):
@@ -151,7 +152,7 @@ def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
 
 @helper
 def _product(
-    short: np.ndarray, m: int, long: np.ndarray, n: int, season: int, out: np.ndarray, size: int
+    short: ndarray, m: int, long: ndarray, n: int, season: int, out: ndarray, size: int
 ) -> None:
     for lag in range(size):
         out[lag] = 0.0
@@ -186,7 +187,7 @@ def write_differencing(form: ArimaForm, scratch: ArimaScratch) -> None:
             delta[s + 1] += second
 
 
-def near_unit_circle(form: ArimaForm, free: np.ndarray, margin: float) -> bool:
+def near_unit_circle(form: ArimaForm, free: ndarray, margin: float) -> bool:
     """Tell whether a root lies within a margin of the unit circle, as auto.arima asks of each model
     (margin .01).
     """
@@ -200,7 +201,7 @@ def near_unit_circle(form: ArimaForm, free: np.ndarray, margin: float) -> bool:
     return False
 
 
-def _coefficients(free: np.ndarray) -> list[float]:
+def _coefficients(free: ndarray) -> list[float]:
     out: list[float] = []
     for value in free:
         partial = math.tanh(value)
@@ -383,7 +384,7 @@ def _autocovariances(p: int, q: int, scratch: ArimaScratch) -> None:
 
 
 @helper
-def solve_linear(left: np.ndarray, n: int) -> None:
+def solve_linear(left: ndarray, n: int) -> None:
     """Solve n linear equations in place, the right side in column n, by elimination with the
     largest pivot.
     """
@@ -417,11 +418,11 @@ DIFFUSE_BOUND = 1e6
 
 def forecast_from_ends(
     form: ArimaForm,
-    free: np.ndarray,
-    values: np.ndarray,
-    ends: np.ndarray,
-    mean: np.ndarray,
-    variance: np.ndarray,
+    free: ndarray,
+    values: ndarray,
+    ends: ndarray,
+    mean: ndarray,
+    variance: ndarray,
     scratch: ArimaScratch,
 ) -> None:
     """Forecast from each of many ends of one series in one pass.
@@ -455,9 +456,7 @@ def forecast_from_ends(
         advance_filter(form, scratch)
 
 
-def innovations(
-    form: ArimaForm, free: np.ndarray, values: np.ndarray, scratch: ArimaScratch
-) -> float:
+def innovations(form: ArimaForm, free: ndarray, values: ndarray, scratch: ArimaScratch) -> float:
     """Return the sum of squared innovations, each over its variance in units of the model's."""
     unpack(form, free, scratch)
     write_differencing(form, scratch)
@@ -500,7 +499,7 @@ def filtered_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) ->
 
 
 @helper
-def start_filter(form: ArimaForm, values: np.ndarray, n: int, scratch: ArimaScratch) -> None:
+def start_filter(form: ArimaForm, values: ndarray, n: int, scratch: ArimaScratch) -> None:
     """Initialise: the stationary part at its long-run distribution, the first values as they are, a
     hole among them diffuse.
     """
@@ -651,7 +650,7 @@ def _read_ahead(form: ArimaForm, scratch: ArimaScratch, steps: int) -> None:
 
 @helper
 def _forecast(
-    form: ArimaForm, scratch: ArimaScratch, origin: int, mean: np.ndarray, variance: np.ndarray
+    form: ArimaForm, scratch: ArimaScratch, origin: int, mean: ndarray, variance: ndarray
 ) -> None:
     theta, state, square, ahead = scratch.theta, scratch.state, scratch.square, scratch.ahead
     size = state_length(form)
@@ -685,9 +684,9 @@ LEAST_GAIN = 1e-7
 def minimise(
     objective: int,
     form: ArimaForm,
-    values: np.ndarray,
-    regressors: np.ndarray,
-    point: np.ndarray,
+    values: ndarray,
+    regressors: ndarray,
+    point: ndarray,
     scratch: ArimaScratch,
     rounds: int,
 ) -> float:
@@ -751,9 +750,9 @@ def minimise(
 def _write_errors(
     objective: int,
     form: ArimaForm,
-    values: np.ndarray,
-    regressors: np.ndarray,
-    free: np.ndarray,
+    values: ndarray,
+    regressors: ndarray,
+    free: ndarray,
     scratch: ArimaScratch,
     row: int,
 ) -> float:
@@ -771,7 +770,7 @@ def _write_errors(
 
 
 @helper
-def _equations(left: np.ndarray, errors: np.ndarray, count: int, rows: int, damping: float) -> None:
+def _equations(left: ndarray, errors: ndarray, count: int, rows: int, damping: float) -> None:
     """Write the damped normal equations.
 
     `errors` holds the point's errors in row 0, each neighbour's in the next.

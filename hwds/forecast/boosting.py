@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.evaluation.cells import learning_curve
@@ -57,7 +58,7 @@ class EarlyBooster(NamedTuple):
     booster: Any
     rounds: int
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: ndarray) -> ndarray:
         """Return what it says after those rounds, shape (rows,)."""
         return self.booster.inplace_predict(inputs, iteration_range=(0, self.rounds))
 
@@ -169,7 +170,7 @@ class BoosterSettings:
         return xgboost.QuantileDMatrix(rows.inputs, rows.target, ref=like, **options)
 
 
-def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
+def bounded_pull(forecast: ndarray, data: Any) -> tuple[ndarray, ndarray]:
     """Return the gradient of Huber's loss (1964, "Robust estimation of a location parameter") with
     a constant curvature.
 
@@ -179,7 +180,7 @@ def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarra
     return np.clip(forecast - data.get_label(), -HUBER_BOUND, HUBER_BOUND), np.ones_like(forecast)
 
 
-def absolute_loss(forecast: np.ndarray, data: Any) -> tuple[str, float]:
+def absolute_loss(forecast: ndarray, data: Any) -> tuple[str, float]:
     """Return the mean absolute loss, for growing to be stopped by."""
     return "mae", float(np.abs(data.get_label() - forecast).mean())
 
@@ -206,7 +207,7 @@ class AlternatingRows:
     """
 
     rows: TrainingRows
-    bounds: np.ndarray
+    bounds: ndarray
     matrices: Sequence[Any]
 
     @classmethod
@@ -239,14 +240,14 @@ class AlternatingRows:
                 curve.report(index + 1, float(booster.eval(part).rpartition(":")[2]))
         return booster
 
-    def predict(self, booster: Any) -> np.ndarray:
+    def predict(self, booster: Any) -> ndarray:
         """Return what a booster predicts for `rows`.
 
         Trees that it has grown on them are not asked again.
         """
         return np.concatenate([booster.predict(matrix) for matrix in self.matrices])
 
-    def relabel(self, target: np.ndarray) -> None:
+    def relabel(self, target: ndarray) -> None:
         """Give the rows another target, shape (rows,): their bins are made once for both."""
         for matrix, (start, stop) in zip(
             self.matrices, pairwise(self.bounds.tolist()), strict=True
@@ -283,7 +284,7 @@ class Boosters:
 
     median: bytes
     spread: bytes
-    shape: np.ndarray
+    shape: ndarray
 
 
 def fit_boosters(
@@ -291,7 +292,7 @@ def fit_boosters(
     rows: TrainingRows,
     last: TrainingRows,
     grid: tuple[float, ...],
-    constrained: np.ndarray,
+    constrained: ndarray,
 ) -> Boosters:
     """Grow the booster of the median, then that of the distance from it, and measure the shape on
     rows that were not learned.
@@ -351,7 +352,7 @@ def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
     return BoosterSettings(settings, ROUNDS, 0)
 
 
-def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.ndarray:
+def distance_quantiles(distances: ndarray, grid: tuple[float, ...]) -> ndarray:
     """Return the quantiles of distances from the median, drawn towards those of a normal
     distribution; 0 at the median.
 
@@ -390,7 +391,7 @@ class FittedXGBoost(Serializable):
     features: Features | None
     median: bytes
     spread: bytes
-    shape: np.ndarray
+    shape: ndarray
     grid: tuple[float, ...]
     levels: tuple[float, ...]
     cpus: int
@@ -405,7 +406,7 @@ class FittedXGBoost(Serializable):
         mean, quantiles = forecast_windows(self, history, future, partial(self._forecast, boosters))
         return Forecasts.of(mean, quantiles, np.full(len(mean), not boosters))
 
-    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
         if not boosters:
             return self.windowing.seasonal_naive(windows.base, windows.scale, self.levels)
         rows = every_input(windows)
@@ -433,8 +434,8 @@ def forecast_windows(
     fitted: WindowBoosters,
     history: Panel,
     future: Panel,
-    forecast: Callable[[Windows], tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
+    forecast: Callable[[Windows], tuple[ndarray, ndarray]],
+) -> tuple[ndarray, ndarray]:
     """Return the means and quantiles of all series, made of their windows some at a time.
 
     Args:
@@ -479,8 +480,8 @@ class FittedCounts(Serializable):
     features: Features | None
     mean: bytes
     chance: bytes
-    edges: np.ndarray
-    ratios: np.ndarray
+    edges: ndarray
+    ratios: ndarray
     whole: bool
     levels: tuple[float, ...]
     cpus: int
@@ -501,7 +502,7 @@ class FittedCounts(Serializable):
         mean[fallback], quantiles[fallback] = simple.mean[fallback], simple.quantiles[fallback]
         return Forecasts.of(mean, quantiles, fallback)
 
-    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
         shape, rows = windows.base.shape, every_input(windows)
         mean, *chances = (booster.inplace_predict(rows).reshape(shape) for booster in boosters)
         expected = windows.restore(mean)
@@ -551,7 +552,7 @@ def fit_counts(
     return FittedCounts(windowing, features, mean, chance, *table, whole, levels, cpus)
 
 
-def bound_chance(chance: np.ndarray) -> np.ndarray:
+def bound_chance(chance: ndarray) -> ndarray:
     """Return chances as float64, never 0."""
     return np.maximum(chance.astype(np.float64), LEAST_CHANCE)
 
@@ -569,7 +570,7 @@ def _demand_events(rows: TrainingRows) -> TrainingRows:
 
 def _unseen_predictions(
     early: EarlyBooster | None, booster: bytes, rows: TrainingRows, cpus: int
-) -> np.ndarray:
+) -> ndarray:
     """Return the predictions of the booster that has not seen the rows.
 
     Of the final one where there is none.
@@ -583,7 +584,7 @@ BINS, LEAST_ROWS, STEPS = 20, 50, 200
 """Bins of expected size, the least rows in one, and steps of the grid of levels."""
 
 
-def size_table(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def size_table(expected: ndarray, actual: ndarray) -> tuple[ndarray, ndarray]:
     """Return a table of quantiles of the ratio of actual to expected sizes, by bins of the expected
     size.
 
@@ -608,13 +609,13 @@ def size_table(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np
 
 
 def demand_quantiles(
-    mean: np.ndarray,
-    chance: np.ndarray,
+    mean: ndarray,
+    chance: ndarray,
     levels: tuple[float, ...],
-    edges: np.ndarray,
-    ratios: np.ndarray,
+    edges: ndarray,
+    ratios: ndarray,
     whole: bool,
-) -> np.ndarray:
+) -> ndarray:
     """Return quantiles of a demand that comes with a chance, and whose size varies about its mean
     as the table says.
 
@@ -639,7 +640,7 @@ def demand_quantiles(
     return np.where(inside > 0, np.maximum(np.rint(quantiles), 1.0) if whole else quantiles, 0.0)
 
 
-def expected_size(mean: np.ndarray, chance: np.ndarray, whole: bool) -> np.ndarray:
+def expected_size(mean: ndarray, chance: ndarray, whole: bool) -> ndarray:
     """Return the mean of a demand that comes; of whole numbers at least 1."""
     size = mean / chance
     return np.maximum(size, 1.0) if whole else size
@@ -668,7 +669,7 @@ class FittedRecursive(Serializable):
     windowing: Windowing
     features: Features | None
     booster: bytes
-    bands: np.ndarray
+    bands: ndarray
     grid: tuple[float, ...]
     levels: tuple[float, ...]
     cpus: int
@@ -697,7 +698,7 @@ def recursive_path(
     cpus: int,
     history: Panel,
     future: Panel,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Forecast row by row, each the history of the next; past-only columns keep their last value.
 
     Returns:
@@ -726,7 +727,7 @@ def path_errors(
     horizon: int,
     features: Features | None,
     cpus: int,
-) -> list[np.ndarray]:
+) -> list[ndarray]:
     """Return errors of paths over the last horizon of the history, learned from what lies before
     it.
 
@@ -757,7 +758,7 @@ def path_errors(
     return [column[~np.isnan(column)] for column in errors.T]
 
 
-def error_quantiles(errors: list[np.ndarray], grid: tuple[float, ...]) -> np.ndarray:
+def error_quantiles(errors: list[ndarray], grid: tuple[float, ...]) -> ndarray:
     """Return quantiles of the errors at each step, shape (steps, grid); empty where there are none.
 
     Errors of all steps are divided by a spread that grows with the step and pooled, so that one
@@ -770,7 +771,7 @@ def error_quantiles(errors: list[np.ndarray], grid: tuple[float, ...]) -> np.nda
     return spread[:, None] * np.quantile(pooled, grid)
 
 
-def _step_errors(errors: list[np.ndarray]) -> list[np.ndarray]:
+def _step_errors(errors: list[ndarray]) -> list[ndarray]:
     """Return the root mean square error of each step, in the form that `spread_by_step` reads."""
     squares = [np.mean(step**2) if len(step) else np.nan for step in errors]
     filled = np.where(np.isnan(squares), np.nanmean(squares), squares)

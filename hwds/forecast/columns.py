@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Once, Steps, ZeroSteps
@@ -27,15 +28,15 @@ BLOCK = 8_192
 """Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache.
 """
 
-Sums = tuple[np.ndarray, np.ndarray]
+Sums = tuple[ndarray, ndarray]
 """The sums of windows of one size, and their sums of squares about the mean; entry i ends at row i
 + (size - 1) stride.
 """
 
 
 def window_moments(
-    values: np.ndarray, sizes: Iterable[int], stride: int = 1
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    values: ndarray, sizes: Iterable[int], stride: int = 1
+) -> dict[int, tuple[ndarray, ndarray]]:
     """Return mean and standard deviation (n - 1) of the rows t, t - stride, ..., t - (size - 1)
     stride, for every t.
 
@@ -94,7 +95,7 @@ def _combine_windows(late: Sums, n: int, early: Sums, k: int, stride: int) -> Su
     return late_sum + early_sum, squares
 
 
-def _write(sums: Sums, size: int, mean: np.ndarray, deviation: np.ndarray) -> None:
+def _write(sums: Sums, size: int, mean: ndarray, deviation: ndarray) -> None:
     rows = min(len(mean), len(sums[0]))
     first = len(mean) - rows
     mean[:first] = deviation[:first] = np.nan
@@ -188,7 +189,7 @@ NULLS = pl.lit(None, pl.Float64)
 """A column of nulls."""
 
 
-def _literal(values: np.ndarray) -> pl.Expr:
+def _literal(values: ndarray) -> pl.Expr:
     return pl.lit(pl.Series(values, nan_to_null=True))
 
 

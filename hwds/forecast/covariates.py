@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.frames.panel import Panel
@@ -31,7 +32,7 @@ class Standard(NamedTuple):
     centre: float
     spread: float
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
+    def apply(self, values: ndarray) -> ndarray:
         """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
         return (moved - self.centre) / self.spread
@@ -44,7 +45,7 @@ class Codes(NamedTuple):
     name: str
     texts: tuple[str, ...]
 
-    def apply(self, panel: Panel) -> np.ndarray:
+    def apply(self, panel: Panel) -> ndarray:
         """Find the code of each series, -1 for a text that is not known, shape (n_series,),
         int32.
         """
@@ -78,7 +79,7 @@ def learn_codes(panel: Panel, name: str) -> Codes:
     return Codes(name, tuple(frequent.sort().to_list()))
 
 
-def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def first_known_rows(values: ndarray, offsets: ndarray) -> ndarray:
     """Find the row of each series' first known value, or its end where there is none, shape
     (n_series,).
     """
@@ -86,7 +87,7 @@ def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
 
 
-def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def fill_forward(values: ndarray, starts: ndarray) -> ndarray:
     """Fill each hole with the last known value since the start of its group.
 
     Args:
@@ -97,7 +98,7 @@ def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.where(last >= starts, values[last], np.nan)
 
 
-def fill_from_past(panel: Panel, values: np.ndarray, season: int) -> np.ndarray:
+def fill_from_past(panel: Panel, values: ndarray, season: int) -> ndarray:
     """Fill holes from the past of the same series: the same season of an earlier year, or else the
     last known value.
     """
@@ -159,7 +160,7 @@ class Regressors:
         """The number of columns."""
         return len(self.names) + 2 * self.pairs
 
-    def values(self, panel: Panel) -> np.ndarray:
+    def values(self, panel: Panel) -> ndarray:
         """Return the columns, shape (rows, count).
 
         A null takes the row before, or the first known one: 0 would be a shock.
@@ -173,7 +174,7 @@ class Regressors:
         return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
 
 
-def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
+def _fill_holes(panel: Panel, values: ndarray) -> ndarray:
     """Fill holes; 0 in a series without a known value."""
     if not np.isnan(values).any():
         return values
@@ -195,7 +196,7 @@ def split_frequency(every: str) -> tuple[int, str]:
     return int(every.removesuffix(unit) or 1), unit
 
 
-def _steps_since_epoch(panel: Panel) -> np.ndarray:
+def _steps_since_epoch(panel: Panel) -> ndarray:
     """Return steps since a fixed instant, so that a season's phase is the same whatever the first
     row is; shape (rows,).
     """

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 from pydantic import AfterValidator, PlainValidator
 
 from hwds.core.errors import ConfigError, nearest, with_article
@@ -32,9 +33,7 @@ measure no error.
 """
 
 
-def seasonal_scales(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def seasonal_scales(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the mean absolute and the mean squared seasonal difference of each series.
 
     Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; the squared form is
@@ -58,7 +57,7 @@ def seasonal_scales(
     return scales[0], scales[1]
 
 
-def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
+def has_differences(values: ndarray, offsets: ndarray, season: int) -> ndarray:
     """Return which series have two known values a season apart, shape (n,).
 
     See `seasonal_scales`.
@@ -67,9 +66,7 @@ def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.
     return np.bincount(series, minlength=len(offsets) - 1) > 0
 
 
-def _differences(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _differences(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the series of each seasonal difference that is known, and the difference."""
     lengths = np.diff(offsets)
     position = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
@@ -80,9 +77,7 @@ def _differences(
     return np.repeat(np.arange(len(lengths)), lengths)[usable], difference[usable]
 
 
-def short_scales(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def short_scales(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return what errors of series without a seasonal scale are divided by, so that no young series
     vanishes from a score.
 
@@ -115,7 +110,7 @@ def short_scales(
     return scales[0], scales[1]
 
 
-def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: int) -> np.ndarray:
+def last_season(values: ndarray, offsets: ndarray, season: int, horizon: int) -> ndarray:
     """Return the seasonal naive forecast of each series, shape (n, horizon).
 
     A hole in the last season, or a series shorter than one, takes the last known value of the
@@ -130,7 +125,7 @@ def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: i
     return tail[:, np.arange(horizon) % season]
 
 
-def last_known(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def last_known(values: ndarray, offsets: ndarray) -> ndarray:
     """Return the last value of each series that is not NaN, shape (n,); NaN where there is none."""
     known = np.where(np.isnan(values), -1, np.arange(len(values)))
     latest = np.maximum.reduceat(known, offsets[:-1]) if len(offsets) > 1 else np.zeros(0, int)
@@ -167,23 +162,23 @@ class ForecastArrays:
         season: Rows in a season.
     """
 
-    step: np.ndarray
-    actual: np.ndarray
-    mean: np.ndarray
-    median: np.ndarray
-    quantiles: np.ndarray
-    levels: np.ndarray
-    scale_abs: np.ndarray
-    scale_sq: np.ndarray
-    naive: np.ndarray
+    step: ndarray
+    actual: ndarray
+    mean: ndarray
+    median: ndarray
+    quantiles: ndarray
+    levels: ndarray
+    scale_abs: ndarray
+    scale_sq: ndarray
+    naive: ndarray
     season: int
 
     @property
-    def ones(self) -> np.ndarray:
+    def ones(self) -> ndarray:
         """A denominator that counts rows."""
         return np.ones_like(self.actual)
 
-    def pinball(self) -> np.ndarray:
+    def pinball(self) -> ndarray:
         """Return the quantile loss of each row and level, shape (rows, levels) (Koenker and Bassett
         1978).
         """
@@ -191,7 +186,7 @@ class ForecastArrays:
         return np.maximum(self.levels * error, (self.levels - 1) * error)
 
 
-MetricPart = Callable[[ForecastArrays], np.ndarray]
+MetricPart = Callable[[ForecastArrays], ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +222,12 @@ class Metric(Measure):
     reference: str = field(default=SEASONAL_NAIVE, kw_only=True)
 
 
-def absolute_error(forecasts: ForecastArrays) -> np.ndarray:
+def absolute_error(forecasts: ForecastArrays) -> ndarray:
     """Return |actual - median|."""
     return np.abs(forecasts.actual - forecasts.median)
 
 
-def squared_error(forecasts: ForecastArrays) -> np.ndarray:
+def squared_error(forecasts: ForecastArrays) -> ndarray:
     """Return (actual - mean)^2."""
     return (forecasts.actual - forecasts.mean) ** 2
 
@@ -382,15 +377,15 @@ def forecast_metrics(season: int, levels: Sequence[float]) -> dict[str, Metric]:
     return {each.name: each for each in (*point_metrics(season), *quantile_metrics(levels))}
 
 
-def _absolute_actual(forecasts: ForecastArrays) -> np.ndarray:
+def _absolute_actual(forecasts: ForecastArrays) -> ndarray:
     return np.abs(forecasts.actual)
 
 
-def _nan_for_zero(actual: np.ndarray) -> np.ndarray:
+def _nan_for_zero(actual: ndarray) -> ndarray:
     return np.where(actual == 0, np.nan, np.abs(actual))
 
 
-def _smape_m4(forecasts: ForecastArrays) -> np.ndarray:
+def _smape_m4(forecasts: ForecastArrays) -> ndarray:
     total = np.abs(forecasts.actual) + np.abs(forecasts.median)
     relative = 200 * absolute_error(forecasts) / np.where(total == 0, 1, total)
     return np.where(total == 0, 0.0, relative)
@@ -401,7 +396,7 @@ def _pinball_at(index: int) -> MetricPart:
 
 
 def _coverage_of(low: int, high: int) -> MetricPart:
-    def inside(forecasts: ForecastArrays) -> np.ndarray:
+    def inside(forecasts: ForecastArrays) -> ndarray:
         actual, lower = forecasts.actual, forecasts.quantiles[:, low]
         hit = (lower <= actual) & (actual <= forecasts.quantiles[:, high])
         return np.where(np.isnan(actual) | np.isnan(lower), np.nan, hit.astype(float))
@@ -433,7 +428,7 @@ def forecast_arrays(
 # Quantiles of rows: of each group, and of all rows together with their interval.
 
 
-def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: float) -> np.ndarray:
+def group_quantiles(values: ndarray, group: ndarray, groups: int, level: float) -> ndarray:
     """Return a quantile of the values of each group, linear between them, shape (groups,).
 
     NaN where it has none.
@@ -459,7 +454,7 @@ def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: f
 
 
 def pooled_quantile(
-    values: np.ndarray, group: np.ndarray, cells: Cells, level: float, *, root: bool = False
+    values: ndarray, group: ndarray, cells: Cells, level: float, *, root: bool = False
 ) -> Estimate:
     """Return a quantile of all rows, with the interval of the share of rows below it turned into
     one of values.
@@ -531,10 +526,10 @@ class CodedRows:
     """
 
     forecasts: ForecastArrays
-    series: np.ndarray
-    group: np.ndarray
+    series: ndarray
+    group: ndarray
     cells: Cells
-    step: np.ndarray
+    step: ndarray
     n_fallback: int
 
     @property
@@ -639,7 +634,7 @@ def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
     return int(max(later - np.arange(len(cutoffs)), default=1)), seen
 
 
-def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
+def per_series(metric: Metric, rows: CodedRows) -> ndarray:
     """Return the metric of each series, shape (n_series,), NaN where it has none."""
     value = per_origin(metric, rows)
     defined = ~np.isnan(value)
@@ -648,9 +643,7 @@ def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def per_origin(
-    metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None
-) -> np.ndarray:
+def per_origin(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> ndarray:
     """Return the metric of each series at each of its cutoffs, in the order of both, shape
     (groups,), NaN where it has none.
     """
@@ -664,14 +657,12 @@ def per_origin(
     return np.sqrt(value) if metric.root else value
 
 
-def _ratios(top: np.ndarray, bottom: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+def _ratios(top: ndarray, bottom: ndarray, undefined: ndarray) -> ndarray:
     """Return the ratio of each row, NaN where it has none."""
     return np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
 
 
-def _metric_parts(
-    metric: Metric, forecasts: ForecastArrays
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _metric_parts(metric: Metric, forecasts: ForecastArrays) -> tuple[ndarray, ndarray, ndarray]:
     """Return numerator and denominator of each row, both 0 where either is undefined, and which
     rows are undefined.
     """
@@ -828,7 +819,7 @@ def _check_part(what: str, part: MetricPart, rows: ForecastArrays) -> None:
         raise ConfigError(
             f"{what} fails: {reason}; it {wanted}{given} (-v shows where)."
         ) from error
-    if not isinstance(values, np.ndarray):
+    if not isinstance(values, ndarray):
         raise ConfigError(f"{what} {wanted}, got {with_article(type(values).__name__)}{given}.")
     if values.shape != shape or values.dtype.kind not in "biuf":
         raise ConfigError(f"{what} {wanted}, got {values.dtype} of shape {values.shape}{given}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Rows, Small, Width, ZeroFolds, ZeroSteps
@@ -49,21 +50,21 @@ class Head(Protocol):
     def loss(self, output: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same in numpy, for choosing the number of epochs."""
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the target to learn, its first axes (n, h), NaN where unknown, float32."""
 
     def check(self, history: Panel) -> None:
         """Refuse a history that it cannot describe."""
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return which series it can forecast, shape (n_series,)."""
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return mean (n, h) and quantiles (n, h, levels) in the target's unit."""
 
 
@@ -115,26 +116,26 @@ class QuantileHead(NamedTuple):
         pinball = tf.maximum(grid * error, (grid - 1) * error) * weight[..., None]
         return tf.reduce_sum(pinball) / tf.maximum(tf.reduce_sum(weight), 1.0) / len(grid)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same."""
         error = target[..., None] - output
         levels = np.array(self.grid)
         return float(np.nanmean(np.maximum(levels * error, (levels - 1) * error)))
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the residual, shape (n, h)."""
         return windows.target
 
     def check(self, history: Panel) -> None:
         """Accept every history."""
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return all of them."""
         return np.ones(history.n_series, bool)
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return the levels to forecast, and the mean that all levels together make."""
         restored = np.sort(windows.restore(output), -1)
         grid = np.maximum(restored, 0.0) if self.nonnegative else restored
@@ -184,7 +185,7 @@ class CountHead(NamedTuple):
         weight = tf.cast(known, tf.float32)
         return -tf.reduce_sum(likelihood * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same, in double precision."""
         from scipy.special import gammaln
 
@@ -199,7 +200,7 @@ class CountHead(NamedTuple):
         )
         return float(-np.nanmean(likelihood))
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the count and the window's size, shape (n, h, 2)."""
         first = (source.panel.offsets[origins.series] + origins.ends)[:, None]
         rows = first + np.arange(windows.target.shape[1])
@@ -222,15 +223,15 @@ class CountHead(NamedTuple):
                 " use 'quantile'."
             )
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return which series hold whole numbers from 0 on."""
         values = np.nan_to_num(history.target)
         odd = (values < 0) | (values != np.floor(values))
         return ~np.logical_or.reduceat(odd, history.offsets[:-1])
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return the mean, and the quantiles of the distribution: whole numbers."""
         from scipy.stats import nbinom
 
@@ -240,7 +241,7 @@ class CountHead(NamedTuple):
         return mean, nbinom.ppf(np.array(levels), places[..., None], chance[..., None])
 
 
-def _count_unit(windows: Windows) -> np.ndarray:
+def _count_unit(windows: Windows) -> ndarray:
     """Return the unit of a count: the last season's mean with its changes, at least one piece in
     the window; (n,).
     """
@@ -305,7 +306,7 @@ class WindowShape:
         """Return the head's."""
         return self.head.loss(output, target)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the head's."""
         return self.head.score(output, target)
 
@@ -369,17 +370,17 @@ class NetworkInputs(NamedTuple):
         codes: Static texts, 0 for one that fit has not seen, shape (n, c), int32.
     """
 
-    past: np.ndarray
-    steps: np.ndarray
-    origin: np.ndarray
-    codes: np.ndarray
+    past: ndarray
+    steps: ndarray
+    origin: ndarray
+    codes: ndarray
 
-    def take(self, index: np.ndarray) -> NetworkInputs:
+    def take(self, index: ndarray) -> NetworkInputs:
         """Return some of the windows."""
         return NetworkInputs(*(part[index] for part in self))
 
 
-Scaling = tuple[np.ndarray, ...]
+Scaling = tuple[ndarray, ...]
 """Centre and spread of `past`, `steps` and `origin`, each of shape (columns,)."""
 
 
@@ -387,7 +388,7 @@ class WindowExamples(NamedTuple):
     """Windows and what a head makes of what followed, its first axes (n, h), NaN where unknown."""
 
     inputs: NetworkInputs
-    target: np.ndarray
+    target: ndarray
 
 
 def window_examples(source: WindowSource, origins: Origins, head: Head) -> WindowExamples:
@@ -434,14 +435,14 @@ def learn_scaling(inputs: NetworkInputs) -> Scaling:
 
 def scale_inputs(inputs: NetworkInputs, scaling: Scaling) -> NetworkInputs:
     """Return inputs standardised and clipped; what is unknown counts as the mean."""
-    pairs: Iterator[tuple[np.ndarray, np.ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
+    pairs: Iterator[tuple[ndarray, ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
     past, steps, origin = (
         _standardise(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True)
     )
     return NetworkInputs(past, steps, origin, inputs.codes)
 
 
-def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(values: ndarray) -> tuple[ndarray, ndarray]:
     flat = np.clip(values.reshape(-1, values.shape[-1]).astype(np.float64), -1e6, 1e6)
     known = ~np.isnan(flat)
     count = np.maximum(known.sum(0), 1)
@@ -450,7 +451,7 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre.astype(np.float32), np.where(spread > 1e-9, spread, 1).astype(np.float32)
 
 
-def _standardise(values: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _standardise(values: ndarray, centre: ndarray, spread: ndarray) -> ndarray:
     bounded = np.clip((values - centre) / spread, -MOST_CHANGES, MOST_CHANGES)
     return np.nan_to_num(bounded).astype(np.float32)
 
@@ -476,8 +477,8 @@ class FittedWindowNetwork(Serializable):
     model: Network
     windowing: Windowing
     features: Features | None
-    scaling: tuple[np.ndarray, ...]
-    weights: tuple[np.ndarray, ...]
+    scaling: tuple[ndarray, ...]
+    weights: tuple[ndarray, ...]
     levels: tuple[float, ...]
     cpus: int
     device: Device
@@ -506,14 +507,14 @@ class FittedWindowNetwork(Serializable):
         quantiles = np.where(supported[:, None, None], quantiles, naive[1])
         return Forecasts.of(mean, quantiles, ~supported)
 
-    def _naive(self, windows: list[Windows]) -> tuple[np.ndarray, np.ndarray]:
+    def _naive(self, windows: list[Windows]) -> tuple[ndarray, ndarray]:
         """Return mean and quantiles of the seasonal naive."""
         base, scale = (
             np.concatenate([getattr(part, name) for part in windows]) for name in ("base", "scale")
         )
         return self.windowing.seasonal_naive(base, scale, self.levels)
 
-    def _predict_mean(self, inputs: NetworkInputs) -> np.ndarray:
+    def _predict_mean(self, inputs: NetworkInputs) -> ndarray:
         """Return the mean over the networks, shape (n, h, outputs)."""
         from hwds.evaluation.networks import on_device, predict_network
 
@@ -599,8 +600,8 @@ class Network(Forecaster):
         chosen = thin_evenly(len(origins), self.max_windows, context.stream("windows"))
         origins = origins.take(chosen)
         examples = window_examples(source, origins, head) if len(origins) else None
-        scaling: tuple[np.ndarray, ...] = ()
-        weights: tuple[np.ndarray, ...] = ()
+        scaling: tuple[ndarray, ...] = ()
+        weights: tuple[ndarray, ...] = ()
         if examples is not None and not np.isnan(examples.target).all():
             scaling = learn_scaling(examples.inputs)
             inputs = scale_inputs(examples.inputs, scaling)
@@ -627,10 +628,10 @@ class Network(Forecaster):
     def _weights(
         self,
         training: Training,
-        target: np.ndarray,
-        hidden: np.ndarray,
+        target: ndarray,
+        hidden: ndarray,
         inner: WindowExamples | None,
-    ) -> tuple[np.ndarray, ...]:
+    ) -> tuple[ndarray, ...]:
         """Return the weights of all networks, each trained on all rows for as many epochs as its
         inner window chose, if any.
         """
@@ -645,9 +646,7 @@ class Network(Forecaster):
         )
 
 
-def hide_inner_window(
-    target: np.ndarray, origins: Origins, history: Panel, horizon: int
-) -> np.ndarray:
+def hide_inner_window(target: ndarray, origins: Origins, history: Panel, horizon: int) -> ndarray:
     """Return targets, first axes (n, h), hidden inside the inner window where a series is long
     enough to have one.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -86,7 +87,7 @@ def correct_quantiles(
 
 
 def with_quantiles(
-    rows: pl.DataFrame, quantiles: np.ndarray, done: np.ndarray, levels: tuple[float, ...]
+    rows: pl.DataFrame, quantiles: ndarray, done: ndarray, levels: tuple[float, ...]
 ) -> pl.DataFrame:
     """Return rows with other quantiles, in the place of the old ones."""
     columns = [
@@ -110,7 +111,7 @@ def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     )
 
 
-def actual_values(rows: pl.DataFrame) -> np.ndarray:
+def actual_values(rows: pl.DataFrame) -> ndarray:
     """Return the actuals, NaN where unknown, shape (rows,)."""
     return _floats(rows, "actual")
 
@@ -127,7 +128,7 @@ def calibration_remark(predictions: pl.DataFrame) -> list[str]:
     return [sentence] if left else []
 
 
-def _floats(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _floats(rows: pl.DataFrame, name: str) -> ndarray:
     return rows[name].cast(pl.Float64).to_numpy()
 
 
@@ -196,15 +197,15 @@ class PastRows:
     """
 
     bands: Bands
-    actual: np.ndarray
-    own: np.ndarray
-    order: np.ndarray
-    series: np.ndarray
-    cutoff: np.ndarray
-    out: np.ndarray
+    actual: ndarray
+    own: ndarray
+    order: ndarray
+    series: ndarray
+    cutoff: ndarray
+    out: ndarray
     inner: Bands
-    inner_actual: np.ndarray
-    inner_order: np.ndarray
+    inner_actual: ndarray
+    inner_order: ndarray
 
     @classmethod
     def of(cls, real: pl.DataFrame, inner: pl.DataFrame, levels: tuple[float, ...]) -> PastRows:
@@ -226,11 +227,11 @@ class PastRows:
         )
 
     @property
-    def steps(self) -> np.ndarray:
+    def steps(self) -> ndarray:
         """The steps that are forecast, rising."""
         return np.unique(self.bands.step)
 
-    def cutoffs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def cutoffs(self) -> Iterator[tuple[ndarray, ndarray]]:
         """Yield the rows of each cutoff, oldest first, and which actuals were known at it."""
         for number in range(int(self.order.max()) + 1):
             here = self.order == number
@@ -240,9 +241,7 @@ class PastRows:
             before = (self.order < number) & (self.out <= limit[self.series])
             yield here, before & ~np.isnan(self.actual)
 
-    def calibration(
-        self, known: np.ndarray, shares: np.ndarray, windows: int
-    ) -> ConformalCalibration:
+    def calibration(self, known: ndarray, shares: ndarray, windows: int) -> ConformalCalibration:
         """Learn a calibration from the newest windows of the pool."""
         from hwds.stats.conformal import ConformalCalibration
 
@@ -266,14 +265,14 @@ class AimedShares:
         shares: Shape (KINDS, steps, levels).
     """
 
-    def __init__(self, steps: np.ndarray, levels: np.ndarray) -> None:
+    def __init__(self, steps: ndarray, levels: ndarray) -> None:
         from hwds.stats.conformal import nominal
 
         self.steps, self.levels = steps, levels
         self.nominal = nominal(levels, len(steps))
         self.shares = self.nominal.copy()
 
-    def learn(self, past: PastRows, quantiles: np.ndarray, newly_known: np.ndarray) -> None:
+    def learn(self, past: PastRows, quantiles: ndarray, newly_known: ndarray) -> None:
         """Move the shares against what was missed, cutoff by cutoff.
 
         Args:
@@ -301,8 +300,8 @@ class AimedShares:
 
 
 def inside_intervals(
-    quantiles: np.ndarray, actual: np.ndarray, closed: np.ndarray, levels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    quantiles: ndarray, actual: ndarray, closed: ndarray, levels: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return which actuals lie strictly inside each level's central interval, and which inside or
     on an end; (rows, levels).
     """
@@ -314,7 +313,7 @@ def inside_intervals(
     return (lower < value) & (value < upper), (lower <= value) & (value <= upper)
 
 
-def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray:
+def newest_rows(step: ndarray, order: ndarray, windows: int) -> ndarray:
     """Return which rows each step keeps: at least so many of the newest windows, and more while
     they hold few rows.
     """
@@ -330,11 +329,11 @@ def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray
     return recent
 
 
-def _codes(values: pl.Series) -> np.ndarray:
+def _codes(values: pl.Series) -> ndarray:
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _instants(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _instants(rows: pl.DataFrame, name: str) -> ndarray:
     """Return instants as comparable numbers, the unknown after all."""
     column = rows[name]
     whole = column if column.dtype.is_integer() else column.cast(pl.Datetime("us"))
@@ -478,14 +477,12 @@ class CutoffForecasts:
     names: list[str]
     n_aggregates: int
     groups: list[list[str]]
-    nonnegative: np.ndarray
-    rows: np.ndarray
-    levels: np.ndarray
+    nonnegative: ndarray
+    rows: ndarray
+    levels: ndarray
 
     @classmethod
-    def of(
-        cls, part: pl.DataFrame, values: np.ndarray, levels: tuple[float, ...]
-    ) -> CutoffForecasts:
+    def of(cls, part: pl.DataFrame, values: ndarray, levels: tuple[float, ...]) -> CutoffForecasts:
         """Return the moment of a cutoff's rows, which bear their `row` in the values.
 
         Those without a value are not there.
@@ -510,7 +507,7 @@ class CutoffForecasts:
         return cls(names, len(sums), bottom[GROUPS].to_list(), signed, table, np.array(levels))
 
     def reconcile(
-        self, values: np.ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str
+        self, values: ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str
     ) -> None:
         """Change the values of this cutoff's rows, each step over the series that have one there.
 
@@ -535,8 +532,8 @@ class CutoffForecasts:
                 values[at] = self._step(values[at], reconciler, orders, self.nonnegative[series])
 
     def _step(
-        self, values: np.ndarray, reconciler: Reconciler, orders: np.ndarray, signs: np.ndarray
-    ) -> np.ndarray:
+        self, values: ndarray, reconciler: Reconciler, orders: ndarray, signs: ndarray
+    ) -> ndarray:
         """Return the values of one step, shape (series, 1 + levels)."""
         draws = np.empty(orders.shape)
         equal = equal_draws(values[:, 1:], self.levels, orders.shape[1])
@@ -552,7 +549,7 @@ class CutoffForecasts:
             quantiles[n:] = values[n:, 1:]
         return np.column_stack([whole[:, 0], quantiles])
 
-    def _tree(self, series: np.ndarray) -> SumTree:
+    def _tree(self, series: ndarray) -> SumTree:
         """Return which aggregates sum which of some of the series."""
         from hwds.stats.reconciliation import SumTree
 
@@ -569,7 +566,7 @@ class CutoffForecasts:
         return SumTree(len(sums), len(bottom), aggregate, member)
 
 
-def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray:
+def equal_draws(quantiles: ndarray, levels: ndarray, n: int) -> ndarray:
     """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at
     mid-levels.
     """
@@ -581,6 +578,6 @@ def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray
     return np.maximum.accumulate(quantiles @ weights, axis=1)
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _float_column(rows: pl.DataFrame, name: str) -> ndarray:
     values = rows[name].cast(pl.Float64).fill_null(float("nan"))
     return values.to_numpy().astype(np.float64, copy=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.cache import Cache
 from hwds.core.errors import DataError
@@ -161,9 +162,7 @@ def forecast_rows(
     return table.filter(pl.Series(shown.ravel())).select(prediction_columns(table.columns))
 
 
-def _outcomes(
-    panel: Panel, where: np.ndarray, exists: np.ndarray, *, whole: bool
-) -> list[pl.Series]:
+def _outcomes(panel: Panel, where: ndarray, exists: ndarray, *, whole: bool) -> list[pl.Series]:
     """Return for each forecast row the actual, when it became known, and whether the row exists, as
     far as they are needed.
     """
@@ -226,7 +225,7 @@ def _forecast_table(
     return future.table.select(SERIES, TIME).hstack(made)
 
 
-def nonnegative_series(known: Panel) -> np.ndarray:
+def nonnegative_series(known: Panel) -> ndarray:
     """Return which series were never below zero, shape (n_series,)."""
     if not known.n_series:
         return np.zeros(0, bool)
@@ -402,7 +401,7 @@ def _has_one_past(panel: Panel) -> bool:
     return not revised and not any(panel.table[name].null_count() for name in planned)
 
 
-def _known_ends(panel: Panel, cutoff: Cutoff) -> np.ndarray:
+def _known_ends(panel: Panel, cutoff: Cutoff) -> ndarray:
     """Return the number of known rows of each series, 0 where it is not forecast."""
     ends = cutoff.ends(panel)
     return np.where(cutoff.alive(panel, ends), ends, 0)
@@ -560,7 +559,7 @@ def _cutoff(history: Panel, context: ForecastContext, rows: int) -> Cutoff:
     return AtTime(history.frequency.after(instant, -rows)[0])
 
 
-def _usable_series(history: Panel, cutoff: Cutoff) -> np.ndarray:
+def _usable_series(history: Panel, cutoff: Cutoff) -> ndarray:
     """Return which series are forecast at a cutoff: those that have begun, and under their own ends
     keep half of their rows.
 
@@ -586,7 +585,7 @@ def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame
     return rows.with_columns(pl.Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
 
 
-def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, np.ndarray]) -> pl.DataFrame:
+def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, ndarray]) -> pl.DataFrame:
     """Return the rows of the windows in which their series is usable."""
     parts = [
         pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(

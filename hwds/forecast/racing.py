@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.recipe import construct, labelled
 from hwds.evaluation.panel_folds import select_series
@@ -356,11 +357,11 @@ class Team:
     """
 
     members: tuple[Forecaster, ...]
-    weights: np.ndarray
+    weights: ndarray
     backtests: tuple[pl.DataFrame, ...]
     loss: float
     rung: Rung
-    young: np.ndarray | None = None
+    young: ndarray | None = None
     learned: bool = False
 
 
@@ -648,7 +649,7 @@ def make_team(
     return _weigh_team(members, rows, rung)
 
 
-def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
+def _unlike_members(tried: Sequence[Candidate], losses: ndarray) -> list[int]:
     """Return the places of the candidates that no heavier one of their kind stands for: any stands
     for the seasonal naive.
     """
@@ -665,14 +666,14 @@ def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]
     ]
 
 
-def keep_members(team: Team, keep: np.ndarray) -> Team:
+def keep_members(team: Team, keep: ndarray) -> Team:
     """Return a team of some of its members, their weights learned again."""
     kept = np.flatnonzero(keep).tolist()
     members, rows = zip(*((team.members[i], team.backtests[i]) for i in kept), strict=True)
     return _weigh_team(members, rows, team.rung)
 
 
-def team_weights(seen: MemberWindows) -> np.ndarray:
+def team_weights(seen: MemberWindows) -> ndarray:
     """Return weights as a stack learns them, but that a candidate goes which is surely behind the
     best one and no help.
 
@@ -709,7 +710,7 @@ def _weigh_team(
     return Team(members, weights, backtests, loss, rung, own, learned=True)
 
 
-def launch_weights(members: Sequence[Forecaster]) -> np.ndarray | None:
+def launch_weights(members: Sequence[Forecaster]) -> ndarray | None:
     """Return the weights of young series that no window shows, shape (members,).
 
     None where they are those of all.

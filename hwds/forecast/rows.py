@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.evaluation.panel_folds import (
@@ -116,7 +117,7 @@ USUAL_SEASON = 4
 """Rows that count as a season where there is none."""
 
 
-Classify = Callable[[Panel], tuple[list[str], np.ndarray]]
+Classify = Callable[[Panel], tuple[list[str], ndarray]]
 """From what is known to the names of the classes, in order, and the place of each series' own, -1
 for none.
 """
@@ -197,7 +198,7 @@ def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify
     )
 
 
-def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def age_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Classify series by rows since the launch (the static column `launch`, where it holds
     instants), else since the first row.
 
@@ -210,7 +211,7 @@ def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     return [*names, f"{bounds[-1]} or more"], np.searchsorted(bounds, rows, side="right")
 
 
-def _rows_before(known: Panel) -> np.ndarray:
+def _rows_before(known: Panel) -> ndarray:
     """Return rows from each series' launch to its first row, 0 where that is not known.
 
     Shape (n_series,).
@@ -230,7 +231,7 @@ def _rows_before(known: Panel) -> np.ndarray:
     return np.maximum(np.rint(gone), 0).astype(np.int64)
 
 
-def volume_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def volume_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Return the third of all series forecast at the cutoff in which the mean of a series' history
     lies.
     """
@@ -246,7 +247,7 @@ def volume_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     )
 
 
-def demand_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def demand_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Return the four classes of Syntetos, Boylan and Croston (2005), "On the categorization of
     demand patterns".
 
@@ -257,7 +258,7 @@ def demand_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     return ["smooth", "erratic", "intermittent", "lumpy"], np.array(codes, np.int64)
 
 
-def _demand_class(values: np.ndarray) -> int:
+def _demand_class(values: ndarray) -> int:
     values = values[~np.isnan(values)]
     if not len(values):
         return -1

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.core.seeds import stream
@@ -82,14 +83,14 @@ class SmoothingFit(NamedTuple):
     level: float
     trend: float
     square: float
-    seasons: np.ndarray
+    seasons: ndarray
 
 
 def fit_smoothing(
-    values: np.ndarray,
+    values: ndarray,
     form: SmoothingForm,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     season: int,
 ) -> SmoothingFit:
     """Fit a form by maximum likelihood.
@@ -125,15 +126,15 @@ def fit_smoothing(
 
 
 def smoothing_search(
-    values: np.ndarray,
+    values: ndarray,
     kinds: tuple[int, int, int],
-    searched: np.ndarray,
+    searched: ndarray,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     prior: float,
-    parameters: np.ndarray,
-    seasons: np.ndarray,
-    result: np.ndarray,
+    parameters: ndarray,
+    seasons: ndarray,
+    result: ndarray,
 ) -> None:
     """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least
     loss that is met from `parameters` on.
@@ -165,15 +166,15 @@ def smoothing_search(
 
 @helper
 def _smoothing_loss(
-    values: np.ndarray,
+    values: ndarray,
     kinds: tuple[int, int, int],
-    searched: np.ndarray,
+    searched: ndarray,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     prior: float,
-    parameters: np.ndarray,
-    seasons: np.ndarray,
-    result: np.ndarray,
+    parameters: ndarray,
+    seasons: ndarray,
+    result: ndarray,
 ) -> float:
     """Return what is made least, infinite where a mean that errors multiply is not above 0.
 
@@ -250,7 +251,7 @@ def _next_state(
     return moved, slope, about
 
 
-def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
+def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> ndarray:
     """Return the forecast of the next rows, shape (steps,).
 
     Args:
@@ -268,7 +269,7 @@ def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
     return base * about if fit.form.seasonal == MULTIPLIED else base + about
 
 
-def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarray:
+def smoothed_paths(fit: SmoothingFit, rows: int, shocks: ndarray) -> ndarray:
     """Return paths of the next rows, shape (steps, paths), of a form whose errors multiply.
 
     Args:
@@ -284,12 +285,12 @@ def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarr
 
 def smoothing_paths(
     kinds: tuple[int, int],
-    state: np.ndarray,
-    begin: np.ndarray,
+    state: ndarray,
+    begin: ndarray,
     rows: int,
-    shocks: np.ndarray,
-    seasons: np.ndarray,
-    out: np.ndarray,
+    shocks: ndarray,
+    seasons: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the paths; `state` is in the order of `SmoothingFit`, from the level's smoothing on,
     `seasons` is space.
@@ -346,7 +347,7 @@ class DampedFit(NamedTuple):
     trend: float
 
 
-def fit_damped(values: np.ndarray) -> DampedFit:
+def fit_damped(values: ndarray) -> DampedFit:
     """Fit a damped trend by least squares.
 
     Gardner and McKenzie (1985), "Forecasting trends in time series". Given the parameters the
@@ -365,12 +366,12 @@ def fit_damped(values: np.ndarray) -> DampedFit:
 
 
 def damped_search(
-    values: np.ndarray,
-    levels: np.ndarray,
-    trends: np.ndarray,
-    dampings: np.ndarray,
+    values: ndarray,
+    levels: ndarray,
+    trends: ndarray,
+    dampings: ndarray,
     prior: float,
-    result: np.ndarray,
+    result: ndarray,
 ) -> None:
     """Write the fit of least loss among those tried into `result`, in the order of `DampedFit`."""
     best, best_alpha, best_trend, best_damping = np.inf, levels[0], trends[0], dampings[0]
@@ -385,7 +386,7 @@ def damped_search(
 
 @helper
 def _damped_loss(
-    values: np.ndarray, alpha: float, share: float, damping: float, prior: float, result: np.ndarray
+    values: ndarray, alpha: float, share: float, damping: float, prior: float, result: ndarray
 ) -> float:
     """Return what is made least by the best first level and trend; write the fit.
 
@@ -430,7 +431,7 @@ def _damped_loss(
     return square * (1.0 + prior * share / n)
 
 
-def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[ndarray, ndarray]:
     """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
 
     Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, table 6.1.
@@ -486,7 +487,7 @@ class ThetaFit(NamedTuple):
     slope: float
 
 
-def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
+def fit_theta(values: ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
     """Fit a theta model by least squares.
 
     Fiorucci et al. (2016), "Models for optimising the theta method and their relationship to state
@@ -512,7 +513,7 @@ def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) ->
 
 
 def theta_search(
-    values: np.ndarray, dynamic: bool, weight: float, lines: np.ndarray, result: np.ndarray
+    values: ndarray, dynamic: bool, weight: float, lines: ndarray, result: ndarray
 ) -> None:
     """Write the fit into `result`, in the order of `ThetaFit`; `lines` is space, shape (2, n)."""
     n = len(values)
@@ -558,7 +559,7 @@ def theta_search(
 
 @helper
 def _theta_loss(
-    values: np.ndarray, lines: np.ndarray, alpha: float, weight: float, result: np.ndarray
+    values: ndarray, lines: ndarray, alpha: float, weight: float, result: ndarray
 ) -> float:
     """Return what is made least by the best first level and weight.
 
@@ -605,7 +606,7 @@ def _theta_loss(
 
 def forecast_theta(
     fit: ThetaFit, rows: int, steps: int, *, dynamic: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
 
     The model is linear in its errors, so that a variance is that of one row times the sum of the
@@ -624,9 +625,7 @@ def forecast_theta(
     )
 
 
-def theta_ahead(
-    fit: np.ndarray, rows: int, dynamic: bool, mean: np.ndarray, variance: np.ndarray
-) -> None:
+def theta_ahead(fit: ndarray, rows: int, dynamic: bool, mean: ndarray, variance: ndarray) -> None:
     """Write the forecasts, and the sums of squares; `fit` is in the order of `ThetaFit`."""
     steps = len(mean)
     _theta_walk(fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], rows, -1, dynamic, mean, False)
@@ -645,7 +644,7 @@ def _theta_walk(
     rows: int,
     shaken: int,
     dynamic: bool,
-    out: np.ndarray,
+    out: ndarray,
     squared: bool,
 ) -> None:
     """Write what the model says of each next row, or add its square, where the row `shaken` is 1
@@ -707,7 +706,7 @@ LEAST_LEVEL = 1e-6
 """The least level, as a share of the largest value: below it a level stays."""
 
 
-def has_posterior(values: np.ndarray) -> bool:
+def has_posterior(values: ndarray) -> bool:
     """Return whether errors of scale 0 are not the most likely ones.
 
     A level that stays, or one that follows each value, forecasts rows exactly where a series
@@ -724,7 +723,7 @@ def has_posterior(values: np.ndarray) -> bool:
     return exact <= FREEDOM * (len(values) - 1 - exact)
 
 
-def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
+def trend_paths(values: ndarray, season: int, steps: int) -> ndarray:
     """Return paths of the next rows, shape (paths, steps), in the units of the series.
 
     The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors
@@ -764,7 +763,7 @@ def _places(steps: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _random_tables(steps: int) -> tuple[ndarray, ndarray, ndarray]:
     """Return tables of standard normal moves, of uniform chances, and of errors of paths: always
     the same.
 
@@ -781,16 +780,16 @@ def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def trend_draws(
-    values: np.ndarray,
+    values: ndarray,
     growth: float,
-    moves: np.ndarray,
-    chances: np.ndarray,
-    shocks: np.ndarray,
-    place: np.ndarray,
-    spread: np.ndarray,
-    space: np.ndarray,
-    states: np.ndarray,
-    paths: np.ndarray,
+    moves: ndarray,
+    chances: ndarray,
+    shocks: ndarray,
+    place: ndarray,
+    spread: ndarray,
+    space: ndarray,
+    states: ndarray,
+    paths: ndarray,
 ) -> None:
     """Write a path of every draw after the first ones into `paths`.
 
@@ -837,7 +836,7 @@ def trend_draws(
 
 @helper
 def _log_posterior(
-    values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int
+    values: ndarray, growth: float, place: ndarray, states: ndarray, row: int
 ) -> float:
     """Return the logarithm of the posterior's density at a place of the walk, and write its state
     into a row of `states`.
@@ -875,7 +874,7 @@ def _log_posterior(
 
 
 @helper
-def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: float) -> None:
+def _adapt(spread: ndarray, move: ndarray, space: ndarray, weight: float) -> None:
     """Add a share of what a move was multiplied by to the spread: an update of rank one of its
     lower triangle.
     """
@@ -899,7 +898,7 @@ def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: floa
 
 
 @helper
-def _follow_path(state: np.ndarray, shocks: np.ndarray, path: np.ndarray) -> None:
+def _follow_path(state: ndarray, shocks: ndarray, path: ndarray) -> None:
     """Write the path that follows a state with these errors."""
     level, trend = state[0], state[1]
     for step in range(len(shocks)):

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
@@ -46,14 +47,14 @@ class MemberWindows:
             None counts all alike.
     """
 
-    forecasts: np.ndarray
-    target: np.ndarray
-    window: np.ndarray
-    series: np.ndarray
-    step: np.ndarray
-    known: np.ndarray | None = None
+    forecasts: ndarray
+    target: ndarray
+    window: ndarray
+    series: ndarray
+    step: ndarray
+    known: ndarray | None = None
 
-    def take(self, rows: np.ndarray) -> MemberWindows:
+    def take(self, rows: ndarray) -> MemberWindows:
         """Return some of the rows."""
         known = None if self.known is None else self.known[rows]
         return MemberWindows(
@@ -65,12 +66,12 @@ class MemberWindows:
             known,
         )
 
-    def members(self, chosen: np.ndarray) -> MemberWindows:
+    def members(self, chosen: ndarray) -> MemberWindows:
         """Return the same rows of some of the members."""
         return replace(self, forecasts=self.forecasts[:, chosen])
 
     @property
-    def losses(self) -> np.ndarray:
+    def losses(self) -> ndarray:
         """Absolute scaled errors, shape (rows, members)."""
         return np.abs(self.forecasts - self.target[:, None])
 
@@ -117,7 +118,7 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
     ).take(defined)
 
 
-def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
+def absolute_simplex_weights(seen: MemberWindows) -> ndarray:
     """Return the weights of the least mean absolute error, at least 0 and with the sum 1, shape
     (members,).
 
@@ -133,7 +134,7 @@ def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
     return weights
 
 
-def absolute_ridge_weights(seen: MemberWindows) -> np.ndarray:
+def absolute_ridge_weights(seen: MemberWindows) -> ndarray:
     """Return weights of any sign and sum, drawn to equal ones as far as windows left out in turn
     say, shape (members,).
 
@@ -148,7 +149,7 @@ def absolute_ridge_weights(seen: MemberWindows) -> np.ndarray:
     return _ridge_towards_equal(seen, STRENGTHS[best])
 
 
-def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
+def inverse_error_weights(seen: MemberWindows) -> ndarray:
     """Return weights in proportion to 1 / (mean absolute scaled error)^2, shape (members,): none is
     left out, none takes all.
 
@@ -159,12 +160,12 @@ def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
     return precision / precision.sum()
 
 
-def winner_weights(seen: MemberWindows) -> np.ndarray:
+def winner_weights(seen: MemberWindows) -> ndarray:
     """Return all for the member of the least mean absolute scaled error, shape (members,)."""
     return np.eye(seen.forecasts.shape[1])[int(np.argmin(seen.losses.mean(0)))]
 
 
-def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
+def _ridge_towards_equal(seen: MemberWindows, strength: float) -> ndarray:
     """Return equal weights plus their penalised correction."""
     count = seen.forecasts.shape[1]
     equal = np.full(count, 1 / count)
@@ -193,13 +194,13 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
     return float(np.mean(np.abs(seen.forecasts[inside] @ weights - seen.target[inside])))
 
 
-def _row_weights(missed: np.ndarray) -> np.ndarray:
+def _row_weights(missed: ndarray) -> ndarray:
     """Return the weights under which a sum of squares is one of absolute values."""
     sizes = np.abs(missed)
     return 1 / np.maximum(sizes, 1e-3 * np.mean(sizes) + 1e-12)
 
 
-def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
+def _least_on_simplex(matrix: ndarray) -> ndarray:
     """Return argmin w'Mw on the simplex, by dropping the most negative weight until none is (active
     set).
     """
@@ -260,7 +261,7 @@ SERIES_PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
-def learned_weights(seen: MemberWindows) -> np.ndarray:
+def learned_weights(seen: MemberWindows) -> ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say,
     shape (members,).
 
@@ -292,7 +293,7 @@ def level_losses(seen: MemberWindows) -> MemberWindows:
     return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
 
 
-def _recency_weights(seen: MemberWindows) -> np.ndarray:
+def _recency_weights(seen: MemberWindows) -> ndarray:
     """Return the weight of each row, of mean 1: the fewer the rows known before its window, the
     less.
     """
@@ -302,11 +303,11 @@ def _recency_weights(seen: MemberWindows) -> np.ndarray:
     return weights / weights.mean()
 
 
-def _mean_losses(seen: MemberWindows) -> np.ndarray:
+def _mean_losses(seen: MemberWindows) -> ndarray:
     return (seen.losses * _recency_weights(seen)[:, None]).mean(0)
 
 
-def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
+def shrunken_weights(seen: MemberWindows, kept: ndarray, flat: float) -> ndarray:
     """Return the weights of least loss on left-out windows among those tried, shape (members,).
 
     Args:
@@ -320,7 +321,7 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
     return weights
 
 
-def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
+def _choose_weights(seen: MemberWindows, flat: float) -> ndarray:
     losses = np.concatenate(
         [
             np.abs(after.forecasts @ np.stack(_power_weights(before)).T - after.target[:, None])
@@ -345,7 +346,7 @@ def _recent_windows(seen: MemberWindows) -> int:
     return int((known >= min(HALF_KNOWN, known.max())).sum())
 
 
-def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:
+def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> ndarray:
     """Return the members that are not screened out, rising: the best, those not surely behind it,
     and those that help it.
     """
@@ -362,7 +363,7 @@ def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = Tru
     return np.array(kept)
 
 
-def _near_best(seen: MemberWindows) -> np.ndarray:
+def _near_best(seen: MemberWindows) -> ndarray:
     """Return the members that are not clearly behind the best, rising: surely or not, unless series
     are few.
     """
@@ -372,7 +373,7 @@ def _near_best(seen: MemberWindows) -> np.ndarray:
     return np.flatnonzero(means <= (1 + CLEAR_SHARE) * means.min())
 
 
-def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
+def paired_difference(losses: ndarray, series: ndarray) -> tuple[float, float]:
     """Return the mean over series of differences of losses, and its standard error.
 
     Infinite of one series.
@@ -387,7 +388,7 @@ def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, fl
     return float(means.mean()), float(error)
 
 
-def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> bool:
+def _helps(seen: MemberWindows, counted: ndarray, best: int, member: int) -> bool:
     """Return whether a little of a member beside the best lowers the loss.
 
     It is convex, so that more would not else.
@@ -397,7 +398,7 @@ def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> 
     return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
 
 
-def _power_weights(seen: MemberWindows) -> list[np.ndarray]:
+def _power_weights(seen: MemberWindows) -> list[ndarray]:
     """Return the weights of each power."""
     relative = np.maximum(_mean_losses(seen), EXACT_LOSS)
     relative = relative / relative.min()  # never below 1, of which no power overflows
@@ -413,7 +414,7 @@ def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, Membe
         yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)
 
 
-def _split_rows(seen: MemberWindows) -> Iterator[np.ndarray]:
+def _split_rows(seen: MemberWindows) -> Iterator[ndarray]:
     """Yield the rows of each window, or of each part of the series where there is one window
     alone.
     """
@@ -445,16 +446,16 @@ class GroupWeights(Serializable):
         horizon: The steps that the parts divide.
     """
 
-    values: np.ndarray
+    values: ndarray
     groups: tuple[str, ...] = ()
     horizon: int = 1
 
     @classmethod
-    def same(cls, weights: np.ndarray) -> Self:
+    def same(cls, weights: ndarray) -> Self:
         """Return the same for every series and step."""
         return cls(weights[None, None])
 
-    def of(self, group: np.ndarray, step: np.ndarray) -> np.ndarray:
+    def of(self, group: ndarray, step: ndarray) -> ndarray:
         """Return the weights of rows, shape (rows, members), from the name of each one's group and
         its step.
         """
@@ -463,16 +464,16 @@ class GroupWeights(Serializable):
         return self.values[number, step_part(step, self.horizon, self.values.shape[1])]
 
 
-def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
+def step_part(step: ndarray, horizon: int, parts: int) -> ndarray:
     """Return the part of the horizon that a step lies in, from 0."""
     return np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
 
 
 def learn_group_weights(
     seen: MemberWindows,
-    group: np.ndarray,
+    group: ndarray,
     horizon: int,
-    learn: Callable[[MemberWindows], np.ndarray],
+    learn: Callable[[MemberWindows], ndarray],
     by_step: bool,
 ) -> GroupWeights:
     """Return weights of all rows, and of each large enough group and part: half its own, half those
@@ -502,17 +503,17 @@ def learn_group_weights(
 
 def _half_own_weights(
     seen: MemberWindows,
-    inside: np.ndarray,
-    base: np.ndarray,
-    learn: Callable[[MemberWindows], np.ndarray],
-) -> np.ndarray:
+    inside: ndarray,
+    base: ndarray,
+    learn: Callable[[MemberWindows], ndarray],
+) -> ndarray:
     """Return half way between the weights of some rows and `base`; `base` where they are few."""
     cells = set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True))
     few = len(cells) < LEAST_CELLS
     return base if few else (learn(seen.take(inside)) + base) / 2
 
 
-def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
+def group_names(panel: Panel, columns: tuple[str, ...]) -> ndarray:
     """Return the name of each series' group: its values of static columns, shape (n_series,).
 
     Raises:
@@ -587,7 +588,7 @@ def _shared_rows(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
 
 def member_forecasts(
     members: Sequence[FittedForecaster], history: Panel, future: Panel
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return what each member forecasts.
 
     Args:
@@ -607,9 +608,7 @@ def member_forecasts(
     return means, quantiles, fallback
 
 
-def mixture(
-    weights: np.ndarray, means: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray
-) -> Forecasts:
+def mixture(weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray) -> Forecasts:
     """Return the weighted means of members' means and quantiles.
 
     Args:

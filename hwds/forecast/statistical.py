@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Steps, ZeroFolds, ZeroSteps
 from hwds.core.serialization import Serializable
@@ -19,7 +20,7 @@ from hwds.frames.panel import Forecasts, Panel
 # Quantiles round the forecasts of statistical models: their own, from past errors, or from past
 # demands.
 
-Banded = tuple[np.ndarray, np.ndarray]
+Banded = tuple[ndarray, ndarray]
 """A mean, shape (steps,), and quantiles, shape (steps, levels)."""
 
 FITTED_ROWS = 4_000
@@ -30,7 +31,7 @@ their history's length.
 
 def library_forecast(
     library: Any,
-    values: np.ndarray,
+    values: ndarray,
     steps: int,
     levels: tuple[float, ...],
     *,
@@ -42,7 +43,7 @@ def library_forecast(
     """
     if origins:
 
-        def point(past: np.ndarray, ahead: int) -> np.ndarray:
+        def point(past: ndarray, ahead: int) -> ndarray:
             return library.forecast(y=past, h=ahead)["mean"]
 
         return backtest_bands(point, values, steps, levels, origins, least)
@@ -50,7 +51,7 @@ def library_forecast(
     return forecasts["mean"], quantiles_of_intervals(forecasts, levels)
 
 
-def normal_quantiles(mean: np.ndarray, spread: np.ndarray, levels: tuple[float, ...]) -> Banded:
+def normal_quantiles(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> Banded:
     """Return the mean and normal quantiles of one series.
 
     Args:
@@ -66,9 +67,7 @@ def interval_widths(levels: tuple[float, ...]) -> list[float]:
     return sorted({_interval_width(level) for level in levels} - {0.0})
 
 
-def quantiles_of_intervals(
-    forecasts: Mapping[str, np.ndarray], levels: tuple[float, ...]
-) -> np.ndarray:
+def quantiles_of_intervals(forecasts: Mapping[str, ndarray], levels: tuple[float, ...]) -> ndarray:
     """Return quantiles from the ends of a library's central intervals, shape (steps, levels).
 
     The median is the mean.
@@ -88,8 +87,8 @@ def _interval_end(level: float) -> str:
 
 
 def backtest_bands(
-    point: Callable[[np.ndarray, int], np.ndarray],
-    values: np.ndarray,
+    point: Callable[[ndarray, int], ndarray],
+    values: ndarray,
     steps: int,
     levels: tuple[float, ...],
     origins: int,
@@ -128,7 +127,7 @@ def past_origins(rows: int, steps: int, origins: int, least: int) -> list[int]:
     return [cut for cut in range(rows - stride, 0, -stride) if cut >= max(least, rows / 3)][:number]
 
 
-def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
+def spread_by_step(errors: Sequence[ndarray], steps: int) -> ndarray:
     """Return standard deviations that grow with the step, shape (steps,), from errors of forecasts
     made inside the history.
 
@@ -149,7 +148,7 @@ def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
     return np.sqrt(first + slope * np.arange(1, steps + 1))
 
 
-def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:
+def demand_bands(values: ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:
     """Return the same mean for every step, and quantiles of a demand that comes by chance and is as
     large as one of the past.
 
@@ -213,7 +212,7 @@ class Statistical(Forecaster):
         """
         return FittedStatistical(self, self.season or context.season, context.levels)
 
-    def suits(self, values: np.ndarray) -> bool:
+    def suits(self, values: ndarray) -> bool:
         """Return whether the model can be fitted to the known values of a series.
 
         Shape (known,).
@@ -223,7 +222,7 @@ class Statistical(Forecaster):
         return not self.of_demand or bool(values.min() >= 0)
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Return the mean, shape (steps,), and the quantiles, shape (steps, levels), after a series
         without holes.
@@ -254,7 +253,7 @@ class FittedStatistical(Serializable):
                 mean[i], quantiles[i], fallback[i] = *forecast, False
         return Forecasts.of(mean, quantiles, fallback)
 
-    def _forecast_series(self, values: np.ndarray, steps: int) -> Banded | None:
+    def _forecast_series(self, values: ndarray, steps: int) -> Banded | None:
         there = np.flatnonzero(~np.isnan(values))
         known = values[there]
         if 2 * len(there) < len(values) or not self.model.suits(known):
@@ -289,7 +288,7 @@ def wild_multiple(level: float) -> float:
     return float(WILD_MULTIPLE ** max(1.0, abs(normal.inv_cdf(level)) / normal.inv_cdf(WIDE_LEVEL)))
 
 
-def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
+def fill_holes(values: ndarray, season: int) -> ndarray:
     """Return a series that begins and ends with a known value, its holes closed.
 
     A hole takes the value of the same season a year before (itself closed, if need be); in the
@@ -305,7 +304,7 @@ def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
     return whole
 
 
-def power_of_two(values: np.ndarray) -> float:
+def power_of_two(values: ndarray) -> float:
     """Return a power of two that brings very large or small values near 1, else 1: division by it
     loses no bit.
 
@@ -327,7 +326,7 @@ class DemandLevel(Statistical):
         raise NotImplementedError(f"{type(self).__name__}.library")
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Find the level, which holds for every step."""
         level = float(self.library().forecast(y=values, h=1)["mean"][0])
@@ -351,27 +350,27 @@ class Season:
         additive: Whether they are added.
     """
 
-    factors: np.ndarray
+    factors: ndarray
     additive: bool
 
-    def out_of(self, values: np.ndarray) -> np.ndarray:
+    def out_of(self, values: ndarray) -> ndarray:
         """Return a series without its season, shape (n,), which begins at the first place."""
         factors = self._at(0, len(values))
         return values - factors if self.additive else values / factors
 
-    def into(self, values: np.ndarray, first: int) -> np.ndarray:
+    def into(self, values: ndarray, first: int) -> ndarray:
         """Return rows with the season put back, the first of which stands `first` rows after the
         beginning.
         """
         factors = self._at(first, len(values))
         return values + factors if self.additive else values * factors
 
-    def _at(self, first: int, rows: int) -> np.ndarray:
+    def _at(self, first: int, rows: int) -> ndarray:
         return self.factors[(first + np.arange(rows)) % len(self.factors)]
 
 
 def season_of(
-    values: np.ndarray,
+    values: ndarray,
     season: int,
     *,
     additive: bool = False,
@@ -424,7 +423,7 @@ def season_of(
     return Season(factors, additive=False)
 
 
-def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
+def _moving_average(values: ndarray, season: int) -> ndarray:
     """Return the centred moving average over a season, NaN at both ends."""
     kernel = np.ones(season) if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5]
     half = len(kernel) // 2
@@ -433,7 +432,7 @@ def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
     return trend
 
 
-def is_significant(values: np.ndarray, season: int) -> bool:
+def is_significant(values: ndarray, season: int) -> bool:
     """Return whether the autocorrelation a season apart is, at 90 %, beyond what those of fewer
     rows make likely.
 
@@ -484,7 +483,7 @@ class Seasonless(Statistical):
     logs: bool = False
     origins: ZeroFolds = 12
 
-    def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def plain(self, values: ndarray, season: int, steps: int) -> tuple[ndarray, ndarray]:
         """Return the forecast of a series without a season and the variances of its errors, both
         (steps,).
 
@@ -496,14 +495,14 @@ class Seasonless(Statistical):
         raise NotImplementedError(f"{type(self).__name__}.plain")
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Take out the season, fit, forecast, put the season back."""
         # months without demand: a season of these is mostly chance
         tested = self.seasons == "tested" or values.min() == 0
         logs = self.logs and bool(values.min() > 0)
 
-        def point(past: np.ndarray, ahead: int) -> np.ndarray:
+        def point(past: ndarray, ahead: int) -> ndarray:
             mean, _, back = self._forecast_without_season(past, season, ahead, tested, logs)
             return back(mean)
 
@@ -515,8 +514,8 @@ class Seasonless(Statistical):
         return both[:, 0], both[:, 1:]
 
     def _forecast_without_season(
-        self, values: np.ndarray, season: int, steps: int, tested: bool, logs: bool
-    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        self, values: ndarray, season: int, steps: int, tested: bool, logs: bool
+    ) -> tuple[ndarray, ndarray, Callable[[ndarray], ndarray]]:
         """Return the forecast of what is left without season and units, its variances, both
         (steps,), and the way back.
         """
@@ -527,7 +526,7 @@ class Seasonless(Statistical):
         if not tested or is_significant(seen, season):
             apart = season_of(seen, season, additive=additive, whole=tested)
 
-        def back(rows: np.ndarray) -> np.ndarray:
+        def back(rows: ndarray) -> ndarray:
             whole = rows if apart is None else apart.into(rows, len(values))
             return unit * np.exp(whole) if logs else whole
 

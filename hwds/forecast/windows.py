@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.recipe import PositiveInt, Recipe
 from hwds.forecast.covariates import (
@@ -45,9 +46,7 @@ class OriginForecasts(Recipe):
     depend on their code.
     """
 
-    def forecasts(
-        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
-    ) -> np.ndarray:
+    def forecasts(self, histories: Iterable[ndarray], season: int, base: ndarray) -> ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
 
         Args:
@@ -109,13 +108,13 @@ class Windowing(Recipe):
             )
         )
 
-    def bound(self, forecasts: np.ndarray) -> np.ndarray:
+    def bound(self, forecasts: ndarray) -> ndarray:
         """Return forecasts, not below 0 where the panel never was."""
         return np.maximum(forecasts, 0.0) if self.nonnegative else forecasts
 
     def seasonal_naive(
-        self, base: np.ndarray, scale: np.ndarray, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, base: ndarray, scale: ndarray, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return mean and normal quantiles of the seasonal naive.
 
         Args:
@@ -208,13 +207,13 @@ class Origins:
             of the series.
     """
 
-    series: np.ndarray
-    ends: np.ndarray
+    series: ndarray
+    ends: ndarray
 
     def __len__(self) -> int:
         return len(self.series)
 
-    def take(self, index: np.ndarray | slice) -> Origins:
+    def take(self, index: ndarray | slice) -> Origins:
         """Keep some of the origins."""
         return Origins(self.series[index], self.ends[index])
 
@@ -239,16 +238,16 @@ class Windows:
             value.
     """
 
-    past: np.ndarray
-    origin: np.ndarray
-    codes: np.ndarray
-    steps: np.ndarray
-    target: np.ndarray
-    base: np.ndarray
-    level: np.ndarray
-    scale: np.ndarray
+    past: ndarray
+    origin: ndarray
+    codes: ndarray
+    steps: ndarray
+    target: ndarray
+    base: ndarray
+    level: ndarray
+    scale: ndarray
 
-    def restore(self, residual: np.ndarray) -> np.ndarray:
+    def restore(self, residual: ndarray) -> ndarray:
         """Turn residuals of shape (n, h) or (n, h, levels) into forecasts in the target's unit,
         float64.
         """
@@ -289,13 +288,13 @@ class Demand:
         usual: The size of a usual demand, for series that had none yet.
     """
 
-    first: np.ndarray
-    starts: np.ndarray
-    unit: np.ndarray
-    size: np.ndarray
-    square: np.ndarray
-    count: np.ndarray
-    latest: np.ndarray
+    first: ndarray
+    starts: ndarray
+    unit: ndarray
+    size: ndarray
+    square: ndarray
+    count: ndarray
+    latest: ndarray
     season: int
     span: int
     usual: float
@@ -303,9 +302,9 @@ class Demand:
     @classmethod
     def of(
         cls,
-        values: np.ndarray,
-        offsets: np.ndarray,
-        first: np.ndarray,
+        values: ndarray,
+        offsets: ndarray,
+        first: ndarray,
         season: int,
         span: int,
         usual: float,
@@ -336,7 +335,7 @@ class Demand:
         """Rows that demand is averaged over, as inputs."""
         return tuple(sorted({1, 2, 3, max(self.season // 2, 1), self.season, self.span}))
 
-    def turn(self, windows: Windows, origins: Origins, actual: np.ndarray) -> Windows:
+    def turn(self, windows: Windows, origins: Origins, actual: ndarray) -> Windows:
         """Return the same windows with the target in mean demands, and with inputs of demand.
 
         Args:
@@ -357,7 +356,7 @@ class Demand:
             scale=mean,
         )
 
-    def _mean(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _mean(self, series: ndarray, begins: ndarray, ends: ndarray) -> ndarray:
         """Return the mean demand so far, with half a demand more in one row more: what has had none
         yet may have some.
         """
@@ -367,8 +366,8 @@ class Demand:
         return (total + PRIOR_DEMANDS * usual) / (np.maximum(ends - begins, 1) + 1)
 
     def _inputs(
-        self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray, mean: np.ndarray
-    ) -> list[np.ndarray]:
+        self, series: ndarray, begins: ndarray, ends: ndarray, mean: ndarray
+    ) -> list[ndarray]:
         unit = self.unit[series] / mean
         inputs = []
         for stretch in self.stretches:
@@ -396,7 +395,7 @@ class Demand:
             np.log(size * self.unit[series]),
         ]
 
-    def _sum_over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _sum_over(self, sums: ndarray, begins: ndarray, ends: ndarray) -> ndarray:
         return sums[ends] - sums[begins]
 
 
@@ -417,8 +416,8 @@ class VintageColumn:
         width: A number above every lead.
     """
 
-    keys: np.ndarray
-    values: np.ndarray
+    keys: ndarray
+    values: ndarray
     width: int
 
     @classmethod
@@ -451,7 +450,7 @@ class VintageColumn:
         keys = last[_ROW].to_numpy() * width + lead
         return cls(keys, standard.apply(last[VALUE].to_numpy()), width)
 
-    def __getitem__(self, ahead: np.ndarray) -> np.ndarray:
+    def __getitem__(self, ahead: ndarray) -> ndarray:
         """Return the forecasts of the rows ahead of n origins, column j for step j + 1.
 
         NaN where none, shape (n, h).
@@ -506,15 +505,15 @@ class WindowSource:
 
     windowing: Windowing
     panel: Panel
-    target: np.ndarray = field(repr=False)
-    whole: np.ndarray = field(repr=False)
-    first: np.ndarray = field(repr=False)
-    known: dict[str, np.ndarray] = field(repr=False)
+    target: ndarray = field(repr=False)
+    whole: ndarray = field(repr=False)
+    first: ndarray = field(repr=False)
+    known: dict[str, ndarray] = field(repr=False)
     vintages: dict[str, VintageColumn] = field(repr=False)
-    passed: dict[str, np.ndarray] = field(repr=False)
-    codes: dict[str, np.ndarray] = field(repr=False)
-    numbers: dict[str, np.ndarray] = field(repr=False)
-    features: dict[Feature, np.ndarray] = field(repr=False)
+    passed: dict[str, ndarray] = field(repr=False)
+    codes: dict[str, ndarray] = field(repr=False)
+    numbers: dict[str, ndarray] = field(repr=False)
+    features: dict[Feature, ndarray] = field(repr=False)
     demand: Demand | None = field(repr=False)
 
     @classmethod
@@ -578,7 +577,7 @@ class WindowSource:
         drawn = lines if self.windowing.lines else ()
         return (*seasonal, *known, *(f.name for f in self._features("step")), *drawn)
 
-    def at(self, ends: np.ndarray) -> Origins:
+    def at(self, ends: ndarray) -> Origins:
         """Put one origin in each series, after its first `ends` rows, shape (n_series,)."""
         return Origins(np.arange(self.panel.n_series), ends)
 
@@ -596,7 +595,7 @@ class WindowSource:
         before = np.repeat(np.cumsum(counts) - counts - earliest, counts)
         return Origins(series, np.arange(len(series)) - before)
 
-    def past_rows(self, origins: Origins) -> np.ndarray:
+    def past_rows(self, origins: Origins) -> ndarray:
         """Find the row of the panel that each value of `Windows.past` comes from, shape (n,
         length).
         """
@@ -663,7 +662,7 @@ class WindowSource:
         )
         return self.demand.turn(windows, origins, actual) if self.demand else windows
 
-    def _histories(self, origins: Origins) -> Iterator[np.ndarray]:
+    def _histories(self, origins: Origins) -> Iterator[ndarray]:
         """Yield the rows before each origin, from the first known one."""
         starts = self.panel.offsets[:-1]
         for series, end in zip(origins.series.tolist(), origins.ends.tolist(), strict=True):
@@ -672,7 +671,7 @@ class WindowSource:
     def _features(self, at: Literal["origin", "step"]) -> list[Feature]:
         return [feature for feature in self.features if feature.at == at]
 
-    def _rows(self, origins: Origins) -> np.ndarray:
+    def _rows(self, origins: Origins) -> ndarray:
         """Return the rows of the panel that make up each span.
 
         Before the first known row the first season is repeated.
@@ -684,7 +683,7 @@ class WindowSource:
         repeated = np.where(ends - first >= season, first + (rows - first) % season, ends - 1)
         return np.where(rows >= first, rows, repeated)
 
-    def _ahead(self, origins: Origins, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _ahead(self, origins: Origins, steps: ndarray) -> tuple[ndarray, ndarray]:
         """Return the row of each step, and whether it is there.
 
         The row of one that is not is the series' last.
@@ -693,7 +692,7 @@ class WindowSource:
         ahead = (self.panel.offsets[origins.series] + origins.ends)[:, None] + steps
         return np.minimum(ahead, stop - 1), ahead < stop
 
-    def _normalisation(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _normalisation(self, rows: ndarray) -> tuple[ndarray, ndarray]:
         """Return level and scale.
 
         A seasonal change that is not known counts as the panel's typical one.
@@ -708,7 +707,7 @@ class WindowSource:
         scale = np.where(real, change, self.windowing.typical * size[:, None]).mean(1)
         return window[:, -season:].mean(1), np.maximum(np.maximum(scale, 1e-3 * size), 1e-9)
 
-    def _sizes(self, origins: Origins, level: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
+    def _sizes(self, origins: Origins, level: ndarray, scale: ndarray) -> list[ndarray]:
         """Return the log of the level relative to its changes, and the share of the span that is
         observed.
         """
@@ -716,9 +715,7 @@ class WindowSource:
         relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
         return [relative, np.minimum(have / self.windowing.span, 1.0)]
 
-    def _known_columns(
-        self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray
-    ) -> Iterator[np.ndarray]:
+    def _known_columns(self, ago: ndarray, ahead: ndarray, inside: ndarray) -> Iterator[ndarray]:
         """Yield each known-future column at the step, and less its value a season ago: a promotion
         then is in the reference.
         """
@@ -726,7 +723,7 @@ class WindowSource:
             there = np.where(inside, self.vintages.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
-    def _past_columns(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def _past_columns(self, origins: Origins, rows: ndarray) -> Iterator[ndarray]:
         """Yield each past-only column's last value and its change over a season.
 
         Then the static numbers.
@@ -738,7 +735,7 @@ class WindowSource:
             yield column[origins.series]
 
 
-def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarray]:
+def _season_ago(past: ndarray, ago: ndarray, season: int) -> list[ndarray]:
     """Return the value a season before each step, two seasons before, their difference, and the
     last's neighbours less itself.
 
@@ -750,9 +747,7 @@ def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarr
     return [one, two, one - two, neighbours - one]
 
 
-def _scale_feature(
-    feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray
-) -> np.ndarray:
+def _scale_feature(feature: Feature, values: ndarray, level: ndarray, scale: ndarray) -> ndarray:
     """Return a feature in the unit of the window, shape (n,) or (n, h) as `values`."""
     if feature.scale == "none":
         return values
@@ -776,12 +771,12 @@ class TrainingRows:
         scale: The number that the target was divided by, shape (rows,), float64.
     """
 
-    inputs: np.ndarray
-    target: np.ndarray
-    late: np.ndarray
-    scale: np.ndarray
+    inputs: ndarray
+    target: ndarray
+    late: ndarray
+    scale: ndarray
 
-    def take(self, index: np.ndarray | slice) -> TrainingRows:
+    def take(self, index: ndarray | slice) -> TrainingRows:
         """Keep some of the rows."""
         return TrainingRows(
             self.inputs[index], self.target[index], self.late[index], self.scale[index]
@@ -802,7 +797,7 @@ def stopping_rows(source: WindowSource, most: int, rng: np.random.Generator) -> 
     return _sample_pairs(source, Origins(able, ends[able]), most, rng)
 
 
-def input_matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
+def input_matrix(windows: Windows, origin: ndarray, step: ndarray) -> ndarray:
     """Return the inputs of pairs of an origin and a step (both from 0), one row each, float32."""
     of_origin = (windows.past[origin], windows.origin[origin], windows.codes[origin])
     return np.concatenate(
@@ -819,7 +814,7 @@ def input_names(source: WindowSource) -> tuple[str, ...]:
     return (*past, *source.origin_names, *source.codes, "step", *source.step_names)
 
 
-def thin_evenly(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
+def thin_evenly(total: int, most: int, rng: np.random.Generator) -> ndarray:
     """Return about `most` of the numbers below `total`, rising: one drawn from each of as many
     equal stretches.
     """
@@ -852,8 +847,8 @@ def _sample_pairs(
 
 
 def _known_pairs(
-    windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray
-) -> tuple[np.ndarray, ...]:
+    windows: Windows, origin: ndarray, step: ndarray, late: ndarray
+) -> tuple[ndarray, ...]:
     target = windows.target[origin, step]
     known = ~np.isnan(target)
     return (
@@ -876,7 +871,7 @@ def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted({*levels, 0.5, *below, *above}))
 
 
-def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
+def mean_weights(grid: tuple[float, ...]) -> ndarray:
     """Return the weights that make a mean of quantiles: the integral of a quantile function that is
     linear between its levels.
 
@@ -889,8 +884,8 @@ def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
 
 
 def read_grid(
-    values: np.ndarray, grid: tuple[float, ...], levels: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+    values: ndarray, grid: tuple[float, ...], levels: tuple[float, ...]
+) -> tuple[ndarray, ndarray]:
     """Return the mean that quantiles make, and those of some levels.
 
     Args:
@@ -902,7 +897,7 @@ def read_grid(
     return mean, values[..., [grid.index(level) for level in levels]]
 
 
-def every_input(windows: Windows) -> np.ndarray:
+def every_input(windows: Windows) -> ndarray:
     """Return the inputs of every origin and step, one row each, float32."""
     n, steps = windows.base.shape
     return input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))

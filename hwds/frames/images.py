@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import digest_bytes
@@ -46,13 +47,13 @@ class Images:
     """
 
     data: pl.DataFrame
-    store: np.ndarray
-    places: np.ndarray
+    store: ndarray
+    places: ndarray
     kinds: tuple[str, ...]
 
     @classmethod
     def build(
-        cls, data: pl.DataFrame, pixels: np.ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
+        cls, data: pl.DataFrame, pixels: ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
     ) -> Images:
         """Return checked images.
 
@@ -172,7 +173,7 @@ class Images:
         return tuple(name for name in self.data.columns if name not in (IMAGE, BOARD))
 
     @cached_property
-    def codes(self) -> np.ndarray:
+    def codes(self) -> ndarray:
         """The number of each one's kind in `kinds`, -1 where it is not known; shape (n,)."""
         numbers = dict(zip(self.kinds, range(len(self.kinds)), strict=True))
         return (
@@ -182,16 +183,16 @@ class Images:
             .to_numpy()
         )
 
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> ndarray:
         """Return the pixels of all, shape (n, height, width, channels)."""
         return np.asarray(self.store[self.places])
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self) -> Iterator[ndarray]:
         """Yield the pixels of so many images at a time that memory holds what is made of them."""
         for begin in range(0, self.n, BLOCK):
             yield np.asarray(self.store[self.places[begin : begin + BLOCK]])
 
-    def take(self, which: np.ndarray) -> Images:
+    def take(self, which: ndarray) -> Images:
         """Return some of the images, by a mask of shape (n,)."""
         return replace(self, data=self.data.filter(which), places=self.places[which])
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -76,12 +77,12 @@ def window_statistic(
 
 
 def fill_windows(
-    values: np.ndarray,
-    begins: np.ndarray,
-    rows: np.ndarray,
+    values: ndarray,
+    begins: ndarray,
+    rows: ndarray,
     window: int,
-    kinds: np.ndarray,
-    out: np.ndarray,
+    kinds: ndarray,
+    out: ndarray,
 ) -> None:
     """Write statistics of the last `window` rows of a run up to some, or of as many as there are,
     into `out`.
@@ -128,12 +129,12 @@ def fill_windows(
 
 
 def fill_ewma(
-    values: np.ndarray,
-    runs: np.ndarray,
+    values: ndarray,
+    runs: ndarray,
     weight: float,
-    top: np.ndarray,
-    bottom: np.ndarray,
-    out: np.ndarray,
+    top: ndarray,
+    bottom: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the exponentially weighted mean of each run up to each row into `out`.
 
@@ -160,7 +161,7 @@ def fill_ewma(
 
 
 @helper
-def place_after(values: np.ndarray, low: int, high: int, value: float) -> int:
+def place_after(values: ndarray, low: int, high: int, value: float) -> int:
     """Return the first place from `low` to `high` whose number is larger than a value.
 
     Those between them are sorted.
@@ -175,7 +176,7 @@ def place_after(values: np.ndarray, low: int, high: int, value: float) -> int:
 
 
 @helper
-def place_in(values: np.ndarray, row: int, size: int, value: float) -> int:
+def place_in(values: ndarray, row: int, size: int, value: float) -> int:
     """Return how many of the first `size` sorted numbers of a row are less than a value."""
     low, high = 0, size
     while low < high:
@@ -188,7 +189,7 @@ def place_in(values: np.ndarray, row: int, size: int, value: float) -> int:
 
 
 @helper
-def insert(values: np.ndarray, row: int, size: int, value: float) -> None:
+def insert(values: ndarray, row: int, size: int, value: float) -> None:
     """Put a value among `size` sorted numbers of a row, which has room for it."""
     place = place_in(values, row, size, value)
     for k in range(size, place, -1):
@@ -197,14 +198,14 @@ def insert(values: np.ndarray, row: int, size: int, value: float) -> None:
 
 
 @helper
-def remove(values: np.ndarray, row: int, size: int, value: float) -> None:
+def remove(values: ndarray, row: int, size: int, value: float) -> None:
     """Take a value that is there out of `size` sorted numbers of a row."""
     for k in range(place_in(values, row, size, value), size - 1):
         values[row, k] = values[row, k + 1]
 
 
 @helper
-def middle_of(values: np.ndarray, row: int, size: int) -> float:
+def middle_of(values: ndarray, row: int, size: int) -> float:
     """Return the median of `size` sorted numbers of a row; NaN of none."""
     if size == 0:
         return math.nan
@@ -212,7 +213,7 @@ def middle_of(values: np.ndarray, row: int, size: int) -> float:
 
 
 @helper
-def median_of(values: np.ndarray, row: int, size: int) -> float:
+def median_of(values: ndarray, row: int, size: int) -> float:
     """Return the median of `size` numbers of a row, which change places; NaN of none."""
     if size == 0:
         return math.nan
@@ -226,7 +227,7 @@ def median_of(values: np.ndarray, row: int, size: int) -> float:
 
 
 @helper
-def _kth(values: np.ndarray, row: int, size: int, k: int) -> float:
+def _kth(values: ndarray, row: int, size: int, k: int) -> float:
     """Return the number that stands at k when sorted.
 
     Those before it are no larger (Hoare 1961, Algorithm 65: FIND).
@@ -252,7 +253,7 @@ def _kth(values: np.ndarray, row: int, size: int, k: int) -> float:
 
 
 @helper
-def push(heap: np.ndarray, size: int, keys: np.ndarray, item: int) -> None:
+def push(heap: ndarray, size: int, keys: ndarray, item: int) -> None:
     """Add an item to a heap of `size` items whose key is the least at 0."""
     at = size
     while at > 0 and keys[heap[(at - 1) // 2]] > keys[item]:
@@ -262,7 +263,7 @@ def push(heap: np.ndarray, size: int, keys: np.ndarray, item: int) -> None:
 
 
 @helper
-def pop(heap: np.ndarray, size: int, keys: np.ndarray) -> int:
+def pop(heap: ndarray, size: int, keys: ndarray) -> int:
     """Take the item of the least key out of a heap of `size` items."""
     least, item, at = heap[0], heap[size - 1], 0
     while 2 * at + 1 < size - 1:

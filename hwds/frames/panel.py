@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.files import digest_bytes
@@ -41,15 +42,13 @@ class Forecasts:
             series, each of shape (n,).
     """
 
-    mean: np.ndarray
-    quantiles: np.ndarray
-    fallback: np.ndarray
-    diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mean: ndarray
+    quantiles: ndarray
+    fallback: ndarray
+    diagnostics: Mapping[str, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None
-    ) -> Forecasts:
+    def of(cls, mean: ndarray, quantiles: ndarray, fallback: ndarray | None = None) -> Forecasts:
         """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
         Chernozhukov et al. 2010).
         """
@@ -192,7 +191,7 @@ class Panel:
     unit: str = ""
     quantity: str = ""
     vintages: Vintages | None = None
-    offsets: np.ndarray = field(init=False, repr=False)
+    offsets: ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ids = self.table[SERIES]
@@ -306,7 +305,7 @@ class Panel:
         return len(self.offsets) - 1
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """Rows of each series, shape (n_series,)."""
         return np.diff(self.offsets)
 
@@ -316,15 +315,15 @@ class Panel:
         return self.table[SERIES].gather(self.offsets[:-1])
 
     @cached_property
-    def target(self) -> np.ndarray:
+    def target(self) -> ndarray:
         """The target of all series end to end, shape (rows,), NaN where unknown."""
         return self.values(TARGET)
 
-    def values(self, column: str) -> np.ndarray:
+    def values(self, column: str) -> ndarray:
         """Return a numeric column as floats, shape (rows,), NaN where null."""
         return self.table[column].cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
 
-    def series(self, index: int) -> np.ndarray:
+    def series(self, index: int) -> ndarray:
         """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
@@ -343,7 +342,7 @@ class Panel:
         first, last = self.offsets[start], self.offsets[stop]
         return replace(self, table=self.table.slice(first, last - first))
 
-    def until(self, ends: np.ndarray) -> Panel:
+    def until(self, ends: ndarray) -> Panel:
         """Return the first `ends[i]` rows of series i.
 
         A series left without rows is gone. `ends` has shape (n_series,).
@@ -382,7 +381,7 @@ class Panel:
         return replace(self, table=self.table.filter(pl.Series(left <= rows)))
 
     @cached_property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> ndarray:
         """The 0-based position of each row in its series, shape (rows,)."""
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.serialization import Serializable
@@ -119,7 +120,7 @@ def require_not_negative(table: Table, field: str, name: str) -> None:
         )
 
 
-def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
+def wall_microseconds(values: pl.Series, where: str) -> ndarray:
     """Return microseconds of the clock on the wall; a null is `NEVER`.
 
     Args:
@@ -142,7 +143,7 @@ def wall_instants(values: pl.Series) -> pl.Series:
     return plain.cast(pl.Datetime("us"))
 
 
-def event_times(table: Table) -> np.ndarray:
+def event_times(table: Table) -> ndarray:
     """Return when each row happened, in microseconds.
 
     Raises:
@@ -156,7 +157,7 @@ def event_times(table: Table) -> np.ndarray:
     return time
 
 
-def arrival_times(table: Table) -> np.ndarray:
+def arrival_times(table: Table) -> ndarray:
     """Return when each row became known, in microseconds: its `available_at` (`NEVER` where null),
     or else its `time`.
     """
@@ -164,12 +165,12 @@ def arrival_times(table: Table) -> np.ndarray:
     return wall_microseconds(table.column(role), f"dataset.roles.{role}")
 
 
-def as_floats(values: pl.Series) -> np.ndarray:
+def as_floats(values: pl.Series) -> ndarray:
     """Return numbers, NaN where there is none."""
     return values.cast(pl.Float64).to_numpy()
 
 
-def codes_of(values: pl.Series) -> np.ndarray:
+def codes_of(values: pl.Series) -> ndarray:
     """Return for each distinct value a number from 0, in order of first appearance; -1 for null."""
     frame = values.alias("value").to_frame().with_row_index("row")
     first = (
@@ -185,7 +186,7 @@ def codes_of(values: pl.Series) -> np.ndarray:
     return np.where(known, rank[place], -1)
 
 
-def codes_apart(values: pl.Series) -> np.ndarray:
+def codes_apart(values: pl.Series) -> ndarray:
     """Return the same as `codes_of`, but each null is a value of its own."""
     codes = codes_of(values)
     unknown = np.flatnonzero(codes < 0)
@@ -193,7 +194,7 @@ def codes_apart(values: pl.Series) -> np.ndarray:
     return codes
 
 
-def column_floats(table: Table, name: str) -> np.ndarray:
+def column_floats(table: Table, name: str) -> ndarray:
     """Return a column as floats, NaN where there is none."""
     return np.array(as_floats(table.data[name]))  # a copy, which can be written to
 
@@ -253,12 +254,12 @@ class Instants:
             place[i]`.
     """
 
-    time: np.ndarray
-    arrival: np.ndarray
-    order: np.ndarray
-    place: np.ndarray
+    time: ndarray
+    arrival: ndarray
+    order: ndarray
+    place: ndarray
 
-    def first_place(self, at: np.ndarray) -> np.ndarray:
+    def first_place(self, at: ndarray) -> ndarray:
         """Return the place of the first row that arrived at or after each instant.
 
         N where there is none.
@@ -279,10 +280,10 @@ class LabelArrivals:
             and not before the label.
     """
 
-    row: np.ndarray
-    value: np.ndarray
-    time: np.ndarray
-    enters: np.ndarray
+    row: ndarray
+    value: ndarray
+    time: ndarray
+    enters: ndarray
 
 
 def instants_of(table: Table) -> Instants:
@@ -476,7 +477,7 @@ class PastItems(Serializable):
         return bisect_right(self.times, time)
 
 
-def double_room(values: np.ndarray, fill: int = 0, axis: int = 0) -> np.ndarray:
+def double_room(values: ndarray, fill: int = 0, axis: int = 0) -> ndarray:
     """Return an array with room for as much again."""
     return np.concatenate([values, np.full_like(values, fill)], axis=axis)
 
@@ -491,7 +492,7 @@ def known_float(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def known_floats(values: np.ndarray) -> list[float | None]:
+def known_floats(values: ndarray) -> list[float | None]:
     """Return numbers as floats, None where one is NaN."""
     cells: list[float | None] = values.tolist()
     for place in np.flatnonzero(np.isnan(values)).tolist():

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest_bytes
@@ -259,7 +260,7 @@ def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFra
 
 
 def _refuse_gap(
-    rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begins: np.ndarray, longest_gap: int
+    rows: pl.DataFrame, name: str, bad: int, gone: ndarray, begins: ndarray, longest_gap: int
 ) -> None:
     start, stop = bad, bad + 1
     while not begins[start] and gone[start - 1]:
@@ -493,45 +494,45 @@ class Runs:
         return tuple(self.ends[ENTITY])
 
     @cached_property
-    def offsets(self) -> np.ndarray:
+    def offsets(self) -> ndarray:
         """The first row of each run, and the number of rows at the end; shape (n + 1,)."""
         lengths = self.data[ENTITY].rle().struct.field("len").to_numpy()
         return np.r_[0, np.cumsum(lengths)].astype(np.int64)
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """The rows of each run, shape (n,)."""
         return np.diff(self.offsets)
 
     @cached_property
-    def run_of_row(self) -> np.ndarray:
+    def run_of_row(self) -> ndarray:
         """The place of each row's run, shape (rows,)."""
         return np.repeat(np.arange(self.n), self.lengths)
 
     @cached_property
-    def cycles(self) -> np.ndarray:
+    def cycles(self) -> ndarray:
         """The age of its run in each row, shape (rows,)."""
         return self.data[CYCLE].to_numpy()
 
     @cached_property
-    def ages(self) -> np.ndarray:
+    def ages(self) -> ndarray:
         """The age of each run at its last row, shape (n,)."""
         return self.ends["age"].to_numpy()
 
     @property
-    def events(self) -> np.ndarray:
+    def events(self) -> ndarray:
         """A flag for each run that failed at its last row, shape (n,)."""
         return self.ends["event"].to_numpy()
 
     @property
-    def remaining(self) -> np.ndarray:
+    def remaining(self) -> ndarray:
         """The time that each run lasts beyond its last row, NaN where that is not known.
 
         Shape (n,).
         """
         return self.ends["remaining"].to_numpy()
 
-    def remaining_of_rows(self) -> tuple[np.ndarray, np.ndarray]:
+    def remaining_of_rows(self) -> tuple[ndarray, ndarray]:
         """Return how long a run was seen to go on after each row, and whether it failed then.
 
         Shapes (rows,).
@@ -540,7 +541,7 @@ class Runs:
         """
         return self.ages[self.run_of_row] - self.cycles, self.events[self.run_of_row]
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, shape (rows, names)."""
         return (
             self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy()
@@ -548,7 +549,7 @@ class Runs:
             else np.zeros((len(self.data), 0))
         )
 
-    def marks(self, role: str) -> np.ndarray | None:
+    def marks(self, role: str) -> ndarray | None:
         """Return the label or the change point of each row, shape (rows,), NaN where not known.
 
         None where runs have none.
@@ -563,13 +564,13 @@ class Runs:
             self, data=self.data.drop(self.roles.columns(MARKS)), roles=self.roles.without(*MARKS)
         )
 
-    def take(self, which: np.ndarray) -> Runs:
+    def take(self, which: ndarray) -> Runs:
         """Return some of the runs, by a mask of shape (n,)."""
         return replace(
             self, data=self.data.filter(which[self.run_of_row]), ends=self.ends.filter(which)
         )
 
-    def until(self, rows: np.ndarray) -> Runs:
+    def until(self, rows: ndarray) -> Runs:
         """Return the first rows of each run: what is known at a cut, no failure and nothing of how
         the run goes on.
 
@@ -636,10 +637,10 @@ class RowsOfRuns:
         settings: The values of the settings, shape (rows, settings).
     """
 
-    counts: np.ndarray
-    cycles: np.ndarray
-    sensors: np.ndarray
-    settings: np.ndarray
+    counts: ndarray
+    cycles: ndarray
+    sensors: ndarray
+    settings: ndarray
 
 
 @dataclass(eq=False)
@@ -652,9 +653,9 @@ class SignalState(Serializable):
         bottom: The sums of their weights, the same.
     """
 
-    tail: np.ndarray
-    top: np.ndarray
-    bottom: np.ndarray
+    tail: ndarray
+    top: ndarray
+    bottom: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -669,13 +670,13 @@ class Stacked:
         ends: Where each run ends, shape (runs,).
     """
 
-    values: np.ndarray
-    begins: np.ndarray
-    rows: np.ndarray
-    ends: np.ndarray
+    values: ndarray
+    begins: ndarray
+    rows: ndarray
+    ends: ndarray
 
     @classmethod
-    def of(cls, tails: Sequence[np.ndarray], new: np.ndarray, counts: np.ndarray) -> Self:
+    def of(cls, tails: Sequence[ndarray], new: ndarray, counts: ndarray) -> Self:
         """Return the tails of runs with new rows after each.
 
         Args:
@@ -697,12 +698,12 @@ class Stacked:
         return cls(np.concatenate([*parts]), np.repeat(starts, counts), rows, ends)
 
     @property
-    def begins_of_all(self) -> np.ndarray:
+    def begins_of_all(self) -> ndarray:
         """The first row of the run of each row, old and new; shape (rows,)."""
         starts = np.concatenate([[0], self.ends[:-1]])
         return np.repeat(starts, self.ends - starts)
 
-    def tails(self, length: int) -> Iterator[np.ndarray]:
+    def tails(self, length: int) -> Iterator[ndarray]:
         """Yield the last rows of each run, at most so many, as arrays of their own."""
         start = 0
         for end in self.ends.tolist():

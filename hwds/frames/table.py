@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.files import digest_bytes
@@ -69,17 +70,17 @@ class RowReader(Protocol):
     def height(self) -> int:
         """The number of rows."""
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
         names).
         """
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """Return a column of arrays as numbers of steps, NaN for what is not there, shape (n,
         steps, a).
         """
@@ -106,10 +107,10 @@ class RowScores:
             certain.
     """
 
-    score: np.ndarray
-    probability: np.ndarray | None = None
-    p_value: np.ndarray | None = None
-    interval: np.ndarray | None = None
+    score: ndarray
+    probability: ndarray | None = None
+    p_value: ndarray | None = None
+    interval: ndarray | None = None
 
 
 # Table: rows that are not series (units of a test, logged decisions, transactions), with roles
@@ -226,14 +227,14 @@ class Table:
         """The number of rows."""
         return len(self.data)
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
         names).
         """
         columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.zeros((self.height, 0))
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
@@ -247,7 +248,7 @@ class Table:
         )
         return values.fill_null(other).to_numpy()
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """Return a column of arrays as numbers of steps, NaN for what is missing, shape (n, steps,
         a); one axis is of steps.
         """
@@ -263,7 +264,7 @@ class Table:
             return [None] * self.height
         return self.data[name].cast(pl.String).to_list()
 
-    def filter(self, which: pl.Series | np.ndarray) -> Table:
+    def filter(self, which: pl.Series | ndarray) -> Table:
         """Return the rows for which a mask is true; `row_id` stays what it was."""
         return replace(self, data=self.data.filter(pl.Series(which)))
 
@@ -375,7 +376,7 @@ class RowBatch:
 
     def __init__(self, values: Sequence[Values], schema: BatchSchema) -> None:
         self._values, self._schema = values, schema
-        self._numbers: dict[tuple[str, ...], np.ndarray] = {}
+        self._numbers: dict[tuple[str, ...], ndarray] = {}
 
     @cached_property
     def table(self) -> Table:
@@ -397,7 +398,7 @@ class RowBatch:
         """See `RowReader`."""
         return len(self._values)
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """See `RowReader`; they are made once, and only to be read."""
         if not self._schema.plain.issuperset(names):
             return self.table.numbers(names)
@@ -412,11 +413,11 @@ class RowBatch:
             self._numbers[key] = numbers
         return self._numbers[key]
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """See `RowReader`."""
         return np.array([known.get(row.get(name), other) for row in self._values], np.int32)  # type: ignore[arg-type]
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """See `RowReader`."""
         shape = self._schema.table.data.schema[name].shape  # type: ignore[attr-defined]
         nothing = np.full(shape, np.nan)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import ConfigError
@@ -54,7 +55,7 @@ def inspection_evidence(
     return UnitEvidence(by_dataset(kept, table), "boards", resamples), left_out
 
 
-def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.ndarray:
+def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> ndarray:
     """Return a value for each board whose mean is the metric of all images, linearised around it
     where it is a ratio.
     """
@@ -79,7 +80,7 @@ def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.nd
     return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
 
 
-def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _metric_parts(images: ScoredImages, metric: str) -> tuple[ndarray, ndarray]:
     """Return two numbers of each image, the ratio of whose sums is the metric.
 
     The first NaN where it is undefined.
@@ -96,7 +97,7 @@ def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.nda
     return images.log_losses(), ones
 
 
-def _recall_parts(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
+def _recall_parts(images: ScoredImages) -> tuple[ndarray, ndarray]:
     """Return hits and defects, shape (n,) each.
 
     The threshold is a quantile of the good images, so each of them moves it, and the recall with

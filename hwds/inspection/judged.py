@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.metrics import CHANCE, chance_columns, chance_of_actual
@@ -65,7 +66,7 @@ def with_saliency(
     return rows.with_columns(pl.Series(SALIENCY, texts.tolist(), dtype=pl.String))
 
 
-def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> np.ndarray:
+def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> ndarray:
     """Return which images are explained: of each kind some, evenly from the best judged to the
     worst; shape (n,).
     """
@@ -77,7 +78,7 @@ def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> np.ndarray:
     return chosen
 
 
-def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
+def rightness(rows: pl.DataFrame, good: str) -> ndarray:
     """Return how well each image is judged: the probability of what it shows, or its distance on
     the right side; shape (n,).
     """
@@ -87,14 +88,14 @@ def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
     return np.where(np.isnan(own), sided, own)
 
 
-def map_as_text(cells: np.ndarray) -> str:
+def map_as_text(cells: ndarray) -> str:
     """Return a map of shape (GRID, GRID), 0 to 1, as one hexadecimal digit a cell."""
     return "".join(
         f"{level:x}" for level in np.round(15 * np.clip(cells, 0, 1)).astype(int).ravel()
     )
 
 
-def map_from_text(text: str) -> np.ndarray:
+def map_from_text(text: str) -> ndarray:
     """Return the map that `map_as_text` wrote, shape (GRID, GRID)."""
     return np.array([int(digit, 16) for digit in text], float).reshape(GRID, GRID) / 15
 

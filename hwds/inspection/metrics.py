@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
@@ -159,21 +160,19 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
 # Statistics of ranked and of probable images under weights of images, as a bootstrap over
 # boards needs them.
 
-Weighted = Callable[[np.ndarray], np.ndarray]
+Weighted = Callable[[ndarray], ndarray]
 """From weights of images, shape (weightings, n), the statistic under each, shape (weightings,); NaN
 where undefined.
 """
 
 
-def falling_order(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def falling_order(score: ndarray) -> tuple[ndarray, ndarray]:
     """Return the images in the order of falling scores, and the last place of each score."""
     order = np.argsort(-score, kind="stable")
     return order, np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
 
 
-def recall_at(
-    score: np.ndarray, defect: np.ndarray, counted: np.ndarray, budget: float
-) -> Weighted:
+def recall_at(score: ndarray, defect: ndarray, counted: ndarray, budget: float) -> Weighted:
     """Return the share of the counted defects above the threshold at which a share of the good
     images is flagged.
 
@@ -189,7 +188,7 @@ def recall_at(
     order, last = falling_order(score)
     good = ~defect[order]
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         alarms = np.cumsum(sorted_weights * good, axis=1)
         hits = np.cumsum(sorted_weights * (defect & counted)[order], axis=1)
@@ -201,7 +200,7 @@ def recall_at(
     return of
 
 
-def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
+def image_average_precision(score: ndarray, defect: ndarray) -> Weighted:
     """Return the sum over thresholds of precision times the recall gained there.
 
     Images of one score have one threshold.
@@ -212,7 +211,7 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
     """
     order, last = falling_order(score)
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         hits = np.cumsum(sorted_weights * defect[order], axis=1)[:, last]
         flagged = np.cumsum(sorted_weights, axis=1)[:, last]
@@ -224,7 +223,7 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
     return of
 
 
-def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> Weighted:
+def calibration_error(chance: ndarray, happened: ndarray, bins: int) -> Weighted:
     """Return the mean over bins of |mean probability - share that happened|.
 
     Bins hold the same number of images, those of one probability together (Naeini, Cooper and
@@ -239,14 +238,14 @@ def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> We
     place = np.searchsorted(edges, chance, side="left")
     excess = (chance - happened)[:, None] * (place[:, None] == np.arange(len(edges) + 1))
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         total = weights.sum(axis=1)
         return np.abs(weights @ excess).sum(axis=1) / np.where(total > 0, total, np.nan)
 
     return of
 
 
-def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage(certainty: ndarray, wrong: ndarray) -> tuple[ndarray, ndarray]:
     """Return the share of images that are kept, the most certain first, and the share of these that
     are wrong.
 
@@ -262,7 +261,7 @@ def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray,
     return kept / len(order), np.cumsum(wrong[order])[last] / kept
 
 
-def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted:
+def error_at(certainty: ndarray, wrong: ndarray, share: float) -> Weighted:
     """Return the share of wrong images among so many of the most certain.
 
     Of those that tie at the edge a part counts.
@@ -275,17 +274,17 @@ def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted
     return _errors_among_kept(certainty, wrong, np.array([share]))
 
 
-def area_under_risk(certainty: np.ndarray, wrong: np.ndarray) -> Weighted:
+def area_under_risk(certainty: ndarray, wrong: ndarray) -> Weighted:
     """Return the mean share of wrong images over the shares of images that are kept: a hundredth,
     two ... all.
     """
     return _errors_among_kept(certainty, wrong, np.arange(1, 101) / 100)
 
 
-def _errors_among_kept(certainty: np.ndarray, wrong: np.ndarray, shares: np.ndarray) -> Weighted:
+def _errors_among_kept(certainty: ndarray, wrong: ndarray, shares: ndarray) -> Weighted:
     order, last = falling_order(certainty)
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         kept = np.cumsum(sorted_weights, axis=1)[:, last]
         errors = np.cumsum(sorted_weights * wrong[order], axis=1)[:, last]
@@ -366,7 +365,7 @@ class ScoredImages:
             "cost_rejecting_all", self.terms.false_alarm * ~self.defect, self.per_board
         )
 
-    def costs(self) -> np.ndarray:
+    def costs(self) -> ndarray:
         """Return what each image costs, shape (n,)."""
         return image_costs(
             self.defect, self.score, self.flagged, self.chance is not None, self.terms
@@ -384,7 +383,7 @@ class ScoredImages:
         )
         yield self._statistic("aurc", area_under_risk(certainty, 1 - right), len(right))
 
-    def right(self) -> np.ndarray:
+    def right(self) -> ndarray:
         """Return 1 where the likeliest kind is the one that an image shows, NaN where none is
         named; shape (n,).
         """
@@ -408,7 +407,7 @@ class ScoredImages:
             n,
         )
 
-    def log_losses(self) -> np.ndarray:
+    def log_losses(self) -> ndarray:
         """Return minus the logarithm of the probability of what each image shows, shape (n,)."""
         return -np.log(np.maximum(chance_of_actual(self.rows), LEAST_CHANCE))
 
@@ -419,7 +418,7 @@ class ScoredImages:
             of = recall_at(self.score, self.defect, mine, self.terms.budget)
             yield self._statistic(recall_of(kind, self.terms), of, int(mine.sum()))
 
-    def _ratio(self, name: str, top: np.ndarray, bottom: np.ndarray) -> Score:
+    def _ratio(self, name: str, top: ndarray, bottom: ndarray) -> Score:
         return Score.of(name, "mean", self.bootstrap.ratio(top, bottom))
 
     def _statistic(self, name: str, of: Weighted, n: int) -> Score:
@@ -427,12 +426,12 @@ class ScoredImages:
 
 
 def image_costs(
-    defect: np.ndarray,
-    score: np.ndarray,
-    flagged: np.ndarray,
+    defect: ndarray,
+    score: ndarray,
+    flagged: ndarray,
     is_chance: bool,
     terms: InspectionTerms,
-) -> np.ndarray:
+) -> ndarray:
     """Return what each image costs: rejected where that is cheaper by its probability, or where it
     is flagged; shape (n,).
 
@@ -453,14 +452,14 @@ def chance_columns(rows: pl.DataFrame) -> Sequence[str]:
     return [name for name in rows.columns if name.startswith(CHANCE)]
 
 
-def chance_of_actual(rows: pl.DataFrame) -> np.ndarray:
+def chance_of_actual(rows: pl.DataFrame) -> ndarray:
     """Return the probability of what each image shows, NaN of a model that has none; shape (n,)."""
     chances = rows.select(chance_columns(rows)).to_dict(as_series=False)
     kinds = rows["actual"].to_list()
     return np.array([chances[f"{CHANCE}{kind}"][row] for row, kind in enumerate(kinds)], float)
 
 
-def kind_chances(rows: pl.DataFrame) -> np.ndarray | None:
+def kind_chances(rows: pl.DataFrame) -> ndarray | None:
     """Return the probabilities of kinds, shape (n, kinds); None of a model that has none."""
     chance = rows.select(chance_columns(rows)).cast(pl.Float64).to_numpy()
     return None if not chance.size or np.isnan(chance).all() else chance

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import ENTITY, Runs
@@ -147,8 +148,8 @@ BRIER_TIMES = 25
 
 
 def concordant_pairs(
-    point: np.ndarray, seen: np.ndarray, failed: np.ndarray, machine: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    point: ndarray, seen: ndarray, failed: ndarray, machine: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the concordant and the comparable pairs of predictions, summed by machine.
 
     Shapes (machines, machines).
@@ -172,9 +173,7 @@ def concordant_pairs(
     return top, bottom
 
 
-def brier_rows(
-    quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float
-) -> np.ndarray:
+def brier_rows(quantiles: ndarray, seen: ndarray, failed: ndarray, cap: float) -> ndarray:
     """Return each row's mean squared error of the chance to last, over times up to the cap, shape
     (n,).
 
@@ -191,7 +190,7 @@ def brier_rows(
     lasts = survival_at(quantiles, times)
     ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)), events_first=False)
 
-    def uncensored(at: np.ndarray) -> np.ndarray:
+    def uncensored(at: ndarray) -> ndarray:
         return np.append(1.0, share)[np.searchsorted(ends, at, side="right")]
 
     gone = (seen[:, None] <= times) & failed[:, None]
@@ -301,16 +300,16 @@ class ScoredLives:
             f"integrated_brier[cap={self.terms.cap:g}]": self.bootstrap.ratio(brier, self.ones),
         }
 
-    def known(self, holds: np.ndarray) -> np.ndarray:
+    def known(self, holds: ndarray) -> ndarray:
         """Return 1 where something holds and 0 where not, NaN where the life is not known."""
         return np.where(np.isnan(self.actual), np.nan, holds.astype(float))
 
     @property
-    def life(self) -> np.ndarray:
+    def life(self) -> ndarray:
         """The part of its life that each machine has behind it, NaN where its end is not known."""
         return self.age / (self.age + self.actual)
 
-    def crps(self) -> np.ndarray:
+    def crps(self) -> ndarray:
         """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape
         (n,).
         """

@@ -8,11 +8,9 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, student_critical
-
-Array = np.ndarray
-"""An array of numbers, whose shape its description has."""
 
 # Evidence: a log and what the target policy would have done, as plain arrays.
 
@@ -37,24 +35,24 @@ class LogEvidence:
         table: The log's columns.
     """
 
-    reward: Array
-    action: Array
-    target: Array
-    propensity: Array | None = None
-    predicted: Array | None = None
+    reward: ndarray
+    action: ndarray
+    target: ndarray
+    propensity: ndarray | None = None
+    predicted: ndarray | None = None
     largest_weight: float | None = None
-    price: Array | None = None
-    target_price: Array | None = None
+    price: ndarray | None = None
+    target_price: ndarray | None = None
     arms: tuple[str, ...] = ()
     table: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
-    def target_logged(self) -> Array:
+    def target_logged(self) -> ndarray:
         """The target policy's probability of the arm that was logged, shape (n,)."""
         return self.target[np.arange(len(self.action)), self.action]
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> ndarray:
         """Importance weights: the target's probability of the logged arm over the log's own, shape
         (n,).
         """
@@ -62,13 +60,13 @@ class LogEvidence:
         return self.target_logged / self.propensity
 
     @property
-    def expected(self) -> Array:
+    def expected(self) -> ndarray:
         """The reward model's expectation of the target policy in each row, shape (n,)."""
         assert self.predicted is not None
         return np.sum(self.target * self.predicted, axis=1)
 
     @property
-    def errors(self) -> Array:
+    def errors(self) -> ndarray:
         """Reward minus what the reward model expected of the logged arm, shape (n,)."""
         assert self.predicted is not None
         return self.reward - self.predicted[np.arange(len(self.action)), self.action]
@@ -107,9 +105,9 @@ class EstimatorTerms:
             show; see `jackknife_stderr`.
     """
 
-    base: Array | None
-    top: Array
-    bottom: Array
+    base: ndarray | None
+    top: ndarray
+    bottom: ndarray
     limit: float = 0.0
     limit_known: bool = True
     parameter: float | None = None
@@ -132,14 +130,14 @@ class EstimatorTerms:
         """The estimate of the target policy's mean reward."""
         return self.ratio if self.base is None else float(np.mean(self.base)) + self.ratio
 
-    def less(self, reward: Array) -> EstimatorTerms:
+    def less(self, reward: ndarray) -> EstimatorTerms:
         """Return the parts of the estimate minus the mean of the log's own rewards, paired row by
         row.
         """
         return replace(self, base=-reward if self.base is None else self.base - reward)
 
 
-def influence(parts: EstimatorTerms, groups: Array | None = None) -> Array:
+def influence(parts: EstimatorTerms, groups: ndarray | None = None) -> ndarray:
     """Return what each row, or each group of rows, adds to n times the value's error.
 
     Shape (n,) or (groups,).
@@ -157,7 +155,7 @@ def influence(parts: EstimatorTerms, groups: Array | None = None) -> Array:
     return errors if groups is None else np.bincount(groups, errors)
 
 
-def stderr(parts: EstimatorTerms, groups: Array | None = None) -> float | None:
+def stderr(parts: EstimatorTerms, groups: ndarray | None = None) -> float | None:
     """Return the standard error of the value.
 
     Rows of one group (numbered from 0) count as one draw. None for a single draw.
@@ -165,7 +163,7 @@ def stderr(parts: EstimatorTerms, groups: Array | None = None) -> float | None:
     return mean_error(influence(parts, groups), parts.n)
 
 
-def mean_error(errors: Array, n: int) -> float | None:
+def mean_error(errors: ndarray, n: int) -> float | None:
     """Return the standard error of a mean of n rows, from what each draw adds to n times its error.
 
     None for a single draw.
@@ -174,7 +172,7 @@ def mean_error(errors: Array, n: int) -> float | None:
     return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / n if count > 1 else None
 
 
-def effective_size(weights: Array) -> float:
+def effective_size(weights: ndarray) -> float:
     """Return Kish's effective sample size (sum w)^2 / sum w^2: the rows of an unweighted mean as
     precise (Kish 1965).
     """
@@ -191,14 +189,14 @@ class LogResamples:
         logged: The mean of the log's own rewards.
     """
 
-    value: Array
-    logged: Array
+    value: ndarray
+    logged: ndarray
 
 
 def resample_log(
     parts: EstimatorTerms,
-    reward: Array,
-    groups: Array | None,
+    reward: ndarray,
+    groups: ndarray | None,
     resamples: int,
     rng: np.random.Generator,
 ) -> LogResamples:
@@ -221,7 +219,7 @@ def resample_log(
 
 
 def bca_interval(
-    draws: Array, value: float, errors: Array, confidence: float
+    draws: ndarray, value: float, errors: ndarray, confidence: float
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated bootstrap interval (Efron 1987; Efron and
     Tibshirani 1993, section 14.3).
@@ -250,7 +248,9 @@ def bca_interval(
     return float(low), float(high)
 
 
-def jackknife_stderr(value: float, without: Array, confidence: float) -> tuple[float, float, float]:
+def jackknife_stderr(
+    value: float, without: ndarray, confidence: float
+) -> tuple[float, float, float]:
     """Return the standard error and the interval by leaving out one part of the rows after the
     other, with all that is learned.
 
@@ -372,7 +372,7 @@ def refutes_propensities(
     )
 
 
-def chance_of_low_mean(draws: Array, expected: float) -> float:
+def chance_of_low_mean(draws: ndarray, expected: float) -> float:
     """Return the chance that a mean of draws of a skewed law is as far below what is expected.
 
     1 where it is not.

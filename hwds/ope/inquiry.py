@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.table import ROW_ID
-from hwds.ope.estimates import Array, EstimatorTerms, LogEvidence, effective_size
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, effective_size
 from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, target_choices
 from hwds.ope.models.base import Estimator, Learner
 
@@ -44,21 +45,21 @@ class RewardRows:
         seed: The seed of learners that draw.
     """
 
-    context: Array
-    cell: Array
-    action: Array
-    reward: Array
+    context: ndarray
+    cell: ndarray
+    action: ndarray
+    reward: ndarray
     arms: int
     cpus: int = 1
     seed: int = 0
 
-    def rows(self, which: Array) -> RewardRows:
+    def rows(self, which: ndarray) -> RewardRows:
         """Return some of the rows."""
         names = ("context", "cell", "action", "reward")
         return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
-def cross_fitted(learner: Learner, logged: RewardRows, part: Array) -> Array:
+def cross_fitted(learner: Learner, logged: RewardRows, part: ndarray) -> ndarray:
     """Return the expected reward of each arm in each row, from a model fitted on the other parts,
     shape (n, arms).
 
@@ -77,7 +78,7 @@ def cross_fitted(learner: Learner, logged: RewardRows, part: Array) -> Array:
     return expected
 
 
-def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
+def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return mean rewards by arm and combination of names, each pulled to the arm's mean, and that
     to the mean of all.
     """
@@ -90,19 +91,19 @@ def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     return inside[new_rows.cell]
 
 
-def _pull_means(fit_rows: RewardRows, place: Array, towards: Array) -> Array:
+def _pull_means(fit_rows: RewardRows, place: ndarray, towards: ndarray) -> ndarray:
     size = len(towards)
     return (np.bincount(place, fit_rows.reward, size) + PULL_ROWS * towards) / (
         np.bincount(place, minlength=size) + PULL_ROWS
     )
 
 
-def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
+def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return the predictions of a line for each arm, shrunk to one line for all."""
     return new_rows.context @ _arm_lines(fit_rows, fit_rows.reward, np.ones(len(fit_rows.reward))).T
 
 
-def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
+def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return the logistic form of `predict_ridge` for rewards within their range, by Newton's
     method (iteratively reweighted ridge).
     """
@@ -121,7 +122,7 @@ def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     return least + (most - least) / (1 + np.exp(-np.clip(new_rows.context @ lines.T, -30, 30)))
 
 
-def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
+def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return boosted trees on the context and the arm."""
     from xgboost import DMatrix, train
 
@@ -143,7 +144,9 @@ def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     return np.stack(each, axis=1).astype(np.float64)
 
 
-def _arm_lines(fit_rows: RewardRows, target: Array, weight: Array, unit: float = 1.0) -> Array:
+def _arm_lines(
+    fit_rows: RewardRows, target: ndarray, weight: ndarray, unit: float = 1.0
+) -> ndarray:
     """Return a weighted least-squares line for each arm, shape (arms, width), shrunk towards a
     common line.
 
@@ -172,7 +175,7 @@ def _arm_lines(fit_rows: RewardRows, target: Array, weight: Array, unit: float =
     )
 
 
-LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], Array]] = {
+LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], ndarray]] = {
     "frequency": predict_frequency,
     "ridge": predict_ridge,
     "logistic": predict_logistic,
@@ -200,9 +203,9 @@ class LogInquiry:
     folds: int
     context: RunContext
     least: float | None = None
-    fitted: dict[tuple[Learner, int], Array] = field(default_factory=dict)
+    fitted: dict[tuple[Learner, int], ndarray] = field(default_factory=dict)
 
-    def predictions(self, learner: Learner, arms: int | None = None) -> Array:
+    def predictions(self, learner: Learner, arms: int | None = None) -> ndarray:
         """Return a cross-fitted reward model's expectation of each arm, the log's first, in each
         row; shape (n, arms).
         """
@@ -235,7 +238,7 @@ class LogInquiry:
         )
 
     @cached_property
-    def part(self) -> Array:
+    def part(self) -> ndarray:
         """The part that each row is in, shape (n,)."""
         return parts_of_rows(self.log, self.folds, self.context.seed)
 
@@ -263,7 +266,7 @@ know the seed.
 """
 
 
-def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> Array:
+def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> ndarray:
     """Return the part that each row is in, shape (n,): whole blocks, dealt out anew by every seed.
 
     Raises:
@@ -274,7 +277,7 @@ def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> Array:
     return dealt[block]
 
 
-def blocks_of_rows(log: DecisionLog, folds: int) -> Array:
+def blocks_of_rows(log: DecisionLog, folds: int) -> ndarray:
     """Return the block that each row is in, shape (n,).
 
     Rows of one group are in one block. Made from the number of rows alone.
@@ -348,7 +351,7 @@ def check_estimator(
         )
 
 
-def _refuse_estimator(values: Array, wrong: Array, why: str) -> None:
+def _refuse_estimator(values: ndarray, wrong: ndarray, why: str) -> None:
     bad = np.flatnonzero(wrong)
     if len(bad):
         raise DataError(

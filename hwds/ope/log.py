@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import BeforeValidator, model_validator
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Amount, Positive, Recipe, UnitInterval
 from hwds.frames.table import ROW_ID, Table, arm_name
-from hwds.ope.estimates import Array
 from hwds.ope.models.base import Learner
 
 # The context of logged decisions as numbers.
@@ -29,7 +29,7 @@ def holds_names(column: pl.Series) -> bool:
     return column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null)
 
 
-def context_matrix(context: pl.DataFrame) -> Array:
+def context_matrix(context: pl.DataFrame) -> ndarray:
     """Return a column of ones, numbers and times centred and scaled, a column for each name.
 
     Shape (n, width).
@@ -46,7 +46,7 @@ def context_matrix(context: pl.DataFrame) -> Array:
     return np.stack(columns, axis=1, dtype=np.float64)
 
 
-def context_cells(context: pl.DataFrame) -> Array:
+def context_cells(context: pl.DataFrame) -> ndarray:
     """Return the number of each row's combination of names, from 0, shape (n,).
 
     Numbers do not count.
@@ -57,7 +57,7 @@ def context_cells(context: pl.DataFrame) -> Array:
     return pl.DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def rows_of_names(column: pl.Series, most: int) -> dict[str, Array]:
+def rows_of_names(column: pl.Series, most: int) -> dict[str, ndarray]:
     """Return the rows of the most frequent names of a column, by the name, shape (n,) each."""
     texts = column.cast(pl.String)
     counts = texts.drop_nulls().value_counts(name="count")
@@ -65,9 +65,9 @@ def rows_of_names(column: pl.Series, most: int) -> dict[str, Array]:
     return {name: (texts == name).fill_null(value=False).to_numpy() for name in ordered[:most]}
 
 
-def _scale_column(column: pl.Series) -> Array:
+def _scale_column(column: pl.Series) -> ndarray:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
-    centred: Array = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
+    centred: ndarray = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
     return centred / (float(np.std(centred)) or 1.0)
 
 
@@ -94,13 +94,13 @@ class DecisionLog:
     """
 
     table: Table
-    reward: Array
+    reward: ndarray
     arms: tuple[str, ...]
-    action: Array
-    propensity: Array | None
-    price: Array | None
+    action: ndarray
+    propensity: ndarray | None
+    price: ndarray | None
     context: pl.DataFrame
-    group: Array | None
+    group: ndarray | None
 
     @property
     def n(self) -> int:
@@ -125,14 +125,14 @@ class DecisionLog:
         return None if times is None or times.null_count() else times
 
     @property
-    def features(self) -> Array:
+    def features(self) -> ndarray:
         """The context as numbers, see `context_matrix`; ones alone where there is no context."""
         return context_matrix(self.context) if self.context.width else np.ones((self.n, 1))
 
-    def rows(self, which: Array) -> DecisionLog:
+    def rows(self, which: ndarray) -> DecisionLog:
         """Return some of the rows, with all arms; groups are numbered anew."""
 
-        def part(values: Array | None) -> Any:
+        def part(values: ndarray | None) -> Any:
             return None if values is None else values[which]
 
         group = part(self.group)
@@ -182,8 +182,8 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
 
 
 def _read_rewards(
-    table: Table, kind: Reward, price: Array | None, within: RewardRange | None
-) -> Array:
+    table: Table, kind: Reward, price: ndarray | None, within: RewardRange | None
+) -> ndarray:
     values = _read_numbers(table, "outcome")
     if kind == "revenue":
         if price is None:
@@ -206,7 +206,7 @@ def _read_rewards(
     return values
 
 
-def _read_numbers(table: Table, role: str) -> Array:
+def _read_numbers(table: Table, role: str) -> ndarray:
     values = _numbers(table, role)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -217,7 +217,7 @@ def _read_numbers(table: Table, role: str) -> Array:
     return values
 
 
-def _numbers(table: Table, role: str) -> Array:
+def _numbers(table: Table, role: str) -> ndarray:
     """Return a column of numbers, NaN where one is missing."""
     column = table.column(role)
     if not (column.dtype.is_numeric() or (column.dtype == pl.Boolean and role != "propensity")):
@@ -227,7 +227,7 @@ def _numbers(table: Table, role: str) -> Array:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _read_arms(table: Table) -> tuple[tuple[str, ...], Array]:
+def _read_arms(table: Table) -> tuple[tuple[str, ...], ndarray]:
     role = "arm" if table.roles.get("arm") else "price"
     column = table.column(role)
     if column.dtype.is_float():
@@ -251,7 +251,7 @@ def _refuse_null(column: pl.Series, role: str) -> None:
         )
 
 
-def _read_propensities(table: Table) -> Array | None:
+def _read_propensities(table: Table) -> ndarray | None:
     if not table.roles.get("propensity"):
         return None
     values = _numbers(table, "propensity")
@@ -265,7 +265,7 @@ def _read_propensities(table: Table) -> Array | None:
     return values
 
 
-def _read_groups(table: Table) -> Array | None:
+def _read_groups(table: Table) -> ndarray | None:
     if not table.roles.get("group"):
         return None
     column = table.column("group")
@@ -275,7 +275,7 @@ def _read_groups(table: Table) -> Array | None:
 
 # The policy whose value is estimated: its choices in each row of a log.
 
-RewardPredictions = Callable[[Learner], Array]
+RewardPredictions = Callable[[Learner], ndarray]
 """Gives a cross-fitted reward model's expectation of each arm in each row, shape (n, arms)."""
 
 UNIFORM_POLICY = "uniform"
@@ -360,8 +360,8 @@ class TargetChoices:
     """
 
     arms: tuple[str, ...]
-    probability: Array
-    price: Array | None = None
+    probability: ndarray
+    price: ndarray | None = None
 
 
 def target_choices(
@@ -465,11 +465,11 @@ def _price_column_choices(
     return TargetChoices((name,), np.ones((log.n, 1)), prices[:, None])
 
 
-def _choices_of_arms(log: DecisionLog, probability: Array) -> TargetChoices:
+def _choices_of_arms(log: DecisionLog, probability: ndarray) -> TargetChoices:
     return TargetChoices(log.arms, probability, _policy_prices(log))
 
 
-def _policy_prices(log: DecisionLog) -> Array | None:
+def _policy_prices(log: DecisionLog) -> ndarray | None:
     """Return the price of each arm, shape (1, arms).
 
     None where an arm was logged at several prices.

@@ -9,10 +9,11 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
-from hwds.ope.estimates import Array, LogEvidence, effective_size
+from hwds.ope.estimates import LogEvidence, effective_size
 from hwds.ope.log import DecisionLog, holds_names, rows_of_names
 from hwds.results.tables import Tables
 
@@ -114,10 +115,10 @@ class ModelledPart:
         cluster: The draw that each row belongs to, shape (rows,); None where each is one.
     """
 
-    rows: Array
-    share: Array
-    shown: Array
-    cluster: Array | None
+    rows: ndarray
+    share: ndarray
+    shown: ndarray
+    cluster: ndarray | None
 
     @property
     def together(self) -> float:
@@ -137,10 +138,12 @@ class LogModel:
     """
 
     arms: tuple[int, ...]
-    shown: tuple[Array, ...]
+    shown: tuple[ndarray, ...]
     parts: tuple[ModelledPart, ...]
 
-    def calibrations(self, propensity: Array, groups: Mapping[str, Array]) -> list[ArmCalibration]:
+    def calibrations(
+        self, propensity: ndarray, groups: Mapping[str, ndarray]
+    ) -> list[ArmCalibration]:
         """Return the test of all rows, of each arm, of each group of rows, and of each arm in each
         group.
 
@@ -172,7 +175,7 @@ class LogModel:
 
 
 def fit_log_model(
-    action: Array, features: Array, order: Array, clusters: Array | None = None
+    action: ndarray, features: ndarray, order: ndarray, clusters: ndarray | None = None
 ) -> LogModel:
     """Return the model of a log: of each part, a tree of all rows before it, so that each part's
     error has mean 0 given these.
@@ -192,7 +195,7 @@ def fit_log_model(
     return LogModel(tuple(int(arm) for arm in arms), tested, tuple(parts))
 
 
-def _log_blocks(order: Array, clusters: Array | None) -> list[Array]:
+def _log_blocks(order: ndarray, clusters: ndarray | None) -> list[ndarray]:
     """Return the rows of each part, from first to last.
 
     Those of one draw are in one part, that of its first row.
@@ -206,16 +209,16 @@ def _log_blocks(order: Array, clusters: Array | None) -> list[Array]:
     return [order[rank * LOG_PARTS // len(first) == block] for block in range(LOG_PARTS)]
 
 
-def _effective_cluster_size(cluster: Array) -> float:
+def _effective_cluster_size(cluster: ndarray) -> float:
     counts = np.unique(cluster, return_counts=True)[1]
     return float(np.sum(counts**2) / np.sum(counts))
 
 
 def _modelled_parts(
-    shown: Array,
-    features: Array,
-    blocks: Sequence[Array],
-    clusters: Array | None,
+    shown: ndarray,
+    features: ndarray,
+    blocks: Sequence[ndarray],
+    clusters: ndarray | None,
 ) -> Iterator[ModelledPart]:
     """Yield each part but the first, with the shares by a model of the rows before it."""
     arms = int(shown.max(initial=-1)) + 1
@@ -230,7 +233,7 @@ def _modelled_parts(
         yield ModelledPart(rows, share, shown[rows], None if clusters is None else clusters[rows])
 
 
-def _least_propensity(propensity: Array) -> float:
+def _least_propensity(propensity: ndarray) -> float:
     """Return the propensity that an arm has or exceeds in all but a rare share of the contexts, as
     its rows' 1/p weigh them.
     """
@@ -241,7 +244,7 @@ def _least_propensity(propensity: Array) -> float:
     return float(ordered[np.searchsorted(mass, RARE_SHARE * mass[-1])])
 
 
-def _modelled_shares(past: Array, shown: Array, new: Array, arms: int, least: int) -> Array:
+def _modelled_shares(past: ndarray, shown: ndarray, new: ndarray, arms: int, least: int) -> ndarray:
     """Return the share of each arm in a row's leaf of a tree, shape (rows, arms).
 
     Arms without a number have none.
@@ -272,16 +275,18 @@ class _PartSums:
         together: The rows of a draw.
     """
 
-    weighted: Array
-    expected: Array
-    variance: Array
-    scores: Array
-    large: Array
-    rows: Array
+    weighted: ndarray
+    expected: ndarray
+    variance: ndarray
+    scores: ndarray
+    large: ndarray
+    rows: ndarray
     together: float
 
 
-def _part_sums(part: ModelledPart, propensity: Array, least: Array, inside: Array) -> _PartSums:
+def _part_sums(
+    part: ModelledPart, propensity: ndarray, least: ndarray, inside: ndarray
+) -> _PartSums:
     """Return the sums of one part.
 
     Too much is asked of weights that are cut, and of shares that are held so that none is large.
@@ -329,7 +334,9 @@ def _part_sums(part: ModelledPart, propensity: Array, least: Array, inside: Arra
     )
 
 
-def _capped_weights(part: ModelledPart, propensity: Array, share: Array) -> tuple[Array, Array]:
+def _capped_weights(
+    part: ModelledPart, propensity: ndarray, share: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return shares of the arm shown over its propensity, and what is expected of them, shape
     (rows, arms + 1) each.
     """
@@ -339,7 +346,9 @@ def _capped_weights(part: ModelledPart, propensity: Array, share: Array) -> tupl
     return with_all[0], with_all[1]
 
 
-def _excess_variance(weight: Array, share: Array, inside: Array, part: ModelledPart) -> Array:
+def _excess_variance(
+    weight: ndarray, share: ndarray, inside: ndarray, part: ModelledPart
+) -> ndarray:
     """Return the variance of sums of weights, by the draws that rows belong to: that seen, or that
     of choices if it is more.
     """
@@ -354,7 +363,7 @@ def _excess_variance(weight: Array, share: Array, inside: Array, part: ModelledP
     return np.maximum(seen, part.together * (inside @ (share * (1 - share))))
 
 
-def _z_scores(excess: Array, variance: Array) -> Array:
+def _z_scores(excess: ndarray, variance: ndarray) -> ndarray:
     """Return sums over their standard errors: without a bound where there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(
@@ -451,7 +460,7 @@ SCORE_FIELDS = {
 
 
 def with_support(
-    rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: Array | None
+    rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
 ) -> pl.DataFrame:
     """Return the rows of the target policy with the scores of the log itself in the first.
 
@@ -490,19 +499,19 @@ def model_of_log(log: DecisionLog) -> LogModel:
     return fit_log_model(log.action, features, np.argsort(place, kind="stable"), log.group)
 
 
-def _time_places(log: DecisionLog) -> Array | None:
+def _time_places(log: DecisionLog) -> ndarray | None:
     """Return the place of each row in time, shape (n,); None where not every row has a time."""
     times = log.times
     return None if times is None else times.rank("min").to_numpy().astype(np.float64)
 
 
-def context_groups(log: DecisionLog) -> dict[str, Array]:
+def context_groups(log: DecisionLog) -> dict[str, ndarray]:
     """Return the rows of a few groups, by their name, shape (n,) each: of each column of the
     context, and of time.
 
     They are the most frequent names of a column, or thirds of its numbers.
     """
-    groups: dict[str, Array] = {}
+    groups: dict[str, ndarray] = {}
     for column in log.context.get_columns()[:MOST_COLUMNS]:
         if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS:
             named = rows_of_names(column, MOST_NAME_GROUPS)
@@ -517,7 +526,7 @@ def context_groups(log: DecisionLog) -> dict[str, Array]:
 
 def _number_thirds(
     column: pl.Series, words: tuple[str, ...] = ("low", "middle", "high")
-) -> dict[str, Array]:
+) -> dict[str, ndarray]:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
     ends = [values.quantile(place / NUMBER_GROUPS) for place in range(1, NUMBER_GROUPS)]
     above = [values > end for end in ends]
@@ -564,7 +573,7 @@ def _calibration_score(test: ArmCalibration, arms: tuple[str, ...], p_value: flo
 
 
 def _segment_scores(
-    log: DecisionLog, evidence: LogEvidence, weights: Array | None
+    log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
 ) -> Iterator[Score]:
     """Yield what the log shows of the arms that it shows most often, how often the target policy
     chooses them, and what it shows of each group of the context.
@@ -580,12 +589,14 @@ def _segment_scores(
         yield from _scores_of(_numbers_of_rows(log, rows, weights), rows, CONTEXT_SEGMENT, group)
 
 
-def _scores_of(numbers: Mapping[str, float], rows: Array, by: str, segment: str) -> Iterator[Score]:
+def _scores_of(
+    numbers: Mapping[str, float], rows: ndarray, by: str, segment: str
+) -> Iterator[Score]:
     for name, value in numbers.items():
         yield Score(name, "mean", value, n=int(rows.sum()), segment_by=by, segment=segment)
 
 
-def _numbers_of_rows(log: DecisionLog, rows: Array, weights: Array | None) -> dict[str, float]:
+def _numbers_of_rows(log: DecisionLog, rows: ndarray, weights: ndarray | None) -> dict[str, float]:
     numbers = {LOG_SHARE: float(rows.mean()), OUTCOME: float(log.reward[rows].mean())}
     if weights is not None:
         numbers |= {WEIGHT: float(weights[rows].mean()), EFFECTIVE: effective_size(weights[rows])}

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
@@ -98,12 +99,12 @@ class TierSchedule:
     def __len__(self) -> int:
         return len(self.quantities)
 
-    def reached(self, units: np.ndarray) -> np.ndarray:
+    def reached(self, units: ndarray) -> ndarray:
         """Return the tier that each quantity reaches."""
-        tiers: np.ndarray = np.searchsorted(self.quantities, units, side="right") - 1
+        tiers: ndarray = np.searchsorted(self.quantities, units, side="right") - 1
         return np.maximum(tiers, 0)
 
-    def bill(self, units: np.ndarray) -> np.ndarray:
+    def bill(self, units: ndarray) -> ndarray:
         """Return what quantities cost in all."""
         units = np.asarray(units, float)
         if self.kind == "all_units":
@@ -112,7 +113,7 @@ class TierSchedule:
         each = np.clip(
             units[..., None] - np.array(self.quantities), 0, ends - np.array(self.quantities)
         )
-        summed: np.ndarray = (each * np.array(self.prices)).sum(-1)
+        summed: ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
     def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
@@ -202,15 +203,15 @@ class Settlement:
         deductions: Given back whatever happens.
     """
 
-    units: np.ndarray
-    bill: np.ndarray
-    clawback: np.ndarray
-    fee: np.ndarray
-    retro: np.ndarray
-    deductions: np.ndarray
+    units: ndarray
+    bill: ndarray
+    clawback: ndarray
+    fee: ndarray
+    retro: ndarray
+    deductions: ndarray
 
     @property
-    def pocket(self) -> np.ndarray:
+    def pocket(self) -> ndarray:
         """The amount that remains."""
         return self.bill + self.clawback + self.fee - self.retro - self.deductions
 
@@ -218,9 +219,9 @@ class Settlement:
 def settle_contract(
     schedule: TierSchedule,
     tier: int,
-    units: np.ndarray,
+    units: ndarray,
     terms: ContractTerms,
-    asked: np.ndarray | None = None,
+    asked: ndarray | None = None,
 ) -> Settlement:
     """Return what is paid where a buyer commits to a tier and takes some units.
 
@@ -254,8 +255,8 @@ def settle_contract(
 
 
 def pays_to_exceed(
-    schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms
-) -> np.ndarray:
+    schedule: TierSchedule, tier: int, units: ndarray, terms: ContractTerms
+) -> ndarray:
     """Return whether a buyer who is committed to a tier pays more for fewer units than for the
     commitment, shape (n,).
 
@@ -324,7 +325,7 @@ class VolumeLaw:
         """The levels with their quantiles."""
         return tuple(zip(self.levels, (self.committed, self.base, self.upside), strict=True))
 
-    def at(self, scores: np.ndarray) -> np.ndarray:
+    def at(self, scores: ndarray) -> ndarray:
         """Return the volumes at normal scores, never below 0: lines through the quantiles over the
         score.
         """
@@ -335,7 +336,7 @@ class VolumeLaw:
         """Return the volume at a level."""
         return float(self.at(scores_of_levels(np.array([level])))[0])
 
-    def deliverable(self, volumes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def deliverable(self, volumes: ndarray, scores: ndarray) -> ndarray:
         """Return volumes capped by what can be delivered, at normal scores of that."""
         return volumes if self.most is None else np.minimum(volumes, self.most.at(scores))
 
@@ -470,17 +471,17 @@ class ContractRisks:
         supply: The normal score of the volume that can be delivered.
     """
 
-    score: np.ndarray
-    elasticity: np.ndarray
-    cost: np.ndarray
-    currency: np.ndarray
-    leak: np.ndarray
-    supply: np.ndarray
+    score: ndarray
+    elasticity: ndarray
+    cost: ndarray
+    currency: ndarray
+    leak: ndarray
+    supply: ndarray
 
     @classmethod
     def draw(
         cls,
-        elasticity: np.ndarray,
+        elasticity: ndarray,
         rng: np.random.Generator,
         *,
         cost: float,
@@ -544,7 +545,7 @@ class ContractWorld:
     lost: float
     kept: float = 1.0
 
-    def factor(self, elasticity: float | np.ndarray, price: float) -> np.ndarray:
+    def factor(self, elasticity: float | ndarray, price: float) -> ndarray:
         """Return by what the volume is multiplied at a price."""
         moved = elasticity * np.log(price / self.price)
         return np.asarray(np.exp(np.clip(moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
@@ -565,15 +566,15 @@ class ContractOutcome:
     """
 
     settlement: Settlement
-    margin: np.ndarray
-    share: np.ndarray
-    cannibalised: np.ndarray
-    dumped: np.ndarray
-    leaked: np.ndarray
-    leak_loss: np.ndarray
+    margin: ndarray
+    share: ndarray
+    cannibalised: ndarray
+    dumped: ndarray
+    leaked: ndarray
+    leak_loss: ndarray
 
     @property
-    def net(self) -> np.ndarray:
+    def net(self) -> ndarray:
         """The margin less what other cells lose."""
         return self.margin - self.cannibalised - self.leak_loss
 
@@ -619,7 +620,7 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
     )
 
 
-def _median_others(world: ContractWorld, price: float, count: int) -> np.ndarray:
+def _median_others(world: ContractWorld, price: float, count: int) -> ndarray:
     """Return what all other cells gain over the contract where the buyer's price changes, shape
     (count,).
     """
@@ -635,7 +636,7 @@ def _median_others(world: ContractWorld, price: float, count: int) -> np.ndarray
     return gained if len(gained) == count else np.full(count, gained.mean())
 
 
-def without_contract(world: ContractWorld, risks: ContractRisks) -> np.ndarray:
+def without_contract(world: ContractWorld, risks: ContractRisks) -> ndarray:
     """Return what the buyer's cell earns at today's price without a contract, shape (n,)."""
     units = world.law.deliverable(world.kept * world.law.at(risks.score), risks.supply)
     return units * (world.price * (1 - world.terms.deductions) * risks.currency - risks.cost)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.pricing.demand_evidence import DemandEstimates
 
@@ -37,14 +38,14 @@ class DemandDraws:
             none.
     """
 
-    price: np.ndarray
-    units: np.ndarray
-    own: np.ndarray
-    pairs: np.ndarray
-    cross: np.ndarray
-    cost: np.ndarray
+    price: ndarray
+    units: ndarray
+    own: ndarray
+    pairs: ndarray
+    cross: ndarray
+    cost: ndarray
     pocket: float = 1.0
-    lag: np.ndarray | None = None
+    lag: ndarray | None = None
 
     @classmethod
     def of(
@@ -102,7 +103,7 @@ class DemandDraws:
             like.pocket,
         )
 
-    def units_at(self, prices: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+    def units_at(self, prices: ndarray, cells: ndarray | None = None) -> ndarray:
         """Return the units of all cells, or of some, at other prices of all, shape (D, cells)."""
         moved, own, pairs, cross = np.log(prices / self.price), self.own, self.pairs, self.cross
         units, place, answering = self.units, np.arange(len(moved)), moved
@@ -118,15 +119,15 @@ class DemandDraws:
             logs[:, place[rows]] += np.add.reduceat(cross * moved[pairs[:, 1]], starts, axis=1)
         return units * np.exp(np.clip(logs, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
 
-    def margin(self, prices: np.ndarray) -> np.ndarray:
+    def margin(self, prices: ndarray) -> ndarray:
         """Return what one unit brings at these prices, shape (K,)."""
         return prices * self.pocket - self.cost
 
-    def totals(self, prices: np.ndarray) -> np.ndarray:
+    def totals(self, prices: ndarray) -> ndarray:
         """Return profit or revenue of all cells in a period, shape (D,)."""
         return self.units_at(prices) @ self.margin(prices)
 
-    def mean_and_slopes(self, prices: np.ndarray) -> tuple[float, np.ndarray]:
+    def mean_and_slopes(self, prices: ndarray) -> tuple[float, ndarray]:
         """Return the mean total, and its derivatives by the prices, shape (K,)."""
         units, margin = self.units_at(prices), self.margin(prices)
         slopes = units.mean(0) * self.pocket + (self.own * units).mean(0) * margin / prices
@@ -136,7 +137,7 @@ class DemandDraws:
             slopes = slopes + np.bincount(columns, moved, len(prices))
         return float((units @ margin).mean()), slopes
 
-    def unit_slopes(self, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def unit_slopes(self, prices: ndarray) -> tuple[ndarray, ndarray]:
         """Return the mean units, shape (K,), and their derivatives by the prices, shape (K, K)."""
         units = self.units_at(prices)
         slopes = np.diag((self.own * units).mean(0) / prices)
@@ -145,7 +146,7 @@ class DemandDraws:
             slopes[rows, columns] += (self.cross * units[:, rows]).mean(0) / prices[columns]
         return units.mean(0), slopes
 
-    def answering(self, cells: np.ndarray, prices: np.ndarray) -> tuple[DemandDraws, np.ndarray]:
+    def answering(self, cells: ndarray, prices: ndarray) -> tuple[DemandDraws, ndarray]:
         """Return the demand of some cells and of all that answer to their prices, as it is at the
         current prices of all.
 
@@ -176,7 +177,7 @@ class DemandDraws:
             lag,
         ), place
 
-    def answer_to(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def answer_to(self, cells: ndarray) -> tuple[ndarray, ndarray]:
         """Return how some cells' units, and those of all that answer, move where the cells' prices
         move by one factor.
 
@@ -200,7 +201,7 @@ class DemandDraws:
             logs[:, number[rows]] += np.add.reduceat(self.cross[:, within], starts, axis=1)
         return logs, place
 
-    def added_by(self, cells: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    def added_by(self, cells: ndarray, prices: ndarray) -> ndarray:
         """Return draws of what some cells' prices bring more than today's do, all others as they
         are, shape (D,).
         """

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, nearest
 from hwds.results.formatting import is_money
@@ -73,9 +74,9 @@ class TrueDemand:
         lag: The elasticity of the units to the own price of the period before, shape (K,).
     """
 
-    units: np.ndarray
-    elasticities: np.ndarray
-    lag: np.ndarray
+    units: ndarray
+    elasticities: ndarray
+    lag: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +89,9 @@ class ElasticityDraws:
         lag: To the own price of the period before, shape (D, K).
     """
 
-    own: np.ndarray
-    cross: np.ndarray
-    lag: np.ndarray
+    own: ndarray
+    cross: ndarray
+    lag: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,13 +131,13 @@ class DemandEstimates:
     cells: pl.DataFrame
     unit: str = ""
     period: str = "period"
-    draws: np.ndarray | None = None
-    draws_lag: np.ndarray | None = None
-    draws_cross: np.ndarray | None = None
-    covariance: np.ndarray | None = None
-    cross: np.ndarray | None = None
-    cross_stderr: np.ndarray | None = None
-    cross_own_stderr: np.ndarray | None = None
+    draws: ndarray | None = None
+    draws_lag: ndarray | None = None
+    draws_cross: ndarray | None = None
+    covariance: ndarray | None = None
+    cross: ndarray | None = None
+    cross_stderr: ndarray | None = None
+    cross_own_stderr: ndarray | None = None
     truth: TrueDemand | None = None
     note: str = ""
 
@@ -150,7 +151,7 @@ class DemandEstimates:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> ndarray:
         """Return a numeric column, NaN for null, shape (K,)."""
         return self.cells[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
 
@@ -160,12 +161,12 @@ class DemandEstimates:
         return tuple(self.cells["cell"])
 
     @cached_property
-    def pairs(self) -> np.ndarray:
+    def pairs(self) -> ndarray:
         """The pairs (row, column) of cells with a cross elasticity, shape (P, 2)."""
         return np.empty((0, 2), np.int64) if self.cross is None else np.argwhere(self.cross)
 
     @cached_property
-    def known(self) -> np.ndarray:
+    def known(self) -> ndarray:
         """True for each cell that has an estimate, shape (K,)."""
         return self.cells["elasticity"].is_not_null().to_numpy()
 
@@ -208,7 +209,7 @@ class DemandEstimates:
         lag = self._lag(count, rng) if self.draws_lag is None else self.draws_lag[chosen]
         return ElasticityDraws(self.draws[chosen], cross, lag)
 
-    def _own(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def _own(self, count: int, rng: np.random.Generator) -> ndarray:
         normal = rng.standard_normal((count, len(self)))
         df = self.cells["df"].fill_null(np.inf).to_numpy()
         finite = np.isfinite(df)
@@ -219,7 +220,7 @@ class DemandEstimates:
             normal, self.column("stderr"), self.covariance, self.known
         )
 
-    def _cross(self, count: int, rng: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
+    def _cross(self, count: int, rng: np.random.Generator, common: ndarray | None) -> ndarray:
         """Return draws of `pairs`: one error for all, times the standard error of each, and each
         pair's own.
 
@@ -245,7 +246,7 @@ class DemandEstimates:
             + own * rng.standard_normal((count, len(own)))
         )
 
-    def _lag(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def _lag(self, count: int, rng: np.random.Generator) -> ndarray:
         return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
 
 
@@ -398,7 +399,7 @@ def _check_arrays(evidence: DemandEstimates) -> None:
         _check_covariance(evidence.covariance[np.ix_(evidence.known, evidence.known)])
 
 
-def _check_covariance(covariance: np.ndarray) -> None:
+def _check_covariance(covariance: ndarray) -> None:
     scale = float(np.abs(covariance).max(initial=0.0))
     if not np.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-9 * scale):
         raise DataError("evidence.covariance: must be symmetric.")
@@ -407,8 +408,8 @@ def _check_covariance(covariance: np.ndarray) -> None:
 
 
 def _spread_over_cells(
-    normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray
-) -> np.ndarray:
+    normal: ndarray, stderr: ndarray, covariance: ndarray | None, known: ndarray
+) -> ndarray:
     """Return standard draws with the covariance of the cells that have an estimate.
 
     Shape (D, K).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.frames.table import arm_name
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -79,7 +80,7 @@ class TrialTerms:
 
 def arm_prices(
     today: float, low: float, high: float, count: int, rails: PriceGuardrails
-) -> np.ndarray:
+) -> ndarray:
     """Return the prices of a test, rising: today's and others evenly spread in the log between two
     bounds, rounded.
 
@@ -102,7 +103,7 @@ def arm_prices(
     return np.unique(np.append(apart, today))
 
 
-def stderr_after(units: float, prices: np.ndarray, periods: int, terms: TrialTerms) -> float:
+def stderr_after(units: float, prices: ndarray, periods: int, terms: TrialTerms) -> float:
     """Return the standard error of an elasticity after some periods of a test.
 
     Infinite where it is not identified.
@@ -305,8 +306,8 @@ LEAST_COUNT = 0.01
 
 
 def buying_shares(
-    prices: np.ndarray, today: float, elasticities: np.ndarray, conversion: float
-) -> np.ndarray:
+    prices: ndarray, today: float, elasticities: ndarray, conversion: float
+) -> ndarray:
     """Return draws of the share of customers that buy at each price, at most all, shape (D, arms).
 
     Args:
@@ -315,11 +316,11 @@ def buying_shares(
         elasticities: Draws, shape (D,).
         conversion: The share that buys today.
     """
-    draws: np.ndarray = conversion * (prices / today) ** elasticities[:, None]
+    draws: ndarray = conversion * (prices / today) ** elasticities[:, None]
     return np.minimum(draws, 1 - 1e-6)
 
 
-def beta_counts(draws: np.ndarray, customers: float) -> tuple[float, float]:
+def beta_counts(draws: ndarray, customers: float) -> tuple[float, float]:
     """Return conversions and refusals of the Beta prior with the mean and the variance of some
     draws.
 
@@ -481,7 +482,7 @@ def _trial_row(
 def _best_length(
     made: PriceRecommendation,
     cell: int,
-    prices: np.ndarray,
+    prices: ndarray,
     units: float,
     loss: float,
     terms: TrialTerms,
@@ -508,8 +509,8 @@ def _best_length(
 
 def _trial_arms(
     about: Mapping[str, Any],
-    prices: np.ndarray,
-    elasticities: np.ndarray,
+    prices: ndarray,
+    elasticities: ndarray,
     conversion: float,
     prior: float,
 ) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -157,7 +158,7 @@ def impacts(
     return IMPACTS.frame(rows)
 
 
-def impact_scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
+def impact_scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, ndarray]:
     """Return the cells with an estimate that change together, all of them first."""
     known = np.flatnonzero(evidence.known)
     names = evidence.cells[scope].to_numpy()
@@ -177,16 +178,16 @@ class _ScopeAnswer:
         pocket: The share of the price that is kept.
     """
 
-    own: np.ndarray
-    others: np.ndarray
-    lag: np.ndarray | None
-    units: np.ndarray
-    price: np.ndarray
-    cost: np.ndarray
+    own: ndarray
+    others: ndarray
+    lag: ndarray | None
+    units: ndarray
+    price: ndarray
+    cost: ndarray
     pocket: float
 
     @classmethod
-    def of(cls, demand: DemandDraws, cells: np.ndarray) -> _ScopeAnswer:
+    def of(cls, demand: DemandDraws, cells: ndarray) -> _ScopeAnswer:
         """Return how demand answers where the prices of some cells move together."""
         logs, place = demand.answer_to(cells)
         lag = None if demand.lag is None or not demand.lag.any() else demand.lag[:, cells]
@@ -219,7 +220,7 @@ class _ScopeAnswer:
             first = float((_price_factors(self.own - self.lag, moved) @ units).mean() - units.sum())
         return row | {"first_units": first, "brought_forward": first - lasting}
 
-    def _earnings(self, prices: np.ndarray) -> np.ndarray:
+    def _earnings(self, prices: ndarray) -> ndarray:
         """Return what today's units are and bring at some prices, in the order of
         `IMPACT_MEASURES`, shape (n + m, 3).
         """
@@ -228,7 +229,7 @@ class _ScopeAnswer:
         )
 
 
-def _price_factors(answer: np.ndarray, moved: float) -> np.ndarray:
+def _price_factors(answer: ndarray, moved: float) -> ndarray:
     """Return by what units are multiplied where the log of prices moves, shape (D, cells)."""
     return np.asarray(np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
 

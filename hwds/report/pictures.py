@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.files import write_atomically, write_text
 from hwds.core.secrets import without_secrets
@@ -119,7 +120,7 @@ def _panel(axes: Axes, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _points(axes: Axes, artist: Artist) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+def _points(axes: Axes, artist: Artist) -> tuple[ndarray, ndarray, ndarray | None] | None:
     """Return x, y, and for a band its lower y, in data units.
 
     None for an artist without points in data units.
@@ -143,9 +144,9 @@ def _points(axes: Axes, artist: Artist) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _curve(
     axes: Axes,
     place: int,
-    across: np.ndarray,
-    up: np.ndarray,
-    down: np.ndarray | None,
+    across: ndarray,
+    up: ndarray,
+    down: ndarray | None,
     stacked: bool,
     height: float,
     scale: float,

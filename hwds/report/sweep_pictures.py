@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.extras import install_command, missing_modules
 from hwds.report.grid import Grid, declared_grid, grid_of
@@ -71,13 +72,13 @@ class VarianceShares:
             bag); 1 is all.
     """
 
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    share: ndarray
+    low: ndarray
+    high: ndarray
     fit: float
 
 
-def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
+def setting_shares(settings: ndarray, scores: ndarray) -> VarianceShares:
     """Return the main effects of settings on scores.
 
     After Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter
@@ -99,7 +100,7 @@ def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
     return VarianceShares(found.mean(axis=0), low, high, float(forest.oob_score_))
 
 
-def _main_effects(tree: Any, settings: np.ndarray) -> np.ndarray:
+def _main_effects(tree: Any, settings: ndarray) -> ndarray:
     """Return the share of a tree's variance that each setting explains alone, shape (settings,).
 
     0 for a tree of one leaf.
@@ -128,7 +129,7 @@ def _main_effects(tree: Any, settings: np.ndarray) -> np.ndarray:
     )
 
 
-def _leaves(tree: Any, known: list[np.ndarray]) -> Iterator[tuple[float, list[np.ndarray]]]:
+def _leaves(tree: Any, known: list[ndarray]) -> Iterator[tuple[float, list[ndarray]]]:
     """Yield the value of each leaf, and which of the known values of each setting lead to it."""
     waiting = [(0, [np.ones(len(values), bool) for values in known])]
     while waiting:
@@ -464,7 +465,7 @@ def parallel_figure(
 
 def _setting_axis(
     axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool
-) -> np.ndarray:
+) -> ndarray:
     """Draw one upright axis with its ends, of words all.
 
     Return where each trial meets it, 0 to 1.
@@ -482,7 +483,7 @@ def _setting_axis(
     return height
 
 
-def _score_axis(axes: Axes, place: int, result: SweepResult, table: pl.DataFrame) -> np.ndarray:
+def _score_axis(axes: Axes, place: int, result: SweepResult, table: pl.DataFrame) -> ndarray:
     """Draw the last axis, the good end up; return where each trial meets it."""
     score = table["first"].to_numpy()
     low, high = float(score.min()), float(score.max())
@@ -524,7 +525,7 @@ def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, st
     )
 
 
-def _trial_lines(axes: Axes, heights: np.ndarray, result: SweepResult, table: pl.DataFrame) -> None:
+def _trial_lines(axes: Axes, heights: ndarray, result: SweepResult, table: pl.DataFrame) -> None:
     """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale.
 
     Past unused settings.
@@ -618,7 +619,7 @@ def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.Data
     axes.legend(frameon=False, fontsize=8)
 
 
-def _best_so_far(result: SweepResult, done: pl.DataFrame) -> np.ndarray:
+def _best_so_far(result: SweepResult, done: pl.DataFrame) -> ndarray:
     """Return the best score of each trial and those before it."""
     best = done["score"].cum_min() if result.better == "low" else done["score"].cum_max()
     return best.to_numpy()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
@@ -32,9 +33,9 @@ class MachineState(Serializable):
 
     signals: object
     rows: int = 0
-    level: np.ndarray | None = None
-    reference: list[np.ndarray] = field(default_factory=list)
-    past: np.ndarray | None = None
+    level: ndarray | None = None
+    reference: list[ndarray] = field(default_factory=list)
+    past: ndarray | None = None
 
 
 class LiveSensors(StreamModel):
@@ -103,7 +104,7 @@ class LiveSensors(StreamModel):
             )
         return LiveScores(score, reason)
 
-    def _judge_rows(self, state: MachineState, values: np.ndarray) -> np.ndarray:
+    def _judge_rows(self, state: MachineState, values: ndarray) -> ndarray:
         """Return the departures of the rows that have a score.
 
         The others become a part of the reference.
@@ -127,7 +128,7 @@ class LiveSensors(StreamModel):
         departures = self._departures(state, reference, 0)
         state.past = departures[len(departures) - min(self._scorer.past, len(departures)) :].copy()
 
-    def _departures(self, state: MachineState, values: np.ndarray, before: int) -> np.ndarray:
+    def _departures(self, state: MachineState, values: ndarray, before: int) -> ndarray:
         """Return the departures of rows that follow on so many."""
         assert state.level is not None
         since = np.abs(np.arange(before, before + len(values)) - self._fitted.first / 2)
@@ -138,11 +139,11 @@ class LiveSensors(StreamModel):
     def _score(
         self,
         states: Sequence[MachineState],
-        new: np.ndarray,
-        counts: np.ndarray,
-        score: np.ndarray,
+        new: ndarray,
+        counts: ndarray,
+        score: ndarray,
         reason: list[str | None],
-        stops: np.ndarray,
+        stops: ndarray,
     ) -> None:
         """Write scores and reasons of new rows to their places, the last ones before `stops` of
         each machine.

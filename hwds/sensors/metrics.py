@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
@@ -18,7 +19,7 @@ from hwds.stats.estimates import Estimate, difference_estimate, effect_estimate,
 # Anomalies and episodes of alarms: stretches of rows of one run.
 
 
-def flagged_stretches(flags: np.ndarray, merge: int = 0) -> np.ndarray:
+def flagged_stretches(flags: ndarray, merge: int = 0) -> ndarray:
     """Return the first row and the row after the last of each stretch of flags, shape (stretches,
     2).
 
@@ -96,7 +97,7 @@ class RunCounts:
         return self.missed / self.ill if self.ill else np.nan
 
 
-def count_rows(label: np.ndarray, alarm: np.ndarray, cycle: np.ndarray, merge: int) -> RunCounts:
+def count_rows(label: ndarray, alarm: ndarray, cycle: ndarray, merge: int) -> RunCounts:
     """Return the counts of one run; rows whose label is not known count for nothing.
 
     Args:
@@ -261,7 +262,7 @@ def run_counts(run: pl.DataFrame, merge: int) -> RunCounts:
     return count_rows(_label_array(run), run["alarm"].to_numpy(), run[CYCLE].to_numpy(), merge)
 
 
-def _label_array(run: pl.DataFrame) -> np.ndarray:
+def _label_array(run: pl.DataFrame) -> ndarray:
     return run["label"].cast(pl.Float64).to_numpy()
 
 
@@ -308,7 +309,7 @@ def _with_count(estimate: Estimate, n: int) -> Estimate:
     return replace(estimate, method=method, n=n)
 
 
-def mean_over_runs(values: np.ndarray) -> Estimate:
+def mean_over_runs(values: ndarray) -> Estimate:
     """Return the mean over runs: Student's t where they are few, a studentised bootstrap over them
     where there are enough.
     """
@@ -327,7 +328,7 @@ RESAMPLES = 1000
 """The resamples of the bootstrap over runs."""
 
 
-def run_average_precision(label: np.ndarray, score: np.ndarray) -> float:
+def run_average_precision(label: ndarray, score: ndarray) -> float:
     """Return the area under the steps of precision against recall, NaN where a run has no anomalous
     row; ties together.
     """

@@ -8,6 +8,7 @@ from math import sqrt
 from typing import cast
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.stats.effects import LEVEL, Distribution, Effect, ReferenceDistribution, SumDistribution
@@ -86,7 +87,7 @@ class ClusteredPart:
         return sqrt(self.variance) * self.distribution.critical(LEVEL)
 
 
-def even_number(weight: np.ndarray) -> float:
+def even_number(weight: ndarray) -> float:
     """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald
     2017).
 
@@ -115,12 +116,12 @@ def day_cluster(days: int) -> str:
     return "day" if block_length(days) == 1 else RUN_OF_DAYS
 
 
-def day_blocks(days: np.ndarray) -> np.ndarray:
+def day_blocks(days: ndarray) -> ndarray:
     """Return the number of the block of neighbouring days of each row, from 0, by the numbers of
     days, shape (n,).
     """
     length = block_length(len(np.unique(days)))
-    blocks: np.ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
+    blocks: ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
     return blocks
 
 
@@ -174,7 +175,7 @@ def two_way_effect(
     return Effect(value, stderr, distribution, method, number, independent)
 
 
-def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> ClusteredPart:
+def clustered_part(called: str, added: ndarray, weight: ndarray) -> ClusteredPart:
     """Return the variance of a sum of what clusters of one kind add to it.
 
     Args:
@@ -189,9 +190,9 @@ def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> Cluste
 
 def influence_effect(
     value: float,
-    influence: np.ndarray,
-    first: tuple[str, np.ndarray],
-    second: tuple[str, np.ndarray] | None,
+    influence: ndarray,
+    first: tuple[str, ndarray],
+    second: tuple[str, ndarray] | None,
     method: str,
 ) -> Effect:
     """Return an estimate that is linear in its rows, or nearly, with its variance over two kinds of
@@ -205,7 +206,7 @@ def influence_effect(
         method: How the variance was made, in words.
     """
 
-    def part(called: str, codes: np.ndarray) -> ClusteredPart:
+    def part(called: str, codes: ndarray) -> ClusteredPart:
         return clustered_part(
             called, np.bincount(codes, influence), np.bincount(codes).astype(float)
         )
@@ -240,7 +241,7 @@ class ClusterBootstrap:
         called: What clusters are called: `machines`, `boards`.
     """
 
-    def __init__(self, cluster: np.ndarray, resamples: int, called: str) -> None:
+    def __init__(self, cluster: ndarray, resamples: int, called: str) -> None:
         self.cluster = cluster
         self.clusters = int(cluster.max(initial=-1)) + 1
         self.method = f"bootstrap over {called}"
@@ -251,7 +252,7 @@ class ClusterBootstrap:
         ).reshape(drawn, self.clusters)
 
     def ratio(
-        self, top: np.ndarray, bottom: np.ndarray, *, root: bool = False, total: bool = False
+        self, top: ndarray, bottom: ndarray, *, root: bool = False, total: bool = False
     ) -> Estimate:
         """Return the sum of one number a row over that of another, or its root.
 
@@ -268,7 +269,7 @@ class ClusterBootstrap:
         bottoms = np.bincount(self.cluster[known], bottom[known], self.clusters)
         undefined, n = int((~known).sum()), round(float(bottom[known].sum()))
 
-        def of(weighted_top: np.ndarray, weighted_bottom: np.ndarray) -> np.ndarray:
+        def of(weighted_top: ndarray, weighted_bottom: ndarray) -> ndarray:
             value = (
                 weighted_top
                 if total
@@ -281,7 +282,7 @@ class ClusterBootstrap:
         value = float(of(tops.sum(), bottoms.sum()))
         return self.estimate(value, of(self.counts @ tops, self.counts @ bottoms), n, undefined)
 
-    def pairs(self, top: np.ndarray, bottom: np.ndarray, undefined: int) -> Estimate:
+    def pairs(self, top: ndarray, bottom: ndarray, undefined: int) -> Estimate:
         """Return the sum over pairs of clusters of one number over that of another, shapes
         (clusters, clusters).
         """
@@ -294,9 +295,7 @@ class ClusterBootstrap:
         values = tops / np.where(bottoms > 0, bottoms, np.nan)
         return self.estimate(float(top.sum()) / total, values, int(total), undefined)
 
-    def statistic(
-        self, of: Callable[[np.ndarray], np.ndarray], n: int, undefined: int = 0
-    ) -> Estimate:
+    def statistic(self, of: Callable[[ndarray], ndarray], n: int, undefined: int = 0) -> Estimate:
         """Return a statistic of weighted rows that is no ratio of sums.
 
         Args:
@@ -312,7 +311,7 @@ class ClusterBootstrap:
         values = np.concatenate([np.zeros(0), *(of(counts[:, self.cluster]) for counts in blocks)])
         return self.estimate(value, values, n, undefined)
 
-    def estimate(self, value: float, values: np.ndarray, n: int, undefined: int) -> Estimate:
+    def estimate(self, value: float, values: ndarray, n: int, undefined: int) -> Estimate:
         """Return an estimate with the percentile interval of its resamples.
 
         Without one where they are not all defined.
@@ -325,7 +324,7 @@ class ClusterBootstrap:
         )
 
 
-def resample_clusters(n: int, rng: np.random.Generator) -> np.ndarray:
+def resample_clusters(n: int, rng: np.random.Generator) -> ndarray:
     """Return the number of times each of n clusters is drawn in n draws with replacement, shape
     (n,).
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
@@ -92,7 +93,7 @@ def leaderboard(
     )
 
 
-def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
+def _set_p(evidence: ComparisonEvidence, scale: Scale) -> ndarray | None:
     draws = evidence.draws()
     if draws is None or len(draws) < 2:
         return None
@@ -100,7 +101,7 @@ def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
     return confidence_set(sign * shares_of(evidence.means), sign * draws)
 
 
-def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float | None:
+def _skill(means: ndarray, place: int, reference: int, scale: Scale) -> float | None:
     return (
         scale.as_share(float(scale.between(means[:, place], means[:, reference]).mean()))
         if scale.relative
@@ -433,7 +434,7 @@ def pairs_of(
 
 
 def _units_won(
-    own: np.ndarray, other: np.ndarray, scale: Scale, independent: bool
+    own: ndarray, other: ndarray, scale: Scale, independent: bool
 ) -> tuple[float | None, ...]:
     """Return the share of units won, and where units are independent its interval and Wilcoxon's
     p-value.

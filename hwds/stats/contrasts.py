@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -37,8 +38,8 @@ class Matrix:
     """
 
     models: tuple[str, ...]
-    values: np.ndarray
-    dataset: np.ndarray
+    values: ndarray
+    dataset: ndarray
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
     left_out: int = 0
@@ -106,17 +107,17 @@ class Matrix:
         )
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The mean of each model over units and seeds of each dataset, shape (datasets, models)."""
         return np.stack([self.values[rows].mean(axis=(0, 1)) for rows in self.strata])
 
     @property
-    def strata(self) -> list[np.ndarray]:
+    def strata(self) -> list[ndarray]:
         """The units of each dataset."""
         return [np.flatnonzero(self.dataset == code) for code in range(len(self.datasets))]
 
     @property
-    def units(self) -> np.ndarray:
+    def units(self) -> ndarray:
         """Values averaged over seeds, shape (units, models)."""
         return self.values.mean(axis=1)
 
@@ -155,18 +156,18 @@ class Scale:
     relative: bool
 
     @classmethod
-    def of(cls, means: np.ndarray, better: str) -> Scale:
+    def of(cls, means: ndarray, better: str) -> Scale:
         """Return the scale that means allow: relative where all are above 0."""
         return cls(better == "low", bool((means > 0).all()))
 
-    def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def between(self, first: ndarray, second: ndarray) -> ndarray:
         """Return how much better `first` is than `second`: means of the same datasets on the last
         axis, equal in all others.
         """
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
-    def ahead(self, means: np.ndarray) -> list[float]:
+    def ahead(self, means: ndarray) -> list[float]:
         """Return how much better each model is than the first, averaged over datasets.
 
         Means of shape (datasets, models).
@@ -193,7 +194,7 @@ class Scale:
         )
 
 
-def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
+def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> ndarray:
     """Return numbers whose mean within a dataset, averaged over datasets, is how much better the
     first of each pair is.
 
@@ -211,9 +212,7 @@ def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.n
     return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
 
 
-def deviations(
-    values: np.ndarray, means: np.ndarray, pairs: Sequence[Pair], scale: Scale
-) -> np.ndarray:
+def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> ndarray:
     """Return what each value adds to the effect of each pair.
 
     Models on the last axis, pairs on that of the result.
@@ -256,7 +255,7 @@ class Periods:
         cells: The unit and the period of each, by dataset.
     """
 
-    values: tuple[np.ndarray, ...]
+    values: tuple[ndarray, ...]
     cells: tuple[Cells, ...]
 
     @classmethod
@@ -298,7 +297,7 @@ class Periods:
         """The periods of the dataset that has fewest."""
         return min(each.periods for each in self.cells)
 
-    def part(self, means: np.ndarray, pairs: Sequence[Pair], scale: Scale) -> PeriodPart:
+    def part(self, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> PeriodPart:
         """Return what the periods add to the effect of each pair.
 
         Args:
@@ -323,7 +322,7 @@ class Periods:
             ]
         )
 
-    def draws(self, means: np.ndarray, resamples: int) -> np.ndarray:
+    def draws(self, means: ndarray, resamples: int) -> ndarray:
         """Return what shocks of periods add to the models' mean shares, drawn anew, shape
         (resamples, models).
 
@@ -340,7 +339,7 @@ class Periods:
             total += wide * (rng.normal(size=(resamples, len(shocks))) @ shocks) / len(self.cells)
         return total
 
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """Return the mean of each model over the units of each period that shares no window with
         another, (periods, models).
         """

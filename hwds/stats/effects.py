@@ -8,6 +8,7 @@ from functools import cache
 from math import exp, expm1, inf, isinf, log, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 # The distribution of an estimate over its standard error where there is no effect, and what
 # follows from it.
@@ -236,13 +237,13 @@ class StratifiedMean:
         df: The degrees of freedom of that variance, by Satterthwaite.
     """
 
-    mean: np.ndarray
-    units: np.ndarray
-    df: np.ndarray
+    mean: ndarray
+    units: ndarray
+    df: ndarray
 
 
 def over_units(
-    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None = None
+    values: ndarray, strata: Sequence[ndarray], counts: ndarray | None = None
 ) -> StratifiedMean:
     """Return the stratified mean of values, and what its units make it vary.
 
@@ -277,8 +278,8 @@ def over_units(
 
 
 def resample_units(
-    strata: Sequence[np.ndarray], n: int, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
+    strata: Sequence[ndarray], n: int, resamples: int, rng: np.random.Generator
+) -> ndarray:
     """Return how often each unit is drawn, stratum by stratum with replacement, shape (resamples,
     n).
     """
@@ -291,8 +292,8 @@ def resample_units(
 
 
 def shared_resamples(
-    strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
-) -> np.ndarray | None:
+    strata: Sequence[ndarray], resamples: int, rng: np.random.Generator
+) -> ndarray | None:
     """Return the resamples of a bootstrap over units, which all pairs meet.
 
     None where there are too few or too many.
@@ -303,7 +304,7 @@ def shared_resamples(
 
 
 def unit_effects(
-    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None
+    values: ndarray, strata: Sequence[ndarray], counts: ndarray | None
 ) -> list[Effect]:
     """Return effects over units of one seed: by a studentised bootstrap, or Student's t where units
     are few or very many.
@@ -334,7 +335,7 @@ def unit_effects(
     ]
 
 
-def _bootstrap_stretch(distances: np.ndarray, errors: np.ndarray, df: np.ndarray) -> np.ndarray:
+def _bootstrap_stretch(distances: ndarray, errors: ndarray, df: ndarray) -> ndarray:
     """Return the 95 % point of a bootstrap's |t| over that of Student's t, shape (pairs,).
 
     1 where nothing varies.

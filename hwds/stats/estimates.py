@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, Effect, reaching_zero, student_critical
 
 # Wilson's interval of a share, of independent units and of units that come in clusters.
 
-Numbers = TypeVar("Numbers", float, np.ndarray)
+Numbers = TypeVar("Numbers", float, ndarray)
 
 
-def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Numbers, Numbers]:
+def wilson(share: Numbers, n: Numbers, z: float | ndarray = Z95) -> tuple[Numbers, Numbers]:
     """Return the score interval of a share of n independent units (Wilson 1927), which is never of
     no width.
 
@@ -88,7 +89,7 @@ def without_interval(value: float | None, method: str, n: int, undefined: int) -
     return Estimate(value, None, None, None, method, n, undefined)
 
 
-def unit_mean(values: np.ndarray) -> Estimate:
+def unit_mean(values: ndarray) -> Estimate:
     """Return the mean over independent units, with its standard error and Student's t.
 
     NaN counts as undefined.
@@ -103,7 +104,7 @@ def unit_mean(values: np.ndarray) -> Estimate:
     return _student(value, stderr, n, len(values) - n, "t")
 
 
-def unit_median(values: np.ndarray) -> Estimate:
+def unit_median(values: ndarray) -> Estimate:
     """Return the median over units, with the distribution-free interval of order statistics.
 
     The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods,
@@ -112,14 +113,14 @@ def unit_median(values: np.ndarray) -> Estimate:
     return unit_percentile(values, 0.5)
 
 
-def unit_percentile(values: np.ndarray, level: float) -> Estimate:
+def unit_percentile(values: ndarray, level: float) -> Estimate:
     """Return a percentile over units, with the distribution-free interval of order statistics (see
     `unit_median`).
     """
     return _percentile(_ordered(values), level, len(values))
 
 
-def unit_spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
+def unit_spread(values: ndarray, level: float) -> dict[str, Estimate]:
     """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are
     sorted once.
     """
@@ -146,13 +147,13 @@ def unit_share(count: int, n: int) -> Estimate:
     return Estimate(value, stderr, float(low), float(high), "Wilson", n, 0)
 
 
-def _ordered(values: np.ndarray) -> np.ndarray:
+def _ordered(values: ndarray) -> ndarray:
     """Return the defined values in ascending order."""
     ordered = np.sort(values)  # what is undefined comes last
     return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
 
 
-def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
+def _percentile(ordered: ndarray, level: float, total: int) -> Estimate:
     n = len(ordered)
     if not n:
         return without_interval(None, "order statistics", 0, total)
@@ -166,7 +167,7 @@ def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
     )
 
 
-def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
+def _tail_mean(ordered: ndarray, level: float, n_units: int) -> Estimate:
     """Return the mean of the worst `1 - level` of the units, the highest (conditional value at
     risk).
 
@@ -185,14 +186,14 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     return _student(cut + total / n, stderr, n, n_units - n, "t")
 
 
-def _quantile(ordered: np.ndarray, level: float) -> float:
+def _quantile(ordered: ndarray, level: float) -> float:
     """Return `np.quantile` of numbers in order."""
     place = level * (len(ordered) - 1)
     low = int(place)
     return float(np.quantile(ordered[low : low + 2], min(place - low, 1.0)))
 
 
-def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
+def pooled_ratio(numerator: ndarray, denominator: ndarray, root: bool = False) -> Estimate:
     """Return the ratio of two sums over units, or its root.
 
     Linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
@@ -220,7 +221,7 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     return _student(ratio, stderr, n, undefined, "linearised")
 
 
-def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+def one_minus_ratio(ours: ndarray, theirs: ndarray) -> Estimate:
     """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation.
 
     See `difference_estimate`.
@@ -263,8 +264,8 @@ def _student(value: float, stderr: float | None, n: int, undefined: int, method:
 
 
 def least_on_simplex(
-    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], weights: int, free: Sequence[float] = ()
-) -> tuple[np.ndarray, np.ndarray]:
+    loss: Callable[[ndarray], tuple[float, ndarray]], weights: int, free: Sequence[float] = ()
+) -> tuple[ndarray, ndarray]:
     """Return the weights, at least 0 and with the sum 1, of the least loss, and other parameters.
 
     By sequential quadratic programming from equal weights. New models that learn weights take it.

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import Task, load_reference, stored_task
@@ -74,7 +75,7 @@ class UnitSeedLevels:
         return max(self.variance**2 / inner, 1.0) if inner > 0 else 1.0
 
 
-def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSeedLevels:
+def unit_seed_levels(values: ndarray, strata: Sequence[ndarray]) -> UnitSeedLevels:
     """Return the analysis of variance of values with a unit and a seed (two-way, one value a cell).
 
     Searle, Casella and McCulloch (1992), Variance Components, 4.3.
@@ -104,7 +105,7 @@ def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSe
 
 
 def seeded_effect(
-    values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
+    values: ndarray, strata: Sequence[ndarray], resamples: int, rng: np.random.Generator
 ) -> Effect:
     """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's
     t where either is few.
@@ -131,8 +132,8 @@ def seeded_effect(
 
 
 def _two_level_stretch(
-    values: np.ndarray,
-    strata: Sequence[np.ndarray],
+    values: ndarray,
+    strata: Sequence[ndarray],
     observed: UnitSeedLevels,
     resamples: int,
     rng: np.random.Generator,
@@ -179,11 +180,11 @@ class ComparisonEvidence(Protocol):
         """Their labels."""
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The metric of each model on each dataset, shape (datasets, models)."""
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's metric over all datasets, NaN where there is none,
         shape (models,).
         """
@@ -191,7 +192,7 @@ class ComparisonEvidence(Protocol):
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return how much better the first of each pair is."""
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return values of units, shape (units, models).
 
         None where the metric is not one of units.
@@ -208,13 +209,13 @@ class ComparisonEvidence(Protocol):
         Empty where they are enough.
         """
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return values to rank models by, shape (blocks, models), and what the blocks are.
 
         They share nothing.
         """
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return the metrics in bootstrap resamples as shares of what all models have on average,
         shape (resamples, models).
         """
@@ -242,12 +243,12 @@ class UnitEvidence:
         return self.matrix.models
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The mean of each model over the units of each dataset, shape (datasets, models)."""
         return self.matrix.means
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's mean over all datasets, units and periods drawn anew,
         shape (models,).
         """
@@ -342,7 +343,7 @@ class UnitEvidence:
         )
         return [_unit_noun(effect, "datasets") for effect in effects]
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return values averaged over seeds, shape (units, models)."""
         return self.matrix.units
 
@@ -366,7 +367,7 @@ class UnitEvidence:
         """True where units share no periods."""
         return self.periods is None
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return the means of datasets where there are enough of them, else those of periods where
         units share them.
         """
@@ -378,7 +379,7 @@ class UnitEvidence:
             else (self.periods.means(), "origins")
         )
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return mean shares in resamples of units and periods, shape (resamples, models); None
         where they are few.
         """
@@ -400,14 +401,14 @@ class UnitEvidence:
         )
 
 
-def shares_of(means: np.ndarray) -> np.ndarray:
+def shares_of(means: ndarray) -> ndarray:
     """Return each model's share of the mean of all models, averaged over datasets, shape
     (models,).
     """
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
-def widened(draws: np.ndarray, estimates: np.ndarray, clusters: int) -> np.ndarray:
+def widened(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
     """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters
     varies too little.
     """
@@ -424,7 +425,7 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
 
 
 def long_table(
-    answers: Sequence[ModelRows], units: pl.Series, values: Sequence[np.ndarray]
+    answers: Sequence[ModelRows], units: pl.Series, values: Sequence[ndarray]
 ) -> pl.DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
 from hwds.stats.estimates import Estimate, unit_median, without_interval
@@ -44,7 +45,7 @@ def has_enough_origins(origins: int, horizon: int) -> bool:
     return origins >= max(LEAST_ORIGINS, 2 * horizon)
 
 
-def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano | None:
+def diebold_mariano(differences: ndarray, horizon: int = 1) -> DieboldMariano | None:
     """Return the test that losses differ by 0 on average.
 
     Diebold and Mariano (1995), "Comparing predictive accuracy", the variance summed over `horizon -
@@ -76,7 +77,7 @@ def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano
     )
 
 
-def cosine_effect(differences: np.ndarray, horizon: int) -> Effect:
+def cosine_effect(differences: ndarray, horizon: int) -> Effect:
     """Return the mean with the long-run variance of equal-weighted cosines, and Student's t with a
     degree of freedom a cosine.
 
@@ -102,12 +103,12 @@ def cosine_effect(differences: np.ndarray, horizon: int) -> Effect:
     )
 
 
-def cosines(n: int, horizon: int) -> np.ndarray:
+def cosines(n: int, horizon: int) -> ndarray:
     """Return the orthonormal cosines that a long-run variance is the mean square of, shape (count,
     n); see `cosine_effect`.
     """
     count = max(int(min(0.41 * n ** (2 / 3), n / horizon / 1.5)), 1)
-    waves: np.ndarray = np.sqrt(2 / n) * np.cos(
+    waves: ndarray = np.sqrt(2 / n) * np.cos(
         np.pi * np.arange(1, count + 1)[:, None] * (np.arange(n) + 0.5) / n
     )
     return waves
@@ -142,16 +143,16 @@ class Cells:
         season_seen: The share of a season that the periods cover; infinite where there is none.
     """
 
-    unit: np.ndarray
-    period: np.ndarray
+    unit: ndarray
+    period: ndarray
     span: int = 1
     season_seen: float = inf
 
-    def where(self, known: np.ndarray) -> Cells:
+    def where(self, known: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
         return self if known.all() else self.at(np.flatnonzero(known))
 
-    def at(self, places: np.ndarray) -> Cells:
+    def at(self, places: ndarray) -> Cells:
         """Return some cells by their places, numbered anew."""
         unit, period = (
             np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period)
@@ -174,10 +175,10 @@ class Cells:
         return self.periods if self.units < 2 else min(self.units, self.periods)
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> ndarray:
         """The weight of each value in the mean of units' means, shape (cells,)."""
         counts = np.bincount(self.unit)
-        weights: np.ndarray = 1 / (self.units * counts[self.unit])
+        weights: ndarray = 1 / (self.units * counts[self.unit])
         return weights
 
     @property
@@ -218,14 +219,14 @@ class PeriodPart:
         count: How many periods they are.
     """
 
-    periods: np.ndarray
-    cells: np.ndarray
-    alone: np.ndarray
-    df: np.ndarray
+    periods: ndarray
+    cells: ndarray
+    alone: ndarray
+    df: ndarray
     count: int
 
 
-def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
+def period_part(values: ndarray, cells: Cells) -> PeriodPart:
     """Return what periods make the mean of units' means vary.
 
     Clustered by period, or by cosines over periods.
@@ -251,7 +252,7 @@ def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
     )
 
 
-def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
+def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
     """Return independent shocks of the mean whose squares add up to its variance, shape (shocks,
     pairs), and their freedom.
 
@@ -308,7 +309,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
-def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
     """Return the mean over units of their means over periods, with Student's t of both in its
     interval.
 
@@ -336,7 +337,7 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 
-def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
     """Return the median over units of their means over periods, with what shared periods add to the
     interval of its ranks.
 
@@ -374,9 +375,7 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
     )
 
 
-def ratio_estimate(
-    top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool = False
-) -> Estimate:
+def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = False) -> Estimate:
     """Return the ratio of two sums, or its root, with Student's t of units and of the periods that
     they share.
 
@@ -415,17 +414,17 @@ def ratio_estimate(
     return replace(unsure, stderr=stderr, low=value - half, high=value + half)
 
 
-def _sums_by_code(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _sums_by_code(values: ndarray, codes: ndarray) -> ndarray:
     """Return the sum of the values of each code, every one of which occurs, shape (codes,
     pairs).
     """
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    sums: np.ndarray = np.add.reduceat(values[order], starts, axis=0)
+    sums: ndarray = np.add.reduceat(values[order], starts, axis=0)
     return sums
 
 
-def _cell_variance(values: np.ndarray, cells: Cells) -> np.ndarray:
+def _cell_variance(values: ndarray, cells: Cells) -> ndarray:
     """Return the variance that single values add to the mean: what neither their unit nor their
     period explains.
     """

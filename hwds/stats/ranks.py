@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.results.comparison import RankTest
 from hwds.stats.estimates import wilson
@@ -18,7 +19,7 @@ which models are the same.
 """
 
 
-def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
     """Return the p-value of each model: those above 1 - level are in the confidence set of that
     level.
 
@@ -61,7 +62,7 @@ def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
 # DeLong's covariance of areas under ROC curves on the same independent rows.
 
 
-def delong(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def delong(label: ndarray, scores: ndarray) -> tuple[ndarray, ndarray]:
     """Return the area under the ROC of each score, and their covariance.
 
     DeLong, DeLong and Clarke-Pearson (1988), "Comparing the areas under two or more correlated
@@ -96,7 +97,7 @@ ROUNDED_DIGITS = 12
 """Significant digits to which values are taken as different; more are noise of the last bits."""
 
 
-def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
+def rank_rows(values: ndarray, better: str) -> ndarray:
     """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models).
 
     NaN where one is missing.
@@ -109,16 +110,14 @@ def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
     return np.where(np.isnan(signed).any(axis=1, keepdims=True), np.nan, ranks)
 
 
-def round_digits(values: np.ndarray) -> np.ndarray:
+def round_digits(values: ndarray) -> ndarray:
     """Return values to `ROUNDED_DIGITS` significant digits."""
     size = np.where(values == 0, 1.0, np.abs(values))
     unit = 10.0 ** (np.floor(np.log10(size)) - ROUNDED_DIGITS + 1)
     return np.round(values / unit) * unit
 
 
-def rank_test(
-    models: Sequence[str], values: np.ndarray, called: str, better: str
-) -> RankTest | None:
+def rank_test(models: Sequence[str], values: ndarray, called: str, better: str) -> RankTest | None:
     """Return Friedman's test of whether models rank differently over blocks.
 
     Demsar (2006), "Statistical comparisons of classifiers over multiple data sets", 3.2.
@@ -170,7 +169,7 @@ def nemenyi(models: int, level: float = 0.95) -> float:
     return float(studentized_range.ppf(level, models, inf)) / sqrt(2)
 
 
-def wilcoxon_p(differences: np.ndarray) -> float | None:
+def wilcoxon_p(differences: ndarray) -> float | None:
     """Return Wilcoxon's two-sided p-value of differences that are symmetric around 0 (signed
     ranks); None without any.
 
@@ -183,7 +182,7 @@ def wilcoxon_p(differences: np.ndarray) -> float | None:
     return float(wilcoxon(nonzero).pvalue) if len(nonzero) else None
 
 
-def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
+def win_rate(differences: ndarray) -> tuple[float, float, float]:
     """Return the share of units in which the first is better, ties half, and its 95 % interval
     (Wilson 1927).
 

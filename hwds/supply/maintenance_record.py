@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.results.columns import Column, Declared, with_interval
@@ -76,7 +77,7 @@ class CrowdedRule:
         ]
         return cls(rule, laws, terms, tuple(limits), tuple(made))
 
-    def limit(self, among: np.ndarray) -> float:
+    def limit(self, among: ndarray) -> float:
         """Return the limit that costs least on some machines, a mask of shape (m,)."""
         return self.limits[
             int(np.argmin([cost_rate(self.laws, each, self.terms, among) for each in self.made]))
@@ -93,9 +94,7 @@ class CrowdedRule:
         return Fleet(self.laws, self.terms).simulate(planner)
 
 
-def planner_of(
-    rule: str, laws: LifeLaws, terms: MaintenanceTerms, limits: np.ndarray
-) -> SlotPlanner:
+def planner_of(rule: str, laws: LifeLaws, terms: MaintenanceTerms, limits: ndarray) -> SlotPlanner:
     """Return the planner of a rule with a limit for each inspection, shape (n,)."""
     if rule == OWN_RULE:
         return least_cost_planner(
@@ -104,7 +103,7 @@ def planner_of(
     return first_come_planner(inspection_index(rule, laws, terms), limits)
 
 
-def finite_or_none(limits: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
+def finite_or_none(limits: ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> ndarray:
     """Return limits as worths of a unit of time: never to act is one that no index reaches."""
     return np.minimum(limits, 4 * terms.failure / laws.slot)
 
@@ -261,13 +260,13 @@ class MaintenanceBackTest:
     def _own_rule(self) -> CrowdedRule:
         return CrowdedRule.of(OWN_RULE, self.laws, self.terms)
 
-    def _resamples(self) -> np.ndarray:
+    def _resamples(self) -> ndarray:
         """Return how often each machine is drawn in each resample, shape (resamples, m)."""
         rng = stream(self.seed, "maintenance", "machines")
         return np.array([resample_clusters(self.laws.m, rng) for _ in range(self.terms.resamples)])
 
     def _row(
-        self, name: str, made: Outcomes, totals: np.ndarray, costs: dict[str, np.ndarray]
+        self, name: str, made: Outcomes, totals: ndarray, costs: dict[str, ndarray]
     ) -> dict[str, object]:
         """Return the row of a rule.
 
@@ -312,8 +311,8 @@ def outcomes_without_limits(rule: str, laws: LifeLaws, terms: MaintenanceTerms) 
 
 
 def _cost_totals(
-    laws: LifeLaws, made: Outcomes, terms: MaintenanceTerms, counts: np.ndarray
-) -> np.ndarray:
+    laws: LifeLaws, made: Outcomes, terms: MaintenanceTerms, counts: ndarray
+) -> ndarray:
     """Return the mean cost, downtime, failures and running time of a machine, of all and of each
     resample; shape (1 + b, 4).
     """
@@ -327,7 +326,7 @@ def _cost_totals(
     return np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
 
 
-def _machine_interval(name: str, values: np.ndarray) -> dict[str, float | None]:
+def _machine_interval(name: str, values: ndarray) -> dict[str, float | None]:
     """Return a number with its 95 % percentile interval.
 
     Without one where a resample does not know it.

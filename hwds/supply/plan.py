@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -251,7 +252,7 @@ class SupplyCase:
     deals: Sequence[str]
     plants: Sequence[str]
     problem: SupplyProblem
-    actual: np.ndarray
+    actual: ndarray
     coupled: bool
 
 
@@ -389,7 +390,7 @@ def spare_supply(problem: SupplyProblem, terms: SupplyTerms) -> tuple[float, flo
     return makeable, makeable - float(np.quantile(problem.demand.sum(axis=(0, 1)), terms.base))
 
 
-def deliveries(case: SupplyCase, program: SupplyProgram) -> np.ndarray:
+def deliveries(case: SupplyCase, program: SupplyProgram) -> ndarray:
     """Return what would have been delivered of the demand that came, NaN where some of it is not
     known; shape (p,).
     """
@@ -467,7 +468,7 @@ def steps_figure(verdict: SupplyVerdict) -> Figure:
     return figure
 
 
-def _draw_amounts(axes: Axes, amounts: dict[str, np.ndarray]) -> None:
+def _draw_amounts(axes: Axes, amounts: dict[str, ndarray]) -> None:
     step, capacity, demand = amounts["step"], amounts["capacity"], amounts["demand"]
     shade: dict[str, Any] = {"color": ALARM_COLOUR, "alpha": 0.15, "linewidth": 0}
     axes.bar(step, amounts["planned"], color=OWN_COLOUR, alpha=0.55, width=0.6, label="planned")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.files import read_table
@@ -40,7 +41,7 @@ class OutageLaw:
     long_run: float
     source: str
 
-    def running(self, steps: int, length: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    def running(self, steps: int, length: float, n: int, rng: np.random.Generator) -> ndarray:
         """Draw the share of machines' time that they run in each step, shape (n, steps).
 
         Failures are Poisson.
@@ -161,19 +162,19 @@ class SupplyProblem:
         opening: Stock of each deal at the beginning, shape (p,).
     """
 
-    demand: np.ndarray
-    running: np.ndarray
-    plant: np.ndarray
-    capacity: np.ndarray
-    opening: np.ndarray
+    demand: ndarray
+    running: ndarray
+    plant: ndarray
+    capacity: ndarray
+    opening: ndarray
 
     @property
-    def expected(self) -> np.ndarray:
+    def expected(self) -> ndarray:
         """The mean demand, shape (p, t)."""
         return self.demand.mean(axis=2)
 
     @property
-    def room(self) -> np.ndarray:
+    def room(self) -> ndarray:
         """The expected capacity of each plant in each step, shape (plants, t)."""
         return self.capacity[:, None] * self.running.mean(axis=1)
 
@@ -187,8 +188,8 @@ class SupplyProgram:
         stock: Expected at the end of each step, less what is owed then, shape (p, t).
     """
 
-    production: np.ndarray
-    stock: np.ndarray
+    production: ndarray
+    stock: ndarray
 
 
 def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
@@ -259,14 +260,14 @@ class PlanOutcome:
             shape (p, n).
     """
 
-    stock: np.ndarray
-    unserved: np.ndarray
-    served: np.ndarray
-    deliverable: np.ndarray
+    stock: ndarray
+    unserved: ndarray
+    served: ndarray
+    deliverable: ndarray
 
 
 def outcome_of(
-    problem: SupplyProblem, program: SupplyProgram, actual: np.ndarray | None = None
+    problem: SupplyProblem, program: SupplyProgram, actual: ndarray | None = None
 ) -> PlanOutcome:
     """Return the outcome where each step makes what brings stock to its plan, or as much of that as
     a plant can.
@@ -303,7 +304,7 @@ def outcome_of(
     )
 
 
-def _plant_shares(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _plant_shares(plant: ndarray, wanted: ndarray, room: ndarray) -> ndarray:
     """Return the share of what is wanted that each plant makes, shape (plants, n)."""
     total = np.zeros(room.shape)
     np.add.at(total, plant, wanted)

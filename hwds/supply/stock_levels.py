@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.distributions import NORMAL
 
@@ -107,16 +108,16 @@ class StockLevels:
         point: The long run of stock under an (s, S) pair; None of other rules.
     """
 
-    upto: np.ndarray
-    reorder: np.ndarray
-    store: np.ndarray
-    covered: np.ndarray
-    fill: np.ndarray
-    cost: np.ndarray
+    upto: ndarray
+    reorder: ndarray
+    store: ndarray
+    covered: ndarray
+    fill: ndarray
+    cost: ndarray
     point: ReorderPoint | None = None
 
 
-def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
+def covered_demand(draws: ndarray, cover: int) -> ndarray:
     """Return draws of the demand of each `cover` periods in a row, shape (periods - cover + 1,
     n).
     """
@@ -124,7 +125,7 @@ def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
     return total[cover:] - total[:-cover]
 
 
-def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
+def levels_of(draws: ndarray, terms: StockTerms) -> StockLevels:
     """Return the levels that cost least by the law of demand.
 
     Args:
@@ -149,13 +150,13 @@ def _level_method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
 
 
 def _with_expectations(
-    upto: np.ndarray,
-    store: np.ndarray,
-    draws: np.ndarray,
-    sums: np.ndarray,
-    net: np.ndarray,
+    upto: ndarray,
+    store: ndarray,
+    draws: ndarray,
+    sums: ndarray,
+    net: ndarray,
     terms: StockTerms,
-    held: np.ndarray,
+    held: ndarray,
 ) -> StockLevels:
     """Return levels with what is expected of them: net stock of the store and the cost of what is
     held, shapes (periods, n).
@@ -167,7 +168,7 @@ def _with_expectations(
     )
 
 
-def served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def served_share(missed: ndarray, asked: ndarray) -> ndarray:
     """Return the share of demand that is served, 1 without any.
 
     What is owed already is asked for once.
@@ -175,7 +176,7 @@ def served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return np.where(asked > 0, 1 - missed / np.where(asked > 0, asked, 1.0), 1.0)
 
 
-def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> StockLevels:
+def cycling_levels(draws: ndarray, sums: ndarray, terms: StockTerms) -> StockLevels:
     """Return an (s, S) pair with what is expected where stock stands as often at each step below S
     as it does in the long run.
 
@@ -200,7 +201,7 @@ def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> St
     )
 
 
-def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
+def two_echelons(draws: ndarray, terms: StockTerms) -> StockLevels:
     """Return the level of all stock, which the depot orders up to, and that of the store, by Clark
     and Scarf (1960).
 
@@ -230,14 +231,14 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
 
 
 def echelon_costs(
-    upto: np.ndarray | float,
-    store: np.ndarray | float,
-    early: np.ndarray,
-    late: np.ndarray,
+    upto: ndarray | float,
+    store: ndarray | float,
+    early: ndarray,
+    late: ndarray,
     terms: StockTerms,
     *,
     held_alone: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the net stock of the store, and the cost of both echelons, or of what they hold alone.
 
     Args:
@@ -255,7 +256,7 @@ def echelon_costs(
     return net, held if held_alone else held + terms.shortage * np.maximum(-net, 0.0)
 
 
-def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
+def textbook_levels(draws: ndarray, terms: StockTerms) -> ndarray:
     """Return the mean of the demand to cover and z of its deviations, if it were normal and its
     periods independent.
 
@@ -283,8 +284,8 @@ class ReorderPoint:
 
     reorder: float
     upto: float
-    stands: np.ndarray
-    shares: np.ndarray
+    stands: ndarray
+    shares: ndarray
     orders: float
 
     def at(self, share: float) -> tuple[float, bool]:
@@ -295,7 +296,7 @@ class ReorderPoint:
         return float(self.stands[min(place, len(self.stands) - 1)]), share < self.orders
 
 
-def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> ReorderPoint:
+def reorder_point(draws: ndarray, sums: ndarray, terms: StockTerms) -> ReorderPoint:
     """Return the reorder point and the order-up-to level that cost least in the long run, of demand
     that stays as it is.
 
@@ -328,12 +329,12 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     )
 
 
-def _step_chances(demand: np.ndarray) -> np.ndarray:
+def _step_chances(demand: ndarray) -> ndarray:
     """Return the chances of 0, 1, 2 ... steps."""
     return np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand)
 
 
-def _split_chances(demand: np.ndarray) -> np.ndarray:
+def _split_chances(demand: ndarray) -> ndarray:
     """Return the chances of 0, 1, 2 ... steps, a draw between two of them in parts of both."""
     below = np.floor(np.maximum(demand, 0.0)).astype(int)
     part = np.maximum(demand, 0.0) - below
@@ -342,7 +343,7 @@ def _split_chances(demand: np.ndarray) -> np.ndarray:
 
 
 def search_reorder_point(
-    chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float = 1.0
+    chances: ndarray, sums: ndarray, terms: StockTerms, unit: float = 1.0
 ) -> tuple[int, int]:
     """Return s and S in grid steps.
 
@@ -384,11 +385,11 @@ class PeriodCosts:
         shortage: The cost of a unit short.
     """
 
-    def __init__(self, sums: np.ndarray, holding: float, shortage: float) -> None:
+    def __init__(self, sums: ndarray, holding: float, shortage: float) -> None:
         self.sums, self.holding, self.shortage = sums, holding, shortage
         self.below = np.concatenate([[0.0], np.cumsum(sums)])
 
-    def __call__(self, level: int | np.ndarray) -> np.ndarray:
+    def __call__(self, level: int | ndarray) -> ndarray:
         """Return holding E(level - D)+ + shortage E(D - level)+."""
         n, total = len(self.sums), self.below[-1]
         count = np.searchsorted(self.sums, level)
@@ -404,10 +405,10 @@ class RenewalVisits:
         chances: The chances of a period's demand of 0, 1, 2 ... steps; the first below 1.
     """
 
-    def __init__(self, chances: np.ndarray) -> None:
+    def __init__(self, chances: ndarray) -> None:
         self.chances, self.times = chances, [1 / (1 - chances[0])]
 
-    def of(self, steps: int) -> tuple[np.ndarray, float]:
+    def of(self, steps: int) -> tuple[ndarray, float]:
         """Return the expected periods at 0, 1 ... steps below, shape (steps,), and their sum: the
         length of a cycle.
         """
@@ -449,20 +450,20 @@ class StockCases:
 
     keys: pl.DataFrame
     levels: tuple[StockLevels, ...]
-    actual: np.ndarray
+    actual: ndarray
     sources: tuple[str, ...]
-    textbook: np.ndarray
-    alone: np.ndarray
+    textbook: ndarray
+    alone: ndarray
 
     def __len__(self) -> int:
         return len(self.levels)
 
     @property
-    def known(self) -> np.ndarray:
+    def known(self) -> ndarray:
         """A flag for each case that has a demand for each of its periods, shape (w,)."""
         return ~np.isnan(self.actual).any(axis=1)
 
-    def stack(self, name: str) -> np.ndarray:
+    def stack(self, name: str) -> ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
         parts = [getattr(each, name) for each in self.levels]
         return np.stack(parts) if parts else np.zeros((0, 0))
@@ -470,8 +471,8 @@ class StockCases:
 
 def stock_cases(
     keys: pl.DataFrame,
-    draws: Iterable[tuple[np.ndarray, str]],
-    actual: np.ndarray,
+    draws: Iterable[tuple[ndarray, str]],
+    actual: ndarray,
     terms: StockTerms,
 ) -> StockCases:
     """Return the levels of each case.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
@@ -29,13 +30,13 @@ class StockPaths:
         ordered: Whether an order was made for it.
     """
 
-    net: np.ndarray
-    depot: np.ndarray
-    demand: np.ndarray
-    unserved: np.ndarray
-    ordered: np.ndarray
+    net: ndarray
+    depot: ndarray
+    demand: ndarray
+    unserved: ndarray
+    ordered: ndarray
 
-    def cost(self, terms: StockTerms) -> np.ndarray:
+    def cost(self, terms: StockTerms) -> ndarray:
         """Return the cost of each period, shape (w, p)."""
         held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
         here = terms.holding * held + terms.depot_holding * self.depot
@@ -43,11 +44,11 @@ class StockPaths:
 
 
 def simulate_stock(
-    upto: np.ndarray,
-    reorder: np.ndarray,
-    actual: np.ndarray,
+    upto: ndarray,
+    reorder: ndarray,
+    actual: ndarray,
     terms: StockTerms,
-    begins: tuple[np.ndarray, np.ndarray] | None = None,
+    begins: tuple[ndarray, ndarray] | None = None,
 ) -> StockPaths:
     """Return what happens to stock where what is short is delivered later.
 
@@ -77,7 +78,7 @@ def simulate_stock(
     return StockPaths(net, depot, demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
 
 
-def _demand_sums(actual: np.ndarray, first: int, many: int, periods: int) -> np.ndarray:
+def _demand_sums(actual: ndarray, first: int, many: int, periods: int) -> ndarray:
     """Return the demand of `many` periods in a row, from each of so many first ones; shape (w,
     periods).
     """
@@ -87,7 +88,7 @@ def _demand_sums(actual: np.ndarray, first: int, many: int, periods: int) -> np.
 
 
 def simulate_echelons(
-    upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms
+    upto: ndarray, store: ndarray, actual: ndarray, terms: StockTerms
 ) -> StockPaths:
     """Return what happens to the stock of a depot and a store, each of which orders up to its level
     in each period.
@@ -111,9 +112,7 @@ def simulate_echelons(
     return StockPaths(net, there - sent, demand, unserved, ordered)
 
 
-def _carry_stock(
-    levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None
-) -> np.ndarray:
+def _carry_stock(levels: ndarray, demand: ndarray, there: ndarray | None = None) -> ndarray:
     """Return stock on hand and on order after each order up to a level, as far as there is so much,
     shape (w, p).
     """
@@ -204,7 +203,7 @@ def stock_records(
     return RECORD.frame(rows)
 
 
-def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths:
+def _stock_paths(cases: StockCases, terms: StockTerms, upto: ndarray) -> StockPaths:
     """Return what happened in the cases whose demand is known."""
     known = cases.known
     if terms.policy == "two_echelons":
@@ -217,7 +216,7 @@ def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> Stoc
     )
 
 
-def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
+def _case_begins(cases: StockCases) -> tuple[ndarray, ndarray] | None:
     """Return where the stock of each known case stands at first, by its long run, evenly over
     cases; None without (s, S).
     """
@@ -230,7 +229,7 @@ def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
     return (np.array(at), np.array(after)) if stands else None
 
 
-def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:
+def _by_series(names: list[str], cases: StockCases, values: ndarray) -> ndarray:
     """Return the mean of a value over the periods of each series, NaN for one without.
 
     Shape (series,).
@@ -247,7 +246,7 @@ def _record_row(
     cases: StockCases,
     path: StockPaths,
     names: list[str],
-    costs: Mapping[str, np.ndarray],
+    costs: Mapping[str, ndarray],
     base: str | None,
 ) -> dict[str, object]:
     short = np.maximum(-path.net, 0)
@@ -276,7 +275,7 @@ def _record_row(
     return row
 
 
-def _series_mean(values: np.ndarray) -> Estimate:
+def _series_mean(values: ndarray) -> Estimate:
     """Return the mean over series, NaN counting as undefined."""
     return pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
@@ -73,27 +74,27 @@ class DealWindows:
     """
 
     keys: pl.DataFrame
-    levels: np.ndarray
-    quantiles: np.ndarray
-    paths: np.ndarray | None
-    actual: np.ndarray
-    naive: np.ndarray
-    moments: np.ndarray
-    known: np.ndarray
+    levels: ndarray
+    quantiles: ndarray
+    paths: ndarray | None
+    actual: ndarray
+    naive: ndarray
+    moments: ndarray
+    known: ndarray
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """The steps of each window before the first without a forecast, shape (w,)."""
         present = ~np.isnan(self.quantiles).any(2)
         return np.where(present.all(1), present.shape[1], np.argmin(present, 1))
 
     @property
-    def spreads(self) -> np.ndarray:
+    def spreads(self) -> ndarray:
         """The width between the outermost quantiles, shape (w, s)."""
         return self.quantiles[..., -1] - self.quantiles[..., 0]
 
     @property
-    def medians(self) -> np.ndarray:
+    def medians(self) -> ndarray:
         """The quantile nearest to one half, shape (w, s)."""
         return self.quantiles[..., np.argmin(np.abs(self.levels - 0.5))]
 
@@ -122,7 +123,7 @@ def deal_windows(
         (name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:])
     )
 
-    def lay_out(values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
+    def lay_out(values: ndarray, empty: Any = np.nan) -> ndarray:
         out = np.full((len(keys), steps[1] - steps[0] + 1, *values.shape[1:]), empty, values.dtype)
         out[window, place] = values
         return out
@@ -144,7 +145,7 @@ def has_paths(rows: pl.DataFrame) -> bool:
     return "paths" in rows.columns and len(rows) > 0 and not rows["paths"].null_count()
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _float_column(rows: pl.DataFrame, name: str) -> ndarray:
     if name not in rows.columns:
         return np.full(len(rows), np.nan)
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
@@ -259,13 +260,13 @@ class VolumeTerms:
         """By band."""
         return dict(zip(BANDS, (self.committed, self.base, self.upside, self.optimal), strict=True))
 
-    def cost(self, committed: np.ndarray, demanded: np.ndarray) -> np.ndarray:
+    def cost(self, committed: ndarray, demanded: ndarray) -> ndarray:
         """Return the cost of commitments, given demand."""
         return self.over * np.maximum(committed - demanded, 0) + self.under * np.maximum(
             demanded - committed, 0
         )
 
-    def bound(self, demand: np.ndarray) -> np.ndarray:
+    def bound(self, demand: ndarray) -> ndarray:
         """Return draws of a month's demand, not below the floor."""
         return demand if self.floor is None else np.maximum(demand, self.floor)
 
@@ -280,7 +281,7 @@ def law_of_draws(draws: int, least_vectors: int) -> VolumeTerms:
     return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, draws, least_vectors, 1)
 
 
-def share_short(deals: pl.Series, short: np.ndarray) -> tuple[float, float, float]:
+def share_short(deals: pl.Series, short: ndarray) -> tuple[float, float, float]:
     """Return the share of deals that fall short, and its 95 % interval, clustered by name.
 
     Args:
@@ -293,7 +294,7 @@ def share_short(deals: pl.Series, short: np.ndarray) -> tuple[float, float, floa
     return share.value, *clustered_wilson(share.value, len(deals), share.n, share.stderr)
 
 
-def name_codes(names: pl.Series) -> np.ndarray:
+def name_codes(names: pl.Series) -> ndarray:
     """Return the place of each name among all names in order."""
     return names.rank("dense").to_numpy().astype(np.int64) - 1
 
@@ -336,7 +337,7 @@ class Deals:
     terms: VolumeTerms
     seed: int
     calibrated: bool = False
-    ranks: dict[tuple[int, ...], tuple[np.ndarray | None, int]] = field(default_factory=dict)
+    ranks: dict[tuple[int, ...], tuple[ndarray | None, int]] = field(default_factory=dict)
 
     def table(self) -> pl.DataFrame:
         """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last,
@@ -374,7 +375,7 @@ class Deals:
         }
         return pl.DataFrame(made, schema)
 
-    def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
+    def joint_draws(self, members: ndarray) -> tuple[ndarray, str]:
         """Return joint draws of several series of one cutoff, and what couples them, `paths`,
         `errors`, or `independent`.
 
@@ -399,7 +400,7 @@ class Deals:
         draws = np.take_along_axis(laws, ranks.transpose(1, 2, 0), axis=2)
         return self._forecast_steps(members, draws), source
 
-    def _forecast_steps(self, members: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    def _forecast_steps(self, members: ndarray, draws: ndarray) -> ndarray:
         """Return draws within their bounds, 0 beyond a series' last forecast step.
 
         Args:
@@ -409,7 +410,7 @@ class Deals:
         forecast = np.arange(draws.shape[1]) < self.windows.lengths[members][:, None]
         return np.where(forecast[..., None], self.terms.bound(draws), 0.0)
 
-    def _laws(self, quantiles: np.ndarray, n: int) -> np.ndarray:
+    def _laws(self, quantiles: ndarray, n: int) -> ndarray:
         """Return n equally likely values of each law, rising, shape (..., n).
 
         Args:
@@ -423,7 +424,7 @@ class Deals:
             lambda law: interpolate_quantiles(levels, law, scores), -1, quantiles
         )
 
-    def series_draws(self, member: int) -> tuple[np.ndarray, str]:
+    def series_draws(self, member: int) -> tuple[ndarray, str]:
         """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
 
         See `joint_draws`.
@@ -434,7 +435,7 @@ class Deals:
         draws, source = self.joint_draws(np.array([member]))
         return draws[0], source
 
-    def _joint_paths(self, members: np.ndarray, length: int) -> tuple[np.ndarray, str]:
+    def _joint_paths(self, members: ndarray, length: int) -> tuple[ndarray, str]:
         """Return sample paths, of which the k-th smallest sum of a series goes where its k-th
         smallest past error stood.
         """
@@ -450,7 +451,7 @@ class Deals:
         )
         return np.take_along_axis(paths, order[:, None], axis=2), "paths"
 
-    def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
+    def _volumes(self, members: ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
         from hwds.stats.distributions import (
             coupled_sum,
@@ -481,11 +482,11 @@ class Deals:
 
     def _sums(
         self,
-        members: np.ndarray,
+        members: ndarray,
         length: int,
-        draws: np.ndarray,
-        parts: tuple[np.ndarray, np.ndarray],
-    ) -> tuple[np.ndarray | None, int | None]:
+        draws: ndarray,
+        parts: tuple[ndarray, ndarray],
+    ) -> tuple[ndarray | None, int | None]:
         """Return draws of the sum, and the number of error vectors behind them.
 
         None where there are too few vectors.
@@ -502,7 +503,7 @@ class Deals:
         ranks, vectors = self._ranks(moment, many, length, sums.shape[1], whole=True)
         return (None if ranks is None else coupled_sum(np.sort(sums, 1), ranks[..., 0])), vectors
 
-    def _paths(self, members: np.ndarray) -> np.ndarray:
+    def _paths(self, members: ndarray) -> ndarray:
         """Return draws of each series, 0 beyond its last forecast step, shape (members, steps, n).
 
         If calibrated, of those quantiles in the order of the paths.
@@ -521,7 +522,7 @@ class Deals:
 
     def _ranks(
         self, moment: int, members: int, length: int, n: int, *, whole: bool
-    ) -> tuple[np.ndarray | None, int]:
+    ) -> tuple[ndarray | None, int]:
         from hwds.stats.distributions import ranks_of
 
         key = (moment, members, length, n, whole)
@@ -535,7 +536,7 @@ class Deals:
             self.ranks[key] = ranks, len(usable)
         return self.ranks[key]
 
-    def _independent_ranks(self, members: int, length: int) -> np.ndarray:
+    def _independent_ranks(self, members: int, length: int) -> ndarray:
         """Return ranks of independent parts."""
         key = (members, length)
         if key not in self.ranks:
@@ -561,7 +562,7 @@ class ErrorTemplates:
     whole: bool = False
 
     @cached_property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The actual less the median, over the width between the outermost quantiles.
 
         NaN without a width; shape (w, s).
@@ -572,7 +573,7 @@ class ErrorTemplates:
             known, (self.windows.actual - self.windows.medians) / np.where(known, width, 1), np.nan
         )
 
-    def usable(self, moment: int, length: int) -> np.ndarray:
+    def usable(self, moment: int, length: int) -> ndarray:
         """Return the windows whose first `length` steps were all known by a moment, and have
         errors.
         """
@@ -580,8 +581,8 @@ class ErrorTemplates:
         return np.flatnonzero(known & ~np.isnan(self.errors[:, :length]).any(1))
 
     def vectors(
-        self, usable: np.ndarray, members: int, length: int, n: int, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, usable: ndarray, members: int, length: int, n: int, rng: np.random.Generator
+    ) -> ndarray:
         """Draw n error vectors, shape (n, members, length), or (n, members, 1) of whole sums.
 
         Of several members a draw takes windows of one past cutoff, those of one deal before others,
@@ -599,8 +600,8 @@ class ErrorTemplates:
         return error[chosen][..., None]
 
     def _vectors_together(
-        self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, usable: ndarray, members: int, n: int, rng: np.random.Generator
+    ) -> ndarray:
         moments = self.windows.moments[usable]
         deals = self.windows.keys["deal"].rank("dense").to_numpy()[usable]
         picks = np.empty((n, members), np.int64)
@@ -611,7 +612,7 @@ class ErrorTemplates:
         return picks
 
 
-def draw_evenly(things: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def draw_evenly(things: ndarray, n: int, rng: np.random.Generator) -> ndarray:
     """Return n of them in random order, each as often as any other, give or take one."""
     rounds = [rng.permutation(things) for _ in range(-(-n // len(things)))]
     return rng.permutation(np.concatenate(rounds)[:n])

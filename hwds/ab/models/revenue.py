@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.ab.intervals import Array, Bounds, inverted_p, mover_bounds
+from hwds.ab.intervals import Bounds, inverted_p, mover_bounds
 from hwds.ab.models.welch import Welch
 from hwds.ab.sample import (
     NONZERO,
@@ -40,7 +41,7 @@ class Revenue(Welch):
 
         return self._bounds_at(own, control, np.full(own.total.n.shape, ndtri(1 - alpha / 2)))
 
-    def fixed_p(self, own: SampleArm, control: SampleArm) -> Array:
+    def fixed_p(self, own: SampleArm, control: SampleArm) -> ndarray:
         """Return the p-value at which that interval touches zero."""
         return inverted_p(
             lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first
@@ -53,12 +54,12 @@ class Revenue(Welch):
         parts = [part for own in sample.others for part in _effect_parts(own, sample.control)]
         return [*super().compare(sample, design), *parts]
 
-    def _bounds_at(self, own: SampleArm, control: SampleArm, z: Array) -> Bounds:
+    def _bounds_at(self, own: SampleArm, control: SampleArm, z: ndarray) -> Bounds:
         bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
         return mover_bounds(own.total.first, bounds, control.total.first, other)
 
 
-def _order_values(arm: UnitMoments) -> tuple[Array, Array, Array]:
+def _order_values(arm: UnitMoments) -> tuple[ndarray, ndarray, ndarray]:
     """Return the conversion, the mean value of an order, and the squared standard error of that
     mean.
     """
@@ -74,7 +75,7 @@ def _order_values(arm: UnitMoments) -> tuple[Array, Array, Array]:
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
-def _mean_bounds(arm: SampleArm, other: SampleArm, z: Array) -> Bounds:
+def _mean_bounds(arm: SampleArm, other: SampleArm, z: ndarray) -> Bounds:
     """Return the interval of an arm's mean.
 
     Without a buyer it is as wide as an order of the other arm makes it.
@@ -90,7 +91,7 @@ def _mean_bounds(arm: SampleArm, other: SampleArm, z: Array) -> Bounds:
 
 
 def _product_bounds(
-    arm: UnitMoments, z: Array, conversion: Bounds, value: Array, error: Array
+    arm: UnitMoments, z: ndarray, conversion: Bounds, value: ndarray, error: ndarray
 ) -> Bounds:
     """Return the interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit

@@ -8,9 +8,10 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.ab.family import PLAN
-from hwds.ab.intervals import Array, equal_looks
+from hwds.ab.intervals import equal_looks
 from hwds.ab.models.base import Comparison, EffectEstimator
 from hwds.ab.planning import PlannedChange, power_beyond
 from hwds.ab.sample import Design, Rule, SampleRoles
@@ -211,7 +212,7 @@ def read_assumptions(
     }
 
 
-def _outcome_columns(table: Table) -> tuple[Array, Array, Array]:
+def _outcome_columns(table: Table) -> tuple[ndarray, ndarray, ndarray]:
     """Return conversions, prices and spreads in the order of the rows."""
     if not table.roles.get("mean"):
         raise DataError("dataset.roles.mean: must be given.")
@@ -231,14 +232,14 @@ def _outcome_columns(table: Table) -> tuple[Array, Array, Array]:
     return share, price, spread
 
 
-def _assumed_column(table: Table, role: str) -> Array:
+def _assumed_column(table: Table, role: str) -> ndarray:
     """Return a column of numbers from 0 on, zeros where the table has none."""
     if not table.roles.get(role):
         return np.zeros(len(table.data))
     return role_numbers(table, role, least=0.0)
 
 
-def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> Array:
+def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> ndarray:
     for arm in allocation:
         if arm not in names:
             raise ConfigError(f"protocol.allocation: no arm '{arm}'{nearest(arm, names)}")
@@ -251,11 +252,11 @@ def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> Array:
 
 def _assumed_effect(
     names: Sequence[str],
-    share: Array,
-    value: Array,
-    spread: Array,
+    share: ndarray,
+    value: ndarray,
+    spread: ndarray,
     change: float | None,
-    shares: Array,
+    shares: ndarray,
 ) -> dict[str, AssumedEffect]:
     buyers = share.copy()
     if change is not None:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
-from hwds.ab.intervals import Array, Correction, satterthwaite, t_bounds, t_p
+from hwds.ab.intervals import Correction, satterthwaite, t_bounds, t_p
 from hwds.ab.models.base import Comparison
 from hwds.ab.planning import PlannedChange
 from hwds.ab.pricing import arm_evidence, arm_offers
@@ -66,12 +67,12 @@ class UnitAges:
         unit, age: The unit and the day since first exposure of each event, shape (n,).
     """
 
-    arm: Array
-    known: Array
-    unit: Array
-    age: Array
+    arm: ndarray
+    known: ndarray
+    unit: ndarray
+    age: ndarray
 
-    def sums(self, values: Array, days: int) -> Array:
+    def sums(self, values: ndarray, days: int) -> ndarray:
         """Return what each unit's events sum to in each of its first days, shape (U, days)."""
         inside = self.age < days
         place = self.unit[inside] * days + self.age[inside]
@@ -150,7 +151,7 @@ def _compared_days(ages: UnitAges, arms: int) -> int:
 
 
 def _age_effects(
-    ages: UnitAges, sums: Array, arm: int, name: str, label: str, alpha: float
+    ages: UnitAges, sums: ndarray, arm: int, name: str, label: str, alpha: float
 ) -> Iterator[AnalysisRow]:
     days = sums.shape[1]
     for day in range(days):
@@ -163,7 +164,7 @@ def _age_effects(
 
 
 def _compared(
-    row: AnalysisRow, values: Array, known: Array, arms: Array, arm: int, alpha: float
+    row: AnalysisRow, values: ndarray, known: ndarray, arms: ndarray, arm: int, alpha: float
 ) -> AnalysisRow:
     """Return the row with Welch's comparison of an arm with the control, of the units that are
     known.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.bandit.live.settings import LiveDecision, LiveTerms
 from hwds.bandit.live.state import (
@@ -230,7 +230,7 @@ def _close_row(
 
 
 def earlier_decision(
-    log: EventLog, id: str, customer: Customer, active: np.ndarray, arms: Arms
+    log: EventLog, id: str, customer: Customer, active: ndarray, arms: Arms
 ) -> LiveDecision | None:
     """Return the decision that bears an id of the caller's, who asks for it again.
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.bandit.live.log import (
     LiveBehaviour,
@@ -33,7 +34,7 @@ from hwds.bandit.live.state import (
     check_time,
     customer_of,
 )
-from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel, Kernel, Visit, rehearse
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, rehearse
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.files import digest, digest_bytes
 from hwds.core.keys import code_digest
@@ -179,9 +180,9 @@ class LivePolicy:
 
     def decide(
         self,
-        context: Sequence[float] | Array | None = None,
+        context: Sequence[float] | ndarray | None = None,
         segment: int | None = None,
-        active: Sequence[str] | Array | None = None,
+        active: Sequence[str] | ndarray | None = None,
         at: float | None = None,
         id: str | None = None,
     ) -> LiveDecision:
@@ -215,7 +216,7 @@ class LivePolicy:
     def decide_batch(
         self,
         segments: Sequence[int],
-        contexts: Sequence[Sequence[float]] | Array | None = None,
+        contexts: Sequence[Sequence[float]] | ndarray | None = None,
         at: float | None = None,
     ) -> list[LiveDecision]:
         """Choose an arm for each of several customers who come at once: they share one wait for the
@@ -264,7 +265,7 @@ class LivePolicy:
         return self._store.log
 
     def _decided(
-        self, customer: Customer, active: Array, at: float | None, id: str | None = None
+        self, customer: Customer, active: ndarray, at: float | None, id: str | None = None
     ) -> LiveDecision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
@@ -291,7 +292,7 @@ class LivePolicy:
         share = self.guardrails.held_share(self.arms, visit.active, self._state.exposures)
         return share > 0 and stream(self.terms.seed, "holdout", visit.step).random() < share
 
-    def _chances(self, visit: Visit) -> Array:
+    def _chances(self, visit: Visit) -> ndarray:
         """Return the chance of each arm to be offered, the lot of the holdout counted in, shape
         (K,).
         """
@@ -435,9 +436,9 @@ class LivePolicy:
 
     def chances(
         self,
-        context: Sequence[float] | Array | None = None,
+        context: Sequence[float] | ndarray | None = None,
         segment: int | None = None,
-        active: Sequence[str] | Array | None = None,
+        active: Sequence[str] | ndarray | None = None,
     ) -> dict[str, float]:
         """Return the probability of each arm to be offered, guardrails and switches counted in.
 
@@ -498,7 +499,7 @@ class LivePolicy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _visit(self, customer: Customer, allowed: Array, at: float) -> Visit:
+    def _visit(self, customer: Customer, allowed: ndarray, at: float) -> Visit:
         return Visit(self.decisions, customer.segment, customer.context, allowed, at)
 
     @property

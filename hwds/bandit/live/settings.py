@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy import ndarray
+
 from hwds.bandit.live.state import CHANCE_DRAWS, Exposures
-from hwds.bandit.models.kernels.base import Arms, Array
+from hwds.bandit.models.kernels.base import Arms
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError, nearest
 
 # The settings and the results of a policy in production.
@@ -151,7 +153,7 @@ class Guardrails:
         if current is not None and exposures.is_on(f"retired {current}"):
             raise ConfigError(f"guardrails.current: '{self.current}' is retired.")
 
-    def held_share(self, arms: Arms, active: Array, exposures: Exposures) -> float:
+    def held_share(self, arms: Arms, active: ndarray, exposures: Exposures) -> float:
         """Return the chance that a customer is offered the arm in force whatever was learned: 1
         while the policy is stopped.
         """
@@ -164,7 +166,7 @@ class Guardrails:
         """Return the number of the arm in force."""
         return None if self.current is None else arms.names.index(self.current)
 
-    def offered(self, arms: Arms, active: Array, exposures: Exposures) -> Array:
+    def offered(self, arms: Arms, active: ndarray, exposures: Exposures) -> ndarray:
         """Return the arms that a customer may be offered, shape (K,), read-only.
 
         Args:
@@ -196,7 +198,7 @@ class Guardrails:
         allowed.flags.writeable = False
         return allowed
 
-    def allowed(self, arms: Arms, offered: Array, shown: Array) -> Array:
+    def allowed(self, arms: Arms, offered: ndarray, shown: ndarray) -> ndarray:
         """Return the arms that a customer may be offered, shape (K,).
 
         The current one where no other is left.

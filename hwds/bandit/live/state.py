@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.base import (
     Arms,
-    Array,
     BatchKernel,
     Kernel,
     Visit,
@@ -48,7 +48,7 @@ class Chances:
             formula.
     """
 
-    values: Array
+    values: ndarray
     draws: int = 0
 
 
@@ -88,12 +88,12 @@ def chances_of_arms(
 
 def count_choices(
     settings: Any,
-    state: Array,
+    state: ndarray,
     visit: Visit,
-    stream: Array,
+    stream: ndarray,
     key: np.uint64,
     draws: int,
-    counts: Array,
+    counts: ndarray,
 ) -> None:
     """Count how often each arm is chosen in so many draws of one decision, in compiled code."""
     seed_stream(stream, key)
@@ -125,7 +125,7 @@ def _batch_chances(kernel: BatchKernel, state: Any, visit: Visit, draws: int, ke
     return _smooth_counts(counts, active, draws)
 
 
-def _smooth_counts(counts: Array, active: Array, draws: int) -> Chances:
+def _smooth_counts(counts: ndarray, active: ndarray, draws: int) -> Chances:
     return Chances((counts + 1.0) * active / (draws + active.sum()), draws)
 
 
@@ -155,7 +155,9 @@ def policy_state_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> 
     return CompiledState(kernel, seed)
 
 
-def select_with_key(settings: Any, state: Array, visit: Visit, words: Array, key: np.uint64) -> int:
+def select_with_key(
+    settings: Any, state: ndarray, visit: Visit, words: ndarray, key: np.uint64
+) -> int:
     """Return one decision with the random numbers of a key, in compiled code."""
     seed_stream(words, key)
     return call_select(settings, state, visit, words)
@@ -271,12 +273,12 @@ class Customer(NamedTuple):
     """A customer: the segment, the context, and whether that is another one than the segment's."""
 
     segment: int
-    context: Array
+    context: ndarray
     own_context: bool
 
 
 def customer_of(
-    arms: Arms, context: Sequence[float] | Array | None, segment: int | None
+    arms: Arms, context: Sequence[float] | ndarray | None, segment: int | None
 ) -> Customer:
     """Return the customer of a context and a segment.
 
@@ -303,7 +305,7 @@ def customer_of(
     return Customer(int(segment), vector, not np.array_equal(arms.contexts[segment], vector))
 
 
-def _check_context(size: int, context: Sequence[float] | Array) -> Array:
+def _check_context(size: int, context: Sequence[float] | ndarray) -> ndarray:
     try:
         vector = np.array(context, np.float64)
     except (TypeError, ValueError) as error:
@@ -321,7 +323,7 @@ def _check_context(size: int, context: Sequence[float] | Array) -> Array:
     return vector
 
 
-def active_arms(arms: Arms, active: Sequence[str] | Array | None) -> Array:
+def active_arms(arms: Arms, active: Sequence[str] | ndarray | None) -> ndarray:
     """Return whether each arm may be offered, shape (K,), read-only.
 
     Raises:
@@ -477,7 +479,7 @@ class Exposures(Serializable):
         if self.decisions > 8 * len(self.answered):
             self.answered.extend(bytes(len(self.answered)))
 
-    def shown(self, arms: int) -> Array:
+    def shown(self, arms: int) -> ndarray:
         """Return how many customers each arm was offered to, shape (arms,)."""
         return np.array([self.tally.get(f"shown {arm}", 0) for arm in range(arms)], float)
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     any_arm,
     chances_of_highest,
@@ -24,7 +26,7 @@ class ABThenCommitSettings(NamedTuple):
     arms come in turn.
     """
 
-    values: Array
+    values: ndarray
     steps: int
     in_turn: bool
 
@@ -57,14 +59,14 @@ class ABThenCommit(Policy):
         return Kernel(settings, means_size(arms.count), init, select, update, propensity)
 
 
-def init(settings: ABThenCommitSettings, state: Array) -> None:
+def init(settings: ABThenCommitSettings, state: ndarray) -> None:
     """Begin without pulls; an arm that the test never showed is the last to be chosen after it."""
     count = settings.values.size
     for arm in range(count):
         state[2 * count + arm] = -math.inf
 
 
-def select(settings: ABThenCommitSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: ABThenCommitSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the next arm, or any, while the test lasts; then the winner, ties at random."""
     active = visit.active
     if visit.step >= settings.steps:
@@ -75,14 +77,16 @@ def select(settings: ABThenCommitSettings, state: Array, visit: Visit, stream: A
 
 
 def update(
-    settings: ABThenCommitSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: ABThenCommitSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the pull, if it was of the test."""
     if visit.step < settings.steps:
         count_pull(settings.values, state, arm, outcome)
 
 
-def propensity(settings: ABThenCommitSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(
+    settings: ABThenCommitSettings, state: ndarray, visit: Visit, chances: ndarray
+) -> None:
     """Write 1 for the chosen arm, but for ties of the winner and the draws of a test that is not in
     turn.
     """

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, standard_normal
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
@@ -19,7 +21,7 @@ class BasketArms(NamedTuple):
     amount.
     """
 
-    values: Array
+    values: ndarray
     wins: float
     losses: float
     orders: float
@@ -58,7 +60,7 @@ class BasketThompson(Policy):
         return Kernel(settings, 5 * arms.count, init, select, update, amounts=True)
 
 
-def init(settings: BasketArms, state: Array) -> None:
+def init(settings: BasketArms, state: ndarray) -> None:
     """Begin with conversions, refusals, the sums of amounts and of their squares as multiples of
     the arm's value, scratch.
     """
@@ -69,7 +71,7 @@ def init(settings: BasketArms, state: Array) -> None:
         state[3 * count + arm] = orders * (1.0 + settings.spread**2)
 
 
-def update(settings: BasketArms, state: Array, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: BasketArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome and add its amount."""
     count = settings.values.size
     if outcome > 0.0:
@@ -80,7 +82,7 @@ def update(settings: BasketArms, state: Array, visit: Visit, arm: int, outcome: 
         state[count + arm] += 1.0
 
 
-def select(settings: BasketArms, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: BasketArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the arm of the highest draw."""
     values, active = settings.values, visit.active
     count = values.size

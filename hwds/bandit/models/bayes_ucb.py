@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Exploration, Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import choose_tied
 from hwds.bandit.models.kernels.indices import beta_upper, chances_of_highest, next_offered
 from hwds.bandit.models.thompson import Prior
@@ -31,9 +32,9 @@ class BayesUCBSettings(NamedTuple):
         divisor: (ln T)^c, by which the probability left above the quantile is divided.
     """
 
-    values: Array
-    alpha: Array
-    beta: Array
+    values: ndarray
+    alpha: ndarray
+    beta: ndarray
     divisor: float
 
 
@@ -82,7 +83,7 @@ class BayesUCB(Policy):
         )
 
 
-def init(settings: BayesUCBSettings, state: Array) -> None:
+def init(settings: BayesUCBSettings, state: ndarray) -> None:
     """Begin with pulls, wins and losses with the prior's, the logs of their beta functions.
 
     Scratch; the last arm.
@@ -94,7 +95,7 @@ def init(settings: BayesUCBSettings, state: Array) -> None:
 
 
 def update(
-    settings: BayesUCBSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: BayesUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome."""
     values = settings.values
@@ -107,7 +108,7 @@ def update(
 
 
 @helper
-def bayes_index(values: Array, state: Array, arm: int, tail: float) -> float:
+def bayes_index(values: ndarray, state: ndarray, arm: int, tail: float) -> float:
     """Return the quantile of what an arm earns, infinite where it was never pulled."""
     count = values.size
     if state[arm] == 0.0:
@@ -121,7 +122,7 @@ def bayes_index(values: Array, state: Array, arm: int, tail: float) -> float:
 
 
 @helper
-def stays_below(values: Array, state: Array, arm: int, best: float, log_tail: float) -> bool:
+def stays_below(values: ndarray, state: ndarray, arm: int, best: float, log_tail: float) -> bool:
     """Return whether a bound shows that an arm's quantile is below an index.
 
     The log density is concave, so the tail is below that of the exponential that touches it.
@@ -142,7 +143,7 @@ def stays_below(values: Array, state: Array, arm: int, best: float, log_tail: fl
     return log_density - math.log(slope) < log_tail - LOG_SLACK
 
 
-def select(settings: BayesUCBSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: BayesUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest quantile; ties at random. The arm of the last pull is solved for first."""
     values, active = settings.values, visit.active
     count = values.size
@@ -163,7 +164,7 @@ def select(settings: BayesUCBSettings, state: Array, visit: Visit, stream: Array
     return chosen
 
 
-def propensity(settings: BayesUCBSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: BayesUCBSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     values = settings.values
     count = values.size

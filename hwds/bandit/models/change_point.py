@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Lt
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, uniform
 from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
@@ -35,7 +36,7 @@ buckets, and their conversions.
 
 
 @helper
-def glr_forget(state: Array, first: int) -> None:
+def glr_forget(state: ndarray, first: int) -> None:
     """Begin a row anew whose numbers are at `first` of the state."""
     state[first], state[first + 1] = 0.0, 0.0
     for level in range(BUCKET_SIZES):
@@ -43,7 +44,7 @@ def glr_forget(state: Array, first: int) -> None:
 
 
 @helper
-def glr_add(state: Array, first: int, outcome: float) -> None:
+def glr_add(state: ndarray, first: int, outcome: float) -> None:
     """Add one outcome, 0 or 1."""
     state[first] += 1.0
     state[first + 1] += outcome
@@ -62,7 +63,7 @@ def glr_add(state: Array, first: int, outcome: float) -> None:
 
 
 @helper
-def glr_statistic(state: Array, first: int) -> float:
+def glr_statistic(state: ndarray, first: int) -> float:
     """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end.
 
     0 where there is none.
@@ -112,7 +113,7 @@ class ChangePointSettings(NamedTuple):
     see `ChangePoint`.
     """
 
-    values: Array
+    values: ndarray
     alpha: float
     beta: float
     level: float
@@ -170,7 +171,7 @@ class ChangePoint(Policy):
         return Kernel(settings, arms.count * (GLR_SIZE + 1), begin_with_zeros, select, update)
 
 
-def select(settings: ChangePointSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: ChangePointSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
@@ -187,7 +188,7 @@ def select(settings: ChangePointSettings, state: Array, visit: Visit, stream: Ar
 
 
 def update(
-    settings: ChangePointSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: ChangePointSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
     first = arm * GLR_SIZE

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
@@ -20,7 +21,7 @@ class DiscountedThompsonSettings(NamedTuple):
     stays after each update.
     """
 
-    values: Array
+    values: ndarray
     alpha: float
     beta: float
     discount: float
@@ -56,7 +57,9 @@ class DiscountedThompson(Policy):
         return Kernel(settings, 3 * arms.count, begin_with_zeros, select, update)
 
 
-def select(settings: DiscountedThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(
+    settings: DiscountedThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
+) -> int:
     """Return the highest draw of conversion x value.
 
     An arm is not drawn where it could not win at any conversion.
@@ -74,7 +77,7 @@ def select(settings: DiscountedThompsonSettings, state: Array, visit: Visit, str
 
 
 def update(
-    settings: DiscountedThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: DiscountedThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Discount all counts, and count one outcome."""
     count = settings.values.size

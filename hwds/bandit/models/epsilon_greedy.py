@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.bandit.models.kernels.indices import (
     any_arm,
@@ -23,7 +25,7 @@ class EpsilonGreedySettings(NamedTuple):
     until it falls as 1 / t.
     """
 
-    values: Array
+    values: ndarray
     epsilon: float
     pace: float
 
@@ -66,7 +68,7 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(settings: EpsilonGreedySettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: EpsilonGreedySettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return any arm, or the highest mean; ties at random."""
     active = visit.active
     share = share_of_chance(settings.epsilon, settings.pace, visit.step)
@@ -75,7 +77,9 @@ def select(settings: EpsilonGreedySettings, state: Array, visit: Visit, stream: 
     return highest(state, 2 * active.size, active, stream)
 
 
-def propensity(settings: EpsilonGreedySettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(
+    settings: EpsilonGreedySettings, state: ndarray, visit: Visit, chances: ndarray
+) -> None:
     """Write one part for all arms alike, the rest for the highest mean."""
     active = visit.active
     epsilon = share_of_chance(settings.epsilon, settings.pace, visit.step)

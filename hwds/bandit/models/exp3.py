@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     begin_with_zeros,
     chances_in_proportion,
@@ -23,7 +25,7 @@ class Exp3Settings(NamedTuple):
     the reward.
     """
 
-    values: Array
+    values: ndarray
     gamma: float
     low: float
     high: float
@@ -66,7 +68,7 @@ class Exp3(Policy):
 
 
 @helper
-def exp3_weights(gamma: float, state: Array, active: Array) -> int:
+def exp3_weights(gamma: float, state: ndarray, active: ndarray) -> int:
     """Write the probabilities to the scratch, and return where it begins."""
     count = active.size
     best, total, offered = -math.inf, 0.0, 0
@@ -83,14 +85,14 @@ def exp3_weights(gamma: float, state: Array, active: Array) -> int:
     return count
 
 
-def select(settings: Exp3Settings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: Exp3Settings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return an arm drawn by the probabilities."""
     return in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream
     )
 
 
-def update(settings: Exp3Settings, state: Array, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: Exp3Settings, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Raise the weight by the inverse-propensity estimate of the arm's reward."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -104,7 +106,7 @@ def update(settings: Exp3Settings, state: Array, visit: Visit, arm: int, outcome
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(settings: Exp3Settings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: Exp3Settings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Write the probabilities."""
     chances_in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances

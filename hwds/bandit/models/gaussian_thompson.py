@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
 from hwds.bandit.models.kernels.indices import highest, means_kernel
 from hwds.core.recipe import Positive
@@ -17,7 +19,7 @@ class GaussianThompsonSettings(NamedTuple):
     reward.
     """
 
-    values: Array
+    values: ndarray
     sd: float
 
 
@@ -50,7 +52,9 @@ class GaussianThompson(Policy):
         return means_kernel(GaussianThompsonSettings(arms.values, sd), arms, select)
 
 
-def select(settings: GaussianThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(
+    settings: GaussianThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
+) -> int:
     """Return one draw of each arm's mean; the highest, ties (arms never tried) at random."""
     active, sd = visit.active, settings.sd
     count = active.size

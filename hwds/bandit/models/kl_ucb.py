@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Exploration, Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import choose_tied
 from hwds.bandit.models.kernels.indices import (
     begin_with_zeros,
@@ -40,15 +41,17 @@ class KLArms(NamedTuple):
         alike: Whether base and scale are the same for all arms.
     """
 
-    base: Array
-    scale: Array
-    gain: Array
-    refusal: Array
+    base: ndarray
+    scale: ndarray
+    gain: ndarray
+    refusal: ndarray
     exploration: float
     alike: bool
 
 
-def kl_kernel(base: Array, scale: Array, gain: Array, refusal: Array, exploration: float) -> Kernel:
+def kl_kernel(
+    base: ndarray, scale: ndarray, gain: ndarray, refusal: ndarray, exploration: float
+) -> Kernel:
     """Return the kernel of these settings, see `KLArms`.
 
     The state has pulls, gains, pulls x the log-likelihood of the mean, and scratch; the last arm,
@@ -59,7 +62,7 @@ def kl_kernel(base: Array, scale: Array, gain: Array, refusal: Array, exploratio
     return Kernel(settings, 4 * len(base) + 2, begin_with_zeros, select, update, propensity)
 
 
-def update(settings: KLArms, state: Array, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: KLArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull."""
     gain, refusal = settings.gain, settings.refusal
     count = gain.size
@@ -86,7 +89,7 @@ def level_at(step: int, exploration: float) -> float:
 
 
 @helper
-def kl_index(base: Array, scale: Array, state: Array, arm: int, level: float) -> float:
+def kl_index(base: ndarray, scale: ndarray, state: ndarray, arm: int, level: float) -> float:
     """Return the index of an arm, infinite where it was never pulled."""
     count = base.size
     pulls = state[arm]
@@ -95,7 +98,7 @@ def kl_index(base: Array, scale: Array, state: Array, arm: int, level: float) ->
     return base[arm] + scale[arm] * kl_upper(state[count + arm] / pulls, level / pulls)
 
 
-def select(settings: KLArms, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: KLArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     base, scale, alike, active = settings.base, settings.scale, settings.alike, visit.active
     count = base.size
@@ -132,7 +135,7 @@ def select(settings: KLArms, state: Array, visit: Visit, stream: Array) -> int:
     return chosen
 
 
-def propensity(settings: KLArms, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: KLArms, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     base, scale = settings.base, settings.scale
     count = base.size

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
 from hwds.bandit.models.kernels.indices import (
     highest,
@@ -28,7 +30,7 @@ class LinearThompsonSettings(NamedTuple):
     context columns.
     """
 
-    values: Array
+    values: ndarray
     spread: float
     ridge: float
     columns: int
@@ -65,12 +67,12 @@ class LinearThompson(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update)
 
 
-def init(settings: LinearThompsonSettings, state: Array) -> None:
+def init(settings: LinearThompsonSettings, state: ndarray) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(settings: LinearThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: LinearThompsonSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
     scratch = ridge_scratch(values.size, columns)
@@ -85,7 +87,7 @@ def select(settings: LinearThompsonSettings, state: Array, visit: Visit, stream:
 
 
 def update(
-    settings: LinearThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: LinearThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Add the outcome to the arm's regression."""
     ridge_absorb(state, settings.values.size, arm, visit.context, outcome)

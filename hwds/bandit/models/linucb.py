@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -28,7 +30,7 @@ class LinUCBSettings(NamedTuple):
     ridge, context columns.
     """
 
-    earned: Array
+    earned: ndarray
     bonus: float
     ridge: float
     columns: int
@@ -67,18 +69,18 @@ class LinUCB(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update, propensity)
 
 
-def init(settings: LinUCBSettings, state: Array) -> None:
+def init(settings: LinUCBSettings, state: ndarray) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
-def select(settings: LinUCBSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: LinUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index, infinite where an arm was never pulled; ties at random."""
     return highest(state, _indices(settings, state, visit.context), visit.active, stream)
 
 
 @helper
-def _indices(settings: LinUCBSettings, state: Array, context: Array) -> int:
+def _indices(settings: LinUCBSettings, state: ndarray, context: ndarray) -> int:
     """Fill the scratch, and return where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = ridge_scratch(arms, columns)
@@ -91,12 +93,14 @@ def _indices(settings: LinUCBSettings, state: Array, context: Array) -> int:
     return scratch
 
 
-def update(settings: LinUCBSettings, state: Array, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: LinUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
     ridge_absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(settings: LinUCBSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: LinUCBSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
@@ -20,8 +21,8 @@ class MonotoneThompsonSettings(NamedTuple):
     and the prior.
     """
 
-    values: Array
-    order: Array
+    values: ndarray
+    order: ndarray
     alpha: float
     beta: float
 
@@ -56,7 +57,7 @@ class MonotoneThompson(Policy):
         return Kernel(settings, 6 * arms.count, init, select, update)
 
 
-def init(settings: MonotoneThompsonSettings, state: Array) -> None:
+def init(settings: MonotoneThompsonSettings, state: ndarray) -> None:
     """Begin with every arm at its prior."""
     count = settings.values.size
     for arm in range(count):
@@ -64,7 +65,7 @@ def init(settings: MonotoneThompsonSettings, state: Array) -> None:
 
 
 @helper
-def project_falling(order: Array, state: Array) -> None:
+def project_falling(order: ndarray, state: ndarray) -> None:
     """Replace the drawn conversions, from place 2K on, by the nearest that fall with the price.
 
     By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a
@@ -91,7 +92,9 @@ def project_falling(order: Array, state: Array) -> None:
             place += 1
 
 
-def select(settings: MonotoneThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(
+    settings: MonotoneThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
+) -> int:
     """Return the arm that earns most on a demand curve that is drawn."""
     values, order = settings.values, settings.order
     count = values.size
@@ -104,7 +107,7 @@ def select(settings: MonotoneThompsonSettings, state: Array, visit: Visit, strea
 
 
 def update(
-    settings: MonotoneThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: MonotoneThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

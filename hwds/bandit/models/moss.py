@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -21,7 +23,7 @@ class MOSSSettings(NamedTuple):
     that fall to one arm.
     """
 
-    values: Array
+    values: ndarray
     width: float
     steps: float
 
@@ -46,7 +48,7 @@ class MOSS(Policy):
 
 
 @helper
-def moss_indices(width: float, steps: float, state: Array, count: int) -> int:
+def moss_indices(width: float, steps: float, state: ndarray, count: int) -> int:
     """Fill the scratch, and return where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
@@ -55,7 +57,7 @@ def moss_indices(width: float, steps: float, state: Array, count: int) -> int:
     return 3 * count
 
 
-def select(settings: MOSSSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: MOSSSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(
@@ -63,7 +65,7 @@ def select(settings: MOSSSettings, state: Array, visit: Visit, stream: Array) ->
     )
 
 
-def propensity(settings: MOSSSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: MOSSSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(

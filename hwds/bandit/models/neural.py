@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel
+from hwds.bandit.models.kernels.base import Arms, BatchKernel
 from hwds.core.recipe import Folds, Positive, PositiveInt, Small, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -26,8 +27,8 @@ squares the error.
 
 
 def last_layer(
-    features: Array, wins: Array, pulls: Array, start: Array, prior: float
-) -> tuple[Array, Array]:
+    features: ndarray, wins: ndarray, pulls: ndarray, start: ndarray, prior: float
+) -> tuple[ndarray, ndarray]:
     """Return the Laplace approximation of a Bayesian logistic regression on the hidden layer
     (Bishop 2006, section 4.5.1).
 
@@ -57,12 +58,12 @@ def last_layer(
 
 
 def draw_last_layer(
-    features: Array,
-    mode: Array,
-    root: Array,
-    rows: Array,
+    features: ndarray,
+    mode: ndarray,
+    root: ndarray,
+    rows: ndarray,
     rng: np.random.Generator,
-) -> Array:
+) -> ndarray:
     """Return conversions of all arms for n customers, each by weights of its own draw, shape (n,
     K).
 
@@ -78,7 +79,7 @@ def draw_last_layer(
     return probability_of(np.einsum("nkq,nq->nk", features[rows], weights))
 
 
-def draw_head(logits: Array, rows: Array, rng: np.random.Generator) -> Array:
+def draw_head(logits: ndarray, rows: ndarray, rng: np.random.Generator) -> ndarray:
     """Return conversions of all arms for n customers, each by a head at random, shape (n, K).
 
     Args:
@@ -90,13 +91,13 @@ def draw_head(logits: Array, rows: Array, rng: np.random.Generator) -> Array:
     return probability_of(logits[rows, :, heads])
 
 
-def probability_of(logits: Array) -> Array:
+def probability_of(logits: ndarray) -> ndarray:
     """Return the probability of log-odds."""
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
 def _log_posterior(
-    features: Array, wins: Array, pulls: Array, weights: Array, prior: float
+    features: ndarray, wins: ndarray, pulls: ndarray, weights: ndarray, prior: float
 ) -> float:
     logits = features @ weights
     return float(
@@ -104,7 +105,7 @@ def _log_posterior(
     )
 
 
-def _precision(features: Array, pulls: Array, weights: Array, prior: float) -> Array:
+def _precision(features: ndarray, pulls: ndarray, weights: ndarray, prior: float) -> ndarray:
     p = probability_of(features @ weights)
     return (
         features.T @ (features * (pulls * p * (1 - p))[:, None])
@@ -118,7 +119,7 @@ def _precision(features: Array, pulls: Array, weights: Array, prior: float) -> A
 ADAM_MOMENTUM, ADAM_CURVATURE = 0.9, 0.999
 """Adam's two rates (Kingma and Ba 2015)."""
 
-RewardWeights = list[Array]
+RewardWeights = list[ndarray]
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def first_reward_weights(shape: RewardShape, rng: np.random.Generator) -> Reward
     return [part.astype(np.float32) for part in weights]
 
 
-def hidden_features(weights: RewardWeights, inputs: Array) -> Array:
+def hidden_features(weights: RewardWeights, inputs: ndarray) -> ndarray:
     """Return the second hidden layer and a one, what the output layer is linear in: (..., F) to
     (..., units + 1), in numpy.
     """
@@ -164,7 +165,7 @@ def hidden_features(weights: RewardWeights, inputs: Array) -> Array:
     return np.concatenate([second, np.ones((*second.shape[:-1], 1), second.dtype)], axis=-1)
 
 
-def reward_output(weights: RewardWeights) -> Array:
+def reward_output(weights: RewardWeights) -> ndarray:
     """Return the output layer with its biases in the last row, shape (units + 1, heads)."""
     return np.concatenate([weights[4], weights[5][None]])
 
@@ -173,9 +174,9 @@ def train_rewards(
     shape: RewardShape,
     weights: RewardWeights,
     anchor: RewardWeights,
-    inputs: Array,
-    wins: Array,
-    pulls: Array,
+    inputs: ndarray,
+    wins: ndarray,
+    pulls: ndarray,
     epochs: int,
 ) -> RewardWeights:
     """Return the weights after so many steps of Adam, from those given, on all that was seen.
@@ -335,13 +336,13 @@ class LearnedRewards(Serializable):
         seed: Names what weights the outcomes.
     """
 
-    weights: list[Array]
-    anchor: list[Array]
-    wins: Array
-    pulls: Array
+    weights: list[ndarray]
+    anchor: list[ndarray]
+    wins: ndarray
+    pulls: ndarray
     updates: int
-    features: Array
-    root: Array
+    features: ndarray
+    root: ndarray
     seed: int
 
 
@@ -356,8 +357,8 @@ class RewardLearner:
     """
 
     recipe: Neural
-    values: Array
-    inputs: Array
+    values: ndarray
+    inputs: ndarray
 
     @property
     def bayesian(self) -> bool:
@@ -391,11 +392,11 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: Array,
-        contexts: Array,
-        active: Array,
+        segments: ndarray,
+        contexts: ndarray,
+        active: ndarray,
         generator: np.random.Generator,
-    ) -> Array:
+    ) -> ndarray:
         """Return the arm of the highest draw of conversion x value for each customer.
 
         Ties at random.
@@ -415,10 +416,10 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: Array,
-        contexts: Array,
-        active: Array,
-    ) -> Array:
+        segments: ndarray,
+        contexts: ndarray,
+        active: ndarray,
+    ) -> ndarray:
         """Return the share of the heads to which each arm is the best, shape (n, K).
 
         Of arms that tie each has a part.
@@ -426,17 +427,17 @@ class RewardLearner:
         conversion = probability_of(state.features @ reward_output(state.weights))[segments]
         worth = np.where(active[:, None], conversion * self.values[:, None], -np.inf)
         best = worth == worth.max(axis=1, keepdims=True)
-        shares: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
+        shares: ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
         return shares
 
     def update(
         self,
         state: LearnedRewards,
-        steps: Array,
-        segments: Array,
-        contexts: Array,
-        arms: Array,
-        outcomes: Array,
+        steps: ndarray,
+        segments: ndarray,
+        contexts: ndarray,
+        arms: ndarray,
+        outcomes: ndarray,
     ) -> LearnedRewards:
         """Count the outcomes, and train where it is time."""
         counts = np.zeros((2, *self.inputs.shape[:2]))
@@ -466,7 +467,7 @@ class RewardLearner:
         return replace(state, weights=weights, features=features, root=root)
 
 
-def reward_inputs(arms: Arms) -> Array:
+def reward_inputs(arms: Arms) -> ndarray:
     """Return the network's inputs for each segment and arm: the context, a one for the arm, its
     value over all values' spread.
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import begin_with_zeros, chances_of_highest, highest
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive, Rows
@@ -18,7 +20,7 @@ class SlidingUCBSettings(NamedTuple):
     currency, the window.
     """
 
-    values: Array
+    values: ndarray
     bonus: float
     window: int
 
@@ -61,13 +63,13 @@ class SlidingUCB(Policy):
         )
 
 
-def select(settings: SlidingUCBSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: SlidingUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index, infinite where an arm is not in the window; ties at random."""
     return highest(state, _indices(settings, state), visit.active, stream)
 
 
 @helper
-def _indices(settings: SlidingUCBSettings, state: Array) -> int:
+def _indices(settings: SlidingUCBSettings, state: ndarray) -> int:
     """Fill the scratch, and return where it begins."""
     values = settings.values
     count = values.size
@@ -84,7 +86,7 @@ def _indices(settings: SlidingUCBSettings, state: Array) -> int:
 
 
 def update(
-    settings: SlidingUCBSettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: SlidingUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Replace the oldest outcome of the window.
 
@@ -105,6 +107,8 @@ def update(
     state[3 * count] += 1.0
 
 
-def propensity(settings: SlidingUCBSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(
+    settings: SlidingUCBSettings, state: ndarray, visit: Visit, chances: ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state), visit.active, chances)

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_in_proportion,
     in_proportion,
@@ -20,7 +22,7 @@ from hwds.core.recipe import Positive
 class SoftmaxSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the temperature in currency."""
 
-    values: Array
+    values: ndarray
     temperature: float
 
 
@@ -50,7 +52,7 @@ class Softmax(Policy):
 
 
 @helper
-def softmax_weights(temperature: float, state: Array, active: Array) -> int:
+def softmax_weights(temperature: float, state: ndarray, active: ndarray) -> int:
     """Fill the scratch with weights, the greatest of them 1, and return where it begins."""
     count = active.size
     best = -math.inf
@@ -66,14 +68,14 @@ def softmax_weights(temperature: float, state: Array, active: Array) -> int:
     return 3 * count
 
 
-def select(settings: SoftmaxSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: SoftmaxSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return a draw in proportion to the weights."""
     return in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream
     )
 
 
-def propensity(settings: SoftmaxSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: SoftmaxSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Write the weights as shares."""
     chances_in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances

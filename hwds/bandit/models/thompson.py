@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Len
+from numpy import ndarray
 from pydantic import BeforeValidator
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels import beta_thompson
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel
+from hwds.bandit.models.kernels.base import Arms, Kernel
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import NonNegative, Positive
 from hwds.frames.table import arm_name
@@ -70,7 +71,9 @@ class Thompson(Policy):
         return beta_kernel(np.ones(arms.count), *prior_counts(arms, self.prior, self.known))
 
 
-def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple[Array, Array]:
+def prior_counts(
+    arms: Arms, prior: tuple[float, ...], known: KnownCounts
+) -> tuple[ndarray, ndarray]:
     """Return conversions and refusals of each arm before the first customer, shape (K,) each.
 
     Raises:
@@ -83,14 +86,14 @@ def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tu
     return prior[0] + before[:, 0], prior[1] + before[:, 1]
 
 
-def beta_kernel(values: Array, alpha: Array, beta: Array) -> Kernel:
+def beta_kernel(values: ndarray, alpha: ndarray, beta: ndarray) -> Kernel:
     """Return the kernel that ranks conversion x value."""
     law = beta_thompson
     functions = law.init, law.select, law.update, law.propensity
     return Kernel(beta_settings(values, alpha, beta), law.beta_size(len(values)), *functions)
 
 
-def beta_settings(values: Array, alpha: Array, beta: Array) -> beta_thompson.BetaArms:
+def beta_settings(values: ndarray, alpha: ndarray, beta: ndarray) -> beta_thompson.BetaArms:
     """Return the arguments of the kernel for arms with these values and prior counts."""
     equal_values = bool(values[0] > 0 and np.all(values == values[0]))
     whole_counts = bool(np.all(alpha == np.round(alpha)) and np.all(beta == np.round(beta)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -18,7 +20,7 @@ from hwds.core.compiling import helper
 class UCBTunedSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the range of the reward."""
 
-    values: Array
+    values: ndarray
     width: float
 
 
@@ -39,7 +41,7 @@ class UCBTuned(Policy):
 
 
 @helper
-def ucb_tuned_indices(values: Array, width: float, state: Array, step: int) -> int:
+def ucb_tuned_indices(values: ndarray, width: float, state: ndarray, step: int) -> int:
     """Fill the scratch, and return where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
@@ -55,7 +57,7 @@ def ucb_tuned_indices(values: Array, width: float, state: Array, step: int) -> i
     return 3 * count
 
 
-def select(settings: UCBTunedSettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: UCBTunedSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     return highest(
         state,
@@ -65,7 +67,7 @@ def select(settings: UCBTunedSettings, state: Array, visit: Visit, stream: Array
     )
 
 
-def propensity(settings: UCBTunedSettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(settings: UCBTunedSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(
         state,

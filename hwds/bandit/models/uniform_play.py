@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from numpy import ndarray
+
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros
 
 
@@ -25,18 +27,20 @@ class UniformPlay(Policy):
         )
 
 
-def select(settings: UniformPlaySettings, state: Array, visit: Visit, stream: Array) -> int:
+def select(settings: UniformPlaySettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return one of the arms that may be offered."""
     return any_arm(visit.active, stream)
 
 
 def update(
-    settings: UniformPlaySettings, state: Array, visit: Visit, arm: int, outcome: float
+    settings: UniformPlaySettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Learn nothing."""
 
 
-def propensity(settings: UniformPlaySettings, state: Array, visit: Visit, chances: Array) -> None:
+def propensity(
+    settings: UniformPlaySettings, state: ndarray, visit: Visit, chances: ndarray
+) -> None:
     """Write the same probability for all."""
     active = visit.active
     for arm in range(settings.arms):

@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Le
+from numpy import ndarray
 
 from hwds.bandit.family import SIMULATION
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel, Kernel, rehearse
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, rehearse
 from hwds.bandit.simulation.loop import ReplicationTally
 from hwds.bandit.simulation.play import Game, play_batches, play_compiled, try_policy
 from hwds.bandit.simulation.scores import (
@@ -111,14 +112,14 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     even = np.where(earns, scaled, CHEAPEST_CONVERSION)
     rank = np.arange(len(world.values))
 
-    def ordered(order: Array) -> World:
+    def ordered(order: ndarray) -> World:
         own = np.broadcast_to(even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape)
         return replace(world, conversions=own.copy())
 
     return ordered(rank), ordered(rank[::-1])
 
 
-def too_low_regret(realised: Array, pseudo: Array) -> Iterator[str]:
+def too_low_regret(realised: ndarray, pseudo: ndarray) -> Iterator[str]:
     """Yield a sentence where customers, by the end, did far better than the chosen arms' own
     conversions say.
 
@@ -200,7 +201,7 @@ def replication_evidence(
     return EvidenceTable(evidence, true_conversions(world, horizon), note)
 
 
-def true_conversions(world: World, horizon: int) -> Array:
+def true_conversions(world: World, horizon: int) -> ndarray:
     """Return the share of customers whom each arm truly wins at the steps that offer it, shape
     (K,); NaN if none does.
 

@@ -12,11 +12,12 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Lt
+from numpy import ndarray
 
 from hwds.bandit.family import REPLAY
 from hwds.bandit.live.state import PolicyState, SeenOutcome, policy_state_of
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, Visit, rehearse
+from hwds.bandit.models.kernels.base import Arms, Visit, rehearse
 from hwds.bandit.simulation.play import try_policy
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
@@ -158,7 +159,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         model: Policy,
         log: DecisionLog,
         arms: Arms,
-        segments: Array,
+        segments: ndarray,
         context: RunContext,
         number: int,
     ) -> dict[str, float]:
@@ -237,7 +238,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         return rows.select("replication", "early")
 
 
-def _accepted_rows(log: DecisionLog, order: Array, uniforms: Array) -> list[int]:
+def _accepted_rows(log: DecisionLog, order: ndarray, uniforms: ndarray) -> list[int]:
     """Return the rows that are kept, each with a chance inverse to its propensity, in their
     order.
     """
@@ -247,7 +248,7 @@ def _accepted_rows(log: DecisionLog, order: Array, uniforms: Array) -> list[int]
 
 
 def _agreeing_rows(
-    state: PolicyState, log: DecisionLog, arms: Arms, segments: Array, rows: list[int]
+    state: PolicyState, log: DecisionLog, arms: Arms, segments: ndarray, rows: list[int]
 ) -> tuple[dict[int, int], list[int]]:
     """Return the policy's choice at each row, and the rows where it was logged: it learns from
     those, once observed.
@@ -281,7 +282,7 @@ def _earnings(log: DecisionLog, counted: list[int]) -> dict[str, float]:
     }
 
 
-def row_order(table: Table) -> Array:
+def row_order(table: Table) -> ndarray:
     """Return the rows in the order of the role `time`, of the file where there is none, shape
     (n,).
     """
@@ -324,7 +325,7 @@ class WaitingOutcomes:
         return seen
 
 
-def _known_instants(table: Table, role: str) -> Array:
+def _known_instants(table: Table, role: str) -> ndarray:
     """Return the instants of a role as whole numbers, shape (n,)."""
     column = table.column(role)
     if column.null_count():
@@ -335,7 +336,7 @@ def _known_instants(table: Table, role: str) -> Array:
     return column.to_physical().cast(pl.Int64).to_numpy()
 
 
-def logged_arms(log: DecisionLog) -> tuple[Arms, Array]:
+def logged_arms(log: DecisionLog) -> tuple[Arms, ndarray]:
     """Return the facts of a log's arms that a policy may know, and the segment of each row: equal
     contexts are one segment.
 

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.base import (
-    Array,
     Visit,
     call_init,
     call_offered,
@@ -77,15 +77,15 @@ class EstimatorArrays(NamedTuple):
         sums: Shape (11, K).
     """
 
-    values: Array
-    pulls: Array
-    wins: Array
-    chances: Array
-    sums: Array
+    values: ndarray
+    pulls: ndarray
+    wins: ndarray
+    chances: ndarray
+    sums: ndarray
 
 
 def estimator_arrays(
-    values: Array, pulls: Array, wins: Array, estimates_wanted: bool
+    values: ndarray, pulls: ndarray, wins: ndarray, estimates_wanted: bool
 ) -> NoEstimates | EstimatorArrays:
     """Return room for one thread.
 
@@ -101,7 +101,7 @@ def estimator_arrays(
 
 
 def observe_step(
-    arrays: Any, settings: Any, state: Array, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     """Add a step, before the policy learns from it and before it is among the pulls and wins, in
     compiled code.
@@ -109,7 +109,7 @@ def observe_step(
     raise NotImplementedError("observe_step is for compiled code")
 
 
-def write_estimates(arrays: Any, estimates: Array, row: int) -> None:
+def write_estimates(arrays: Any, estimates: ndarray, row: int) -> None:
     """Write the estimates of a game, and make room for the next, in compiled code."""
     raise NotImplementedError("write_estimates is for compiled code")
 
@@ -133,13 +133,13 @@ def _by_arrays(nothing: Callable[..., None], something: Callable[..., None]) -> 
 
 
 def _observe_nothing(
-    arrays: Any, settings: Any, state: Array, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     pass
 
 
 def _observe(
-    arrays: Any, settings: Any, state: Array, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     values, pulls, wins, chances, sums = arrays
     active = visit.active
@@ -153,7 +153,7 @@ def _observe(
 
 @helper
 def _add_step(
-    sums: Array, arm: int, chosen: bool, chance: float, reward: float, guess: float
+    sums: ndarray, arm: int, chosen: bool, chance: float, reward: float, guess: float
 ) -> None:
     """Add one step of one arm that was on offer."""
     plain = reward / chance if chosen else 0.0
@@ -173,11 +173,11 @@ def _add_step(
         sums[NEVER, arm] = 1.0
 
 
-def _conclude_nothing(arrays: Any, estimates: Array, row: int) -> None:
+def _conclude_nothing(arrays: Any, estimates: ndarray, row: int) -> None:
     pass
 
 
-def _conclude(arrays: Any, estimates: Array, row: int) -> None:
+def _conclude(arrays: Any, estimates: ndarray, row: int) -> None:
     sums = arrays.sums
     for arm in range(arrays.chances.size):
         if sums[NEVER, arm] == 0.0 and sums[STEPS, arm] > 0.0:
@@ -186,7 +186,7 @@ def _conclude(arrays: Any, estimates: Array, row: int) -> None:
 
 
 @helper
-def _estimate(sums: Array, arm: int, estimates: Array, row: int) -> None:
+def _estimate(sums: ndarray, arm: int, estimates: ndarray, row: int) -> None:
     """Write the three estimates of an arm and their standard errors, those of a martingale's
     increments.
     """
@@ -206,12 +206,12 @@ def _estimate(sums: Array, arm: int, estimates: Array, row: int) -> None:
 
 
 def estimate(
-    arms: Array,
-    converts: Array,
-    values: Array,
-    chances: Array,
-    offered: Array,
-) -> Array:
+    arms: ndarray,
+    converts: ndarray,
+    values: ndarray,
+    chances: ndarray,
+    offered: ndarray,
+) -> ndarray:
     """Return the same from a log of n steps, in numpy.
 
     Args:
@@ -240,7 +240,7 @@ def estimate(
     )
 
 
-def _weighted_mean(values: Array, weights: Array) -> Array:
+def _weighted_mean(values: ndarray, weights: ndarray) -> ndarray:
     total = np.maximum(weights.sum(axis=0), 1e-300)  # else of an arm that was never on offer
     mean = (weights * values).sum(axis=0) / total
     return np.stack(
@@ -258,20 +258,20 @@ class MarketArrays(NamedTuple):
     empty where the policy does not learn from amounts, or there are none.
     """
 
-    values: Array
-    cumulative: Array
-    contexts: Array
-    starts: Array
+    values: ndarray
+    cumulative: ndarray
+    contexts: ndarray
+    starts: ndarray
     cycle: int
-    conversions: Array
-    present: Array
-    best: Array
-    best_arm: Array
+    conversions: ndarray
+    present: ndarray
+    best: ndarray
+    best_arm: ndarray
     fixed: int
     stay: float
     window: int
-    lifts: Array
-    amounts: Array
+    lifts: ndarray
+    amounts: ndarray
 
 
 class ReplicationTally(NamedTuple):
@@ -298,19 +298,19 @@ class ReplicationTally(NamedTuple):
             2); see `arm_estimates`.
     """
 
-    pseudo: Array
-    fixed: Array
-    realised: Array
-    pulls: Array
-    chosen: Array
-    ideal: Array
-    wins: Array
-    closed: Array
-    closed_wins: Array
-    by_segment: Array
-    visits: Array
-    wrong: Array
-    estimates: Array
+    pseudo: ndarray
+    fixed: ndarray
+    realised: ndarray
+    pulls: ndarray
+    chosen: ndarray
+    ideal: ndarray
+    wins: ndarray
+    closed: ndarray
+    closed_wins: ndarray
+    by_segment: ndarray
+    visits: ndarray
+    wrong: ndarray
+    estimates: ndarray
 
 
 class ReplicationScratch(NamedTuple):
@@ -325,11 +325,11 @@ class ReplicationScratch(NamedTuple):
         estimator: For the estimates of arms.
     """
 
-    state: Array
-    stream: Array
-    pending: Array
-    pulls: Array
-    wins: Array
+    state: ndarray
+    stream: ndarray
+    pending: ndarray
+    pulls: ndarray
+    wins: ndarray
     estimator: NoEstimates | EstimatorArrays
 
 
@@ -347,7 +347,7 @@ def replicate(
     market: MarketArrays,
     horizon: int,
     batch: int,
-    checkpoints: Array,
+    checkpoints: ndarray,
     key: np.uint64,
     first: int,
     scratch: ReplicationScratch,
@@ -372,7 +372,7 @@ def _replication(
     market: MarketArrays,
     horizon: int,
     batch: int,
-    checkpoints: Array,
+    checkpoints: ndarray,
     key: np.uint64,
     scratch: ReplicationScratch,
     row: int,
@@ -456,7 +456,7 @@ def _write_checkpoint(
     row: int,
     reached: int,
     lost: tuple[float, float, float],
-    pulls: Array,
+    pulls: ndarray,
     chosen: int,
     ideal: bool,
 ) -> None:
@@ -469,7 +469,7 @@ def _write_checkpoint(
 
 @helper
 def _write_counts(
-    tally: ReplicationTally, row: int, pulls: Array, wins: Array, at_once: bool
+    tally: ReplicationTally, row: int, pulls: ndarray, wins: ndarray, at_once: bool
 ) -> None:
     """Write the arms' counts down; where all is seen at once, nothing is open."""
     for arm in range(pulls.size):
@@ -479,7 +479,7 @@ def _write_counts(
 
 
 @helper
-def _moment(starts: Array, cycle: int, step: int, moment: int) -> int:
+def _moment(starts: ndarray, cycle: int, step: int, moment: int) -> int:
     """Return the moment of a step, given that of the step before."""
     if cycle > 0:
         step %= cycle
@@ -489,7 +489,7 @@ def _moment(starts: Array, cycle: int, step: int, moment: int) -> int:
 
 
 @helper
-def _segment(cumulative: Array, drawn: float) -> int:
+def _segment(cumulative: ndarray, drawn: float) -> int:
     segment = 0
     while segment < cumulative.size and drawn >= cumulative[segment]:
         segment += 1
@@ -518,7 +518,7 @@ def _amount_of(market: MarketArrays, arm: int, number: int) -> float:
 @helper
 def _queue_outcome(
     market: MarketArrays,
-    pending: Array,
+    pending: ndarray,
     batch: int,
     step: int,
     arm: int,
@@ -557,9 +557,9 @@ def _queue_outcome(
 @helper
 def _deliver_outcomes(
     settings: Any,
-    state: Array,
+    state: ndarray,
     market: MarketArrays,
-    pending: Array,
+    pending: ndarray,
     batch: int,
     horizon: int,
     now: Visit,

@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel, Kernel, Visit, register_kernel
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, register_kernel
 from hwds.bandit.models.kernels.draws import as_uniform, key_below, seed_stream
 from hwds.bandit.simulation.loop import (
     DELAY,
@@ -89,10 +90,10 @@ def empty_tally(world: World, game: Game, n: int) -> ReplicationTally:
     steps, arms, segments = len(game.checkpoints), len(world.arms), len(world.segments)
     methods = len(ESTIMATE_METHODS) if game.estimates else 0
 
-    def money(*shape: int) -> Array:
+    def money(*shape: int) -> ndarray:
         return np.zeros((n, *shape))
 
-    def counts(*shape: int) -> Array:
+    def counts(*shape: int) -> ndarray:
         return np.zeros((n, *shape), np.uint32)
 
     return ReplicationTally(
@@ -225,11 +226,11 @@ def _batch_replication(
 def _write_tally(
     market: MarketArrays,
     game: Game,
-    names: Array,
-    moments: Array,
-    segments: Array,
-    arms: Array,
-    converts: Array,
+    names: ndarray,
+    moments: ndarray,
+    segments: ndarray,
+    arms: ndarray,
+    converts: ndarray,
     row: int,
     tally: ReplicationTally,
 ) -> None:
@@ -263,11 +264,11 @@ def _write_tally(
 
 def _seen_outcomes(
     market: MarketArrays,
-    names: Array,
-    steps: Array,
-    arms: Array,
-    converts: Array,
-) -> tuple[Array, Array]:
+    names: ndarray,
+    steps: ndarray,
+    arms: ndarray,
+    converts: ndarray,
+) -> tuple[ndarray, ndarray]:
     """Return the step at which each outcome is seen, and whether it is seen as a conversion."""
     if not market.window:
         return steps, converts
@@ -278,12 +279,12 @@ def _seen_outcomes(
     return steps + np.minimum(waits, market.window), converts & (waits <= market.window)
 
 
-def _update_moments(market: MarketArrays, steps: Array) -> Array:
+def _update_moments(market: MarketArrays, steps: ndarray) -> ndarray:
     turned = steps % market.cycle if market.cycle else steps
     return np.searchsorted(market.starts, turned, side="right") - 1
 
 
-def _outcomes_by_moment(moments: Array, first: int) -> list[tuple[int, slice]]:
+def _outcomes_by_moment(moments: ndarray, first: int) -> list[tuple[int, slice]]:
     """Return the runs of a batch within which nothing changes."""
     edges = [0, *(np.flatnonzero(np.diff(moments)) + 1).tolist(), len(moments)]
     return [(int(moments[a]), slice(first + a, first + b)) for a, b in pairwise(edges)]

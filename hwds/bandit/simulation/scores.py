@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
-from hwds.bandit.models.kernels.draws import Array
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
 from hwds.core.seeds import stream
@@ -52,7 +52,7 @@ with.
 """
 
 
-def kl_bernoulli(p: Array, q: Array) -> Array:
+def kl_bernoulli(p: ndarray, q: ndarray) -> ndarray:
     """Return the Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats.
 
     Inf where q is 0 or 1 and p is not.
@@ -64,7 +64,7 @@ def kl_bernoulli(p: Array, q: Array) -> Array:
     return np.where((q > 1) | (q < 0), np.inf, wins + losses)
 
 
-def lai_robbins(values: Array, conversions: Array) -> float:
+def lai_robbins(values: ndarray, conversions: ndarray) -> float:
     """Return C of the asymptotic lower bound C ln T on the regret of a uniformly good policy (Lai
     and Robbins 1985).
 
@@ -208,7 +208,7 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
 
 
 def with_estimates(
-    rows: pl.DataFrame, estimates: Array, arms: tuple[str, ...], wanted: str
+    rows: pl.DataFrame, estimates: ndarray, arms: tuple[str, ...], wanted: str
 ) -> pl.DataFrame:
     """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the
     methods that were asked for.
@@ -221,7 +221,7 @@ def with_estimates(
     )
 
 
-def expected_by(world: World, game: Game) -> tuple[Array, float]:
+def expected_by(world: World, game: Game) -> tuple[ndarray, float]:
     """Return the expected reward of the best arms by each checkpoint, and the expected loss of
     uniform play by the last.
     """
@@ -261,15 +261,15 @@ def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
     return offered, wins
 
 
-def _array_column(name: str, values: Array) -> pl.Series:
+def _array_column(name: str, values: ndarray) -> pl.Series:
     return pl.Series(name, np.ascontiguousarray(values))
 
 
-def _repeated_column(name: str, values: Array, n: int) -> pl.Series:
+def _repeated_column(name: str, values: ndarray, n: int) -> pl.Series:
     return _array_column(name, np.broadcast_to(values, (n, len(values))))
 
 
-def _struct_column(name: str, names: tuple[str, ...], values: Array) -> pl.Series:
+def _struct_column(name: str, names: tuple[str, ...], values: ndarray) -> pl.Series:
     """Return a number of each arm or segment, shape (n, K), as one column."""
     return pl.DataFrame([pl.Series(each, values[:, i]) for i, each in enumerate(names)]).to_struct(
         name
@@ -308,21 +308,21 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def scores_by_step(column: pl.Series) -> Array:
+def scores_by_step(column: pl.Series) -> ndarray:
     """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side
     by side.
     """
     return np.ascontiguousarray(column.to_numpy().T)
 
 
-def _regret_scores(values: Array, name: str, steps: list[int]) -> Iterator[Score]:
+def _regret_scores(values: ndarray, name: str, steps: list[int]) -> Iterator[Score]:
     for step, own in zip(steps, values, strict=True):
         scores = list(_spread(name, own))
         yield from (replace(score, step=step) for score in scores)
     yield from scores
 
 
-def _spread(name: str, values: Array) -> Iterator[Score]:
+def _spread(name: str, values: ndarray) -> Iterator[Score]:
     """Yield mean, median and tails over replications."""
     estimates = unit_spread(values, 0.95)
     for aggregate, kind in SPREAD.items():
@@ -403,7 +403,7 @@ def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
                 yield label, replace(score, segment_by="rival", segment=rival, step=step)
 
 
-def _differences(values: Array) -> list[Score]:
+def _differences(values: ndarray) -> list[Score]:
     """Return the mean of each column over replications, by Student's t or the bootstrap.
 
     A comparison has the same law for the ratio of two regrets: where one is barely sure the other
@@ -422,7 +422,7 @@ def _differences(values: Array) -> list[Score]:
 
 
 @lru_cache(maxsize=1)
-def _resamples(n: int) -> Array | None:
+def _resamples(n: int) -> ndarray | None:
     """Return the resamples in which a comparison of so many replications draws them.
 
     None where it draws none.

@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import BeforeValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -584,7 +585,7 @@ MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
-def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
+def open_archive(file: Path, needed: Sequence[str]) -> dict[str, ndarray]:
     """Return arrays of an npz archive.
 
     Args:
@@ -607,7 +608,7 @@ def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
         raise DataError(f"dataset.path: '{file}' cannot be read as npz: {_line(error)}") from error
 
 
-def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
+def read_pictures(folder: Path, names: Sequence[str]) -> ndarray:
     """Return the pixels of pictures of one size, mapped from a file of no name, shape (n, height,
     width, channels).
 
@@ -650,7 +651,7 @@ def _picture_head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
         return picture.size, 1 if grey else 3
 
 
-def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
+def _pixels(folder: Path, name: str, channels: int) -> ndarray:
     with _open_picture(folder, name) as picture:
         try:
             return np.asarray(picture.convert("L" if channels == 1 else "RGB"))

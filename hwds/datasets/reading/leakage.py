@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -124,7 +125,7 @@ class _PanelRows:
         self.target = target
         self.moves = self.changes(self.ranks(panel.table[TARGET]))
 
-    def ranks(self, values: pl.Series) -> np.ndarray:
+    def ranks(self, values: pl.Series) -> ndarray:
         """Return the rank of each value within its series, as a share; NaN where there is none."""
         rows = pl.DataFrame(
             {"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)}
@@ -132,11 +133,11 @@ class _PanelRows:
         rank = pl.col("v").rank("average") / pl.col("v").count()
         return _floats(rows.select(rank.over("s"))["v"])
 
-    def changes(self, values: np.ndarray, by: int = 1) -> np.ndarray:
+    def changes(self, values: ndarray, by: int = 1) -> ndarray:
         """Return the change from the row `by` before it in the series, NaN for the first ones."""
         return values - self.shift_rows(values, -by)
 
-    def shift_rows(self, values: np.ndarray, by: int) -> np.ndarray:
+    def shift_rows(self, values: ndarray, by: int) -> ndarray:
         """Return for each row the value so many rows after it in its series, NaN where there is
         none.
         """
@@ -148,9 +149,7 @@ class _PanelRows:
         back = min(self.panel.horizon, FARTHEST) if known_ahead else 0
         return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
 
-    def most_alike(
-        self, own: np.ndarray, target: np.ndarray, known_ahead: bool
-    ) -> tuple[int, float]:
+    def most_alike(self, own: ndarray, target: ndarray, known_ahead: bool) -> tuple[int, float]:
         """Return the shift at which a column and the target are most alike, and their correlation
         there.
         """
@@ -177,7 +176,7 @@ class _PanelRows:
             _floats(values), known_ahead
         )
 
-    def is_calendar(self, values: np.ndarray) -> bool:
+    def is_calendar(self, values: ndarray) -> bool:
         """Return whether a column repeats itself season by season: it knows nothing but the
         calendar.
         """
@@ -219,7 +218,7 @@ class _PanelRows:
                 )
         return ""
 
-    def explained_reason(self, values: np.ndarray, known_ahead: bool) -> str:
+    def explained_reason(self, values: ndarray, known_ahead: bool) -> str:
         """Return how little a column's neighbouring rows leave open of the target, beyond the
         target's own past.
         """
@@ -247,7 +246,7 @@ class _PanelRows:
             f"past leaves open"
         )
 
-    def size(self, values: np.ndarray) -> np.ndarray:
+    def size(self, values: ndarray) -> ndarray:
         """Return the mean size of the values of each row's series."""
         rows = pl.DataFrame(
             {"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)}
@@ -263,13 +262,13 @@ class _Shifts:
         values: Shape (shifts, rows), NaN where there is none.
     """
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: ndarray) -> None:
         known = ~np.isnan(values)
         self.there, self.values = known.astype(float), np.where(known, values, 0.0)
         self.squares = self.values**2
         self.differ = np.count_nonzero(self.values, axis=1)
 
-    def correlations(self, own: np.ndarray) -> np.ndarray:
+    def correlations(self, own: ndarray) -> ndarray:
         """Return the correlation with a column where both are known, 0 where too few values differ.
 
         Shape (shifts,).
@@ -297,7 +296,7 @@ class _LateMeans:
         self.panel = panel
         self.means = {last: self.split(last) for last in dict.fromkeys((panel.horizon, 1))}
 
-    def split(self, last: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def split(self, last: int) -> tuple[ndarray, list[ndarray]]:
         """Return the mean of the last rows, and what was known before them; shape (n_series,) each.
 
         That is the mean of all earlier rows, of as many as the horizon has, and of one.
@@ -358,14 +357,14 @@ class _LateMeans:
         return ""
 
 
-def _scales(*values: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+def _scales(*values: ndarray) -> Iterator[tuple[ndarray, ...]]:
     """Yield numbers as they are, and their logs where all are above 0."""
     yield values
     if all((each[~np.isnan(each)] > 0).all() for each in values):
         yield tuple(np.log(each) for each in values)
 
 
-def _floats(values: pl.Series) -> np.ndarray:
+def _floats(values: pl.Series) -> ndarray:
     return values.cast(pl.Float64).to_numpy().astype(float)
 
 
@@ -378,7 +377,7 @@ def _rows(shift: int) -> str:
     )
 
 
-def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
+def _unexplained(target: ndarray, inputs: ndarray) -> float:
     """Return the share of the variance that a linear regression leaves."""
     wide = np.column_stack([np.ones(len(target)), inputs])
     fitted = wide @ np.linalg.lstsq(wide, target, rcond=None)[0]
@@ -386,7 +385,7 @@ def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
     return float((target - fitted).var()) / whole if whole > 0 else 0.0
 
 
-def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
+def _partial(own: ndarray, late: ndarray, *before: ndarray) -> float:
     """Return the correlation of what is left of two when others are taken out of both, 0 where
     little is left.
 
@@ -539,7 +538,7 @@ def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[
                 yield name, share
 
 
-def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, most: float) -> str:
+def _leak(values: pl.Series, truth: ndarray, half: ndarray, label: str, most: float) -> str:
     """Return what of a column gives the label away, empty where nothing does."""
     missing = values.is_null().to_numpy()
     for side in (0, 1):
@@ -559,12 +558,12 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, mo
     return ""
 
 
-def _fill_missing(numbers: pl.Series) -> np.ndarray:
+def _fill_missing(numbers: pl.Series) -> ndarray:
     """Return the numbers with missing ones below all others."""
     return numbers.fill_null(-np.inf).to_numpy()
 
 
-def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray:
+def _means(values: pl.Series, truth: ndarray, half: ndarray) -> ndarray:
     """Return the mean label of rows of the same value in the other half, that of all rows where
     there are none.
     """

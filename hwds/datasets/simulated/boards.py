@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Seed, Small
@@ -56,9 +57,9 @@ class Patch:
     might: str
     size: float
     contrast: float
-    clean: np.ndarray
-    change: np.ndarray
-    pixels: np.ndarray
+    clean: ndarray
+    change: ndarray
+    pixels: ndarray
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def draw_patch(
 
 def traces_and_defect(
     side: int, kind: str, size: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the share of copper in each pixel, and the share of it that a defect changes.
 
     Shapes (side, side).
@@ -142,7 +143,7 @@ def traces_and_defect(
     return copper, spot * (copper if removes else 1 - copper)
 
 
-def _share(inside: np.ndarray) -> np.ndarray:
+def _share(inside: ndarray) -> ndarray:
     """Return the share of each pixel within a border, by how far inside its centre lies."""
     return np.clip(inside + 0.5, 0.0, 1.0)
 
@@ -285,7 +286,7 @@ class KnownPatches(Serializable):
     dataset: BoardSettings
     knows_kinds: ClassVar[bool] = True
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the log odds of each kind, shape (n, kinds)."""
         places = {name: place for place, name in enumerate(images.names)}
         pixels = images.pixels()[..., 0].astype(float)

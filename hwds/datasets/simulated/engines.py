@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Seed, Small
 from hwds.core.seeds import stream
@@ -56,7 +57,7 @@ class WearLaw:
         """
         return INTENSITY * self.mean_life / RATE_SHAPE
 
-    def survival(self, age: np.ndarray, wear: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    def survival(self, age: ndarray, wear: ndarray, ahead: ndarray) -> ndarray:
         """Return the chance to run longer than each of some numbers of cycles, by the age and the
         wear so far.
 
@@ -79,7 +80,7 @@ class WearLaw:
             betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share)
         )
 
-    def hazard(self, age: np.ndarray, wear: np.ndarray) -> np.ndarray:
+    def hazard(self, age: ndarray, wear: ndarray) -> ndarray:
         """Return the chance to fail in the next cycle, by the age and the wear so far.
 
         Shapes (n,).
@@ -115,9 +116,7 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     return 1.0 if too_few(1.0) <= 0 else float(brentq(too_few, 0.0, 1.0, xtol=1e-12))
 
 
-def worn_life(
-    rng: np.random.Generator, law: WearLaw, leaving: float
-) -> tuple[np.ndarray, int, bool]:
+def worn_life(rng: np.random.Generator, law: WearLaw, leaving: float) -> tuple[ndarray, int, bool]:
     """Return the wear after each of `LONGEST_LIFE` cycles, the cycles until a machine fails or is
     last seen, and whether it fails.
 
@@ -156,10 +155,10 @@ class WornMachine:
     """
 
     name: str
-    wear: np.ndarray
-    regime: np.ndarray
-    sensors: np.ndarray
-    settings: np.ndarray
+    wear: ndarray
+    regime: ndarray
+    sensors: ndarray
+    settings: ndarray
     failed: bool
     start: float
 
@@ -206,7 +205,7 @@ class Worn(Protocol):
         """The name of its run."""
 
     @property
-    def wear(self) -> np.ndarray:
+    def wear(self) -> ndarray:
         """After each cycle, shape (t,)."""
 
 
@@ -307,7 +306,7 @@ class KnownWear(Serializable):
 
     mean_life: float
     cap: float
-    wear: dict[str, np.ndarray]
+    wear: dict[str, ndarray]
     least: int
 
     def predict(self, runs: Runs) -> Lives:
@@ -325,7 +324,7 @@ class KnownWear(Serializable):
         )
 
 
-def _as_they_are_met(survival: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _as_they_are_met(survival: ndarray, room: ndarray) -> ndarray:
     """Return survival curves of lives each of which is met as often as 1 / `room`, shapes (n,
     h).
     """

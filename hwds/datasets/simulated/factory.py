@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.core.seeds import stream
@@ -36,13 +37,13 @@ FEATURES = (
 
 def raw_windows(
     rng: np.random.Generator,
-    shaft: np.ndarray,
-    bearing: np.ndarray,
-    unbalance: np.ndarray,
-    damage: np.ndarray,
+    shaft: ndarray,
+    bearing: ndarray,
+    unbalance: ndarray,
+    damage: ndarray,
     rate: int,
     samples: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return a window of acceleration for each row, shape (rows, samples).
 
     The shaft shakes at its frequency and twice of it, by its unbalance; a damaged place of the
@@ -72,9 +73,7 @@ def raw_windows(
     return shaken + ringing + 0.3 * rng.standard_normal(shaken.shape)
 
 
-def window_features(
-    windows: np.ndarray, shaft: np.ndarray, bearing: np.ndarray, rate: int
-) -> np.ndarray:
+def window_features(windows: ndarray, shaft: ndarray, bearing: ndarray, rate: int) -> ndarray:
     """Return the features of windows, shape (rows, features): see `FEATURES`.
 
     The amplitude at the shaft's frequency, and that of the envelope at the bearing's: of the signal
@@ -99,7 +98,7 @@ def window_features(
     )
 
 
-def amplitude(signals: np.ndarray, frequency: np.ndarray, rate: int) -> np.ndarray:
+def amplitude(signals: ndarray, frequency: ndarray, rate: int) -> ndarray:
     """Return the amplitude of each signal at a frequency of its own, shape (rows,)."""
     time = np.arange(signals.shape[1]) / rate
     wave = np.exp(-2j * np.pi * frequency[:, None] * time)
@@ -148,7 +147,7 @@ class Fault:
 
 
 def draw_faults(
-    rng: np.random.Generator, wear: np.ndarray, share: float, turn: int
+    rng: np.random.Generator, wear: ndarray, share: float, turn: int
 ) -> tuple[Fault, ...]:
     """Return the faults of a life: at most one that comes by chance, and the bearing's once it is
     damaged.
@@ -176,7 +175,7 @@ def draw_faults(
     return tuple(out)
 
 
-def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[np.ndarray, np.ndarray]:
+def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[ndarray, ndarray]:
     """Return which rows are anomalous, and in which the state changes; shapes (rows,)."""
     label, change = np.zeros(rows), np.zeros(rows)
     for fault in faults:
@@ -185,9 +184,7 @@ def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[np.ndarray, np.n
     return label, change
 
 
-def faulty_values(
-    values: np.ndarray, fault: Fault, noise: float, rng: np.random.Generator
-) -> np.ndarray:
+def faulty_values(values: ndarray, fault: Fault, noise: float, rng: np.random.Generator) -> ndarray:
     """Return what a sensor says of `values` while it is at fault, shape (rows,).
 
     Args:
@@ -261,11 +258,11 @@ class FactoryLife:
     name: str
     plant: str
     kind: str
-    wear: np.ndarray
+    wear: ndarray
     failed: bool
     start: float
-    settings: np.ndarray
-    sensors: np.ndarray = field(repr=False)
+    settings: ndarray
+    sensors: ndarray = field(repr=False)
     faults: tuple[Fault, ...]
 
 
@@ -302,7 +299,7 @@ def _life(plan: Factory, number: int, count: int, start: float, leaving: float) 
     )
 
 
-def _conditions(plan: Factory, rng: np.random.Generator, cycles: int) -> np.ndarray:
+def _conditions(plan: Factory, rng: np.random.Generator, cycles: int) -> ndarray:
     """Return load and speed, in regimes that stay for a while; shape (cycles, 2)."""
     levels = np.linspace(0.5, 1.0, plan.regimes) if plan.regimes > 1 else np.ones(1)
     changes = (rng.random(cycles) > STAYS) | (np.arange(cycles) == 0)
@@ -317,11 +314,11 @@ def _vibration(
     plan: Factory,
     rng: np.random.Generator,
     kind: MachineKind,
-    speed: np.ndarray,
-    wear: np.ndarray,
+    speed: ndarray,
+    wear: ndarray,
     faults: tuple[Fault, ...],
     own: float,
-) -> np.ndarray:
+) -> ndarray:
     """Return the features of a window of acceleration in each cycle.
 
     Blows grow with wear, slowly at first.
@@ -340,12 +337,12 @@ def _vibration(
 
 def _slow(
     rng: np.random.Generator,
-    load: np.ndarray,
-    wear: np.ndarray,
-    own: np.ndarray,
-    clock: np.ndarray,
+    load: ndarray,
+    wear: ndarray,
+    own: ndarray,
+    clock: ndarray,
     plant: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return temperature, current, pressure and debris.
 
     The temperature follows the load slowly, and the day of its plant.

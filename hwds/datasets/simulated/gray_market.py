@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -96,16 +97,16 @@ class Rings:
         heed: How often it keeps a line below the threshold that gets looked at.
     """
 
-    start: np.ndarray
-    home: np.ndarray
-    second: np.ndarray
-    reaches: np.ndarray
-    premium: np.ndarray
-    size: np.ndarray
-    lines: np.ndarray
-    active: np.ndarray
-    accounts: np.ndarray
-    heed: np.ndarray
+    start: ndarray
+    home: ndarray
+    second: ndarray
+    reaches: ndarray
+    premium: ndarray
+    size: ndarray
+    lines: ndarray
+    active: ndarray
+    accounts: ndarray
+    heed: ndarray
 
 
 def rings(seed: int, n: int) -> Rings:
@@ -140,10 +141,10 @@ class Course:
         lessons: What had been lost when each account was opened, by account's number.
     """
 
-    serial: np.ndarray
-    blocked: np.ndarray
-    opened: np.ndarray
-    lost: np.ndarray
+    serial: ndarray
+    blocked: ndarray
+    opened: ndarray
+    lost: ndarray
     lessons: dict[int, int]
 
     @classmethod
@@ -203,9 +204,9 @@ def _day(
     day: int,
     owners: Rings,
     course: Course,
-    lessons: np.ndarray,
-    uniforms: np.ndarray,
-    taste: np.ndarray,
+    lessons: ndarray,
+    uniforms: ndarray,
+    taste: ndarray,
     prices: MarketPrices,
     by: Investigators,
 ) -> MarketLines:
@@ -246,8 +247,8 @@ def _day(
 
 
 def _pick(
-    day: int, owners: Rings, region: np.ndarray, taste: np.ndarray, prices: MarketPrices
-) -> tuple[np.ndarray, np.ndarray]:
+    day: int, owners: Rings, region: ndarray, taste: ndarray, prices: MarketPrices
+) -> tuple[ndarray, ndarray]:
     """Return an offer for each ring, drawn by its gain.
 
     And its gain after the premium, as a share of the price paid.
@@ -261,8 +262,8 @@ def _pick(
 
 
 def _units(
-    owners: Rings, ring: np.ndarray, lessons: np.ndarray, uniforms: np.ndarray, by: Investigators
-) -> np.ndarray:
+    owners: Rings, ring: ndarray, lessons: ndarray, uniforms: ndarray, by: Investigators
+) -> ndarray:
     """Return log-normal units about the ring's size.
 
     Some lines are cut to below the threshold, more with each lesson.
@@ -275,7 +276,7 @@ def _units(
     return np.where((uniforms[:, 11] < heed) & (units > below), np.maximum(below, 1), units)
 
 
-def _stores(account: np.ndarray, channel: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+def _stores(account: ndarray, channel: ndarray, uniforms: ndarray) -> ndarray:
     """Return the store that an account is used to, or any other."""
     usual = uniforms[:, 0] < KEEPS
     return (
@@ -285,7 +286,7 @@ def _stores(account: np.ndarray, channel: np.ndarray, uniforms: np.ndarray) -> n
 
 
 def _remember(
-    course: Course, ring: np.ndarray, slot: np.ndarray, time: np.ndarray, outcome: Findings
+    course: Course, ring: ndarray, slot: ndarray, time: ndarray, outcome: Findings
 ) -> None:
     """Block an account at the first finding against it."""
     guilty = outcome.label == 1
@@ -388,9 +389,7 @@ def _who(
     } | names
 
 
-def _ring_accounts(
-    seed: int, accounts: np.ndarray, lessons: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _ring_accounts(seed: int, accounts: ndarray, lessons: ndarray) -> tuple[ndarray, ndarray]:
     """Return what accounts of rings say they are, and their identifiers."""
     ring, serial = (accounts - RINGS) // ACCOUNTS, (accounts - RINGS) % ACCOUNTS
     uniforms = np.zeros((len(accounts), 6))
@@ -405,9 +404,7 @@ def _ring_accounts(
     )
 
 
-def _what(
-    prices: MarketPrices, lines: MarketLines, day: np.ndarray
-) -> dict[str, pl.Series | np.ndarray]:
+def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, pl.Series | ndarray]:
     """Return where and what was bought, and for how much."""
     month, sku = prices.month[day], prices.sku[lines.offer]
     rebate = REBATES[np.searchsorted(TIERS, lines.quantity, side="right")]
@@ -432,7 +429,7 @@ def _what(
 
 
 def _findings_columns(
-    begin: np.datetime64, lines: MarketLines, arrival: np.ndarray
+    begin: np.datetime64, lines: MarketLines, arrival: ndarray
 ) -> dict[str, pl.Series]:
     """Return the times of returns, and the findings; null where there is none."""
     looked = np.isfinite(lines.label)
@@ -451,7 +448,7 @@ def _true_kind(customers: Customers, lines: MarketLines) -> pl.Series:
     return pl.Series(("honest", "honest_bulk", "ring"))[kind]
 
 
-def _when(begin: np.datetime64, seconds: np.ndarray) -> pl.Series:
+def _when(begin: np.datetime64, seconds: ndarray) -> pl.Series:
     """Return instants so many seconds after the beginning."""
     known = np.isfinite(seconds)
     whole = np.where(known, seconds, 0).astype(np.int64).astype("timedelta64[s]")

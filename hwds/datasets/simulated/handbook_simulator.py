@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError
@@ -129,8 +130,8 @@ def _columns(start: date) -> list[pl.Expr]:
 
 
 def commit_frauds(
-    paid: dict[str, np.ndarray], customers: int, terminals: int, shift: int
-) -> dict[str, np.ndarray]:
+    paid: dict[str, ndarray], customers: int, terminals: int, shift: int
+) -> dict[str, ndarray]:
     """Return what frauds make of payments.
 
     Args:
@@ -165,14 +166,14 @@ def commit_frauds(
 
 
 def _at_bad_terminals(
-    terminal: np.ndarray, day: np.ndarray, days: int, terminals: int, shift: int
-) -> np.ndarray:
+    terminal: ndarray, day: ndarray, days: int, terminals: int, shift: int
+) -> ndarray:
     bad = np.zeros((terminals, days + 1), bool)
     for now in range(days):
         bad[_draw_places(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True
     return bad[terminal, day]
 
 
-def _draw_places(seed: int, count: int, size: int) -> np.ndarray:
+def _draw_places(seed: int, count: int, size: int) -> ndarray:
     """Return what a pandas sample with this `random_state` takes."""
     return np.random.RandomState(seed % SEEDS).choice(count, size=min(size, count), replace=False)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -101,9 +102,9 @@ class FittedDemandTruth(Serializable):
     def _of_level(
         self,
         law: DemandLaw,
-        level: np.ndarray,
-        variance: np.ndarray,
-        out: np.ndarray,
+        level: ndarray,
+        variance: ndarray,
+        out: ndarray,
         future: Panel,
     ) -> Forecasts:
         """Return forecasts from the first month's level and the odds that the plant is out the
@@ -126,7 +127,7 @@ class FittedDemandTruth(Serializable):
 
 def next_level(
     dataset: DemandSettings, law: DemandLaw, history: Panel, *, of_demand: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the mean and variance of each series' level in the month after its history, given all
     of it; shape (n_series,).
 
@@ -147,8 +148,8 @@ def next_level(
 
 
 def _update_level(
-    mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    mean: ndarray, variance: ndarray, value: ndarray, noise: ndarray
+) -> tuple[ndarray, ndarray]:
     known = ~np.isnan(value)
     gain = np.where(known, variance / (variance + noise), 0.0)
     return mean + gain * np.where(known, value - mean, 0.0), variance * (1 - gain)
@@ -156,7 +157,7 @@ def _update_level(
 
 def _observations(
     dataset: DemandSettings, law: DemandLaw, history: Panel, of_demand: bool
-) -> tuple[np.ndarray, ...]:
+) -> tuple[ndarray, ...]:
     """Return what each month's sales and visits say of the level, with variances.
 
     Shape (n_series, longest), aligned last.
@@ -181,7 +182,7 @@ def _observations(
     )
 
 
-def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarray:
+def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> ndarray:
     """Return what prices and promotions add to the log-demand of each row, for a law of the same
     rows.
     """
@@ -194,7 +195,7 @@ def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarr
     return own + known["effect"].fill_null(0.0).to_numpy()
 
 
-def _align_ends(history: Panel, values: np.ndarray) -> np.ndarray:
+def _align_ends(history: Panel, values: ndarray) -> ndarray:
     """Return values of rows as one row for each series, its last month in the last column.
 
     NaN before the first.
@@ -220,8 +221,8 @@ def _law_of(dataset: DemandSettings, panel: Panel) -> DemandLaw:
 
 
 def _log_demand(
-    dataset: DemandSettings, law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel
-) -> tuple[np.ndarray, np.ndarray]:
+    dataset: DemandSettings, law: DemandLaw, mean: ndarray, variance: ndarray, future: Panel
+) -> tuple[ndarray, ndarray]:
     """Return mean and standard deviation of each month's log-demand, shape (n_series, h), from the
     level in the first month.
     """
@@ -237,7 +238,7 @@ def _log_demand(
     )
 
 
-def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Panel) -> np.ndarray:
+def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Panel) -> ndarray:
     """Return whether the plant of each series in `future` is out the month before, (n_series,).
 
     Its odds where none tells.
@@ -257,7 +258,7 @@ def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Pa
     )
 
 
-def _shortages(law: DemandLaw, now: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def _shortages(law: DemandLaw, now: ndarray, horizon: int) -> tuple[ndarray, ndarray]:
     """Return the shares that may be unserved, shape (sizes,), and their odds in each month, shape
     (n_series, h, sizes).
     """
@@ -269,12 +270,12 @@ def _shortages(law: DemandLaw, now: np.ndarray, horizon: int) -> tuple[np.ndarra
 
 
 def _mixture_quantiles(
-    mean: np.ndarray,
-    spread: np.ndarray,
-    shifts: np.ndarray,
-    odds: np.ndarray,
+    mean: ndarray,
+    spread: ndarray,
+    shifts: ndarray,
+    odds: ndarray,
     levels: tuple[float, ...],
-) -> np.ndarray:
+) -> ndarray:
     """Return quantiles of normal laws of one spread, at `mean` + each of `shifts`, mixed by `odds`.
 
     Args:
@@ -299,7 +300,7 @@ def _mixture_quantiles(
         )
         short = (below * odds[:, :, None]).sum(axis=-1) < levels
         low, high = np.where(short, middle, low), np.where(short, high, middle)
-    quantiles: np.ndarray = (low + high) / 2
+    quantiles: ndarray = (low + high) / 2
     return quantiles
 
 
@@ -393,7 +394,7 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
 
 def _shocks(
     world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return the levels and the standard noise of sales and of visits, each of shape (offers,
     months + 1).
     """

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Names, NonNegative, Positive, Rows, Seed, Small, UnitInterval, ZeroRows
@@ -36,16 +37,16 @@ class MarketOffers:
     """
 
     arms: tuple[str, ...]
-    values: np.ndarray
-    prices: np.ndarray
-    conversions: np.ndarray
+    values: ndarray
+    prices: ndarray
+    conversions: ndarray
     unit: str
     segments: tuple[str, ...] = ("all",)
-    shares: np.ndarray | None = None
-    contexts: np.ndarray | None = None
+    shares: ndarray | None = None
+    contexts: ndarray | None = None
     context_names: tuple[str, ...] = ()
-    lifts: np.ndarray | None = None
-    amounts: np.ndarray | None = None
+    lifts: ndarray | None = None
+    amounts: ndarray | None = None
 
 
 class PriceWorld(Dataset):
@@ -87,7 +88,7 @@ class PriceWorld(Dataset):
         """Return what is offered before anything moves."""
         raise NotImplementedError(f"{type(self).__name__}.offers")
 
-    def shifted(self, offers: MarketOffers) -> np.ndarray:
+    def shifted(self, offers: MarketOffers) -> ndarray:
         """Return the conversions from `shift_at` on, by segment and arm, before anything else
         moves: first for last.
         """
@@ -148,7 +149,7 @@ class PriceWorld(Dataset):
                 f"dataset.{name}: must {rule} each of the {arms} arms, got {list(given)}."
             )
 
-    def _starts(self) -> np.ndarray:
+    def _starts(self) -> ndarray:
         """Return the first step of every moment."""
         steps = {0, *self.arrives, *(step for step in self.leaves if step)}
         steps |= {self.shift_at} if self.shift_at is not None else set()
@@ -156,7 +157,7 @@ class PriceWorld(Dataset):
         steps |= set(range(0, span, max(1, span // PARTS)))
         return np.array(sorted(steps), np.int64)
 
-    def _conversions_from(self, offers: MarketOffers, start: int) -> np.ndarray:
+    def _conversions_from(self, offers: MarketOffers, start: int) -> ndarray:
         """Return the conversions from a step on, shape (S, K)."""
         base = offers.conversions
         if self.shift_at is not None and start >= self.shift_at:
@@ -178,7 +179,7 @@ class PriceWorld(Dataset):
         """Return the sum of an arm's first moves; more of them leave the first as they are."""
         return float(stream(self.seed, "price_world", "drift", arm).standard_normal(steps).sum())
 
-    def _present(self, arms: int, start: int) -> np.ndarray:
+    def _present(self, arms: int, start: int) -> ndarray:
         here = np.ones(arms, bool)
         for arm in range(arms):
             arrived = not self.arrives or start >= self.arrives[arm]
@@ -187,7 +188,7 @@ class PriceWorld(Dataset):
         return here
 
 
-def with_log_odds(conversions: np.ndarray, gains: np.ndarray) -> np.ndarray:
+def with_log_odds(conversions: ndarray, gains: ndarray) -> ndarray:
     """Return conversions moved by so much in log-odds; 0 and 1 stay."""
     odds = np.exp(gains) * conversions
     return np.where(conversions < 1, odds / (1 - conversions + odds), 1.0)
@@ -273,12 +274,12 @@ class PriceArms(PriceWorld):
             names, values, prices, conversions[None], unit, lifts=lifts, amounts=amounts
         )
 
-    def shifted(self, offers: MarketOffers) -> np.ndarray:
+    def shifted(self, offers: MarketOffers) -> ndarray:
         """Return the conversions of `after_shift`, where they are given."""
         return np.array(self.after_shift)[None] if self.after_shift else super().shifted(offers)
 
 
-def basket_amounts(law: BasketLaw, spread: float) -> np.ndarray:
+def basket_amounts(law: BasketLaw, spread: float) -> ndarray:
     """Return equally likely amounts over their mean, which is 1, rising.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Le, MinLen
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Level, NonNegative, PositiveInt, Seed
@@ -95,8 +96,8 @@ class PriceDemand(PriceWorld):
 
 
 def conversions_at_prices(
-    ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str
-) -> np.ndarray:
+    ladder: ndarray, elasticity: ndarray, conversion: float, demand: str
+) -> ndarray:
     """Return the share that buys at prices relative to the list price, with the given elasticity
     and share at 1.
 
@@ -128,7 +129,7 @@ def _kinds() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
 
 
-def _kind_columns(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+def _kind_columns(segments: pl.DataFrame) -> tuple[ndarray, tuple[str, ...]]:
     """Return one column for each channel and kind, 1 where a customer is of it; and their names."""
     columns = {
         f"{name}={value}": (segments[name] == value).to_numpy().astype(float)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, Rising, Rows, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -89,7 +90,7 @@ class PriceLog(Dataset):
         return Table.build(table.with_columns(observed), roles, self.unit)
 
     def _a_price(
-        self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator
+        self, kinds: pl.DataFrame, kind: ndarray, rng: np.random.Generator
     ) -> pl.DataFrame:
         """Return one of the prices for each customer, its probability, and the better policy's
         probabilities of all.
@@ -125,7 +126,7 @@ class PriceLog(Dataset):
         """Return the direct method with the true mean revenue, for off-policy evaluation."""
         return PriceLogTruth(dataset=self) if task == "ope" else None
 
-    def conversion(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+    def conversion(self, kinds: pl.DataFrame, prices: ndarray | None = None) -> ndarray:
         """Return the true probability of a sale at each price, shape (n, arms).
 
         Args:
@@ -140,18 +141,18 @@ class PriceLog(Dataset):
         score = odds[:, None] - SLOPE[channel][:, None] * (shown / middle - 1)
         return 1 / (1 + np.exp(-score))
 
-    def revenue(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+    def revenue(self, kinds: pl.DataFrame, prices: ndarray | None = None) -> ndarray:
         """Return the true mean revenue at each price, shape (n, arms); see `conversion`."""
         shown = np.array(self.prices) if prices is None else prices
         return shown * self.conversion(kinds, prices)
 
-    def logging(self, kinds: pl.DataFrame) -> np.ndarray:
+    def logging(self, kinds: pl.DataFrame) -> ndarray:
         """Return the log's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         favourite = np.eye(arms)[np.minimum(_rule(kinds), arms - 1)]
         return self.exploration / arms + (1 - self.exploration) * favourite
 
-    def target(self, kinds: pl.DataFrame) -> np.ndarray:
+    def target(self, kinds: pl.DataFrame) -> ndarray:
         """Return the better policy's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         best = np.argmax(self.revenue(kinds), axis=1)
@@ -206,14 +207,14 @@ def contexts() -> pl.DataFrame:
     )
 
 
-def _rule(kinds: pl.DataFrame) -> np.ndarray:
+def _rule(kinds: pl.DataFrame) -> ndarray:
     """Return the rule of thumb: a step of the ladder for each channel, one more for those who came
     back often, shape (n,).
     """
     return _channel(kinds) + (kinds["visits"].to_numpy() > 2)
 
 
-def _channel(kinds: pl.DataFrame) -> np.ndarray:
+def _channel(kinds: pl.DataFrame) -> ndarray:
     return (
         kinds["channel"]
         .replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True)))
@@ -221,7 +222,7 @@ def _channel(kinds: pl.DataFrame) -> np.ndarray:
     )
 
 
-def _draw_arms(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def _draw_arms(probability: ndarray, uniform: ndarray) -> ndarray:
     """Draw one arm a row, by inversion."""
     below = np.cumsum(probability, axis=1)
     return np.minimum(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, Seed, Small, Steps, UnitInterval
 from hwds.core.seeds import stream
@@ -58,12 +59,12 @@ class SalesCells:
     """
 
     table: pl.DataFrame
-    substitutes: np.ndarray
+    substitutes: ndarray
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def parts(self, nearness: float) -> np.ndarray:
+    def parts(self, nearness: float) -> ndarray:
         """Return the weight of each substitute's price, exp(-nearness x the generations between the
         two), shape (K, K).
         """
@@ -71,7 +72,7 @@ class SalesCells:
         apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
         return np.asarray(self.substitutes * np.exp(-nearness * apart))
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> ndarray:
         """Return a column as an array, shape (K,)."""
         return self.table[name].to_numpy()
 
@@ -183,12 +184,12 @@ class SalesWeeks:
         units: Sold.
     """
 
-    relative: np.ndarray
-    cost: np.ndarray
-    promotion: np.ndarray
-    stock_out: np.ndarray
-    log_mean: np.ndarray
-    units: np.ndarray
+    relative: ndarray
+    cost: ndarray
+    promotion: ndarray
+    stock_out: ndarray
+    log_mean: ndarray
+    units: ndarray
 
 
 def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
@@ -251,7 +252,7 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     return SalesWeeks(relative, costs, promoted.astype(float), stock_out, log_mean, units)
 
 
-def seasonal(weeks: int) -> np.ndarray:
+def seasonal(weeks: int) -> ndarray:
     """Return the season of each week: a yearly wave with a peak before its end, between -1 and
     1.
     """
@@ -264,14 +265,14 @@ def seasonal(weeks: int) -> np.ndarray:
 class _Draws:
     """Standard draws by cell (or device, for `device`, `shared` and `cost`) and week or spell."""
 
-    own: np.ndarray
-    device: np.ndarray
-    shared: np.ndarray
-    cost: np.ndarray
-    promoted: np.ndarray
-    depth: np.ndarray
-    out: np.ndarray
-    out_share: np.ndarray
+    own: ndarray
+    device: ndarray
+    shared: ndarray
+    cost: ndarray
+    promoted: ndarray
+    depth: ndarray
+    out: ndarray
+    out_share: ndarray
     shape_all: tuple[int, int, int]
 
 
@@ -290,7 +291,7 @@ def _draws(seed: int, cells: SalesCells, weeks: int) -> _Draws:
     )  # type: ignore[call-arg]
 
 
-def _costs(seed: int, skus: int, weeks: int) -> np.ndarray:
+def _costs(seed: int, skus: int, weeks: int) -> ndarray:
     """Return the log of each device's cost over its mean, a stationary autoregression, shape (skus,
     weeks).
     """
@@ -399,7 +400,7 @@ class SalesSettings(PanelDataset):
             "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
         )
 
-    def cross(self) -> np.ndarray:
+    def cross(self) -> ndarray:
         """Return the true cross elasticities, of a row's cell to the price of a column's, with all
         on sale, shape (K, K).
         """
@@ -459,7 +460,7 @@ class PriceSalesTruth(Truth):
 
 def known_elasticities(
     design: DemandDesign,
-    slopes: np.ndarray,
+    slopes: ndarray,
     shared: Mapping[str, Any],
     context: ElasticityContext,
     pairs: CrossPairs | None = None,

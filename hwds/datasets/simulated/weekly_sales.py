@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -127,7 +128,7 @@ class WeeklySales(PanelDataset):
         return table.filter(pl.col("week") >= first)
 
 
-def _prices(draws: np.random.Generator, weeks: int) -> tuple[np.ndarray, np.ndarray]:
+def _prices(draws: np.random.Generator, weeks: int) -> tuple[ndarray, ndarray]:
     """Return the log of the price over the usual one, and 1 in promoted weeks, which come in pairs.
 
     Each of shape (weeks,).
@@ -140,14 +141,14 @@ def _prices(draws: np.random.Generator, weeks: int) -> tuple[np.ndarray, np.ndar
     return spell + np.log1p(-depth * promotion), promotion.astype(float)
 
 
-def _season(seed: int, category: int, week: np.ndarray) -> np.ndarray:
+def _season(seed: int, category: int, week: ndarray) -> ndarray:
     """Return the season that a category shares: two waves, and the weeks before the holidays."""
     draws = stream(seed, "weekly_sales", "category", category).normal(size=5)
     holidays = np.isin(week % 52, [47, 48, 49, 50]) * (0.4 + 0.1 * draws[4])
     return 0.2 * _cycle(draws[:4], week) + holidays
 
 
-def _cycle(sizes: np.ndarray, week: np.ndarray) -> np.ndarray:
+def _cycle(sizes: ndarray, week: ndarray) -> ndarray:
     """Return two waves a year, of the sizes of their sines and cosines, shape (weeks,)."""
     turn = 2 * np.pi * week / 52
     waves = np.stack([np.sin(turn), np.cos(turn), np.sin(2 * turn), np.cos(2 * turn)])

@@ -8,6 +8,7 @@ from math import hypot
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, AlertTerms
@@ -39,13 +40,13 @@ class AlertClusters:
         seed: The seed of the experiment.
     """
 
-    day: np.ndarray
-    entity: np.ndarray | None
+    day: ndarray
+    entity: ndarray | None
     days: int
     resamples: int
     seed: int
 
-    def daily_amounts(self, values: np.ndarray) -> list[DailyAmount]:
+    def daily_amounts(self, values: ndarray) -> list[DailyAmount]:
         """Return the sum a day of each column with its percentile intervals, and with that of both
         days and entities.
 
@@ -70,14 +71,14 @@ class AlertClusters:
             for total, day, entity, both in zip(totals, by_day, by_entity, together, strict=True)
         ]
 
-    def too_few(self, values: np.ndarray) -> list[bool]:
+    def too_few(self, values: ndarray) -> list[bool]:
         """Return of each column, shape (rows, columns), whether too few days or entities have
         anything of its sum.
         """
         ways = [way for way in (self.day, self.entity) if way is not None]
         return [any(_has_few_clusters(column, way) for way in ways) for column in values.T]
 
-    def _joint_interval(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
+    def _joint_interval(self, values: ndarray, a_day: float) -> tuple[float, float] | None:
         """Return the interval of a sum a day over days and entities.
 
         None where either are too few.
@@ -96,13 +97,13 @@ class AlertClusters:
         )
         return two_way_effect(a_day, by_entity, by_day, both, "entity and day").interval(LEVEL)
 
-    def _cluster_part(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
+    def _cluster_part(self, called: str, values: ndarray, codes: ndarray) -> ClusteredPart:
         rows = np.bincount(codes).astype(float)
         sums = np.bincount(codes, values)
         return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
     def _percentile_intervals(
-        self, values: np.ndarray, cluster: np.ndarray | None, purpose: str
+        self, values: ndarray, cluster: ndarray | None, purpose: str
     ) -> list[tuple[float | None, float | None]]:
         """Return the percentile interval of each column's sum a day over one way.
 
@@ -123,7 +124,7 @@ class AlertClusters:
         ]
 
 
-def _has_few_clusters(values: np.ndarray, cluster: np.ndarray) -> bool:
+def _has_few_clusters(values: ndarray, cluster: ndarray) -> bool:
     """Return whether fewer clusters have anything of a sum than an interval of it needs."""
     return len(np.unique(cluster[values != 0])) < LEAST_SURE
 
@@ -160,9 +161,9 @@ class AlertBackTest:
     """
 
     rows: pl.DataFrame
-    actions: Mapping[str, np.ndarray]
+    actions: Mapping[str, ndarray]
     terms: AlertTerms
-    guarded: np.ndarray
+    guarded: ndarray
     clusters: AlertClusters
 
     def sides(self) -> list[Against]:
@@ -209,7 +210,7 @@ class AlertBackTest:
         )
 
     def _expected_range(
-        self, own: str, loss: np.ndarray, weight: np.ndarray
+        self, own: str, loss: ndarray, weight: ndarray
     ) -> tuple[float, float] | None:
         """Return the range of the expected cost a day between probabilities as low and as high as
         the labels leave open.
@@ -226,7 +227,7 @@ class AlertBackTest:
         ]
         return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
-    def _gray_and_weight(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
+    def _gray_and_weight(self, against: Against) -> tuple[ndarray, ndarray]:
         """Return which rows are gray, and for how many each stands: 0 where it is not known."""
         gray = self.rows[SIDES[against]].to_numpy().astype(float)
         weight = self.rows["weight"].to_numpy() if against == "labels" else np.ones(len(gray))
@@ -239,9 +240,9 @@ class AlertBackTest:
         against: Against,
         cost: DailyAmount,
         saving: DailyAmount | None,
-        parts: list[np.ndarray],
-        gray: np.ndarray,
-        weight: np.ndarray,
+        parts: list[ndarray],
+        gray: ndarray,
+        weight: ndarray,
     ) -> PolicyRecord:
         action, days = self.actions[name], self.clusters.days
         stake = float(np.sum(gray * self.rows["loss"].to_numpy() * weight))
@@ -264,7 +265,7 @@ class AlertBackTest:
         )
 
 
-def _weighted_share(which: np.ndarray, weight: np.ndarray) -> float | None:
+def _weighted_share(which: ndarray, weight: ndarray) -> float | None:
     total = float(weight.sum())
     return float(weight[which].sum()) / total if total > 0 else None
 

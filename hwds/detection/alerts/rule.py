@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
@@ -32,11 +33,11 @@ class Days:
         uniform: A random number of each row, which puts it into the random stream.
     """
 
-    day: np.ndarray
+    day: ndarray
     count: int
-    probability: np.ndarray
-    loss: np.ndarray
-    uniform: np.ndarray
+    probability: ndarray
+    loss: ndarray
+    uniform: ndarray
 
     @classmethod
     def of(cls, rows: pl.DataFrame, seed: int) -> Days:
@@ -54,12 +55,12 @@ class Days:
         )
 
 
-def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
+def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
     return uniform_by_id(rows[ROW_ID].to_numpy(), stream(seed, "alert policy", purpose))
 
 
-def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:
+def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> ndarray:
     """Return the action of each row.
 
     Of the rows that would not be blocked, each is in the random stream with the same chance; those
@@ -93,9 +94,7 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     return action
 
 
-def _least_gain_reviewed(
-    days: Days, gain: np.ndarray, reviewed: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
+def _least_gain_reviewed(days: Days, gain: ndarray, reviewed: ndarray, slots: ndarray) -> ndarray:
     """Return the least gain reviewed on each day, -inf where there was room for more.
 
     Infinite where there was none.
@@ -106,9 +105,7 @@ def _least_gain_reviewed(
     return np.where(used < slots, -np.inf, least)
 
 
-def top_of_day(
-    day: np.ndarray, value: np.ndarray, wanted: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
+def top_of_day(day: ndarray, value: ndarray, wanted: ndarray, slots: ndarray) -> ndarray:
     """Return a mask of the wanted rows of each day with the largest values, the earlier of equal
     ones.
 
@@ -168,7 +165,7 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
     days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
     gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
 
-    def costs(cell: GridPoint) -> np.ndarray:
+    def costs(cell: GridPoint) -> ndarray:
         action = act(days, terms, *cell)  # all rows compete for the capacity
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
@@ -208,7 +205,7 @@ TO_DEVIATION = 1.4826
 
 def rivals_of(
     rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, seed: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, ndarray]:
     """Return the actions of each rival on the rows of one test window, all with the same capacity
     of reviews a day.
 
@@ -240,7 +237,7 @@ def rivals_of(
     }
 
 
-def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def z_scores(score: ndarray, reference: ndarray) -> ndarray:
     """Return scores less the median of the reference, over its median absolute deviation as a
     standard deviation.
 
@@ -256,5 +253,5 @@ def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return (score - centre) / spread
 
 
-def _review_actions(which: np.ndarray) -> np.ndarray:
+def _review_actions(which: ndarray) -> ndarray:
     return np.where(which, np.int8(REVIEW), np.int8(PASS))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.seeds import stream_key
 
@@ -42,7 +43,7 @@ class AlertTerms:
     least_positives: int
     resamples: int
 
-    def block_from(self, loss: np.ndarray, multiplier: float | np.ndarray = 1.0) -> np.ndarray:
+    def block_from(self, loss: ndarray, multiplier: float | ndarray = 1.0) -> ndarray:
         """Return the probability from which a block costs less than to pass: W / (W + loss), W the
         cost of a wrong one.
 
@@ -53,7 +54,7 @@ class AlertTerms:
         wrong = multiplier * self.wrong_block
         return wrong / (wrong + loss)
 
-    def review_from(self, loss: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    def review_from(self, loss: ndarray, floor: float = 0.0) -> ndarray:
         """Return the probability from which a review is expected to gain at least the floor.
 
         Above 1 where none can.
@@ -62,26 +63,24 @@ class AlertTerms:
             return (self.review_cost + floor) / (self.review_recall * loss)
 
     def block_always_from(
-        self, loss: np.ndarray, multiplier: float = 1.0, floor: float = 0.0
-    ) -> np.ndarray:
+        self, loss: ndarray, multiplier: float = 1.0, floor: float = 0.0
+    ) -> ndarray:
         """Return the probability from which a block is expected to cost less than a review, too."""
         wrong = multiplier * self.wrong_block
         surely = (wrong - self.review_cost - floor) / (wrong + (1 - self.review_recall) * loss)
         return np.maximum(surely, self.block_from(loss, multiplier))
 
-    def blocks(
-        self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0
-    ) -> np.ndarray:
+    def blocks(self, probability: ndarray, loss: ndarray, multiplier: float = 1.0) -> ndarray:
         """Return a mask of the rows that are blocked."""
         return probability * loss >= multiplier * (1 - probability) * self.wrong_block
 
     def gain(
         self,
-        probability: np.ndarray,
-        loss: np.ndarray,
-        blocked: np.ndarray,
+        probability: ndarray,
+        loss: ndarray,
+        blocked: ndarray,
         multiplier: float = 1.0,
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Return the expected saving of a review over the action without it: p x loss x recall -
         cost where that is to pass.
 
@@ -97,8 +96,8 @@ class AlertTerms:
         return otherwise - probability * loss * (1 - self.review_recall) - self.review_cost
 
     def parts(
-        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, action: ndarray, gray: ndarray, loss: ndarray
+    ) -> tuple[ndarray, ndarray, ndarray]:
         """Return the missed loss, the wrong blocks and the reviews of each row.
 
         A review costs what it costs, keeps `review_recall` of the loss of a gray row, and lets an
@@ -115,7 +114,7 @@ class AlertTerms:
         wrong = np.where(action == BLOCK, (1 - gray) * self.wrong_block, 0.0)
         return missed, wrong, np.where(looked, self.review_cost, 0.0)
 
-    def cost(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    def cost(self, action: ndarray, gray: ndarray, loss: ndarray) -> ndarray:
         """Return the sum of the parts."""
         missed, wrong, reviews = self.parts(action, gray, loss)
         return missed + wrong + reviews
@@ -187,7 +186,7 @@ class AlertTiers:
         return {"kind": "alerts", "tiers": asdict(self)}
 
     def tiers(
-        self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]
+        self, ids: Sequence[str], probability: ndarray | None, stakes: Sequence[float | None]
     ) -> list[TierOf | None]:
         """Return the tiers of several events, each as if it stood alone.
 
@@ -212,7 +211,7 @@ class AlertTiers:
             answers[place] = TierOf(TIERS.get(each, "pass"), gain)
         return answers
 
-    def _actions(self, ids: Sequence[str], chance: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    def _actions(self, ids: Sequence[str], chance: ndarray, loss: ndarray) -> ndarray:
         """Return the codes of the actions, shape (n,)."""
         blocked = self.terms.blocks(chance, loss, self.multiplier) & ("block" in self.terms.tiers)
         action = np.where(blocked, BLOCK, PASS)

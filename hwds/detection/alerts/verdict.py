@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
 from hwds.detection.cases import reasons_in_words
@@ -315,7 +316,7 @@ ALERTS = (
 
 
 def alerts_of(
-    test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
+    test: pl.DataFrame, action: ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
 ) -> pl.DataFrame:
     """Return one row for each test row that is not passed, by window, day, tier (`block` first) and
     expected gain.
@@ -345,12 +346,12 @@ def alerts_of(
     return ordered.with_columns(reasons=reasons_in_words(ordered["reasons"])).select(ALERTS)
 
 
-def _tier_names(action: np.ndarray) -> pl.Series:
+def _tier_names(action: ndarray) -> pl.Series:
     """Return the names of actions, null for a row that is passed."""
     return pl.Series(action).replace_strict(TIERS, default=None, return_dtype=pl.String)
 
 
-def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
+def alerted_rows(test: pl.DataFrame, action: ndarray) -> pl.DataFrame:
     """Return the rows of the last window that are not passed, with what is at stake and their tier,
     for cases.
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.detection.kernels.past import MarketCells, fill_best_elsewhere
@@ -160,8 +161,8 @@ class Arbitrage(Reselling, RowFeatures):
         )
 
     def _elsewhere(
-        self, table: Table, moments: Instants, paid: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, table: Table, moments: Instants, paid: ndarray
+    ) -> tuple[ndarray, ndarray, ndarray]:
         """Return the best spread to another market, the rank of the price, and the markets seen."""
         sku, channel = codes_of(table.data[self.sku]), codes_of(table.data[self.channel])
         region = (
@@ -189,12 +190,12 @@ class Arbitrage(Reselling, RowFeatures):
         return best, rank, seen
 
 
-def _ratios(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _ratios(above: ndarray, below: ndarray) -> ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
 def _cells(
-    moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray
+    moments: Instants, there: ndarray, sku: ndarray, channel: ndarray, region: ndarray
 ) -> MarketCells:
     """Return the rows `there` by SKU, market and time."""
     market = channel * (region.max(initial=-1) + 2) + region + 1

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
@@ -64,7 +65,7 @@ class PeerReference:
 
     def arrive(
         self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[ndarray, ndarray]:
         """Return the median of a row's peers in each column, and the row's distance from it, NaN
         where not known; keep the row.
 
@@ -107,7 +108,7 @@ class PeerReference:
             for values in columns
         ]
 
-    def _parents(self, level: int) -> np.ndarray:
+    def _parents(self, level: int) -> ndarray:
         return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
 
     def _narrowest_spread(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import ConfigError, DataError
@@ -99,15 +100,15 @@ class LineWindows:
     rules: LineRules
 
     @property
-    def spans(self) -> np.ndarray:
+    def spans(self) -> ndarray:
         """Their lengths in microseconds, rising."""
         return np.array(sorted(self.days)) * DAY_MICROSECONDS
 
-    def room(self, rows: int) -> np.ndarray:
+    def room(self, rows: int) -> ndarray:
         """Return the empty array that the kernel writes to, shape (rows, values)."""
         return np.empty((rows, len(SUMS) * len(self.days) + len(LINE_VALUES)))
 
-    def frame(self, columns: LineColumns, out: np.ndarray) -> pl.DataFrame:
+    def frame(self, columns: LineColumns, out: ndarray) -> pl.DataFrame:
         """Return the kernel's array as columns; NaN becomes null."""
         return pl.DataFrame(
             {
@@ -158,7 +159,7 @@ class LineColumns:
         return word not in NEEDS or bool(getattr(self, NEEDS[word]))
 
 
-def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
+def sort_lines(table: Table) -> tuple[ndarray, ndarray]:
     """Return the rows by entity and arrival, and where each entity begins, with the end.
 
     A row without entity is alone.
@@ -170,7 +171,7 @@ def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def order_lines_of(
-    table: Table, columns: LineColumns, rules: LineRules, order: np.ndarray
+    table: Table, columns: LineColumns, rules: LineRules, order: ndarray
 ) -> tuple[OrderLines, int]:
     """Return the rows of a table in an order as lines, and how many codes they have."""
     coded, many = np.empty((len(order), 4), np.int64), 0
@@ -206,9 +207,7 @@ def lines_without_codes(table: Table, columns: LineColumns, rules: LineRules) ->
     )
 
 
-def flags_of(
-    time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules: LineRules
-) -> np.ndarray:
+def flags_of(time: ndarray, quantity: ndarray, promoted: ndarray, rules: LineRules) -> ndarray:
     """Return the flags of lines.
 
     Args:
@@ -229,7 +228,7 @@ def flags_of(
     return np.column_stack([promoted > 0, weekend, over, late]).astype(np.uint8)
 
 
-def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
+def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[ndarray]:
     """Yield the codes of order, SKU, store and channel.
 
     A line without an order is one of its own.
@@ -305,7 +304,7 @@ class PurchaseBooks:
         self._lines, self._size = _empty(FIRST_ROOM), 0
         self._shared: Book = new_book(FIRST_ROOM, FIRST_ROOM, FIRST_ROOM, len(windows.days))
 
-    def append(self, line: OrderLines, who: Any, values: tuple[Any, ...]) -> np.ndarray:
+    def append(self, line: OrderLines, who: Any, values: tuple[Any, ...]) -> ndarray:
         """Return the features of a line at its arrival, and store it.
 
         Features stand at the places of `windows.places`.

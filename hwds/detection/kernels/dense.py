@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -28,18 +29,18 @@ class DenseLayers(NamedTuple):
         silu: A flag for each layer: x / (1 + exp(-x)) follows it.
     """
 
-    first: np.ndarray
-    texts: np.ndarray
-    start: np.ndarray
-    sizes: np.ndarray
-    kernel: np.ndarray
-    back: np.ndarray
-    bias: np.ndarray
-    silu: np.ndarray
+    first: ndarray
+    texts: ndarray
+    start: ndarray
+    sizes: ndarray
+    kernel: ndarray
+    back: ndarray
+    bias: ndarray
+    silu: ndarray
 
 
 @cache
-def gauss_legendre(points: int) -> np.ndarray:
+def gauss_legendre(points: int) -> ndarray:
     """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
     points).
     """
@@ -52,16 +53,14 @@ class DenseScratch(NamedTuple):
     logistic part, slopes.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    share: np.ndarray
-    slope: np.ndarray
+    before: ndarray
+    after: ndarray
+    share: ndarray
+    slope: ndarray
 
 
 @helper
-def first_layer(
-    numbers: np.ndarray, places: np.ndarray, net: DenseLayers, before: np.ndarray
-) -> None:
+def first_layer(numbers: ndarray, places: ndarray, net: DenseLayers, before: ndarray) -> None:
     """Compute the first layer of a row, from its numbers and the places of its codes among all
     codes.
     """
@@ -131,11 +130,11 @@ def steepness(seen: float, share: float) -> float:
 
 
 def forward(
-    numbers: np.ndarray,
-    places: np.ndarray,
+    numbers: ndarray,
+    places: ndarray,
     net: DenseLayers,
     scratch: DenseScratch,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Compute the outputs of rows, shape (n, outputs)."""
     for row in range(numbers.shape[0]):
@@ -146,16 +145,16 @@ def forward(
 
 
 def add_path_integrals(
-    numbers: np.ndarray,
-    places: np.ndarray,
+    numbers: ndarray,
+    places: ndarray,
     net: DenseLayers,
-    base: np.ndarray,
-    base_texts: np.ndarray,
-    base_first: np.ndarray,
-    points: np.ndarray,
+    base: ndarray,
+    base_texts: ndarray,
+    base_first: ndarray,
+    points: ndarray,
     scratch: DenseScratch,
-    path: np.ndarray,
-    parts: np.ndarray,
+    path: ndarray,
+    parts: ndarray,
 ) -> None:
     """Add the contribution of each input along the straight path from a base to a row.
 

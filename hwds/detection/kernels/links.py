@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.frames.rows import NEVER
@@ -23,16 +23,16 @@ class CustomerGraph(NamedTuple):
         enters: The places from which on they count.
     """
 
-    customer: np.ndarray
-    pair: np.ndarray
-    owner: np.ndarray
-    shared: np.ndarray
-    of_owner: np.ndarray
-    owner_starts: np.ndarray
-    of_shared: np.ndarray
-    shared_starts: np.ndarray
-    confirmed: np.ndarray
-    enters: np.ndarray
+    customer: ndarray
+    pair: ndarray
+    owner: ndarray
+    shared: ndarray
+    of_owner: ndarray
+    owner_starts: ndarray
+    of_shared: ndarray
+    shared_starts: ndarray
+    confirmed: ndarray
+    enters: ndarray
 
 
 class GraphState(NamedTuple):
@@ -53,21 +53,21 @@ class GraphState(NamedTuple):
         walks: The number of walks so far, one number.
     """
 
-    born: np.ndarray
-    confirmed_at: np.ndarray
-    parent: np.ndarray
-    size: np.ndarray
-    newest: np.ndarray
-    degree: np.ndarray
-    confirmed: np.ndarray
-    stamp: np.ndarray
-    passed: np.ndarray
-    queue: np.ndarray
-    walks: np.ndarray
+    born: ndarray
+    confirmed_at: ndarray
+    parent: ndarray
+    size: ndarray
+    newest: ndarray
+    degree: ndarray
+    confirmed: ndarray
+    stamp: ndarray
+    passed: ndarray
+    queue: ndarray
+    walks: ndarray
 
 
 def grow_graph(
-    order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state: GraphState, out: np.ndarray
+    order: ndarray, time: ndarray, graph: CustomerGraph, state: GraphState, out: ndarray
 ) -> None:
     """Let rows arrive; write for each its customer's degree, the size of its component and its
     confirmed neighbours.
@@ -110,7 +110,7 @@ def grow_graph(
 
 
 @helper
-def _root(parent: np.ndarray, customer: int) -> int:
+def _root(parent: ndarray, customer: int) -> int:
     while parent[customer] != customer:
         parent[customer] = parent[parent[customer]]
         customer = parent[customer]
@@ -163,7 +163,7 @@ def _join(state: GraphState, one: int, other: int) -> None:
 
 @helper
 def _walk(
-    graph: CustomerGraph, state: GraphState, customer: int, time: int, out: np.ndarray, row: int
+    graph: CustomerGraph, state: GraphState, customer: int, time: int, out: ndarray, row: int
 ) -> None:
     """Write the degree, component size and confirmed neighbours of a customer as of a time."""
     near = _fill_queue(graph, state, customer, time, 1)

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.core.serialization import Serializable
@@ -68,13 +69,13 @@ class OrderLines(NamedTuple):
             4).
     """
 
-    time: np.ndarray
-    arrival: np.ndarray
-    returned: np.ndarray
-    quantity: np.ndarray
-    amount: np.ndarray
-    codes: np.ndarray
-    flags: np.ndarray
+    time: ndarray
+    arrival: ndarray
+    returned: ndarray
+    quantity: ndarray
+    amount: ndarray
+    codes: ndarray
+    flags: ndarray
 
 
 @Serializable.register
@@ -102,21 +103,21 @@ class Book(NamedTuple):
         late_held: The same as `held`.
     """
 
-    ranked: np.ndarray
-    pending: np.ndarray
-    back: np.ndarray
-    last: np.ndarray
-    units: np.ndarray
-    levels: np.ndarray
-    start: np.ndarray
-    totals: np.ndarray
-    held: np.ndarray
-    sizes: np.ndarray
-    late_last: np.ndarray
-    late_units: np.ndarray
-    late_levels: np.ndarray
-    late_totals: np.ndarray
-    late_held: np.ndarray
+    ranked: ndarray
+    pending: ndarray
+    back: ndarray
+    last: ndarray
+    units: ndarray
+    levels: ndarray
+    start: ndarray
+    totals: ndarray
+    held: ndarray
+    sizes: ndarray
+    late_last: ndarray
+    late_units: ndarray
+    late_levels: ndarray
+    late_totals: ndarray
+    late_held: ndarray
 
 
 def new_book(lines: int, room: int, codes: int, windows: int) -> Book:
@@ -151,7 +152,7 @@ def new_book(lines: int, room: int, codes: int, windows: int) -> Book:
 
 
 @helper
-def count_line(lines: OrderLines, totals: np.ndarray, window: int, line: int, sign: float) -> None:
+def count_line(lines: OrderLines, totals: ndarray, window: int, line: int, sign: float) -> None:
     """Add a line to a window, or take it away."""
     totals[window, LINES] += sign
     _add(totals, window, SUM_QUANTITY, sign * lines.quantity[line])
@@ -159,7 +160,7 @@ def count_line(lines: OrderLines, totals: np.ndarray, window: int, line: int, si
 
 
 @helper
-def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
+def _add(totals: ndarray, row: int, column: int, value: float) -> None:
     """Add a number and keep what rounding takes (Knuth, The Art of Computer Programming 2, section
     4.2.2, theorem B).
 
@@ -176,7 +177,7 @@ def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
 
 @helper
 def add_to_longest(
-    lines: OrderLines, held: np.ndarray, units: np.ndarray, line: int, sign: float
+    lines: OrderLines, held: ndarray, units: ndarray, line: int, sign: float
 ) -> None:
     """Add a line's flags and units to the totals of the longest window, or take them away."""
     for flag in range(4):
@@ -195,9 +196,7 @@ def ratio(value: float, base: float) -> float:
 
 
 @helper
-def write_values(
-    totals: np.ndarray, held: np.ndarray, windows: int, row: int, out: np.ndarray
-) -> None:
+def write_values(totals: ndarray, held: ndarray, windows: int, row: int, out: ndarray) -> None:
     """Write the values computed from sums into a row: of each window, then of the longest one."""
     for window in range(windows):
         at = len(SUMS) * window
@@ -222,7 +221,7 @@ def write_values(
 
 @helper
 def count_late(
-    lines: OrderLines, book: Book, spans: np.ndarray, line: int, place: int
+    lines: OrderLines, book: Book, spans: ndarray, line: int, place: int
 ) -> tuple[float, float]:
     """Fill `late_totals` and `late_held`.
 
@@ -293,10 +292,10 @@ def _gather_level(book: Book, row: int, size: int, value: float) -> int:
 def fill_lines(
     lines: OrderLines,
     book: Book,
-    spans: np.ndarray,
-    bounds: np.ndarray,
-    places: np.ndarray,
-    out: np.ndarray,
+    spans: ndarray,
+    bounds: ndarray,
+    places: ndarray,
+    out: ndarray,
 ) -> None:
     """Fill `out` for all lines of many entities.
 
@@ -315,7 +314,7 @@ def fill_lines(
 
 
 def fill_one_line(
-    lines: OrderLines, book: Book, spans: np.ndarray, line: int, row: int, out: np.ndarray
+    lines: OrderLines, book: Book, spans: ndarray, line: int, row: int, out: ndarray
 ) -> None:
     """Fill `out` for one line of an entity with a book of its own: `add_line` as one call from
     Python.
@@ -336,11 +335,11 @@ def clear_book(book: Book) -> None:
 def add_line(
     lines: OrderLines,
     book: Book,
-    spans: np.ndarray,
+    spans: ndarray,
     first: int,
     line: int,
     row: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Write the values known at the arrival of a line into a row of `out`, and store the line in
     the book.
@@ -416,7 +415,7 @@ def _insert(lines: OrderLines, book: Book, line: int) -> int:
 
 
 @helper
-def _advance(lines: OrderLines, book: Book, spans: np.ndarray, time: int) -> None:
+def _advance(lines: OrderLines, book: Book, spans: ndarray, time: int) -> None:
     """Let lines leave the windows that end at a time."""
     for window in range(spans.size):
         line = book.ranked[book.start[window]]
@@ -433,9 +432,7 @@ def _advance(lines: OrderLines, book: Book, spans: np.ndarray, time: int) -> Non
 
 
 @helper
-def _enter(
-    lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: int, end: int
-) -> None:
+def _enter(lines: OrderLines, book: Book, spans: ndarray, first: int, line: int, end: int) -> None:
     """Let a line into the windows that end at `end`.
 
     One that is too old for a window moves its beginning on.

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.frames.kernels import place_after
@@ -18,8 +19,8 @@ FRIDAY, NIGHT = 5, 6
 
 
 def trailing_windows(
-    code: np.ndarray, value: np.ndarray, moments: Instants, reach: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    code: ndarray, value: ndarray, moments: Instants, reach: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return how many rows of its entity each row sees in the windows that end with it, itself
     included, and their mean.
 
@@ -48,7 +49,7 @@ def trailing_windows(
     return np.cumsum(count, axis=1), mean
 
 
-def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np.ndarray:
+def order_by_entity(code: ndarray, time: ndarray, place: ndarray) -> ndarray:
     """Return the rows of entities by entity, then time, then arrival.
 
     Arguments as in `fill_trailing`.
@@ -58,15 +59,15 @@ def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np
 
 
 def fill_trailing(
-    order: np.ndarray,
-    code: np.ndarray,
-    time: np.ndarray,
-    place: np.ndarray,
-    value: np.ndarray,
-    reach: np.ndarray,
-    count: np.ndarray,
-    valued: np.ndarray,
-    total: np.ndarray,
+    order: ndarray,
+    code: ndarray,
+    time: ndarray,
+    place: ndarray,
+    value: ndarray,
+    reach: ndarray,
+    count: ndarray,
+    valued: ndarray,
+    total: ndarray,
 ) -> None:
     """Count each row that is seen in the shortest window that holds it.
 
@@ -109,23 +110,23 @@ RUNS = ("run", "run_age", "honest_age", "first_age", "fraud_share")
 class RowMoments(NamedTuple):
     """The rows as compiled code reads them: numbers, moments in microseconds."""
 
-    code: np.ndarray
-    time: np.ndarray
-    place: np.ndarray
+    code: ndarray
+    time: ndarray
+    place: ndarray
 
 
 class EntityLabels(NamedTuple):
     """Labels by entity and by the time of their rows; `first` of each entity, and the end."""
 
-    first: np.ndarray
-    time: np.ndarray
-    enters: np.ndarray
-    value: np.ndarray
+    first: ndarray
+    time: ndarray
+    enters: ndarray
+    value: ndarray
 
 
 def compute_usual(
-    code: np.ndarray, amount: np.ndarray, moments: Instants, habit: int, recent: int
-) -> np.ndarray:
+    code: ndarray, amount: ndarray, moments: Instants, habit: int, recent: int
+) -> ndarray:
     """Return each row's amount, and the highest one of its entity before it, over the mean of what
     the entity paid before.
 
@@ -150,9 +151,7 @@ def compute_usual(
     return out
 
 
-def compute_runs(
-    code: np.ndarray, labels: LabelArrivals, moments: Instants, reach: int
-) -> np.ndarray:
+def compute_runs(code: ndarray, labels: LabelArrivals, moments: Instants, reach: int) -> ndarray:
     """Return how the latest payments at each row's entity turned out, as far as that had become
     known.
 
@@ -180,12 +179,12 @@ def compute_runs(
 
 
 def fill_usual(
-    order: np.ndarray,
+    order: ndarray,
     rows: RowMoments,
-    amount: np.ndarray,
+    amount: ndarray,
     habit: int,
     recent: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Fill the columns of `USUAL`."""
     code, time, place = rows.code, rows.time, rows.place
@@ -208,9 +207,7 @@ def fill_usual(
             out[row, 2] = highest / (total / count)
 
 
-def fill_runs(
-    rows: RowMoments, known: EntityLabels, reach: int, day: float, out: np.ndarray
-) -> None:
+def fill_runs(rows: RowMoments, known: EntityLabels, reach: int, day: float, out: ndarray) -> None:
     """Fill the columns of `RUNS`."""
     code, time, place = rows.code, rows.time, rows.place
     first, when, enters, value = known.first, known.time, known.enters, known.value
@@ -263,25 +260,25 @@ class LabelArrays(NamedTuple):
         entering: The labels in the order of `enters`.
     """
 
-    group: np.ndarray
-    value: np.ndarray
-    rank: np.ndarray
-    times: np.ndarray
-    starts: np.ndarray
-    enters: np.ndarray
-    leaves: np.ndarray
-    entering: np.ndarray
+    group: ndarray
+    value: ndarray
+    rank: ndarray
+    times: ndarray
+    starts: ndarray
+    enters: ndarray
+    leaves: ndarray
+    entering: ndarray
 
 
 def count_known_labels(
-    order: np.ndarray,
-    time: np.ndarray,
-    group: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    group: ndarray,
     labels: LabelArrays,
-    held: np.ndarray,
-    newest: np.ndarray,
-    tree: np.ndarray,
-    counts: np.ndarray,
+    held: ndarray,
+    newest: ndarray,
+    tree: ndarray,
+    counts: ndarray,
 ) -> None:
     """Fill `counts` with the sum of `value` over the labels that count for each row.
 
@@ -324,7 +321,7 @@ def count_known_labels(
 
 
 @helper
-def _add(tree: np.ndarray, labels: LabelArrays, which: int, value: int) -> None:
+def _add(tree: ndarray, labels: LabelArrays, which: int, value: int) -> None:
     """Put a value at the label's rank within its group."""
     start = labels.starts[labels.group[which]]
     size = labels.starts[labels.group[which] + 1] - start
@@ -335,7 +332,7 @@ def _add(tree: np.ndarray, labels: LabelArrays, which: int, value: int) -> None:
 
 
 @helper
-def _until(tree: np.ndarray, labels: LabelArrays, code: int, time: int) -> int:
+def _until(tree: ndarray, labels: LabelArrays, code: int, time: int) -> int:
     """Return the sum of what is held of a group's rows that happened by a time."""
     start = labels.starts[code]
     total, node = 0, place_after(labels.times, start, labels.starts[code + 1], time) - start
@@ -349,13 +346,13 @@ def _until(tree: np.ndarray, labels: LabelArrays, code: int, time: int) -> int:
 
 
 def fill_lowest(
-    order: np.ndarray,
-    code: np.ndarray,
-    time: np.ndarray,
-    place: np.ndarray,
-    value: np.ndarray,
+    order: ndarray,
+    code: ndarray,
+    time: ndarray,
+    place: ndarray,
+    value: ndarray,
     reach: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Fill in the lowest value that each row sees in the window that ends with it, itself included.
 
@@ -390,7 +387,7 @@ the one before.
 """
 
 
-def signed_log(values: np.ndarray) -> np.ndarray:
+def signed_log(values: ndarray) -> ndarray:
     """Return sign(x) log(1 + |x|), on which a thousand is not far from a hundred.
 
     0 where there is no number.
@@ -399,13 +396,13 @@ def signed_log(values: np.ndarray) -> np.ndarray:
 
 
 def fill_last_rows(
-    order: np.ndarray,
-    time: np.ndarray,
-    values: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    values: ndarray,
     days: float,
-    before: np.ndarray,
-    after: np.ndarray,
-    out: np.ndarray,
+    before: ndarray,
+    after: ndarray,
+    out: ndarray,
 ) -> None:
     """Fill `out` with the last rows of each row's entity, itself last.
 
@@ -459,28 +456,28 @@ class MarketCells(NamedTuple):
         slot: The slot of each row of the table, -1 for none.
     """
 
-    rows: np.ndarray
-    times: np.ndarray
-    starts: np.ndarray
-    skus: np.ndarray
-    sku: np.ndarray
-    region: np.ndarray
-    cell: np.ndarray
-    slot: np.ndarray
+    rows: ndarray
+    times: ndarray
+    starts: ndarray
+    skus: ndarray
+    sku: ndarray
+    region: ndarray
+    cell: ndarray
+    slot: ndarray
 
 
 def fill_best_elsewhere(
-    order: np.ndarray,
-    time: np.ndarray,
-    paid: np.ndarray,
-    cost_near: np.ndarray,
-    cost_far: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    paid: ndarray,
+    cost_near: ndarray,
+    cost_far: ndarray,
     market: MarketCells,
     memory: int,
-    links: np.ndarray,
-    best: np.ndarray,
-    rank: np.ndarray,
-    seen: np.ndarray,
+    links: ndarray,
+    best: ndarray,
+    rank: ndarray,
+    seen: ndarray,
 ) -> None:
     """Fill `best`, `rank` and `seen` of each row that has a cell.
 
@@ -522,7 +519,7 @@ def fill_best_elsewhere(
 
 
 @helper
-def _last_row(market: MarketCells, links: np.ndarray, cell: int, time: int) -> int:
+def _last_row(market: MarketCells, links: ndarray, cell: int, time: int) -> int:
     """Return the last row left of a cell that happened by a time; -1 where there is none."""
     start = market.starts[cell]
     low = place_after(market.times, start, market.starts[cell + 1], time)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.frames.rows import DAY_MICROSECONDS
@@ -25,9 +26,9 @@ class Entries(NamedTuple):
             the end.
     """
 
-    value: np.ndarray
-    leaves: np.ndarray
-    starts: np.ndarray
+    value: ndarray
+    leaves: ndarray
+    starts: ndarray
 
 
 class Spread(NamedTuple):
@@ -39,17 +40,17 @@ class Spread(NamedTuple):
         rows: The number of values.
     """
 
-    median: np.ndarray
-    deviation: np.ndarray
-    rows: np.ndarray
+    median: ndarray
+    deviation: ndarray
+    rows: ndarray
 
 
 def spread_of(
-    values: np.ndarray,
-    group: np.ndarray,
+    values: ndarray,
+    group: ndarray,
     groups: int,
-    enters: np.ndarray,
-    leaves: np.ndarray,
+    enters: ndarray,
+    leaves: ndarray,
     days: int,
 ) -> Spread:
     """Median and MAD of each group on each day.
@@ -73,7 +74,7 @@ def spread_of(
     return spread
 
 
-def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: Spread) -> None:
+def fill_spread(entries: Entries, held: ndarray, until: ndarray, spread: Spread) -> None:
     """Let values into each group's window day by day, and out of it.
 
     They stay sorted, so that each day is one merge.
@@ -103,8 +104,8 @@ def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: S
 @helper
 def _merge(
     entries: Entries,
-    held: np.ndarray,
-    until: np.ndarray,
+    held: ndarray,
+    until: ndarray,
     old: int,
     size: int,
     day: int,
@@ -129,14 +130,14 @@ def _merge(
 
 
 @helper
-def _deviation(held: np.ndarray, row: int, size: int, median: float) -> float:
+def _deviation(held: ndarray, row: int, size: int, median: float) -> float:
     """Return the median distance of sorted values from their median."""
     upper = _distance(held, row, size, median, size // 2 + 1)
     return upper if size % 2 else 0.5 * (_distance(held, row, size, median, size // 2) + upper)
 
 
 @helper
-def _distance(held: np.ndarray, row: int, size: int, median: float, k: int) -> float:
+def _distance(held: ndarray, row: int, size: int, median: float, k: int) -> float:
     """Return the k-th smallest distance from the median.
 
     On either side the distances are sorted already.
@@ -159,7 +160,7 @@ def _distance(held: np.ndarray, row: int, size: int, median: float, k: int) -> f
 NORMAL = 1.4826
 """The standard deviation of a normal distribution over its MAD."""
 
-Level = tuple[np.ndarray, np.ndarray]
+Level = tuple[ndarray, ndarray]
 """The group of each row, and of each group the larger one that it is of."""
 
 
@@ -177,9 +178,7 @@ class Reference:
     gap: int
     shrink: float
 
-    def days_of(
-        self, time: np.ndarray, arrival: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def days_of(self, time: ndarray, arrival: ndarray) -> tuple[ndarray, ndarray, ndarray]:
         """Return each row's day, the first day on which it is in the reference of others, and the
         first on which it is not.
         """
@@ -189,10 +188,10 @@ class Reference:
 
     def spreads(
         self,
-        values: np.ndarray,
+        values: ndarray,
         levels: Sequence[Level],
-        enters: np.ndarray,
-        leaves: np.ndarray,
+        enters: ndarray,
+        leaves: ndarray,
         days: int,
     ) -> list[Spread]:
         """Return the spread of each level's groups on each day, shrunk to that of the next larger
@@ -211,7 +210,7 @@ class Reference:
             shrunk.append(self._shrink_groups(spread, shrunk[-1], parent) if shrunk else spread)
         return shrunk
 
-    def _shrink_groups(self, spread: Spread, larger: Spread, parent: np.ndarray) -> Spread:
+    def _shrink_groups(self, spread: Spread, larger: Spread, parent: ndarray) -> Spread:
         """Return the spread of each group: its own, as far as its rows go, and the larger
         group's.
         """
@@ -224,7 +223,7 @@ class Reference:
         return Spread(_shrink(spread.median, spread.rows, median, self.shrink), mixed, rows)
 
 
-def compare_with_peers(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+def compare_with_peers(values: ndarray, spread: Spread) -> tuple[ndarray, ndarray]:
     """Return the median of each value's peers, and its distance from it in standard deviations.
 
     NaN where not known.
@@ -236,7 +235,7 @@ def compare_with_peers(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, 
     return np.where(known, spread.median, np.nan), z
 
 
-def _shrink(value: np.ndarray, rows: np.ndarray, larger: np.ndarray, shrink: float) -> np.ndarray:
+def _shrink(value: ndarray, rows: ndarray, larger: ndarray, shrink: float) -> ndarray:
     return np.divide(
         rows * value + shrink * larger, rows + shrink, out=larger.copy(), where=rows > 0
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.core.serialization import Serializable
@@ -32,16 +32,16 @@ class BoosterNodes(NamedTuple):
         codes: The most codes of a text.
     """
 
-    roots: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    chosen: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    missing_left: np.ndarray
-    value: np.ndarray
-    right_codes: np.ndarray
-    below: np.ndarray
+    roots: ndarray
+    column: ndarray
+    threshold: ndarray
+    chosen: ndarray
+    left: ndarray
+    right: ndarray
+    missing_left: ndarray
+    value: ndarray
+    right_codes: ndarray
+    below: ndarray
     codes: int
 
 
@@ -60,15 +60,15 @@ class LeafPaths(NamedTuple):
         met_codes: A flag for each code: it goes on to the node below.
     """
 
-    leaf: np.ndarray
-    begin: np.ndarray
-    column: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    missing: np.ndarray
-    codes: np.ndarray
-    share: np.ndarray
-    met_codes: np.ndarray
+    leaf: ndarray
+    begin: ndarray
+    column: ndarray
+    low: ndarray
+    high: ndarray
+    missing: ndarray
+    codes: ndarray
+    share: ndarray
+    met_codes: ndarray
 
 
 class PathPoints(NamedTuple):
@@ -81,14 +81,12 @@ class PathPoints(NamedTuple):
         slope: (met - share) / factor, shape (asked, 2, points).
     """
 
-    weight: np.ndarray
-    factor: np.ndarray
-    slope: np.ndarray
+    weight: ndarray
+    factor: ndarray
+    slope: ndarray
 
 
-def fill_paths(
-    nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths: LeafPaths
-) -> None:
+def fill_paths(nodes: BoosterNodes, parent: ndarray, cover: ndarray, paths: LeafPaths) -> None:
     """Fill in the conditions on the paths to the leaves, from the leaf up.
 
     Args:
@@ -138,7 +136,7 @@ def narrow_condition(
         paths.low[here] = nodes.threshold[above]
 
 
-def add_leaves(matrix: np.ndarray, nodes: BoosterNodes, total: np.ndarray) -> None:
+def add_leaves(matrix: ndarray, nodes: BoosterNodes, total: ndarray) -> None:
     """Add the leaf that each row reaches, tree by tree.
 
     Args:
@@ -162,13 +160,13 @@ def add_leaves(matrix: np.ndarray, nodes: BoosterNodes, total: np.ndarray) -> No
 
 
 def add_shares(
-    matrix: np.ndarray,
-    value: np.ndarray,
+    matrix: ndarray,
+    value: ndarray,
     paths: LeafPaths,
     points: PathPoints,
-    met: np.ndarray,
-    product: np.ndarray,
-    parts: np.ndarray,
+    met: ndarray,
+    product: ndarray,
+    parts: ndarray,
 ) -> None:
     """Add the contribution of each input to the sum of the leaves.
 
@@ -221,18 +219,16 @@ class ForestNodes(NamedTuple):
         value: The probability at each node.
     """
 
-    roots: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    missing_left: np.ndarray
-    value: np.ndarray
+    roots: ndarray
+    column: ndarray
+    threshold: ndarray
+    left: ndarray
+    right: ndarray
+    missing_left: ndarray
+    value: ndarray
 
 
-def add_forest_leaves(
-    matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray, parts: np.ndarray
-) -> None:
+def add_forest_leaves(matrix: ndarray, nodes: ForestNodes, total: ndarray, parts: ndarray) -> None:
     """Add up the values of the leaves that each row reaches, tree by tree, and what each split on
     the way changed.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 from annotated_types import Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Level, Positive, Recipe, Refit
@@ -46,7 +47,7 @@ class Contributions:
 
     names: tuple[str, ...]
     base: float
-    values: np.ndarray
+    values: ndarray
     records: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,7 +62,7 @@ class Scorer(Protocol):
     add) says so by an attribute of its class, `chance = True`.
     """
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds of the label being 1.
 
         For a detector, how anomalous each row is. Shape (n,).
@@ -241,7 +242,7 @@ class FittedClassifier(Serializable):
     scorer: Any
     calibrator: Calibrator
     likely: bool
-    normals: np.ndarray
+    normals: ndarray
     usual: UsualValues = field(default_factory=UsualValues.unknown)
 
     def __repr__(self) -> str:
@@ -253,7 +254,7 @@ class FittedClassifier(Serializable):
         """Return scores, probabilities and p-values of rows."""
         return self.from_scores(self.scorer.score(rows))
 
-    def from_scores(self, score: np.ndarray) -> RowScores:
+    def from_scores(self, score: ndarray) -> RowScores:
         """Return the same for scores that are known already, shape (n,)."""
         above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
         p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
@@ -76,7 +77,7 @@ def parts_in_time(
     return rows_between(with_labels(wide, pl.when(when <= cutoff).then(label)), edges)
 
 
-def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict[str, Table]:
+def parts_of_groups(known: Table, part: ndarray, context: RowContext) -> dict[str, Table]:
     """Return the rows of each part.
 
     Inputs are made of labels of training rows alone, and scored rows have no label.
@@ -103,7 +104,7 @@ def without_truth(frame: Table, delay: int) -> Table:
     return replace(numbers, data=numbers.data.drop(truth), roles=roles)
 
 
-def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> Table:
+def with_labels_turned(frame: Table, groups: pl.Series, tested: ndarray) -> Table:
     """Return the table with flipped labels in all rows of the groups that have a tested row."""
     label = frame.column("label")
     flipped = groups.is_in(groups.filter(pl.Series(tested)).implode())
@@ -371,7 +372,7 @@ def check_scores(score: Any, rows: int) -> None:
         WrongAnswerError: They are no array of one finite number a row.
     """
     must = f"score of {counted(rows, 'rows')} must return an array of numbers of shape ({rows},)"
-    if not isinstance(score, np.ndarray):
+    if not isinstance(score, ndarray):
         raise WrongAnswerError(f"{must}, got {with_article(type(score).__name__)}")
     if score.shape != (rows,) or score.dtype.kind not in "iuf":
         raise WrongAnswerError(f"{must}, got {score.dtype} of shape {score.shape}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
@@ -73,12 +74,12 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     return replace(rows, data=rows.data[base].with_columns(columns))
 
 
-def _drawn_inputs(matrix: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _drawn_inputs(matrix: ndarray, random: np.random.Generator) -> ndarray:
     inputs = matrix.shape[1]
     return random.choice(inputs, min(FEW_INPUTS, inputs), replace=False)
 
 
-def _extreme(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _extreme(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
     rows = matrix[base]
     beyond = np.nanmax(matrix, axis=0) + np.nanstd(matrix, axis=0)
     for row in rows:
@@ -87,18 +88,18 @@ def _extreme(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) 
     return rows
 
 
-def _mixed(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _mixed(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
     places = random.integers(0, len(matrix), (len(base), matrix.shape[1]))
     return np.take_along_axis(matrix, places, axis=0)
 
 
-def _cluster(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _cluster(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
     rows, places = matrix[base], _drawn_inputs(matrix, random)
     rows[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
     return rows
 
 
-INJECTION_KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
+INJECTION_KINDS: dict[str, Callable[[ndarray, ndarray, np.random.Generator], ndarray]] = {
     "extreme": _extreme,
     "mixed": _mixed,
     "cluster": _cluster,
@@ -229,7 +230,7 @@ class ReviewQueue(Detection):
         """Return the one fold: the rows of the last days."""
         return [Fold(0, "queue", max(int(self.in_queue(frame).sum()), 1), (HeldOut(0),))]
 
-    def in_queue(self, frame: Table) -> np.ndarray:
+    def in_queue(self, frame: Table) -> ndarray:
         """Return a mask of the rows that are ranked: those of the last days without a label."""
         label = (
             frame.column("label").is_null().to_numpy()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
@@ -99,7 +100,7 @@ def rows_with_outcome(rows: pl.DataFrame, side: str) -> pl.DataFrame:
     return known if side == TRUE else known.filter(pl.col("weight") > 0)
 
 
-def row_weights(rows: pl.DataFrame, side: str) -> np.ndarray:
+def row_weights(rows: pl.DataFrame, side: str) -> ndarray:
     """Return how many rows each row stands for: 1 against the truth."""
     return np.ones(len(rows)) if side == TRUE else rows["weight"].to_numpy()
 
@@ -149,7 +150,7 @@ def _write_plainly(legend: Legend) -> None:
 def _draw_estimates(
     axes: Axes,
     across: Any,
-    estimates: tuple[np.ndarray, np.ndarray, np.ndarray],
+    estimates: tuple[ndarray, ndarray, ndarray],
     label: str,
     colour: str,
     *,
@@ -282,7 +283,7 @@ def _draw_curves(
     _write_plainly(legend)
 
 
-def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
+def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> ndarray:
     """Return the precision at the first threshold that reaches each recall, the mean over windows
     that have label 1.
     """
@@ -346,7 +347,7 @@ SLOPE = """
 """
 
 
-def _bin_edges(probability: np.ndarray) -> np.ndarray:
+def _bin_edges(probability: ndarray) -> ndarray:
     """Return edges of 1, 2 and 5 a decade from where hardly a row lies below, to 1."""
     least = max(float(np.quantile(probability, 0.005)), LEAST_PROBABILITY)
     decades = 10.0 ** np.arange(np.floor(np.log10(least)), 1)
@@ -357,7 +358,7 @@ def _bin_edges(probability: np.ndarray) -> np.ndarray:
 
 
 def _draw_reliability(
-    axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool
+    axes: Axes, rows: pl.DataFrame, side: str, edges: ndarray, several: bool
 ) -> float:
     """Draw mean probability and share of label 1 with its interval for each bin.
 
@@ -389,7 +390,7 @@ def _draw_reliability(
     return float(share[there & (share > 0)].min(initial=1.0))
 
 
-def join_bins(counts: np.ndarray) -> np.ndarray:
+def join_bins(counts: ndarray) -> ndarray:
     """Return the bin that each bin is joined to, from the highest down, so that each but the lowest
     has `LEAST_BIN_ROWS` rows.
     """
@@ -402,7 +403,7 @@ def join_bins(counts: np.ndarray) -> np.ndarray:
     return goes
 
 
-def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> None:
+def _draw_frame(axes: Axes, below: Axes, edges: ndarray, least: float | None) -> None:
     """Draw the diagonal, and both axes alike: logarithmic where the least share above 0 is given,
     which must be visible.
     """
@@ -421,7 +422,7 @@ def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None)
     plain_numbers(below.xaxis)
 
 
-def _draw_histogram(axes: Axes, probability: np.ndarray, edges: np.ndarray) -> None:
+def _draw_histogram(axes: Axes, probability: ndarray, edges: ndarray) -> None:
     counts, _ = np.histogram(np.clip(probability, edges[0], edges[-1]), edges)
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=LIGHT, edgecolor="white")
     axes.set_yscale("log")

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
@@ -119,14 +120,14 @@ def normal_critical(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def t_critical(level: float, df: np.ndarray) -> np.ndarray:
+def t_critical(level: float, df: ndarray) -> ndarray:
     """Return Student's quantile of half an interval, NaN where there is no degree of freedom."""
     from scipy.special import stdtrit
 
     return np.asarray(np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan))
 
 
-def refuse_few_clusters(sure: np.ndarray, cluster: str) -> None:
+def refuse_few_clusters(sure: ndarray, cluster: str) -> None:
     """Refuse shared slopes of which none moves in enough clusters for a standard error."""
     if not sure.any():
         raise DataError(
@@ -136,8 +137,8 @@ def refuse_few_clusters(sure: np.ndarray, cluster: str) -> None:
 
 
 def demand_levels(
-    design: DemandDesign, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None
-) -> np.ndarray:
+    design: DemandDesign, slopes: ndarray, theta: ndarray, own_theta: ndarray | None = None
+) -> ndarray:
     """Return the log mean of each cell at its mean price, so that fitted units add up to those sold
     in its last periods.
 
@@ -154,7 +155,7 @@ def demand_levels(
     return np.where(np.isfinite(slopes), balanced_levels(design, part), np.nan)
 
 
-def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
+def balanced_levels(design: DemandDesign, part: ndarray) -> ndarray:
     """Return what must be added to the log means of each cell's last rows so that they add up to
     the units sold, shape (K,).
 
@@ -173,7 +174,7 @@ def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
     return np.where(bottom > 0, out, np.nan)
 
 
-def recent_units(design: DemandDesign) -> np.ndarray:
+def recent_units(design: DemandDesign) -> ndarray:
     """Return the mean units of each cell's last `RECENT_ROWS` rows to learn from, 0 where it has
     none, shape (K,).
     """
@@ -181,6 +182,6 @@ def recent_units(design: DemandDesign) -> np.ndarray:
     return group_means(design.units[recent], design.cell[recent], len(design))
 
 
-def _recent(cell: np.ndarray) -> np.ndarray:
+def _recent(cell: ndarray) -> ndarray:
     """Return which rows are among the last `RECENT_ROWS` of their cell; rows are sorted by cell."""
     return np.searchsorted(cell, cell, "right") - np.arange(len(cell)) <= RECENT_ROWS

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Small, Width
@@ -97,8 +98,8 @@ class DML(ElasticityModel):
         )
 
     def _cross_fitted(
-        self, design: DemandDesign, rows: np.ndarray, context: ElasticityContext
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, design: DemandDesign, rows: ndarray, context: ElasticityContext
+    ) -> tuple[ndarray, ndarray]:
         """Return the log of expected units, and the log price less its expectation, each learned on
         other folds.
         """
@@ -119,7 +120,7 @@ class DML(ElasticityModel):
             residual[out] = price[out] - fit_prices(trees, x[rest], price[rest], x[out])
         return expected, residual
 
-    def _folds(self, period: np.ndarray, context: ElasticityContext) -> np.ndarray:
+    def _folds(self, period: ndarray, context: ElasticityContext) -> ndarray:
         """Return the fold of each row."""
         periods = np.unique(period)
         if len(periods) < 2 * self.folds:

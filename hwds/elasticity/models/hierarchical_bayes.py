@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.elasticity.crossed import (
@@ -44,10 +45,10 @@ class SampledSlopes:
         divergences: Draws whose path left the posterior.
     """
 
-    slopes: np.ndarray
-    theta: np.ndarray
-    mean: np.ndarray
-    deviations: np.ndarray
+    slopes: ndarray
+    theta: ndarray
+    mean: ndarray
+    deviations: ndarray
     rhat: float
     divergences: int
 
@@ -104,7 +105,7 @@ def sampled_slopes(
     )
 
 
-def _all_chains(values: np.ndarray) -> np.ndarray:
+def _all_chains(values: ndarray) -> ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
@@ -156,14 +157,12 @@ def _chain_start(groups: CrossedGroups, begin: SlopePosterior) -> dict[str, obje
     return start | named_notes("sd_", (*groups.names, "cell"), begin.deviations)
 
 
-def _draw_shared(
-    known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_shared(known: LikelihoodExpansion, slopes: ndarray, rng: np.random.Generator) -> ndarray:
     """Return a draw of the shared parameters for each draw of the slopes, shape (D, q)."""
     right = known.shared_linear[:, None] - known.cross.T @ slopes.T
-    mean: np.ndarray = np.linalg.solve(known.shared, right)
-    factor: np.ndarray = np.linalg.cholesky(known.shared)
-    away: np.ndarray = np.linalg.solve(factor.T, rng.standard_normal(mean.shape))
+    mean: ndarray = np.linalg.solve(known.shared, right)
+    factor: ndarray = np.linalg.cholesky(known.shared)
+    away: ndarray = np.linalg.solve(factor.T, rng.standard_normal(mean.shape))
     return (mean + away).T
 
 
@@ -238,7 +237,7 @@ class HierarchicalBayes(ElasticityModel):
 
 def _with_clusters(
     sampled: SampledSlopes, inflation: SharedError, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the draws of slopes and shared slopes with what clustered errors add to them."""
     cells, m = sampled.slopes.shape[1], len(inflation.theta)
     beside = np.tile(inflation.added_shared, (cells, 1))

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms, independent_columns
@@ -29,13 +30,13 @@ class NestedElasticities:
             shape (J, J).
     """
 
-    matrix: np.ndarray
-    by_slope: np.ndarray
-    by_nesting: np.ndarray
+    matrix: ndarray
+    by_slope: ndarray
+    by_nesting: ndarray
 
 
 def nested_elasticities(
-    price: np.ndarray, share: np.ndarray, nest: np.ndarray, slope: float, nesting: float
+    price: ndarray, share: ndarray, nest: ndarray, slope: float, nesting: float
 ) -> NestedElasticities:
     """Return own and cross elasticities of nested logit demand (Berry 1994, Estimating
     discrete-choice models).
@@ -68,13 +69,13 @@ LARGEST_NESTING = 0.99
 """The largest nesting parameter for which elasticities are reported."""
 
 
-def nest_codes(design: DemandDesign, market: np.ndarray) -> np.ndarray:
+def nest_codes(design: DemandDesign, market: ndarray) -> ndarray:
     """Return the nest of each row in its market, shape (rows,)."""
     nest = design.codes("nest")[design.cell]
     return number_groups(market * (int(nest.max()) + 1) + nest)
 
 
-def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def log_share_within(share: ndarray, nest: ndarray, rows: ndarray) -> ndarray:
     """Return the log of each row's share of what its nest sold, 0 where there is none, shape
     (rows,).
     """
@@ -83,8 +84,8 @@ def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> n
 
 
 def nest_instruments(
-    nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray
-) -> np.ndarray:
+    nest: ndarray, rows: ndarray, shifters: ndarray, x: ndarray, effect: ndarray
+) -> ndarray:
     """Return what moves a product's share of its nest and not its own demand: the nest's size, and
     what moves rivals in it.
 
@@ -126,7 +127,7 @@ class LogitParameters:
 
     slope: float
     nesting: float
-    covariance: np.ndarray
+    covariance: ndarray
     f: tuple[float, float]
     nested: bool
 
@@ -140,8 +141,8 @@ class LogitParameters:
         return cls(float(fit.beta[0]), nesting, covariance, (float(fit.f[0]), f), nested)
 
     def elasticities(
-        self, design: DemandDesign, price: np.ndarray, bought: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, CrossPairs]:
+        self, design: DemandDesign, price: ndarray, bought: ndarray
+    ) -> tuple[ndarray, ndarray, CrossPairs]:
         """Return own elasticities, shape (K,), their derivatives by both parameters, shape (K, 2),
         and those of all pairs.
 
@@ -180,7 +181,7 @@ class LogitParameters:
         )
 
     @property
-    def stderr(self) -> np.ndarray:
+    def stderr(self) -> ndarray:
         """The standard errors of slope and nesting parameter, shape (2,)."""
         return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
 
@@ -325,10 +326,10 @@ class LogitDemand(ElasticityModel):
     def _fit(
         self,
         design: DemandDesign,
-        market: np.ndarray,
-        share: np.ndarray,
-        none: np.ndarray,
-        rows: np.ndarray,
+        market: ndarray,
+        share: ndarray,
+        none: ndarray,
+        rows: ndarray,
     ) -> TwoStage:
         """Return the regression of the log odds on the price, and on the share within nests, in the
         order of its effects.
@@ -360,14 +361,14 @@ class LogitDemand(ElasticityModel):
             efficient=self.weighting == "gmm",
         )
 
-    def _refuse_single(self, nest: np.ndarray) -> None:
+    def _refuse_single(self, nest: ndarray) -> None:
         """Refuse nests of one product each, within which every share is 1."""
         if np.bincount(nest).max() < 2:
             raise DataError(
                 f"model.nests: '{self.nests}' must be nests of several products, got one in each."
             )
 
-    def _refuse_few(self, endogenous: np.ndarray, z: np.ndarray) -> None:
+    def _refuse_few(self, endogenous: ndarray, z: ndarray) -> None:
         """Refuse nests of which no instrument is left."""
         if (
             self.instruments == "auto"
@@ -381,9 +382,7 @@ class LogitDemand(ElasticityModel):
             )
 
 
-def market_shares(
-    design: DemandDesign, market: np.ndarray, outside: float
-) -> tuple[np.ndarray, np.ndarray]:
+def market_shares(design: DemandDesign, market: ndarray, outside: float) -> tuple[ndarray, ndarray]:
     """Return the share of each row in its market, and that of no purchase, NaN where units are
     unknown; shape (rows,) each.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, independent_columns
 from hwds.elasticity.fitted import ElasticityContext, Estimates
@@ -44,11 +45,11 @@ class SweptRows:
         others: The other columns, shape (n, k).
     """
 
-    cell: np.ndarray
-    cluster: np.ndarray
-    logs: np.ndarray
-    price: np.ndarray
-    others: np.ndarray
+    cell: ndarray
+    cluster: ndarray
+    logs: ndarray
+    price: ndarray
+    others: ndarray
 
     @classmethod
     def of(
@@ -70,7 +71,7 @@ class SweptRows:
         swept = Sweeper.of(number_groups(cell), None).residuals(both, np.ones(len(cell)))
         return cls(cell, design.clusters(cluster)[used], swept[:, 0], swept[:, 1], swept[:, 2:])
 
-    def regression(self, rows: np.ndarray) -> tuple[np.ndarray, RobustVariance] | str:
+    def regression(self, rows: ndarray) -> tuple[ndarray, RobustVariance] | str:
         """Return which columns tell something beside the price in these rows, and the fit.
 
         Or why there is none, in words.
@@ -228,7 +229,7 @@ class LoglogOLS(ElasticityModel):
         return "" if enough else f"{rows} rows, at least {self.least_rows} are asked for"
 
 
-def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weighted_means(values: ndarray, weight: ndarray) -> tuple[ndarray, ndarray]:
     """Return the weighted means of columns and their standard errors, 0 and NaN where there is no
     weight, shape (m,).
     """
@@ -240,8 +241,8 @@ def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cell_regression(
-    y: np.ndarray, price: np.ndarray, x: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float] | None:
+    y: ndarray, price: ndarray, x: ndarray
+) -> tuple[ndarray, ndarray, float] | None:
     """Return coefficients of price and x, their variances and the degrees of freedom.
 
     None where they are not determined.

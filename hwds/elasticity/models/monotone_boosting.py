@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Small, Width
 from hwds.elasticity.boosted import (
@@ -80,7 +81,7 @@ class MonotoneBoosting(ElasticityModel):
 
     def _grow(
         self, design: DemandDesign, context: ElasticityContext
-    ) -> tuple[Estimates, list[Any], np.ndarray]:
+    ) -> tuple[Estimates, list[Any], ndarray]:
         rows = np.flatnonzero(design.used)
         x, cell = tree_features(design)[rows], design.cell[rows]
         units, price = design.units[rows], design.log_price[rows]
@@ -118,12 +119,12 @@ class MonotoneBoosting(ElasticityModel):
     @staticmethod
     def _slopes(
         booster: object,
-        x: np.ndarray,
-        cell: np.ndarray,
-        margin: np.ndarray,
-        low: np.ndarray,
-        high: np.ndarray,
-    ) -> np.ndarray:
+        x: ndarray,
+        cell: ndarray,
+        margin: ndarray,
+        low: ndarray,
+        high: ndarray,
+    ) -> ndarray:
         """Return the mean change of log units over that of the log price, by cell, shape (K,)."""
         ends = [log_units(booster, x, price[cell], margin[cell]) for price in (low, high)]
         return group_means(ends[1] - ends[0], cell, len(margin)) / np.where(
@@ -142,10 +143,10 @@ class FittedBoosting(FittedElasticities):
     """
 
     boosters: list[bytes]
-    margin: np.ndarray
+    margin: ndarray
     cpus: int
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN without a price, shape (rows,)."""
         design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
         x, margin = tree_features(design), self.margin[design.cell]
@@ -158,8 +159,8 @@ class FittedBoosting(FittedElasticities):
 
 
 def _ranges(
-    cell: np.ndarray, price: np.ndarray, cells: int, levels: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
+    cell: ndarray, price: ndarray, cells: int, levels: tuple[float, float]
+) -> tuple[ndarray, ndarray]:
     """Return two quantiles of each cell's log prices, 0 for a cell without rows, shape (cells,)
     each.
     """

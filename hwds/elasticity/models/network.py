@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Steps, Width
 from hwds.elasticity.design import NO_ROW, DemandDesign, identify
@@ -50,7 +51,7 @@ LEAST_UNITS = 0.1
 """The units that a cell or a period is taken to have sold at least."""
 
 
-def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> np.ndarray:
+def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> ndarray:
     """Return the log mean of each row without the own price's part, shape (rows,).
 
     Effects are those at which the model's expected units add up to the sold ones in every cell, and
@@ -82,9 +83,7 @@ def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: b
     return np.asarray(other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period])
 
 
-def _balance_effects(
-    part: np.ndarray, code: np.ndarray, units: np.ndarray, count: int
-) -> np.ndarray:
+def _balance_effects(part: ndarray, code: ndarray, units: ndarray, count: int) -> ndarray:
     """Return the effects at which expected units add up to the sold ones in each group, 0 for one
     without rows.
     """
@@ -116,7 +115,7 @@ class FittedDemandNetwork(FittedElasticities):
         """Return `price_gap` and `arbitrage_risk` of the next period."""
         return self.outlook
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN where the model has no answer, shape
         (rows,).
         """
@@ -389,7 +388,7 @@ class Network(ElasticityModel):
         return held_out_error(known.design, known.unseen, over, common, by_period=self.by_period)
 
     def _notes(
-        self, known: TrainedEnsemble, beside: Estimates, by_network: np.ndarray, lacks: HeldOutError
+        self, known: TrainedEnsemble, beside: Estimates, by_network: ndarray, lacks: HeldOutError
     ) -> dict[str, float]:
         """Return the mean of the pooled model, the spread of what is missed and between networks,
         and the heads' skill.

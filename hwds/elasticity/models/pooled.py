@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.elasticity.cross_prices import add_pair_slopes
 from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms
@@ -90,7 +91,7 @@ class Pooled(ElasticityModel):
         return super().fitted(wide, estimates, identification, context)
 
 
-def promotion_slopes(design: DemandDesign, place: int | None, slopes: np.ndarray) -> np.ndarray:
+def promotion_slopes(design: DemandDesign, place: int | None, slopes: ndarray) -> ndarray:
     """Return what cells add to the shared slopes: that of the promotion, where its column has a
     place, shape (K, m).
     """
@@ -105,7 +106,7 @@ def posterior_estimates(
     fit: FittedSlopes,
     inflation: SharedError,
     level: float,
-    own_theta: np.ndarray | None = None,
+    own_theta: ndarray | None = None,
     common_variance: float = 0.0,
 ) -> Estimates:
     """Return the estimates of a posterior, widened by what dependent errors add.

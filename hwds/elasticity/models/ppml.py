@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.elasticity.crossed import centred
 from hwds.elasticity.design import DemandDesign
@@ -126,13 +127,13 @@ class PPML(ElasticityModel):
             theta_p_values=np.where(known.sure, known.p_values, np.nan)[count:],
         )
 
-    def ways(self, design: DemandDesign) -> list[np.ndarray]:
+    def ways(self, design: DemandDesign) -> list[ndarray]:
         """Return the clusterings of the rows to learn from."""
         names = dict.fromkeys((self.cluster, self.second_cluster))
         return [design.clusters(name)[design.used] for name in names if name != "none"]
 
 
-def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[np.ndarray, np.ndarray]:
+def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[ndarray, ndarray]:
     """Return the robust standard error of each cell's own slope, and its degrees of freedom.
 
     The sandwich of its own rows, times n / (n - 2), and what the shared parameters' error adds.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.elasticity.design import DemandDesign, identify
@@ -39,9 +40,9 @@ class FittedDemandStack(FittedElasticities):
     """
 
     members: tuple[FittedElasticities, ...]
-    weights: np.ndarray
+    weights: ndarray
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the weighted mean of the members' logs of expected units, NaN where none has an
         answer, shape (rows,).
         """
@@ -53,7 +54,7 @@ class FittedDemandStack(FittedElasticities):
         return np.asarray(mean)
 
 
-def weights_by_cell(members: Sequence[FittedElasticities], weights: np.ndarray) -> np.ndarray:
+def weights_by_cell(members: Sequence[FittedElasticities], weights: ndarray) -> ndarray:
     """Return the weights of the members that have an answer, with the sum 1 in every cell where one
     has, shape (members, K).
     """
@@ -70,7 +71,7 @@ def weights_by_cell(members: Sequence[FittedElasticities], weights: np.ndarray) 
 def combine_estimates(
     design: DemandDesign,
     members: Sequence[FittedElasticities],
-    weights: np.ndarray,
+    weights: ndarray,
     level: float,
     notes: dict[str, float],
 ) -> Estimates:
@@ -117,7 +118,7 @@ def combine_estimates(
     )
 
 
-def _mixture_covariance(part: Estimates, critical: float) -> np.ndarray:
+def _mixture_covariance(part: Estimates, critical: float) -> ndarray:
     """Return the covariance of a member's slopes, as wide as its intervals are."""
     stderr = np.nan_to_num(part.stderr)
     wide = np.nan_to_num(part.both_sides.mean(axis=0) / critical, nan=1.0)
@@ -127,8 +128,8 @@ def _mixture_covariance(part: Estimates, critical: float) -> np.ndarray:
 
 
 def _shared_slopes(
-    design: DemandDesign, members: Sequence[FittedElasticities], weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    design: DemandDesign, members: Sequence[FittedElasticities], weights: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the weighted slopes of the stack's columns, 0 of a member without one, and their
     errors, as of a mixture.
     """
@@ -162,11 +163,11 @@ class HeldOutMoves:
         before, after: Units sold in the period before a move and in its own, shape (moves,).
     """
 
-    predicted: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
+    predicted: ndarray
+    before: ndarray
+    after: ndarray
 
-    def deviance(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    def deviance(self, weights: ndarray) -> tuple[float, ndarray]:
         """Return the mean binomial deviance of a weighted mean of the members, but for a constant,
         and its gradient.
 
@@ -236,7 +237,7 @@ def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
     return HeldOutMoves(np.clip(predicted, -LARGEST_MOVE, LARGEST_MOVE), before, after)
 
 
-def best_member_weights(moves: HeldOutMoves) -> np.ndarray:
+def best_member_weights(moves: HeldOutMoves) -> ndarray:
     """Return all for the member of the least deviance, shape (members,)."""
     members = np.eye(moves.predicted.shape[1])
     return np.asarray(members[int(np.argmin([moves.deviance(each)[0] for each in members]))])
@@ -289,7 +290,7 @@ class Stack(ElasticityModel):
         known = self.fitted(design, estimates, identify(design, by_period=self.by_period), context)
         return FittedDemandStack(**vars(known), members=members, weights=weights)
 
-    def _weights(self, history: Panel, context: ElasticityContext) -> np.ndarray:
+    def _weights(self, history: Panel, context: ElasticityContext) -> ndarray:
         """Return the weights of the members; equal ones where no price moved in a window."""
         equal = np.full(len(self.members), 1 / len(self.members))
         if self.combine == "equal":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.covariates import (
@@ -43,11 +44,11 @@ class LaunchRows:
         began: The calendar's number of each series' first row, shape (n_series,).
     """
 
-    log: np.ndarray
-    age: np.ndarray
-    phase: np.ndarray
-    series: np.ndarray
-    began: np.ndarray
+    log: ndarray
+    age: ndarray
+    phase: ndarray
+    series: ndarray
+    began: ndarray
 
 
 def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
@@ -83,7 +84,7 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
     return panel.widened(panel.table.with_columns(pl.Series(AGE, counted, nan_to_null=True)))
 
 
-def calendar_numbers(times: pl.Series, frequency: Frequency) -> np.ndarray:
+def calendar_numbers(times: pl.Series, frequency: Frequency) -> ndarray:
     """Return each instant's number on a calendar whose rows are one step apart, shape (n,)."""
     count, unit = split_frequency(frequency.every)
     if unit == "i":
@@ -118,7 +119,7 @@ def age_column(panel: Panel) -> str:
     return ""
 
 
-def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Panel:
+def newest_series(panel: Panel, good: ndarray, most: int, longest: int) -> Panel:
     """Return the last rows of the series that began last, so that there are at most `most` rows (or
     one series).
 
@@ -139,7 +140,7 @@ def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Pa
     return replace(cut, table=cut.table.filter(pl.Series(np.repeat(chosen, cut.lengths))))
 
 
-def usable_series(panel: Panel) -> np.ndarray:
+def usable_series(panel: Panel) -> ndarray:
     """Return which series have sales above zero in most of their known rows, and none below.
 
     Shape (n_series,).
@@ -174,7 +175,7 @@ WIDE_VARIANCE = 100.0
 learned, in noise units.
 """
 
-Block = tuple[str, np.ndarray]
+Block = tuple[str, ndarray]
 
 
 class LaunchTerms(Recipe):
@@ -273,7 +274,7 @@ class LaunchTerms(Recipe):
 
     def _groups(
         self, panel: Panel, rows: LaunchRows
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    ) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
         """Return a column for each kind, for each combination of kinds, and for each cohort: 1 in
         its rows.
         """
@@ -293,7 +294,7 @@ class LaunchTerms(Recipe):
         for event in self.events:
             yield "events", np.nan_to_num(event.apply(panel.values(event.name)))[:, None]
 
-    def _covariates(self, panel: Panel, rows: LaunchRows) -> tuple[np.ndarray, np.ndarray]:
+    def _covariates(self, panel: Panel, rows: LaunchRows) -> tuple[ndarray, ndarray]:
         """Return each known-future column less its value at launch.
 
         And that value, with the static numbers.
@@ -324,7 +325,7 @@ class LaunchTerms(Recipe):
         return _product_lines(panel, self.kinds) if self.kinds else [""] * panel.n_series
 
 
-def _kind_columns(pairs: list[tuple[str, np.ndarray, np.ndarray]]) -> Iterator[Block]:
+def _kind_columns(pairs: list[tuple[str, ndarray, ndarray]]) -> Iterator[Block]:
     """Yield columns by themselves in each group, as long as there are not too many."""
     left = MOST_COLUMNS
     for name, columns, group in pairs:
@@ -334,7 +335,7 @@ def _kind_columns(pairs: list[tuple[str, np.ndarray, np.ndarray]]) -> Iterator[B
             left -= width
 
 
-def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
+def has_predecessors(codes: ndarray, began: ndarray) -> bool:
     """Return whether most series that begin late have a value that an earlier one had.
 
     True where none begins late.
@@ -368,12 +369,12 @@ def _product_lines(panel: Panel, kinds: tuple[Codes, ...]) -> list[str]:
     return ["|".join(words) for words in zip(*columns, strict=True)]
 
 
-def _one_hot(codes: np.ndarray, count: int) -> np.ndarray:
+def _one_hot(codes: ndarray, count: int) -> ndarray:
     """Return one column a code; none is set for a code of -1."""
     return (codes[:, None] == np.arange(count)).astype(float)
 
 
-def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
+def _season_columns(phase: ndarray, season: int) -> ndarray:
     """Return one column a place in the season; of a long one, waves."""
     if season <= MOST_PLACES:
         return _one_hot(phase, season if season > 1 else 0)
@@ -381,7 +382,7 @@ def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
     return np.concatenate([np.sin(turn), np.cos(turn)], 1)
 
 
-def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
+def _age_stretches(age: ndarray, knots: tuple[int, ...]) -> ndarray:
     """Return the passed share of each stretch between two knots: coefficients are changes, which
     are shrunk to none.
     """
@@ -392,6 +393,6 @@ def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
     return np.where(np.isnan(age)[:, None], 0.0, passed)
 
 
-def _cross_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _cross_groups(columns: ndarray, groups: ndarray) -> ndarray:
     """Return each column by itself in each group, shape (rows, columns x groups)."""
     return (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.lifecycle.design import (
@@ -67,7 +68,7 @@ class Growth(Recipe):
     shapes: tuple[tuple[float, float], ...] = ()
     usual: tuple[float, float] = (0.0, 0.0)
 
-    def course(self, words: Sequence[str], rows: LaunchRows) -> np.ndarray:
+    def course(self, words: Sequence[str], rows: LaunchRows) -> ndarray:
         """Return the addition of the age to the log sales of each row, shape (rows,).
 
         0 where the age is not known.
@@ -85,7 +86,7 @@ class Growth(Recipe):
         )
 
 
-def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def log_increase(curve: Curve, age: ndarray, shape: ndarray) -> ndarray:
     """Return the log of the share of a life's sales that falls into the row of an age: F(age + 1) -
     F(age).
 
@@ -99,7 +100,7 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     """
     first, second = np.exp(np.clip(shape[0], -14, 3)), np.exp(np.clip(shape[1], -14, 2))
 
-    def share(time: np.ndarray) -> np.ndarray:
+    def share(time: ndarray) -> ndarray:
         if curve == "bass":
             fading = np.exp(-(first + second) * time)
             return (1 - fading) / (1 + second / first * fading)
@@ -108,7 +109,7 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     return np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
 
 
-def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
+def course_residuals(blocks: list[Block], pooled: PooledRegression, log: ndarray) -> ndarray:
     """Return log sales without season, price, promotion and level of the kind: what is left to the
     course by age.
     """
@@ -122,7 +123,7 @@ COURSE_BLOCKS = ("course", "course by kind")
 """The blocks that say how sales go with age."""
 
 
-def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
+def fit_growth(curve: Curve, log: ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
     """Fit each launch, near what fits all of them, and take the mean of each kind, near that of
     all.
 
@@ -134,7 +135,7 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
     """
     courses = [_launch_course(log, rows, i) for i in range(len(words))]
     usual = _fit_shape(curve, courses, np.array(CURVE_START[curve]), 3.0)
-    fits: dict[str, list[np.ndarray]] = {word: [] for word in sorted(set(words))}
+    fits: dict[str, list[ndarray]] = {word: [] for word in sorted(set(words))}
     for word, course in zip(words, courses, strict=True):
         if len(course[0]) >= SHORTEST_LAUNCH:
             fits[word].append(_fit_shape(curve, [course], usual, SHAPE_DEVIATION))
@@ -152,15 +153,15 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
     )
 
 
-def _launch_course(log: np.ndarray, rows: LaunchRows, series: int) -> tuple[np.ndarray, np.ndarray]:
+def _launch_course(log: ndarray, rows: LaunchRows, series: int) -> tuple[ndarray, ndarray]:
     """Return the ages and adjusted log sales of one launch, where both are known."""
     known = (rows.series == series) & ~np.isnan(log) & ~np.isnan(rows.age)
     return rows.age[known], log[known]
 
 
 def _fit_shape(
-    curve: Curve, courses: list[tuple[np.ndarray, np.ndarray]], near: np.ndarray, apart: float
-) -> np.ndarray:
+    curve: Curve, courses: list[tuple[ndarray, ndarray]], near: ndarray, apart: float
+) -> ndarray:
     """Return the shape that fits courses best, each at a level of its own, near a shape that is
     believed; shape (2,).
     """
@@ -172,7 +173,7 @@ def _fit_shape(
         return near
     count = np.maximum(np.bincount(series, minlength=len(courses)), 1)
 
-    def residuals(shape: np.ndarray) -> np.ndarray:
+    def residuals(shape: ndarray) -> ndarray:
         missed = log - log_increase(curve, age, shape)
         missed = missed - (np.bincount(series, missed, len(courses)) / count)[series]
         return np.append(missed / CURVE_NOISE, (shape - near) / apart)
@@ -222,9 +223,9 @@ class LearnedLaunches:
     start: int
     centre: float
     level: Level
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    spread: np.ndarray
+    coefficients: ndarray
+    covariance: ndarray
+    spread: ndarray
 
 
 def fit_analog(
@@ -278,15 +279,15 @@ class LaunchRegression:
     """
 
     blocks: list[Block]
-    columns: np.ndarray
-    known: np.ndarray
+    columns: ndarray
+    known: ndarray
     pooled: PooledRegression
-    variances: np.ndarray
-    white: np.ndarray
+    variances: ndarray
+    white: ndarray
     level: Level
 
 
-def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> LaunchRegression:
+def _regression(blocks: list[Block], target: ndarray, panel: Panel) -> LaunchRegression:
     """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each
     estimated given the other.
     """
@@ -308,8 +309,8 @@ def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> Launch
 
 
 def _error_spread(
-    regression: LaunchRegression, panel: Panel, began: np.ndarray, start: int, horizon: int
-) -> np.ndarray:
+    regression: LaunchRegression, panel: Panel, began: ndarray, start: int, horizon: int
+) -> ndarray:
     """Return the errors on past launches, in standard deviations that the model gave itself.
 
     Shape (2, h).
@@ -332,10 +333,10 @@ def _error_spread(
 def _left_out_errors(
     regression: LaunchRegression,
     panel: Panel,
-    series: np.ndarray,
+    series: ndarray,
     everything: NormalEquations,
     horizon: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return errors of these launches, left out of the fit, given no row and given one, shape (2,
     n, h); NaN for no row.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Recipe
 
@@ -18,13 +19,13 @@ LEAST_VARIANCE, MOST_VARIANCE = 1e-8, 1e4
 class NormalEquations(NamedTuple):
     """The normal equations of a whitened regression: X'X, X'y, y'y and the number of rows."""
 
-    gram: np.ndarray
-    moment: np.ndarray
+    gram: ndarray
+    moment: ndarray
     square: float
     rows: int
 
     @classmethod
-    def of(cls, white: np.ndarray, rows: int) -> NormalEquations:
+    def of(cls, white: ndarray, rows: int) -> NormalEquations:
         """Return the equations of whitened columns, of which the first is the target."""
         product = white.T @ white
         return cls(product[1:, 1:], product[1:, 0], float(product[0, 0]), rows)
@@ -49,17 +50,17 @@ class PooledRegression(NamedTuple):
         noise: The variance of the noise of one row.
     """
 
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    variances: np.ndarray
+    coefficients: ndarray
+    covariance: ndarray
+    variances: ndarray
     noise: float
 
 
 def pool_coefficients(
     normal: NormalEquations,
-    blocks: np.ndarray,
-    fixed: np.ndarray,
-    start: np.ndarray,
+    blocks: ndarray,
+    fixed: ndarray,
+    start: ndarray,
     noise: float,
     rounds: int,
 ) -> PooledRegression:
@@ -92,9 +93,7 @@ def pool_coefficients(
     return PooledRegression(coefficients, covariance, variances, noise)
 
 
-def solve_coefficients(
-    normal: NormalEquations, variances: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def solve_coefficients(normal: NormalEquations, variances: ndarray) -> tuple[ndarray, ndarray]:
     """Return the coefficients under given prior variances, shape (p,), and their covariance in
     noise units, shape (p, p).
     """
@@ -133,7 +132,7 @@ class Level(Recipe):
         """Return the same movement beside another noise."""
         return Level(keep=self.keep, change=self.change, launch=self.launch, noise=noise)
 
-    def ahead(self, variance: np.ndarray, horizon: int) -> np.ndarray:
+    def ahead(self, variance: ndarray, horizon: int) -> ndarray:
         """Return the variance of log sales, from that of the next row's level (n,).
 
         Shape (n, horizon), in noise units.
@@ -154,14 +153,14 @@ class FilteredColumns(NamedTuple):
         variance: Its variance in noise units, shape (n_series,).
     """
 
-    white: np.ndarray
-    spread: np.ndarray
-    state: np.ndarray
-    variance: np.ndarray
+    white: ndarray
+    spread: ndarray
+    state: ndarray
+    variance: ndarray
 
 
 def filter_columns(
-    columns: np.ndarray, known: np.ndarray, offsets: np.ndarray, level: Level
+    columns: ndarray, known: ndarray, offsets: ndarray, level: Level
 ) -> FilteredColumns:
     """Filter columns series by series, all series together row by row.
 
@@ -194,7 +193,7 @@ def filter_columns(
     return FilteredColumns(white, spread, state[back], variance[back])
 
 
-def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
+def fit_level(residual: ndarray, offsets: ndarray, start: Level) -> Level:
     """Return the level under which residuals are most likely, found by Nelder-Mead from `start`.
 
     Args:
@@ -207,7 +206,7 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
     known = ~np.isnan(residual)
     column = np.nan_to_num(residual)[:, None]
 
-    def cost(point: np.ndarray) -> float:
+    def cost(point: ndarray) -> float:
         done = filter_columns(column, known, offsets, _bounded_level(point))
         noise = np.mean(done.white[known] ** 2)
         return float(np.log(max(noise, 1e-12)) + 2 * np.mean(np.log(done.spread[known])))
@@ -220,7 +219,7 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
     return best.with_noise(max(noise, 1e-6))
 
 
-def _bounded_level(point: np.ndarray) -> Level:
+def _bounded_level(point: ndarray) -> Level:
     """Return a level from free numbers: a share between .8 and 1 that is kept, variances between
     bounds.
     """
@@ -233,14 +232,14 @@ def _bounded_level(point: np.ndarray) -> Level:
 
 
 def forecast_levels(
-    past: np.ndarray,
-    known: np.ndarray,
-    offsets: np.ndarray,
-    coming: np.ndarray,
+    past: ndarray,
+    known: ndarray,
+    offsets: ndarray,
+    coming: ndarray,
     level: Level,
-    coefficients: np.ndarray,
-    covariance: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+    coefficients: ndarray,
+    covariance: ndarray,
+) -> tuple[ndarray, ndarray]:
     """Return the mean and standard deviation of log sales, each of shape (n, h).
 
     A filter is linear, so that what it takes from the history's columns says which error of the
@@ -265,8 +264,8 @@ def forecast_levels(
 
 
 def forecast_launches(
-    coming: np.ndarray, level: Level, coefficients: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    coming: ndarray, level: Level, coefficients: ndarray, covariance: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the same for series without a row."""
     unsure = np.einsum("nhp,nhp->nh", coming @ covariance, coming)
     variance = level.ahead(np.full(len(coming), level.launch), coming.shape[1])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.serialization import Serializable
@@ -29,12 +30,12 @@ class EffectMoments(NamedTuple):
         rows: Rows that count, shape (n,).
     """
 
-    square: np.ndarray
-    cross: np.ndarray
-    total: np.ndarray
-    rows: np.ndarray
+    square: ndarray
+    cross: ndarray
+    total: ndarray
+    rows: ndarray
 
-    def left(self, weights: np.ndarray) -> np.ndarray:
+    def left(self, weights: ndarray) -> ndarray:
         """Return the sum of squares that weights leave of each series' target.
 
         Args:
@@ -47,7 +48,7 @@ class EffectMoments(NamedTuple):
 
 
 def effect_moments(
-    target: np.ndarray, columns: np.ndarray, offsets: np.ndarray, memory: float
+    target: ndarray, columns: ndarray, offsets: ndarray, memory: float
 ) -> EffectMoments:
     """Return the moments of innovations of simple exponential smoothing, in which level and noise
     are told apart.
@@ -94,7 +95,7 @@ LEAST_VARIANCE = 1e-8
 """The least variance of effects between series."""
 
 
-def pool_effects(sums: EffectMoments) -> np.ndarray:
+def pool_effects(sums: EffectMoments) -> ndarray:
     """Return the one effect of each column for all series, each weighed by how sure it is, shape
     (k,).
     """
@@ -104,7 +105,7 @@ def pool_effects(sums: EffectMoments) -> np.ndarray:
     return np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
 
 
-def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shrink_effects(sums: EffectMoments, negative: ndarray) -> tuple[ndarray, ndarray]:
     """Return the effects of each series, shape (n, k), and the usual ones, shape (k,), by empirical
     Bayes.
 
@@ -135,7 +136,7 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     return own, np.where(negative, np.minimum(usual, 0.0), usual)
 
 
-def _mean_effects(square: np.ndarray, cross: np.ndarray, between: np.ndarray) -> np.ndarray:
+def _mean_effects(square: ndarray, cross: ndarray, between: ndarray) -> ndarray:
     """Return the mean of effects of the highest likelihood, shape (k,): each series counts by how
     sure its own effects are.
     """
@@ -145,7 +146,7 @@ def _mean_effects(square: np.ndarray, cross: np.ndarray, between: np.ndarray) ->
     return np.linalg.lstsq(whole + _least_ridge(whole), right, rcond=None)[0]
 
 
-def _least_ridge(square: np.ndarray) -> np.ndarray:
+def _least_ridge(square: ndarray) -> ndarray:
     return 1e-9 * np.diag(np.maximum(np.diagonal(square), 1e-12))
 
 
@@ -180,8 +181,8 @@ class Effects(Serializable):
 
     columns: tuple[Standard, ...]
     ids: tuple[str, ...]
-    own: np.ndarray
-    usual: np.ndarray
+    own: ndarray
+    usual: ndarray
     relative: bool
     memory: float
 
@@ -208,7 +209,7 @@ class Effects(Serializable):
         own, usual = shrink_effects(tried[best], negative)
         return cls(columns, ids, own, usual, relative, LEVEL_MEMORIES[best])
 
-    def of(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    def of(self, panel: Panel, rows: ndarray) -> ndarray:
         """Return the effect at each row, beside the mean one over some of the series' rows, shape
         (rows,).
 
@@ -230,7 +231,7 @@ class Effects(Serializable):
         most = np.log(WILD_EFFECT) if self.relative else WILD_EFFECT
         return np.clip(effect - np.repeat(means, panel.lengths), -most, most)
 
-    def out_of(self, values: np.ndarray, effect: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def out_of(self, values: ndarray, effect: ndarray, size: ndarray) -> ndarray:
         """Return values without an effect; all of one shape, or such that they broadcast.
 
         Args:
@@ -240,7 +241,7 @@ class Effects(Serializable):
         """
         return self.into(values, -effect, size)
 
-    def into(self, values: np.ndarray, effect: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def into(self, values: ndarray, effect: ndarray, size: ndarray) -> ndarray:
         """Return values with an effect; see `out_of`."""
         if not self.columns:
             return values
@@ -249,7 +250,7 @@ class Effects(Serializable):
         return values + size * effect
 
 
-def mean_sizes(panel: Panel) -> np.ndarray:
+def mean_sizes(panel: Panel) -> ndarray:
     """Return the mean absolute value of each series, shape (n_series,)."""
     known = ~np.isnan(panel.target)
     totals = np.add.reduceat(np.abs(np.nan_to_num(panel.target)), panel.offsets[:-1])
@@ -258,13 +259,13 @@ def mean_sizes(panel: Panel) -> np.ndarray:
     return np.where(means > 0, means, 1.0)
 
 
-def _additive_target(panel: Panel, relative: bool) -> np.ndarray:
+def _additive_target(panel: Panel, relative: bool) -> ndarray:
     if relative:
         return np.log1p(panel.target)
     return panel.target / np.repeat(mean_sizes(panel), panel.lengths)
 
 
-def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> np.ndarray:
+def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> ndarray:
     values = Regressors(tuple(column.name for column in columns), 0, 0).values(panel)
     if not columns:
         return values
@@ -278,7 +279,7 @@ def _effect_cost(sums: EffectMoments) -> float:
     return float((sums.rows * np.log(left + 1e-12)).sum())
 
 
-def _is_clock(values: np.ndarray, offsets: np.ndarray) -> bool:
+def _is_clock(values: ndarray, offsets: ndarray) -> bool:
     """Return whether a column never moves, or moves on at every row: it tells the time, which is
     the member's to learn.
     """

@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Rows, Small, ZeroSteps
@@ -82,7 +83,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
         )
         return self._forecasts(mean + course.reshape(shape), spread, 0)
 
-    def _forecast_logs(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+    def _forecast_logs(self, history: Panel, future: Panel) -> tuple[ndarray, ndarray]:
         """Return the mean and standard deviation of log sales less the centre, each of shape (n,
         h).
         """
@@ -102,13 +103,13 @@ class FittedAnalog(LearnedLaunches, Serializable):
         )
         return mean + course[coming].reshape(mean.shape), spread
 
-    def _design(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    def _design(self, panel: Panel) -> tuple[ndarray, ndarray]:
         """Return the design of a panel's rows, and what their growth curve says."""
         blocks = self.terms.blocks(panel, course=not self.growth.words)
         course = self.growth.course(self.terms.words(panel), self.terms.rows(panel))
         return np.concatenate([columns for _, columns in blocks], 1), course
 
-    def _forecasts(self, mean: np.ndarray, spread: np.ndarray, known: int) -> Forecasts:
+    def _forecasts(self, mean: ndarray, spread: ndarray, known: int) -> Forecasts:
         """Return log-normal forecasts, as wide as the errors on past launches of which as many rows
         were known.
         """

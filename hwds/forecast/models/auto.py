@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.cache import Unkept
 from hwds.core.extras import missing_modules
@@ -100,13 +101,13 @@ def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str)
     return RaceAnswer(team.members, weights, outside, calibration, story)
 
 
-def _age_weights(every: np.ndarray, young: np.ndarray | None) -> GroupWeights:
+def _age_weights(every: ndarray, young: ndarray | None) -> GroupWeights:
     if young is None:
         return GroupWeights.same(every)
     return GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
 
 
-def age_groups(history: Panel, season: int) -> np.ndarray:
+def age_groups(history: Panel, season: int) -> ndarray:
     """Return the group of each series: `young` where it has no two known values a season apart."""
     grown = has_differences(history.target, history.offsets, season)
     return np.where(grown, "", YOUNG_GROUP).astype(object)
@@ -256,7 +257,7 @@ def _answer_text(race: Race, look: PanelTraits) -> str:
     return f"the answer is {_weights_text(race, weights)}{own}{untried}"
 
 
-def _weights_text(race: Race, weights: np.ndarray) -> str:
+def _weights_text(race: Race, weights: ndarray) -> str:
     names = [member.name for member in race.team.members]
     shares = sorted(zip(weights.tolist(), names, strict=True), reverse=True)
     return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
@@ -431,7 +432,7 @@ class FittedAuto(Serializable):
         answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback)
         return replace(answer, diagnostics={SEARCH_COLUMN: story})
 
-    def _calibrate(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
+    def _calibrate(self, quantiles: ndarray, history: Panel, scale: ndarray) -> ndarray:
         n, steps, count = quantiles.shape
         least = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) >= 0
         rows = quantiles.reshape(-1, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Depth
 from hwds.forecast.models.sarima import LONGEST, Order
@@ -33,7 +33,7 @@ class AutoARIMAPmdarima(Statistical):
     most_seasonal: Order = 2
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Find the orders, fit, forecast."""
         import pmdarima

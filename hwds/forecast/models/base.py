@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
@@ -128,7 +129,7 @@ class ForecastContext(RunContext):
 # Normal intervals round a point forecast.
 
 
-def normal_bands(mean: np.ndarray, spread: np.ndarray, levels: tuple[float, ...]) -> Forecasts:
+def normal_bands(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> Forecasts:
     """Return forecasts whose quantiles are normal round the mean.
 
     Args:
@@ -237,7 +238,7 @@ class SamplingForecaster(FittedForecaster, Protocol):
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Draw n paths of each series, shape (series, n, h): each step alone has the law that
         `predict` tells.
 
@@ -256,7 +257,7 @@ class WalkingForecaster(FittedForecaster, Protocol):
     serves several asks it once.
     """
 
-    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+    def predict_at(self, panel: Panel, ends: ndarray, horizon: int) -> list[Forecasts]:
         """Return what `predict` gives at each of many cutoffs, to the last bit.
 
         Of the rows after one, only the plan may count.

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 from pydantic import ValidationInfo, field_validator
 
 from hwds.core.recipe import ZeroFolds
@@ -39,7 +40,7 @@ LEAST_SHOCK = -0.99
 """The least relative error of a path."""
 
 
-def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -> SmoothingFit:
+def best_form(values: ndarray, season: int, forms: Sequence[SmoothingForm]) -> SmoothingFit:
     """Return the fit of the form whose AICc is least.
 
     Forms that multiply are left out where a value is not above 0, seasonal ones where two whole
@@ -79,7 +80,7 @@ def parameter_count(form: SmoothingForm, season: int) -> int:
     return 2 + sum(form.searched) + (form.trend != NONE) + (season - 1)
 
 
-def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndarray, np.ndarray]:
+def _without_season(values: ndarray, season: int, kind: int) -> tuple[ndarray, ndarray]:
     """Return the series without its season, shape (n,), and the season's factors, none where it has
     no such season.
     """
@@ -91,7 +92,7 @@ def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndar
     return apart.out_of(values), apart.factors
 
 
-def _last_level(plain: np.ndarray, trend: int) -> tuple[float, float]:
+def _last_level(plain: ndarray, trend: int) -> tuple[float, float]:
     """Return the level after the last row and its change, or growth, from row to row backwards, of
     a line through all rows.
     """
@@ -128,7 +129,7 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     return mean, mean[:, None] + (ends[:, 1:] - ends[:, :1])
 
 
-def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
+def _shock_responses(fit: SmoothingFit, steps: int) -> ndarray:
     """Return what an error of 1 changes in each of the next rows, shape (steps,), where all adds
     up.
     """
@@ -138,7 +139,7 @@ def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _shocks(steps: int) -> np.ndarray:
+def _shocks(steps: int) -> ndarray:
     """Return standard normal draws, shape (steps, PATHS), the same ones always."""
     return stream(0, "exponential smoothing", steps).standard_normal((steps, PATHS))
 
@@ -203,7 +204,7 @@ class ETS(Statistical):
         return value
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Choose a form, fit it, forecast."""
         if self.origins:
@@ -212,10 +213,10 @@ class ETS(Statistical):
             )
         return smoothed_bands(self._best(values, season), len(values), steps, levels)
 
-    def _point(self, values: np.ndarray, steps: int, season: int) -> np.ndarray:
+    def _point(self, values: ndarray, steps: int, season: int) -> ndarray:
         return smoothed_ahead(self._best(values, season), len(values), steps)
 
-    def _best(self, values: np.ndarray, season: int) -> SmoothingFit:
+    def _best(self, values: ndarray, season: int) -> SmoothingFit:
         return best_form(values, season if season <= LONGEST_SEASON else 1, tuple(self._forms()))
 
     def _forms(self) -> Iterator[SmoothingForm]:

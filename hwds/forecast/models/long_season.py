@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecaster
@@ -26,7 +27,7 @@ each).
 """
 
 
-def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, ...]:
+def longer_season(values: ndarray, season: int, count: int) -> tuple[Season, ...]:
     """Return the longer season of a series, in parts to be taken out one after the other.
 
     Empty where nothing speaks for it.
@@ -55,14 +56,14 @@ def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, 
     return tuple(part for part in parts if np.ptp(part.factors) > 0)
 
 
-def take_out_season(parts: Sequence[Season], values: np.ndarray) -> np.ndarray:
+def take_out_season(parts: Sequence[Season], values: ndarray) -> ndarray:
     """Return a series without the parts of its season, shape (n,)."""
     for part in parts:
         values = part.out_of(values)
     return values
 
 
-def put_back_season(parts: Sequence[Season], values: np.ndarray, first: int) -> np.ndarray:
+def put_back_season(parts: Sequence[Season], values: ndarray, first: int) -> ndarray:
     """Return rows with the parts of the season again, the first of which stands `first` rows after
     the series' beginning.
     """
@@ -127,7 +128,7 @@ class LongerSeason(Serializable):
         )
         return replace(history, table=table), parts
 
-    def of(self, values: np.ndarray) -> tuple[Season, ...]:
+    def of(self, values: ndarray) -> tuple[Season, ...]:
         """Return the parts of a series' longer season.
 
         None where less than half of its values are known.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Depth, Steps, ZeroSteps
@@ -46,8 +47,8 @@ class SarimaFit:
     """
 
     form: ArimaForm
-    free: np.ndarray
-    weights: np.ndarray
+    free: ndarray
+    weights: ndarray
     sigma: float
 
 
@@ -69,10 +70,10 @@ class FittedSarima(Serializable):
     """
 
     ids: tuple[str, ...]
-    forms: np.ndarray
-    free: np.ndarray
-    weights: np.ndarray
-    sigma: np.ndarray
+    forms: ndarray
+    free: ndarray
+    weights: ndarray
+    sigma: ndarray
     names: tuple[str, ...]
     period: int
     pairs: int
@@ -117,7 +118,7 @@ class FittedSarima(Serializable):
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Return paths of each series, shape (series, n, h).
 
         Those of the seasonal naive where there is no model.
@@ -134,7 +135,7 @@ class FittedSarima(Serializable):
             paths[unmodelled] = naive.sample(history, future, n, streams)[unmodelled]
         return paths
 
-    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+    def predict_at(self, panel: Panel, ends: ndarray, horizon: int) -> list[Forecasts]:
         """Return the forecasts from each of many cutoffs, by one run of the filter over each
         series.
         """
@@ -147,9 +148,7 @@ class FittedSarima(Serializable):
             for k, has in enumerate(ends.T > 0)
         ]
 
-    def _forecasts(
-        self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray
-    ) -> Forecasts:
+    def _forecasts(self, panel: Panel, ends: ndarray, mean: ndarray, spread: ndarray) -> Forecasts:
         """Return the forecasts of series with a row up to `ends`.
 
         Where there is no model, the seasonal naive of those rows.
@@ -166,8 +165,8 @@ class FittedSarima(Serializable):
         return Forecasts.of(bands.mean, bands.quantiles, unmodelled)
 
     def _project_all(
-        self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, panel: Panel, ends: ndarray, steps: int, joint: ndarray | None = None
+    ) -> tuple[ndarray, ndarray]:
         """Return means and standard deviations, NaN where there is no model.
 
         Shape (n_series, origins, steps).
@@ -196,11 +195,11 @@ class FittedSarima(Serializable):
         self,
         run: Any,
         k: int,
-        values: np.ndarray,
-        columns: np.ndarray,
+        values: ndarray,
+        columns: ndarray,
         first: int,
-        ends: np.ndarray,
-        out: tuple[np.ndarray, np.ndarray],
+        ends: ndarray,
+        out: tuple[ndarray, ndarray],
         scratch: ArimaScratch,
     ) -> ArimaForm:
         """Write the forecasts of one series, and return the form of its model."""
@@ -229,7 +228,7 @@ class FittedSarima(Serializable):
         return make_scratch(size, differenced, 0, 0, steps)
 
 
-def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.ndarray:
+def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> ndarray:
     """Return the covariance of all steps after the last origin, in units of the innovation's
     variance, shape (steps, steps).
 
@@ -250,8 +249,8 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
 
 
 def normal_draws(
-    mean: np.ndarray, covariance: np.ndarray, n: int, stream: np.random.Generator
-) -> np.ndarray:
+    mean: ndarray, covariance: ndarray, n: int, stream: np.random.Generator
+) -> ndarray:
     """Draw normal vectors, shape (n, steps).
 
     A covariance that rounding left slightly indefinite is taken at its root.
@@ -366,8 +365,8 @@ class Sarima(Forecaster):
     def _fit(
         self,
         search: OrderSearch,
-        values: np.ndarray,
-        columns: np.ndarray,
+        values: ndarray,
+        columns: ndarray,
         regressors: Regressors,
         season: int,
     ) -> SarimaFit | None:

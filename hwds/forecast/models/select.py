@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.core.serialization import Serializable
@@ -72,7 +73,7 @@ def choose_members(seen: MemberWindows) -> MemberChoice:
     return MemberChoice(by_name, usual, inside, outside[best], outside[-1])
 
 
-def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: float) -> np.ndarray:
+def best_by_series(losses: ndarray, series: ndarray, count: int, trust: float) -> ndarray:
     """Return the member of least loss of each series, shape (count,).
 
     A series without rows takes the usual best.
@@ -92,9 +93,7 @@ def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: fl
     return np.where(rows[:, 0] > 0, np.argmin(drawn, 1), int(np.argmin(usual)))
 
 
-def left_out_losses(
-    losses: np.ndarray, series: np.ndarray, window: np.ndarray, trust: float
-) -> float:
+def left_out_losses(losses: ndarray, series: ndarray, window: ndarray, trust: float) -> float:
     """Return the mean loss on each window of the choice made by the others."""
     count = int(series.max()) + 1
     total = 0.0

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.recipe import Level, Steps
@@ -39,7 +40,7 @@ class Shift(NamedTuple):
     size: float
 
 
-def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
+def level_shifts(values: ndarray, season: int, alarms: float) -> list[Shift]:
     """Return all shifts, oldest first.
 
     The most likely one is found and tested; where it is one, the rows from it on are searched for a
@@ -59,7 +60,7 @@ def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
     return shifts
 
 
-def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
+def level_shift(values: ndarray, season: int, alarms: float) -> Shift | None:
     """Return the most likely shift, where it is significant.
 
     The largest t statistic of a step among trend, season and first-order autoregressive noise, over
@@ -88,7 +89,7 @@ def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
     return shift._replace(size=shift.size * unit) if explained * freedom > bound**2 else None
 
 
-def without_shifts(values: np.ndarray, shifts: list[Shift], season: int) -> np.ndarray:
+def without_shifts(values: ndarray, shifts: list[Shift], season: int) -> ndarray:
     """Return the series as if it had always been at its last level; holes are NaN and stay.
 
     What comes before a shift is moved by its size; in proportion where that would make a series
@@ -107,7 +108,7 @@ def without_shifts(values: np.ndarray, shifts: list[Shift], season: int) -> np.n
     return moved
 
 
-def _season_ratio(values: np.ndarray, row: int, season: int) -> float:
+def _season_ratio(values: ndarray, row: int, season: int) -> float:
     """Return the mean of the season from a row on over that of the season before it.
 
     1 where there is none to be had.
@@ -119,7 +120,7 @@ def _season_ratio(values: np.ndarray, row: int, season: int) -> float:
 
 
 def _likeliest_shift(
-    values: np.ndarray, columns: np.ndarray, rows: np.ndarray, rho: float
+    values: ndarray, columns: ndarray, rows: ndarray, rho: float
 ) -> tuple[Shift, float]:
     """Return the step that explains most beside the columns, and what it explains over what it
     leaves.
@@ -139,7 +140,7 @@ def _likeliest_shift(
     return Shift(int(rows[best]), float(size[best])), share
 
 
-def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
+def _autocorrelation(values: ndarray, columns: ndarray) -> float:
     """Return the autocorrelation of the residuals from row to row, freed of its bias to first order
     and at most 1.
     """
@@ -152,7 +153,7 @@ def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
     return min(raw + (1 + 3 * raw + (count - 1) * (1 + raw)) / len(values), 1.0)
 
 
-def _whiten(columns: np.ndarray, rho: float) -> np.ndarray:
+def _whiten(columns: ndarray, rho: float) -> ndarray:
     """Return each row less rho times the row before.
 
     The first row has the variance of the others (Prais and Winsten 1954).
@@ -161,7 +162,7 @@ def _whiten(columns: np.ndarray, rho: float) -> np.ndarray:
     return np.concatenate([first, columns[1:] - rho * columns[:-1]])
 
 
-def _trend_columns(rows: int, season: int) -> np.ndarray:
+def _trend_columns(rows: int, season: int) -> ndarray:
     """Return the level, the trend, and the season where there are three of it."""
     columns = [np.ones(rows), np.linspace(-1.0, 1.0, rows)]
     if season > 1 and rows >= 3 * season:
@@ -238,7 +239,7 @@ class SinceView(Serializable):
         after_shift = pl.Series(history.positions >= np.repeat(first, history.lengths))
         return replace(history, table=history.table.with_columns(values).filter(after_shift))
 
-    def _view_series(self, values: np.ndarray) -> tuple[int, np.ndarray]:
+    def _view_series(self, values: ndarray) -> tuple[int, ndarray]:
         """Return the first row that is kept, and the values.
 
         A series of which less than half is known stays as it is.

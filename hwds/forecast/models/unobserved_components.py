@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Depth
 from hwds.forecast.statistical import Banded, Statistical, normal_quantiles
@@ -48,7 +48,7 @@ class UnobservedComponents(Statistical):
     rounds: Depth = 50
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Fit the variances, and forecast from the filter's last state."""
         from statsmodels.tsa.statespace.structural import UnobservedComponents as Library

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 from pydantic import model_validator
 
 from hwds.core.errors import ConfigError, nearest
@@ -62,9 +63,7 @@ MIDDLE = (0.5,)
 class ThetaAndDamped(OriginForecasts):
     """The theta method and a damped trend."""
 
-    def forecasts(
-        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
-    ) -> np.ndarray:
+    def forecasts(self, histories: Iterable[ndarray], season: int, base: ndarray) -> ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
 
         See `OriginForecasts.forecasts`.
@@ -85,7 +84,7 @@ def _methods() -> tuple[Statistical, ...]:
     return Theta(origins=0), Damped(origins=0)
 
 
-def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np.ndarray | None:
+def _line(model: Statistical, values: ndarray, season: int, steps: int) -> ndarray | None:
     """Return the forecast after a series without holes, shape (steps,).
 
     None where it cannot be fitted, or is wild.
@@ -400,7 +399,7 @@ class XGBoost(Forecaster):
         free = (self.objective, self.strategy) == ("quantile", "direct") and not self.monotone
         return free and rows > ROWS_AN_INPUT * inputs
 
-    def _signs(self, source: WindowSource) -> np.ndarray:
+    def _signs(self, source: WindowSource) -> ndarray:
         """Return the sign of each input, shape (columns,): of a column itself, and of its changes.
 
         Raises:

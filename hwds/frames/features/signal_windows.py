@@ -8,6 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, Steps
@@ -83,7 +84,7 @@ class LearnedSignalWindows(Serializable):
 
     recipe: SignalWindows
     scaling: RegimeScales
-    axes: np.ndarray
+    axes: ndarray
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ class LearnedSignalWindows(Serializable):
         named = [f"{signal} {number}" for number in numbers for signal in signals]
         return (*named, *(["age"] * recipe.age))
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
         signals, rows = self._signals(self.scaling.scaled(runs)), np.arange(len(runs.data))
         parts = self._of_windows(signals, run_begins(runs), rows)
@@ -126,7 +127,7 @@ class LearnedSignalWindows(Serializable):
             np.zeros((0, signals)), np.zeros((weights, signals)), np.zeros((weights, signals))
         )
 
-    def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> np.ndarray:
+    def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> ndarray:
         """Return the numbers of new rows, shape (rows, names), with the bits of `compute`.
 
         States go on.
@@ -151,13 +152,11 @@ class LearnedSignalWindows(Serializable):
             state.tail = tail
         return np.column_stack([*parts, *self._plain(new, rows.cycles)])
 
-    def _signals(self, scaled: np.ndarray) -> np.ndarray:
+    def _signals(self, scaled: ndarray) -> ndarray:
         """Return the scaled sensors of each row, and the components of them beside."""
         return np.ascontiguousarray(np.column_stack([scaled, components_along(scaled, self.axes)]))
 
-    def _of_windows(
-        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray
-    ) -> list[np.ndarray]:
+    def _of_windows(self, signals: ndarray, begins: ndarray, rows: ndarray) -> list[ndarray]:
         """Return what is computed of the windows up to some rows."""
         parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
@@ -167,15 +166,13 @@ class LearnedSignalWindows(Serializable):
             ]
         return parts
 
-    def _statistics(
-        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int
-    ) -> np.ndarray:
+    def _statistics(self, signals: ndarray, begins: ndarray, rows: ndarray, window: int) -> ndarray:
         kinds = np.array([STATISTICS.index(kind) for kind in self.recipe.statistics])
         out = np.empty((len(rows), len(kinds), signals.shape[1]))
         compiled(fill_windows)(signals, begins, rows, window, kinds, out)
         return out.reshape(len(rows), -1)
 
-    def _plain(self, signals: np.ndarray, cycles: np.ndarray) -> list[np.ndarray]:
+    def _plain(self, signals: ndarray, cycles: ndarray) -> list[ndarray]:
         """Return what is of a row alone."""
         return [
             *([signals] if self.recipe.last else []),
@@ -189,12 +186,12 @@ be among them.
 """
 
 
-def run_begins(runs: Runs) -> np.ndarray:
+def run_begins(runs: Runs) -> ndarray:
     """Return the first row of each row's run, shape (rows,)."""
     return np.repeat(runs.offsets[:-1], runs.lengths)
 
 
-def smooth_signals(signals: np.ndarray, begins: np.ndarray, weight: float) -> np.ndarray:
+def smooth_signals(signals: ndarray, begins: ndarray, weight: float) -> ndarray:
     """Return exponentially weighted means of each run up to each row; the same shape."""
     runs = np.cumsum(np.arange(len(begins)) == begins) - 1
     top, bottom = (
@@ -203,15 +200,13 @@ def smooth_signals(signals: np.ndarray, begins: np.ndarray, weight: float) -> np
     return _ewma(np.ascontiguousarray(signals), runs, weight, top, bottom)
 
 
-def _ewma(
-    signals: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray
-) -> np.ndarray:
+def _ewma(signals: ndarray, runs: ndarray, weight: float, top: ndarray, bottom: ndarray) -> ndarray:
     out = np.empty(signals.shape)
     compiled(fill_ewma)(signals, runs, weight, top, bottom, out)
     return out
 
 
-def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> np.ndarray:
+def principal_axes(scaled: ndarray, begins: ndarray, components: int) -> ndarray:
     """Return the axes along which smoothed sensors vary most, shape (sensors, components).
 
     Each sums to 0 or more.
@@ -227,7 +222,7 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
     return np.ascontiguousarray(first * np.where(first.sum(axis=0) < 0, -1.0, 1.0))
 
 
-def components_along(scaled: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def components_along(scaled: ndarray, axes: ndarray) -> ndarray:
     """Return the components of each row, summed sensor by sensor: a product of matrices has other
     bits of one row alone.
     """

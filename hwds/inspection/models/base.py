@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
@@ -33,14 +34,14 @@ loss is often at a temperature near 0.
 """
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: ndarray) -> ndarray:
     """Return probabilities from log odds up to a constant, shape (n, kinds)."""
     shifted = np.asarray(logits, float) - np.max(logits, axis=1, keepdims=True)
     powers = np.exp(shifted)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
+def best_temperature(logits: ndarray, codes: ndarray) -> float:
     """Return the temperature of least log loss (Guo et al. 2017, "On calibration of modern neural
     networks").
 
@@ -86,13 +87,13 @@ class FittedInspection(Protocol):
     def knows_kinds(self) -> bool:
         """True where it tells kinds of defects apart."""
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the log odds of each kind up to a constant, shape (n, kinds).
 
         A model that knows no kinds returns how far each image is from good ones, shape (n, 1).
         """
 
-    def saliency(self, images: Images) -> np.ndarray | None:
+    def saliency(self, images: Images) -> ndarray | None:
         """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
 
         None of a model that cannot say.
@@ -178,8 +179,8 @@ class Judgements:
             kinds.
     """
 
-    score: np.ndarray
-    probability: np.ndarray | None
+    score: ndarray
+    probability: ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +263,7 @@ class Inspector(Serializable):
         probability = softmax(evidence / self.temperature)
         return Judgements(1 - probability[:, 0], probability)
 
-    def saliency(self, images: Images) -> np.ndarray | None:
+    def saliency(self, images: Images) -> ndarray | None:
         """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
 
         None where the model cannot say.
@@ -270,7 +271,7 @@ class Inspector(Serializable):
         return self.fitted.saliency(images)
 
 
-def budget_threshold(good: np.ndarray, budget: float) -> float:
+def budget_threshold(good: ndarray, budget: float) -> float:
     """Return the score that another good image exceeds with at most the budget's probability (Vovk
     et al. 2005).
 
@@ -284,7 +285,7 @@ def budget_threshold(good: np.ndarray, budget: float) -> float:
     return float(np.sort(good)[rank - 1]) if rank <= len(good) else np.inf
 
 
-def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -> float:
+def threshold_over_boards(good: ndarray, boards: ndarray, budget: float) -> float:
     """Return the score that a good image of a new board exceeds with at most the budget's
     probability.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, ZeroSteps
@@ -27,12 +28,12 @@ from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 
 def fill_nearest(
-    asked: np.ndarray,
-    known: np.ndarray,
-    begins: np.ndarray,
-    target: np.ndarray,
-    distance: np.ndarray,
-    life: np.ndarray,
+    asked: ndarray,
+    known: ndarray,
+    begins: ndarray,
+    target: ndarray,
+    distance: ndarray,
+    life: ndarray,
 ) -> None:
     """Write, for each machine that is known, the least squared distance of its cycles from each one
     that is asked.
@@ -84,7 +85,7 @@ class Coordinates(Serializable):
     """
 
     scaling: RegimeScales
-    axes: np.ndarray
+    axes: ndarray
     lags: tuple[int, ...]
     weight: float
     age_unit: float
@@ -103,7 +104,7 @@ class Coordinates(Serializable):
             age_unit,
         )
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the coordinates of each cycle, shape (rows, (lags + 1) components + 1).
 
         They are the smoothed components at each lag, or at the first cycle where the run is
@@ -182,12 +183,12 @@ class KnownCourses(Serializable):
     """
 
     coordinates: Coordinates
-    known: np.ndarray
-    begins: np.ndarray
-    target: np.ndarray
+    known: ndarray
+    begins: ndarray
+    target: ndarray
     neighbours: int
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
         asked = self.coordinates.compute(runs)
         shape = (len(asked), len(self.begins) - 1)

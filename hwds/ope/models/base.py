@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 from pydantic import BeforeValidator
 
 from hwds.core.recipe import LEAST, MOST, Once, Positive, Recipe
-from hwds.ope.estimates import Array, EstimatorTerms, LogEvidence, tune_by_slope
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
 
 # Estimator: the recipe of an off-policy estimator, and what its YAML fields are written with.
 
@@ -75,7 +76,7 @@ class Estimator(Recipe):
         """Return the estimate as its parts, row by row."""
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
-    def weights(self, log: LogEvidence) -> Array | None:
+    def weights(self, log: LogEvidence) -> ndarray | None:
         """Return the weight of each row before clipping or shrinking, shape (n,).
 
         None where there are no propensities.
@@ -83,7 +84,7 @@ class Estimator(Recipe):
         return None if log.propensity is None else log.weights
 
 
-def weight_limits(candidates: tuple[float, ...], weights: Array) -> list[float]:
+def weight_limits(candidates: tuple[float, ...], weights: ndarray) -> list[float]:
     """Return the candidates for a limit of weights, largest and so least biased first.
 
     Where none are given they are quantiles of the weights, none below 1: smaller weights do no
@@ -95,7 +96,7 @@ def weight_limits(candidates: tuple[float, ...], weights: Array) -> list[float]:
     return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
 
 
-def weight_limit(log: LogEvidence, used: Array, known: float | None = None) -> tuple[float, bool]:
+def weight_limit(log: LogEvidence, used: ndarray, known: float | None = None) -> tuple[float, bool]:
     """Return the bound of the weights, and whether it holds for any draw: the least known bound, or
     the largest weight seen.
     """
@@ -133,7 +134,7 @@ class Weighted(Estimator):
         raise NotImplementedError(f"{type(self).__name__}.terms_at")
 
     def terms(
-        self, log: LogEvidence, weights: Array, parameter: float | None, most: float | None
+        self, log: LogEvidence, weights: ndarray, parameter: float | None, most: float | None
     ) -> EstimatorTerms:
         """Return the terms of tamed weights.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
@@ -27,7 +28,6 @@ from hwds.evaluation.protocol import (
 )
 from hwds.frames.table import ROW_ID, Table, outcome_unit
 from hwds.ope.estimates import (
-    Array,
     EstimatorTerms,
     bca_interval,
     bernstein_interval,
@@ -217,7 +217,9 @@ def _refuted_by_weights(diagnostics: Mapping[str, Score]) -> bool:
     return refutes_propensities(weight.value, weight.stderr, shown, weight.p_value)
 
 
-def shared_days(errors: Array, value: float, rows: pl.DataFrame, groups: Array | None) -> Effect:
+def shared_days(
+    errors: ndarray, value: float, rows: pl.DataFrame, groups: ndarray | None
+) -> Effect:
     """Return an estimate with its variance over the draws of the log and over the days that they
     share.
 
@@ -342,7 +344,7 @@ def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
     return EstimatorTerms(base, top, bottom, **shared)
 
 
-def _row_groups(rows: pl.DataFrame) -> Array | None:
+def _row_groups(rows: pl.DataFrame) -> ndarray | None:
     """Return the groups that are there numbered from 0, for a segment has not all of them.
 
     None where each row is one draw.
@@ -355,7 +357,7 @@ def _row_groups(rows: pl.DataFrame) -> Array | None:
 def _bootstrap_intervals(
     estimates: Mapping[str, tuple[EstimatorTerms, float]],
     rows: pl.DataFrame,
-    groups: Array | None,
+    groups: ndarray | None,
     resamples: int,
     confidence: float,
 ) -> dict[str, Interval]:
@@ -390,7 +392,7 @@ def _bernstein_intervals(
     }
 
 
-def _diagnostic_scores(rows: pl.DataFrame, groups: Array | None) -> list[Score]:
+def _diagnostic_scores(rows: pl.DataFrame, groups: ndarray | None) -> list[Score]:
     weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
     shown = rows["supported"].mean()
     found = {
@@ -758,5 +760,5 @@ def _of_target(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(policy=TARGET_ROWS)
 
 
-def _no_predictions(learner: str) -> Array:
+def _no_predictions(learner: str) -> ndarray:
     raise AssertionError(f"{learner} is asked before the first cell")

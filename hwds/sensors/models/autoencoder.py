@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
@@ -123,19 +124,19 @@ class SequenceNetwork(Serializable):
 
         return tf.reduce_mean(tf.math.log1p(tf.square(answer - target)))
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         return float(np.log1p((answer.astype(float) - target) ** 2).mean())
 
 
 def restoration_errors(
     shape: SequenceNetwork,
-    weights: tuple[tuple[np.ndarray, ...], ...],
-    values: np.ndarray,
-    begins: np.ndarray,
+    weights: tuple[tuple[ndarray, ...], ...],
+    values: ndarray,
+    begins: ndarray,
     device: Device,
     cpus: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return the mean squared error of each signal in the window up to each row, the mean of the
     networks'; shape (n, signals).
 
@@ -256,12 +257,12 @@ class Restorer(Serializable):
     """
 
     shape: SequenceNetwork
-    weights: tuple[tuple[np.ndarray, ...], ...]
-    usual: np.ndarray
+    weights: tuple[tuple[ndarray, ...], ...]
+    usual: ndarray
     cpus: int
     device: Device
 
-    def errors(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def errors(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean squared error in the window up to each row, of each sensor, the mean of
         the networks'.
         """
@@ -269,10 +270,10 @@ class Restorer(Serializable):
             self.shape, self.weights, departures, begins, self.device, self.cpus
         )
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""
         return np.asarray((self.errors(departures, begins) / self.usual).mean(axis=1))[:, None]
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return the error of each sensor over its usual one."""
         return np.asarray(self.errors(departures, begins)[rows] / self.usual)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, Steps
 from hwds.core.serialization import Serializable
@@ -71,20 +72,18 @@ class LinearForecast(Serializable):
             (2, sensors).
     """
 
-    weights: np.ndarray
+    weights: ndarray
     lags: int
     ahead: int
     window: int
-    usual: np.ndarray
+    usual: ndarray
 
     @property
     def past(self) -> int:
         """The rows before a row that its statistics are computed of."""
         return self.window - 1 + self.ahead + self.lags - 1
 
-    def residuals(
-        self, departures: np.ndarray, begins: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def residuals(self, departures: ndarray, begins: ndarray) -> tuple[ndarray, ndarray]:
         """Return the mean residual and the mean squared residual of the last rows, shapes (rows,
         sensors).
         """
@@ -98,7 +97,7 @@ class LinearForecast(Serializable):
         )
         return means, squares
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return both statistics over the usual ones, averaged over the sensors, shape (rows,
         2).
         """
@@ -107,13 +106,13 @@ class LinearForecast(Serializable):
             [(means**2 / self.usual[0]).mean(axis=1), (squares / self.usual[1]).mean(axis=1)]
         )
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return what each sensor adds to both."""
         means, squares = self.residuals(departures, begins)
         return np.asarray(means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1])
 
 
-def lagged_rows(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
+def lagged_rows(values: ndarray, begins: ndarray, lags: int, ahead: int) -> ndarray:
     """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is
     none; shape (n, lags x k).
     """

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, ZeroSteps
@@ -84,7 +85,7 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
     return replace(runs, data=data, roles=runs.roles | {"label": FAULT_LABEL})
 
 
-def apply_fault(values: np.ndarray, kind: str, size: float, rng: np.random.Generator) -> np.ndarray:
+def apply_fault(values: ndarray, kind: str, size: float, rng: np.random.Generator) -> ndarray:
     """Return the values of one sensor under a fault of some size, shape (rows,)."""
     rows = len(values)
     if kind == "level":
@@ -326,7 +327,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         rows = rows_to_score(fitted.predict(asked.unmarked), asked, fitted.first)
         return rows.drop("label", "changepoint")
 
-    def _first_anomaly(self, frame: Runs) -> np.ndarray:
+    def _first_anomaly(self, frame: Runs) -> ndarray:
         """Return the place of the first anomalous row of each run, that after its last row where
         there is none; shape (n,).
         """
@@ -341,10 +342,10 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         np.minimum.at(out, frame.run_of_row[ill], place_in_run(frame)[ill])
         return out
 
-    def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
+    def _fold(self, frame: Runs, index: int, name: str, asked: ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), fold_instants(frame, self.train_rows, asked))
 
-    def _runs_to_learn_from(self, frame: Runs, place: int) -> np.ndarray:
+    def _runs_to_learn_from(self, frame: Runs, place: int) -> ndarray:
         """Return which runs the model of one run learns from, shape (n,)."""
         if self.learn == "each":
             return np.arange(frame.n) == place
@@ -429,7 +430,7 @@ class KnownRows:
         return self.part
 
 
-def fold_instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows, ...]:
+def fold_instants(runs: Runs, first: int, asked: ndarray) -> tuple[KnownRows, ...]:
     """Return the instants of a fold: one row after the first part, and later ones.
 
     Args:

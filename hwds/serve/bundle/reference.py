@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.files import write_text
@@ -60,7 +61,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     }
 
 
-def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
+def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,).
 
     What is not known is taken to be usual.
@@ -78,7 +79,7 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
         )
     scaled = _scale(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
     axes = np.asarray(known["axes"])
-    rest: np.ndarray = scaled - scaled @ axes.T @ axes
+    rest: ndarray = scaled - scaled @ axes.T @ axes
     return np.mean(rest**2, axis=1)
 
 
@@ -87,7 +88,7 @@ def _has_spread(values: pl.Series) -> bool:
     return len(known) > 1 and bool(known.is_finite().all()) and float(known.std() or 0.0) > 0  # type: ignore[arg-type]
 
 
-def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
+def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> ndarray:
     return rows.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
 
 
@@ -95,7 +96,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
 
 
-def _scale(values: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _scale(values: ndarray, centre: ndarray, scale: ndarray) -> ndarray:
     return np.nan_to_num((values - centre) / scale, nan=0.0)
 
 
@@ -147,7 +148,7 @@ def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     }
 
 
-def known_numbers(values: pl.Series) -> np.ndarray:
+def known_numbers(values: pl.Series) -> ndarray:
     """Return the numbers of a column that are there, as doubles."""
     numbers = values.cast(pl.Float64).drop_nulls().to_numpy()
     return numbers[np.isfinite(numbers)]
@@ -229,7 +230,7 @@ def segments_of(
     return segments
 
 
-def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> dict[str, Any]:
+def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> dict[str, Any]:
     """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
 
     Args:
@@ -258,7 +259,7 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
     }
 
 
-def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+def log_losses(probability: ndarray, label: ndarray) -> ndarray:
     """Return the log loss of each row, shape (n,).
 
     Probabilities of 0 and 1 are taken to be 1e-7 inside.
@@ -268,7 +269,7 @@ def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
         label: 1.0 or 0.0, shape (n,).
     """
     held = np.clip(probability, 1e-7, 1 - 1e-7)
-    losses: np.ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    losses: ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
     return losses
 
 
@@ -292,18 +293,18 @@ def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
     return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
 
 
-def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray] | None:
+def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[ndarray, ndarray] | None:
     """Return probabilities and known labels of `tested_rows`; None without probabilities."""
     known = tested_rows(predictions, model)
     return None if known is None else chances_of(known)
 
 
-def chances_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def chances_of(rows: pl.DataFrame) -> tuple[ndarray, ndarray]:
     """Return the columns `probability` and `label` of rows as doubles."""
     return rows["probability"].to_numpy(), rows["label"].cast(pl.Float64).to_numpy()
 
 
-def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> np.ndarray:
+def shares_below(quantiles: Sequence[float] | ndarray, edges: ndarray) -> ndarray:
     """Return the share of a column's numbers at or below each edge, by its kept quantiles."""
     grid = np.asarray(quantiles, float)
     return np.searchsorted(grid, edges, side="right") / max(len(grid), 1)

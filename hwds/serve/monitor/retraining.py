@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.questions import ID
@@ -136,7 +137,7 @@ def judge_arms(
     )
 
 
-def _effect(value: float, influence: np.ndarray, ids: list[str], days: list[str]) -> Effect:
+def _effect(value: float, influence: ndarray, ids: list[str], days: list[str]) -> Effect:
     """Return a difference whose variance is over units and neighbouring days.
 
     Args:
@@ -298,7 +299,7 @@ def _row_models(model: Recipe) -> type[RowModel]:
     return offer
 
 
-def table_of(bundle: Bundle, known: Sequence[Captured], label: np.ndarray) -> Table:
+def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table:
     """Return captured questions as a table like the one that the model was fitted on.
 
     Raises:
@@ -316,7 +317,7 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: np.ndarray) -> Ta
     )
 
 
-def _edges(label: np.ndarray) -> np.ndarray:
+def _edges(label: ndarray) -> ndarray:
     """Return where each refit ends what it learns from, and the end.
 
     Raises:
@@ -334,8 +335,8 @@ def _edges(label: np.ndarray) -> np.ndarray:
 
 
 def _backtest(
-    recipe: tuple[Recipe, RunContext, int], table: Table, days: np.ndarray, edges: np.ndarray
-) -> np.ndarray:
+    recipe: tuple[Recipe, RunContext, int], table: Table, days: ndarray, edges: ndarray
+) -> ndarray:
     """Return the log losses of refits, NaN of rows before the first, shape (n,)."""
     model, context, delay = recipe
     label, place = table.column("label").to_numpy(), np.arange(table.height)
@@ -350,7 +351,7 @@ def _backtest(
     return losses
 
 
-def _check_arrived(label: np.ndarray, by: str) -> None:
+def _check_arrived(label: ndarray, by: str) -> None:
     """Refuse to refit on labels of one kind.
 
     Fewer have arrived than there are rows before the refit.
@@ -374,7 +375,7 @@ def _check_arrived(label: np.ndarray, by: str) -> None:
         )
 
 
-def _judge_refit(known: Sequence[Captured], label: np.ndarray, losses: np.ndarray) -> Proposal:
+def _judge_refit(known: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
     tested = ~np.isnan(losses)
     rows = [each for each, is_tested in zip(known, tested, strict=True) if is_tested]
     served = log_losses(

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.onnx_graph import GraphScorer
 from hwds.core.questions import ID, RowRule, id_of, tier_fields
@@ -180,7 +180,7 @@ class EventService(Service):
         self._online.close()
 
 
-def _as_list(column: np.ndarray | None, rows: int) -> list[float | None]:
+def _as_list(column: ndarray | None, rows: int) -> list[float | None]:
     return [None] * rows if column is None else column.tolist()
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
-
-Array = np.ndarray
-"""An array of numbers, whose shape its description has."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -17,7 +15,7 @@ UNIT = 1.0 / 9007199254740992.0
 LAYERS = 256
 
 
-def _ziggurat() -> Array:
+def _ziggurat() -> ndarray:
     """Return the edges of 256 layers of equal area under exp(-x^2/2), the tail in layer 0 (Doornik
     2005).
     """
@@ -59,14 +57,14 @@ def as_uniform(word: np.uint64) -> float:
 
 
 @helper
-def seed_stream(stream: Array, key: np.uint64) -> None:
+def seed_stream(stream: ndarray, key: np.uint64) -> None:
     """Begin the stream (4 words of uint64) of a key."""
     for i in range(4):
         stream[i] = key_below(key, i)
 
 
 @helper
-def word(stream: Array) -> np.uint64:
+def word(stream: ndarray) -> np.uint64:
     """Return the next 64 bits: xoshiro256++ (Blackman and Vigna 2021)."""
     total = stream[0] + stream[3]
     drawn = ((total << np.uint64(23)) | (total >> np.uint64(41))) + stream[0]
@@ -81,19 +79,19 @@ def word(stream: Array) -> np.uint64:
 
 
 @helper
-def uniform(stream: Array) -> float:
+def uniform(stream: ndarray) -> float:
     """Return a uniform draw in [0, 1)."""
     return (word(stream) >> np.uint64(11)) * UNIT
 
 
 @helper
-def exponential(stream: Array) -> float:
+def exponential(stream: ndarray) -> float:
     """Return an exponential draw with mean 1."""
     return -math.log(1.0 - uniform(stream))
 
 
 @helper
-def standard_normal(stream: Array) -> float:
+def standard_normal(stream: ndarray) -> float:
     """Return a standard normal draw, by the ziggurat (Marsaglia and Tsang 2000)."""
     while True:
         bits = word(stream)
@@ -111,7 +109,7 @@ def standard_normal(stream: Array) -> float:
 
 
 @helper
-def _tail(stream: Array, side: float) -> float:
+def _tail(stream: ndarray, side: float) -> float:
     while True:
         x = exponential(stream) / EDGES[1]
         y = exponential(stream)
@@ -120,7 +118,7 @@ def _tail(stream: Array, side: float) -> float:
 
 
 @helper
-def gamma(stream: Array, shape: float) -> float:
+def gamma(stream: ndarray, shape: float) -> float:
     """Return a gamma draw with scale 1, for a shape above 0 (Marsaglia and Tsang 2000)."""
     if shape < 1.0:
         return gamma_from_one(stream, shape + 1.0) * (1.0 - uniform(stream)) ** (1.0 / shape)
@@ -128,7 +126,7 @@ def gamma(stream: Array, shape: float) -> float:
 
 
 @helper
-def gamma_from_one(stream: Array, shape: float) -> float:
+def gamma_from_one(stream: ndarray, shape: float) -> float:
     """Return a gamma draw with scale 1, for a shape of at least 1."""
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
@@ -147,21 +145,21 @@ def gamma_from_one(stream: Array, shape: float) -> float:
 
 
 @helper
-def beta(stream: Array, a: float, b: float) -> float:
+def beta(stream: ndarray, a: float, b: float) -> float:
     """Return a draw of Beta(a, b)."""
     x = gamma(stream, a)
     return x / (x + gamma(stream, b))
 
 
 @helper
-def beta_from_one(stream: Array, a: float, b: float) -> float:
+def beta_from_one(stream: ndarray, a: float, b: float) -> float:
     """Return a draw of Beta(a, b), for parameters of at least 1."""
     x = gamma_from_one(stream, a)
     return x / (x + gamma_from_one(stream, b))
 
 
 @helper
-def choose_tied(stream: Array, ties: int) -> bool:
+def choose_tied(stream: ndarray, ties: int) -> bool:
     """Return whether the newest of so many equals replaces the present one, so that each stays with
     the same probability.
     """

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.bandit.models.kernels.base import Arms, Array, Function, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Function, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.core.compiling import helper
 
@@ -15,7 +16,7 @@ from hwds.core.compiling import helper
 # means, and an index as scratch.
 
 
-def begin_with_zeros(settings: Any, state: Array) -> None:
+def begin_with_zeros(settings: Any, state: ndarray) -> None:
     """Begin with a state that is all zero."""
 
 
@@ -31,7 +32,7 @@ def means_kernel(
     return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
-def means_init(settings: Any, state: Array) -> None:
+def means_init(settings: Any, state: ndarray) -> None:
     """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is
     tried before all others.
     """
@@ -40,13 +41,13 @@ def means_init(settings: Any, state: Array) -> None:
         state[2 * count + arm] = np.inf
 
 
-def means_update(settings: Any, state: Array, visit: Visit, arm: int, outcome: float) -> None:
+def means_update(settings: Any, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull, whose reward is outcome x value."""
     count_pull(settings.values, state, arm, outcome)
 
 
 @helper
-def count_pull(values: Array, state: Array, arm: int, outcome: float) -> None:
+def count_pull(values: ndarray, state: ndarray, arm: int, outcome: float) -> None:
     """Count the pull; the mean is made of sums, so that equal histories are ties to the last
     bit.
     """
@@ -89,7 +90,7 @@ def ridge_scratch(arms: int, columns: int) -> int:
 
 
 @helper
-def ridge_begin(state: Array, arms: int, columns: int, ridge: float) -> None:
+def ridge_begin(state: ndarray, arms: int, columns: int, ridge: float) -> None:
     """Begin without outcomes: the inverse is I / ridge, all else zero."""
     d = columns + 1
     for arm in range(arms):
@@ -99,13 +100,13 @@ def ridge_begin(state: Array, arms: int, columns: int, ridge: float) -> None:
 
 
 @helper
-def ridge_entry(context: Array, i: int) -> float:
+def ridge_entry(context: ndarray, i: int) -> float:
     """Return the i-th regressor; the intercept comes last."""
     return context[i] if i < context.size else 1.0
 
 
 @helper
-def ridge_mean(state: Array, arm: int, context: Array) -> float:
+def ridge_mean(state: ndarray, arm: int, context: ndarray) -> float:
     """Return the fitted value of an arm for a customer."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE + d * d + d
@@ -116,7 +117,7 @@ def ridge_mean(state: Array, arm: int, context: Array) -> float:
 
 
 @helper
-def ridge_leverage(state: Array, arm: int, context: Array) -> float:
+def ridge_leverage(state: ndarray, arm: int, context: ndarray) -> float:
     """Return x' A^-1 x: the variance of the fitted value, over that of one outcome."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE
@@ -133,20 +134,20 @@ def ridge_leverage(state: Array, arm: int, context: Array) -> float:
 
 
 @helper
-def ridge_pulls(state: Array, arm: int, columns: int) -> float:
+def ridge_pulls(state: ndarray, arm: int, columns: int) -> float:
     """Return the number of outcomes of an arm."""
     return state[arm * ridge_block(columns)]
 
 
 @helper
-def ridge_total(state: Array, arm: int, columns: int) -> float:
+def ridge_total(state: ndarray, arm: int, columns: int) -> float:
     """Return the sum of an arm's outcomes: that of y times the intercept."""
     d = columns + 1
     return state[arm * ridge_block(columns) + INVERSE_PLACE + d * d + d - 1]
 
 
 @helper
-def ridge_absorb(state: Array, arms: int, arm: int, context: Array, y: float) -> None:
+def ridge_absorb(state: ndarray, arms: int, arm: int, context: ndarray, y: float) -> None:
     """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the
     coefficients move along A^-1 x.
     """
@@ -180,7 +181,7 @@ its square.
 
 
 @helper
-def highest(state: Array, first: int, active: Array, stream: Array) -> int:
+def highest(state: ndarray, first: int, active: ndarray, stream: ndarray) -> int:
     """Return the arm of the highest number among those that may be offered.
 
     Equals have equal chances.
@@ -199,7 +200,9 @@ def highest(state: Array, first: int, active: Array, stream: Array) -> int:
 
 
 @helper
-def _one_of(state: Array, first: int, active: Array, best: float, ties: int, stream: Array) -> int:
+def _one_of(
+    state: ndarray, first: int, active: ndarray, best: float, ties: int, stream: ndarray
+) -> int:
     """Return one of the equals."""
     left = int(uniform(stream) * ties)
     for arm in range(active.size):
@@ -211,7 +214,7 @@ def _one_of(state: Array, first: int, active: Array, best: float, ties: int, str
 
 
 @helper
-def chances_of_highest(state: Array, first: int, active: Array, chances: Array) -> None:
+def chances_of_highest(state: ndarray, first: int, active: ndarray, chances: ndarray) -> None:
     """Write the probabilities with which `highest` chooses."""
     best, ties = -math.inf, 0
     for arm in range(active.size):
@@ -225,7 +228,7 @@ def chances_of_highest(state: Array, first: int, active: Array, chances: Array) 
 
 
 @helper
-def any_arm(active: Array, stream: Array) -> int:
+def any_arm(active: ndarray, stream: ndarray) -> int:
     """Return one of the arms that may be offered."""
     left = int(uniform(stream) * active.sum())
     for arm in range(active.size):
@@ -237,7 +240,7 @@ def any_arm(active: Array, stream: Array) -> int:
 
 
 @helper
-def next_offered(active: Array, arm: int) -> int:
+def next_offered(active: ndarray, arm: int) -> int:
     """Return the arm itself, or the first after it that may be offered, in a ring."""
     while not active[arm]:
         arm = (arm + 1) % active.size
@@ -245,7 +248,7 @@ def next_offered(active: Array, arm: int) -> int:
 
 
 @helper
-def in_proportion(state: Array, first: int, active: Array, stream: Array) -> int:
+def in_proportion(state: ndarray, first: int, active: ndarray, stream: ndarray) -> int:
     """Return an arm drawn with a chance in proportion to its weight, among those that may be
     offered.
     """
@@ -264,7 +267,7 @@ def in_proportion(state: Array, first: int, active: Array, stream: Array) -> int
 
 
 @helper
-def chances_in_proportion(state: Array, first: int, active: Array, chances: Array) -> None:
+def chances_in_proportion(state: ndarray, first: int, active: ndarray, chances: ndarray) -> None:
     """Write the probabilities with which `in_proportion` draws."""
     total = 0.0
     for arm in range(active.size):

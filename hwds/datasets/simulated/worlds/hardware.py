@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, Steps
 from hwds.core.seeds import stream
@@ -144,18 +145,18 @@ class HardwareWorld:
     n_plants: int = 3
     start: date = date(2016, 1, 1)
 
-    def uniforms(self, kind: str, *entity: str, shape: tuple[int, int]) -> np.ndarray:
+    def uniforms(self, kind: str, *entity: str, shape: tuple[int, int]) -> ndarray:
         """Return uniform draws of one entity; more rows leave the first ones as they are."""
         return stream(self.seed, "world", kind, *entity).random(shape)
 
-    def normals(self, kind: str, *entity: str, shape: tuple[int, int]) -> np.ndarray:
+    def normals(self, kind: str, *entity: str, shape: tuple[int, int]) -> ndarray:
         """Return standard normal draws of one entity.
 
         More rows leave the first ones as they are.
         """
         return stream(self.seed, "world", kind, *entity).standard_normal(shape)
 
-    def dates(self, months: np.ndarray) -> pl.Series:
+    def dates(self, months: ndarray) -> pl.Series:
         """Return the first days of months counted from `start`."""
         return pl.Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
             pl.Date
@@ -309,7 +310,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def outages(self) -> np.ndarray:
+    def outages(self) -> ndarray:
         """The share of demand that each plant leaves unserved in each month, shape (n_plants,
         months).
 
@@ -330,11 +331,11 @@ class HardwareWorld:
         return shares
 
 
-def _between(uniform: np.ndarray, low: float, high: float) -> np.ndarray:
+def _between(uniform: ndarray, low: float, high: float) -> ndarray:
     return low + (high - low) * uniform
 
 
-def _whole(uniform: np.ndarray, count: int) -> np.ndarray:
+def _whole(uniform: ndarray, count: int) -> ndarray:
     return (uniform * count).astype(np.int64)
 
 
@@ -386,21 +387,21 @@ class DemandLaw:
         visits_noise: Standard deviation of the log of a month's visits.
     """
 
-    units: np.ndarray
-    street_price: np.ndarray
-    elasticity: np.ndarray
-    promotion: np.ndarray
-    ramp: np.ndarray
-    decline: np.ndarray
-    season: np.ndarray
-    outage_start: np.ndarray
-    outage_stay: np.ndarray
-    cannibalisation: np.ndarray
-    cross: np.ndarray
-    pull_forward: np.ndarray
-    noise: np.ndarray
-    drift: np.ndarray
-    visits_noise: np.ndarray
+    units: ndarray
+    street_price: ndarray
+    elasticity: ndarray
+    promotion: ndarray
+    ramp: ndarray
+    decline: ndarray
+    season: ndarray
+    outage_start: ndarray
+    outage_stay: ndarray
+    cannibalisation: ndarray
+    cross: ndarray
+    pull_forward: ndarray
+    noise: ndarray
+    drift: ndarray
+    visits_noise: ndarray
 
     @classmethod
     def of(
@@ -438,13 +439,13 @@ class DemandLaw:
         constant = {name: np.full(len(about), value) for name, value in shared.items()}
         return cls(**by_offer, **chain, **constant, season=_season(about))
 
-    def take(self, series: np.ndarray) -> DemandLaw:
+    def take(self, series: ndarray) -> DemandLaw:
         """Return the law of these series, or of the rows that belong to them."""
         return replace(
             self, **{field.name: getattr(self, field.name)[series] for field in fields(self)}
         )
 
-    def log_interest(self, plan: pl.DataFrame) -> np.ndarray:
+    def log_interest(self, plan: pl.DataFrame) -> ndarray:
         """Return the expected log-demand at the launch price without promotion, for a law and a
         plan of the same rows.
         """
@@ -455,14 +456,14 @@ class DemandLaw:
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
         return np.asarray(np.log(self.units) + course + run_off + succeeded + season)
 
-    def log_effects(self, plan: pl.DataFrame) -> np.ndarray:
+    def log_effects(self, plan: pl.DataFrame) -> ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
         return np.asarray(
             self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
         )
 
-    def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> np.ndarray:
+    def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> ndarray:
         """Return what other generations' prices and the month before's add to the log-demand of
         each row of the plan.
 
@@ -483,7 +484,7 @@ class DemandLaw:
             self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
         )
 
-    def level_variance(self, age: np.ndarray) -> np.ndarray:
+    def level_variance(self, age: ndarray) -> ndarray:
         """Return the variance of the level so many months after the launch, before anything is
         seen.
         """
@@ -491,7 +492,7 @@ class DemandLaw:
         return LAUNCH_SPREAD**2 * decay + self.drift**2 * (1 - decay) / (1 - PERSISTENCE**2)
 
 
-def _season(about: pl.DataFrame) -> np.ndarray:
+def _season(about: pl.DataFrame) -> ndarray:
     """Return holidays (by channel and family), back to school and quarter's end (by channel), from
     January, mean zero.
     """
@@ -577,8 +578,8 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _promotions(
-    world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    world: HardwareWorld, offers: pl.DataFrame, offer: ndarray, month: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return which rows are promoted (more often in November), and the discount."""
     held, depth = _draws(world, offers, "promotions", world.months + world.ahead)[offer, month].T
     november = (month + world.start.month) % 12 == 11
@@ -586,7 +587,7 @@ def _promotions(
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 
-def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
+def reductions(world: HardwareWorld, offers: pl.DataFrame) -> ndarray:
     """Return the log-reductions of each device's price by its n-th review, alike in all channels,
     shape (offers, reviews).
     """
@@ -599,14 +600,14 @@ def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
     return np.cumsum(cuts, axis=1) - cuts[:, :1]
 
 
-def _spells(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
+def _spells(world: HardwareWorld, offers: pl.DataFrame) -> ndarray:
     """Return the log-deviations of each channel's price, shape (offers, spells)."""
     return 0.1 * (
         _draws(world, offers, "spells", (world.months + world.ahead) // SPELL + 1)[..., 0] - 0.5
     )
 
 
-def _draws(world: HardwareWorld, offers: pl.DataFrame, kind: str, rows: int) -> np.ndarray:
+def _draws(world: HardwareWorld, offers: pl.DataFrame, kind: str, rows: int) -> ndarray:
     pairs = offers.select("sku", "channel").iter_rows()
     return np.stack([world.uniforms(kind, sku, channel, shape=(rows, 2)) for sku, channel in pairs])
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import MinLen
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
@@ -37,7 +38,7 @@ from hwds.stats.estimates import least_on_simplex
 # Weights of classifiers from their log odds on rows with labels.
 
 
-def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarray:
+def shrunk_weights(odds: ndarray, label: ndarray, pull: float) -> ndarray:
     """Return weights of least log loss, at least 0 and of sum 1, shrunk to equal ones.
 
     The loss is the sum over rows, with an intercept of its own, and `pull` times the squared
@@ -51,7 +52,7 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
     n, k = odds.shape
     equal = np.full(k, 1 / k)
 
-    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(x: ndarray) -> tuple[float, ndarray]:
         weights, off = x[:-1], x[:-1] - equal
         total = odds @ weights + x[-1]
         slope = sigmoid(total) - label
@@ -62,13 +63,13 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
     return weights
 
 
-def best_classifier_weights(odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+def best_classifier_weights(odds: ndarray, label: ndarray) -> ndarray:
     """Return all weight on the member of least log loss, each with an intercept of its own."""
     losses = [cross_entropy(column + intercept_of(column, label), label) for column in odds.T]
     return np.eye(odds.shape[1])[int(np.argmin(losses))]
 
 
-def intercept_of(odds: np.ndarray, label: np.ndarray) -> float:
+def intercept_of(odds: ndarray, label: ndarray) -> float:
     """Return the shift of log odds under which as many positives are expected as there are."""
     return float(logit_fit(np.zeros((len(odds), 0)), label, odds)[0])
 
@@ -91,7 +92,7 @@ class StackMember(Serializable):
     scorer: Any
     scale: Calibrator
 
-    def odds(self, rows: RowReader) -> np.ndarray:
+    def odds(self, rows: RowReader) -> ndarray:
         """Return log odds, shape (n,)."""
         return self.scale.odds(self.scorer.score(rows))
 
@@ -121,10 +122,10 @@ class StackScorer(Serializable):
     """
 
     members: tuple[StackMember, ...]
-    weights: np.ndarray
+    weights: ndarray
     shift: float
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the weighted sum of log odds."""
         total = np.full(rows.height, self.shift)
         for member, weight in self._weighted_members():
@@ -135,7 +136,7 @@ class StackScorer(Serializable):
         """Return the weighted sum of the contributions of the members' inputs, by the name of the
         input.
         """
-        base, parts, records = self.shift, dict[str, np.ndarray](), dict[str, str]()
+        base, parts, records = self.shift, dict[str, ndarray](), dict[str, str]()
         for member, weight in self._weighted_members():
             contributions = member.explain(rows)
             base += weight * contributions.base
@@ -265,7 +266,7 @@ class Stack(Classifier):
             for member, (rows, late) in zip(self.members, given, strict=True)
         ]
 
-    def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def _weights(self, odds: ndarray, label: ndarray) -> ndarray:
         if self.combine == "equal":
             return self._equal_weights()
         return (
@@ -274,7 +275,7 @@ class Stack(Classifier):
             else shrunk_weights(odds, label, self.pull)
         )
 
-    def _equal_weights(self) -> np.ndarray:
+    def _equal_weights(self) -> ndarray:
         return np.full(len(self.members), 1 / len(self.members))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
@@ -141,7 +142,7 @@ class XGBoost(Classifier):
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
     def _matrix(
-        self, inputs: ModelInputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None
+        self, inputs: ModelInputs, rows: Table, label: ndarray, cpus: int, like: Any = None
     ) -> Any:
         import xgboost
 
@@ -181,7 +182,7 @@ class BoosterScorer(Serializable):
     booster: bytes
     shift: float
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds, un-shifted, in the booster's single precision: to the bit what
         XGBoost says.
         """
@@ -203,7 +204,7 @@ def _positive(rows: Table) -> int:
     return int((rows.column("label").cast(pl.Float64) == 1).sum())
 
 
-def _folds(rows: Table, label: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _folds(rows: Table, label: ndarray, count: int) -> Iterator[tuple[ndarray, ndarray]]:
     """Yield the rows to learn from and those to score of each fold that has labels of both kinds in
     both.
     """
