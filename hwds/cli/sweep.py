@@ -1,6 +1,4 @@
-"""One search: trials on windows before the experiment's own, then the best of them alone on
-those.
-"""
+"""One sweep: trials on tuning windows, then the winner, the best trial, on the reported windows."""
 
 from __future__ import annotations
 
@@ -62,8 +60,8 @@ from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
-    """Try other settings on windows before the experiment's own, then run the best of them alone on
-    those.
+    """Try other settings on the tuning windows, which lie before the reported ones; then score the
+    winner, and the untuned experiment, on the reported windows.
 
     Returns:
         The exit code of the process: 3 where some trials or cells failed.
