@@ -82,6 +82,8 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
         timeout_worker_healthcheck=30,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
+        ws="none",
         log_config=_logging(),
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
