@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -573,13 +573,11 @@ class MqttSource:
         """
         messages: list[MqttMessage] = []
         count = 0
-        try:
+        with suppress(queue.Empty):  # that is all for now
             while count < most:
                 message = self._messages.get(block=not messages, timeout=MQTT_PAUSE)
                 messages.append(message)
                 count += len(message.lines)
-        except queue.Empty:
-            pass
         return messages
 
     def _on_connect(
