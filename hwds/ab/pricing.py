@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.ab.intervals import sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
 from hwds.ab.report.scores import (
@@ -78,13 +79,13 @@ def arm_evidence(
         design: The design of the test.
         size: The number of its registered units.
     """
-    rows = tables.predictions.filter(pl.col("model") == model)
+    rows = tables.predictions.filter(model=model)
     if "metric" not in rows.columns:
-        return EvidenceTable(pl.DataFrame(schema=EVIDENCE))
+        return EvidenceTable(DataFrame(schema=EVIDENCE))
     whole = rows.filter(pl.col("look").is_null() & pl.col("arm").is_not_null())
     means = {(row["metric"], row["arm"]): row for row in whole.to_dicts()}
     lines = (_evidence_line(offer, means, offers.measured) for offer in offers.all)
-    rows = pl.DataFrame(list(filter(None, lines)), schema=EVIDENCE, orient="row")
+    rows = DataFrame(list(filter(None, lines)), schema=EVIDENCE, orient="row")
     if ratio_row(tables).get("status") != "ok":
         return EvidenceTable(rows)
     tested = _tested_contrasts(tables, model, 1 - design.alpha) if offers.all == own.all else {}
@@ -137,7 +138,7 @@ def _corrected_p_value(tables: Tables, effect: FinalEffect) -> float:
 
 
 def _mean_contrasts(
-    rows: pl.DataFrame, offers: PriceOffers, design: Design, size: int | None
+    rows: DataFrame, offers: PriceOffers, design: Design, size: int | None
 ) -> dict[tuple[str, str], Contrast]:
     """Return the differences of the arms' means in the money of the decision, for pairs that the
     test does not compare.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 from pydantic import BeforeValidator, model_validator
 
 from hwds.ab.intervals import Correction, adjust_p_values
@@ -253,12 +254,12 @@ def split_metric(metric: str) -> tuple[str, str]:
     return name, label.removesuffix("]")
 
 
-def rows_as_table(rows: Sequence[AnalysisRow]) -> pl.DataFrame:
+def rows_as_table(rows: Sequence[AnalysisRow]) -> DataFrame:
     """Return the rows as a table."""
-    return pl.DataFrame([asdict(row) for row in rows], schema=ROW_COLUMNS)
+    return DataFrame([asdict(row) for row in rows], schema=ROW_COLUMNS)
 
 
-def rows_as_scores(rows: pl.DataFrame, correction: Correction) -> list[Score]:
+def rows_as_scores(rows: DataFrame, correction: Correction) -> list[Score]:
     """Return a score for each row, and p-values corrected for the number of arms and outcomes that
     were compared.
     """
@@ -310,7 +311,7 @@ def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[A
     return corrected
 
 
-def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:
+def arm_counts(predictions: DataFrame, model: str) -> DataFrame:
     """Return a bandit's prior from a test: `arm, successes, failures` of the first outcome, where
     it is 0 or 1.
     """

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
@@ -57,7 +58,7 @@ def arm_codes(table: Table, names: tuple[str, ...]) -> ndarray:
     return text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
 
 
-def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
+def day_ends(times: Series, most: int) -> list[tuple[str, int]]:
     """Return the days of sorted times, each with the number of times until its end: at most so
     many, the last among them.
 
@@ -106,12 +107,12 @@ def role_numbers(table: Table, role: str, least: float | None = None) -> ndarray
     return number_column(table, table.column(role).name, role, least)
 
 
-def _source_row(table: Table, bad: pl.Series) -> int:
+def _source_row(table: Table, bad: Series) -> int:
     """Return the row of the source, counted from 1."""
     return int(table.data.filter(bad)[ROW_ID][0]) + 1
 
 
-def _time_column(table: Table) -> pl.Series:
+def _time_column(table: Table) -> Series:
     """Return the time of each row.
 
     Raises:
@@ -229,7 +230,7 @@ def _summed_columns(table: Table, kept: list[str]) -> list[str]:
     return summed
 
 
-def _refuse_moved(table: Table, data: pl.DataFrame, keys: list[str]) -> None:
+def _refuse_moved(table: Table, data: DataFrame, keys: list[str]) -> None:
     """Refuse an entity whose arm, price or cost is not the same in all of its rows."""
     for role in ("arm", "price", "cost"):
         for name in set(table.roles.get(role, ())) - {*keys}:
@@ -485,7 +486,7 @@ class TestUnits:
         return number_column(self.table, name, "covariate")
 
     @cached_property
-    def _strata(self) -> pl.Series:
+    def _strata(self) -> Series:
         columns = pl.col(*self.table.roles["stratum"]).cast(pl.String)
         text = self.table.data.select(pl.concat_str(columns, separator="|")).to_series()
         if text.null_count():
@@ -520,7 +521,7 @@ class TestUnits:
         outcome = self.outcomes[label]
         bad = (outcome != 0) & (outcome != 1)
         if bad.any():
-            row, name = _source_row(self.table, pl.Series(bad)), label
+            row, name = _source_row(self.table, Series(bad)), label
             name = name or self.table.roles["outcome"][0]
             raise DataError(
                 f"dataset.roles.outcome: row {row} has {outcome[bad][0]:g} in column '{name}'; "
@@ -562,7 +563,7 @@ def _refuse_repeated(table: Table, arm: ndarray, names: tuple[str, ...]) -> None
     columns = list(table.roles.get("entity", ()))
     if not columns:
         return
-    rows = table.data.select(*columns).with_columns(pl.Series("__arm", arm)).drop_nulls(columns)
+    rows = table.data.select(*columns).with_columns(Series("__arm", arm)).drop_nulls(columns)
     counted = rows.group_by(columns).agg(
         pl.len().alias("__rows"), pl.col("__arm").min(), pl.col("__arm").max().alias("__other")
     )
@@ -646,7 +647,7 @@ class RunningSums:
     """
 
     arms: tuple[str, ...]
-    times: pl.Series
+    times: Series
     count: ndarray
     mean: ndarray
     variance: ndarray
@@ -754,17 +755,17 @@ class RunningSums:
         )
 
 
-def _instant_places(table: Table) -> tuple[pl.Series, ndarray]:
+def _instant_places(table: Table) -> tuple[Series, ndarray]:
     """Return the instants and each row's place among them."""
     if not table.roles.get("time"):
-        return pl.Series([0]), np.zeros(len(table.data), np.int64)
+        return Series([0]), np.zeros(len(table.data), np.int64)
     column = _time_column(table)
     return column.unique().sort(), column.rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def _refuse_two_rows(table: Table, place: ndarray, arm: ndarray) -> None:
     """Refuse two rows of an arm at one instant: several experiments or outcomes in one file."""
-    keys = pl.DataFrame({"place": place, "arm": arm})
+    keys = DataFrame({"place": place, "arm": arm})
     twice = keys.is_duplicated().arg_true()
     if len(twice):
         first = int(twice[0])
@@ -789,4 +790,4 @@ def _carry_forward(
     laid = np.full(shape, np.nan)
     laid[place, arm] = role_numbers(table, role, least)
     known = pl.all().fill_nan(None)
-    return pl.DataFrame(laid).select(known.forward_fill().fill_null(0.0)).to_numpy()
+    return DataFrame(laid).select(known.forward_fill().fill_null(0.0)).to_numpy()

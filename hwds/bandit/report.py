@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.bandit.simulation.scores import seen_counts
 from hwds.frames.table import Table, arm_name
@@ -187,7 +188,7 @@ def _middle(axes: Axes, spell: BestSpell) -> tuple[float, float]:
 
 
 def _draw_shares(
-    axes: Axes, world: World, steps: list[int], bands: list[pl.Series], colours: Mapping[int, str]
+    axes: Axes, world: World, steps: list[int], bands: list[Series], colours: Mapping[int, str]
 ) -> None:
     rest = [band for arm, band in enumerate(bands) if arm not in colours]
     stacked = [bands[arm] for arm in colours] + ([sum(rest, start=0 * rest[0])] if rest else [])
@@ -203,7 +204,7 @@ def _draw_shares(
     tidy(axes, x=title, y="share of customers since the checkpoint before")
 
 
-def _arm_colours(bands: list[pl.Series], best: Mapping[str, list[BestSpell]]) -> dict[int, str]:
+def _arm_colours(bands: list[Series], best: Mapping[str, list[BestSpell]]) -> dict[int, str]:
     """Return the arms that are told apart, in their order: those that are ever best, then those
     chosen most.
     """
@@ -212,7 +213,7 @@ def _arm_colours(bands: list[pl.Series], best: Mapping[str, list[BestSpell]]) ->
     return dict(zip(sorted(most[: len(ARM_COLOURS)]), ARM_COLOURS, strict=False))
 
 
-def _share_bands(shares: pl.DataFrame, arms: tuple[str, ...]) -> tuple[list[int], list[pl.Series]]:
+def _share_bands(shares: DataFrame, arms: tuple[str, ...]) -> tuple[list[int], list[Series]]:
     """Return the steps, and the share of each arm between each checkpoint and the one before."""
     wide = shares.pivot(on="segment", index="step", values="value").sort("step")
     steps = wide["step"].cast(pl.Float64)
@@ -459,7 +460,7 @@ def regret_figure(
     return figure
 
 
-def _draw_curve(axes: Axes, points: pl.DataFrame, label: str, colour: str, *, own: bool) -> None:
+def _draw_curve(axes: Axes, points: DataFrame, label: str, colour: str, *, own: bool) -> None:
     points = points.sort("step")
     steps, values = points["step"].to_numpy(), points["value"].to_numpy()
     name, (width, order) = drawable(label, 34), (2.2, 3) if own else (1.5, 2)
@@ -469,11 +470,11 @@ def _draw_curve(axes: Axes, points: pl.DataFrame, label: str, colour: str, *, ow
         axes.fill_between(steps, *ends, color=colour, alpha=0.18, linewidth=0, gid=name)
 
 
-def _label_ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model: str) -> None:
+def _label_ends(axes: Axes, curves: DataFrame, colours: dict[str, str], model: str) -> None:
     """Write each policy's name and loss beside the end of its curve, in the order of the losses,
     none on another.
     """
-    last = curves.filter(pl.col("step") == pl.col("step").max())
+    last = curves.filter(step=pl.col("step").max())
     values = {label: float(last.filter(model=label)["value"][0]) for label in colours}
     low, high = axes.get_ylim()
     heights = [(value - low) / (high - low) for value in values.values()]

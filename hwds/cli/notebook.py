@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import CellError, ConfigError, HwdsError, nearest, unknown, with_article
 from hwds.core.files import OUTPUTS
@@ -74,12 +75,12 @@ class ScoredTables:
             """The label of the experiment's own model."""
 
     @property
-    def scores(self) -> pl.DataFrame:
+    def scores(self) -> DataFrame:
         """The long table of scores."""
         return self.tables.scores
 
     @property
-    def predictions(self) -> pl.DataFrame:
+    def predictions(self) -> DataFrame:
         """The long table of predictions."""
         return self.tables.predictions
 
@@ -89,7 +90,7 @@ class ScoredTables:
         return standings(self.tables, self.headline, model=self.model)
 
     @property
-    def leaderboard(self) -> pl.DataFrame:
+    def leaderboard(self) -> DataFrame:
         """One row a model, best first: the headline with its error and interval, and how many units
         have no value.
         """
@@ -357,7 +358,7 @@ class StoredSweep:
         return self.folder.read_json()
 
     @cached_property
-    def trials(self) -> pl.DataFrame:
+    def trials(self) -> DataFrame:
         """A row a trial: its settings, its status, its score on the inner windows with the standard
         error.
         """
@@ -370,7 +371,7 @@ class StoredSweep:
         Raises:
             HwdsError: The search has not come so far.
         """
-        (row,) = self.trials.filter(pl.col("trial") == self.result.best).to_dicts()
+        (row,) = self.trials.filter(trial=self.result.best).to_dicts()
         groups = tuple(f"{group}." for group in self.record["space"])
         return {
             path: value
@@ -542,7 +543,7 @@ def sweep(*words: str) -> StoredSweep:
     return StoredSweep(SweepFolder(_place(_run_words(words), "Sweep: ")))
 
 
-def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataFrame:
+def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> DataFrame:
     """Return the stored runs with their settings and scores, a row each, the newest first.
 
     Args:
@@ -556,9 +557,9 @@ def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataF
     """
     index = RunIndex.of()
     if not index.paths:
-        return pl.DataFrame(schema={"path": pl.String})
+        return DataFrame(schema={"path": pl.String})
     found = order_folders(index, matching_folders(index, words, "sweep" if sweeps else "run"), sort)
-    return pl.DataFrame(
+    return DataFrame(
         runs_as_rows(current_fields(index, found)), infer_schema_length=None, strict=False
     )
 

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.files import write_bytes
@@ -122,14 +123,12 @@ class Decoder:
         flat = self._slice(kind, begin, int(np.prod(shape, dtype=np.int64)))
         return flat.reshape(shape[::-1]).T if turned else flat.reshape(shape)
 
-    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> pl.DataFrame:
+    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> DataFrame:
         values = [self.decode(column) for column in columns]
         if len({len(column) for column in values}) > 1:
             raise ValueError("a table has columns of several lengths")
         parts = zip(names, kinds, values, strict=True)
-        return pl.DataFrame(
-            [pl.Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts]
-        )
+        return DataFrame([Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts])
 
     def _generator(self, tree: Any) -> np.random.Generator:
         state = self.decode(tree)
@@ -401,7 +400,7 @@ class _Encoder:
             return self._object(value)
         if isinstance(value, np.generic):
             return ["scalar", *self._array(np.asarray(value))[1:]]
-        if isinstance(value, pl.DataFrame):
+        if isinstance(value, DataFrame):
             return self._table(value)
         raise Unserializable(
             f"a '{class_path(type(value))}' cannot be stored: its class is no Serializable."
@@ -441,7 +440,7 @@ class _Encoder:
         begin, _ = self._append((value.T if turned else value).ravel())
         return ["array", value.dtype.str, list(value.shape), turned, begin]
 
-    def _table(self, value: pl.DataFrame) -> Any:
+    def _table(self, value: DataFrame) -> Any:
         kinds = [str(kind) for kind in value.dtypes]
         unknown = [kind for kind in kinds if kind not in COLUMN_TYPES]
         if unknown:

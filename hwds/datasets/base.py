@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 from pydantic import Field
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
@@ -61,7 +62,7 @@ def with_joined(panel: Panel, joins: Sequence[Join]) -> Panel:
         ConfigError: No such run, model or column, or a name that is taken.
         DataError: A run has no forecast that the panel could use.
     """
-    vintages: list[pl.DataFrame] = []
+    vintages: list[DataFrame] = []
     sources: dict[str, str] = {}
     for index, join in enumerate(joins):
         path = f"dataset.join[{index}]"
@@ -85,7 +86,7 @@ def _find_run(path: str, name: str) -> RunFolder:
         raise ConfigError(f"{path}.run: {error}") from error
 
 
-def _read_forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
+def _read_forecasts(path: str, join: Join, folder: RunFolder) -> DataFrame:
     """Return all forecasts of a model of the run: `series_id`, `time`, `made_at`, `value`, with
     those of `hwds predict`.
     """
@@ -111,7 +112,7 @@ def _read_forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
         raise ConfigError(
             f"{path}.model: run {folder.title} has no model '{model}'{nearest(model, labels)}"
         )
-    parts = [_with_made_at(rows.filter(pl.col("model") == model))]
+    parts = [_with_made_at(rows.filter(model=model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
         parts.append(read_table(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
@@ -120,7 +121,7 @@ def _read_forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
     return forecasts.filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())
 
 
-def _with_made_at(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_made_at(rows: DataFrame) -> DataFrame:
     """Return the rows with `made_at`: the cutoff, where the series of a fold share its instants.
 
     Counted back from each series' own end, a fit knows others' later rows: then it is the latest
@@ -138,7 +139,7 @@ def _with_made_at(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(cuts.with_columns(made).drop("turn"), on=["fold", SERIES, _CUTOFF], how="left")
 
 
-def _of_panel_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+def _of_panel_series(path: str, join: Join, panel: Panel, table: DataFrame) -> DataFrame:
     """Return the forecasts by the panel's series.
 
     By what these have in common where `on` says so.
@@ -161,8 +162,8 @@ def _of_panel_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -
 
 
 def _usable_vintages(
-    path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel: Panel
-) -> pl.DataFrame:
+    path: str, join: Join, folder: RunFolder, table: DataFrame, panel: Panel
+) -> DataFrame:
     """Return the vintages of the panel's series, each forecast once.
 
     Raises:
@@ -189,7 +190,7 @@ def _usable_vintages(
 
 
 def _refuse_other_steps(
-    path: str, folder: RunFolder, table: pl.DataFrame, frequency: Frequency
+    path: str, folder: RunFolder, table: DataFrame, frequency: Frequency
 ) -> None:
     """Refuse a run of another frequency: a quarter dated by its first day is known two months later
     than a month so dated.
@@ -204,7 +205,7 @@ def _refuse_other_steps(
             )
 
 
-def _mismatch(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
+def _mismatch(table: DataFrame, own: DataFrame, panel: Panel) -> str:
     if table.is_empty():
         return "it has no value, or none of its series is named by dataset.join's 'on'"
     if own.is_empty():
@@ -251,7 +252,7 @@ def with_holidays(panel: Panel, country: str) -> Panel:
     return replace(panel, table=count_holidays(panel.table, panel, country), roles=roles, plan=plan)
 
 
-def count_holidays(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFrame:
+def count_holidays(rows: DataFrame, panel: Panel, country: str) -> DataFrame:
     """Return rows with the number of public holidays in each as their column `holidays`.
 
     Args:
@@ -266,11 +267,11 @@ def count_holidays(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFra
     days = _days_of_holidays(country, first.min().year, behind.max().year)  # type: ignore[union-attr]
     counts = np.searchsorted(days, behind.to_numpy()) - np.searchsorted(days, first.to_numpy())
     return rows.with_columns(
-        rows[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(HOLIDAYS)
+        rows[TIME].replace_strict(times, Series(counts, dtype=pl.Int32)).alias(HOLIDAYS)
     )
 
 
-def _row_spans(panel: Panel, times: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _row_spans(panel: Panel, times: Series) -> tuple[Series, Series]:
     """Return the first day of each row, and the first one behind it."""
     if panel.frequency.month_end:
         before, ends = panel.frequency.after(times, -1), times
@@ -331,7 +332,7 @@ class PublicFile:
             f" and {self.rows:,} rows (sha256 {self.sha256})."
         )
 
-    def read(self) -> pl.DataFrame:
+    def read(self) -> DataFrame:
         """Return the rows, with the columns in order.
 
         Raises:
@@ -517,7 +518,7 @@ kind to be there.
 """
 
 
-def limit_series(table: pl.DataFrame, most: int) -> pl.DataFrame:
+def limit_series(table: DataFrame, most: int) -> DataFrame:
     """Return the rows of at most so many series, evenly spread over them in their order."""
     names = table[SERIES].unique(maintain_order=True)
     if len(names) <= most:
@@ -558,6 +559,6 @@ class PublicSeries(PanelDataset):
             unit=self.unit,
         )
 
-    def rows(self) -> pl.DataFrame:
+    def rows(self) -> DataFrame:
         """Return the rows of the file under the names of a panel."""
         return self.public.read().rename({"date": TIME, self.public.columns[-1]: TARGET})

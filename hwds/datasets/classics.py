@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.datasets.base import PanelDataset
 from hwds.frames.frequency import Frequency
@@ -73,11 +74,11 @@ def _values() -> Iterator[tuple[str, list[float]]]:
         yield name, [float(number) for number in numbers]
 
 
-def _series_table(name: str, start: date, every: str, values: Sequence[float]) -> pl.DataFrame:
+def _series_table(name: str, start: date, every: str, values: Sequence[float]) -> DataFrame:
     """Return one series from its first date."""
-    target = pl.Series(TARGET, values, dtype=pl.Float64)
-    end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]
+    target = Series(TARGET, values, dtype=pl.Float64)
+    end = Frequency(every).after(Series([start]), len(target) - 1)[0]
     times = pl.date_range(start, end, every, eager=True)
-    return pl.DataFrame(
+    return DataFrame(
         {SERIES: pl.repeat(name, len(target), eager=True), TIME: times, TARGET: target}
     )

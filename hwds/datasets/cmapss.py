@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
@@ -84,7 +85,7 @@ class Cmapss(Dataset):
         """Return where it is to be had."""
         return f"{ORIGIN}."
 
-    def _rows(self, split: str) -> pl.DataFrame:
+    def _rows(self, split: str) -> DataFrame:
         """Return the rows of one file."""
         rows = self._read(split, COLUMNS)
         count = rows["unit"].n_unique()
@@ -106,7 +107,7 @@ class Cmapss(Dataset):
             pl.lit(split).alias("split"),
         )
 
-    def _remaining(self, rows: pl.DataFrame) -> pl.Expr:
+    def _remaining(self, rows: DataFrame) -> pl.Expr:
         """Return how long the engine of each test row lasts beyond its last one."""
         lives = self._read("rul", None)
         values = lives[lives.columns[-1]].cast(pl.Float64)
@@ -118,7 +119,7 @@ class Cmapss(Dataset):
             )
         return pl.col("unit").replace_strict(units, values, return_dtype=pl.Float64)
 
-    def _read(self, part: str, columns: tuple[str, ...] | None) -> pl.DataFrame:
+    def _read(self, part: str, columns: tuple[str, ...] | None) -> DataFrame:
         """Return a file, as NASA has it or as Parquet."""
         folder = Path(self.path or Path(os.environ.get("HWDS_DATA", "")) / "cmapss").expanduser()
         if not self.path and not os.environ.get("HWDS_DATA"):
@@ -139,7 +140,7 @@ class Cmapss(Dataset):
         return table.select(columns) if columns else table
 
 
-def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
+def _from_text(file: Path, columns: tuple[str, ...] | None) -> DataFrame:
     """Return a file of numbers with blanks between them.
 
     Raises:
@@ -157,7 +158,7 @@ def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
             f"dataset.path: '{file}' line {wrong + 1} has {len(lines[wrong])} numbers, not "
             f"{len(names)}."
         )
-    table = pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
+    table = DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
     numbers = table.cast(pl.Float64, strict=False)
     for name in names:
         bad = numbers[name].is_null().arg_true()

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -222,7 +223,7 @@ class File(PanelDataset):
             f".target."
         )
 
-    def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
+    def _frequency(self, table: DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:
             return find_frequency(table, gaps=self.gaps != "error")
         unit = self.frequency.lstrip("0123456789")
@@ -265,7 +266,7 @@ class File(PanelDataset):
             panel.n_series,
             self.min_length,
         )
-        return replace(panel, table=panel.table.filter(pl.Series(np.repeat(~short, panel.lengths))))
+        return replace(panel, table=panel.table.filter(Series(np.repeat(~short, panel.lengths))))
 
 
 def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
@@ -277,7 +278,7 @@ def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
         )
 
 
-def _refuse_many(table: pl.DataFrame) -> None:
+def _refuse_many(table: DataFrame) -> None:
     """Refuse a file of which no column names the series, where two of its rows are of one time."""
     again = (table.select(SERIES, TIME).is_duplicated() & table[TIME].is_not_null()).arg_true()
     if len(again):
@@ -290,17 +291,17 @@ def _refuse_many(table: pl.DataFrame) -> None:
         )
 
 
-def _rename_columns(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:
+def _rename_columns(source: FileSource, given: Roles, roles: Roles) -> DataFrame:
     """Return the columns with a role, series, time and target under the names that they have in
     every panel.
     """
     keys = {TIME: given["time"][0], TARGET: given["target"][0]}
     columns = {SERIES: series_of_rows(source, given.get("series", ()))}
     columns |= {key: column_of(source, name, given) for key, name in keys.items()}
-    return pl.DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
+    return DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
 
 
-def _test_rows(table: pl.DataFrame, split: str | None) -> int:
+def _test_rows(table: DataFrame, split: str | None) -> int:
     """Return the most rows of a series that are for testing."""
     if split is None:
         return 0

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names
@@ -37,7 +38,7 @@ events.
 BEGAN_AT = "__began"
 
 
-def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl.DataFrame:
+def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> DataFrame:
     """Return a row for the first exposure of each unit and one for each of its events from then on.
 
     A unit without an event counts, with 0 of everything; events of others and those before the
@@ -72,7 +73,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
         "both files together",
     )
     shown, happened = (
-        pl.DataFrame([column_of(file, name, roles) for name in names]).with_columns(
+        DataFrame([column_of(file, name, roles) for name in names]).with_columns(
             pl.col(entity).cast(pl.String)
         )
         for file, names in ((exposures, own), (events, others))
@@ -101,7 +102,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
     return pl.concat([first.with_columns(**zeros), late.with_columns(**once)], how="diagonal")
 
 
-def _zeros(data: pl.DataFrame, keys: Sequence[str], kept: Collection[str]) -> dict[str, pl.Expr]:
+def _zeros(data: DataFrame, keys: Sequence[str], kept: Collection[str]) -> dict[str, pl.Expr]:
     """Return 0 for each column of numbers that is none of the names."""
     numbers = {
         name: kind for name, kind in data.schema.items() if kind.is_numeric() or kind == pl.Boolean
@@ -119,7 +120,7 @@ def _role(roles: Roles, name: str) -> tuple[str, ...]:
     return tuple(roles[name])
 
 
-def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) -> None:
+def _refuse_missing(data: DataFrame, names: Sequence[str], file: FileSource) -> None:
     for name in names:
         if len(missing := data[name].is_null().arg_true()):
             raise DataError(
@@ -128,7 +129,7 @@ def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) 
             )
 
 
-def _refuse_two_arms(shown: pl.DataFrame, entity: tuple[str, ...], arm: str) -> None:
+def _refuse_two_arms(shown: DataFrame, entity: tuple[str, ...], arm: str) -> None:
     arms = shown.group_by(entity, maintain_order=True).agg(pl.col(arm).n_unique().alias("n"))
     several = arms.filter(pl.col("n") > 1)
     if len(several):
@@ -146,8 +147,8 @@ LABEL, WHEN = "label", "reviewed_at"
 
 
 def join_reviewed_labels(
-    data: pl.DataFrame, roles: Roles, path: str, form: TextFormat
-) -> tuple[pl.DataFrame, Roles]:
+    data: DataFrame, roles: Roles, path: str, form: TextFormat
+) -> tuple[DataFrame, Roles]:
     """Return a table with the labels of a file, and its roles.
 
     The file has the column with the role `id` (or `row_id`, the number of a row from 0, where there
@@ -187,7 +188,7 @@ def join_reviewed_labels(
     old = (
         data[label].cast(pl.Float64)
         if label in data.columns
-        else pl.Series(label, [None] * len(data), dtype=pl.Float64)
+        else Series(label, [None] * len(data), dtype=pl.Float64)
     )
     apart = (
         (old.is_not_null() & both[LABEL].is_not_null() & (old != both[LABEL]))
@@ -206,7 +207,7 @@ def join_reviewed_labels(
     return made, roles | {"label": (label,)}
 
 
-def _known_instants(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
+def _known_instants(known: Series, given: Series, path: str) -> Series:
     """Return the moments of a table, and where it has none those of a file.
 
     Dates and instants together are instants.
@@ -218,7 +219,7 @@ def _known_instants(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
     return pl.select(pl.coalesce(known, given).alias(known.name)).to_series()
 
 
-def _check_labels(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:
+def _check_labels(file: DataFrame, key: str, ids: Series, path: str) -> DataFrame:
     """Return the labels of a file by id, checked."""
     given = file.filter(pl.col(LABEL).is_not_null()).with_columns(
         pl.col(key).cast(pl.String), pl.col(LABEL).cast(pl.Float64, strict=False)
@@ -315,7 +316,7 @@ class Table(Dataset):
         ignored, roles = given.get("ignore", ()), given.without("ignore")
         if self.exposures is None:
             source.must_have([*given.names, *self.trust])
-            data = pl.DataFrame(
+            data = DataFrame(
                 [
                     column_of(source, name, roles)
                     for name in source.table.columns
@@ -352,7 +353,7 @@ NO_INPUT = (pl.Binary, pl.Object)
 """Types of columns that no model reads, besides lists and structures."""
 
 
-def _inputs(data: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
+def _inputs(data: DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns that a model may read where none were named.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.detection.reasons import in_words
 from hwds.detection.rows import distinct_codes, entities_of_rows
@@ -28,7 +29,7 @@ def link_columns(frame: Table) -> tuple[str, ...]:
     return frame.roles.get("link", ())
 
 
-def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
+def case_numbers(rows: DataFrame, frame: Table) -> Series:
     """Return the number of the case of each row, from 0 in the order of the rows.
 
     Args:
@@ -45,11 +46,11 @@ def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
                 owner[_first_entity(owner, other)] = first
     roots = [_first_entity(owner, code) for code in codes.tolist()]
     numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}
-    return pl.Series("case", [numbers[root] for root in roots], dtype=pl.Int64)
+    return Series("case", [numbers[root] for root in roots], dtype=pl.Int64)
 
 
 def _entities_by_value(
-    rows: pl.DataFrame, codes: np.ndarray, frame: Table, name: str
+    rows: DataFrame, codes: np.ndarray, frame: Table, name: str
 ) -> list[list[int]]:
     """Return the entities of rows that share a value of a column, a list for each value that few
     entities share.
@@ -58,16 +59,14 @@ def _entities_by_value(
     values = rows.select(ROW_ID).join(
         frame.data.select(ROW_ID, value=pl.col(name)), on=ROW_ID, how="left"
     )
-    both = values.with_columns(entity=pl.Series(codes)).filter(
-        pl.col("value").is_in(shared.implode())
-    )
-    tied: pl.Series = both.group_by("value", maintain_order=True).agg(
+    both = values.with_columns(entity=Series(codes)).filter(pl.col("value").is_in(shared.implode()))
+    tied: Series = both.group_by("value", maintain_order=True).agg(
         pl.col("entity").unique(maintain_order=True)
     )["entity"]
     return [each for each in tied.to_list() if len(each) > 1]
 
 
-def usable_links(frame: Table, name: str) -> pl.Series:
+def usable_links(frame: Table, name: str) -> Series:
     """Return the values of a link that two entities of the table share, and no more than
     `MOST_SHARING`.
     """
@@ -111,12 +110,12 @@ class Cases:
         rows: The rows of all cases, with their `case`, their links and their reasons.
     """
 
-    table: pl.DataFrame
-    rows: pl.DataFrame
+    table: DataFrame
+    rows: DataFrame
 
 
 def cases_of_rows(
-    rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False
+    rows: DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False
 ) -> Cases:
     """Return the cases of rows.
 
@@ -168,13 +167,13 @@ def cases_of_rows(
         entities=pl.col("entities").list.join(", "),
         parties=pl.col("entities").list.len().cast(pl.Int64),
         **{name: pl.col(name) for name in ("rows", "first", "last", "at_stake", "score", "tier")},
-        shares=pl.Series([_shared_links(part, usable) for part in in_order], dtype=pl.String),
-        reasons=pl.Series(["; ".join(reasons_of(part)) for part in in_order], dtype=pl.String),
+        shares=Series([_shared_links(part, usable) for part in in_order], dtype=pl.String),
+        reasons=Series(["; ".join(reasons_of(part)) for part in in_order], dtype=pl.String),
     )
     return Cases(table, _case_rows(wide, ordered))
 
 
-def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+def _case_rows(wide: DataFrame, ordered: DataFrame) -> DataFrame:
     """Return the rows under their cases' names, with their reasons in words."""
     place = ordered.select("case", "name", place=pl.int_range(pl.len()))
     named = wide.with_columns(reasons=reasons_in_words(wide["reasons"])).join(
@@ -187,14 +186,12 @@ def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def reasons_in_words(reasons: pl.Series) -> pl.Series:
+def reasons_in_words(reasons: Series) -> Series:
     """Return the reasons of each row as a text; empty where it has none."""
-    return pl.Series(
-        ["; ".join(in_words(each or [])) for each in reasons.to_list()], dtype=pl.String
-    )
+    return Series(["; ".join(in_words(each or [])) for each in reasons.to_list()], dtype=pl.String)
 
 
-def reasons_of(rows: pl.DataFrame) -> list[str]:
+def reasons_of(rows: DataFrame) -> list[str]:
     """Return the sentences of a case: of each input the row to which it adds most, the inputs that
     add most over all rows.
     """
@@ -209,7 +206,7 @@ def reasons_of(rows: pl.DataFrame) -> list[str]:
     return in_words(summed, MOST_REASONS)
 
 
-def _shared_links(rows: pl.DataFrame, usable: Mapping[str, set[str]]) -> str:
+def _shared_links(rows: DataFrame, usable: Mapping[str, set[str]]) -> str:
     """Return what ties the entities of a case: `3 share address A-17; 2 share contact C-4`."""
     if rows["entity"].n_unique() < 2:
         return ""

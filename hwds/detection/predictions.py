@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream, stream_key
 from hwds.detection.inputs import UsualValues
@@ -30,7 +31,7 @@ RULE_COLUMN = "rules"
 RULE_RATE, RULE_HITS, RULE_MONEY = "rule_hit_rate", "rule_rows", "rule_money"
 
 
-def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def rule_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield for each rule of one model its rows, the share of label 1 among those looked at, and
     the money in that.
     """
@@ -117,13 +118,13 @@ def mean_contributions(
     return list(_by_seed(fit, first, shown, context, seeds)) if len(shown.data) else None
 
 
-def in_first_row(rows: pl.DataFrame, name: str, value: Any, kind: Any) -> pl.DataFrame:
+def in_first_row(rows: DataFrame, name: str, value: Any, kind: Any) -> DataFrame:
     """Return the rows with a column that is filled in the first of them."""
     values = [value, *[None] * (len(rows) - 1)][: len(rows)]
-    return rows.with_columns(pl.Series(name, values, dtype=kind))
+    return rows.with_columns(Series(name, values, dtype=kind))
 
 
-def with_importances(rows: pl.DataFrame, values: list[dict[str, object]] | None) -> pl.DataFrame:
+def with_importances(rows: DataFrame, values: list[dict[str, object]] | None) -> DataFrame:
     """Return scored rows with a column for importances, filled in the first of them."""
     return in_first_row(rows, IMPORTANCE_COLUMN, values, IMPORTANCES_TYPE)
 
@@ -169,7 +170,7 @@ def contributions_by_subject(contributions: Contributions) -> Contributions:
     return Contributions(names, contributions.base, values)
 
 
-def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def importance_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield the mean absolute contribution of each input, and its share of the sum: over all
     windows, then of each.
 
@@ -182,7 +183,7 @@ def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
     column = rows.get_column(IMPORTANCE_COLUMN, default=None)
     if column is None or not column.count():
         return
-    each = pl.DataFrame({"window": rows["cutoff"], "importance": column}).drop_nulls()
+    each = DataFrame({"window": rows["cutoff"], "importance": column}).drop_nulls()
     total = pl.col("adds").sum().over("window", "seed", "of")
     shared = (
         each.explode("importance")
@@ -196,7 +197,7 @@ def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
             yield from _window_importances(part, 1, str(window))
 
 
-def _window_importances(rows: pl.DataFrame, windows: int, cutoff: str | None) -> Iterator[Score]:
+def _window_importances(rows: DataFrame, windows: int, cutoff: str | None) -> Iterator[Score]:
     """Yield the scores of windows; an input that a window does not have adds nothing there."""
     seeds = rows["seed"].n_unique()
     sums = rows.group_by("of", "name", "seed", maintain_order=True).agg(
@@ -239,7 +240,7 @@ REASONS_TYPE = pl.List(
 MOST_INPUTS = 5
 """Inputs that a row's reasons name."""
 
-NO_ROWS = pl.DataFrame(
+NO_ROWS = DataFrame(
     schema={
         **dict.fromkeys(("model", "part", "cutoff", "entity"), pl.String),
         **dict.fromkeys(("fold", "row_id", "day"), pl.Int64),
@@ -250,14 +251,14 @@ NO_ROWS = pl.DataFrame(
 """The rows of a run that predicted nothing."""
 
 
-def scored_rows(tables: Tables, **which: str) -> pl.DataFrame:
+def scored_rows(tables: Tables, **which: str) -> DataFrame:
     """Return the scored rows of a run whose columns have these values."""
     return (tables.predictions if tables.predictions.width else NO_ROWS).filter(**which)
 
 
 def row_predictions(
     fitted: FittedClassifier, rows: Table, source: Table, part: str, explained: int
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row for each scored row: its number, id, time and entity, its outcome, and its
     predictions.
 
@@ -291,7 +292,7 @@ def row_predictions(
         RULE_COLUMN: _rules_met(fitted.scorer, rows),
     }
     kinds: dict[str, Any] = {"id": pl.String, "time": pl.Datetime("us"), "entity": pl.String}
-    return pl.DataFrame(
+    return DataFrame(
         {
             name: _null_column(len(facts), kinds.get(name, pl.Float64))
             if column is None
@@ -301,7 +302,7 @@ def row_predictions(
     )
 
 
-def _rules_met(scorer: Any, rows: Table) -> pl.Series:
+def _rules_met(scorer: Any, rows: Table) -> Series:
     """Return the rules that each row meets, of a scorer or of the members of a stack.
 
     Null where there are none.
@@ -314,13 +315,13 @@ def _rules_met(scorer: Any, rows: Table) -> pl.Series:
     if not ruled:
         return _null_column(rows.height, pl.List(pl.String))
     parts = [each.hits(rows) for each in ruled]
-    return pl.Series(
+    return Series(
         [[name for part in row for name in part] for row in zip(*parts, strict=True)],
         dtype=pl.List(pl.String),
     )
 
 
-def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
+def with_flags(rows: DataFrame, k: int) -> DataFrame:
     """Return the rows with `flagged`: true for test rows of one of the k entities with the highest
     scores of their day.
 
@@ -338,7 +339,7 @@ def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
         entities = distinct_codes(entities_of_rows(tested))
         scores = tested["score"].to_numpy()
         flags[test] = flag_top_entities(scores, entities, distinct_codes(day), k)
-    return rows.with_columns(flagged=pl.when(pl.Series(test)).then(pl.Series(flags)))
+    return rows.with_columns(flagged=pl.when(Series(test)).then(Series(flags)))
 
 
 def truth_column(table: Table) -> str:
@@ -351,8 +352,8 @@ def truth_column(table: Table) -> str:
 
 
 def _role_column(
-    source: Table, rows: pl.DataFrame, role: str, kind: Any = pl.Float64
-) -> pl.Series | None:
+    source: Table, rows: DataFrame, role: str, kind: Any = pl.Float64
+) -> Series | None:
     """Return the column of a role as some kind, or as it is; None where there is none."""
     names = source.roles.get(role, ())
     if not names:
@@ -360,11 +361,11 @@ def _role_column(
     return rows[names[0]] if kind is None else rows[names[0]].cast(kind)
 
 
-def _null_column(n: int, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
-    return pl.Series([None], dtype=kind).new_from_index(0, n)
+def _null_column(n: int, kind: pl.DataType | type[pl.DataType]) -> Series:
+    return Series([None], dtype=kind).new_from_index(0, n)
 
 
-def _label_weights(source: Table, rows: pl.DataFrame) -> pl.Series:
+def _label_weights(source: Table, rows: DataFrame) -> Series:
     """Return how many rows each labelled one stands for: one over the chance that its label was
     looked for.
 
@@ -379,7 +380,7 @@ def _label_weights(source: Table, rows: pl.DataFrame) -> pl.Series:
 
 def _top_reasons(
     fitted: FittedClassifier, table: Table, score: np.ndarray, explained: int
-) -> pl.Series:
+) -> Series:
     """Return the reasons of the rows with the highest scores; null for all others."""
     reasons: list[list[dict[str, object]] | None] = [None] * len(score)
     top = np.sort(np.argsort(-score, kind="stable")[:explained])
@@ -388,7 +389,7 @@ def _top_reasons(
         inputs = main_inputs(fitted.explain(rows), rows, fitted.usual)
         for place, of_row in zip(top.tolist(), inputs, strict=True):
             reasons[place] = of_row
-    return pl.Series("reasons", reasons, dtype=REASONS_TYPE)
+    return Series("reasons", reasons, dtype=REASONS_TYPE)
 
 
 def main_inputs(

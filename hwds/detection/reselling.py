@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
@@ -86,7 +87,7 @@ class Reselling(Recipe):
         """
         return paid * (1 + self.risk + (self.duty if abroad else 0.0)) + self.freight
 
-    def lines(self, data: pl.DataFrame) -> pl.DataFrame:
+    def lines(self, data: DataFrame) -> DataFrame:
         """Return the columns by one name each: sku, channel, region (empty where there is but one),
         and three of numbers.
         """
@@ -275,13 +276,13 @@ CELL = ("sku", "channel", "region")
 
 
 def resale_thresholds(
-    lines: pl.DataFrame,
+    lines: DataFrame,
     costs: Reselling,
     least_lines: int = 1,
-    pairs: pl.DataFrame | None = None,
+    pairs: DataFrame | None = None,
     *,
     shrink: bool = True,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return each SKU and pair of channels, by the best route between two regions, the largest
     margin first.
 
@@ -326,7 +327,7 @@ def resale_thresholds(
     return _best_routes(routes.filter(~same.fill_null(False)), costs, pairs)
 
 
-def _cells(lines: pl.DataFrame) -> pl.DataFrame:
+def _cells(lines: DataFrame) -> DataFrame:
     """Return the median price of each SKU in each channel and region, and how far its lines
     spread.
     """
@@ -334,7 +335,7 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     return _median_prices(known.select(*CELL, pl.col("unit_price").alias("price"), "quantity"))
 
 
-def _street_prices(lines: pl.DataFrame) -> pl.DataFrame:
+def _street_prices(lines: DataFrame) -> DataFrame:
     """Return the open market of each SKU, which has no region."""
     known = lines.drop_nulls(["sku", "street_price"])
     market = pl.lit(STREET).alias("channel"), pl.lit(None, pl.String).alias("region")
@@ -343,7 +344,7 @@ def _street_prices(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
+def _median_prices(lines: DataFrame) -> DataFrame:
     centre = pl.col("price").median()
     return (
         lines.cast({"price": pl.Float64})
@@ -357,7 +358,7 @@ def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> pl.DataFrame:
+def _with_shrunk_prices(cells: DataFrame, least_lines: int, shrink: bool) -> DataFrame:
     """Return the cells with their shrunk prices.
 
     The spread of lines is that of all cells of a kind, the street or others.
@@ -365,7 +366,7 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
     lines = cells["lines"].to_numpy()
-    cells = cells.with_columns(spare=pl.Series(lines - 2 + median_variance_ratio(lines)))
+    cells = cells.with_columns(spare=Series(lines - 2 + median_variance_ratio(lines)))
     spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
@@ -374,19 +375,19 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
         if shrink
         else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
     )
-    weak = (pl.col("lines") < least_lines) | pl.Series(shrunk.own < OWN_SPREAD)
+    weak = (pl.col("lines") < least_lines) | Series(shrunk.own < OWN_SPREAD)
     return wide.select(
         *CELL,
         "lines",
         "units",
         "seen",
-        price=pl.Series(shrunk.mean),
-        deviation=pl.Series(shrunk.deviation),
+        price=Series(shrunk.mean),
+        deviation=Series(shrunk.deviation),
         weak=weak,
     )
 
 
-def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
+def _shrink_prices(cells: DataFrame) -> ShrunkPrices:
     market = cells.select(pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0"))
     return shrink_prices(
         cells["seen"].to_numpy(),
@@ -397,9 +398,7 @@ def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
     )
 
 
-def _best_routes(
-    routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | None
-) -> pl.DataFrame:
+def _best_routes(routes: DataFrame, costs: Reselling, pairs: DataFrame | None) -> DataFrame:
     abroad = (pl.col("from_region") != pl.col("to_region")).fill_null(True)
     usual = {"freight": costs.freight, "duty": costs.duty, "risk": costs.risk}
     if pairs is not None:
@@ -483,7 +482,7 @@ class ArbitrageVerdict(Verdict):
     duty: float
     risk: float
     unit: str
-    thresholds: pl.DataFrame
+    thresholds: DataFrame
 
     files: ClassVar = {"arbitrage_thresholds": "thresholds"}
     words = """

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.keys import Conditions, key_of
@@ -40,7 +41,7 @@ class RowContext(RunContext):
             key, FITTED, lambda: model.learn(train, stop=stop, context=self)
         )
 
-    def columns_of(self, table: Table) -> pl.DataFrame:
+    def columns_of(self, table: Table) -> DataFrame:
         """Return the columns that the feature set adds to a table.
 
         A run computes them once for all models.
@@ -52,20 +53,20 @@ class RowContext(RunContext):
         )
         return self.cache.get_or_make(key, COLUMNS, lambda: self._computed(table))
 
-    def _computed(self, table: Table) -> pl.DataFrame:
-        columns: pl.DataFrame = self.features.compute(table)
+    def _computed(self, table: Table) -> DataFrame:
+        columns: DataFrame = self.features.compute(table)
         return columns
 
 
 # Rows by what they share: numbers of their entities and days.
 
 
-def distinct_codes(values: pl.Series) -> ndarray:
+def distinct_codes(values: Series) -> ndarray:
     """Return the place of each value among the distinct ones in order, from 0, shape (n,)."""
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
+def entities_of_rows(rows: DataFrame) -> Series:
     """Return the entity of each scored row.
 
     One without is an entity of its own, of a name that no other has.
@@ -94,7 +95,7 @@ def labels_of(rows: Table) -> ndarray:
     return rows.column("label").cast(pl.Float64).to_numpy()
 
 
-def with_labels(rows: Table, labels: pl.Expr | pl.Series) -> Table:
+def with_labels(rows: Table, labels: pl.Expr | Series) -> Table:
     """Return the rows with other labels."""
     return replace(rows, data=rows.data.with_columns(labels.alias(rows.name("label"))))
 
@@ -155,6 +156,6 @@ def split_halves(rows: Table) -> tuple[Table, Table]:
     early = (
         (order < order.sort()[len(order) // 2]).fill_null(False)
         if len(order)
-        else pl.Series([], dtype=pl.Boolean)
+        else Series([], dtype=pl.Boolean)
     )
     return rows.filter(early), rows.filter(~early)

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.detection.metrics import (
@@ -207,7 +208,7 @@ class Positives:
     clusters: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, label: str) -> Positives:
+    def of(cls, rows: DataFrame, label: str) -> Positives:
         """Count the scored rows of one model whose `label` (or `truth`) is 1.
 
         A row without an entity is one of its own.
@@ -349,13 +350,13 @@ class ResampledMetrics:
         return counts[TRUE if metric.startswith(TRUE) and TRUE in counts else ""]
 
 
-def scored_windows(rows: pl.DataFrame, protocol: ScoredBy) -> list[Window]:
+def scored_windows(rows: DataFrame, protocol: ScoredBy) -> list[Window]:
     """Return the windows of test rows, in the order of their cutoffs.
 
     A row without an entity is one of its own. Against labels a row weighs as many as it stands for
     (`weight`), against the truth all rows weigh the same.
     """
-    coded = rows.with_columns(__entity=pl.Series(distinct_codes(entities_of_rows(rows))))
+    coded = rows.with_columns(__entity=Series(distinct_codes(entities_of_rows(rows))))
     windows = []
     for part in coded.partition_by("cutoff", maintain_order=True):
         window = TestRows(
@@ -619,7 +620,7 @@ SIGNED = ("calibration_slope", "calibration_intercept", "gap_aucpr")
 """Metrics that may be of either sign; all others are shares, from 0 to 1."""
 
 
-def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
+def detection_scores(rows: DataFrame, protocol: ScoredBy) -> list[Score]:
     """Return every metric of the test rows of one model: the mean over its windows, with an
     interval.
 
@@ -646,9 +647,7 @@ def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     return [_score(name, drawn, windows, cutoff) for name in metrics if name in drawn.values]
 
 
-def behind_scores(
-    rows: Mapping[str, pl.DataFrame], protocol: ScoredBy
-) -> Iterator[tuple[str, Score]]:
+def behind_scores(rows: Mapping[str, DataFrame], protocol: ScoredBy) -> Iterator[tuple[str, Score]]:
     """Yield by how much the headline of each model is behind that of the best, on the same rows and
     under the same draws.
 
@@ -707,7 +706,7 @@ def families_of_metric(protocol: ScoredBy, metric: str) -> list[str]:
     return [family for family, names in metric_families(protocol).items() if base in names]
 
 
-def _metric_names(rows: pl.DataFrame, protocol: ScoredBy) -> list[str]:
+def _metric_names(rows: DataFrame, protocol: ScoredBy) -> list[str]:
     """Return the metrics that these rows allow, in the order in which they are reported."""
     money = rows["amount"].null_count() < len(rows)
     likely = rows["probability"].null_count() < len(rows)
@@ -785,7 +784,7 @@ def _metric_side(metric: str) -> str:
     return TRUE if metric.startswith(TRUE) else ""
 
 
-def _shared_rows(rows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _shared_rows(rows: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """Return the rows that all models have scored: a fold that failed for one is left out for
     all.
     """

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.frames.roles import SERIES, TIME
 from hwds.stats.evidence import (
@@ -48,7 +49,7 @@ def price_change_evidence(
     known = [_with_error(answer, counts, error) for answer in answers]
     kept, left_out = shared_rows(known, ["cutoff", SERIES, TIME])
 
-    def table(own: list[ModelRows]) -> pl.DataFrame:
+    def table(own: list[ModelRows]) -> DataFrame:
         periods = own[0].rows.select("cutoff", TIME).unique().sort("cutoff", TIME)
         names = periods.select(pl.format("{} {}", "cutoff", TIME)).to_series()
         return long_table(own, names, [_by_period(answer.rows, periods) for answer in own])
@@ -61,7 +62,7 @@ def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows
     return replace(answer, rows=rows)
 
 
-def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
+def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     """Return a value for each period whose mean is the root mean squared error of all rows, shape
     (periods,).
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -96,7 +97,7 @@ def _refuse(panel: Panel, name: str, bad: ndarray, path: str, rule: str) -> None
         )
 
 
-def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
+def cell_names(panel: Panel, terms: DemandTerms) -> DataFrame:
     """Return `series_id`, `sku`, `channel` and `family` of every cell, in order, and `nest` where
     there are nests.
 
@@ -130,7 +131,7 @@ def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
                 f"'{terms.nests}'{nearest(terms.nests, panel.roles.constant)}"
             )
         columns["nest"] = first[terms.nests].cast(pl.String).fill_null("")
-    return pl.DataFrame(columns)
+    return DataFrame(columns)
 
 
 def log_prices(panel: Panel, centres: ndarray | None, known: ndarray) -> tuple[ndarray, ndarray]:
@@ -149,7 +150,7 @@ def log_prices(panel: Panel, centres: ndarray | None, known: ndarray) -> tuple[n
     return logs - centres[cell], centres
 
 
-def substitutes(names: pl.DataFrame) -> ndarray:
+def substitutes(names: DataFrame) -> ndarray:
     """Return the group of each cell within which products are substitutes, -1 for a cell that is
     alone in it; shape (K,).
     """
@@ -326,7 +327,7 @@ class DemandDesign(Serializable):
         promotion: The place of the promotion among the columns; None where there is none.
     """
 
-    names: pl.DataFrame
+    names: DataFrame
     cell: ndarray
     period: ndarray
     periods: int
@@ -673,7 +674,7 @@ answer demand.
 """
 
 
-def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
+def identify(design: DemandDesign, *, by_period: bool) -> DataFrame:
     """Return one row a cell of what its prices can say.
 
     Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`;
@@ -698,7 +699,7 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     changes, distinct = _price_changes(design)
     lead, lead_p = _lead_correlation(design, demand)
     total = np.maximum(np.bincount(design.cell, minlength=len(design)), 1)
-    table = pl.DataFrame(
+    table = DataFrame(
         {
             "series_id": design.names["series_id"],
             "rows": rows,
@@ -717,8 +718,8 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     )
     judged = [_status_and_reason(row) for row in table.to_dicts()]
     return table.with_columns(
-        pl.Series("status", [status for status, _ in judged], pl.String),
-        pl.Series("reason", [reason for _, reason in judged], pl.String),
+        Series("status", [status for status, _ in judged], pl.String),
+        Series("reason", [reason for _, reason in judged], pl.String),
     )
 
 

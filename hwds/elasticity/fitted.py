@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.design import CROSS, LAG, PAIR, DemandDesign, DemandTerms
@@ -212,9 +213,9 @@ class FittedElasticities(Serializable):
         level: The level of the intervals.
     """
 
-    table: pl.DataFrame
-    effects: pl.DataFrame
-    identification: pl.DataFrame
+    table: DataFrame
+    effects: DataFrame
+    identification: DataFrame
     design: DemandDesign
     terms: DemandTerms
     controls: Sequence[str]
@@ -227,7 +228,7 @@ class FittedElasticities(Serializable):
         design: DemandDesign,
         terms: DemandTerms,
         estimates: Estimates,
-        identification: pl.DataFrame,
+        identification: DataFrame,
         context: ElasticityContext,
     ) -> FittedElasticities:
         """Return the table of the cells and of the shared slopes."""
@@ -261,17 +262,17 @@ class FittedElasticities(Serializable):
         return np.asarray(known.level[design.cell] + part)
 
     @property
-    def price_evidence(self) -> pl.DataFrame:
+    def price_evidence(self) -> DataFrame:
         """What the prices of each cell can say, as it stands beside the answers, a row a cell."""
         known = self.identification.drop("series_id", "units", "status", "reason")
         return known.rename({"lag": "lag_correlation"})
 
-    def further_columns(self) -> pl.DataFrame:
+    def further_columns(self) -> DataFrame:
         """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell.
 
         Usually nothing.
         """
-        return pl.DataFrame()
+        return DataFrame()
 
     def draws(self, count: int, rng: np.random.Generator) -> ndarray:
         """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
@@ -331,9 +332,9 @@ class FittedElasticities(Serializable):
         return out, known.theta + beside * (scale[:, :1] if isinstance(scale, ndarray) else scale)
 
 
-def number_columns(columns: Mapping[str, ndarray]) -> list[pl.Series]:
+def number_columns(columns: Mapping[str, ndarray]) -> list[Series]:
     """Return arrays as columns, null for NaN."""
-    return [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    return [Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
 
 
 def reasons_where(cells: ndarray, reason: str) -> dict[int, str]:
@@ -346,9 +347,7 @@ def named_notes(prefix: str, names: Iterable[str], numbers: Iterable[float]) -> 
     return {f"{prefix}{name}": float(value) for name, value in zip(names, numbers, strict=True)}
 
 
-def cells_table(
-    design: DemandDesign, estimates: Estimates, identification: pl.DataFrame
-) -> pl.DataFrame:
+def cells_table(design: DemandDesign, estimates: Estimates, identification: DataFrame) -> DataFrame:
     """Return the table of the cells; see `CELL_COLUMNS`."""
     below, above = estimates.both_sides * estimates.stderr
     shared = {name: shared_slope(design, estimates, name) for name in (LAG, CROSS)}
@@ -380,7 +379,7 @@ def cells_table(
     for place, why in estimates.unanswered.items():
         reason[place] = why
     table = design.names.hstack(number_columns(columns)).with_columns(
-        pl.Series("status", status), pl.Series("reason", reason)
+        Series("status", status), Series("reason", reason)
     )
     return table.select(CELL_COLUMNS)
 
@@ -393,7 +392,7 @@ def shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple
     return float(estimates.theta[place]), float(estimates.theta_stderr[place])
 
 
-def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> pl.DataFrame:
+def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> DataFrame:
     """Return the slopes that all cells share, with p-values of no effect and intervals."""
     from scipy.special import ndtr, ndtri
 
@@ -405,4 +404,4 @@ def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> p
     critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
     low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
     columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}
-    return pl.DataFrame([pl.Series("name", list(names), pl.String), *number_columns(columns)])
+    return DataFrame([Series("name", list(names), pl.String), *number_columns(columns)])

@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
@@ -73,12 +74,12 @@ def measures_of(rows: Iterable[MeasureRow], level: float = 0.95) -> tuple[Measur
     )
 
 
-def float_column(rows: pl.DataFrame, name: str) -> ndarray:
+def float_column(rows: DataFrame, name: str) -> ndarray:
     """Return a column as floats, NaN for null."""
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
+def score_cells(rows: DataFrame, level: float) -> list[Score]:
     """Return the scores of one model's cells that need no truth.
 
     `level` is that of their intervals.
@@ -115,7 +116,7 @@ def _shared_mean(values: ndarray, errors: ndarray, level: float) -> Estimate:
     )
 
 
-def _mean_of_draws(rows: pl.DataFrame, slopes: ndarray, level: float) -> Estimate:
+def _mean_of_draws(rows: DataFrame, slopes: ndarray, level: float) -> Estimate:
     """Return the mean over cells, its error from joint draws where there are some: cells share
     errors.
     """
@@ -132,7 +133,7 @@ def _mean_of_draws(rows: pl.DataFrame, slopes: ndarray, level: float) -> Estimat
     return Estimate(plain.value, error, low, high, "joint draws", plain.n, plain.n_undefined)
 
 
-def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def truth_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield errors and coverage of each model against the truth, of all cells, and of those with
     few rows and with many.
     """
@@ -153,7 +154,7 @@ def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]
                 yield from ((label, score) for score in _truth_errors(part, segment))
 
 
-def _truth_errors(both: pl.DataFrame, segment: str | None = None) -> Iterator[Score]:
+def _truth_errors(both: DataFrame, segment: str | None = None) -> Iterator[Score]:
     """Yield the scores of cells whose true elasticity is beside them."""
     error = float_column(both, "elasticity") - float_column(both, "true")
     answered = np.isfinite(error)
@@ -220,13 +221,13 @@ WINDOW_MEASURES = measures_of(
 )
 
 
-def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def sample_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the distances of each model's samples from its answer to all rows.
 
     The truth has none.
     """
     for label, own in rows.items():
-        whole = own.filter(pl.col("sample") == WHOLE_SAMPLE).select(SERIES, whole="elasticity")
+        whole = own.filter(sample=WHOLE_SAMPLE).select(SERIES, whole="elasticity")
         parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(
             whole, SERIES, "left", maintain_order="left"
         )
@@ -249,7 +250,7 @@ def _root_mean_square(values: ndarray) -> Estimate:
     return pooled_ratio(values**2, np.where(np.isfinite(values), 1.0, np.nan), root=True)
 
 
-def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def window_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the differences of each model's answers from one window to the next.
 
     The truth has none.
@@ -324,7 +325,7 @@ CHANGE_MEASURES = measures_of(
 """The metrics of price moves."""
 
 
-def score_changes(rows: pl.DataFrame) -> list[Score]:
+def score_changes(rows: DataFrame) -> list[Score]:
     """Return the scores of one model's held-out periods."""
     moves = rows.filter(pl.col("move"))
     known = moves.filter(pl.col("predicted").is_not_null())
@@ -353,7 +354,7 @@ def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
     return replace(Score.of(name, "mean", estimate), n_undefined=undefined)
 
 
-def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
+def _moves_by_cell(rows: DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
     """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
     sums = rows.group_by(SERIES, maintain_order=True).agg(
         loss.sum().alias("top"), pl.len().alias("count")
@@ -363,7 +364,7 @@ def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate
     )
 
 
-def _correlations(rows: pl.DataFrame) -> list[Score]:
+def _correlations(rows: DataFrame) -> list[Score]:
     if len(rows) < LEAST_MOVES:
         return []
     predicted, actual = rows["predicted"].to_numpy(), rows["actual"].to_numpy()
@@ -378,7 +379,7 @@ def _correlations(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def _skill_scores(rows: pl.DataFrame) -> list[Score]:
+def _skill_scores(rows: DataFrame) -> list[Score]:
     """Return 1 less the binomial deviance of the units after a move among those before and after it
     over that of one half.
     """

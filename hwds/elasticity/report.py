@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.elasticity.instruments import WEAK_F
 from hwds.elasticity.metrics import cross_checks
@@ -105,20 +106,20 @@ MOST_CELLS = 80
 """Cells of which the page has a row."""
 
 
-def model_cells(tables: Tables, model: str) -> pl.DataFrame:
+def model_cells(tables: Tables, model: str) -> DataFrame:
     """Return the rows of one model, a cell each: of several samples or windows the first.
 
     Empty where the run's rows are no cells.
     """
     rows = tables.predictions
     if SERIES not in rows.columns:
-        return pl.DataFrame()
-    return rows.filter(pl.col("model") == model).unique(SERIES, keep="first", maintain_order=True)
+        return DataFrame()
+    return rows.filter(model=model).unique(SERIES, keep="first", maintain_order=True)
 
 
 def cell_level(tables: Tables) -> str:
     """Return the level of the intervals of cells in words: `95 %`."""
-    known = tables.metrics.filter(pl.col("metric") == "mean_elasticity")
+    known = tables.metrics.filter(metric="mean_elasticity")
     return f"{100 * (known['confidence'][0] if len(known) else 0.95):g} %"
 
 
@@ -131,7 +132,7 @@ def status_grid(tables: Tables, model: str) -> Grid:
             meaning=pl.lit(STATUS_MEANINGS[status])
         )
         for status in CELL_STATUSES
-        if len(cells) and len(own := cells.filter(pl.col("status") == status))
+        if len(cells) and len(own := cells.filter(status=status))
     ]
     caption = "What prices identify: medians over the cells of each status"
     return declared_grid(STATUSES, pl.concat(rows) if rows else cells, caption=caption, words=1)
@@ -217,7 +218,7 @@ def cross_grids(tables: Tables, model: str) -> Iterator[Grid]:
         yield _strongest_pairs(cells, cross, stderr)
 
 
-def _family_grid(cells: pl.DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
+def _family_grid(cells: DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     revenue = (cells["units"] * cells["price"]).fill_null(0.0).to_numpy()
     own = cells["elasticity"].fill_null(float("nan")).to_numpy()
     rows = []
@@ -235,15 +236,15 @@ def _family_grid(cells: pl.DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
         "Cross elasticities, of units to a substitute's price: symmetric in revenue without "
         "income effects (Slutsky)"
     )
-    return declared_grid(FAMILIES, pl.DataFrame(rows), caption=caption)
+    return declared_grid(FAMILIES, DataFrame(rows), caption=caption)
 
 
-def _strongest_pairs(cells: pl.DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
+def _strongest_pairs(cells: DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     rows, columns = np.nonzero(cross)
     order = np.argsort(-np.abs(cross[rows, columns]), kind="stable")[:MOST_PAIR_ROWS]
     rows, columns, names = rows[order], columns[order], cells[SERIES]
     value, half = cross[rows, columns], Z95 * stderr[rows, columns]
-    pairs = pl.DataFrame(
+    pairs = DataFrame(
         {
             "row": names[rows],
             "column": names[columns],
@@ -302,7 +303,7 @@ def forest_figure(tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def _draw_cells(axes: Axes, shown: pl.DataFrame) -> None:
+def _draw_cells(axes: Axes, shown: DataFrame) -> None:
     """Draw a bar and a dot for each cell; the dot is as large as the share of its own data."""
     low, high = _forest_limits(shown)
     for place, row in enumerate(shown.to_dicts()):
@@ -330,7 +331,7 @@ def _draw_cells(axes: Axes, shown: pl.DataFrame) -> None:
     axes.set_xlim(low, high)
 
 
-def _forest_limits(shown: pl.DataFrame) -> tuple[float, float]:
+def _forest_limits(shown: DataFrame) -> tuple[float, float]:
     """Return the range of the picture: all answers, and intervals as far as a few spreads or their
     usual width.
     """
@@ -347,7 +348,7 @@ def _forest_limits(shown: pl.DataFrame) -> tuple[float, float]:
     return low - 0.1 * spread, max(high, 0.0) + 0.1 * spread
 
 
-def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
+def _mark_truth(axes: Axes, shown: DataFrame, tables: Tables) -> None:
     true = model_cells(tables, TRUTH)
     if true.is_empty():
         return
@@ -363,7 +364,7 @@ def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
     )
 
 
-def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> None:
+def _label_forest(axes: Axes, shown: DataFrame, every: DataFrame, level: str) -> None:
     has_weights = shown["weight_own"].is_not_null().any()
     share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
     tidy(axes, grid="x", x=f"elasticity; bars: {level} interval{share}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, identify, price_column
@@ -142,7 +143,7 @@ def note_columns(notes: Mapping[str, float]) -> list[pl.Expr]:
     return [pl.lit(value, pl.Float64).alias(NOTE_PREFIX + name) for name, value in values.items()]
 
 
-def notes_of(rows: pl.DataFrame) -> dict[str, float | None]:
+def notes_of(rows: DataFrame) -> dict[str, float | None]:
     """Return the notes of one model's rows by name; those that the model has none of are left out.
 
     Ends of an Anderson-Rubin interval that are there and null say that the test rejects every
@@ -170,7 +171,7 @@ ROW_SEGMENTS = ("status",)
 """Segments that the rows of an evaluation hold themselves."""
 
 
-def cell_labels(frame: Panel, column: str) -> pl.DataFrame | None:
+def cell_labels(frame: Panel, column: str) -> DataFrame | None:
     """Return the segment of each cell by a static column; None for one of the rows themselves.
 
     Raises:
@@ -246,7 +247,7 @@ of its own.
 
 def cell_rows(
     fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a cell: the fitted table, its identification, today's offer, expected units,
     notes on the fit and draws.
 
@@ -260,7 +261,7 @@ def cell_rows(
         rng: Draws them.
     """
     offer = last_offers(fitted.design, panel).with_columns(
-        pl.Series("units", expected_units(fitted)).fill_nan(None)
+        Series("units", expected_units(fitted)).fill_nan(None)
     )
     rows = fitted.table.hstack(fitted.price_evidence).hstack(offer).hstack(fitted.further_columns())
     rows = rows.with_columns(note_columns(fitted.estimates.notes))
@@ -269,8 +270,8 @@ def cell_rows(
 
 
 def _draw_columns(
-    fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rng: np.random.Generator
-) -> list[pl.Series]:
+    fitted: FittedElasticities, rows: DataFrame, draws: int, rng: np.random.Generator
+) -> list[Series]:
     """Return the columns of joint draws.
 
     Where pairs of substitutes have elasticities, those of the common slope, too.
@@ -295,7 +296,7 @@ def _draw_columns(
     return columns
 
 
-def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
+def pair_columns(fitted: FittedElasticities) -> list[Series]:
     """Return for each cell the names of its substitutes, its elasticities to their prices, and
     `pair_` errors, as lists.
 
@@ -311,14 +312,12 @@ def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
     ends = np.searchsorted(pairs.rows, np.arange(len(fitted.table) + 1))
     kinds = {"substitutes": pl.List(pl.String)}
     return [
-        pl.Series(
-            name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64))
-        )
+        Series(name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64)))
         for name, values in columns.items()
     ]
 
 
-def _cross_like_own(rows: pl.DataFrame, own: ndarray) -> ndarray:
+def _cross_like_own(rows: DataFrame, own: ndarray) -> ndarray:
     """Return draws of `cross` that are as many standard errors above it as own elasticities are
     below theirs, shape (D, K).
     """
@@ -330,15 +329,15 @@ def _cross_like_own(rows: pl.DataFrame, own: ndarray) -> ndarray:
     return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
 
 
-def _draw_lists(name: str, drawn: ndarray) -> pl.Series:
+def _draw_lists(name: str, drawn: ndarray) -> Series:
     """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are
     not known.
     """
     lists = [None if np.isnan(values).any() else values.tolist() for values in drawn.T]
-    return pl.Series(name, lists, pl.List(pl.Float64))
+    return Series(name, lists, pl.List(pl.Float64))
 
 
-def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
+def last_offers(design: DemandDesign, panel: Panel) -> DataFrame:
     """Return today's `price`, `list_price`, `cost` and the `low` and `high` of prices by cell.
 
     Null where unknown.
@@ -348,13 +347,13 @@ def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
         name = panel.roles.one(role)
         values = np.full(len(design.cell), np.nan) if name is None else panel.values(name)
         columns[role] = design.last_known(values)
-    return pl.DataFrame(number_columns(columns)).hstack(price_ranges(design))
+    return DataFrame(number_columns(columns)).hstack(price_ranges(design))
 
 
-def price_ranges(design: DemandDesign) -> pl.DataFrame:
+def price_ranges(design: DemandDesign) -> DataFrame:
     """Return the `low` and `high` of the prices of each cell, null where it has none."""
     known = np.where(np.isfinite(design.price), design.price, np.nan)
-    price = pl.DataFrame({"cell": design.cell, "price": known}).fill_nan(None)
+    price = DataFrame({"cell": design.cell, "price": known}).fill_nan(None)
     ranges = price.group_by("cell", maintain_order=True)
     return ranges.agg(low=pl.col("price").min(), high=pl.col("price").max()).drop("cell")
 
@@ -429,7 +428,7 @@ def change_rows(
     horizon: int,
     threshold: float,
     gap: int = 0,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a cell and held-out period with a price.
 
     Columns: `cutoff`, `series_id`, `time`; `price_change` (of the log price since the row before);
@@ -470,7 +469,7 @@ def change_rows(
     }
     rows = asked.table.select(pl.lit(cutoff.label).alias("cutoff"), SERIES, TIME).with_columns(
         *number_columns(columns),
-        pl.Series(
+        Series(
             "move",
             (np.abs(np.nan_to_num(change)) > threshold)
             & values_before(after.astype(float), cell, 0.0).astype(bool),
@@ -479,7 +478,7 @@ def change_rows(
         *fitted.price_evidence[cell],
     )
     scored = after & (_places_after(after, cell) >= gap)
-    return rows.filter(pl.Series(scored & np.isfinite(log_price)))
+    return rows.filter(Series(scored & np.isfinite(log_price)))
 
 
 def _places_after(after: ndarray, cell: ndarray) -> ndarray:
@@ -519,7 +518,7 @@ def _log_shift(logs: ndarray, log_demand: ndarray, cell: ndarray, after: ndarray
 
 def demand_beyond(
     fitted: FittedElasticities, panel: Panel, cutoff: Cutoff, horizon: int
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the units that are expected at the planned prices, a row for each cell and period that
     has one.
 
@@ -558,7 +557,7 @@ def demand_beyond(
     )
 
 
-def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> pl.DataFrame:
+def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> DataFrame:
     """Return the expected units of the rows of the future that have a price."""
     both = history.followed_by(future)
     cell, price = np.repeat(np.arange(both.n_series), both.lengths), both.values(price_column(both))
@@ -608,7 +607,7 @@ PERIOD_NAMES = {
 """The time in which units of a frequency are counted."""
 
 
-def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
+def demand_estimates_of(rows: DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
     """Return what a model says of every cell that has a price.
 
     None where the rows have none of this model.
@@ -658,7 +657,7 @@ def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandE
     )
 
 
-def _draw_matrix(own: pl.DataFrame, name: str) -> ndarray | None:
+def _draw_matrix(own: DataFrame, name: str) -> ndarray | None:
     """Return the draws of a column, shape (D, K), NaN where a cell has none.
 
     None where no cell has any.
@@ -670,7 +669,7 @@ def _draw_matrix(own: pl.DataFrame, name: str) -> ndarray | None:
     return np.array([values if values is not None else blank for values in own[name].to_list()]).T
 
 
-def _common_error(own: pl.DataFrame) -> ndarray | None:
+def _common_error(own: DataFrame) -> ndarray | None:
     """Return by how many standard errors the slope that cross elasticities share is off in each
     draw, shape (D,).
     """
@@ -688,7 +687,7 @@ def _common_error(own: pl.DataFrame) -> ndarray | None:
 OptionalMatrix = ndarray | None
 
 
-def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
+def cross_elasticities(own: DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
     """Return the cross elasticities of pairs of cells, their standard errors and the part of these
     that is each pair's own.
 
@@ -708,7 +707,7 @@ def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatri
     return next(shares), next(shares), None
 
 
-def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
+def _pair_matrices(own: DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
     """Return the matrices of the pairs that the rows list, of substitutes among the rows."""
     names = ["substitutes", "pair_cross", "pair_stderr", "pair_own_stderr"]
     listed = (
@@ -718,7 +717,7 @@ def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, O
         .explode(names)
         .drop_nulls("substitutes")
     )
-    place = pl.DataFrame({"substitutes": own["series_id"], "column": np.arange(len(own))})
+    place = DataFrame({"substitutes": own["series_id"], "column": np.arange(len(own))})
     found = listed.join(place, "substitutes", maintain_order="left")
     rows, columns = found["row"].to_numpy(), found["column"].to_numpy()
     matrices = []
@@ -729,10 +728,10 @@ def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, O
     return matrices[0], matrices[1], matrices[2]
 
 
-def _true_demand(rows: pl.DataFrame, own: pl.DataFrame) -> TrueDemand | None:
+def _true_demand(rows: DataFrame, own: DataFrame) -> TrueDemand | None:
     """Return the true demand of the same cells, where the run knows it."""
     true = own.select("series_id").join(
-        rows.filter(pl.col("model") == TRUTH), "series_id", "left", maintain_order="left"
+        rows.filter(model=TRUTH), "series_id", "left", maintain_order="left"
     )
     if not len(true) or true["elasticity"].null_count():
         return None

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.cache import Cache, Codec, Inputs, note, noted_inputs, read_so_far
 from hwds.core.checksums import lay_sealed, require_sound
@@ -197,12 +198,12 @@ EMPTY_COLUMN = "__empty__"
 class TimedRows(NamedTuple):
     """The rows of a cell, and the seconds that they took."""
 
-    rows: pl.DataFrame
+    rows: DataFrame
     seconds: float
 
 
 def _write_rows(timed: TimedRows) -> bytes:
-    rows, out = timed.rows if timed.rows.width else pl.DataFrame({EMPTY_COLUMN: []}), BytesIO()
+    rows, out = timed.rows if timed.rows.width else DataFrame({EMPTY_COLUMN: []}), BytesIO()
     rows.write_parquet(
         out, compression="zstd", metadata={"hwds": json.dumps({"seconds": timed.seconds})}
     )
@@ -215,7 +216,7 @@ def _read_rows(content: bytes) -> TimedRows:
     return TimedRows(rows.drop(EMPTY_COLUMN) if EMPTY_COLUMN in rows.columns else rows, seconds)
 
 
-def _write_columns(columns: pl.DataFrame) -> bytes:
+def _write_columns(columns: DataFrame) -> bytes:
     out = BytesIO()
     columns.write_ipc(out, compression="zstd")
     return out.getvalue()
@@ -318,7 +319,7 @@ class CellOutcome:
     """
 
     cell: Cell
-    rows: pl.DataFrame | None
+    rows: DataFrame | None
     seconds: float
     error: str = ""
     trace: str = ""

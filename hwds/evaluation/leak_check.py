@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.cache import (
     NO_INPUTS,
@@ -311,7 +312,7 @@ class Question:
 class AskedRows:
     """The raw rows, and what was opened that may not be, in words."""
 
-    rows: pl.DataFrame
+    rows: DataFrame
     opened: tuple[str, ...] = ()
 
 
@@ -405,11 +406,11 @@ class AskElsewhere:
         self.close()
 
 
-def raw_rows(question: Question) -> pl.DataFrame:
+def raw_rows(question: Question) -> DataFrame:
     """Return the raw rows of a fold with its number."""
     fold = question.fold
     cell = Cell(question.label, fold, *(question.part or (0, fold.units)))
-    rows: pl.DataFrame = question.protocol.evaluate_cell(
+    rows: DataFrame = question.protocol.evaluate_cell(
         question.model, question.frame, cell, replace(question.context, fold=fold.name)
     )
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
@@ -471,7 +472,7 @@ def unchanged_columns(
 
 
 def unreached_rows(
-    protocol: Any, where: str, clean: pl.DataFrame, rubbish: pl.DataFrame, cutoff: Any
+    protocol: Any, where: str, clean: DataFrame, rubbish: DataFrame, cutoff: Any
 ) -> Iterator[Leak]:
     """Yield a remark where the rows of a fold, outcomes included, are the same with rubbish after
     its first cutoff.
@@ -487,7 +488,7 @@ def unreached_rows(
         )
 
 
-def empty_answers(protocol: Any, where: str, answers: pl.DataFrame, cutoff: Any) -> Iterator[Leak]:
+def empty_answers(protocol: Any, where: str, answers: DataFrame, cutoff: Any) -> Iterator[Leak]:
     """Yield a remark where what is compared holds no answer."""
     keys = {*protocol.keys, protocol.unit, "model", "fold", "cutoff", "series_id", "time", "step"}
     if not set(answers.columns) - keys:
@@ -636,7 +637,7 @@ class _ModelCheck:
         fold: Fold,
         seed: int | None = None,
         part: tuple[int, int] | None = None,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the raw rows of a fold or a part of its units, under the run's seed or another.
 
         Note what was opened.
@@ -672,7 +673,7 @@ class _ModelCheck:
                 )
                 yield from empty_answers(self.protocol, self.label, wanted, cutoff)
 
-    def other_seed(self) -> pl.DataFrame | None:
+    def other_seed(self) -> DataFrame | None:
         """Return the answers of the first fold under another seed, from a new process."""
         if (
             self.elsewhere is self.here or len(self.folds) < 2
@@ -680,7 +681,7 @@ class _ModelCheck:
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
-    def check_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
+    def check_seeds(self, alone: DataFrame | None) -> Iterator[Leak]:
         """Yield a leak where answers under another seed depend on what was run under this one."""
         if alone is None:
             return
@@ -698,7 +699,7 @@ class _ModelCheck:
                 self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED
             )
 
-    def explain(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
+    def explain(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_AGAIN)
@@ -714,16 +715,12 @@ class _ModelCheck:
             return [fold]
         return [other for other in self.folds if other.index <= fold.index]
 
-    def postprocess_fold(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
+    def postprocess_fold(self, raw: dict[int, DataFrame], fold: Fold) -> DataFrame:
         """Return the postprocessed rows of a fold, from the raw ones of the folds they need."""
         there = [raw[other.index] for other in self.folds_read_for(fold) if raw[other.index].width]
         if not there:
-            return pl.DataFrame()
-        return (
-            self.protocol.postprocess(pl.concat(there))
-            .filter(pl.col("fold") == fold.index)
-            .drop("fold")
-        )
+            return DataFrame()
+        return self.protocol.postprocess(pl.concat(there)).filter(fold=fold.index).drop("fold")
 
     def check_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
@@ -772,9 +769,9 @@ def check_series_features(
     for back in sorted({1, longest // 3, 2 * longest // 3} - {0}, reverse=True):
         first = np.repeat(np.maximum(panel.lengths - back, 0), panel.lengths)
         rng = stream(0, "canary", back)
-        late = pl.Series(panel.positions >= first)
+        late = Series(panel.positions >= first)
         table = with_rubbish(panel.table, late, (TARGET, *panel.roles.past_only), rng)
-        known = pl.Series(panel.positions <= first)
+        known = Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compare_answers(label, f"end-{back}", clean.filter(known), got.filter(known))
     yield from _changed_again(label, clean, features.compute(panel).table.select(names))
@@ -821,13 +818,13 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
         runs: The runs; scales are learned once, from these as they are.
     """
 
-    def early_rows(some: Runs, known: np.ndarray) -> pl.Series:
-        return pl.Series(
+    def early_rows(some: Runs, known: np.ndarray) -> Series:
+        return Series(
             np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row]
         )
 
-    def computed(some: Runs) -> pl.DataFrame:
-        return pl.DataFrame(learned.compute(some), schema=list(learned.names))
+    def computed(some: Runs) -> DataFrame:
+        return DataFrame(learned.compute(some), schema=list(learned.names))
 
     learned = features.learn(runs)
     clean = computed(runs)
@@ -840,13 +837,13 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
     yield from _changed_again(label, clean, computed(runs))
 
 
-def _changed_again(label: str, clean: pl.DataFrame, again: pl.DataFrame) -> Iterator[Leak]:
+def _changed_again(label: str, clean: DataFrame, again: DataFrame) -> Iterator[Leak]:
     """Yield a leak where features that are computed twice of the same differ."""
     yield from differences(label, "the end", clean, again, STATE_LEAK, CHANGED_AGAIN)
 
 
 def _own_labels(
-    label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int
+    label: str, features: Any, table: Table, clean: DataFrame, until: Any, delay: int
 ) -> Iterator[Leak]:
     """Turn the label of one row at a time: its own features must stay, whenever its label is said
     to be known.
@@ -855,7 +852,7 @@ def _own_labels(
     known = table.data[name].is_not_null().arg_true().to_numpy()
     spread = np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))
     for place in known[spread[: len(known)]].tolist():
-        one = pl.Series(np.arange(table.height) == place)
+        one = Series(np.arange(table.height) == place)
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
         got = features.compute(as_known(turned, until, delay))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
@@ -137,8 +138,8 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     if not column:
         return history
     last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
-    instant = last if not isinstance(cutoff, AtTime) else pl.Series([cutoff.instant])
-    late = pl.Series((history.table[column] > instant).fill_null(True))
+    instant = last if not isinstance(cutoff, AtTime) else Series([cutoff.instant])
+    late = Series((history.table[column] > instant).fill_null(True))
     hidden = pl.when(~late).then(pl.col(TARGET, *history.roles.past_only))
     return replace(history, table=history.table.with_columns(hidden.name.keep()))
 
@@ -154,7 +155,7 @@ def select_series(panel: Panel, series: ndarray) -> Panel:
     """Return the series with these indices."""
     chosen = np.zeros(panel.n_series, bool)
     chosen[series] = True
-    return replace(panel, table=panel.table.filter(pl.Series(np.repeat(chosen, panel.lengths))))
+    return replace(panel, table=panel.table.filter(Series(np.repeat(chosen, panel.lengths))))
 
 
 def rows_after(
@@ -168,13 +169,13 @@ def rows_after(
     return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
 
 
-def last_instants(panel: Panel, series: ndarray, ends: ndarray) -> pl.Series:
+def last_instants(panel: Panel, series: ndarray, ends: ndarray) -> Series:
     """Return the last known instant of each of these series.
 
     The instant before its first row where it has none.
     """
     last = panel.table[TIME].gather(panel.offsets[series] + np.maximum(ends[series], 1) - 1)
-    return panel.frequency.after(last, -1).zip_with(pl.Series(ends[series] == 0), last)
+    return panel.frequency.after(last, -1).zip_with(Series(ends[series] == 0), last)
 
 
 def future_of(panel: Panel, series: ndarray, ends: ndarray, horizon: int) -> Panel:
@@ -207,13 +208,13 @@ def future_of(panel: Panel, series: ndarray, ends: ndarray, horizon: int) -> Pan
     return replace(panel, table=table, plan=None, vintages=None)
 
 
-def _known_ahead(panel: Panel, where: ndarray, exists: ndarray) -> pl.DataFrame:
+def _known_ahead(panel: Panel, where: ndarray, exists: ndarray) -> DataFrame:
     """Return the planned columns of the rows that exist, null for the others."""
     taken = panel.table.select(panel.planned)[np.where(exists, where, 0).ravel()]
-    return taken.select(pl.when(pl.Series(exists.ravel())).then(pl.all()).name.keep())
+    return taken.select(pl.when(Series(exists.ravel())).then(pl.all()).name.keep())
 
 
-def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def _from_plan(future: DataFrame, plan: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Fill what the data's own rows do not know from the plan."""
     planned = future.join(
         plan.select(SERIES, TIME, *columns),
@@ -236,7 +237,7 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
     out yet (`available_at`); and forecasts of joined runs that were made after it.
     """
     ends, instants = cutoff.ends(panel), _instants(panel, cutoff)
-    after = pl.Series(panel.positions >= np.repeat(ends, panel.lengths))
+    after = Series(panel.positions >= np.repeat(ends, panel.lengths))
     if panel.roles.available_at:
         out = panel.table[panel.roles.available_at]
         after |= (
@@ -247,25 +248,25 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
     )
     if not panel.vintages:
         return corrupted
-    known = pl.DataFrame({SERIES: panel.series_ids, TIME: instants})
+    known = DataFrame({SERIES: panel.series_ids, TIME: instants})
     return corrupted.with_vintages(panel.vintages.corrupted_after(known, rng))
 
 
 def with_rubbish(
-    table: pl.DataFrame, late: pl.Series, names: Sequence[str], rng: np.random.Generator
-) -> pl.DataFrame:
+    table: DataFrame, late: Series, names: Sequence[str], rng: np.random.Generator
+) -> DataFrame:
     """Return a table with random numbers in columns of its late rows."""
-    rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(late))) for name in names}
+    rubbish = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
     return table.with_columns(
         pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
         for name, values in rubbish.items()
     )
 
 
-def _instants(panel: Panel, cutoff: Cutoff) -> pl.Series:
+def _instants(panel: Panel, cutoff: Cutoff) -> Series:
     """Return the instant of the cutoff for each series."""
     if isinstance(cutoff, AtTime):
-        return pl.Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(
+        return Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(
             0, panel.n_series
         )
     return last_instants(panel, np.arange(panel.n_series), cutoff.ends(panel))
@@ -372,7 +373,7 @@ class PanelWalkForward(PanelSplitting):
         if self.align == "end":
             return [FromEnd(rows) for rows in back]
         last = panel.table[TIME].max()
-        end = pl.Series([last], dtype=panel.table.schema[TIME])
+        end = Series([last], dtype=panel.table.schema[TIME])
         return [AtTime(panel.frequency.after(end, -rows)[0]) for rows in back]
 
     def stride_on(self, panel: Panel) -> int:
@@ -493,7 +494,7 @@ class PanelLaunch(PanelSplitting):
         late = (
             begins >= panel.frequency.after(begins.sort().head(1), self.before or panel.season)[0]
         )
-        launches = begins.filter(late & pl.Series(panel.lengths > self.after)).unique().sort()
+        launches = begins.filter(late & Series(panel.lengths > self.after)).unique().sort()
         cuts = panel.frequency.after(launches, self.after - 1)
         return [AtLaunch(cut, launch) for cut, launch in zip(cuts, launches, strict=True)]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.cache import Cache
 from hwds.core.errors import ConfigError, nearest
@@ -106,8 +107,8 @@ class Leak:
 def compare_answers(
     where: str,
     fold: str,
-    wanted: pl.DataFrame,
-    got: pl.DataFrame,
+    wanted: DataFrame,
+    got: DataFrame,
     check: str = FUTURE_LEAK,
     shows: str = "",
 ) -> Leak | None:
@@ -122,7 +123,7 @@ def compare_answers(
 
 
 def differences(
-    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str, shows: str
+    where: str, fold: str, wanted: DataFrame, got: DataFrame, check: str, shows: str
 ) -> Iterator[Leak]:
     """Yield the leak of two tables that do not hold the same bits."""
     leak = compare_answers(where, fold, wanted, got, check, shows)
@@ -130,7 +131,7 @@ def differences(
         yield leak
 
 
-def _bits(column: pl.Series) -> np.ndarray:
+def _bits(column: Series) -> np.ndarray:
     """Return a column as something that is equal only where the bits are: floats as integers."""
     if column.dtype.is_float():
         whole = np.int64 if column.dtype == pl.Float64 else np.int32
@@ -159,7 +160,7 @@ class Twin:
     shows: str
     one: Any
     other: Any
-    answers: Callable[[pl.DataFrame], pl.DataFrame]
+    answers: Callable[[DataFrame], DataFrame]
     part: tuple[int, int] | None = None
 
 
@@ -364,7 +365,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     def evaluate_cell(
         self, model: Model, frame: Data, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Cut, fit and predict; return the rows of one cell, with all that scoring needs."""
         raise NotImplementedError(f"{type(self).__name__}.evaluate_cell")
 
@@ -379,7 +380,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """True where `postprocess` reads earlier folds for a later one."""
         return False
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Turn the rows of one model's cells into those that are scored and kept.
 
         Here what needs all units at once is done (intervals pooled over series), so that how they
@@ -394,11 +395,11 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
         return rows
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the scores of all rows of one model and one fold, or of all its folds."""
         raise NotImplementedError(f"{type(self).__name__}.score")
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return the part of one model's rows that the predictions table keeps."""
         return rows
 
@@ -416,7 +417,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
         return []
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return warnings about the predictions; one sentence each."""
         return []
 
@@ -535,7 +536,7 @@ class Deployable(ABC):
         """Return the model fitted on all rows, for use after the last one."""
 
     @abstractmethod
-    def predict_new(self, fitted: Any, frame: Any, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: Any, frame: Any, context: RunContext) -> DataFrame:
         """Return the predictions of a fitted model for what comes after the frame.
 
         Raises:
@@ -551,7 +552,7 @@ class Segmentable(ABC):
     """A protocol whose scores can be split by segment."""
 
     @abstractmethod
-    def labels(self, frame: Any, column: str) -> pl.DataFrame | None:
+    def labels(self, frame: Any, column: str) -> DataFrame | None:
         """Return the `segment` of every `unit`, one row a unit in their order.
 
         Where a unit has parts in several segments, those of its parts, named by further columns of
@@ -573,10 +574,10 @@ class LeakTestable(ABC):
         """Return the frame with rubbish for all that is not known at a cutoff."""
 
     @abstractmethod
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Any, frame: Any) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Any, frame: Any) -> DataFrame:
         """Return the part of the rows that was predicted at a cutoff, without what happened."""
 
-    def twins(self, frame: Any, fold: Any, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: Any, fold: Any, rows: DataFrame) -> Iterator[Twin]:
         """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to
         both must agree.
 
@@ -587,7 +588,7 @@ class LeakTestable(ABC):
         """
         yield from ()
 
-    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: DataFrame) -> Iterator[str]:
         """Yield, in words, what raw rows show that no decision made before its outcome brings
         about.
         """
@@ -598,7 +599,7 @@ class Contrasting(ABC):
     """A protocol with scores that need the rows of several models, or of all folds."""
 
     @abstractmethod
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the scores (paired differences), each with its model's label.
 
         Args:
@@ -698,7 +699,7 @@ class ScoreSegments:
     """
 
     unit: str = ""
-    labels: Mapping[str, pl.DataFrame | None] = field(default_factory=dict)
+    labels: Mapping[str, DataFrame | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, protocol: Evaluation[Any, Any], frame: Any) -> ScoreSegments:
@@ -723,7 +724,7 @@ class ScoreSegments:
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
     def scores(
-        self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]
+        self, protocol: Evaluation[Any, Any], rows: DataFrame, lost: Sequence[Cell]
     ) -> Iterator[tuple[Score, int]]:
         """Yield the scores of each segment that has rows, without those of single steps, and its
         number of failed units.
@@ -740,7 +741,7 @@ class ScoreSegments:
                     if score.step is None:
                         yield replace(score, segment_by=column, segment=value), failed
 
-    def _parts(self, column: str, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    def _parts(self, column: str, rows: DataFrame) -> Iterator[tuple[str, DataFrame]]:
         """Return the rows of each segment, in their order."""
         labels = self.labels[column]
         if labels is None:
@@ -759,16 +760,16 @@ class ScoreSegments:
         return ((value, parts[(value,)]) for value in _ordered_segments(values))
 
 
-def _segment_texts(values: pl.Series) -> pl.Series:
+def _segment_texts(values: Series) -> Series:
     return values.cast(pl.String).fill_null(NO_SEGMENT)
 
 
-def _ordered_segments(values: pl.Series) -> list[str]:
+def _ordered_segments(values: Series) -> list[str]:
     """Return the distinct values as text, numbers and dates by size, none last."""
     return list(dict.fromkeys(_segment_texts(values.unique().sort(nulls_last=True))))
 
 
-def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
+def _units_in_segment(labels: DataFrame | None, cell: Cell, value: str) -> int:
     """Return the number of units of a cell in a segment: all of them where each has a part in every
     segment.
     """
@@ -785,7 +786,7 @@ def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> in
     return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
 
 
-def labels_of_rows(frame: Table, column: str) -> pl.DataFrame:
+def labels_of_rows(frame: Table, column: str) -> DataFrame:
     """Return the `segment` of each row of a table: the value of any of its columns.
 
     Raises:

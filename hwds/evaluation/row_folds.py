@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
 from numpy import ndarray
+from polars import Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Folds, Level, Recipe, Small, UnitInterval, ZeroDays, ZeroFolds
@@ -107,12 +108,12 @@ def window_cutoffs(table: Table, lengths: Lengths, stride: int, windows: int) ->
     return [last - timedelta(days=stride * back) for back in reversed(range(windows))]
 
 
-def row_arrivals(table: Table) -> pl.Series:
+def row_arrivals(table: Table) -> Series:
     """Return when each row became known: its `available_at`, or else its `time`."""
     return _instants(table.column("available_at" if table.roles.get("available_at") else "time"))
 
 
-def label_arrivals(table: Table, delay: int) -> pl.Series:
+def label_arrivals(table: Table, delay: int) -> Series:
     """Return when each label became known: its `label_time`, or else the end of the row's day and
     the delay; null for none.
     """
@@ -149,7 +150,7 @@ def _unused(name: str, columns: Sequence[str]) -> str:
     return name
 
 
-def _instants(values: pl.Series) -> pl.Series:
+def _instants(values: Series) -> Series:
     if not values.dtype.is_temporal():
         raise DataError(
             f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds "
@@ -189,7 +190,7 @@ def corrupt_rows(table: Table, instant: Any, delay: int, rng: np.random.Generato
     )
 
 
-def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> ndarray:
+def _lies_ahead(values: Series, instant: Any, table: Table) -> ndarray:
     """Return which instants had not yet come, of a column that says when something happened after
     the row: they stay ahead.
     """
@@ -202,7 +203,7 @@ def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> ndarray:
     )
 
 
-def _redraw(values: pl.Series, late: ndarray, rng: np.random.Generator) -> pl.Series:
+def _redraw(values: Series, late: ndarray, rng: np.random.Generator) -> Series:
     """Return the values of late rows drawn anew from them, so that their sum changes too.
 
     Floats also stretched.
@@ -215,15 +216,15 @@ def _redraw(values: pl.Series, late: ndarray, rng: np.random.Generator) -> pl.Se
     if not values.dtype.is_float():
         return moved
     stretch = np.where(late, np.exp(rng.normal(size=len(values))), 1.0)
-    return pl.Series(
+    return Series(
         values.name, np.where(late, moved.to_numpy() * stretch, values.to_numpy()), nan_to_null=True
     ).cast(values.dtype)
 
 
-def _turn_labels(label: pl.Series, unknown: ndarray) -> pl.Series:
+def _turn_labels(label: Series, unknown: ndarray) -> Series:
     """Swap 0 and 1 of the labels that were unknown."""
     return pl.select(
-        pl.when(pl.lit(pl.Series(unknown)))
+        pl.when(pl.lit(Series(unknown)))
         .then(1 - label.cast(pl.Float64))
         .otherwise(label)
         .alias(label.name)
@@ -262,14 +263,14 @@ class HeldOut:
 
 def rows_between(rows: Table, edges: Mapping[str, tuple[datetime, datetime]]) -> dict[str, Table]:
     """Return the rows that arrived between the edges of each part, its end excluded."""
-    times: pl.Series = row_arrivals(rows)
+    times: Series = row_arrivals(rows)
     return {
         name: rows.filter((times >= begin) & (times < stop))
         for name, (begin, stop) in edges.items()
     }
 
 
-def groups_of_rows(frame: Table) -> pl.Series:
+def groups_of_rows(frame: Table) -> Series:
     """Return the group of each row.
 
     Raises:
@@ -483,7 +484,7 @@ class GroupKFold(RowSplitting):
             APART if kept_apart(name, self.apart) else hash_of(name) % self.folds
             for name in distinct
         ]
-        return names.replace_strict(distinct, pl.Series(places, dtype=pl.Int64)).to_numpy()
+        return names.replace_strict(distinct, Series(places, dtype=pl.Int64)).to_numpy()
 
 
 # Holdout of rows: the last of them in time, or a drawn share of their groups where there is no

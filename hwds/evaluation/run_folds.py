@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 from numpy import ndarray
+from polars import Series
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
@@ -181,7 +182,7 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
         for name in runs.data.columns
         if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
     ]
-    data = with_rubbish(runs.data, pl.Series(late), columns, rng)
+    data = with_rubbish(runs.data, Series(late), columns, rng)
     more = rng.integers(1, 500, runs.n).astype(float)
     kept = (
         np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
@@ -194,16 +195,14 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
         begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
         runs.cycles,
     )
-    data = data.with_columns(pl.Series(CYCLE, cycles)).filter(
-        pl.Series(~late | (place < kept[runs.run_of_row]))
+    data = data.with_columns(Series(CYCLE, cycles)).filter(
+        Series(~late | (place < kept[runs.run_of_row]))
     )
     ends = data.group_by(ENTITY, maintain_order=True).agg(pl.col(CYCLE).last().alias("age"))
-    open_ = pl.Series(known >= 0)
+    open_ = Series(known >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
-        (pl.col("remaining") + pl.when(open_).then(pl.Series(more)).otherwise(0.0)).alias(
-            "remaining"
-        ),
+        (pl.col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),
         pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
     )
     return Runs(data, ends, runs.roles, runs.regimes, runs.unit)
@@ -289,7 +288,7 @@ class BoardFolds(Recipe):
             DataError: The boards do not suffice for them.
         """
         place = self.fold_of_images(images)
-        boards = images.boards.filter(pl.Series(place >= 0)).n_unique()
+        boards = images.boards.filter(Series(place >= 0)).n_unique()
         if boards < self.folds:
             raise DataError(
                 f"protocol.folds: must be at most {boards}, the labelled boards that are tested, "
@@ -304,7 +303,7 @@ class BoardFolds(Recipe):
         Boards with a label are dealt out in the order of a hash of their names. `BOARDS_APART` and
         `UNLABELLED` are of no fold.
         """
-        labelled = images.boards.filter(pl.Series(images.codes >= 0)).unique(maintain_order=True)
+        labelled = images.boards.filter(Series(images.codes >= 0)).unique(maintain_order=True)
         tested = [name for name in labelled if not kept_apart(name, self.apart)]
         places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART)
         for number, name in enumerate(_in_hash_order(tested, b"board")):
@@ -338,7 +337,7 @@ def with_kinds_changed(images: Images, which: ndarray, rng: np.random.Generator)
     """
     kinds, codes = len(images.kinds), images.codes
     other = (codes + rng.integers(1, kinds, images.n)) % kinds
-    turned = pl.Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
+    turned = Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
         {-1: None} | dict(enumerate(images.kinds)), return_dtype=pl.String
     )
     return images.labelled(turned)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
 from hwds.core.checksums import read_json, read_parquet
@@ -291,7 +292,7 @@ def timed_before(
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
     timings = [
-        _with_same_settings(rows, config, models or {}).filter(pl.col("status") == "ok")
+        _with_same_settings(rows, config, models or {}).filter(status="ok")
         for config, rows in found
     ]
     if not timings:
@@ -310,7 +311,7 @@ def timed_before(
     }
 
 
-def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], pl.DataFrame]]:
+def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], DataFrame]]:
     """Return the configs and timings of all finished runs or sweeps below a folder on one dataset,
     but for damaged ones.
     """
@@ -338,8 +339,8 @@ def _config_beside(path: Path) -> dict[str, Any]:
 
 
 def _with_same_settings(
-    rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
-) -> pl.DataFrame:
+    rows: DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
+) -> DataFrame:
     """Return the timings of a run without those of models that had other settings in it."""
     before = {model["name"]: model for model in (config["model"], *config.get("rivals", ()))}
     other = [

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Once, Steps, ZeroSteps
@@ -135,18 +136,18 @@ class FeatureSource:
         self.season = season or panel.season
         self._moments: dict[tuple[tuple[int, ...], int], Moments] = {}
 
-    def with_columns(self, columns: Sequence[FeatureColumn]) -> pl.DataFrame:
+    def with_columns(self, columns: Sequence[FeatureColumn]) -> DataFrame:
         """Return the panel's table with these columns added, all floats."""
         made = [column.make(self).cast(pl.Float64).alias(column.feature.name) for column in columns]
         return self.panel.table.with_columns(self._positions()).with_columns(made).drop(POSITION)
 
-    def _positions(self) -> pl.Series:
+    def _positions(self) -> Series:
         """Return the same as `Panel.positions` in half the memory, which bounds this pass over the
         rows.
         """
         positions = np.arange(len(self.panel.table), dtype=np.int32)
         positions -= np.repeat(self.panel.offsets[:-1].astype(np.int32), self.panel.lengths)
-        return pl.Series(POSITION, positions)
+        return Series(POSITION, positions)
 
     @cached_property
     def codes(self) -> pl.Expr:
@@ -154,7 +155,7 @@ class FeatureSource:
         series.
         """
         return pl.lit(
-            pl.Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths))
+            Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths))
         )
 
     def moments(self, sizes: tuple[int, ...], stride: int = 1) -> Moments:
@@ -190,7 +191,7 @@ NULLS = pl.lit(None, pl.Float64)
 
 
 def _literal(values: ndarray) -> pl.Expr:
-    return pl.lit(pl.Series(values, nan_to_null=True))
+    return pl.lit(Series(values, nan_to_null=True))
 
 
 # The calendar as points on circles, so that December stands beside January.

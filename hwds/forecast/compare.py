@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.forecast.metrics import (
@@ -44,7 +45,7 @@ class ForecastEvidence(UnitEvidence):
         span: The number of origins that one error reaches over, of each dataset.
     """
 
-    origins: pl.DataFrame = field(default_factory=pl.DataFrame)
+    origins: DataFrame = field(default_factory=DataFrame)
     span: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -86,14 +87,14 @@ def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     return [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
-def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _values(answers: Sequence[ModelRows], metric: str) -> tuple[DataFrame, DataFrame]:
     """Return the metric of answers to the same rows of one dataset: of each series, and at each
     origin.
     """
     first = answers[0].rows
     names = first[SERIES].unique().sort()
     unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
-    at = pl.DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
+    at = DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
     at = at.with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None
@@ -102,12 +103,12 @@ def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl
         rows = code_rows(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
-    means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
+    means = {model: Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
     dataset = pl.lit(answers[0].dataset).alias("dataset")
     return long_table(answers, names, values), at.with_columns(dataset, **means)
 
 
-def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
+def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> DataFrame:
     """Return Diebold-Mariano tests of one model against every other along each series that has
     origins enough.
 
@@ -136,8 +137,8 @@ def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.Da
                 steady = cosine_effect(differences, horizon).p_value
                 found = test.origins, test.horizon, test.mean, test.statistic, test.p_value
                 lines.append((dataset, series, rival, *found, steady))
-    table = pl.DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
-    return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
+    table = DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
+    return table.with_columns(p_holm=Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
 
 
 ORIGIN_TESTS = {
@@ -148,7 +149,7 @@ ORIGIN_TESTS = {
 """The columns of `origin_tests`, but for the adjusted p-value."""
 
 
-def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
+def _levels(rows: DataFrame) -> tuple[float, ...]:
     return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
 
 

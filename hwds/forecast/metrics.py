@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 from numpy import ndarray
+from polars import DataFrame
 from pydantic import AfterValidator, PlainValidator
 
 from hwds.core.errors import ConfigError, nearest, with_article
@@ -539,7 +540,7 @@ class CodedRows:
 
 
 def score_forecasts(
-    table: pl.DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
+    table: DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
 ) -> list[Score]:
     """Return all scores of one model's predictions.
 
@@ -561,7 +562,7 @@ def score_forecasts(
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
 
 
-def _choosing_score(table: pl.DataFrame) -> Score:
+def _choosing_score(table: DataFrame) -> Score:
     """Return the cost of choosing members, as the model reports it."""
     values = table.group_by(SERIES).agg(pl.col(CHOOSING_COST.name).mean())[CHOOSING_COST.name]
     return Score.of(CHOOSING_COST.name, "mean", unit_mean(values.to_numpy()))
@@ -576,7 +577,7 @@ def forecast_measures(
 
 
 def code_rows(
-    table: pl.DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None
+    table: DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None
 ) -> CodedRows:
     """Return predictions as arrays.
 
@@ -606,7 +607,7 @@ def code_rows(
     return CodedRows(forecasts, series, group, cells, table["step"].to_numpy(), fallback)
 
 
-def forecast_origins(table: pl.DataFrame) -> pl.DataFrame:
+def forecast_origins(table: DataFrame) -> DataFrame:
     """Return the cutoff and the time of each row on one clock of all series: the data's own, or
     that of `FROM_LAST`.
     """
@@ -617,7 +618,7 @@ def forecast_origins(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
+def forecast_reach(table: DataFrame, season: int) -> tuple[int, float]:
     """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a
     season in all of them.
 

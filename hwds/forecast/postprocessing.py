@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -28,14 +29,14 @@ CALIBRATED = "calibrated"
 """The column that says which rows have corrected quantiles; the others have the model's own."""
 
 
-def without_raw(rows: pl.DataFrame) -> pl.DataFrame:
+def without_raw(rows: DataFrame) -> DataFrame:
     """Return the rows of the real cutoffs, as the model gave them."""
     if WINDOW in rows.columns:
         rows = rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
     return rows.drop(RAW, strict=False)
 
 
-def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFrame:
+def conformal_rows(rows: DataFrame, levels: tuple[float, ...]) -> DataFrame:
     """Return the rows of the real cutoffs, with quantiles corrected by what each fold's inner
     windows say of its model.
 
@@ -51,12 +52,12 @@ def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFram
     return without_raw(pl.concat(corrected)) if corrected else uncalibrated_rows(rows)
 
 
-def uncalibrated_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def uncalibrated_rows(rows: DataFrame) -> DataFrame:
     """Return the rows of the real cutoffs with the model's own quantiles, marked so."""
     return without_raw(rows).with_columns(pl.lit(False).alias(CALIBRATED))
 
 
-def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> ConformalCalibration:
+def learn_calibration(inner: DataFrame, levels: tuple[float, ...]) -> ConformalCalibration:
     """Learn the calibration of a model's quantiles from the rows of inner windows, by step.
 
     Rows that something simpler has answered say nothing of the model, and count only where there
@@ -72,32 +73,32 @@ def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> Conform
     )
 
 
-def answered_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def answered_rows(rows: DataFrame) -> DataFrame:
     """Return the rows that the model itself has answered, or all where there are none."""
     by_model = rows.filter(~pl.col("fallback"))
     return rows if by_model.is_empty() else by_model
 
 
 def correct_quantiles(
-    rows: pl.DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]
-) -> pl.DataFrame:
+    rows: DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]
+) -> DataFrame:
     """Return rows with the quantiles that a calibration gives them, and `calibrated`."""
     quantiles, done = calibration.correct(forecast_bands(rows, levels))
     return with_quantiles(rows, quantiles, done, levels)
 
 
 def with_quantiles(
-    rows: pl.DataFrame, quantiles: ndarray, done: ndarray, levels: tuple[float, ...]
-) -> pl.DataFrame:
+    rows: DataFrame, quantiles: ndarray, done: ndarray, levels: tuple[float, ...]
+) -> DataFrame:
     """Return rows with other quantiles, in the place of the old ones."""
     columns = [
-        pl.Series(quantile_name(level), quantiles[:, i], nan_to_null=True)
+        Series(quantile_name(level), quantiles[:, i], nan_to_null=True)
         for i, level in enumerate(levels)
     ]
-    return rows.with_columns(*columns, pl.Series(CALIBRATED, done))
+    return rows.with_columns(*columns, Series(CALIBRATED, done))
 
 
-def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
+def forecast_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
     """Return the quantile forecasts of rows as arrays."""
     from hwds.stats.conformal import Bands
 
@@ -111,12 +112,12 @@ def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     )
 
 
-def actual_values(rows: pl.DataFrame) -> ndarray:
+def actual_values(rows: DataFrame) -> ndarray:
     """Return the actuals, NaN where unknown, shape (rows,)."""
     return _floats(rows, "actual")
 
 
-def calibration_remark(predictions: pl.DataFrame) -> list[str]:
+def calibration_remark(predictions: DataFrame) -> list[str]:
     """Return a sentence where intervals that were to be calibrated are the model's own."""
     if CALIBRATED not in predictions.columns:
         return []
@@ -128,7 +129,7 @@ def calibration_remark(predictions: pl.DataFrame) -> list[str]:
     return [sentence] if left else []
 
 
-def _floats(rows: pl.DataFrame, name: str) -> ndarray:
+def _floats(rows: DataFrame, name: str) -> ndarray:
     return rows[name].cast(pl.Float64).to_numpy()
 
 
@@ -144,7 +145,7 @@ HALF_RATE_SERIES = 50
 """Series at which the rate is half of it."""
 
 
-def adaptive_rows(rows: pl.DataFrame, levels: tuple[float, ...], windows: int) -> pl.DataFrame:
+def adaptive_rows(rows: DataFrame, levels: tuple[float, ...], windows: int) -> DataFrame:
     """Return the rows of the real cutoffs, each cutoff's quantiles corrected by what was known at
     it.
 
@@ -208,7 +209,7 @@ class PastRows:
     inner_order: ndarray
 
     @classmethod
-    def of(cls, real: pl.DataFrame, inner: pl.DataFrame, levels: tuple[float, ...]) -> PastRows:
+    def of(cls, real: DataFrame, inner: DataFrame, levels: tuple[float, ...]) -> PastRows:
         """Return the arrays of the rows of one model."""
         first = answered_rows(inner)
         fallback = real["fallback"].to_numpy()
@@ -329,11 +330,11 @@ def newest_rows(step: ndarray, order: ndarray, windows: int) -> ndarray:
     return recent
 
 
-def _codes(values: pl.Series) -> ndarray:
+def _codes(values: Series) -> ndarray:
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _instants(rows: pl.DataFrame, name: str) -> ndarray:
+def _instants(rows: DataFrame, name: str) -> ndarray:
     """Return instants as comparable numbers, the unknown after all."""
     column = rows[name]
     whole = column if column.dtype.is_integer() else column.cast(pl.Datetime("us"))
@@ -380,7 +381,7 @@ DRAWS = 1000
 """The draws of the joint law of all series at one cutoff and step."""
 
 
-def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def with_groups(rows: DataFrame, panel: Panel, *, grouped: bool) -> DataFrame:
     """Return the raw rows of a cell with their groups."""
     if not rows.width:
         return rows
@@ -388,7 +389,7 @@ def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFr
     return rows.join(groups, on=SERIES, how="left", maintain_order="left")
 
 
-def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
+def with_summed_actuals(rows: DataFrame) -> DataFrame:
     """Return the raw rows, with what happened to an aggregate as the sum over the series that were
     forecast with it.
 
@@ -409,7 +410,7 @@ def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(actual=actual).drop("summed")
 
 
-def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
+def learn_error_vectors(rows: DataFrame) -> ErrorVectors:
     """Return the error vectors of a fold's inner windows, from its raw rows."""
     from hwds.stats.reconciliation import ErrorVectors
 
@@ -427,11 +428,11 @@ def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
 
 
 def reconcile_rows(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     past: Mapping[int, ErrorVectors],
     method: ReconciliationMethod,
     levels: tuple[float, ...],
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return rows with coherent means and quantiles, at each cutoff over the series that were
     forecast at it.
 
@@ -456,7 +457,7 @@ def reconcile_rows(
         for (fold, cutoff), part in at.group_by("fold", "cutoff", maintain_order=True):
             moment = CutoffForecasts.of(part, values, levels)
             moment.reconcile(values, past[fold], method, str(cutoff))
-    columns = [pl.Series(name, values[:, i], nan_to_null=True) for i, name in enumerate(names)]
+    columns = [Series(name, values[:, i], nan_to_null=True) for i, name in enumerate(names)]
     return rows.with_columns(columns).drop(GROUPS, NONNEGATIVE, strict=False)
 
 
@@ -482,7 +483,7 @@ class CutoffForecasts:
     levels: ndarray
 
     @classmethod
-    def of(cls, part: pl.DataFrame, values: ndarray, levels: tuple[float, ...]) -> CutoffForecasts:
+    def of(cls, part: DataFrame, values: ndarray, levels: tuple[float, ...]) -> CutoffForecasts:
         """Return the moment of a cutoff's rows, which bear their `row` in the values.
 
         Those without a value are not there.
@@ -500,7 +501,7 @@ class CutoffForecasts:
         steps = part["step"].unique().sort()
         table = np.full((len(names), len(steps)), -1)
         finite = np.isfinite(values[part["row"].to_numpy()]).all(1)
-        known = part.filter(pl.Series(finite) & pl.col(SERIES).is_in(names))
+        known = part.filter(Series(finite) & pl.col(SERIES).is_in(names))
         who = known[SERIES].replace_strict(order, return_dtype=pl.Int64).to_numpy()
         table[who, steps.search_sorted(known["step"]).to_numpy()] = known["row"].to_numpy()
         signed = np.array([bool(signs[name]) for name in names], bool)
@@ -578,6 +579,6 @@ def equal_draws(quantiles: ndarray, levels: ndarray, n: int) -> ndarray:
     return np.maximum.accumulate(quantiles @ weights, axis=1)
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> ndarray:
+def _float_column(rows: DataFrame, name: str) -> ndarray:
     values = rows[name].cast(pl.Float64).fill_null(float("nan"))
     return values.to_numpy().astype(np.float64, copy=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.cache import Cache
 from hwds.core.errors import DataError
@@ -81,7 +82,7 @@ def fit_and_forecast(
     paths: int = 0,
     whole: bool = False,
     inner: int = 0,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
 
     Those of inner windows are beside them: `window` is 0 at the first cutoff and counts on, and
@@ -102,7 +103,7 @@ def fit_and_forecast(
     block, first = panel.block(cell.start, cell.stop), cell.fold.cutoffs[0]
     history = panel_known_at(block, first, sliding)
     if not history.n_series:
-        return pl.DataFrame()
+        return DataFrame()
     inside = replace(
         context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding
     )
@@ -122,7 +123,7 @@ def fit_and_forecast(
         there = [pl.lit(True).alias(EXISTS)] if whole else []
         parts += [] if earlier.is_empty() else [without_draws(earlier.with_columns(there), paths)]
     ordered = [rows.select(prediction_columns(rows.columns)) for rows in parts]
-    return pl.concat(ordered) if ordered else pl.DataFrame()
+    return pl.concat(ordered) if ordered else DataFrame()
 
 
 def forecast_rows(
@@ -137,7 +138,7 @@ def forecast_rows(
     forecasts: Forecasts | None = None,
     *,
     whole: bool = False,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the forecasts from one cutoff beside what happened, one row for each that did.
 
     Made unless they are given.
@@ -146,7 +147,7 @@ def forecast_rows(
     """
     series, ends = series_at(panel, cutoff), cutoff.ends(panel)
     if not len(series):
-        return pl.DataFrame()
+        return DataFrame()
     known = panel_known_at(select_series(panel, series), cutoff)
     future = future_of(panel, series, ends, horizon)
     seen = known.last(sliding) if sliding else known
@@ -159,18 +160,18 @@ def forecast_rows(
     table = with_paths(table, fitted, seen, future, context, cutoff.label, paths)
     table = table.with_columns(_outcomes(panel, where, exists, whole=whole))
     shown = (np.arange(horizon) >= gap) & (exists | whole)
-    return table.filter(pl.Series(shown.ravel())).select(prediction_columns(table.columns))
+    return table.filter(Series(shown.ravel())).select(prediction_columns(table.columns))
 
 
-def _outcomes(panel: Panel, where: ndarray, exists: ndarray, *, whole: bool) -> list[pl.Series]:
+def _outcomes(panel: Panel, where: ndarray, exists: ndarray, *, whole: bool) -> list[Series]:
     """Return for each forecast row the actual, when it became known, and whether the row exists, as
     far as they are needed.
     """
     at, there = np.where(exists, where, 0).ravel(), exists.ravel()
-    columns = [pl.Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
+    columns = [Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
     if panel.roles.available_at:
         columns.append(panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE))
-    return [*columns, pl.Series(EXISTS, there)] if whole else columns
+    return [*columns, Series(EXISTS, there)] if whole else columns
 
 
 def prediction_columns(columns: list[str]) -> list[str]:
@@ -192,7 +193,7 @@ def _launch_forecasts(fitted: FittedForecaster, known: Panel, future: Panel) -> 
 
 def _forecast_table(
     forecasts: Forecasts, known: Panel, future: Panel, context: ForecastContext
-) -> pl.DataFrame:
+) -> DataFrame:
     n, horizon = forecasts.mean.shape
     if known.n_series:
         series = known.target, known.offsets, known.season
@@ -221,7 +222,7 @@ def _forecast_table(
         "cutoff": cut.gather(np.repeat(np.arange(n), horizon)),
         **{name: np.repeat(each, horizon) for name, each in forecasts.diagnostics.items()},
     }
-    made = [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
+    made = [Series(name, values, nan_to_null=True) for name, values in columns.items()]
     return future.table.select(SERIES, TIME).hstack(made)
 
 
@@ -232,7 +233,7 @@ def nonnegative_series(known: Panel) -> ndarray:
     return np.minimum.reduceat(np.nan_to_num(known.target), known.offsets[:-1]) >= 0
 
 
-def forecasts_at(rows: pl.DataFrame, panel: Panel, cutoff: Cutoff) -> pl.DataFrame:
+def forecasts_at(rows: DataFrame, panel: Panel, cutoff: Cutoff) -> DataFrame:
     """Return the forecasts that were made at a cutoff, without what happened."""
     series, ends = series_at(panel, cutoff), cutoff.ends(panel)
     last = panel.table.select(SERIES)[panel.offsets[series]].with_columns(
@@ -248,8 +249,8 @@ def forecast_beyond(
     context: ForecastContext,
     horizon: int,
     paths: int = 0,
-    postprocess: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
-) -> pl.DataFrame:
+    postprocess: Callable[[DataFrame], DataFrame] = lambda rows: rows,
+) -> DataFrame:
     """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the
     quantiles.
 
@@ -281,7 +282,7 @@ def forecast_beyond(
     )
 
 
-def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
+def _plan_covers(panel: Panel, future: Panel) -> Series:
     """Return which rows the plan covers.
 
     A series may end before the horizon, but no column of a planned row may be missing.
@@ -296,7 +297,7 @@ def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
                 f"{panel.table[TIME].max()!s}; {_plan_advice(panel, name)}"
             )
     if not names:
-        return pl.Series([True]).new_from_index(0, len(future.table))
+        return Series([True]).new_from_index(0, len(future.table))
     covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()
     for name in names:
         hole = (covered & future.table[name].is_null()).arg_true()
@@ -317,14 +318,14 @@ def _plan_advice(panel: Panel, name: str) -> str:
 
 
 def with_paths(
-    table: pl.DataFrame,
+    table: DataFrame,
     fitted: FittedForecaster,
     known: Panel,
     future: Panel,
     context: ForecastContext,
     cutoff: str,
     count: int,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of forecasts with a column of draws, null where the model cannot draw.
 
     The same rows for a count of 0.
@@ -348,10 +349,10 @@ def with_paths(
     streams = [context.stream(PATHS, series, cutoff) for series in known.series_ids]
     drawn = fitted.sample(known, future, count, streams).astype(np.float32)
     rows = np.ascontiguousarray(drawn.transpose(0, 2, 1)).reshape(len(table), count)
-    return table.with_columns(pl.Series(PATHS, rows, pl.Array(pl.Float32, count)))
+    return table.with_columns(Series(PATHS, rows, pl.Array(pl.Float32, count)))
 
 
-def without_draws(table: pl.DataFrame, count: int) -> pl.DataFrame:
+def without_draws(table: DataFrame, count: int) -> DataFrame:
     """Return the rows with a column of draws that is null; the same rows for a count of 0."""
     draws = pl.lit(None, pl.Array(pl.Float32, count)).alias(PATHS)
     return table.with_columns(draws) if count else table
@@ -431,7 +432,7 @@ class InnerBacktests:
         horizon: int,
         context: ForecastContext,
         refit: bool,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the rows of all windows; see `ForecastContext.inner`."""
         cutoffs = {
             back: _cutoff(history, context, horizon * back) for back in range(windows, 0, -1)
@@ -439,7 +440,7 @@ class InnerBacktests:
         member = InnerMember(self.cache, model, history, horizon, context)
         parts = member.windows(cutoffs) if refit else member.windows_of_one_fit(cutoffs)
         known = [rows for rows in parts if not rows.is_empty()]
-        return pl.concat(known) if known else pl.DataFrame()
+        return pl.concat(known) if known else DataFrame()
 
     def fitted(
         self, model: Forecaster, history: Panel, *, horizon: int, context: ForecastContext
@@ -472,7 +473,7 @@ class InnerMember:
     horizon: int
     context: ForecastContext
 
-    def windows(self, cutoffs: dict[int, Cutoff]) -> Iterator[pl.DataFrame]:
+    def windows(self, cutoffs: dict[int, Cutoff]) -> Iterator[DataFrame]:
         """Yield the rows of each window, from a fit of its own.
 
         Another number of windows has the same ones.
@@ -484,7 +485,7 @@ class InnerMember:
             name = f"{self.context.fold}, inner window {back} of {self.horizon}"
             yield self._rows(Fold(0, name, self.history.n_series, (cutoff,)), back)
 
-    def windows_of_one_fit(self, cutoffs: dict[int, Cutoff]) -> Iterator[pl.DataFrame]:
+    def windows_of_one_fit(self, cutoffs: dict[int, Cutoff]) -> Iterator[DataFrame]:
         """Yield the rows of all windows from one fit.
 
         Of a local model, from a fit of each series before each window.
@@ -509,7 +510,7 @@ class InnerMember:
                 rows = replace(self, history=part)._rows(fold, begin)
                 yield rows if rows.is_empty() else _usable_rows(rows, history, usable)
 
-    def _rows(self, fold: Fold, back: int) -> pl.DataFrame:
+    def _rows(self, fold: Fold, back: int) -> DataFrame:
         """Return the rows of a fold whose first cutoff lies before the window `back`, cached or
         computed by one worker.
         """
@@ -555,7 +556,7 @@ def _cutoff(history: Panel, context: ForecastContext, rows: int) -> Cutoff:
     if context.align == "end":
         return FromEnd(rows)
     last = history.table[TIME].max() if context.known_until is None else context.known_until
-    instant = pl.Series([last], dtype=history.table.schema[TIME])
+    instant = Series([last], dtype=history.table.schema[TIME])
     return AtTime(history.frequency.after(instant, -rows)[0])
 
 
@@ -572,7 +573,7 @@ def _usable_series(history: Panel, cutoff: Cutoff) -> ndarray:
     return alive & (2 * ends >= history.lengths) if isinstance(cutoff, FromEnd) else alive
 
 
-def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame:
+def _with_shares(rows: DataFrame, history: Panel, fold: Fold) -> DataFrame:
     """Return rows with the share of the history's rows that were known before their window, counted
     from 0.
     """
@@ -582,13 +583,13 @@ def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame
         cutoff.ends(history).clip(0).sum() / max(history.lengths.sum(), 1)
         for cutoff in fold.cutoffs
     ]
-    return rows.with_columns(pl.Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
+    return rows.with_columns(Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
 
 
-def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, ndarray]) -> pl.DataFrame:
+def _usable_rows(rows: DataFrame, history: Panel, usable: dict[int, ndarray]) -> DataFrame:
     """Return the rows of the windows in which their series is usable."""
     parts = [
-        pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(
+        DataFrame({SERIES: history.series_ids.filter(Series(series))}).with_columns(
             pl.lit(-back, pl.Int32).alias(WINDOW)
         )
         for back, series in usable.items()

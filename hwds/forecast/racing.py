@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.recipe import construct, labelled
 from hwds.evaluation.panel_folds import select_series
@@ -358,7 +359,7 @@ class Team:
 
     members: tuple[Forecaster, ...]
     weights: ndarray
-    backtests: tuple[pl.DataFrame, ...]
+    backtests: tuple[DataFrame, ...]
     loss: float
     rung: Rung
     young: ndarray | None = None
@@ -416,7 +417,7 @@ class Race:
         """Try what is in the race on one rung, and return what stays."""
         panel = sample_series(self.history, rung.series, self.context)
         last = rung.windows == self.windows
-        rows: dict[str, pl.DataFrame] = {}
+        rows: dict[str, DataFrame] = {}
         tried: list[Candidate] = []
         if self.team.backtests:
             self._make_room(pool, panel, rung)
@@ -472,7 +473,7 @@ class Race:
             standing.dropped = f"{candidate.after} is dropped"
         return lighter is None or bool(lighter.losses and not lighter.dropped)
 
-    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> pl.DataFrame:
+    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> DataFrame:
         began = time.perf_counter()
         rows = self.context.inner(model, panel, windows, horizon=self.horizon, refit=False)
         seconds = time.perf_counter() - began
@@ -480,7 +481,7 @@ class Race:
         return rows
 
     def _record_losses(
-        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], rung: Rung
+        self, tried: Sequence[Candidate], rows: dict[str, DataFrame], rung: Rung
     ) -> None:
         """Take note of losses, and make the team anew where the leader so far has been tried on
         this rung.
@@ -501,7 +502,7 @@ class Race:
             self.team = make_team(tried, backtests, seen, rung)
 
     def _drop_losers(
-        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]
+        self, tried: Sequence[Candidate], rows: dict[str, DataFrame], pool: Sequence[Candidate]
     ) -> list[Candidate]:
         """Drop what is surely far behind and no help.
 
@@ -630,7 +631,7 @@ def _untried_team(model: Forecaster) -> Team:
 
 
 def make_team(
-    tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung
+    tried: Sequence[Candidate], backtests: Sequence[DataFrame], seen: MemberWindows, rung: Rung
 ) -> Team:
     """Return the members that have weight for all series or for young ones, and their weights
     learned without the others.
@@ -685,7 +686,7 @@ def team_weights(seen: MemberWindows) -> ndarray:
     return shrunken_weights(level, screen_members(level, CLEAR_SHARE, helped=not flat), flat)
 
 
-def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
+def young_windows(backtests: Sequence[DataFrame]) -> MemberWindows | None:
     """Return the rows of series with no season behind them at their cutoff.
 
     None where they are few.
@@ -696,7 +697,7 @@ def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
 
 
 def _weigh_team(
-    members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung
+    members: tuple[Forecaster, ...], backtests: tuple[DataFrame, ...], rung: Rung
 ) -> Team:
     """Return a team with its weights: those of young series half way from those of all to their
     own, or those of launches.

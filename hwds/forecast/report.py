@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -54,7 +55,7 @@ class ChosenSeries:
     metric: str
 
 
-def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
+def choose_series(rows: DataFrame) -> list[ChosenSeries]:
     """Return the series at the median, the best and the worst by MASE, each once.
 
     One without a scale only where no other is.
@@ -74,7 +75,7 @@ def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
     ]
 
 
-def rank_series(of_model: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+def rank_series(of_model: DataFrame) -> tuple[DataFrame, str]:
     """Return each series with its score, the best first, and the score's name: MASE, or WAPE where
     none has a scale.
     """
@@ -84,7 +85,7 @@ def rank_series(of_model: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     return scores, f"mase[m={of_model['season'][0]}]"
 
 
-def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
+def series_scores(rows: DataFrame) -> DataFrame:
     """Return the MASE of each series, the mean over its cutoffs, best first, null where it has
     none.
     """
@@ -93,7 +94,7 @@ def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
     return _by_series(rows.group_by(SERIES, "cutoff").agg(score=error.mean()))
 
 
-def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
+def series_wapes(rows: DataFrame) -> DataFrame:
     """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has
     none.
     """
@@ -102,11 +103,11 @@ def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
     return _by_series(rows.group_by(SERIES, "cutoff").agg(score=ratio))
 
 
-def _error(rows: pl.DataFrame) -> pl.Expr:
+def _error(rows: DataFrame) -> pl.Expr:
     return (pl.col("actual") - pl.col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
 
 
-def _by_series(at_cutoffs: pl.DataFrame) -> pl.DataFrame:
+def _by_series(at_cutoffs: DataFrame) -> DataFrame:
     return (
         at_cutoffs.group_by(SERIES)
         .agg(pl.col("score").mean())
@@ -163,15 +164,15 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
     return figure
 
 
-def interval_levels(scores: pl.DataFrame) -> dict[str, float]:
+def interval_levels(scores: DataFrame) -> dict[str, float]:
     """Return the central intervals whose coverage was scored, and what each should hold."""
     names = scores["metric"].drop_nulls().unique(maintain_order=True)
     return {name: int(match[1]) / 100 for name in names if (match := re.match(COVERAGE, name))}
 
 
 def _shown_models(
-    rows: pl.DataFrame, paints: dict[str, str], board: Standings
-) -> Iterator[tuple[pl.DataFrame, bool, dict[str, Any]]]:
+    rows: DataFrame, paints: dict[str, str], board: Standings
+) -> Iterator[tuple[DataFrame, bool, dict[str, Any]]]:
     """Yield the rows of each model in the order of the standings, whether it is the experiment's
     own, and how it is drawn.
     """
@@ -182,7 +183,7 @@ def _shown_models(
             yield of_model, line is board.own, style | {"marker": "o"}
 
 
-def _draw_lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standings) -> None:
+def _draw_lines(axes: Axes, rows: DataFrame, paints: dict[str, str], board: Standings) -> None:
     for of_model, own, style in _shown_models(rows.sort("step"), paints, board):
         steps = of_model["step"].to_numpy()
         width, order = (2.2, 3) if own else (1.4, 2)
@@ -202,7 +203,7 @@ def _draw_lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: S
 
 def _draw_calibration(
     axes: Axes,
-    rows: pl.DataFrame,
+    rows: DataFrame,
     covers: dict[str, float],
     paints: dict[str, str],
     board: Standings,
@@ -253,15 +254,15 @@ FIRST_DAY = -719162.0
 class SeriesView:
     """One series: its rows from the panel and the model's rows, both by time."""
 
-    rows: pl.DataFrame
-    forecasts: pl.DataFrame
+    rows: DataFrame
+    forecasts: DataFrame
 
     @property
-    def cutoffs(self) -> pl.Series:
+    def cutoffs(self) -> Series:
         """All of its cutoffs, oldest first."""
         return self.forecasts["cutoff"].unique().sort()
 
-    def windows(self) -> list[pl.DataFrame]:
+    def windows(self) -> list[DataFrame]:
         """Return the forecasts of each cutoff, by step."""
         parts = self.forecasts.sort("cutoff", "step")
         return parts.partition_by("cutoff", maintain_order=True)
@@ -272,7 +273,7 @@ class SeriesView:
         return int(self.forecasts[TIME].value_counts()["count"].max())  # type: ignore[arg-type]
 
 
-def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Figure | None:
+def forecasts_figure(panel: Panel, predictions: DataFrame, model: str) -> Figure | None:
     """Draw history, actual, median, bands and cutoffs of a typical, the best and the worst series
     of a model.
 
@@ -342,7 +343,7 @@ def quantile_pairs(columns: list[str]) -> list[tuple[str, str, int]]:
     return [(f"q_{low:g}", f"q_{high:g}", round(100 * (high - low))) for low, high in pairs]
 
 
-def series_view(panel: Panel, of_model: pl.DataFrame, series: str) -> SeriesView:
+def series_view(panel: Panel, of_model: DataFrame, series: str) -> SeriesView:
     """Return the rows of a series from some seasons before its first cutoff to its last
     forecast.
     """
@@ -386,7 +387,7 @@ def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
     axes.set_ylabel(drawable(up), fontsize=9.5, color=INK, parse_math=False)
 
 
-def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:
+def _draw_window(axes: Axes, window: DataFrame, overlap: int, named: bool) -> None:
     """Draw the median and the bands from one cutoff; bars for a single step.
 
     Paler and thinner where many overlap.
@@ -456,14 +457,14 @@ def _set_ticks(axes: Axes, temporal: bool) -> None:
     axes.margins(x=0.01)
 
 
-def axis_times(times: pl.Series) -> np.ndarray:
+def axis_times(times: Series) -> np.ndarray:
     """Return times as matplotlib takes them; a time zone shows its own wall clock."""
     if isinstance(times.dtype, pl.Datetime):
         times = times.dt.replace_time_zone(None)
     return times.to_numpy()
 
 
-def float_values(values: pl.Series) -> np.ndarray:
+def float_values(values: Series) -> np.ndarray:
     """Return values with NaN for null."""
     return values.cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
 
@@ -527,7 +528,7 @@ def spread_places(many: int) -> list[int]:
 
 
 def _series_picture(
-    of_model: pl.DataFrame,
+    of_model: DataFrame,
     panel: Panel | None,
     rank: int,
     ranked: tuple[str, float | None],
@@ -590,7 +591,7 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
     return grid_of([(title, title) for title in titles], lines)
 
 
-def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:
+def _answer_shares(of_model: DataFrame) -> DataFrame:
     """Return the number of forecasts of each series, and the share of actuals inside its widest
     band.
     """

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.evaluation.panel_folds import (
@@ -28,7 +29,7 @@ from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
 # Numbered rows: which cutoffs of two series fall together, where no date tells it.
 
 
-def count_from_last(rows: pl.DataFrame) -> pl.DataFrame:
+def count_from_last(rows: DataFrame) -> DataFrame:
     """Return rows whose cutoffs are counted from each series' end, with `FROM_LAST` where they are
     numbers.
 
@@ -66,7 +67,7 @@ SCALES = {"scale_abs": "short_scale_abs", "scale_sq": "short_scale_sq"}
 """The seasonal scales of rows, and those of series without one."""
 
 
-def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
+def fill_young_scales(rows: DataFrame) -> DataFrame:
     """Return rows in which a series without a seasonal scale has the mean one of the other series
     at its cutoff.
 
@@ -123,9 +124,7 @@ for none.
 """
 
 
-def panel_labels(
-    frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]
-) -> pl.DataFrame:
+def panel_labels(frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]) -> DataFrame:
     """Return the segments of a column: by series (static, level), by row (0 or not), or by series
     and cutoff (`DERIVED`).
 
@@ -158,7 +157,7 @@ def panel_labels(
     raise ConfigError(f"protocol.segments: no column '{column}'{nearest(column, names)}")
 
 
-def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
+def _row_segments(frame: Panel, column: str) -> DataFrame:
     """Return segments of rows where a column is 0, and where it is not: a promotion, a shortage.
 
     For scores alone.
@@ -175,26 +174,26 @@ def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
         )
     other = "1" if known.is_in([0.0, 1.0]).all() else "not 0"
     segment = pl.when(values == 0).then(pl.lit("0")).when(values.is_not_null()).then(pl.lit(other))
-    place = pl.Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
+    place = Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
     return frame.table.select(
         SERIES, TIME, segment.cast(pl.Enum(["0", other])).alias(SEGMENT_COLUMN), place
     )
 
 
-def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> pl.DataFrame:
+def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> DataFrame:
     """Return the class of each series that is forecast at a cutoff, made of what is known then."""
     series, ends = series_at(frame, cutoff), cutoff.ends(frame)
     known = panel_known_at(select_series(frame, series), cutoff)
     names, codes = classify(known)
     classes = codes if known.n_series else np.full(len(series), -1)
-    segment = pl.Series(
+    segment = Series(
         SEGMENT_COLUMN, [names[code] if code >= 0 else None for code in classes], pl.Enum(names)
     )
-    about = pl.DataFrame(
+    about = DataFrame(
         {SERIES: frame.series_ids.gather(series), "cutoff": last_instants(frame, series, ends)}
     )
     return about.with_columns(
-        segment, pl.Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN)
+        segment, Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN)
     )
 
 
@@ -284,7 +283,7 @@ NAMED_SERIES = 5
 """Series that a remark names."""
 
 
-def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
+def scale_remarks(predictions: DataFrame) -> Iterator[str]:
     """Yield sentences on series without a seasonal scale: how their scaled errors (mase, rmsse) are
     made, or that none are.
 
@@ -332,7 +331,7 @@ def _is_absent(scale: pl.Expr) -> pl.Expr:
     return scale.is_null() | scale.is_nan() | (scale == 0)
 
 
-def _series_list(names: pl.Series) -> str:
+def _series_list(names: Series) -> str:
     """Return the number of series and the names of the first few."""
     named = (
         f"{', '.join(map(str, names.head(NAMED_SERIES)))}"
@@ -341,7 +340,7 @@ def _series_list(names: pl.Series) -> str:
     return f"{counted(len(names), 'series')} ({named})"
 
 
-def season_remarks(predictions: pl.DataFrame) -> Iterator[str]:
+def season_remarks(predictions: DataFrame) -> Iterator[str]:
     """Yield a sentence where the cutoffs are enough for intervals and cover a part of a season
     alone, which makes them wide.
 
@@ -418,7 +417,7 @@ CLOCK_NOTE = (
 """What the story of a search by the clock ends with."""
 
 
-def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
+def search_stories(predictions: DataFrame) -> Iterator[str]:
     """Yield the story of each model and cutoff that has one, or of all cutoffs of a fold where its
     series end apart.
 

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
@@ -76,7 +77,7 @@ class MemberWindows:
         return np.abs(self.forecasts - self.target[:, None])
 
 
-def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
+def member_windows(rows: Sequence[DataFrame]) -> MemberWindows:
     """Return the medians of all members (absolute errors judge medians), where each has one and the
     series has a scale.
     """
@@ -96,7 +97,7 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
         part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
         for i, part in enumerate(rows[1:], 1)
     ]
-    joined: pl.DataFrame = reduce(
+    joined: DataFrame = reduce(
         lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
     )
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
@@ -536,12 +537,12 @@ def group_names(panel: Panel, columns: tuple[str, ...]) -> ndarray:
 
 
 def combine_backtests(
-    parts: Sequence[pl.DataFrame],
+    parts: Sequence[DataFrame],
     weights: Callable[[int], GroupWeights],
     group: Mapping[str, str],
     *,
     median: bool = False,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows that every member has, with their combined means and quantiles.
 
     Args:
@@ -568,11 +569,11 @@ def combine_backtests(
             window_weights = weights(int(window)).of(names_of[inside], step[inside])
             mixed[inside] = np.einsum("rm,mrq->rq", window_weights, forecasts[:, inside])
     fallback = np.any([part["fallback"].to_numpy() for part in rows], axis=0)
-    columns = [pl.Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
-    return rows[0].with_columns(*columns, pl.Series("fallback", fallback))
+    columns = [Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
+    return rows[0].with_columns(*columns, Series("fallback", fallback))
 
 
-def _shared_rows(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
     """Return the rows that all have, in one order."""
     keys = parts[0].select(KEYS)
     for part in parts[1:]:

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
@@ -26,18 +27,18 @@ from hwds.frames.roles import (
 # Frames of polars or pandas as the columns of a panel or a table.
 
 
-def as_polars(data: Any) -> pl.DataFrame:
+def as_polars(data: Any) -> DataFrame:
     """Return a frame of polars, pandas or Arrow as one of polars; a mapping of columns likewise.
 
     Raises:
         DataError: It is none of these.
     """
-    if isinstance(data, pl.DataFrame):
+    if isinstance(data, DataFrame):
         return data
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if hasattr(data, "__arrow_c_stream__") or isinstance(data, dict):
-        return pl.DataFrame(data)
+        return DataFrame(data)
     if type(data).__module__.partition(".")[0] == "pandas":
         return pl.from_pandas(data)
     raise DataError(
@@ -46,8 +47,8 @@ def as_polars(data: Any) -> pl.DataFrame:
 
 
 def panel_columns(
-    data: pl.DataFrame, series: Names, time: str, target: str | None, roles: Roles
-) -> pl.DataFrame:
+    data: DataFrame, series: Names, time: str, target: str | None, roles: Roles
+) -> DataFrame:
     """Return the columns of a panel: `series_id`, `time`, `target`, then those with a role.
 
     Args:
@@ -77,7 +78,7 @@ def panel_columns(
     return data.select(columns)
 
 
-def to_float_column(column: pl.Series) -> pl.Series:
+def to_float_column(column: Series) -> Series:
     """Return a column as floats, null where it is NaN; numbers that are written as text are read.
 
     Raises:
@@ -106,13 +107,13 @@ def refuse_absent(where: str, names: Iterable[str], known: Sequence[str]) -> Non
             raise DataError(f"{where}: no column '{name}'{nearest(name, known)}")
 
 
-def first_row(table: pl.DataFrame, mask: pl.Series) -> dict[str, Any] | None:
+def first_row(table: DataFrame, mask: Series) -> dict[str, Any] | None:
     """Return the first row of which a mask is true, by column; None where there is none."""
     places = mask.arg_true()
     return table.row(places[0], named=True) if len(places) else None
 
 
-def first_pair(table: pl.DataFrame, mask: pl.Series) -> tuple[dict[str, Any], ...]:
+def first_pair(table: DataFrame, mask: Series) -> tuple[dict[str, Any], ...]:
     """Return the first row of which a mask is true after the row before it; nothing where there is
     none.
     """
@@ -125,14 +126,14 @@ def is_number(kind: pl.DataType) -> bool:
     return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
 
 
-def ipc_bytes(table: pl.DataFrame) -> bytes:
+def ipc_bytes(table: DataFrame) -> bytes:
     """Return a table as uncompressed Arrow, of which digests are made."""
     buffer = BytesIO()
     table.rechunk().write_ipc(buffer)
     return buffer.getvalue()
 
 
-def _dates_or_instants(column: pl.Series) -> pl.Series:
+def _dates_or_instants(column: Series) -> Series:
     """Dates where every instant is a midnight, as pandas has them; else as they are."""
     if not (column.dtype.is_temporal() or column.dtype.is_integer()):
         raise DataError(
@@ -153,8 +154,8 @@ ROW, _KEY = "__row__", "__key__"
 
 
 def check_panel(
-    table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False
-) -> pl.DataFrame:
+    table: DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False
+) -> DataFrame:
     """Return the table sorted by series and time, its columns in order: keys, target, then those
     with a role.
 
@@ -191,7 +192,7 @@ def check_panel(
     return table.drop(ROW).rechunk()
 
 
-def _no_null_keys(table: pl.DataFrame) -> None:
+def _no_null_keys(table: DataFrame) -> None:
     for role, name in KEYS.items():
         bad = table[name].is_null().arg_true()
         if len(bad) and not ROLES[role].null:
@@ -203,7 +204,7 @@ LARGEST = 1e100
 """
 
 
-def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
+def _finite(table: DataFrame, names: tuple[str, ...]) -> None:
     for name in names:
         column = table[name]
         if not is_number(column.dtype):
@@ -219,7 +220,7 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
             )
 
 
-def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
+def _one_row_an_instant(table: DataFrame, same: Series) -> None:
     if pair := first_pair(table, same & (table[TIME] == table[TIME].shift(1))):
         first, second = sorted(row[ROW] + 1 for row in pair)
         raise DataError(
@@ -228,18 +229,18 @@ def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
         )
 
 
-def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+def breaks(table: DataFrame, frequency: Frequency) -> Series:
     """Return, for each row of a sorted table, whether it is not one step after the row before in
     its series.
     """
     return same_series(table) & _off_step(table, frequency)
 
 
-def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+def _off_step(table: DataFrame, frequency: Frequency) -> Series:
     return (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
 
 
-def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
+def _no_gaps(table: DataFrame, same: Series, frequency: Frequency) -> None:
     if pair := first_pair(table, same & _off_step(table, frequency)):
         before, after = pair
         raise DataError(
@@ -250,7 +251,7 @@ def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None
         )
 
 
-def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> None:
+def _constant(table: DataFrame, same: Series, names: tuple[str, ...]) -> None:
     for name in names:
         if row := first_row(table, same & table[name].ne_missing(table[name].shift(1))):
             raise DataError(
@@ -259,7 +260,7 @@ def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> N
             )
 
 
-def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
+def _train_then_test(table: DataFrame, same: Series, split: str) -> None:
     values = table[split].cast(pl.String)
     for value in values.unique().sort().to_list():
         if value not in ("train", "test"):
@@ -273,7 +274,7 @@ def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
         )
 
 
-def in_order(table: pl.DataFrame) -> pl.DataFrame:
+def in_order(table: DataFrame) -> DataFrame:
     """Return the rows by series (text) and time, those of one key in the order they came in.
 
     Neither key may be null.
@@ -285,12 +286,12 @@ def in_order(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _is_in_order(table: pl.DataFrame) -> bool:
+def _is_in_order(table: DataFrame) -> bool:
     ids, times = table[SERIES], table[TIME]
     return ids.is_sorted() and not (same_series(table) & (times < times.shift(1))).any()
 
 
-def _key(table: pl.DataFrame) -> pl.Series:
+def _key(table: DataFrame) -> Series:
     """Return one whole number a row for both keys: it sorts several times faster than a text and a
     time, best with 32 bits.
     """
@@ -302,6 +303,6 @@ def _key(table: pl.DataFrame) -> pl.Series:
     return (series * len(instants) + places).alias(_KEY)
 
 
-def same_series(table: pl.DataFrame) -> pl.Series:
+def same_series(table: DataFrame) -> Series:
     """Return, for each row, whether the row before is of the same series; false for the first."""
     return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.files import OUTPUTS, write_bytes
@@ -241,7 +242,7 @@ USUAL_FORMAT = TextFormat()
 
 def read_text(
     file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of a text file with a header, all columns as text; empty fields are null.
 
     Args:
@@ -283,13 +284,13 @@ def read_text(
         _long_row(data, name, separator, len(header), error)
         raise
     _refuse_cut(data, name, separator, len(header), len(table))
-    chosen = pl.DataFrame(
+    chosen = DataFrame(
         [table.get_column(column) for column in columns]
     )  # `select` looks at each of 100,000 others
     return with_points(chosen) if form.decimal == "comma" else chosen
 
 
-def with_points(table: pl.DataFrame) -> pl.DataFrame:
+def with_points(table: DataFrame) -> DataFrame:
     """Return columns of text with numbers such as `1.234,5` written as `1234.5`.
 
     What is no such number stays.
@@ -442,7 +443,7 @@ class FileSource:
         starts: The first row of each file, and the number of rows at the end.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     files: tuple[str, ...]
     starts: tuple[int, ...]
 
@@ -461,9 +462,9 @@ class FileSource:
         """
         require_columns(columns, self.table.columns, self.files[0])
 
-    def stems(self) -> pl.Series:
+    def stems(self) -> Series:
         """Return the name of each row's file without its suffix."""
-        return pl.Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
+        return Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
 
 
 def read_files(
@@ -499,7 +500,7 @@ def read_files(
     return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts))
 
 
-def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> pl.DataFrame:
+def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> DataFrame:
     kind = file_format(file) if file_format(file) in TEXT else file_suffix(file)
     if kind not in FORMATS:
         raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, FORMATS)}")
@@ -522,7 +523,7 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat)
         ) from error
 
 
-def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
+def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> DataFrame:
     if not file.stat().st_size:
         raise DataError(f"dataset.path: '{name}' is empty.")
     scan = FORMATS[file_suffix(file)](file)
@@ -533,7 +534,7 @@ def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.Data
     return scan.select(columns).collect().with_columns(texts)
 
 
-def _same_columns(first: str, one: pl.DataFrame, name: str, other: pl.DataFrame) -> None:
+def _same_columns(first: str, one: DataFrame, name: str, other: DataFrame) -> None:
     if one.columns != other.columns:
         odd = next(iter(set(one.columns) ^ set(other.columns)), "in another order")
         raise DataError(f"dataset.path: '{name}' and '{first}' have different columns ({odd}).")

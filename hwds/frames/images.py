@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import digest_bytes
@@ -46,14 +47,14 @@ class Images:
         kinds: What an image may show: the good kind first, then the defects.
     """
 
-    data: pl.DataFrame
+    data: DataFrame
     store: ndarray
     places: ndarray
     kinds: tuple[str, ...]
 
     @classmethod
     def build(
-        cls, data: pl.DataFrame, pixels: ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
+        cls, data: DataFrame, pixels: ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
     ) -> Images:
         """Return checked images.
 
@@ -131,7 +132,7 @@ class Images:
             BOARD: names if board is None else list(board),
             KIND: list(kind),
         } | static
-        return cls.build(pl.DataFrame(columns, strict=False), np.asarray(pixels), good=good)
+        return cls.build(DataFrame(columns, strict=False), np.asarray(pixels), good=good)
 
     def __repr__(self) -> str:
         height, width, channels = self.shape
@@ -158,12 +159,12 @@ class Images:
         return self.kinds[0]
 
     @property
-    def names(self) -> pl.Series:
+    def names(self) -> Series:
         """The images' names."""
         return self.data[IMAGE]
 
     @property
-    def boards(self) -> pl.Series:
+    def boards(self) -> Series:
         """The board of each."""
         return self.data[BOARD]
 
@@ -196,7 +197,7 @@ class Images:
         """Return some of the images, by a mask of shape (n,)."""
         return replace(self, data=self.data.filter(which), places=self.places[which])
 
-    def labelled(self, kind: pl.Series) -> Images:
+    def labelled(self, kind: Series) -> Images:
         """Return the same images with other kinds."""
         return replace(self, data=self.data.with_columns(kind.cast(pl.String).alias(KIND)))
 
@@ -205,7 +206,7 @@ class Images:
         another kind beside them.
         """
         digests = [digest_bytes([image.tobytes()]) for block in self.blocks() for image in block]
-        alike = self.data.with_columns(pl.Series("__digest__", digests)).group_by("__digest__")
+        alike = self.data.with_columns(Series("__digest__", digests)).group_by("__digest__")
         counts = alike.agg(
             pl.len(),
             pl.col(BOARD).n_unique().alias("boards"),
@@ -247,7 +248,7 @@ class Images:
         )
 
 
-def _refuse_rows(rows: pl.DataFrame) -> None:
+def _refuse_rows(rows: DataFrame) -> None:
     """Refuse a row without a name or a board, and a name that stands twice."""
     for column in (IMAGE, BOARD):
         missing = rows[column].is_null().arg_true()

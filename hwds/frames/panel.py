@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.files import digest_bytes
@@ -77,7 +78,7 @@ class Vintages:
         sources: Each column and where its forecasts come from, in words.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     sources: Mapping[str, str]
 
     @property
@@ -85,7 +86,7 @@ class Vintages:
         """The names of the panel's columns that are made of them."""
         return tuple(self.sources)
 
-    def until(self, last: pl.DataFrame) -> Vintages:
+    def until(self, last: DataFrame) -> Vintages:
         """Return the forecasts of some series that were made up to an instant of each.
 
         Args:
@@ -97,7 +98,7 @@ class Vintages:
         )
         return replace(self, table=made.drop(_BY))
 
-    def latest(self, rows: pl.DataFrame, by: pl.Series) -> pl.DataFrame:
+    def latest(self, rows: DataFrame, by: Series) -> DataFrame:
         """Return the last forecast of each row that was made up to an instant of its own.
 
         Null where none was.
@@ -125,14 +126,14 @@ class Vintages:
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)
 
-    def corrupted_after(self, last: pl.DataFrame, rng: np.random.Generator) -> Vintages:
+    def corrupted_after(self, last: DataFrame, rng: np.random.Generator) -> Vintages:
         """Return the same with random values for what was made after an instant of each series
         (`series_id`, `time`).
         """
         ends = self.table.select(SERIES, MADE_AT).join(
             last, on=SERIES, how="left", maintain_order="left"
         )
-        rubbish = pl.Series(1e6 * rng.standard_normal(len(ends)))
+        rubbish = Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
         return replace(
             self,
@@ -182,12 +183,12 @@ class Panel:
             last row of their series.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     roles: Roles
     frequency: Frequency
     season: int = 1
     horizon: int = 1
-    plan: pl.DataFrame | None = None
+    plan: DataFrame | None = None
     unit: str = ""
     quantity: str = ""
     vintages: Vintages | None = None
@@ -203,13 +204,13 @@ class Panel:
     @classmethod
     def build(
         cls,
-        table: pl.DataFrame,
+        table: DataFrame,
         frequency: Frequency,
         *,
         roles: Roles | None = None,
         season: int | None = None,
         horizon: int = 1,
-        plan: pl.DataFrame | None = None,
+        plan: DataFrame | None = None,
         unit: str = "",
         quantity: str = "",
     ) -> Panel:
@@ -310,7 +311,7 @@ class Panel:
         return np.diff(self.offsets)
 
     @cached_property
-    def series_ids(self) -> pl.Series:
+    def series_ids(self) -> Series:
         """The name of each series, in order."""
         return self.table[SERIES].gather(self.offsets[:-1])
 
@@ -327,7 +328,7 @@ class Panel:
         """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
-    def widened(self, table: pl.DataFrame) -> Panel:
+    def widened(self, table: DataFrame) -> Panel:
         """Return the same rows in the same order with more columns.
 
         Offsets are not computed again.
@@ -350,12 +351,12 @@ class Panel:
         if np.array_equal(ends, self.lengths):
             return self
         cut = replace(
-            self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths)))
+            self, table=self.table.filter(Series(self.positions < np.repeat(ends, self.lengths)))
         )
         return replace(cut, vintages=self.vintages.until(cut.ends)) if self.vintages else cut
 
     @property
-    def ends(self) -> pl.DataFrame:
+    def ends(self) -> DataFrame:
         """The last instant of each series: `series_id`, `time`."""
         return self.table.select(SERIES, TIME)[self.offsets[1:] - 1]
 
@@ -378,7 +379,7 @@ class Panel:
     def last(self, rows: int) -> Panel:
         """Return at most the last `rows` rows of each series."""
         left = np.repeat(self.lengths, self.lengths) - self.positions
-        return replace(self, table=self.table.filter(pl.Series(left <= rows)))
+        return replace(self, table=self.table.filter(Series(left <= rows)))
 
     @cached_property
     def positions(self) -> ndarray:
@@ -484,7 +485,7 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
 
 
-def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
+def _with_means(vintages: Vintages, parts: DataFrame) -> Vintages:
     """Return the vintages and their plain means over each aggregate's series, by the instant at
     which they were made.
     """
@@ -511,7 +512,7 @@ def without_aggregates(panel: Panel) -> Panel:
     return replace(bottom, vintages=panel.vintages.until(bottom.ends)) if panel.vintages else bottom
 
 
-def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def aggregates_of(panel: Panel, *, grouped: bool) -> DataFrame:
     """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or
     without aggregates.
     """
@@ -533,7 +534,7 @@ def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
     return pl.concat(groups) if groups else named.clear()
 
 
-def aggregates_of_series(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def aggregates_of_series(panel: Panel, *, grouped: bool) -> DataFrame:
     """Return for each series that is no aggregate the names of those it is a part of, coarsest
     first: `series_id, groups`.
     """
@@ -564,7 +565,7 @@ def _aggregate_name(columns: tuple[str, ...]) -> pl.Expr:
     return pl.concat_str(values, separator="|")
 
 
-def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
+def _check_parts(panel: Panel, parts: DataFrame) -> None:
     if LEVEL in panel.roles.names:
         raise DataError(
             f"dataset: column '{LEVEL}' has the name of the column that tells levels apart; "
@@ -587,7 +588,7 @@ def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
             )
 
 
-def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+def _sums(panel: Panel, parts: DataFrame, table: DataFrame) -> DataFrame:
     """Return the rows of all aggregates, sorted."""
     roles = panel.roles
     target = pl.when(pl.col(TARGET).null_count() == 0).then(pl.col(TARGET).sum())
@@ -612,7 +613,7 @@ def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFram
     return sums.join(labels, on=AGGREGATE, maintain_order="left").rename({AGGREGATE: SERIES})
 
 
-def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.DataFrame:
+def _without_gaps(rows: DataFrame, frequency: Frequency, roles: Roles) -> DataFrame:
     """Return the rows with an unknown one at each instant between the first and the last at which
     no series had any.
     """
@@ -621,8 +622,8 @@ def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.
         return rows
     clock, last = [rows[TIME].min()], rows[TIME].max()
     while clock[-1] < last:  # type: ignore[operator]
-        clock.append(frequency.after(pl.Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
-    grid = pl.Series(TIME, clock, dtype=rows.schema[TIME])
+        clock.append(frequency.after(Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
+    grid = Series(TIME, clock, dtype=rows.schema[TIME])
     off = rows.filter(~pl.col(TIME).is_in(grid.implode()))
     if len(off):
         raise DataError(
@@ -633,7 +634,7 @@ def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.
         pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to")
     )
     whole = (
-        ends.join(pl.DataFrame([grid]), how="cross")
+        ends.join(DataFrame([grid]), how="cross")
         .filter(pl.col(TIME).is_between("from", "to"))
         .select(SERIES, TIME)
     )

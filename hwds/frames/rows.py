@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.serialization import Serializable
@@ -120,7 +121,7 @@ def require_not_negative(table: Table, field: str, name: str) -> None:
         )
 
 
-def wall_microseconds(values: pl.Series, where: str) -> ndarray:
+def wall_microseconds(values: Series, where: str) -> ndarray:
     """Return microseconds of the clock on the wall; a null is `NEVER`.
 
     Args:
@@ -137,7 +138,7 @@ def wall_microseconds(values: pl.Series, where: str) -> ndarray:
     return wall_instants(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
 
 
-def wall_instants(values: pl.Series) -> pl.Series:
+def wall_instants(values: Series) -> Series:
     """Return dates or instants as instants without a zone."""
     plain = values.dt.replace_time_zone(None) if isinstance(values.dtype, pl.Datetime) else values
     return plain.cast(pl.Datetime("us"))
@@ -165,12 +166,12 @@ def arrival_times(table: Table) -> ndarray:
     return wall_microseconds(table.column(role), f"dataset.roles.{role}")
 
 
-def as_floats(values: pl.Series) -> ndarray:
+def as_floats(values: Series) -> ndarray:
     """Return numbers, NaN where there is none."""
     return values.cast(pl.Float64).to_numpy()
 
 
-def codes_of(values: pl.Series) -> ndarray:
+def codes_of(values: Series) -> ndarray:
     """Return for each distinct value a number from 0, in order of first appearance; -1 for null."""
     frame = values.alias("value").to_frame().with_row_index("row")
     first = (
@@ -186,7 +187,7 @@ def codes_of(values: pl.Series) -> ndarray:
     return np.where(known, rank[place], -1)
 
 
-def codes_apart(values: pl.Series) -> ndarray:
+def codes_apart(values: Series) -> ndarray:
     """Return the same as `codes_of`, but each null is a value of its own."""
     codes = codes_of(values)
     unknown = np.flatnonzero(codes < 0)

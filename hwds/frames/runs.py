@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest_bytes
@@ -43,7 +44,7 @@ wear.
 _LOG = logging.getLogger(__name__)
 
 
-def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
+def checked_rows(data: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     """Return the rows by run, `entity` and `cycle` under these names, short gaps of sensors filled
     by the last number.
 
@@ -69,7 +70,7 @@ def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataF
     return _fill_gaps(rows.drop("__first__"), roles, longest_gap)
 
 
-def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
@@ -106,7 +107,7 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     return ends.with_columns(known.alias("remaining"))
 
 
-def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
+def refuse_marks(rows: DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
     """Refuse a label or a change point that is neither 0 nor 1.
 
     Raises:
@@ -122,7 +123,7 @@ def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> No
             _refuse_no_mark(rows, name, role)
 
 
-def _refuse_no_mark(rows: pl.DataFrame, name: str, role: str) -> None:
+def _refuse_no_mark(rows: DataFrame, name: str, role: str) -> None:
     """Refuse a number of a column that is neither 0 nor 1."""
     if row := first_row(rows, ~rows[name].cast(pl.Float64).is_in([0.0, 1.0])):
         raise DataError(
@@ -131,7 +132,7 @@ def _refuse_no_mark(rows: pl.DataFrame, name: str, role: str) -> None:
         )
 
 
-def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
+def informative_roles(rows: DataFrame, ends: DataFrame, roles: Roles) -> Roles:
     """Return the roles without the sensors that hardly change in the runs to learn from.
 
     A warning names them.
@@ -139,7 +140,7 @@ def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> R
     No label is looked at. Where no sensor changes, as in a few rows of new machines, all of them
     are kept.
     """
-    train = rows.join(ends.filter(pl.col("split") == "train").select(ENTITY), ENTITY, "semi")
+    train = rows.join(ends.filter(split="train").select(ENTITY), ENTITY, "semi")
     sensors = roles.get("sensor", ())
     left = [name for name in sensors if is_steady(train[name])]
     if len(left) == len(sensors):
@@ -154,7 +155,7 @@ def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> R
     return roles | {"sensor": tuple(name for name in sensors if name not in left)}
 
 
-def is_steady(values: pl.Series) -> bool:
+def is_steady(values: Series) -> bool:
     """Return whether one value makes up `STEADY` of the rows of a sensor."""
     most = values.value_counts(sort=True, name=ROW)
     return len(most) < 2 or float(most[ROW][0]) / len(values) >= STEADY
@@ -167,7 +168,7 @@ def _first(roles: Roles, role: str) -> pl.Expr:
     )
 
 
-def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
+def _refuse_absent(data: DataFrame, roles: Roles) -> None:
     for role in (ENTITY, CYCLE):
         if not roles.get(role):
             raise DataError(f"dataset.roles.{role}: must be given.")
@@ -189,7 +190,7 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
                 raise DataError(f"dataset: column '{name}' has {column[row - 1]} in row {row}.")
 
 
-def _refuse_falling(rows: pl.DataFrame) -> None:
+def _refuse_falling(rows: DataFrame) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
     if pair := first_pair(rows, same & (rows[CYCLE] <= rows[CYCLE].shift(1))):
         before, row = pair
@@ -200,7 +201,7 @@ def _refuse_falling(rows: pl.DataFrame) -> None:
         )
 
 
-def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
+def _refuse_failures(rows: DataFrame, event: str) -> None:
     _refuse_no_mark(rows, event, "event")
     failed = rows.with_row_index("__at__").filter(pl.col(event).cast(pl.Float64) == 1)
     if twice := first_row(failed, failed[ENTITY] == failed[ENTITY].shift(1)):
@@ -214,7 +215,7 @@ def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
         )
 
 
-def _refuse_remaining(ends: pl.DataFrame) -> None:
+def _refuse_remaining(ends: DataFrame) -> None:
     if run := first_row(ends, ends["remaining"] < 0):
         raise DataError(
             f"dataset.roles.remaining: run '{run[ENTITY]}' has {run['remaining']:g}; must be >= 0."
@@ -228,7 +229,7 @@ def _refuse_remaining(ends: pl.DataFrame) -> None:
         )
 
 
-def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:
+def _refuse_changing(rows: DataFrame, name: str, role: str) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
     if row := first_row(rows, same & rows[name].ne_missing(rows[name].shift(1))):
         raise DataError(
@@ -237,7 +238,7 @@ def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:
         )
 
 
-def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
+def _fill_gaps(rows: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     """Carry the last number of a run over short gaps.
 
     Refuse longer ones, and a run that begins without a number.
@@ -260,7 +261,7 @@ def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFra
 
 
 def _refuse_gap(
-    rows: pl.DataFrame, name: str, bad: int, gone: ndarray, begins: ndarray, longest_gap: int
+    rows: DataFrame, name: str, bad: int, gone: ndarray, begins: ndarray, longest_gap: int
 ) -> None:
     start, stop = bad, bad + 1
     while not begins[start] and gone[start - 1]:
@@ -292,7 +293,7 @@ LEAKING_CORRELATION = 0.999
 
 
 def telling_sensors(
-    data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...] = ()
+    data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Yield each sensor that is the remaining life, or a line of it, with the reason.
 
@@ -323,7 +324,7 @@ def telling_sensors(
 
 
 def refuse_telling_sensors(
-    data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
+    data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
 ) -> None:
     """Refuse a sensor that gives the remaining life away.
 
@@ -371,8 +372,8 @@ class Runs:
         unit: What cycles count.
     """
 
-    data: pl.DataFrame
-    ends: pl.DataFrame
+    data: DataFrame
+    ends: DataFrame
     roles: Roles
     regimes: int = 1
     unit: str = "cycles"
@@ -382,7 +383,7 @@ class Runs:
     @classmethod
     def build(
         cls,
-        data: pl.DataFrame,
+        data: DataFrame,
         roles: Mapping[str, Names],
         *,
         regimes: int = 1,
@@ -582,7 +583,7 @@ class Runs:
         last = self.cycles[self.offsets[:-1][there] + np.minimum(rows, self.lengths)[there] - 1]
         nothing = pl.lit(None, pl.Float64).alias("remaining")
         ends = self.ends.filter(there).with_columns(
-            pl.Series("age", last), pl.lit(False).alias("event"), nothing
+            Series("age", last), pl.lit(False).alias("event"), nothing
         )
         return replace(self, data=known, ends=ends)
 
@@ -616,7 +617,7 @@ class Runs:
         )
 
 
-def other_numbers(rows: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
+def other_numbers(rows: DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns of numbers that have no role."""
     return tuple(
         name for name, kind in rows.schema.items() if kind.is_numeric() and name not in roles.names

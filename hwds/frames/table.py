@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.files import digest_bytes
@@ -63,7 +64,7 @@ class RowReader(Protocol):
     """Rows as models read them: a `Table`, or a `RowBatch` of a few that have just arrived."""
 
     @property
-    def data(self) -> pl.DataFrame:
+    def data(self) -> DataFrame:
         """The rows as a frame; of a batch it is made for whoever asks."""
 
     @property
@@ -136,7 +137,7 @@ class Table:
         unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
-    data: pl.DataFrame
+    data: DataFrame
     roles: Roles
     unit: str = ""
 
@@ -145,7 +146,7 @@ class Table:
             object.__setattr__(self, "roles", Roles(self.roles))
 
     @classmethod
-    def build(cls, data: pl.DataFrame, roles: Mapping[str, Names], unit: str = "") -> Table:
+    def build(cls, data: DataFrame, roles: Mapping[str, Names], unit: str = "") -> Table:
         """Return a checked table.
 
         Raises:
@@ -198,7 +199,7 @@ class Table:
     def __repr__(self) -> str:
         return f"Table({self.height} rows{'; ' if self.roles else ''}{self.roles.summary})"
 
-    def column(self, role: str) -> pl.Series:
+    def column(self, role: str) -> Series:
         """Return the one column that plays a role.
 
         Raises:
@@ -240,7 +241,7 @@ class Table:
         """
         if not known:
             return np.full(self.height, other, np.int32)
-        texts, codes = pl.Series(list(known)), pl.Series(list(known.values()), dtype=pl.Int32)
+        texts, codes = Series(list(known)), Series(list(known.values()), dtype=pl.Int32)
         values = (
             self.data[name]
             .cast(pl.String)
@@ -264,11 +265,11 @@ class Table:
             return [None] * self.height
         return self.data[name].cast(pl.String).to_list()
 
-    def filter(self, which: pl.Series | ndarray) -> Table:
+    def filter(self, which: Series | ndarray) -> Table:
         """Return the rows for which a mask is true; `row_id` stays what it was."""
-        return replace(self, data=self.data.filter(pl.Series(which)))
+        return replace(self, data=self.data.filter(Series(which)))
 
-    def with_inputs(self, columns: pl.DataFrame) -> Table:
+    def with_inputs(self, columns: DataFrame) -> Table:
         """Return the table with computed columns as inputs beside its own.
 
         An input of the same name gives way.
@@ -313,7 +314,7 @@ class Table:
         return cls(pl.read_ipc(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])
 
 
-def _refuse_infinite(data: pl.DataFrame) -> None:
+def _refuse_infinite(data: DataFrame) -> None:
     """Refuse a column with a number that is infinite or too large to compute with."""
     largest = data.select(pl.col(pl.Float64, pl.Float32).fill_nan(None).abs().max())
     wrong = next((column.name for column in largest if (column[0] or 0.0) > LARGEST), None)
@@ -383,13 +384,13 @@ class RowBatch:
         """The rows as a table, which is made when somebody asks for it."""
         schema = self._schema.table
         columns = [
-            pl.Series(name, [row.get(name) for row in self._values], kind)
+            Series(name, [row.get(name) for row in self._values], kind)
             for name, kind in schema.data.schema.items()
         ]
-        return Table(pl.DataFrame(columns), schema.roles, schema.unit)
+        return Table(DataFrame(columns), schema.roles, schema.unit)
 
     @property
-    def data(self) -> pl.DataFrame:
+    def data(self) -> DataFrame:
         """See `RowReader`."""
         return self.table.data
 
@@ -449,7 +450,7 @@ def _writer(kind: Any) -> Callable[[Any], str | None]:
 
 
 def _polars_value(value: Any, kind: Any) -> str | None:
-    text: str | None = pl.Series([value], dtype=kind).cast(pl.String)[0]
+    text: str | None = Series([value], dtype=kind).cast(pl.String)[0]
     return text
 
 

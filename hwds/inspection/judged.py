@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.metrics import CHANCE, chance_columns, chance_of_actual
@@ -18,7 +19,7 @@ SALIENCY = "saliency"
 """The column of maps: a hexadecimal digit a cell, row by row."""
 
 
-def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
+def judged_rows(inspector: Inspector, images: Images) -> DataFrame:
     """Return a row for each image: its prediction, and its label.
 
     Args:
@@ -30,16 +31,16 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
     n, chance = images.n, judged.probability
     named = [None] * n if chance is None else [kinds[place] for place in chance.argmax(axis=1)]
     columns = np.full((n, len(kinds)), np.nan) if chance is None else chance
-    return pl.DataFrame(
+    return DataFrame(
         {
             IMAGE: images.names,
             BOARD: images.boards,
             "actual": images.data["kind"],
-            "predicted": pl.Series(named, dtype=pl.String),
+            "predicted": Series(named, dtype=pl.String),
             "score": judged.score,
             "threshold": np.full(n, inspector.threshold),
             **{
-                f"{CHANCE}{kind}": pl.Series(columns[:, place], nan_to_null=True)
+                f"{CHANCE}{kind}": Series(columns[:, place], nan_to_null=True)
                 for place, kind in enumerate(kinds)
             },
         }
@@ -47,8 +48,8 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
 
 
 def with_saliency(
-    rows: pl.DataFrame, inspector: Inspector, images: Images, explained: int
-) -> pl.DataFrame:
+    rows: DataFrame, inspector: Inspector, images: Images, explained: int
+) -> DataFrame:
     """Return the rows with maps of some images: of each kind the best judged, the worst, and others
     evenly between.
 
@@ -63,10 +64,10 @@ def with_saliency(
     texts = np.full(images.n, None, object)
     if maps is not None:
         texts[chosen] = [map_as_text(each) for each in maps]
-    return rows.with_columns(pl.Series(SALIENCY, texts.tolist(), dtype=pl.String))
+    return rows.with_columns(Series(SALIENCY, texts.tolist(), dtype=pl.String))
 
 
-def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> ndarray:
+def chosen_images(rows: DataFrame, explained: int, good: str) -> ndarray:
     """Return which images are explained: of each kind some, evenly from the best judged to the
     worst; shape (n,).
     """
@@ -78,7 +79,7 @@ def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> ndarray:
     return chosen
 
 
-def rightness(rows: pl.DataFrame, good: str) -> ndarray:
+def rightness(rows: DataFrame, good: str) -> ndarray:
     """Return how well each image is judged: the probability of what it shows, or its distance on
     the right side; shape (n,).
     """
@@ -103,17 +104,17 @@ def map_from_text(text: str) -> ndarray:
 # The judged images of a run, as pictures, tables and sentences read them.
 
 
-def judged_images(tables: Tables, model: str) -> pl.DataFrame:
+def judged_images(tables: Tables, model: str) -> DataFrame:
     """Return the judged images of a model; empty where there are none."""
     rows = tables.predictions
-    return rows.filter(model=model) if "actual" in rows.columns else pl.DataFrame()
+    return rows.filter(model=model) if "actual" in rows.columns else DataFrame()
 
 
-def kinds_of(rows: pl.DataFrame) -> list[str]:
+def kinds_of(rows: DataFrame) -> list[str]:
     """Return the kinds of judged images, the good one first."""
     return [name.removeprefix(CHANCE) for name in chance_columns(rows)]
 
 
-def names_kinds(rows: pl.DataFrame) -> bool:
+def names_kinds(rows: DataFrame) -> bool:
     """Return whether the model names kinds."""
     return not rows.is_empty() and rows["predicted"].null_count() < len(rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
@@ -310,7 +311,7 @@ LEAST_CHANCE = 1e-7
 """The least probability that counts in the log loss."""
 
 
-def inspection_scores(rows: pl.DataFrame, terms: InspectionTerms) -> list[Score]:
+def inspection_scores(rows: DataFrame, terms: InspectionTerms) -> list[Score]:
     """Return the scores of judged images.
 
     Args:
@@ -332,7 +333,7 @@ class ScoredImages:
         terms: The settings.
     """
 
-    def __init__(self, rows: pl.DataFrame, terms: InspectionTerms) -> None:
+    def __init__(self, rows: DataFrame, terms: InspectionTerms) -> None:
         self.terms = terms
         self.rows = rows
         _, board = np.unique(rows[BOARD].to_numpy(), return_inverse=True)
@@ -447,19 +448,19 @@ def image_costs(
     return np.where(defect, terms.missed * ~rejected, terms.false_alarm * rejected)
 
 
-def chance_columns(rows: pl.DataFrame) -> Sequence[str]:
+def chance_columns(rows: DataFrame) -> Sequence[str]:
     """Return the columns of probabilities."""
     return [name for name in rows.columns if name.startswith(CHANCE)]
 
 
-def chance_of_actual(rows: pl.DataFrame) -> ndarray:
+def chance_of_actual(rows: DataFrame) -> ndarray:
     """Return the probability of what each image shows, NaN of a model that has none; shape (n,)."""
     chances = rows.select(chance_columns(rows)).to_dict(as_series=False)
     kinds = rows["actual"].to_list()
     return np.array([chances[f"{CHANCE}{kind}"][row] for row, kind in enumerate(kinds)], float)
 
 
-def kind_chances(rows: pl.DataFrame) -> ndarray | None:
+def kind_chances(rows: DataFrame) -> ndarray | None:
     """Return the probabilities of kinds, shape (n, kinds); None of a model that has none."""
     chance = rows.select(chance_columns(rows)).cast(pl.Float64).to_numpy()
     return None if not chance.size or np.isnan(chance).all() else chance

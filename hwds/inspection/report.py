@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.frames.images import IMAGE, Images
 from hwds.inspection.judged import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 # confusion.png: which kind is taken for which.
 
 
-def confusion_counts(rows: pl.DataFrame) -> np.ndarray:
+def confusion_counts(rows: DataFrame) -> np.ndarray:
     """Return how many images of each kind are taken for each, shape (kinds, kinds)."""
     kinds = kinds_of(rows)
     places = {kind: place for place, kind in enumerate(kinds)}
@@ -148,7 +149,7 @@ def by_kind_grid(tables: Tables, model: str) -> Grid:
                     **_naming(counts, kinds, place),
                 }
             )
-    return declared_grid(KINDS, pl.DataFrame(cells, infer_schema_length=None), words=1)
+    return declared_grid(KINDS, DataFrame(cells, infer_schema_length=None), words=1)
 
 
 def _naming(counts: np.ndarray | None, kinds: list[str], place: int) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def three_images(rows: pl.DataFrame, good: str) -> list[dict[str, Any]]:
+def three_images(rows: DataFrame, good: str) -> list[dict[str, Any]]:
     """Return the best judged image of a kind, the median and the worst."""
     order = np.argsort(-rightness(rows, good), kind="stable")
     return [
@@ -277,7 +278,7 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def _draw_kept(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None:
+def _draw_kept(axes: Axes, rows: DataFrame, style: dict[str, object]) -> None:
     chance = kind_chances(rows)
     assert chance is not None
     wrong = (rows["predicted"] != rows["actual"]).to_numpy().astype(float)
@@ -286,7 +287,7 @@ def _draw_kept(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None
     axes.plot(kept[shown], risk[shown], **style)  # type: ignore[arg-type]
 
 
-def _draw_recall(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None:
+def _draw_recall(axes: Axes, rows: DataFrame, style: dict[str, object]) -> None:
     defect = (rows["actual"] != kinds_of(rows)[0]).to_numpy()
     order, last = falling_order(rows["score"].to_numpy())
     hits, alarms = (np.cumsum(each[order])[last] / max(each.sum(), 1) for each in (defect, ~defect))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import ENTITY, Runs
@@ -210,7 +211,7 @@ LEAST_MACHINES = 2
 """The fewest machines of a score."""
 
 
-def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+def life_scores(rows: DataFrame, terms: LifeTerms) -> list[Score]:
     """Return the scores of predictions.
 
     Args:
@@ -226,7 +227,7 @@ def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
     return [Score.of(name, "mean", estimate) for name, estimate in estimates.items()]
 
 
-def official_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+def official_scores(rows: DataFrame, terms: LifeTerms) -> list[Score]:
     """Return the scores of the official test: one prediction a machine.
 
     NASA's score is a sum, as it is published.
@@ -248,7 +249,7 @@ class ScoredLives:
         terms: The cap and the resamples.
     """
 
-    def __init__(self, rows: pl.DataFrame, terms: LifeTerms) -> None:
+    def __init__(self, rows: DataFrame, terms: LifeTerms) -> None:
         self.terms = terms
         self.machine = np.unique(rows[ENTITY].to_numpy(), return_inverse=True)[1]
         self.bootstrap = ClusterBootstrap(self.machine, terms.resamples, "machines")
@@ -323,7 +324,7 @@ PREDICTED = ["predicted", *QUANTILE_COLUMNS]
 """The columns that a model says."""
 
 
-def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> pl.DataFrame:
+def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> DataFrame:
     """Return a row for each predicted run.
 
     Args:
@@ -342,15 +343,15 @@ def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int)
     seen = (ends["end"] - ends["age"]).to_numpy()
     beyond = ends["remaining"].cast(pl.Float64).to_numpy()
     failed = np.isfinite(beyond)
-    return pl.DataFrame(
+    return DataFrame(
         {
-            "part": pl.Series([part] * asked.n),
+            "part": Series([part] * asked.n),
             ENTITY: ends[ENTITY],
-            "cut": pl.Series(np.full(asked.n, cut, np.int32)),
+            "cut": Series(np.full(asked.n, cut, np.int32)),
             "age": ends["age"],
             "predicted": lives.point,
             **{name: lives.quantiles[:, place] for place, name in enumerate(QUANTILE_COLUMNS)},
-            "actual": pl.Series(np.where(failed, seen + beyond, np.nan), nan_to_null=True),
+            "actual": Series(np.where(failed, seen + beyond, np.nan), nan_to_null=True),
             "seen": np.where(failed, seen + np.nan_to_num(beyond), seen),
             "failed": failed,
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.metrics import QUANTILE_COLUMNS, TEST_PREFIX
@@ -110,11 +111,11 @@ LEAST_PREDICTIONS = 3
 """Predictions of a machine at least, for its life to be drawn."""
 
 
-def known_rows(tables: Tables, model: str) -> pl.DataFrame:
+def known_rows(tables: Tables, model: str) -> DataFrame:
     """Return the predictions of a model whose life is known; empty where there are none."""
     rows = tables.predictions
     if "actual" not in rows.columns:
-        return pl.DataFrame()
+        return DataFrame()
     return rows.filter((pl.col("model") == model) & pl.col("actual").is_not_null())
 
 
@@ -134,7 +135,7 @@ def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     return figure
 
 
-def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+def _draw_against(axes: Axes, rows: DataFrame, unit: str) -> None:
     """Draw the point and the 90 % interval of at most some 150 predictions, in the order of the
     lives that came.
     """
@@ -165,7 +166,7 @@ def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
     axes.legend(loc="upper left", frameon=False, fontsize=9)
 
 
-def _draw_errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+def _draw_errors(axes: Axes, rows: DataFrame, unit: str) -> None:
     """Draw the errors of points by the life that came: each, and the mean of twelfths of equal
     number.
     """
@@ -211,7 +212,7 @@ def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     return figure
 
 
-def _some_machines(rows: pl.DataFrame) -> list[str]:
+def _some_machines(rows: DataFrame) -> list[str]:
     """Return names of machines, evenly from the shortest to the longest life."""
     if rows.is_empty():
         return []
@@ -225,7 +226,7 @@ def _some_machines(rows: pl.DataFrame) -> list[str]:
     return [often[int(place)] for place in places.tolist()]
 
 
-def _draw_life(axes: Axes, rows: pl.DataFrame, name: str, top: float) -> None:
+def _draw_life(axes: Axes, rows: DataFrame, name: str, top: float) -> None:
     age = rows["age"].to_numpy()
     axes.fill_between(
         age, rows[LOW].to_numpy(), rows[HIGH].to_numpy(), color=OWN_COLOUR, alpha=0.18, linewidth=0
@@ -274,10 +275,10 @@ def by_life_grid(tables: Tables, model: str) -> Grid:
                 life = f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}"
                 parts.append({"life": life, "n": len(part)} | _life_errors(part, cap))
     caption = "By how long machines still lasted; points are capped"
-    return declared_grid(BY_LIFE, pl.DataFrame(parts), caption=caption)
+    return declared_grid(BY_LIFE, DataFrame(parts), caption=caption)
 
 
-def _life_errors(part: pl.DataFrame, cap: float) -> dict[str, float]:
+def _life_errors(part: DataFrame, cap: float) -> dict[str, float]:
     """Return the errors of some predictions, and what their intervals hold."""
     actual, low, high = (part[name].to_numpy() for name in ("actual", LOW, HIGH))
     error = np.minimum(part["predicted"].to_numpy(), cap) - np.minimum(actual, cap)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
@@ -384,7 +385,7 @@ def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, le
 
 def policy_rows(
     model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str = ""
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of one policy, one for each row of the log.
 
     None where a dataset does not know what the policy is worth.
@@ -401,7 +402,7 @@ def policy_rows(
     log, evidence = inquiry.log, inquiry.evidence(policy, model.learner)
     parts: EstimatorTerms | None = model.estimate(evidence)
     if parts is None:
-        return pl.DataFrame()
+        return DataFrame()
     of_arms = not model.asks_price
     supported = np.sum(evidence.target[:, : len(log.arms)], axis=1)
     numbers = {
@@ -411,14 +412,14 @@ def policy_rows(
         "weight": model.weights(evidence) if model.weighs else None,
         **{name: getattr(parts, name) for name in TERM_COLUMNS},
     }
-    shared = {"group": None if log.group is None else pl.Series(log.group), "day": log.day}
+    shared = {"group": None if log.group is None else Series(log.group), "day": log.day}
     return log.table.data.select(
         ROW_ID,
         policy=pl.lit(label),
         seed=pl.lit(inquiry.context.seed, pl.Int64),
         by_propensity=pl.lit(model.weighs and model.needs_propensity),
         **{
-            name: pl.lit(None if values is None else pl.Series(values), pl.Float64)
+            name: pl.lit(None if values is None else Series(values), pl.Float64)
             for name, values in numbers.items()
         },
         parameter=pl.lit(parts.parameter, pl.Float64),
@@ -430,7 +431,7 @@ def policy_rows(
 
 def _left_out_columns(
     model: Estimator, inquiry: LogInquiry, policy: TargetPolicy
-) -> dict[str, pl.Series]:
+) -> dict[str, Series]:
     """Return the parts of the estimate without each part of the rows, null in the rows that were
     left out.
     """
@@ -441,5 +442,5 @@ def _left_out_columns(
             values, full = getattr(parts, name), np.full(inquiry.log.n, np.nan)
             if values is not None:
                 full[inquiry.part != part] = values
-            columns[f"{name}{LEFT_OUT_INFIX}{part}"] = pl.Series(full).fill_nan(None)
+            columns[f"{name}{LEFT_OUT_INFIX}{part}"] = Series(full).fill_nan(None)
     return columns

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 from pydantic import BeforeValidator, model_validator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -24,12 +25,12 @@ MOST_TEXT_VALUES = 50
 """Values of a text column that have a column of their own; the rarest beyond them share none."""
 
 
-def holds_names(column: pl.Series) -> bool:
+def holds_names(column: Series) -> bool:
     """Return whether a column holds names, not amounts."""
     return column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null)
 
 
-def context_matrix(context: pl.DataFrame) -> ndarray:
+def context_matrix(context: DataFrame) -> ndarray:
     """Return a column of ones, numbers and times centred and scaled, a column for each name.
 
     Shape (n, width).
@@ -46,7 +47,7 @@ def context_matrix(context: pl.DataFrame) -> ndarray:
     return np.stack(columns, axis=1, dtype=np.float64)
 
 
-def context_cells(context: pl.DataFrame) -> ndarray:
+def context_cells(context: DataFrame) -> ndarray:
     """Return the number of each row's combination of names, from 0, shape (n,).
 
     Numbers do not count.
@@ -54,10 +55,10 @@ def context_cells(context: pl.DataFrame) -> ndarray:
     named = [column.cast(pl.String) for column in context if holds_names(column)]
     if not named:
         return np.zeros(len(context), np.int64)
-    return pl.DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
+    return DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def rows_of_names(column: pl.Series, most: int) -> dict[str, ndarray]:
+def rows_of_names(column: Series, most: int) -> dict[str, ndarray]:
     """Return the rows of the most frequent names of a column, by the name, shape (n,) each."""
     texts = column.cast(pl.String)
     counts = texts.drop_nulls().value_counts(name="count")
@@ -65,7 +66,7 @@ def rows_of_names(column: pl.Series, most: int) -> dict[str, ndarray]:
     return {name: (texts == name).fill_null(value=False).to_numpy() for name in ordered[:most]}
 
 
-def _scale_column(column: pl.Series) -> ndarray:
+def _scale_column(column: Series) -> ndarray:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
     centred: ndarray = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
     return centred / (float(np.std(centred)) or 1.0)
@@ -99,7 +100,7 @@ class DecisionLog:
     action: ndarray
     propensity: ndarray | None
     price: ndarray | None
-    context: pl.DataFrame
+    context: DataFrame
     group: ndarray | None
 
     @property
@@ -108,7 +109,7 @@ class DecisionLog:
         return len(self.reward)
 
     @property
-    def day(self) -> pl.Series | None:
+    def day(self) -> Series | None:
         """The day of each row as a number, which rows share.
 
         None where the table has no time, or not of every row.
@@ -119,7 +120,7 @@ class DecisionLog:
         return times.cast(pl.Date).to_physical()
 
     @property
-    def times(self) -> pl.Series | None:
+    def times(self) -> Series | None:
         """The time of each row; None where the table has no time, or not of every row."""
         times = self.table.column("time") if self.table.roles.get("time") else None
         return None if times is None or times.null_count() else times
@@ -143,7 +144,7 @@ class DecisionLog:
             action=self.action[which],
             propensity=part(self.propensity),
             price=part(self.price),
-            context=self.context.filter(pl.Series(which)) if self.context.width else self.context,
+            context=self.context.filter(Series(which)) if self.context.width else self.context,
             group=None if group is None else np.unique(group, return_inverse=True)[1],
         )
 
@@ -176,7 +177,7 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
         action,
         _read_propensities(table),
         price,
-        table.data.select(names) if names else pl.DataFrame(),
+        table.data.select(names) if names else DataFrame(),
         _read_groups(table),
     )
 
@@ -243,7 +244,7 @@ def _read_arms(table: Table) -> tuple[tuple[str, ...], ndarray]:
     return tuple(map(arm_name, values)), places
 
 
-def _refuse_null(column: pl.Series, role: str) -> None:
+def _refuse_null(column: Series, role: str) -> None:
     if column.null_count():
         missing = column.is_null().arg_true()[0]
         raise DataError(

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
@@ -460,8 +461,8 @@ SCORE_FIELDS = {
 
 
 def with_support(
-    rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
-) -> pl.DataFrame:
+    rows: DataFrame, log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
+) -> DataFrame:
     """Return the rows of the target policy with the scores of the log itself in the first.
 
     Args:
@@ -475,12 +476,10 @@ def with_support(
         scores += _calibration_scores(log)
     first = [{name: getattr(score, name) for name in SCORE_FIELDS} for score in scores]
     cells = [first, *[None] * (len(rows) - 1)]
-    return rows.with_columns(
-        pl.Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS)))
-    )
+    return rows.with_columns(Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS))))
 
 
-def support_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def support_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield the scores of the log itself, from rows as `with_support` makes them."""
     if SUPPORT_COLUMN in rows.columns:
         scores = rows[SUPPORT_COLUMN].drop_nulls().explode().struct.unnest()
@@ -520,12 +519,12 @@ def context_groups(log: DecisionLog) -> dict[str, ndarray]:
             groups |= _number_thirds(column)
     place = _time_places(log)
     if place is not None:
-        groups |= _number_thirds(pl.Series("time", place), ("early", "middle", "late"))
+        groups |= _number_thirds(Series("time", place), ("early", "middle", "late"))
     return {name: rows for name, rows in groups.items() if 0 < rows.sum() < len(rows)}
 
 
 def _number_thirds(
-    column: pl.Series, words: tuple[str, ...] = ("low", "middle", "high")
+    column: Series, words: tuple[str, ...] = ("low", "middle", "high")
 ) -> dict[str, ndarray]:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
     ends = [values.quantile(place / NUMBER_GROUPS) for place in range(1, NUMBER_GROUPS)]
@@ -603,7 +602,7 @@ def _numbers_of_rows(log: DecisionLog, rows: ndarray, weights: ndarray | None) -
     return numbers
 
 
-def refuting_tests(tables: Tables) -> pl.DataFrame:
+def refuting_tests(tables: Tables) -> DataFrame:
     """Return the tests by which a model of the log refutes the propensities of a run."""
     wrong = pl.col("fold").is_null() & (pl.col("p_value") < REFUTATION_LEVEL)
     return tables.scores.filter(wrong, metric=CALIBRATION_METRIC)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.frames.table import Table
@@ -142,7 +143,7 @@ def value_by_arm(table: Table, role: str, arm: np.ndarray) -> dict[str, float]:
     """
     if not table.roles.get(role):
         return {}
-    rows = pl.DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
+    rows = DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
     ranges = rows.group_by("arm").agg(
         pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
     )
@@ -308,7 +309,7 @@ class EvidenceTable:
         contrasts: What a test says of pairs of arms; read where the certainty is `test`.
     """
 
-    rows: pl.DataFrame
+    rows: DataFrame
     truth: np.ndarray | None = None
     note: str = ""
     contrasts: Contrasts = field(default_factory=dict)
@@ -412,7 +413,7 @@ def _scale_posterior(mean: float, deviation: float, earns: float) -> NormalPoste
     return NormalPosterior(earns * mean, max(abs(earns) * deviation, LEAST_DEVIATION))
 
 
-def replications(rows: pl.DataFrame, offers: PriceOffers) -> list[list[ArmEvidence]]:
+def replications(rows: DataFrame, offers: PriceOffers) -> list[list[ArmEvidence]]:
     """Return what is known of every arm in each replication, first to last.
 
     Once where nothing was played again.

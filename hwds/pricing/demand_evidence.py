@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.errors import DataError, nearest
 from hwds.results.formatting import is_money
@@ -128,7 +129,7 @@ class DemandEstimates:
             is no currency.
     """
 
-    cells: pl.DataFrame
+    cells: DataFrame
     unit: str = ""
     period: str = "period"
     draws: ndarray | None = None
@@ -279,7 +280,7 @@ class DemandEvidence(ABC):
         """
 
 
-def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
+def _typed_cells(cells: DataFrame) -> DataFrame:
     """Return the columns of `DEMAND_CELLS` in order.
 
     Null for those that may be, empty text and a lag of 0 where they are missing.
@@ -300,7 +301,7 @@ def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _check_cells(cells: pl.DataFrame) -> None:
+def _check_cells(cells: DataFrame) -> None:
     if cells.is_empty():
         raise DataError("evidence: no cells.")
     finite = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.pricing.contract import (
     CONTRACT_SLACK,
@@ -265,9 +266,9 @@ class OemVerdict(Verdict):
     walk_away: float | None
     leak: float
     leak_source: str
-    tiers: pl.DataFrame
-    tornado: pl.DataFrame
-    waterfall: pl.DataFrame
+    tiers: DataFrame
+    tornado: DataFrame
+    waterfall: DataFrame
 
     @property
     def offer(self) -> dict[str, Any]:
@@ -351,9 +352,9 @@ class ContractDecision:
             list price.
     """
 
-    tiers: pl.DataFrame
-    tornado: pl.DataFrame
-    waterfall: pl.DataFrame
+    tiers: DataFrame
+    tornado: DataFrame
+    waterfall: DataFrame
     offered: int | None
     floor_price: float
     walk_away: float | None
@@ -512,9 +513,7 @@ def _indifference_price(
     return lowest
 
 
-def _tier_waterfall(
-    world: ContractWorld, made: ContractOutcome, risks: ContractRisks
-) -> pl.DataFrame:
+def _tier_waterfall(world: ContractWorld, made: ContractOutcome, risks: ContractRisks) -> DataFrame:
     paid = made.settlement
     listed = world.schedule.list_price * paid.units
     currency = paid.pocket * (risks.currency - 1)
@@ -530,7 +529,7 @@ def _tier_waterfall(
         "other channels": -made.cannibalised.mean(),
         "units sold on": -made.leak_loss.mean(),
     }
-    amounts = pl.Series("amount", list(steps.values()), pl.Float64)
+    amounts = Series("amount", list(steps.values()), pl.Float64)
     return WATERFALL.frame({"step": list(steps), "amount": amounts, "total": amounts.cum_sum()})
 
 
@@ -848,7 +847,7 @@ def _zones_part(verdict: OemVerdict) -> list[Any]:
     return [Listing(lines), Text(say(NO_ZONES, verdict))]
 
 
-def contract_sheets(verdict: OemVerdict) -> Mapping[str, pl.DataFrame]:
+def contract_sheets(verdict: OemVerdict) -> Mapping[str, DataFrame]:
     """Return the sheets: the offer, the tiers, the tornado, the waterfall, what was assumed, and
     every value.
     """
@@ -867,8 +866,8 @@ def contract_sheets(verdict: OemVerdict) -> Mapping[str, pl.DataFrame]:
     }
 
 
-def _two_column_sheet(rows: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
+def _two_column_sheet(rows: Sequence[tuple[str, str]]) -> DataFrame:
+    return DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 
 CONTRACT_PACK = DecisionPack(page=contract_page, sheets=contract_sheets)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.price_information import (
@@ -242,8 +243,8 @@ class OptimalPriceVerdict(Verdict):
     value_of_knowing: float
     value_of_test: float
     reached: GainReached | None
-    prices: pl.DataFrame
-    curves: pl.DataFrame
+    prices: DataFrame
+    curves: DataFrame
 
     @property
     def bound(self) -> str:
@@ -339,7 +340,7 @@ def _held_by_reason(
 
 def _price_rows(
     evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float
-) -> pl.DataFrame:
+) -> DataFrame:
     demand = made.demand
     units = demand.units_at(made.prices).mean(0)
     names = ("cell", "product", "channel", "price", "elasticity", "stderr", "units", "reason")
@@ -402,15 +403,15 @@ def guardrail_trail(made: PriceRecommendation, cell: int) -> str:
 
 
 def _cell_curves(
-    evidence: DemandEstimates, made: PriceRecommendation, prices: pl.DataFrame, level: float
-) -> pl.DataFrame:
-    order = _by_gain(prices.with_row_index("place").filter(pl.Series(evidence.known)))
+    evidence: DemandEstimates, made: PriceRecommendation, prices: DataFrame, level: float
+) -> DataFrame:
+    order = _by_gain(prices.with_row_index("place").filter(Series(evidence.known)))
     chosen = order["place"].head(MOST_CURVES)
     frames = [_cell_curve(evidence.names[cell], made, cell, level) for cell in chosen]
     return pl.concat(frames) if frames else CURVES.frame([])
 
 
-def _by_gain(prices: pl.DataFrame) -> pl.DataFrame:
+def _by_gain(prices: DataFrame) -> DataFrame:
     """Return the rows by what changes, then the gain, then the value of a test; largest first."""
     order = prices.with_columns(
         moves=pl.col("status") != "HOLD", worth=pl.col("value_of_test").fill_null(0.0)
@@ -418,7 +419,7 @@ def _by_gain(prices: pl.DataFrame) -> pl.DataFrame:
     return order.sort("moves", "gain", "worth", descending=True, maintain_order=True)
 
 
-def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -> pl.DataFrame:
+def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -> DataFrame:
     part = made.demand.answering(np.array([cell]), made.prices)[0]
     low, high, today = made.bounds.low[cell], made.bounds.high[cell], made.demand.price[cell]
     ends = min(low, today) - 0.05 * today, max(high, today) + 0.05 * today
@@ -445,7 +446,7 @@ value of a test.
 """
 
 
-def cells_to_show(verdict: OptimalPriceVerdict) -> pl.DataFrame:
+def cells_to_show(verdict: OptimalPriceVerdict) -> DataFrame:
     """Return the rows in the order in which they are shown: those that change, largest gain first,
     then those on hold by the value of a test, without a change and a gain.
     """
@@ -470,7 +471,7 @@ def price_figure(verdict: OptimalPriceVerdict) -> Figure:
     return figure
 
 
-def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
+def _draw_prices(axes: Axes, rows: DataFrame) -> None:
     places, today = np.arange(len(rows)), rows["price"].to_numpy()
     low, high = (100 * (rows[end].to_numpy() / today - 1) for end in ("lowest", "highest"))
     free = low <= high
@@ -514,7 +515,7 @@ def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
     tidy(axes, "x", x="change of the price, %; in grey what bound it, or why it stays")
 
 
-def _draw_gains(axes: Axes, rows: pl.DataFrame, verdict: OptimalPriceVerdict) -> None:
+def _draw_gains(axes: Axes, rows: DataFrame, verdict: OptimalPriceVerdict) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for place, row in enumerate(rows.iter_rows(named=True)):
@@ -556,7 +557,7 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
     for name, (left, right) in zip(
         names, figure.subplots(len(names), 2, squeeze=False), strict=True
     ):
-        curve = verdict.curves.filter(pl.col("cell") == name)
+        curve = verdict.curves.filter(cell=name)
         _draw_curve(left, curve, "units", OWN_COLOUR)
         _draw_curve(right, curve, "objective", FLOOR_COLOUR)
         tidy(left, title=drawable(name, 50), y=f"units a {verdict.period}")
@@ -572,7 +573,7 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
     return figure
 
 
-def _draw_curve(axes: Axes, curve: pl.DataFrame, name: str, colour: str) -> None:
+def _draw_curve(axes: Axes, curve: DataFrame, name: str, colour: str) -> None:
     price = curve["price"].to_numpy()
     axes.axvspan(curve["lowest"][0], curve["highest"][0], color=LIGHT, alpha=0.45, linewidth=0)
     axes.fill_between(

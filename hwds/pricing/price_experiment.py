@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.frames.table import arm_name
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -289,8 +290,8 @@ class TrialVerdict(Verdict):
     net: float
     unit: str
     period: str
-    trials: pl.DataFrame
-    arms: pl.DataFrame
+    trials: DataFrame
+    arms: DataFrame
 
     @property
     def first(self) -> dict[str, Any] | None:
@@ -410,7 +411,7 @@ def price_trials(
     most: int,
     conversion: float,
     prior: float,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[DataFrame, DataFrame]:
     """Return the tests of all cells with an estimate, and the arms of those that are worth it.
 
     See `TRIALS` and `ARMS`.
@@ -433,7 +434,7 @@ def price_trials(
     test = pl.col("verdict") == "test"
     later = pl.when(test & (test.cum_sum() > most)).then(pl.lit("later"))
     table = table.with_columns(verdict=later.otherwise(pl.col("verdict")))
-    tested = table.filter(pl.col("verdict") == "test")["cell"]
+    tested = table.filter(verdict="test")["cell"]
     return table, ARMS.frame([arm for cell in tested for arm in arms[cell]])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -126,7 +127,7 @@ class ImpactTerms:
 
 def impacts(
     evidence: DemandEstimates, draws: int, rng: np.random.Generator, terms: ImpactTerms
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the impact of each change on each scope, and on all cells together.
 
     See `IMPACTS`.
@@ -234,7 +235,7 @@ def _price_factors(answer: ndarray, moved: float) -> ndarray:
     return np.asarray(np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
 
 
-def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | None:
+def best_change(rows: DataFrame, confidence: float) -> Mapping[str, Any] | None:
     """Return the change of all prices that brings most margin, of those that bring some surely
     enough and were mostly observed.
 
@@ -251,8 +252,8 @@ def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | No
 
 
 def rows_at_change(
-    rows: pl.DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
-) -> pl.DataFrame:
+    rows: DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
+) -> DataFrame:
     """Return the impacts of one change on some scopes."""
     return rows.filter(((pl.col("change") - change).abs() < 1e-9) & pl.col("scope").is_in(scopes))
 
@@ -321,12 +322,12 @@ class RevenueImpactVerdict(Verdict):
     cells: int
     known: int
     confidence: float
-    impacts: pl.DataFrame
+    impacts: DataFrame
 
     @property
-    def of_all(self) -> pl.DataFrame:
+    def of_all(self) -> DataFrame:
         """The impacts of changes of all prices together."""
-        return self.impacts.filter(pl.col("scope") == ALL_CELLS)
+        return self.impacts.filter(scope=ALL_CELLS)
 
     @property
     def best(self) -> Mapping[str, Any] | None:
@@ -369,9 +370,9 @@ def impact_figure(verdict: RevenueImpactVerdict) -> Figure | None:
     return figure
 
 
-def _draw_measure(axes: Axes, rows: pl.DataFrame, name: str, verdict: RevenueImpactVerdict) -> None:
+def _draw_measure(axes: Axes, rows: DataFrame, name: str, verdict: RevenueImpactVerdict) -> None:
     rows = pl.concat(
-        [rows, pl.DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed"
+        [rows, DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed"
     ).sort("change")
     change, colour = 100 * rows["change"].to_numpy(), MEASURE_COLOURS[name]
     shares = [

@@ -9,6 +9,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.pictures import (
@@ -207,7 +208,7 @@ def board_grid(result: Comparison) -> Grid:
     }
     return declared_grid(
         LEADERBOARD,
-        board.with_columns(score=pl.Series(scores, dtype=pl.String)),
+        board.with_columns(score=Series(scores, dtype=pl.String)),
         result,
         columns=BOARD,
         own="{{ subject }}",
@@ -218,7 +219,7 @@ def board_grid(result: Comparison) -> Grid:
     )
 
 
-def with_amounts(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
+def with_amounts(rows: DataFrame, unit: str) -> DataFrame:
     """Return effects with their texts and those of their intervals, and verdicts in words.
 
     Args:
@@ -230,8 +231,8 @@ def with_amounts(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
     ]
     value, ends = ([text[place] for text in texts] for place in range(2))
     return rows.with_columns(
-        pl.Series("value", value, pl.String),
-        pl.Series("ends", ends, pl.String),
+        Series("value", value, pl.String),
+        Series("ends", ends, pl.String),
         pl.col("verdict").replace(VERDICTS),
     )
 

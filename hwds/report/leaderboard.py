@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
@@ -67,7 +68,7 @@ def segment_grids(tables: Tables, board: Standings) -> Iterator[tuple[Grid, int]
             )
 
 
-def scores_by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
+def scores_by_column(tables: Tables, metric: str) -> dict[str, DataFrame]:
     """Return the scores of a metric over all folds and steps by segment, for each column of
     segments.
     """
@@ -83,7 +84,7 @@ def scores_by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
     }
 
 
-def largest_segments(rows: pl.DataFrame, most: int) -> dict[str, int]:
+def largest_segments(rows: DataFrame, most: int) -> dict[str, int]:
     """Return the segments with the most units, in the order of the scores, and their numbers of
     units.
     """
@@ -94,9 +95,7 @@ def largest_segments(rows: pl.DataFrame, most: int) -> dict[str, int]:
     return {segment: n for segment, n in counts.iter_rows() if segment in largest_segments}
 
 
-def _segment_grid(
-    rows: pl.DataFrame, shown: dict[str, int], board: Standings, caption: str
-) -> Grid:
+def _segment_grid(rows: DataFrame, shown: dict[str, int], board: Standings, caption: str) -> Grid:
     """Return the table of one column, the segments in the order of the scores."""
     row_of: dict[tuple[str, str], Any] = {
         (row["model"], row["segment"]): row for row in rows.iter_rows(named=True)
@@ -469,7 +468,7 @@ def board_colours(board: Standings) -> dict[str, str]:
 
 
 def _draw_segments(
-    axes: Axes, rows: pl.DataFrame, segments: list[str], paints: dict[str, str], board: Standings
+    axes: Axes, rows: DataFrame, segments: list[str], paints: dict[str, str], board: Standings
 ) -> None:
     shifts = np.linspace(-SPREAD / 2, SPREAD / 2, len(paints)) if len(paints) > 1 else np.zeros(1)
     called = {line.model: board.called(line) for line in board.all}

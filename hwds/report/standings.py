@@ -251,10 +251,10 @@ def _metrics_beside(tables: Tables, headline: str) -> list[Measure]:
 
 
 def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> ModelStanding:
-    of_model = replace(tables, scores=tables.scores.filter(pl.col("model") == label))
+    of_model = replace(tables, scores=tables.scores.filter(model=label))
     row = tables.headline(headline, label)
     failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
-    timings = tables.timings.filter(pl.col("model") == label)["seconds"]
+    timings = tables.timings.filter(model=label)["seconds"]
     refuted = str(row.get("status") or "").startswith("refuted")
     return ModelStanding(
         label,
@@ -280,7 +280,7 @@ def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]
     """Return the first row of a metric by its short or full name, empty where there is none."""
     name = short(metric)
     rows = tables.overall(name, aggregate)
-    rows = rows.filter(pl.col("metric") == metric) if name != metric else rows
+    rows = rows.filter(metric=metric) if name != metric else rows
     return rows.row(0, named=True) if len(rows) else {}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.config import KINDS, LISTS
 from hwds.core.search_space import conditional
@@ -89,7 +90,7 @@ class SweepResult:
         tuned: The test of the latter two.
     """
 
-    trials: pl.DataFrame
+    trials: DataFrame
     measure: Measure
     better: str
     windows: int
@@ -128,7 +129,7 @@ class SweepResult:
         return -change if self.better == "high" else change
 
 
-def rank_trials(result: SweepResult) -> pl.DataFrame:
+def rank_trials(result: SweepResult) -> DataFrame:
     """Return the trials, best first; then those that were stopped, the furthest first.
 
     Then those that failed.
@@ -163,9 +164,7 @@ def _scores_at_ends(inner: ScoreValue, final: ScoreValue) -> dict[str, float | N
     }
 
 
-def result_from_dict(
-    trials: pl.DataFrame, data: Mapping[str, Any], measure: Measure
-) -> SweepResult:
+def result_from_dict(trials: DataFrame, data: Mapping[str, Any], measure: Measure) -> SweepResult:
     """Return the result of a sweep from its trials table and its `sweep.json`.
 
     Args:
@@ -204,7 +203,7 @@ def stored_result(folder: SweepFolder) -> SweepResult:
     return result_from_dict(trials, data, Measure(data["metric"], better=data["better"]))
 
 
-def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:
+def first_scores(result: SweepResult, runs: RunningScores) -> DataFrame:
     """Return the trials with their score after the least number of completed windows, where all are
     comparable.
 
@@ -217,20 +216,20 @@ def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:
         for label, scores in runs.items()
         if common in scores
     ]
-    first = pl.DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
+    first = DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
     return result.trials.join(first, on="trial", maintain_order="left").with_columns(
         compared=pl.lit(common)
     )
 
 
-def varied_settings(table: pl.DataFrame) -> list[str]:
+def varied_settings(table: DataFrame) -> list[str]:
     """Return the settings that differ between the trials that have a score."""
     scored = table.filter(pl.col("score").is_not_null())
     extra = {*TRIAL_COLUMNS, "first", "compared"}
     return [name for name in scored.columns if name not in extra and scored[name].n_unique() > 1]
 
 
-def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
+def axis_places(values: Series) -> tuple[np.ndarray, list[str]]:
     """Return the positions of a setting's values on an axis, and the names of the positions.
 
     Numbers are as they are, nan where unused, without names; words lie at 0, 1, ...,
@@ -244,7 +243,7 @@ def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
     return np.array([names.index(text) for text in texts], float), names
 
 
-def settings_matrix(table: pl.DataFrame, names: list[str]) -> np.ndarray:
+def settings_matrix(table: DataFrame, names: list[str]) -> np.ndarray:
     """Return the settings as input of a forest, shape (trials, settings): an unused one lies below
     all others.
     """
@@ -413,7 +412,7 @@ def print_trials(result: SweepResult) -> None:
     print_grids((trials_grid(result, MOST_TRIALS),), notes, "")
 
 
-def failures_grid(trials: pl.DataFrame) -> Grid:
+def failures_grid(trials: DataFrame) -> Grid:
     """Return one row for each error, whatever the window: the number of trials that it ended, and
     their numbers.
 
@@ -426,7 +425,7 @@ def failures_grid(trials: pl.DataFrame) -> Grid:
     return declared_grid(FAILURES, groups, names=2, most=MOST_NUMBERS)
 
 
-def print_failures(trials: pl.DataFrame) -> None:
+def print_failures(trials: DataFrame) -> None:
     """Print the table of failures, where there are any.
 
     The sweep's page has each with its window.

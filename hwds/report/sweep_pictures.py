@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.extras import install_command, missing_modules
 from hwds.report.grid import Grid, declared_grid, grid_of
@@ -164,7 +165,7 @@ class SettingsImportance:
         refused: The reason why there is no estimate; empty where there is one.
     """
 
-    shares: pl.DataFrame | None = None
+    shares: DataFrame | None = None
     fit: float = 0.0
     windows: int = 0
     refused: str = ""
@@ -211,7 +212,7 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
             f" (R² {shares.fit:.2f}), so that none can be said to matter."
         )
     parts = {"setting": names, "share": shares.share, "low": shares.low, "high": shares.high}
-    rows = pl.DataFrame(parts).sort("share", descending=True, maintain_order=True)
+    rows = DataFrame(parts).sort("share", descending=True, maintain_order=True)
     return SettingsImportance(rows, shares.fit, windows)
 
 
@@ -292,7 +293,7 @@ def front_sentence(front: Mapping[str, Any]) -> str:
     )
 
 
-def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
+def front_grid(front: Mapping[str, Any], trials: DataFrame) -> Grid:
     """Return the trials of the front with their objectives and settings, the best by the first
     objective on top.
     """
@@ -317,7 +318,7 @@ def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
     return grid_of([*titles, *map(setting_titles, settings)], table)
 
 
-def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -> str:
+def front_page(front: Mapping[str, Any], trials: DataFrame, *, drawn: bool) -> str:
     """Return the section of the Markdown page, with the picture where that was drawn.
 
     Empty where there is no front.
@@ -463,9 +464,7 @@ def parallel_figure(
     return figure
 
 
-def _setting_axis(
-    axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool
-) -> ndarray:
+def _setting_axis(axes: Axes, place: int, name: str, values: Series, logarithmic: bool) -> ndarray:
     """Draw one upright axis with its ends, of words all.
 
     Return where each trial meets it, 0 to 1.
@@ -483,7 +482,7 @@ def _setting_axis(
     return height
 
 
-def _score_axis(axes: Axes, place: int, result: SweepResult, table: pl.DataFrame) -> ndarray:
+def _score_axis(axes: Axes, place: int, result: SweepResult, table: DataFrame) -> ndarray:
     """Draw the last axis, the good end up; return where each trial meets it."""
     score = table["first"].to_numpy()
     low, high = float(score.min()), float(score.max())
@@ -525,7 +524,7 @@ def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, st
     )
 
 
-def _trial_lines(axes: Axes, heights: ndarray, result: SweepResult, table: pl.DataFrame) -> None:
+def _trial_lines(axes: Axes, heights: ndarray, result: SweepResult, table: DataFrame) -> None:
     """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale.
 
     Past unused settings.
@@ -569,7 +568,7 @@ def sweep_figure(
     rows = 1 + -(-len(settings) // 3)
     figure = new_figure(11, 3.2 * rows)
     grid = figure.add_gridspec(rows, 6)
-    done = scored.filter(pl.col("status") == "finished").sort("trial")
+    done = scored.filter(status="finished").sort("trial")
     _by_trial(
         figure.add_subplot(grid[0, :2]), result, done, scored.filter(pl.col("status") != "finished")
     )
@@ -586,7 +585,7 @@ def sweep_figure(
     return figure
 
 
-def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.DataFrame) -> None:
+def _by_trial(axes: Axes, result: SweepResult, done: DataFrame, rest: DataFrame) -> None:
     """Draw trials with all windows, and the best so far as a line.
 
     The others have no comparable score and lie on the axis.
@@ -619,13 +618,13 @@ def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.Data
     axes.legend(frameon=False, fontsize=8)
 
 
-def _best_so_far(result: SweepResult, done: pl.DataFrame) -> ndarray:
+def _best_so_far(result: SweepResult, done: DataFrame) -> ndarray:
     """Return the best score of each trial and those before it."""
     best = done["score"].cum_min() if result.better == "low" else done["score"].cum_max()
     return best.to_numpy()
 
 
-def _by_time(axes: Axes, result: SweepResult, done: pl.DataFrame, took: RunningScores) -> None:
+def _by_time(axes: Axes, result: SweepResult, done: DataFrame, took: RunningScores) -> None:
     """Draw the same against the time of all windows up to the end of each trial, rung by rung."""
     spent = time_spent(took)
     ends = np.array([spent.get((number, result.windows), np.nan) for number in done["trial"]])
@@ -688,7 +687,7 @@ def _by_rung(axes: Axes, result: SweepResult, runs: RunningScores) -> None:
 
 
 def _by_setting(
-    axes: Axes, result: SweepResult, first: pl.DataFrame, name: str, *, logarithmic: bool
+    axes: Axes, result: SweepResult, first: DataFrame, name: str, *, logarithmic: bool
 ) -> None:
     """Draw the score after the first rung against one setting; each text has a position."""
     from matplotlib.ticker import MaxNLocator

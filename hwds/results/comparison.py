@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.checksums import Damaged, write_json, write_parquet
 from hwds.core.errors import ambiguous
@@ -182,9 +183,9 @@ class Comparison:
     relative: bool
     margin: float | None
     level: float
-    leaderboard: pl.DataFrame
-    pairs: pl.DataFrame
-    along: pl.DataFrame
+    leaderboard: DataFrame
+    pairs: DataFrame
+    along: DataFrame
     ranks: RankTest | None
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -197,7 +198,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = {
-            name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+            name: value for name, value in vars(self).items() if not isinstance(value, DataFrame)
         }
         values |= {
             "measure": asdict(self.measure),
@@ -219,7 +220,7 @@ class Comparison:
         command, _ = data.pop("command"), data.pop("sentence")
         paths = {name: folder / f"{file}.parquet" for name, file in COMPARISON_FILES.items()}
         tables = {
-            name: read_table(path) if path.is_file() else pl.DataFrame()
+            name: read_table(path) if path.is_file() else DataFrame()
             for name, path in paths.items()
         }
         lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
@@ -236,7 +237,7 @@ class Comparison:
             HwdsError: The folder cannot be written.
         """
         for name, file in COMPARISON_FILES.items():
-            table: pl.DataFrame = getattr(self, name)
+            table: DataFrame = getattr(self, name)
             if len(table) or name != "along":
                 write_parquet(folder / f"{file}.parquet", table)
         data = {
@@ -358,8 +359,8 @@ class StudyResult:
     plan_hash: str
     verdict: str
     unit: str
-    contrasts: pl.DataFrame
-    scores: pl.DataFrame
+    contrasts: DataFrame
+    scores: DataFrame
     notes: tuple[str, ...] = ()
     amended: tuple[str, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -372,10 +373,10 @@ class StudyResult:
             HwdsError: The folder cannot be written.
         """
         for name in ("contrasts", "scores"):
-            table: pl.DataFrame = getattr(self, name)
+            table: DataFrame = getattr(self, name)
             write_csv(folder / f"{name}.csv", table)
         content = {
-            key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+            key: value for key, value in vars(self).items() if not isinstance(value, DataFrame)
         }
         content |= {
             STUDY_FILES: {

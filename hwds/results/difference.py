@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.checksums import table_without_secrets, write_parquet
 from hwds.core.errors import HwdsError
@@ -260,7 +261,7 @@ LONGEST_CELL = 32_767
 """Letters of a cell."""
 
 
-def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
+def export_tables(folder: RunFolder) -> dict[str, DataFrame]:
     """Return the tables of a finished run by name.
 
     Its settings and its provenance as two columns each.
@@ -275,15 +276,15 @@ def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
     return {name: table for name, table in exports.items() if table.width}
 
 
-def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
+def _two_columns(data: Mapping[str, Any]) -> DataFrame:
     rows = [
         (name, exact_number(value) if isinstance(value, float) else value)
         for name, value in flatten_config(data)
     ]
-    return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
+    return DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 
-def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> list[Path]:
+def write_export(tables: Mapping[str, DataFrame], kind: str, place: Path) -> list[Path]:
     """Write the tables: a file each into the folder `place`, or all into the workbook `place`.
 
     Raises:
@@ -307,7 +308,7 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
     return paths
 
 
-def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
+def _workbook(tables: Mapping[str, DataFrame], path: Path) -> Path:
     require_installed({"export: --to xlsx": ("xlsxwriter",)})
     import xlsxwriter
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.checksums import check_parquet, read_json, read_parquet, table_without_secrets
 from hwds.core.errors import HwdsError
@@ -35,7 +36,7 @@ DISARMED_TEXT = r"^'+[=+\-@\t\r\n]"
 """The beginning of a text that has an apostrophe more than it was given."""
 
 
-def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
+def disarm_formulas(table: DataFrame, *, quoted: bool = True) -> DataFrame:
     """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that
     looks like a formula.
 
@@ -45,7 +46,7 @@ def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame
     """
     nested = [name for name, kind in table.schema.items() if kind.is_nested()]
     plain = table.with_columns(
-        pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested
+        Series(name, [_json(value) for value in table[name]], pl.String) for name in nested
     )
     if not quoted:
         return plain
@@ -54,12 +55,12 @@ def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame
     ]
     cells = [_quoted(pl.col(name).cast(pl.String)).alias(name) for name in texts]
     names = {
-        name: f"'{name}" for name in plain.columns if pl.Series([name]).str.contains(RISKY_TEXT)[0]
+        name: f"'{name}" for name in plain.columns if Series([name]).str.contains(RISKY_TEXT)[0]
     }
     return plain.with_columns(cells).rename(names)
 
 
-def write_csv(path: Path, table: pl.DataFrame) -> None:
+def write_csv(path: Path, table: DataFrame) -> None:
     """Write a table as CSV, in which no text becomes a formula and nested columns are JSON.
 
     Raises:
@@ -68,7 +69,7 @@ def write_csv(path: Path, table: pl.DataFrame) -> None:
     write_atomically(path, disarm_formulas(table_without_secrets(table)).write_csv)
 
 
-def read_csv(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
+def read_csv(path: Path, schema: Mapping[str, Any]) -> DataFrame:
     """Return a table that `write_csv` wrote, its texts without the apostrophes before formulas."""
     texts = pl.col(pl.String)
     return pl.read_csv(path, schema=schema).with_columns(
@@ -88,7 +89,7 @@ def _quoted(text: pl.Expr) -> pl.Expr:
 
 
 def _json(value: Any) -> str | None:
-    if isinstance(value, pl.Series):
+    if isinstance(value, Series):
         value = value.to_list()
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
@@ -306,7 +307,7 @@ def last_ran(folder: Path) -> float:
         return moment_of(folder, {})
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path) -> DataFrame:
     """Return a table that was written as Parquet.
 
     Raises:
@@ -316,7 +317,7 @@ def read_table(path: Path) -> pl.DataFrame:
         return read_parquet(path)
 
 
-def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
+def read_together(paths: Sequence[Path]) -> list[DataFrame]:
     """Return tables that were written as Parquet, read in one pass where all have the same columns.
 
     Raises:
@@ -329,13 +330,13 @@ def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
         whole = (
             pl.read_parquet(list(paths), glob=False, include_file_paths="")
             if len(paths) > 1
-            else pl.DataFrame()
+            else DataFrame()
         )
     except (
         OSError,
         pl.exceptions.PolarsError,
     ):  # other columns, or a damaged one of an earlier version
-        whole = pl.DataFrame()
+        whole = DataFrame()
     of = (
         dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows())
         if len(whole)

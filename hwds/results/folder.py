@@ -10,8 +10,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-import polars as pl
 import yaml
+from polars import DataFrame
 
 from hwds.core.checksums import read_json, write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
@@ -369,7 +369,7 @@ class RunFolder:
     def write_tables(self, tables: Tables) -> None:
         """Write all tables; scores come last, so that a folder with scores is a finished run."""
         for name in ("predictions", "timings", "metrics", "scores"):
-            table: pl.DataFrame = getattr(tables, name)
+            table: DataFrame = getattr(tables, name)
             write_parquet(self.path / f"{name}.parquet", table)
 
     def read_tables(self) -> Tables:
@@ -381,7 +381,7 @@ class RunFolder:
         self.require_finished()
         return Tables(**{name: read_table(path) for name, path in self._table_paths().items()})
 
-    def read_scores(self) -> pl.DataFrame:
+    def read_scores(self) -> DataFrame:
         """Return the scores of a finished run.
 
         Raises:
@@ -400,7 +400,7 @@ class RunFolder:
         for folder in folders:
             folder.require_finished()
         paths = [folder._table_paths() for folder in folders]
-        tables: list[dict[str, pl.DataFrame]] = [{} for _ in folders]
+        tables: list[dict[str, DataFrame]] = [{} for _ in folders]
         for name in TABLES:
             having = [place for place, files in enumerate(paths) if name in files]
             for place, table in zip(

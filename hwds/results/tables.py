@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import polars as pl
+from polars import DataFrame
 
 # Measure: the description of a metric, with all that tables, legends and charts need to know of
 # it.
@@ -179,23 +180,23 @@ TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
 
 
-def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
+def metrics_table(measures: Iterable[Measure]) -> DataFrame:
     """Return the metrics table of some measures, one row each."""
     columns = list(METRICS)[1:]
     rows = [
         (measure.name, *(getattr(measure, column) for column in columns)) for measure in measures
     ]
-    return pl.DataFrame(rows, schema=METRICS, orient="row")
+    return DataFrame(rows, schema=METRICS, orient="row")
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
     """The result tables of a run."""
 
-    scores: pl.DataFrame
-    predictions: pl.DataFrame
-    timings: pl.DataFrame
-    metrics: pl.DataFrame = field(default_factory=lambda: metrics_table(()))
+    scores: DataFrame
+    predictions: DataFrame
+    timings: DataFrame
+    metrics: DataFrame = field(default_factory=lambda: metrics_table(()))
 
     def measure(self, name: str) -> Measure:
         """Return the measure of a metric by its full or its short name.
@@ -216,7 +217,7 @@ class Tables:
         place = place_of_total(rows["aggregate"].to_list())
         return {} if place is None else rows.row(place, named=True)
 
-    def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
+    def overall(self, metric: str, aggregate: str = "mean") -> DataFrame:
         """Return the scores of one metric over all folds and steps, by its short name (`mase`), one
         row a model.
         """
@@ -265,7 +266,7 @@ class Verdict:
         plain = {name: _plain(getattr(self, name)) for name in names}
         return plain | {path.rpartition(".")[2]: attrgetter(path)(self) for path in self.stored}
 
-    def tables(self) -> dict[str, pl.DataFrame]:
+    def tables(self) -> dict[str, DataFrame]:
         """Return the tables that are stored in files of their own, by the name of the file."""
         return {file: getattr(self, name) for file, name in self.files.items()}
 
@@ -276,7 +277,7 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def row_of(table: pl.DataFrame, **key: object) -> dict[str, Any] | None:
+def row_of(table: DataFrame, **key: object) -> dict[str, Any] | None:
     """Return the row with these values; None where there is none."""
     rows = table.filter(**key)
     return rows.row(0, named=True) if len(rows) else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.compose import as_experiment
 from hwds.core.files import OUTPUTS
@@ -110,7 +111,7 @@ EXECUTION_COLUMNS = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.Strin
 """Columns that differ from one execution to the next."""
 
 
-def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
+def trials_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     """Return one row a trial: its status, completed windows and score, its settings, and its
     time.
     """
@@ -131,7 +132,7 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
     apart = [(record.seconds, record.cached, record.host) for record in records]
     fixed, execution = (
-        pl.DataFrame(part, schema=schema, orient="row")
+        DataFrame(part, schema=schema, orient="row")
         for part, schema in ((rows, FIXED_COLUMNS), (apart, EXECUTION_COLUMNS))
     )
     return fixed.hstack(settings).hstack(execution)
@@ -149,19 +150,19 @@ def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
     return value_below(record.trial.data, path.split("."))
 
 
-def _typed_column(path: str, values: list[Any]) -> pl.Series:
+def _typed_column(path: str, values: list[Any]) -> Series:
     """Return a column: of one type where all values have it, else of texts as JSON."""
     known = [value for value in values if value is not None]
     for kind in (bool, int, float, str):
         if all(isinstance(value, kind if kind is not float else (int, float)) for value in known):
             if kind in (int, float) and any(isinstance(value, bool) for value in known):
                 continue
-            return pl.Series(path, values, strict=False)
+            return Series(path, values, strict=False)
     texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-    return pl.Series(path, texts)
+    return Series(path, texts)
 
 
-def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
+def timings_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     """Return the time of each cell of each trial, by the trial's model.
 
     Later sweeps are estimated from it.
@@ -172,10 +173,10 @@ def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFram
         if record.trial.experiment
         for units, seconds in record.timings
     ]
-    return pl.DataFrame(rows, schema=TRIAL_TIMINGS, orient="row")
+    return DataFrame(rows, schema=TRIAL_TIMINGS, orient="row")
 
 
-def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
+def predictions_table(search: Search, record: TrialRecord) -> DataFrame:
     """Return a finished trial's predictions on the inner windows, from its cells."""
     group = search.group_of(record.trial)
     by_fold: dict[int, list[Any]] = {}
@@ -189,16 +190,16 @@ def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
         for fold, part in rows.items()
         if len(part)
     ]
-    return group.job.protocol.rows_to_keep(pl.concat(parts)) if parts else pl.DataFrame()
+    return group.job.protocol.rows_to_keep(pl.concat(parts)) if parts else DataFrame()
 
 
 def write_results(
     search: Search, records: Sequence[TrialRecord], best: TrialRecord | None
-) -> pl.DataFrame:
+) -> DataFrame:
     """Write all tables and the best settings into the sweep's folder; return the trials table."""
     folder, table = search.folder, trials_table(search, records)
     folder.write_table("trials", table, csv=True)
-    folder.write_table("scores", pl.DataFrame(score_lines(search, records), schema=SCORES))
+    folder.write_table("scores", DataFrame(score_lines(search, records), schema=SCORES))
     folder.write_table("timings", timings_table(search, records))
     if best is not None:
         folder.write_table("predictions", predictions_table(search, best))
@@ -446,7 +447,7 @@ def timed_here(search: Search, names: Mapping[str, str]) -> ModelCosts:
         search.cache.get(key, cell)
         for cell, key in cached[:: -(-len(cached) // SAMPLED_CELLS) or 1]
     ]
-    rows = pl.DataFrame(
+    rows = DataFrame(
         [
             (
                 names[done.cell.model],
@@ -481,12 +482,12 @@ def timed_in_sweeps(dataset: Dataset) -> ModelCosts:
     return _by_model(typical.sort("sweep", "trial", "units"))
 
 
-def _by_model(rows: pl.DataFrame) -> ModelCosts:
+def _by_model(rows: DataFrame) -> ModelCosts:
     parts = rows.partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
 
 
-def _by_size(rows: pl.DataFrame) -> CellTimes:
+def _by_size(rows: DataFrame) -> CellTimes:
     """Return the mean over trials of the time of a cell of each size: a mean, because a sum is
     estimated.
     """
@@ -494,7 +495,7 @@ def _by_size(rows: pl.DataFrame) -> CellTimes:
     return CellTimes(sizes["units"].to_list(), sizes["seconds"].to_list())
 
 
-def _log_deviation(rows: pl.DataFrame) -> float | None:
+def _log_deviation(rows: DataFrame) -> float | None:
     """Return the standard deviation of the logarithm of trials' times over the mean of cells of
     their size.
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
@@ -236,7 +237,7 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
 # Scores of rows that are called anomalous, with intervals over runs.
 
 
-def sensor_scores(rows: pl.DataFrame, merge: int) -> list[Score]:
+def sensor_scores(rows: DataFrame, merge: int) -> list[Score]:
     """Return the scores of rows.
 
     Args:
@@ -257,12 +258,12 @@ def sensor_scores(rows: pl.DataFrame, merge: int) -> list[Score]:
     ]
 
 
-def run_counts(run: pl.DataFrame, merge: int) -> RunCounts:
+def run_counts(run: DataFrame, merge: int) -> RunCounts:
     """Return the counts of the rows of one run."""
     return count_rows(_label_array(run), run["alarm"].to_numpy(), run[CYCLE].to_numpy(), merge)
 
 
-def _label_array(run: pl.DataFrame) -> ndarray:
+def _label_array(run: DataFrame) -> ndarray:
     return run["label"].cast(pl.Float64).to_numpy()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 from hwds.report.grid import Grid, declared_grid
@@ -78,13 +79,13 @@ def by_run_grid(tables: Tables, model: str) -> Grid:
     return declared_grid(RUNS, RUNS.frame(cells).fill_nan(None), caption="By run")
 
 
-def rows_of_model(tables: Tables, model: str) -> pl.DataFrame:
+def rows_of_model(tables: Tables, model: str) -> DataFrame:
     """Return the rows that a model scored, empty where there are none."""
     rows = tables.predictions
-    return rows.filter(model=model) if "alarm" in rows.columns else pl.DataFrame()
+    return rows.filter(model=model) if "alarm" in rows.columns else DataFrame()
 
 
-def _run_cells(rows: pl.DataFrame) -> tuple[object, ...]:
+def _run_cells(rows: DataFrame) -> tuple[object, ...]:
     counts = run_counts(rows, 0)
     named = rows.filter("alarm")["reason"].drop_nulls().value_counts(sort=True)
     return (
@@ -130,7 +131,7 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def typical_run(rows: pl.DataFrame) -> str:
+def typical_run(rows: DataFrame) -> str:
     """Return the name of the run whose F1 is the median.
 
     Of the first run where none has an anomaly.
@@ -142,7 +143,7 @@ def typical_run(rows: pl.DataFrame) -> str:
     return str(known[(len(known) - 1) // 2][1] if known else parts[0][ENTITY][0])
 
 
-def _sensors_to_draw(rows: pl.DataFrame, sensors: tuple[str, ...]) -> list[str]:
+def _sensors_to_draw(rows: DataFrame, sensors: tuple[str, ...]) -> list[str]:
     """Return the sensors to draw, those first that are named most in alarms."""
     named = rows["reason"].drop_nulls().value_counts(sort=True)["reason"].to_list()
     return [
@@ -151,7 +152,7 @@ def _sensors_to_draw(rows: pl.DataFrame, sensors: tuple[str, ...]) -> list[str]:
     ][:MOST_SENSORS]
 
 
-def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str) -> None:
+def _draw_sensor(axes: Axes, whole: DataFrame, own: DataFrame, sensor: str) -> None:
     every = -(-len(whole) // MOST_POINTS)
     some = whole.gather_every(every)
     _shade_anomalies(axes, own)
@@ -164,7 +165,7 @@ def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str
     axes.tick_params(labelsize=7)
 
 
-def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
+def _shade_anomalies(axes: Axes, rows: DataFrame) -> None:
     """Shade the anomalies."""
     cycle = rows[CYCLE].to_numpy()
     ill = (rows["label"].cast(pl.Float64) == 1).fill_null(False).to_numpy()
@@ -180,7 +181,7 @@ def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
         )
 
 
-def _draw_score(axes: Axes, rows: pl.DataFrame, *, label: bool) -> None:
+def _draw_score(axes: Axes, rows: DataFrame, *, label: bool) -> None:
     """Draw the score on a log axis, the limit, anomalies and alarms."""
     _shade_anomalies(axes, rows)
     cycle = rows[CYCLE].to_numpy()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.files import write_atomically, write_text
@@ -35,11 +36,11 @@ class BatchPart(NamedTuple):
 
     number: int
     first: int
-    rows: pl.DataFrame
+    rows: DataFrame
     texts: bool
 
 
-Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, pl.DataFrame]]]
+Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, DataFrame]]]
 """Returns the answers to parts, each with the part's number, in any order; a part is taken when it
 can be worked on.
 """
@@ -55,7 +56,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     cluster has CPUs.
     """
 
-    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, pl.DataFrame]]:
+    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
         files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
         for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
@@ -67,7 +68,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     return answered
 
 
-def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl.DataFrame | str:
+def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> DataFrame | str:
     """Return the answers to a part, on a worker.
 
     Where it is refused the reason, which needs no traceback.
@@ -220,7 +221,7 @@ def _refuse_other(source: str) -> None:
         raise ConfigError(f"batch: {source} must be a file {', '.join(FORMATS)}.")
 
 
-def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
+def _parts(source: Path, rows: int) -> Iterator[DataFrame]:
     """Yield the rows of a file, so many at a time, without holding more.
 
     Raises:
@@ -238,7 +239,7 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
         ) from error
 
 
-def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
+def answer_part(service: Service, part: BatchPart) -> DataFrame:
     """Return the answers to the rows of a part.
 
     Raises:
@@ -268,12 +269,12 @@ def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in row.items() if name in known and value is not None}
 
 
-def _table(answers: Sequence[Answer]) -> pl.DataFrame:
+def _table(answers: Sequence[Answer]) -> DataFrame:
     names = dict.fromkeys(name for answer in answers for name in answer)
     kinds = {"id": pl.String, "tier": pl.String}
-    return pl.DataFrame(
+    return DataFrame(
         [
-            pl.Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64))
+            Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64))
             for name in names
         ]
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
@@ -50,7 +51,7 @@ def leaderboard(
     answers: Sequence[ModelRows],
     scale: Scale,
     metric: str,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
     values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
     blocks, _ = evidence.blocks()
@@ -85,7 +86,7 @@ def leaderboard(
             )
         )
     table = LEADERBOARD.frame(rows)
-    order = pl.Series(scale.ahead(means))
+    order = Series(scale.ahead(means))
     return (
         table.with_columns(order=order)
         .sort("order", descending=True, maintain_order=True)
@@ -130,7 +131,7 @@ def _failure_counts(
         (each.model, sources[each.source], each.label, each.source.metric(metric))
         for each in answers
     ]
-    labels = pl.DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
+    labels = DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
     means = WHOLE_RUN & (pl.col("aggregate") == "mean")
     scores = _stacked(
         [each.tables.scores.filter(means).select("model", "metric", *COUNTED) for each in sources]
@@ -145,10 +146,10 @@ def _failure_counts(
     return {model: tuple(counts) for model, *counts in total.iter_rows()}
 
 
-def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _stacked(tables: Sequence[DataFrame]) -> DataFrame:
     """Return tables below each other, the number of each as `source`."""
     return pl.concat(tables).with_columns(
-        source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
+        source=Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
     )
 
 
@@ -239,7 +240,7 @@ def compare(
     metrics = {
         dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)
     }
-    along = task.along(evidence, subject, measure.better) if task.along else pl.DataFrame()
+    along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
     return Comparison(
         **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
@@ -257,7 +258,7 @@ def compare(
 
 
 def compare_table(
-    table: pl.DataFrame,
+    table: DataFrame,
     measure: Measure,
     *,
     model: str = "",
@@ -290,7 +291,7 @@ def compare_table(
         metrics=dict.fromkeys(datasets, measure.name),
         task="",
         leaderboard=leaderboard(evidence, measure, (), scale, measure.name),
-        along=pl.DataFrame(),
+        along=DataFrame(),
         datasets=datasets,
         seeds=tuple(sorted(table["seed"].unique())),
         sources=(),
@@ -374,7 +375,7 @@ def pairs_of(
     family: int,
     margin: float | None,
     level: float,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the pairs of the subject, in the order of models; see `hwds.results.comparison.PAIRS`.
 
     Where the data chose the subject, the family is all pairs; those without the subject are taken

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -46,7 +47,7 @@ class Matrix:
     unshared_seeds: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, table: pl.DataFrame, *, nested: bool = False) -> Self:
+    def of(cls, table: DataFrame, *, nested: bool = False) -> Self:
         """Return the matrix of a long table.
 
         Args:
@@ -126,12 +127,12 @@ class Matrix:
         return self.models.index(model)
 
 
-def _shared_seeds(table: pl.DataFrame, models: Sequence[str]) -> list[int]:
+def _shared_seeds(table: DataFrame, models: Sequence[str]) -> list[int]:
     """Return the seeds that every model has on every dataset."""
     have = table.select("dataset", "model", "seed").unique()
     expected = len(models) * have["dataset"].n_unique()
     counts = have.group_by("seed").len()
-    return counts.filter(pl.col("len") == expected)["seed"].sort().to_list()
+    return counts.filter(len=expected)["seed"].sort().to_list()
 
 
 # Contrasts: pairs of models as numbers whose mean is how much better the first one is.
@@ -259,7 +260,7 @@ class Periods:
     cells: tuple[Cells, ...]
 
     @classmethod
-    def of(cls, table: pl.DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
+    def of(cls, table: DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
         """Return the periods of a table.
 
         Args:
@@ -269,11 +270,7 @@ class Periods:
         """
         values, cells = [], []
         for dataset in matrix.datasets:
-            part = (
-                table.filter(pl.col("dataset") == dataset)
-                .drop_nulls(matrix.models)
-                .drop_nans(matrix.models)
-            )
+            part = table.filter(dataset=dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
             unit, period = (
                 part[name].rank("dense").to_numpy().astype(np.int64) - 1
                 for name in ("unit", "period")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import Task, load_reference, stored_task
@@ -424,9 +425,7 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(
-    answers: Sequence[ModelRows], units: pl.Series, values: Sequence[ndarray]
-) -> pl.DataFrame:
+def long_table(answers: Sequence[ModelRows], units: Series, values: Sequence[ndarray]) -> DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
@@ -434,7 +433,7 @@ def long_table(
         units: Which all of them have.
         values: The values of the units of each answer, shape (units,).
     """
-    labels = pl.DataFrame(
+    labels = DataFrame(
         [(each.model, each.dataset, each.seed) for each in answers],
         schema=MODEL_COLUMNS,
         orient="row",
@@ -442,12 +441,12 @@ def long_table(
     rows = labels[np.repeat(np.arange(len(answers)), len(units))]
     names = pl.concat([units.cast(pl.String)] * len(answers))
     return rows.with_columns(
-        names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64)
+        names.alias("unit"), Series("value", np.concatenate(values), pl.Float64)
     )
 
 
 def by_dataset(
-    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], pl.DataFrame]
+    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
 ) -> Matrix:
     """Return the values of units over all datasets, each of whose answers `table` makes rows of, as
     of `long_table`.
@@ -499,7 +498,7 @@ class TaskComparison:
     """
 
     evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]]
-    along: Callable[[Any, str, str], pl.DataFrame] | None = None
+    along: Callable[[Any, str, str], DataFrame] | None = None
     conditions: str = ""
     trained: bool = True
 
@@ -534,23 +533,23 @@ def headline_evidence(
         resamples: The number of resamples of each bootstrap.
     """
     rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
-    table = pl.DataFrame(
+    table = DataFrame(
         rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row"
     )
     return UnitEvidence(Matrix.of(table), "runs", resamples), 0
 
 
-def whole_scores(source: RunSource, metric: str) -> pl.DataFrame:
+def whole_scores(source: RunSource, metric: str) -> DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
     scores = source.tables.scores.filter(WHOLE_RUN & (pl.col("metric") == source.metric(metric)))
-    means = scores.filter(pl.col("aggregate") == "mean")
-    return means if len(means) else scores.filter(pl.col("aggregate") == "pooled")
+    means = scores.filter(aggregate="mean")
+    return means if len(means) else scores.filter(aggregate="pooled")
 
 
 def _score(answer: ModelRows, metric: str) -> float | None:
-    values = whole_scores(answer.source, metric).filter(pl.col("model") == answer.label)["value"]
+    values = whole_scores(answer.source, metric).filter(model=answer.label)["value"]
     return values[0] if len(values) else None
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.settings import as_yaml, flatten
@@ -87,10 +88,10 @@ class RunSource:
         )
         return [label for label in labels if label != TRUTH]
 
-    def rows(self, label: str) -> pl.DataFrame:
+    def rows(self, label: str) -> DataFrame:
         """Return the predictions of one model."""
         rows = self.tables.predictions
-        return rows if rows["model"].n_unique() == 1 else rows.filter(pl.col("model") == label)
+        return rows if rows["model"].n_unique() == 1 else rows.filter(model=label)
 
     def settings(self, label: str) -> dict[str, Any]:
         """Return the config of a model.
@@ -361,7 +362,7 @@ class ModelRows:
     seed: int
     source: RunSource
     label: str
-    rows: pl.DataFrame
+    rows: DataFrame
 
 
 def model_rows_of(
@@ -425,11 +426,11 @@ def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[Mod
     return in_order
 
 
-def _same_rows(rows: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]) -> bool:
+def _same_rows(rows: DataFrame, others: DataFrame, keys: Sequence[str]) -> bool:
     return all(rows[key].equals(others[key]) for key in keys)
 
 
-def _common_rows(answer: ModelRows, common: pl.DataFrame, keys: Sequence[str]) -> ModelRows:
+def _common_rows(answer: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
     if len(answer.rows) == len(common):
         return answer
     return replace(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.study import AGAINST, Study
@@ -88,7 +89,7 @@ def compare_experiment(
     )
 
 
-def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> pl.DataFrame:
+def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> DataFrame:
     """Return the contrasts of all experiments, p-values corrected over all of them.
 
     See `hwds.results.comparison.STUDY_CONTRASTS`.
@@ -116,7 +117,7 @@ def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> pl.Data
     return STUDY_CONTRASTS.frame([tuple(row[name] for name in columns) for row in rows])
 
 
-def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the metric of each model in each run of an experiment.
 
     See `hwds.results.comparison.STUDY_RUNS`.
@@ -133,7 +134,7 @@ def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str
     return pl.concat(parts)
 
 
-def _worlds(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def _worlds(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the metric of each model in each world, as `compare_table` reads it."""
     parts = [
         whole_scores(source, metric).with_columns(unit=pl.lit(str(source.seed)))
@@ -146,7 +147,7 @@ def _worlds(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     return table.select("model", "dataset", "seed", "unit", "value")
 
 
-def _costs(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def _costs(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the failures, fallbacks and seconds of each model in all worlds."""
     counts = (
         pl.concat(whole_scores(source, metric) for source in sources)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -207,9 +208,9 @@ class MaintenanceVerdict(Verdict):
     now: int
     when: Literal["back-test", "future"]
     unit: str
-    policies: pl.DataFrame
-    schedule: pl.DataFrame
-    outages: pl.DataFrame
+    policies: DataFrame
+    schedule: DataFrame
+    outages: DataFrame
 
     @property
     def one_unit(self) -> str:
@@ -285,7 +286,7 @@ def decide_maintenance(
     return spoken(verdict)
 
 
-def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms) -> str:
+def forbidding_rule(policies: DataFrame, failed: int, terms: MaintenanceTerms) -> str:
     """Return the rule that forbids to schedule, `none` where none does.
 
     Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each
@@ -299,7 +300,7 @@ def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms
 
 def cheapest_schedule(
     laws: LifeLaws, terms: MaintenanceTerms, rate: float
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[DataFrame, DataFrame]:
     """Return the cheapest schedule of machines at their last inspection, soonest first, and the
     outages of each slot.
 
@@ -322,19 +323,19 @@ def cheapest_schedule(
         {
             "machine": [laws.names[each] for each in laws.machine[rows]],
             "age": laws.age[rows],
-            "slot": pl.Series(
+            "slot": Series(
                 [None if late else int(slot) for slot, late in zip(slots, later, strict=True)],
                 dtype=pl.Int64,
             ),
-            "due": pl.Series(
+            "due": Series(
                 np.where(later, np.nan, laws.age[rows] + slots * laws.slot), nan_to_null=True
             ),
-            "wanted": pl.Series(
+            "wanted": Series(
                 [None if w == laws.slots else int(w) for w in costs.argmin(axis=1)], dtype=pl.Int64
             ),
             "fails_before": 1 - curves[place, slots],
             "fails_next": 1 - curves[:, 1],
-            "delay_cost": pl.Series(
+            "delay_cost": Series(
                 np.where(later, np.nan, costs[place, following] - costs[place, slots]),
                 nan_to_null=True,
             ),
@@ -349,7 +350,7 @@ def cheapest_schedule(
 
 def slot_outages(
     laws: LifeLaws, terms: MaintenanceTerms, curves: np.ndarray, slots: np.ndarray
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return what falls out in each slot.
 
     A machine that was replaced or repaired is taken to run on to the end of them.
@@ -410,7 +411,7 @@ def _rule_colour(policy: str) -> str:
     return OWN_COLOUR if policy == OWN_RULE else NAIVE_COLOUR if policy in BLIND_RULES else GREY
 
 
-def _draw_bars(axes: Axes, rows: pl.DataFrame, name: str, scale: float, colours: list[str]) -> None:
+def _draw_bars(axes: Axes, rows: DataFrame, name: str, scale: float, colours: list[str]) -> None:
     values = scale * rows[name].to_numpy()
     axes.barh(range(len(rows)), values, color=colours, height=0.62)
     for place, (low, high) in enumerate(rows.select(f"{name}_low", f"{name}_high").iter_rows()):
@@ -434,7 +435,7 @@ def schedule_figure(verdict: MaintenanceVerdict) -> Figure | None:
     return figure
 
 
-def _draw_slots(axes: Axes, rows: pl.DataFrame, verdict: MaintenanceVerdict) -> None:
+def _draw_slots(axes: Axes, rows: DataFrame, verdict: MaintenanceVerdict) -> None:
     place = np.arange(len(rows))[::-1]
     slot = rows["slot"].fill_null(verdict.slots).to_numpy()
     risk = rows["fails_before"].to_numpy()

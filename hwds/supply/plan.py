@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -226,8 +227,8 @@ class SupplyVerdict(Verdict):
     outages: str
     when: When
     unit: str
-    plan: pl.DataFrame
-    volumes: pl.DataFrame
+    plan: DataFrame
+    volumes: DataFrame
 
 
 # From demand and outages to the verdict: what to make, what is delivered, what can be committed
@@ -319,14 +320,14 @@ def decide_supply(
     return spoken(verdict)
 
 
-def plan_tables(case: SupplyCase, terms: SupplyTerms) -> tuple[pl.DataFrame, pl.DataFrame]:
+def plan_tables(case: SupplyCase, terms: SupplyTerms) -> tuple[DataFrame, DataFrame]:
     """Return the plan by plant and step, and the volumes by deal; see `STEPS` and `VOLUMES`."""
     program = solve_program(case.problem, terms)
     made = outcome_of(case.problem, program)
     return _step_rows(case, program, made), _volume_rows(case, program, made, terms)
 
 
-def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> pl.DataFrame:
+def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> DataFrame:
     problem, rows = case.problem, []
     for plant, name in enumerate(case.plants):
         demand, stocks, short = (
@@ -356,7 +357,7 @@ def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> p
 
 def _volume_rows(
     case: SupplyCase, program: SupplyProgram, made: PlanOutcome, terms: SupplyTerms
-) -> pl.DataFrame:
+) -> DataFrame:
     problem, levels = case.problem, list(terms.levels.values())
     total = problem.demand.sum(axis=1)
     full = replace(problem, running=np.ones_like(problem.running))
@@ -375,8 +376,8 @@ def _volume_rows(
         "opening": problem.opening,
         "planned": program.production.sum(axis=1),
         "fill": served_share(made.unserved.sum(axis=1).mean(axis=1), total.mean(axis=1)),
-        "actual": pl.Series(case.actual.sum(axis=1), nan_to_null=True),
-        "served": pl.Series(deliveries(case, program), nan_to_null=True),
+        "actual": Series(case.actual.sum(axis=1), nan_to_null=True),
+        "served": Series(deliveries(case, program), nan_to_null=True),
     }
     return VOLUMES.frame(table).sort("committed", "deal", descending=[True, False])
 
@@ -398,7 +399,7 @@ def deliveries(case: SupplyCase, program: SupplyProgram) -> ndarray:
     return np.where(np.isnan(case.actual).any(axis=1), np.nan, served)
 
 
-def delivery_shortfalls(volumes: pl.DataFrame) -> tuple[float, float, float, int] | None:
+def delivery_shortfalls(volumes: DataFrame) -> tuple[float, float, float, int] | None:
     """Return the share of back-tested deals of which less was delivered than committed to, its 95 %
     interval, and the number of these deals; None without one.
     """

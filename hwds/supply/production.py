@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
 
 from hwds.core.errors import ConfigError, HwdsError
@@ -101,7 +100,7 @@ def outages_of_run(name: str) -> OutageLaw:
     if not machines:
         raise ConfigError(f"decision.life_run: run {folder.title} has no machine that runs.")
     policies = read_table(folder.path / f"{prefix}maintenance_policies.parquet").filter(
-        pl.col("policy") == OWN_RULE
+        policy=OWN_RULE
     )
     return OutageLaw(
         slot=float(verdict["slot"]),

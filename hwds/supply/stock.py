@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
+from polars import DataFrame, Series
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -169,8 +169,8 @@ class StockVerdict(Verdict):
     units: float
     when: When
     unit: str
-    levels: pl.DataFrame
-    record: pl.DataFrame
+    levels: DataFrame
+    record: DataFrame
 
     @property
     def replenishment(self) -> str:
@@ -272,7 +272,7 @@ def forbidding_stock_rule(row: Mapping[str, Any] | None, terms: StockTerms) -> s
     return "service" if row["service_high"] < terms.ratio else "none"
 
 
-def levels_table(cases: StockCases) -> pl.DataFrame:
+def levels_table(cases: StockCases) -> DataFrame:
     """Return the levels of the last cutoff; see `LEVELS`."""
     rows = []
     for place in _at_last(cases.keys).arg_true():
@@ -294,7 +294,7 @@ def levels_table(cases: StockCases) -> pl.DataFrame:
     return LEVELS.frame(rows).sort("upto", "series", descending=[True, False])
 
 
-def _at_last(keys: pl.DataFrame) -> pl.Series:
+def _at_last(keys: DataFrame) -> Series:
     """Return whether each case is of the last cutoff, or of its series' own last one.
 
     See `StockCases`.
@@ -349,7 +349,7 @@ def record_figure(verdict: StockVerdict) -> Figure | None:
     return figure
 
 
-def _draw_intervals(axes: Axes, rows: pl.DataFrame, name: str, scale: float) -> None:
+def _draw_intervals(axes: Axes, rows: DataFrame, name: str, scale: float) -> None:
     for place, (low, high) in enumerate(rows.select(f"{name}_low", f"{name}_high").iter_rows()):
         if low is not None:
             axes.hlines(place, scale * low, scale * high, color=INK, linewidth=1.2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -56,7 +57,7 @@ NO_SAVING = Estimate(None, None, None, None, "", 0, 0)
 """The saving of a volume where the data has no seasonal naive."""
 
 
-def band_record(deals: pl.DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
+def band_record(deals: DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
     """Return a record of every band, its bounds and the seasonal naive.
 
     Empty where no deal has both bands and a known demand.
@@ -81,7 +82,7 @@ def band_record(deals: pl.DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ..
 
 
 def _record_line(
-    scored: pl.DataFrame, name: str, column: str, level: float | None, terms: VolumeTerms
+    scored: DataFrame, name: str, column: str, level: float | None, terms: VolumeTerms
 ) -> BandRecord:
     names = name_codes(scored["deal"])
     volume, actual, naive = (scored[each].to_numpy() for each in (column, "actual", "naive"))
@@ -212,10 +213,10 @@ class VolumeVerdict(Verdict):
     when: When
     record: tuple[BandRecord, ...]
     unit: str
-    deals: pl.DataFrame
+    deals: DataFrame
 
     @property
-    def latest(self) -> pl.DataFrame:
+    def latest(self) -> DataFrame:
         """The deals of the last cutoff."""
         return last_deals(self.deals)
 
@@ -246,8 +247,8 @@ class VolumeVerdict(Verdict):
 
 def volume_verdict(
     name: str,
-    deals: pl.DataFrame,
-    tested: pl.DataFrame,
+    deals: DataFrame,
+    tested: DataFrame,
     terms: VolumeTerms,
     *,
     coupling: Coupling,
@@ -292,7 +293,7 @@ def volume_verdict(
 
 
 def volume_rule(
-    banded: pl.DataFrame, last: pl.DataFrame, record: tuple[BandRecord, ...], terms: VolumeTerms
+    banded: DataFrame, last: DataFrame, record: tuple[BandRecord, ...], terms: VolumeTerms
 ) -> str:
     """Return the rule that forbids to commit, `none` where none does.
 
@@ -309,7 +310,7 @@ def volume_rule(
     return "coverage" if committed.below_low > terms.committed else "none"
 
 
-def excluded_cutoffs(deals: pl.DataFrame) -> Mapping[str, tuple[str, ...]]:
+def excluded_cutoffs(deals: DataFrame) -> Mapping[str, tuple[str, ...]]:
     """Return the cutoffs at which no deal has bands, for want of past error vectors."""
     bare = deals.group_by("cutoff").agg(pl.col("base").is_not_null().any()).filter(~pl.col("base"))
     return (
@@ -354,7 +355,7 @@ def volume_figure(verdict: VolumeVerdict) -> Figure | None:
     return figure
 
 
-def pick_deals(deals: pl.DataFrame) -> pl.DataFrame:
+def pick_deals(deals: DataFrame) -> DataFrame:
     """Return the deals of the last cutoff, largest first.
 
     Evenly spaced by size where there are many.
@@ -366,7 +367,7 @@ def pick_deals(deals: pl.DataFrame) -> pl.DataFrame:
     return last[np.unique(np.linspace(0, len(last) - 1, MOST_DEALS).round().astype(int)).tolist()]
 
 
-def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None:
+def _draw_deals(axes: Axes, deals: DataFrame, verdict: VolumeVerdict) -> None:
     place = np.arange(len(deals))[::-1]
     volumes = {
         name: deals[name].to_numpy().astype(float)
@@ -532,7 +533,7 @@ RECORD = Declared.of(
 """The bands in the back-test."""
 
 
-def band_rows(verdict: VolumeVerdict) -> pl.DataFrame:
+def band_rows(verdict: VolumeVerdict) -> DataFrame:
     """Return a row for each band in the back-test, with the standard error of its saving."""
     return RECORD.frame([_band_row(line) for line in verdict.record])
 

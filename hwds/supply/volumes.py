@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
@@ -22,7 +23,7 @@ NEVER = np.iinfo(np.int64).max
 """When an actual is known that never becomes available."""
 
 
-def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFrame:
+def with_clock(rows: DataFrame, panel: Panel, *, calendar: bool) -> DataFrame:
     """Return the rows with `moment` and `known`.
 
     Rows of a cutoff that the data no longer has are left out.
@@ -47,7 +48,7 @@ def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFr
     return rows.with_columns(pl.max_horizontal("known", pl.col("published").fill_null(NEVER)))
 
 
-def _as_ticks(table: pl.DataFrame, column: str) -> pl.Expr:
+def _as_ticks(table: DataFrame, column: str) -> pl.Expr:
     """Return a time as a whole number; dates and datetimes on one clock."""
     temporal = table.schema[column].is_temporal()
     return pl.col(column).dt.epoch("us") if temporal else pl.col(column).cast(pl.Int64)
@@ -73,7 +74,7 @@ class DealWindows:
         known: The time when each step's actual was known, on the same clock, shape (w, s).
     """
 
-    keys: pl.DataFrame
+    keys: DataFrame
     levels: ndarray
     quantiles: ndarray
     paths: ndarray | None
@@ -100,7 +101,7 @@ class DealWindows:
 
 
 def deal_windows(
-    rows: pl.DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool
+    rows: DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool
 ) -> DealWindows:
     """Lay out the evidence of one model, or of a forecast of the months to come.
 
@@ -140,18 +141,18 @@ def deal_windows(
     )
 
 
-def has_paths(rows: pl.DataFrame) -> bool:
+def has_paths(rows: DataFrame) -> bool:
     """Return whether all rows have draws."""
     return "paths" in rows.columns and len(rows) > 0 and not rows["paths"].null_count()
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> ndarray:
+def _float_column(rows: DataFrame, name: str) -> ndarray:
     if name not in rows.columns:
         return np.full(len(rows), np.nan)
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.DataFrame:
+def _with_deals(rows: DataFrame, panel: Panel, deal: Sequence[str]) -> DataFrame:
     """Return the rows with the name of the deal that each series is a part of."""
     if not deal:
         return rows.with_columns(deal=SERIES)
@@ -206,7 +207,7 @@ class BandRecord:
     saving_high: float | None
 
 
-def last_deals(deals: pl.DataFrame) -> pl.DataFrame:
+def last_deals(deals: DataFrame) -> DataFrame:
     """Return the deals of the last cutoff on the clock that series share.
 
     Tables of earlier code have the cutoff alone.
@@ -281,7 +282,7 @@ def law_of_draws(draws: int, least_vectors: int) -> VolumeTerms:
     return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, draws, least_vectors, 1)
 
 
-def share_short(deals: pl.Series, short: ndarray) -> tuple[float, float, float]:
+def share_short(deals: Series, short: ndarray) -> tuple[float, float, float]:
     """Return the share of deals that fall short, and its 95 % interval, clustered by name.
 
     Args:
@@ -294,7 +295,7 @@ def share_short(deals: pl.Series, short: ndarray) -> tuple[float, float, float]:
     return share.value, *clustered_wilson(share.value, len(deals), share.n, share.stderr)
 
 
-def name_codes(names: pl.Series) -> ndarray:
+def name_codes(names: Series) -> ndarray:
     """Return the place of each name among all names in order."""
     return names.rank("dense").to_numpy().astype(np.int64) - 1
 
@@ -339,7 +340,7 @@ class Deals:
     calibrated: bool = False
     ranks: dict[tuple[int, ...], tuple[ndarray | None, int]] = field(default_factory=dict)
 
-    def table(self) -> pl.DataFrame:
+    def table(self) -> DataFrame:
         """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last,
         steps, series, VOLUMES, vectors`.
 
@@ -373,7 +374,7 @@ class Deals:
             **dict.fromkeys(DEAL_VOLUMES, pl.Float64),
             "vectors": pl.Int64,
         }
-        return pl.DataFrame(made, schema)
+        return DataFrame(made, schema)
 
     def joint_draws(self, members: ndarray) -> tuple[ndarray, str]:
         """Return joint draws of several series of one cutoff, and what couples them, `paths`,

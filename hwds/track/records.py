@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
@@ -141,12 +142,12 @@ def metric_definitions(tables: Tables, own: str) -> dict[str, Measure]:
     """Return the measure of each metric of the model `own`, by the name that `overall_numbers`
     gives its first aggregate.
     """
-    scores = _keyed_scores(tables.scores.filter(pl.col("model") == own), own).filter("first")
+    scores = _keyed_scores(tables.scores.filter(model=own), own).filter("first")
     rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
     return {row["key"]: tables.measure(row["metric"]) for row in rows}
 
 
-def _keyed_scores(scores: pl.DataFrame, own: str) -> pl.DataFrame:
+def _keyed_scores(scores: DataFrame, own: str) -> DataFrame:
     """Return the scores that are not of segments, each with its `key`, and whether its aggregate is
     its metric's `first`.
 
@@ -164,7 +165,7 @@ def _keyed_scores(scores: pl.DataFrame, own: str) -> pl.DataFrame:
     return whole.with_columns(key.alias("key"), first.alias("first"))
 
 
-def _score_curve(axis: str, rows: pl.DataFrame) -> Curve:
+def _score_curve(axis: str, rows: DataFrame) -> Curve:
     points: dict[int, dict[str, float]] = {}
     for step, key, value in rows.iter_rows():
         points.setdefault(step, {})[f"by_{axis}/{key}"] = value
@@ -215,7 +216,7 @@ class Record:
     curves: Sequence[Curve] = ()
     summary: Mapping[str, float] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    tables: Mapping[str, DataFrame] = field(default_factory=dict)
     pictures: Sequence[Path] = ()
     files: Sequence[Path] = ()
     predictions: tuple[Path, str] | None = None
@@ -405,20 +406,20 @@ def _of_sweep(folder: SweepFolder, group: str, *, every: bool) -> list[Record]:
     took = _start_and_end(path / "trials.parquet", trials)
     begun = replace(begun, **took, labels={**begun.labels, **_task(scores)}, data=best.data)
     if not every:
-        scores = scores.filter(pl.col("metric") == content["metric"])
+        scores = scores.filter(metric=content["metric"])
     rows = trials.iter_rows(named=True)
     each = [_of_trial(begun, row, scores, content) for row in rows]
     return [_sweep_record(begun, folder, content, trials), *each, best]
 
 
 def _sweep_record(
-    begun: Record, folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame
+    begun: Record, folder: SweepFolder, content: Mapping[str, Any], trials: DataFrame
 ) -> Record:
     """Return a sweep's own record: its best settings, and the scores of the best trial and of the
     experiment as it stood, on both kinds of windows.
     """
     path, key = folder.path, plain_metric_name(content["metric"])
-    (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
+    (row,) = trials.filter(trial=content["best"]["trial"]).to_dicts()
     settings = _searched_values(row, content["config"])
     scores = {
         f"{of}/{windows}/{key}": content.get(of, {}).get(windows)
@@ -451,10 +452,10 @@ def _searched_values(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dic
 
 
 def _of_trial(
-    sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, content: Mapping[str, Any]
+    sweep: Record, row: Mapping[str, Any], scores: DataFrame, content: Mapping[str, Any]
 ) -> Record:
     label, key = f"trial {row['trial']}", plain_metric_name(content["metric"])
-    own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
+    own = Tables(scores.filter(model=label), DataFrame(), DataFrame())
     inner = {f"{INNER}/{name}": value for name, value in overall_numbers(own, label).items()}
     rungs = content.get("rungs_of_trials", {}).get(label, {})
     by_rung = sorted((int(rung), value) for rung, value in rungs.items())
@@ -506,7 +507,7 @@ def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
     }
 
 
-def _start_and_end(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
+def _start_and_end(last: Path, rows: DataFrame) -> dict[str, Any]:
     """Return the end, by the file that was written last, and the start, by the seconds of the
     rows.
     """
@@ -545,7 +546,7 @@ def _option_names(config: Mapping[str, Any]) -> dict[str, str]:
     return {"seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
 
 
-def _task(scores: pl.DataFrame) -> dict[str, str]:
+def _task(scores: DataFrame) -> dict[str, str]:
     return {"task": next(iter(scores["task"].drop_nulls()), "")}
 
 
@@ -564,7 +565,7 @@ def _steps(tables: Tables) -> dict[str, str]:
     return {} if horizon is None else {"horizon": str(horizon)}
 
 
-def _counts(timings: pl.DataFrame) -> dict[str, float]:
+def _counts(timings: DataFrame) -> dict[str, float]:
     return {
         "seconds": float(timings["seconds"].sum() or 0),
         "cells": float(len(timings)),
@@ -572,7 +573,7 @@ def _counts(timings: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
+def _tables(tables: Tables) -> dict[str, DataFrame]:
     """Return the tables to show: the numbers over all windows, all scores, and the metrics'
     definitions.
     """
@@ -607,7 +608,7 @@ def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     return curves
 
 
-def _loss_curve(name: str, rows: pl.DataFrame) -> Curve:
+def _loss_curve(name: str, rows: DataFrame) -> Curve:
     losses = [
         {
             f"{name}/{loss}": value

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.ab.family import PLAN
 from hwds.ab.intervals import equal_looks
@@ -129,7 +130,7 @@ class PlanLine(NamedTuple):
     value: float | None
 
 
-def as_plan_scores(rows: pl.DataFrame) -> list[Score]:
+def as_plan_scores(rows: DataFrame) -> list[Score]:
     """Return a score for each line."""
     return [
         Score(
@@ -353,7 +354,7 @@ class AbPlan(Evaluation[Comparison, Table]):
 
     def evaluate_cell(
         self, model: Comparison, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return a line for each number, arm, outcome and rule."""
         assert isinstance(model, EffectEstimator)
         binary = model.needs(SampleRoles(frame.roles)).binary
@@ -368,7 +369,7 @@ class AbPlan(Evaluation[Comparison, Table]):
             for rule in model.rules
             for line in self._lines(model, rule, label, arms)
         ]
-        return pl.DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
+        return DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
 
     def _lines(
         self, model: EffectEstimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]
@@ -407,7 +408,7 @@ class AbPlan(Evaluation[Comparison, Table]):
             most = float(np.max(sizes))
             yield PlanLine("size", label, None, rule, None if np.isnan(most) else most)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return one score for each line."""
         return as_plan_scores(rows)
 

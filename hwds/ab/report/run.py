@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import yaml
+from polars import DataFrame
 
 from hwds.ab.report.scores import (
     Ends,
@@ -335,9 +336,9 @@ def peeking_figure(tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def _line_styles(wins: pl.DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _line_styles(wins: DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the style of each model and rule, the most false winners first, as in the picture."""
-    last = wins.filter(pl.col("step") == pl.col("step").max()).sort(
+    last = wins.filter(step=pl.col("step").max()).sort(
         "value", descending=True, maintain_order=True
     )
     own = next(wins.filter(model=model).select("model", "ci_method").iter_rows(), None)
@@ -354,9 +355,7 @@ def _line_styles(wins: pl.DataFrame, model: str) -> dict[tuple[str, str], dict[s
     }
 
 
-def _draw_rates(
-    axes: Axes, rows: pl.DataFrame, lines: dict[tuple[str, str], dict[str, Any]]
-) -> None:
+def _draw_rates(axes: Axes, rows: DataFrame, lines: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Draw a line for each model and rule, with two standard errors."""
     from matplotlib.ticker import ScalarFormatter
 
@@ -405,7 +404,7 @@ def ab_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield from filter(len, (decisive_grid(tables, model), rates_grid(tables, model)))
 
 
-def prior_yaml(counts: pl.DataFrame) -> str:
+def prior_yaml(counts: DataFrame) -> str:
     """Return conversions and refusals by arm as a policy's field `known`."""
     known = {arm: [int(wins), int(losses)] for arm, wins, losses in counts.iter_rows()}
     return yaml.safe_dump(
@@ -527,7 +526,7 @@ def _plan_grid(tables: Tables, model: str, caption: str = "") -> Grid:
     several = len({line["model"] for line in lines}) > 1
     return declared_grid(
         PLAN,
-        pl.DataFrame(lines, infer_schema_length=None),
+        DataFrame(lines, infer_schema_length=None),
         own=model if several else "",
         names=4,
         caption=caption,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.ab.intervals import Correction
 from hwds.ab.rows import FAMILY_RATE, ROLES, Role
@@ -46,7 +47,7 @@ class FinalEffect:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def final_scores(tables: Tables, *names: str) -> pl.DataFrame:
+def final_scores(tables: Tables, *names: str) -> DataFrame:
     """Return the scores over all folds, for every test has but one, with the `name` of each metric
     and the `outcome` that it is of, empty for the first.
 
@@ -62,7 +63,7 @@ def final_scores(tables: Tables, *names: str) -> pl.DataFrame:
     return scores.filter(pl.col("name").is_in(names)) if names else scores
 
 
-def whole_scores(tables: Tables, *names: str) -> pl.DataFrame:
+def whole_scores(tables: Tables, *names: str) -> DataFrame:
     """Return the final scores of all units that have a value, those of looks and days left out."""
     return final_scores(tables, *names).filter(
         pl.col("step").is_null() & pl.col("value").is_not_null()
@@ -176,7 +177,7 @@ def guardrails_hold(tables: Tables, model: str, arm: str) -> bool:
     return sure.issuperset(rails)
 
 
-def rate_rows(tables: Tables, metric: str, outcome: str = "") -> pl.DataFrame:
+def rate_rows(tables: Tables, metric: str, outcome: str = "") -> DataFrame:
     """Return simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr,
     n`.
     """
@@ -184,7 +185,7 @@ def rate_rows(tables: Tables, metric: str, outcome: str = "") -> pl.DataFrame:
     return rows.select("model", "ci_method", "step", "value", "stderr", "n")
 
 
-def family_rows(tables: Tables) -> dict[str, pl.DataFrame]:
+def family_rows(tables: Tables) -> dict[str, DataFrame]:
     """Return the simulated rates of false winners among all arms, by correction.
 
     None for one arm beside the control.

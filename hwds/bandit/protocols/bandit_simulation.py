@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.bandit.family import SIMULATION
 from hwds.bandit.models.base import Policy
@@ -197,7 +198,7 @@ def replication_evidence(
                 offered, wins = seen_counts(row, arm)
                 counts = (offered, wins, offered - wins)
                 rows.append((row["replication"], arm, *counts, None, None, "conversions"))
-    evidence = pl.DataFrame(rows, schema=EVIDENCE, orient="row")
+    evidence = DataFrame(rows, schema=EVIDENCE, orient="row")
     return EvidenceTable(evidence, true_conversions(world, horizon), note)
 
 
@@ -351,7 +352,7 @@ class BanditSimulation(
 
     def evaluate_cell(
         self, model: Policy, frame: World, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Play the replications of a cell."""
         game, kernel = self.game(frame), self.kernel(model, frame)
 
@@ -367,13 +368,13 @@ class BanditSimulation(
         if not frame.delay:
             return rows
         at_once = play(replace(frame, delay=0.0, window=0))
-        return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
+        return rows.with_columns(Series("at_once", at_once.pseudo[:, -1]))
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return regrets at every checkpoint and by the end, allocation, arms and segments."""
         return score_replications(rows)
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the paired difference of every model from each of its rivals."""
         return paired_differences(rows)
 
@@ -381,7 +382,7 @@ class BanditSimulation(
         """Return the best arms, the asymptotic constants, what the oracle and uniform play earn."""
         return world_scores(frame, self.game(frame))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return one row a replication, as it ended."""
         return stored_rows(rows)
 
@@ -395,9 +396,7 @@ class BanditSimulation(
         """Return the same world up to a step, and other conversions from then on."""
         return poisoned_world(frame, cutoff.step, rng)
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: SimulationStep, frame: World
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: SimulationStep, frame: World) -> DataFrame:
         """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market
         has.
         """
@@ -412,9 +411,9 @@ class BanditSimulation(
             for arm in pulls.fields
             for place in early_places
         ]
-        return pl.DataFrame([rows["replication"], *early])
+        return DataFrame([rows["replication"], *early])
 
-    def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: World, fold: Fold, rows: DataFrame) -> Iterator[Twin]:
         """Yield the last replications alone; another world, before anything is seen of it.
 
         And two worlds of equal arms.
@@ -422,7 +421,7 @@ class BanditSimulation(
         first = (0, min(TWIN_REPLICATIONS, fold.units))
         last = (max(fold.units - TWIN_REPLICATIONS, 0), fold.units)
 
-        def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        def chosen(steps: int, part: tuple[int, int]) -> Callable[[DataFrame], DataFrame]:
             inside = pl.col("replication").is_between(*part, closed="left")
             return lambda rows: self.predictions_at(
                 rows.filter(inside), SimulationStep(steps), frame
@@ -438,7 +437,7 @@ class BanditSimulation(
             every = f"steps 1 to {steps:,}"
             yield Twin(TWIN_LEAK, every, EQUAL_ARMS_LEAK, *pair, chosen(steps, first), first)
 
-    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
         yield from too_low_regret(
             *(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret"))
@@ -464,7 +463,7 @@ class BanditSimulation(
             )
         return remarks
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return a remark on each policy that earned far more than its arms are expected to
         earn.
         """

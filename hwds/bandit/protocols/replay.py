@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Lt
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.bandit.family import REPLAY
 from hwds.bandit.live.state import PolicyState, SeenOutcome, policy_state_of
@@ -114,9 +115,9 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         (fold,) = play.split(early)
         return TuningSplit(play, early, other_replications(fold, windows))
 
-    def _held_apart(self, frame: Table) -> pl.Series:
+    def _held_apart(self, frame: Table) -> Series:
         """Return whether each row is among the first."""
-        return pl.Series(np.argsort(row_order(frame)) < round(self.apart * len(frame.data)))
+        return Series(np.argsort(row_order(frame)) < round(self.apart * len(frame.data)))
 
     def split(self, frame: Table) -> list[Fold]:
         """Return one fold; its units are the replications."""
@@ -145,12 +146,12 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def evaluate_cell(
         self, model: Policy, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
         arms, segments = logged_arms(log)
         settings = model, log, arms, segments, context
-        return pl.DataFrame(
+        return DataFrame(
             [self._played(*settings, number) for number in range(cell.start, cell.stop)]
         )
 
@@ -176,7 +177,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         counts = {"rows": log.n, "kept": len(accepted), "counted": len(counted)}
         return {"replication": number, **counts, **_earnings(log, counted), "early": early}
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the policy's reward per row, and the share of the log that counts."""
         counts, first = rows["counted"].to_numpy(), rows.row(0, named=True)
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
@@ -228,12 +229,12 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         """Return the log with other outcomes from a row on."""
         name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
         amounts = logged_arms(log)[0].values[log.action]
-        coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
-        late = pl.Series(np.argsort(row_order(frame)) >= cutoff.row)
+        coins = Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
+        late = Series(np.argsort(row_order(frame)) >= cutoff.row)
         column = pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
         return replace(frame, data=frame.data.with_columns(column))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: LogRow, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: LogRow, frame: Table) -> DataFrame:
         """Return the choices before the row."""
         return rows.select("replication", "early")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
@@ -171,7 +172,7 @@ REGRET_NAMES = ("pseudo_regret", "fixed_regret", "realised_regret")
 COUNT_NAMES = ("wins", "closed", "closed_wins")
 
 
-def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) -> pl.DataFrame:
+def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) -> DataFrame:
     """Return a tally as a table.
 
     Columns: `replication`; `steps`, `pseudo_regret`, `fixed_regret`, `realised_regret` and `oracle`
@@ -190,26 +191,26 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
         counts |= {"closed": tally.closed, "closed_wins": tally.closed_wins}
     by_arm = counts | {"values": np.broadcast_to(world.worth, (n, len(world.arms)))}
     columns = [
-        pl.Series("replication", np.arange(first, first + n)),
+        Series("replication", np.arange(first, first + n)),
         _repeated_column("steps", np.array(game.checkpoints), n),
         *(_array_column(name, values) for name, values in regrets),
         _repeated_column("oracle", oracle, n),
         _array_column("chosen", tally.chosen),
         _array_column("ideal", tally.ideal.view(np.uint8)),
-        pl.DataFrame(
+        DataFrame(
             [_array_column(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)]
         ).to_struct("pulls"),
         *(_struct_column(name, world.arms, values) for name, values in by_arm.items()),
         _struct_column("segment_regret", world.segments, tally.by_segment),
-        pl.Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
-        pl.Series("uniform", np.full(n, uniform)),
+        Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
+        Series("uniform", np.full(n, uniform)),
     ]
-    return pl.DataFrame(columns)
+    return DataFrame(columns)
 
 
 def with_estimates(
-    rows: pl.DataFrame, estimates: ndarray, arms: tuple[str, ...], wanted: str
-) -> pl.DataFrame:
+    rows: DataFrame, estimates: ndarray, arms: tuple[str, ...], wanted: str
+) -> DataFrame:
     """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the
     methods that were asked for.
     """
@@ -232,7 +233,7 @@ def expected_by(world: World, game: Game) -> tuple[ndarray, float]:
     return oracle, float(oracle[-1] - world.moments(game.horizon) @ (mean @ world.shares))
 
 
-def stored_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def stored_rows(rows: DataFrame) -> DataFrame:
     """Return the rows that the predictions table keeps: as each replication ended, `MOST_KEPT` of
     them at most.
     """
@@ -261,19 +262,17 @@ def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
     return offered, wins
 
 
-def _array_column(name: str, values: ndarray) -> pl.Series:
-    return pl.Series(name, np.ascontiguousarray(values))
+def _array_column(name: str, values: ndarray) -> Series:
+    return Series(name, np.ascontiguousarray(values))
 
 
-def _repeated_column(name: str, values: ndarray, n: int) -> pl.Series:
+def _repeated_column(name: str, values: ndarray, n: int) -> Series:
     return _array_column(name, np.broadcast_to(values, (n, len(values))))
 
 
-def _struct_column(name: str, names: tuple[str, ...], values: ndarray) -> pl.Series:
+def _struct_column(name: str, names: tuple[str, ...], values: ndarray) -> Series:
     """Return a number of each arm or segment, shape (n, K), as one column."""
-    return pl.DataFrame([pl.Series(each, values[:, i]) for i, each in enumerate(names)]).to_struct(
-        name
-    )
+    return DataFrame([Series(each, values[:, i]) for i, each in enumerate(names)]).to_struct(name)
 
 
 # The scores of a bandit simulation: regret at every checkpoint and by the end, arms, segments,
@@ -286,7 +285,7 @@ METRIC_NAMES = {
 }
 
 
-def score_replications(rows: pl.DataFrame) -> list[Score]:
+def score_replications(rows: DataFrame) -> list[Score]:
     """Return all scores of one policy; those without a step are by the end."""
     steps = rows["steps"][0].to_list()
     scores = [
@@ -308,7 +307,7 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def scores_by_step(column: pl.Series) -> ndarray:
+def scores_by_step(column: Series) -> ndarray:
     """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side
     by side.
     """
@@ -333,7 +332,7 @@ SPREAD = {"mean": "mean", "median": "median", "p95": "percentile", "cvar95": "ta
 """The aggregates of a regret, each with the name of its estimate."""
 
 
-def _chance_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
+def _chance_scores(rows: DataFrame, steps: list[int]) -> Iterator[Score]:
     """Yield the mean probability of each arm, and of the best one, at each checkpoint: the share of
     replications that chose it.
 
@@ -352,7 +351,7 @@ def _chance_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
     yield score
 
 
-def _arm_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
+def _arm_scores(rows: DataFrame, steps: list[int]) -> Iterator[Score]:
     """Yield how often each arm was chosen, and the mean reward of its own steps."""
     best = rows["best_arm"][0]
     for arm in rows["pulls"].struct.fields:
@@ -378,7 +377,7 @@ def _score_of_arm(arm: str, metric: str, estimate: Estimate, step: int | None = 
     return replace(score, step=step, segment_by="arm", segment=arm)
 
 
-def _segment_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def _segment_scores(rows: DataFrame) -> Iterator[Score]:
     names = rows["segment_regret"].struct.fields
     for name in names if len(names) > 1 else []:
         values = rows["segment_regret"].struct.field(name).to_numpy()
@@ -386,7 +385,7 @@ def _segment_scores(rows: pl.DataFrame) -> Iterator[Score]:
         yield replace(score, segment_by="segment", segment=name)
 
 
-def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def paired_differences(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the difference of each model from every other, replication by replication, at every
     checkpoint and by the end.
     """
@@ -430,7 +429,7 @@ def _resamples(n: int) -> ndarray | None:
     return shared_resamples([np.arange(n)], RESAMPLES, stream(0, "compare", "units"))
 
 
-def _paired_regrets(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+def _paired_regrets(own: DataFrame, theirs: DataFrame) -> DataFrame:
     """Return the regrets of two models in the replications that both have played."""
     first = own.select("replication", own=pl.col("pseudo_regret"))
     second = theirs.select("replication", other=pl.col("pseudo_regret"))

@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 from pydantic import BeforeValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -53,7 +54,7 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, counte
 _FORMS = "2024-03-01, 2024-03-01T12:00, 2024-03, 2024Q1 or a whole number"
 
 
-def numbers_of_column(source: FileSource, name: str) -> pl.Series:
+def numbers_of_column(source: FileSource, name: str) -> Series:
     """Return a column as floats; a missing value or NaN is null.
 
     Raises:
@@ -70,7 +71,7 @@ def numbers_of_column(source: FileSource, name: str) -> pl.Series:
     return column.cast(pl.Float64).fill_nan(None)
 
 
-def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Series:
+def times_of_column(source: FileSource, name: str, role: str = "time") -> Series:
     """Return a column as dates, instants or whole numbers (Int64).
 
     Instants that are all midnight become dates.
@@ -99,7 +100,7 @@ def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Ser
     return column
 
 
-def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
+def series_of_rows(source: FileSource, names: Sequence[str]) -> Series:
     """Return the series of each row: the columns' texts joined with '|'.
 
     Where there are none, the name of its file.
@@ -111,7 +112,7 @@ def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
     ).to_series()
 
 
-def typed_column(column: pl.Series) -> pl.Series:
+def typed_column(column: Series) -> Series:
     """Return a column of text as what all its values look like: whole numbers, numbers, truth,
     dates, or text as it was.
 
@@ -138,7 +139,7 @@ def typed_column(column: pl.Series) -> pl.Series:
     return column
 
 
-def _parsed_numbers(source: FileSource, name: str) -> pl.Series:
+def _parsed_numbers(source: FileSource, name: str) -> Series:
     column = source.table[name]
     values = column.cast(pl.Float64, strict=False)
     if values.null_count() > column.null_count():
@@ -152,7 +153,7 @@ def _parsed_numbers(source: FileSource, name: str) -> pl.Series:
     return values.fill_nan(None)
 
 
-def _parsed_times(source: FileSource, name: str, role: str) -> pl.Series:
+def _parsed_times(source: FileSource, name: str, role: str) -> Series:
     text = source.table[name].str.strip_chars()
     text = text.set(text == "", None)
     known = text.drop_nulls()
@@ -166,7 +167,7 @@ def _parsed_times(source: FileSource, name: str, role: str) -> pl.Series:
 
 
 def _refuse_zones(
-    source: FileSource, name: str, odd: pl.Series, bad: pl.Series, first: str, role: str
+    source: FileSource, name: str, odd: Series, bad: Series, first: str, role: str
 ) -> None:
     """Refuse an instant with a time zone among such without, and the other way round."""
     one, other = _INSTANT.fullmatch(first), _INSTANT.fullmatch(odd[0]) if len(odd) else None
@@ -179,7 +180,7 @@ def _refuse_zones(
         )
 
 
-def _by_form(text: pl.Series, first: str) -> pl.Series:
+def _by_form(text: Series, first: str) -> Series:
     """Return the text as times of the form of one value, null where it has another.
 
     As ISO dates where that is unknown.
@@ -205,7 +206,7 @@ def _by_form(text: pl.Series, first: str) -> pl.Series:
     return text.str.to_date(layout, strict=False)
 
 
-def _whole_numbers(source: FileSource, name: str, role: str) -> pl.Series:
+def _whole_numbers(source: FileSource, name: str, role: str) -> Series:
     """Return whole numbers that were stored as floats, as pandas does where one is missing."""
     column = source.table[name].fill_nan(None)
     values = column.cast(pl.Int64, strict=False)
@@ -214,7 +215,7 @@ def _whole_numbers(source: FileSource, name: str, role: str) -> pl.Series:
     return values
 
 
-def _compact_dates(values: pl.Series) -> pl.Series:
+def _compact_dates(values: Series) -> Series:
     """Return dates where every number reads as one: as counters they would have holes, silently
     filled by `gaps: zero`.
     """
@@ -227,7 +228,7 @@ def _compact_dates(values: pl.Series) -> pl.Series:
     return values
 
 
-def _in_the_calendar(source: FileSource, column: pl.Series, role: str) -> None:
+def _in_the_calendar(source: FileSource, column: Series, role: str) -> None:
     """Refuse what no calendar has: a damaged file can hold days beyond the year 9999, at which
     polars and Python fail.
     """
@@ -243,17 +244,17 @@ def _in_the_calendar(source: FileSource, column: pl.Series, role: str) -> None:
         )
 
 
-def _days(instants: pl.Series) -> pl.Series:
+def _days(instants: Series) -> Series:
     whole = instants.dtype.time_zone is None and (instants == instants.dt.truncate("1d")).all()  # type: ignore[attr-defined]
     return instants.dt.date() if whole else instants
 
 
-def _without_missing(column: pl.Series) -> pl.Series:
+def _without_missing(column: Series) -> Series:
     text = column.str.strip_chars()
     return text.set(text.is_in(MISSING), None)
 
 
-def _refuse_first(source: FileSource, name: str, bad: pl.Series, what: str, role: str = "") -> None:
+def _refuse_first(source: FileSource, name: str, bad: Series, what: str, role: str = "") -> None:
     rows = bad.arg_true()
     if len(rows):
         path = f"dataset.roles.{role}" if role else "dataset.path"
@@ -340,7 +341,7 @@ def refuse_taken(roles: Roles, taken: Collection[str]) -> None:
                 )
 
 
-def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
+def column_of(source: FileSource, name: str, roles: Roles) -> Series:
     """Return a column of a file as its roles read it: times, numbers, or whatever all its values
     look like.
 
@@ -361,7 +362,7 @@ def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
     return values.alias(name)
 
 
-def _refuse_outside(values: pl.Series, role: Role) -> None:
+def _refuse_outside(values: Series, role: Role) -> None:
     """Refuse a number below the least value of a role, or above its greatest."""
     for bound, sign in ((role.low, ">="), (role.high, "<=")):
         if bound is None:
@@ -383,9 +384,7 @@ Gaps = Annotated[
 _THERE = "__there__"
 
 
-def without_gaps(
-    table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps
-) -> pl.DataFrame:
+def without_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> DataFrame:
     """Return the table with a row at every step from the first to the last of each series, sorted
     unless the policy is `error`.
 
@@ -416,7 +415,7 @@ def without_gaps(
     return table
 
 
-def _refuse_missing_target(table: pl.DataFrame) -> None:
+def _refuse_missing_target(table: DataFrame) -> None:
     rows = (
         table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()
     ).arg_true()
@@ -426,9 +425,7 @@ def _refuse_missing_target(table: pl.DataFrame) -> None:
         raise DataError(f"dataset: {where}; dataset.gaps may be zero, forward or null.")
 
 
-def _fill_gaps(
-    table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps
-) -> pl.DataFrame:
+def _fill_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> DataFrame:
     grid = _grid(table, frequency)
     both = grid.join(
         table.with_columns(pl.lit(True).alias(_THERE)),
@@ -447,7 +444,7 @@ def _fill_gaps(
     return both.with_columns(forward).select(table.columns)
 
 
-def _grid(table: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+def _grid(table: DataFrame, frequency: Frequency) -> DataFrame:
     """Return every step of every series from its first row to its last."""
     first_last = pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last")
     spans = table.group_by(SERIES, maintain_order=True).agg(first_last)
@@ -466,7 +463,7 @@ def _grid(table: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
     return grid.with_columns(pl.col(TIME).cast(kind))
 
 
-def _refuse_off_grid(table: pl.DataFrame, grid: pl.DataFrame, frequency: Frequency) -> None:
+def _refuse_off_grid(table: DataFrame, grid: DataFrame, frequency: Frequency) -> None:
     row = table.join(grid, on=[SERIES, TIME], how="anti", maintain_order="left").row(0, named=True)
     first = table.filter(pl.col(SERIES) == row[SERIES])[TIME][0]
     raise DataError(
@@ -487,7 +484,7 @@ def read_plan(
     series: Names = SERIES,
     time: str = TIME,
     form: TextFormat = USUAL_FORMAT,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the plan of a panel from a file that is written as the panel's own file is.
 
     Args:
@@ -520,7 +517,7 @@ def read_plan(
     return plan
 
 
-def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
+def due_rows(panel: Panel, horizon: int) -> DataFrame:
     """Return the rows that a plan must have: those of the dataset's plan, else `horizon` of every
     series that has not ended.
 
@@ -542,23 +539,21 @@ def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
 
 def _read_plan_rows(
     source: FileSource, panel: Panel, series: Sequence[str], time: str
-) -> pl.DataFrame:
+) -> DataFrame:
     ids = series_of_rows(source, series)
     if not series and panel.n_series == 1:
-        ids = pl.Series([panel.series_ids[0]] * len(ids))
+        ids = Series([panel.series_ids[0]] * len(ids))
     when, kind = times_of_column(source, time), panel.table.schema[TIME]
     if when.dtype.is_integer() != kind.is_integer():
         raise DataError(
             f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data "
             f"{panel.table[TIME][-1]}."
         )
-    plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
+    plan = DataFrame({SERIES: ids, TIME: when.cast(kind)})
     return plan.with_columns(numbers_of_column(source, name).alias(name) for name in panel.planned)
 
 
-def _refuse_holes(
-    path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]
-) -> None:
+def _refuse_holes(path: str, plan: DataFrame, wanted: DataFrame, columns: Sequence[str]) -> None:
     laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
     for name in columns:
         holes = laid.filter(pl.col(name).is_null())

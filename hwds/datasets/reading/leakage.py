@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -125,9 +126,9 @@ class _PanelRows:
         self.target = target
         self.moves = self.changes(self.ranks(panel.table[TARGET]))
 
-    def ranks(self, values: pl.Series) -> ndarray:
+    def ranks(self, values: Series) -> ndarray:
         """Return the rank of each value within its series, as a share; NaN where there is none."""
-        rows = pl.DataFrame(
+        rows = DataFrame(
             {"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)}
         )
         rank = pl.col("v").rank("average") / pl.col("v").count()
@@ -188,9 +189,9 @@ class _PanelRows:
             and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
         )
 
-    def copy_reason(self, values: pl.Series, known_ahead: bool) -> str:
+    def copy_reason(self, values: Series, known_ahead: bool) -> str:
         """Return where in the target a column is found again, it or its sum from row to row."""
-        summed = pl.Series(self.changes(_floats(values)), nan_to_null=True)
+        summed = Series(self.changes(_floats(values)), nan_to_null=True)
         for what, each in (("it", values), ("its change from row to row", summed)):
             shift, likeness = self.most_alike(
                 self.changes(self.ranks(each)), self.moves, known_ahead
@@ -202,7 +203,7 @@ class _PanelRows:
                 )
         return ""
 
-    def missing_reason(self, values: pl.Series, known_ahead: bool) -> str:
+    def missing_reason(self, values: Series, known_ahead: bool) -> str:
         """Return where in the target the places of missing values are found again."""
         gaps = values.is_null().to_numpy().astype(float)
         if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(
@@ -248,8 +249,8 @@ class _PanelRows:
 
     def size(self, values: ndarray) -> ndarray:
         """Return the mean size of the values of each row's series."""
-        rows = pl.DataFrame(
-            {"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)}
+        rows = DataFrame(
+            {"s": self.panel.table[SERIES], "v": Series(np.abs(values), nan_to_null=True)}
         )
         mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
         return np.where(mean > 0, mean, 1.0)
@@ -302,7 +303,7 @@ class _LateMeans:
         That is the mean of all earlier rows, of as many as the horizon has, and of one.
         """
         back = np.repeat(self.panel.lengths, self.panel.lengths) - self.panel.positions
-        rows = pl.DataFrame(
+        rows = DataFrame(
             {
                 "s": self.panel.table[SERIES],
                 "v": self.panel.table[TARGET].fill_nan(None),
@@ -364,7 +365,7 @@ def _scales(*values: ndarray) -> Iterator[tuple[ndarray, ...]]:
         yield tuple(np.log(each) for each in values)
 
 
-def _floats(values: pl.Series) -> ndarray:
+def _floats(values: Series) -> ndarray:
     return values.cast(pl.Float64).to_numpy().astype(float)
 
 
@@ -430,7 +431,7 @@ LEAST_LABELS = 8
 """Rows of each label below which a column may part them by chance."""
 
 
-def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> None:
+def refuse_leaking_inputs(data: DataFrame, label: str, columns: Iterable[str]) -> None:
     """Refuse an input that alone gives the label away; see `leaking_inputs`.
 
     Raises:
@@ -444,7 +445,7 @@ def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]
         )
 
 
-def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
+def refuse_order_of_labels(data: DataFrame, label: str, time: str) -> None:
     """Refuse rows of one instant that stand in the order of their labels; see `order_of_labels`.
 
     Raises:
@@ -459,7 +460,7 @@ def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
         )
 
 
-def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
+def order_of_labels(data: DataFrame, label: str, time: str) -> str:
     """Return how far rows of one instant stand in the order of their labels, empty where they do
     not.
     """
@@ -492,7 +493,7 @@ def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
 
 
 def leaking_inputs(
-    data: pl.DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
+    data: DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
 ) -> Iterator[tuple[str, str]]:
     """Yield each input that alone gives the label away, and how.
 
@@ -523,7 +524,7 @@ def leaking_inputs(
             yield name, leak
 
 
-def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
+def naming_inputs(data: DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
     """Yield each input that names rows, and its share of different values: texts and whole numbers
     alone can.
     """
@@ -538,7 +539,7 @@ def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[
                 yield name, share
 
 
-def _leak(values: pl.Series, truth: ndarray, half: ndarray, label: str, most: float) -> str:
+def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float) -> str:
     """Return what of a column gives the label away, empty where nothing does."""
     missing = values.is_null().to_numpy()
     for side in (0, 1):
@@ -558,18 +559,18 @@ def _leak(values: pl.Series, truth: ndarray, half: ndarray, label: str, most: fl
     return ""
 
 
-def _fill_missing(numbers: pl.Series) -> ndarray:
+def _fill_missing(numbers: Series) -> ndarray:
     """Return the numbers with missing ones below all others."""
     return numbers.fill_null(-np.inf).to_numpy()
 
 
-def _means(values: pl.Series, truth: ndarray, half: ndarray) -> ndarray:
+def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
     """Return the mean label of rows of the same value in the other half, that of all rows where
     there are none.
     """
     if values.dtype.is_nested():
         return np.zeros(len(truth))
-    rows = pl.DataFrame({"value": values, "half": half, "label": truth})
+    rows = DataFrame({"value": values, "half": half, "label": truth})
     means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(
         pl.col("label").mean().alias("mean")
     )

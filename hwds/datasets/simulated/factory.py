@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.recipe import Small
 from hwds.core.seeds import stream
@@ -421,7 +422,7 @@ class Factory(WearWorld):
         table = pl.concat([_rows(life) for life in self.fleet()])
         return Runs.build(table, ROLES, regimes=self.regimes, unit=self.unit)
 
-    def history(self) -> pl.DataFrame:
+    def history(self) -> DataFrame:
         """Return what happened to each machine: the faults that came, what was mended, failures and
         replacements.
 
@@ -435,13 +436,13 @@ class Factory(WearWorld):
         return WearTruth(dataset=self) if task == "remaining_life" else None
 
 
-def _rows(life: FactoryLife) -> pl.DataFrame:
+def _rows(life: FactoryLife) -> DataFrame:
     """Return a row for each cycle of a life."""
     rows = len(life.wear)
     label, change = fault_labels(life.faults, rows)
     failed = np.zeros(rows)
     failed[-1] = life.failed
-    return pl.DataFrame(
+    return DataFrame(
         {
             "machine": [life.name] * rows,
             "cycle": np.arange(1.0, rows + 1),
@@ -458,7 +459,7 @@ def _rows(life: FactoryLife) -> pl.DataFrame:
     )
 
 
-def _history(life: FactoryLife) -> pl.DataFrame:
+def _history(life: FactoryLife) -> DataFrame:
     end = float(len(life.wear))
     events = [
         (fault.kind, fault.sensor or None, float(fault.begin), float(fault.end))
@@ -471,4 +472,4 @@ def _history(life: FactoryLife) -> pl.DataFrame:
         for what, sensor, a, b in events
     ]
     schema = {**dict.fromkeys(names, pl.String), "begin": pl.Float64, "end": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return DataFrame(rows, schema=schema, orient="row")

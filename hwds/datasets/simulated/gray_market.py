@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -317,7 +318,7 @@ def market_table(
     customers: Customers,
     lines: MarketLines,
     lessons: dict[int, int],
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a line, in the order of arrival."""
     day, begin = lines.time // 86400, np.datetime64(market_start(world), "us")
     late = np.isin(lines.channel, [CHANNEL_NAMES.index(name) for name in LATE_CHANNELS]) & (
@@ -336,7 +337,7 @@ def market_table(
         "true_kind": _true_kind(customers, lines),
     }
     order = np.lexsort((np.arange(len(day)), lines.order, lines.time, arrival))
-    return pl.DataFrame(columns | truth)[order].select(
+    return DataFrame(columns | truth)[order].select(
         *about,
         "order",
         "customer",
@@ -364,7 +365,7 @@ def market_table(
 
 def _who(
     seed: int, customers: Customers, lines: MarketLines, lessons: dict[int, int]
-) -> dict[str, pl.Series]:
+) -> dict[str, Series]:
     """Return names of the order, the account and its identifiers, and its declared kind.
 
     Each account named once.
@@ -381,7 +382,7 @@ def _who(
         kind: coded_names(seed, kind, numbers)[row]
         for kind, numbers in zip(KINDS, shared.T, strict=True)
     }
-    texts = pl.Series("customer_kind", DECLARED)
+    texts = Series("customer_kind", DECLARED)
     return {
         "order": coded_names(seed, "order", lines.order),
         "customer": coded_names(seed, "customer", accounts)[row],
@@ -404,17 +405,17 @@ def _ring_accounts(seed: int, accounts: ndarray, lessons: ndarray) -> tuple[ndar
     )
 
 
-def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, pl.Series | ndarray]:
+def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, Series | ndarray]:
     """Return where and what was bought, and for how much."""
     month, sku = prices.month[day], prices.sku[lines.offer]
     rebate = REBATES[np.searchsorted(TIERS, lines.quantity, side="right")]
     paid = np.round(prices.price[lines.offer, month] * ASKED[lines.region] * (1 - rebate), 2)
     listed = prices.list_price[sku, month]
-    region, channel = pl.Series(REGIONS)[lines.region], pl.Series(CHANNEL_NAMES)[lines.channel]
+    region, channel = Series(REGIONS)[lines.region], Series(CHANNEL_NAMES)[lines.channel]
     return {
         "channel": channel,
         "store": pl.select(
-            pl.concat_str(region, channel, pl.Series(lines.store + 1), separator=".")
+            pl.concat_str(region, channel, Series(lines.store + 1), separator=".")
         ).to_series(),
         "region": region,
         "sku": prices.skus["sku"][sku],
@@ -430,30 +431,30 @@ def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, p
 
 def _findings_columns(
     begin: np.datetime64, lines: MarketLines, arrival: ndarray
-) -> dict[str, pl.Series]:
+) -> dict[str, Series]:
     """Return the times of returns, and the findings; null where there is none."""
     looked = np.isfinite(lines.label)
-    confirmed = pl.Series(lines.label, nan_to_null=True).cast(pl.Int64)
+    confirmed = Series(lines.label, nan_to_null=True).cast(pl.Int64)
     return {
         "returned_at": _when(begin, lines.time + 86400 * lines.returned),
         "confirmed": confirmed,
         "confirmed_at": _when(begin, np.where(looked, arrival + 86400 * lines.days, np.nan)),
-        "review_chance": pl.Series(lines.chance, nan_to_null=True),
+        "review_chance": Series(lines.chance, nan_to_null=True),
     }
 
 
-def _true_kind(customers: Customers, lines: MarketLines) -> pl.Series:
+def _true_kind(customers: Customers, lines: MarketLines) -> Series:
     honest = np.minimum(lines.account, len(customers.nature) - 1)
     kind = np.where(lines.account >= RINGS, 2, (customers.nature[honest] >= BULK).astype(np.int64))
-    return pl.Series(("honest", "honest_bulk", "ring"))[kind]
+    return Series(("honest", "honest_bulk", "ring"))[kind]
 
 
-def _when(begin: np.datetime64, seconds: ndarray) -> pl.Series:
+def _when(begin: np.datetime64, seconds: ndarray) -> Series:
     """Return instants so many seconds after the beginning."""
     known = np.isfinite(seconds)
     whole = np.where(known, seconds, 0).astype(np.int64).astype("timedelta64[s]")
     instants = np.where(known, begin + whole, np.datetime64("NaT"))
-    return pl.Series(instants.astype("datetime64[us]"))
+    return Series(instants.astype("datetime64[us]"))
 
 
 # GrayMarket: order lines of honest customers and of arbitrage rings, with known truth.

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -352,17 +353,17 @@ class HardwareDemand(DemandSettings):
             return HardwareElasticities(dataset=self)
         return HardwareDemandTruth(dataset=self) if task == "forecast" else None
 
-    def parameters(self) -> pl.DataFrame:
+    def parameters(self) -> DataFrame:
         """Return the true parameters of each series: `series_id`, the fields of `DemandLaw`,
         `season` as `season_1` and on.
         """
         offers, law = demand_law(self)
         columns = {name: value for name, value in vars(law).items() if name != "season"}
         seasons = {f"season_{month + 1}": law.season[:, month] for month in range(12)}
-        return pl.DataFrame({"series_id": offers["series_id"], **columns, **seasons})
+        return DataFrame({"series_id": offers["series_id"], **columns, **seasons})
 
 
-def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.DataFrame:
+def _simulate(world: HardwareWorld, offers: DataFrame, law: DemandLaw) -> DataFrame:
     """Return the plan's rows with static columns and, for months of history, the target and the
     past-only columns.
     """
@@ -386,14 +387,14 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
         "shortage": shortage,
         "web_visits": np.round(seen),
     }
-    table = pl.concat([plan, about, pl.DataFrame(known)], how="horizontal")
+    table = pl.concat([plan, about, DataFrame(known)], how="horizontal")
     return table.with_columns(
         pl.when(pl.col("month") < world.months).then(pl.col(name)).alias(name) for name in known
     )
 
 
 def _shocks(
-    world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw
+    world: HardwareWorld, offers: DataFrame, law: DemandLaw
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Return the levels and the standard noise of sales and of visits, each of shape (offers,
     months + 1).

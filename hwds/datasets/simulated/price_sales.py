@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Positive, Seed, Small, Steps, UnitInterval
 from hwds.core.seeds import stream
@@ -58,7 +59,7 @@ class SalesCells:
             channel, shape (K, K).
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     substitutes: ndarray
 
     def __len__(self) -> int:
@@ -133,7 +134,7 @@ def sales_cells(settings: SalesSettings) -> SalesCells:
             )
     columns = "series_id sku channel family generation list_price cost elasticity base promotion"
     schema = [*columns.split(), "first", "device", "shop"]
-    table = pl.DataFrame(rows, schema=schema, orient="row")
+    table = DataFrame(rows, schema=schema, orient="row")
     family_of, shop_of = table["device"].to_numpy() // GENERATIONS, table["shop"].to_numpy()
     same = (family_of[:, None] == family_of) & (shop_of[:, None] == shop_of)
     np.fill_diagonal(same, False)
@@ -363,7 +364,7 @@ class SalesSettings(PanelDataset):
     stock_outs: UnitInterval = 0.03
     horizon: Steps = 8
 
-    def parameters(self) -> pl.DataFrame:
+    def parameters(self) -> DataFrame:
         """Return the true parameters of each cell.
 
         Columns: `series_id`, `sku`, `channel`, `family`, `list_price`, `cost` (at their mean),
@@ -385,14 +386,14 @@ class SalesSettings(PanelDataset):
             best.alias("best_price"),
         )
 
-    def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> pl.DataFrame:
+    def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> DataFrame:
         """Return the true mean profit a week of each cell at multiples of its list price, other
         prices as they are.
 
         Returns:
             Columns `series_id`, `price`, `units`, `profit`.
         """
-        grid = self.parameters().join(pl.DataFrame({"multiple": multiples}), how="cross")
+        grid = self.parameters().join(DataFrame({"multiple": multiples}), how="cross")
         units = pl.col("units") * pl.col("multiple") ** pl.col("elasticity")
         price = pl.col("list_price") * pl.col("multiple")
         profit = (price - pl.col("cost")) * units
@@ -532,20 +533,20 @@ class PriceSales(SalesSettings):
         return PriceSalesTruth(dataset=self) if task == "elasticity" else None
 
 
-def _long(cells: SalesCells, weeks: SalesWeeks, count: int) -> pl.DataFrame:
+def _long(cells: SalesCells, weeks: SalesWeeks, count: int) -> DataFrame:
     """Return a row for each cell and week in which it is sold."""
     cell, week = np.nonzero(np.arange(count) >= cells.column("first")[:, None])
     about = cells.table[cell].select(
         "series_id", "sku", "channel", "family", "generation", "list_price"
     )
-    monday = pl.Series(np.datetime64(START, "D") + 7 * week).cast(pl.Date)
+    monday = Series(np.datetime64(START, "D") + 7 * week).cast(pl.Date)
     price = np.round(about["list_price"].to_numpy() * np.exp(weeks.relative[cell, week]), 1)
     drawn = {
         name: getattr(weeks, name)[cell, week]
         for name in ("cost", "promotion", "stock_out", "units")
     }
     return about.with_columns(
-        pl.Series("time", monday),
-        pl.Series("price", price),
-        **{k: pl.Series(v) for k, v in drawn.items()},
+        Series("time", monday),
+        Series("price", price),
+        **{k: Series(v) for k, v in drawn.items()},
     ).rename({"units": "target"})

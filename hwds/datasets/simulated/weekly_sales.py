@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -85,7 +86,7 @@ class WeeklySales(PanelDataset):
             history, Frequency("1w"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units"
         )
 
-    def _product(self, number: int) -> pl.DataFrame:
+    def _product(self, number: int) -> DataFrame:
         """Return the weeks of one product, of the plan too.
 
         Its draws are its own, so that more products change none.
@@ -114,11 +115,11 @@ class WeeklySales(PanelDataset):
         unknown &= (week > first) & (week != self.weeks - 1)
         price = np.round(np.exp(3.5 + 0.6 * about[4]) * np.exp(relative), 2)
         monday = np.datetime64(START, "D") + 7 * week
-        table = pl.DataFrame(
+        table = DataFrame(
             {
                 SERIES: [f"sku-{number:05d}"] * len(week),
-                TIME: pl.Series(monday).cast(pl.Date),
-                "target": pl.Series(np.where(unknown, np.nan, units), nan_to_null=True),
+                TIME: Series(monday).cast(pl.Date),
+                "target": Series(np.where(unknown, np.nan, units), nan_to_null=True),
                 "price": price,
                 "promotion": promotion.astype(np.int64),
                 "category": [CATEGORIES[category]] * len(week),

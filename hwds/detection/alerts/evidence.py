@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError
 from hwds.detection.predictions import scored_rows
@@ -67,7 +68,7 @@ class AlertEvidence(ABC):
         return
 
     @abstractmethod
-    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> DataFrame:
         """Return the scored rows of a model; see `EVIDENCE`.
 
         Args:
@@ -83,7 +84,7 @@ class AlertEvidence(ABC):
 
 def alert_evidence_rows(
     tables: Tables, frame: Table, model: str, kind: str, *, delay_days: int, unlabelled: str
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the evidence of scored rows; see `AlertEvidence.alert_evidence`.
 
     Args:
@@ -123,12 +124,12 @@ def alert_evidence_rows(
     return rows.select(EVIDENCE).sort("part", "fold", "day_id", ROW_ID)
 
 
-def rows_tested(rows: pl.DataFrame) -> pl.DataFrame:
+def rows_tested(rows: DataFrame) -> DataFrame:
     """Return the test rows, with the labels that they got in the end."""
     return rows.filter(part="test").with_columns(pl.col("label").fill_null(pl.col("unlabelled")))
 
 
-def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
+def deciding_rows(rows: DataFrame, cutoff: str) -> DataFrame:
     """Return the rows of all deciding windows up to that of a cutoff, with the labels that had
     arrived by it.
 

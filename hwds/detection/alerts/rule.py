@@ -8,8 +8,8 @@ from math import log
 from statistics import NormalDist
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
@@ -40,7 +40,7 @@ class Days:
     uniform: ndarray
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, seed: int) -> Days:
+    def of(cls, rows: DataFrame, seed: int) -> Days:
         """Make the arrays of rows with `day_id, probability, loss` and `row_id`.
 
         The random number of a row is that of its id alone, so that more rows change none.
@@ -55,7 +55,7 @@ class Days:
         )
 
 
-def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> ndarray:
+def uniform_by_row(rows: DataFrame, seed: int, purpose: str) -> ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
     return uniform_by_id(rows[ROW_ID].to_numpy(), stream(seed, "alert policy", purpose))
 
@@ -136,7 +136,7 @@ CHANCE_LEVEL = 0.05
 """The chance of taking another cell than the formula where none is better."""
 
 
-def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -> ChosenRule:
+def choose_rule(rows: DataFrame, cutoff: str, terms: AlertTerms, seed: int) -> ChosenRule:
     """Choose the cell of the grid that would have cost least in the deciding windows, by the labels
     that had arrived.
 
@@ -204,7 +204,7 @@ TO_DEVIATION = 1.4826
 
 
 def rivals_of(
-    rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, seed: int
+    rows: DataFrame, reference: DataFrame, terms: AlertTerms, seed: int
 ) -> dict[str, ndarray]:
     """Return the actions of each rival on the rows of one test window, all with the same capacity
     of reviews a day.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
 from hwds.detection.cases import reasons_in_words
@@ -157,10 +158,10 @@ class AlertVerdict(Verdict):
     record: tuple[PolicyRecord, ...]
     meaning: tuple[CostCalibration, ...]
     unit: str
-    alerts: pl.DataFrame
-    thresholds: pl.DataFrame
-    cases: pl.DataFrame
-    case_rows: pl.DataFrame
+    alerts: DataFrame
+    thresholds: DataFrame
+    cases: DataFrame
+    case_rows: DataFrame
 
     files: ClassVar = {
         "alerts": "alerts",
@@ -266,11 +267,9 @@ class AlertVerdict(Verdict):
         return [(name, saving) for name, saving in named if saving is not None]
 
     @property
-    def costs(self) -> pl.DataFrame:
+    def costs(self) -> DataFrame:
         """Return the record as a table, an interval's ends in columns of their own."""
-        return pl.DataFrame(
-            [_flatten_record(line) for line in self.record], infer_schema_length=None
-        )
+        return DataFrame([_flatten_record(line) for line in self.record], infer_schema_length=None)
 
     def of(self, policy: str, against: Against = "labels") -> PolicyRecord | None:
         """Return the record of a policy; None where there is none."""
@@ -316,8 +315,8 @@ ALERTS = (
 
 
 def alerts_of(
-    test: pl.DataFrame, action: ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
-) -> pl.DataFrame:
+    test: DataFrame, action: ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
+) -> DataFrame:
     """Return one row for each test row that is not passed, by window, day, tier (`block` first) and
     expected gain.
 
@@ -331,12 +330,12 @@ def alerts_of(
     multipliers = {each.cutoff: each.multiplier for each in chosen}
     multiplier = test["cutoff"].replace_strict(multipliers).to_numpy()
     wide = test.with_columns(
-        action=pl.Series(action),
+        action=Series(action),
         tier=_tier_names(action),
         at_stake=pl.col("loss"),
-        expected_gain=pl.Series(gain),
-        block_from=pl.Series(terms.block_from(loss, multiplier)),
-        chance=pl.when(pl.Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
+        expected_gain=Series(gain),
+        block_from=Series(terms.block_from(loss, multiplier)),
+        chance=pl.when(Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
     ).filter(pl.col("action") != PASS)
     ordered = wide.sort(
         ["fold", "day_id", "action", "expected_gain"],
@@ -346,12 +345,12 @@ def alerts_of(
     return ordered.with_columns(reasons=reasons_in_words(ordered["reasons"])).select(ALERTS)
 
 
-def _tier_names(action: ndarray) -> pl.Series:
+def _tier_names(action: ndarray) -> Series:
     """Return the names of actions, null for a row that is passed."""
-    return pl.Series(action).replace_strict(TIERS, default=None, return_dtype=pl.String)
+    return Series(action).replace_strict(TIERS, default=None, return_dtype=pl.String)
 
 
-def alerted_rows(test: pl.DataFrame, action: ndarray) -> pl.DataFrame:
+def alerted_rows(test: DataFrame, action: ndarray) -> DataFrame:
     """Return the rows of the last window that are not passed, with what is at stake and their tier,
     for cases.
     """
@@ -359,9 +358,7 @@ def alerted_rows(test: pl.DataFrame, action: ndarray) -> pl.DataFrame:
     return rows.filter(pl.col("tier").is_not_null(), fold=test["fold"].max())
 
 
-def thresholds_of(
-    test: pl.DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms
-) -> pl.DataFrame:
+def thresholds_of(test: DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms) -> DataFrame:
     """Return for each test window the probabilities from which rows are blocked and reviewed, by
     what is at stake.
 
@@ -374,7 +371,7 @@ def thresholds_of(
         loss = np.array([rows["loss"].quantile(level, "nearest") for level in STAKES], float)
         review = terms.review_from(loss, each.floor)
         made.append(
-            pl.DataFrame(
+            DataFrame(
                 {
                     "cutoff": each.cutoff,
                     "multiplier": each.multiplier,

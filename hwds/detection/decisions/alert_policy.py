@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Len
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Small, UnitInterval
@@ -107,7 +108,7 @@ def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
 
 
 def alert_verdict(
-    name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table
+    name: str, rows: DataFrame, terms: AlertTerms, *, seed: int, frame: Table
 ) -> AlertVerdict | None:
     """Return the verdict; None where no row was tested.
 
@@ -155,7 +156,7 @@ def alert_verdict(
 
 
 def choices_and_actions(
-    name: str, rows: pl.DataFrame, test: pl.DataFrame, terms: AlertTerms, seed: int
+    name: str, rows: DataFrame, test: DataFrame, terms: AlertTerms, seed: int
 ) -> tuple[list[ChosenRule], Mapping[str, np.ndarray]]:
     """Return the choice before each test window, and the actions of each policy, the decision's own
     first.
@@ -174,7 +175,7 @@ def choices_and_actions(
     return chosen, {policy: np.concatenate(parts) for policy, parts in actions.items()}
 
 
-def _alert_clusters(test: pl.DataFrame, resamples: int, seed: int) -> AlertClusters:
+def _alert_clusters(test: DataFrame, resamples: int, seed: int) -> AlertClusters:
     """Return the days, and the entities where there are any.
 
     A row without one is an entity of its own.

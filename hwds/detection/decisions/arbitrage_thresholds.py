@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import PositiveInt
@@ -32,7 +33,7 @@ PAIRS = ("bought_in", "sold_in")
 SHARES = ("duty", "risk")
 
 
-def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
+def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> DataFrame:
     """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one
     line a price.
 
@@ -62,7 +63,7 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     )
 
 
-def _days(since: pl.Series, path: str) -> pl.Series:
+def _days(since: Series, path: str) -> Series:
     days = since.str.to_date("%Y-%m-%d", strict=False) if since.dtype == pl.String else since
     bad = days.is_null().arg_true()
     if not days.dtype.is_temporal() or len(bad):
@@ -73,7 +74,7 @@ def _days(since: pl.Series, path: str) -> pl.Series:
     return days.cast(pl.Date)
 
 
-def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
+def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> DataFrame:
     """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight,
     duty, risk`.
 
@@ -89,7 +90,7 @@ def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
     return table
 
 
-def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
+def _file(field: str, path: str, form: TextFormat) -> DataFrame:
     """Return the rows of a file as `dataset=file` reads them.
 
     Refusals name the field of the decision.
@@ -103,7 +104,7 @@ def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
 
 def _read(
     field: str, path: str, form: TextFormat, names: tuple[str, ...], numbers: tuple[str, ...]
-) -> pl.DataFrame:
+) -> DataFrame:
     table = _file(field, path, form)
     for name in names:
         if name not in table.columns:
@@ -226,7 +227,7 @@ class ArbitrageThresholds(Reselling, Decision):
         name = frame.name("label_propensity")
         chance = frame.data[name].cast(pl.Float64) if name else pl.lit(1.0)
         reviewed = lines.select(
-            above=pl.col("street_price") > pl.Series(costs, nan_to_null=True),
+            above=pl.col("street_price") > Series(costs, nan_to_null=True),
             label=frame.column("label").cast(pl.Float64),
             weight=1 / chance,
         ).drop_nulls()
@@ -236,7 +237,7 @@ class ArbitrageThresholds(Reselling, Decision):
         )
 
 
-def _reviewed_share(lines: pl.DataFrame) -> Reviewed:
+def _reviewed_share(lines: DataFrame) -> Reviewed:
     whole = float(lines["weight"].sum())
     return Reviewed(
         lines=len(lines),

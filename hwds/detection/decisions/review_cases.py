@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import PositiveInt, UnitInterval
@@ -38,9 +39,9 @@ class QueueVerdict(Verdict):
     action: Literal["REVIEW", "NONE"]
     capacity: int
     unit: str
-    cases: pl.DataFrame
-    case_rows: pl.DataFrame
-    to_review: pl.DataFrame
+    cases: DataFrame
+    case_rows: DataFrame
+    to_review: DataFrame
 
     files: ClassVar = {"cases": "cases", "case_rows": "case_rows", "to_review": "to_review"}
     words = """
@@ -148,7 +149,7 @@ class ReviewCases(Decision):
             reasons=first and first["reasons"],
         )
 
-    def _review_form(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
+    def _review_form(self, cases: Cases, frame: Table, seed: int) -> DataFrame:
         """Return the form: of each chosen case the row with the highest score, with room for its
         label.
         """

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Days, Once
 from hwds.detection.features.entity_risk import EntityRisk, LiveRisk
@@ -262,11 +263,11 @@ class Handbook(RowFeatures):
         self.check(schema)
         return LiveHandbook(self.payment(schema), self.days)
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the columns; those of customers read no label."""
         self.check(table)
         moments, days = instants_of(table), sorted(self.days)
-        time = pl.Series(moments.time).cast(pl.Datetime("us"))
+        time = Series(moments.time).cast(pl.Datetime("us"))
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
         paid = column_floats(table, self.spent(table))
         count, mean = trailing_windows(
@@ -278,11 +279,11 @@ class Handbook(RowFeatures):
             "night": (time.dt.hour() <= NIGHT).cast(pl.Int8),
         }
         for place, each in enumerate(days):
-            columns[f"customer_count_{each}d"] = pl.Series(count[:, place])
-            columns[f"customer_mean_{each}d"] = pl.Series(mean[:, place]).fill_nan(None)
+            columns[f"customer_count_{each}d"] = Series(count[:, place])
+            columns[f"customer_mean_{each}d"] = Series(mean[:, place]).fill_nan(None)
             columns[f"terminal_count_{each}d"] = risk[f"{self.terminal}_labels_{each}d"]
             columns[f"terminal_risk_{each}d"] = risk[f"{self.terminal}_risk_{each}d"]
-        return pl.DataFrame(columns)
+        return DataFrame(columns)
 
     def payment(self, table: Table) -> PaymentColumns:
         """Return the columns of who paid what, and where."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from polars import DataFrame, Series
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Names
@@ -228,7 +229,7 @@ class Network(RowFeatures):
         self.check(schema)
         return LiveNetwork(self.by, entity_of(schema, "customer", self.customer))
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the four columns.
 
         Raises:
@@ -249,8 +250,8 @@ class Network(RowFeatures):
         degree, _, confirmed = counts.T
         share = np.where(degree > 0, confirmed / np.maximum(degree, 1), 0.0)
         columns = dict(zip(COLUMNS, (*counts.T, share), strict=True))
-        return pl.DataFrame(columns).select(
-            pl.when(pl.Series(customer >= 0)).then(pl.col(name)).alias(name) for name in COLUMNS
+        return DataFrame(columns).select(
+            pl.when(Series(customer >= 0)).then(pl.col(name)).alias(name) for name in COLUMNS
         )
 
 
@@ -266,7 +267,7 @@ def _graph(
         base += int(codes.max(initial=-1)) + 1
     there = np.column_stack(apart)[moments.order]  # in the order of arrival
     keys = np.where(there >= 0, customer[moments.order][:, None] * base + there, -1)
-    numbers = codes_of(pl.Series(keys.ravel()).replace(-1, None))
+    numbers = codes_of(Series(keys.ravel()).replace(-1, None))
     pair = np.full(keys.shape, -1)
     pair[moments.order] = numbers.reshape(keys.shape)
     first = np.unique(numbers, return_index=True)[1][int((numbers < 0).any()) :]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import polars as pl
 from annotated_types import MinLen
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
@@ -234,7 +234,7 @@ class Peers(RowFeatures):
         self.check(schema)
         return PeerEvents(self.compared(schema), self.grouped_by(schema), self.reference)
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return two columns for each column compared.
 
         Raises:
@@ -247,7 +247,7 @@ class Peers(RowFeatures):
         day, enters, leaves = reference.days_of(time, arrival)
         first, days = day.min(), int(day.max() - day.min()) + 1
         levels = list(self._levels(table))
-        columns: dict[str, pl.Series] = {}
+        columns: dict[str, Series] = {}
         for name in self.compared(table):
             values = as_floats(table.data[name])
             spread = reference.spreads(values, levels, enters - first, leaves - first, days)[-1]
@@ -255,9 +255,9 @@ class Peers(RowFeatures):
             peers, z = compare_with_peers(
                 values, Spread(spread.median[at], spread.deviation[at], spread.rows[at])
             )
-            columns[f"{name}_peers"] = pl.Series(peers, nan_to_null=True)
-            columns[f"{name}_z"] = pl.Series(z, nan_to_null=True)
-        return pl.DataFrame(columns)
+            columns[f"{name}_peers"] = Series(peers, nan_to_null=True)
+            columns[f"{name}_z"] = Series(z, nan_to_null=True)
+        return DataFrame(columns)
 
     @property
     def reference(self) -> Reference:
@@ -288,7 +288,7 @@ class Peers(RowFeatures):
         yield group, np.zeros(1, np.int64)
         for name in self.grouped_by(table):
             parts = codes_of(table.data[name])
-            finer = codes_of(pl.Series(group * (parts.max() + 2) + parts + 1))
+            finer = codes_of(Series(group * (parts.max() + 2) + parts + 1))
             parent = np.zeros(int(finer.max()) + 1, np.int64)
             parent[finer] = group
             group = finer

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import ConfigError, DataError
@@ -108,11 +109,11 @@ class LineWindows:
         """Return the empty array that the kernel writes to, shape (rows, values)."""
         return np.empty((rows, len(SUMS) * len(self.days) + len(LINE_VALUES)))
 
-    def frame(self, columns: LineColumns, out: ndarray) -> pl.DataFrame:
+    def frame(self, columns: LineColumns, out: ndarray) -> DataFrame:
         """Return the kernel's array as columns; NaN becomes null."""
-        return pl.DataFrame(
+        return DataFrame(
             {
-                name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True)
+                name: Series(np.ascontiguousarray(out[:, at]), nan_to_null=True)
                 for name, at in self.places(columns).items()
             }
         )
@@ -228,7 +229,7 @@ def flags_of(time: ndarray, quantity: ndarray, promoted: ndarray, rules: LineRul
     return np.column_stack([promoted > 0, weekend, over, late]).astype(np.uint8)
 
 
-def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[ndarray]:
+def _codes(data: DataFrame, columns: LineColumns) -> Iterator[ndarray]:
     """Yield the codes of order, SKU, store and channel.
 
     A line without an order is one of its own.
@@ -536,7 +537,7 @@ class Purchases(RowFeatures):
         self.check(schema)
         return PurchaseEvents(self.windows, self.read_of(schema), schema.name("entity"))
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the columns that can be computed from the table.
 
         Raises:

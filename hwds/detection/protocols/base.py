@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
@@ -88,9 +89,9 @@ def parts_of_groups(known: Table, part: ndarray, context: RowContext) -> dict[st
         context: The context, which computes the inputs.
     """
     label = known.column("label")
-    hidden = with_labels(known, pl.when(pl.Series(part == "train")).then(label))
+    hidden = with_labels(known, pl.when(Series(part == "train")).then(label))
     wide = hidden.with_inputs(context.columns_of(hidden))
-    learned = pl.Series(np.isin(part, ("train", "stop", "calibrate")))
+    learned = Series(np.isin(part, ("train", "stop", "calibrate")))
     given = with_labels(wide, pl.when(learned).then(label))
     return {name: given.filter(part == name) for name in PARTS}
 
@@ -104,14 +105,14 @@ def without_truth(frame: Table, delay: int) -> Table:
     return replace(numbers, data=numbers.data.drop(truth), roles=roles)
 
 
-def with_labels_turned(frame: Table, groups: pl.Series, tested: ndarray) -> Table:
+def with_labels_turned(frame: Table, groups: Series, tested: ndarray) -> Table:
     """Return the table with flipped labels in all rows of the groups that have a tested row."""
     label = frame.column("label")
-    flipped = groups.is_in(groups.filter(pl.Series(tested)).implode())
+    flipped = groups.is_in(groups.filter(Series(tested)).implode())
     return with_labels(frame, pl.when(flipped).then(1 - label.cast(pl.Float64)).otherwise(label))
 
 
-def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
+def rows_arrived_by(rows: DataFrame, frame: Table, instant: datetime) -> DataFrame:
     """Return the rows that had arrived by an instant."""
     arrived = frame.data.select("row_id", __arrived=row_arrivals(frame))
     return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(
@@ -119,7 +120,7 @@ def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.D
     )
 
 
-def days_since(rows: Table, cutoff: datetime) -> pl.Series:
+def days_since(rows: Table, cutoff: datetime) -> Series:
     """Return days from a cutoff's midnight to the arrival of each row: a late one is scored on the
     day that it arrives.
     """
@@ -136,7 +137,7 @@ def days_since(rows: Table, cutoff: datetime) -> pl.Series:
 # change.
 
 
-def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
+def last_tested_row(frame: Table, rows: DataFrame) -> int | None:
     """Return the id of the labelled test row that arrived last, of which no other row may depend.
 
     None where there is none.
@@ -187,7 +188,7 @@ def check_facts(table: Table) -> None:
     _check_range(table, "label_propensity", np.nextafter(0.0, 1.0), 1.0, "> 0 and <= 1")
 
 
-def _refuse_rows(bad: pl.Series, problem: Callable[[int], str]) -> None:
+def _refuse_rows(bad: Series, problem: Callable[[int], str]) -> None:
     """Refuse the first row of a mask; `problem` says in words what is wrong with it."""
     rows = bad.fill_null(False).arg_true()
     if len(rows):
@@ -281,7 +282,7 @@ def _check_times(table: Table) -> None:
         _check_label_times(table, columns)
 
 
-def _check_label_times(table: Table, columns: Mapping[str, pl.Series]) -> None:
+def _check_label_times(table: Table, columns: Mapping[str, Series]) -> None:
     instants = {
         role: column.cast(pl.Datetime("us", _zone(column))) for role, column in columns.items()
     }
@@ -330,7 +331,7 @@ def _check_range(table: Table, role: str, least: float, most: float, wanted: str
     )
 
 
-def _zone(column: pl.Series) -> str | None:
+def _zone(column: Series) -> str | None:
     return getattr(column.dtype, "time_zone", None)
 
 
@@ -407,7 +408,7 @@ def try_row_features(features: Any, table: Table) -> None:
     toy = toy_rows(table)
     answer = features.compute(toy)
     rows = counted(toy.height, "rows")
-    if not isinstance(answer, pl.DataFrame):
+    if not isinstance(answer, DataFrame):
         raise WrongAnswerError(
             f"compute of {rows} must return a polars DataFrame, got "
             f"{with_article(type(answer).__name__)}"
@@ -486,20 +487,20 @@ class Detection(
     importance_rows: Annotated[ZeroDraws, Small(100)] = 1000
     importance_seeds: Annotated[Folds, Small(2)] = 1
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Return the rows with a flag for each test row whose entity is among those that can be
         looked at on its day.
         """
         return with_flags(rows, self.card_k)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the test rows, against the labels and, where a simulator knows it,
         against the truth.
         """
         test = rows.filter(part="test")
         return [*detection_scores(test, self), *rule_scores(test)]
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how far each model is behind the best, on the same rows and resamples, and its
         importances.
         """
@@ -508,13 +509,13 @@ class Detection(
         for label, part in scored.items():
             yield from ((label, score) for score in importance_scores(part))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows, those of the deciding window too, which a decision learns its thresholds
         from.
         """
         return rows.drop(IMPORTANCE_COLUMN, strict=False)
 
-    def predictions_only(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
+    def predictions_only(self, rows: DataFrame, *, reasons: bool = True) -> DataFrame:
         """Return the predictions of rows without their outcomes, for the leak check.
 
         Reasons as texts.
@@ -524,7 +525,7 @@ class Detection(
             *self.keys, "score", "probability", "p_value", *([words] if reasons else [])
         )
 
-    def twins(self, frame: Table, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: Table, fold: Fold, rows: DataFrame) -> Iterator[Twin]:
         """Yield the table with another label of the last tested row, where labels may be known at
         the row's own moment.
         """
@@ -532,7 +533,7 @@ class Detection(
         if row is None:
             return
 
-        def predictions(rows: pl.DataFrame) -> pl.DataFrame:
+        def predictions(rows: DataFrame) -> DataFrame:
             return self.predictions_only(rows.filter(pl.col(ROW_ID) == row, part="test"))
 
         shows = "changed with the row's own label"
@@ -597,7 +598,7 @@ class Detection(
         """Compute row features of some rows of each label."""
         try_row_features(features, frame)
 
-    def labels(self, frame: Table, column: str) -> pl.DataFrame:
+    def labels(self, frame: Table, column: str) -> DataFrame:
         """Return a column of the table by row."""
         return labels_of_rows(frame, column)
 
@@ -625,7 +626,7 @@ class Detection(
         scored: Mapping[str, Table],
         frame: Table,
         context: RowContext,
-    ) -> dict[str, pl.DataFrame]:
+    ) -> dict[str, DataFrame]:
         """Fit a model and score the rows of the decision and the test, each where there are any.
 
         Args:

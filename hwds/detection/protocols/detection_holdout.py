@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.detection.models.base import Classifier, FittedClassifier
 from hwds.detection.predictions import row_predictions
@@ -46,7 +47,7 @@ class DetectionHoldout(RowHoldout, Detection):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the rows before the cutoff, or from other groups.
 
         Score those that are held out.
@@ -76,7 +77,7 @@ class DetectionHoldout(RowHoldout, Detection):
             as_known(frame, end - INSTANT, self.delay_days), edges, cutoff, context
         )
 
-    def _days(self, rows: Table, frame: Table) -> pl.Expr | pl.Series:
+    def _days(self, rows: Table, frame: Table) -> pl.Expr | Series:
         timed = frame.roles.get("time")
         return (
             days_since(rows, self.edges(frame)["test"][0])
@@ -99,9 +100,7 @@ class DetectionHoldout(RowHoldout, Detection):
             return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
         return with_labels_turned(frame, groups_of_rows(frame), self.part_of_rows(frame) == "test")
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment | HeldOut, frame: Table) -> DataFrame:
         """Return the predictions of rows that had arrived by an instant, or of all, without their
         outcomes.
         """
@@ -113,9 +112,7 @@ class DetectionHoldout(RowHoldout, Detection):
         row_context = RowContext.of(context)
         return self.fit_model(model, self.parts(frame, row_context, tests=False), row_context)
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of rows that it cannot have learned from: the
         youngest, or unlabelled ones.
         """

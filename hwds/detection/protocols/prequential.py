@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
@@ -96,7 +97,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is
         fitted again; score its own.
         """
@@ -114,9 +115,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()
         ]
         return (
-            pl.concat(scored).with_columns(cutoff=pl.lit(cell.fold.name))
-            if scored
-            else pl.DataFrame()
+            pl.concat(scored).with_columns(cutoff=pl.lit(cell.fold.name)) if scored else DataFrame()
         )
 
     def for_model(self, model: Classifier) -> Prequential:
@@ -160,7 +159,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed
         )
 
-    def _found_before(self, seen: Table, test: Table, cutoff: datetime) -> pl.Series:
+    def _found_before(self, seen: Table, test: Table, cutoff: datetime) -> Series:
         """Return a mask of the test rows whose entity was known by the beginning of the day to have
         had a positive row.
         """
@@ -234,7 +233,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
                 " of model.trees fix it, more protocol.stop_days make it surer."
             )
 
-    def _stopping_positives(self, frame: Table, cutoff: datetime, lengths: Lengths) -> pl.DataFrame:
+    def _stopping_positives(self, frame: Table, cutoff: datetime, lengths: Lengths) -> DataFrame:
         """Return the positive rows of the window for stopping that are known by a cutoff."""
         edges = lengths.edges(cutoff)["stop"]
         rows = rows_between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
@@ -255,7 +254,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             what = f"{len(out):,} of {counted(len(rows), 'test rows')} are not scored, {positive}"
             yield f"{what}: their entities were found before (protocol.known=removed){remedy}."
 
-    def _tested_rows(self, frame: Table) -> Iterator[pl.DataFrame]:
+    def _tested_rows(self, frame: Table) -> Iterator[DataFrame]:
         """Yield the test rows of each window: whether they are left out, and whether they are
         positive.
         """
@@ -267,7 +266,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             labels = frame.data.filter(pl.col(ROW_ID).is_in(test.data[ROW_ID].implode()))[
                 frame.name("label")
             ]
-            yield pl.DataFrame(
+            yield DataFrame(
                 {"left_out": self._found_before(seen, test, cutoff), "positive": labels == 1}
             )
 
@@ -277,7 +276,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """
         return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Moment, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment, frame: Table) -> DataFrame:
         """Return the predictions of rows that had arrived by an instant.
 
         Reasons where all rows have them.
@@ -297,9 +296,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             model, rows_between(seen.with_inputs(rows.columns_of(seen)), edges), rows
         )
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of the rows of the last `delay_days` (`test_days`
         where there is no delay).
 
@@ -324,7 +321,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
                 f" got {self.stride_days}: a row is decided once."
             )
 
-    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> DataFrame:
         """Return the rows of the deciding and test windows, with labels that arrive after
         `delay_days`.
         """
@@ -359,6 +356,6 @@ def draw_labels(
     places = np.flatnonzero(known.to_numpy())
     chosen = np.zeros(len(ids), bool)
     chosen[places] = draw_by_id(ids[places], labels, stream(seed, "labels"))
-    shown = pl.Series(chosen)
+    shown = Series(chosen)
     columns = {name: pl.when(shown).then(pl.col(name)) for name in (label, when)}
     return replace(seen, data=data.with_columns(**columns))

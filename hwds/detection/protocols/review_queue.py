@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
@@ -66,7 +67,7 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     matrix = rows.numbers(names)
     changed = INJECTION_KINDS[kind](matrix, base, random) if names else matrix[base]
     columns = [
-        pl.Series(name, column, nan_to_null=True).cast(
+        Series(name, column, nan_to_null=True).cast(
             schema[name] if schema[name].is_float() else pl.Float64
         )
         for name, column in zip(names, changed.T, strict=True)
@@ -113,7 +114,7 @@ one row many times, three inputs at their 99 % quantile.
 # The first cases of a queue, and how many of them two queues share.
 
 
-def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
+def ranked_entities(rows: DataFrame, score_of: ScoreOf) -> DataFrame:
     """Return one row an entity, the highest first: `entity`, `score`, `truth` (the largest of its
     rows).
 
@@ -127,7 +128,7 @@ def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
     return made.sort("score", "entity", descending=[True, False])
 
 
-def first_entities(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
+def first_entities(rows: DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
     """Return the entities that a budget has room for."""
     return frozenset(ranked_entities(rows, score_of)["entity"].head(budget).to_list())
 
@@ -137,7 +138,7 @@ def overlap_share(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / max(len(one), len(other), 1)
 
 
-def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
+def least_score(rows: DataFrame, budget: int, score_of: ScoreOf) -> float:
     """Return the score of the last case that a budget has room for."""
     scores = ranked_entities(rows, score_of)["score"].head(budget)
     return float(scores[-1]) if len(scores) else np.inf
@@ -244,7 +245,7 @@ class ReviewQueue(Detection):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from all rows and rank those of the queue.
 
         Measure what can be measured of the ranking.
@@ -280,7 +281,7 @@ class ReviewQueue(Detection):
     def _stability(
         self,
         model: Classifier,
-        scored: pl.DataFrame,
+        scored: DataFrame,
         learned: Table,
         queue: Table,
         frame: Table,
@@ -305,7 +306,7 @@ class ReviewQueue(Detection):
         yield Check("half_overlap", None, overlap_share(*halves), len(own))
 
     def _injections(
-        self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
+        self, fitted: FittedClassifier, scored: DataFrame, queue: Table, context: RowContext
     ) -> Iterator[Check]:
         """Yield which share of injected anomalies scores as high as the last case that the budget
         has room for.
@@ -322,15 +323,15 @@ class ReviewQueue(Detection):
             "injected_recall", None, float(np.mean(shares)), len(INJECTION_KINDS) * self.injected
         )
 
-    def _first_cases(self, rows: pl.DataFrame) -> frozenset[str]:
+    def _first_cases(self, rows: DataFrame) -> frozenset[str]:
         """Return the entities that the budget has room for."""
         return first_entities(rows, self.budget, self.score_of)
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Return the rows as they are."""
         return rows
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the checks of a model, and where a simulator knows the truth how many of its first
         cases are gray.
         """
@@ -354,7 +355,7 @@ class ReviewQueue(Detection):
             name, "mean", check.value, n=check.n, segment_by=segment_by, segment=check.kind
         )
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how many of the first cases of the experiment's own model each other one puts first
         too.
         """
@@ -367,7 +368,7 @@ class ReviewQueue(Detection):
             shared = overlap_share(mine, self._first_cases(scored[label]))
             yield label, self._score(Check("agreement", None, shared, len(mine)))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows without the checks."""
         return rows.drop(CHECKS_COLUMN, strict=False)
 
@@ -396,7 +397,7 @@ class ReviewQueue(Detection):
 
     def check_names(self) -> None:
         """Refuse a headline that is none of its metrics."""
-        check_headline(self.headline, self.measures(Table(pl.DataFrame(), Roles())))
+        check_headline(self.headline, self.measures(Table(DataFrame(), Roles())))
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
         """Refuse a model that learns from labels alone where there are too few, an empty queue, and
@@ -459,9 +460,7 @@ class ReviewQueue(Detection):
             frame, data=frame.data.with_columns(frame.data[name][order] for name in truth)
         )
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment | HeldOut, frame: Table) -> DataFrame:
         """Return the predictions of the rows without their outcomes."""
         return self.predictions_only(rows)
 
@@ -470,9 +469,7 @@ class ReviewQueue(Detection):
         rows = RowContext.of(context)
         return model.fit(self.parts(frame, rows)[0], context=rows)
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of the rows of the queue."""
         _, queue = self.parts(frame, RowContext.of(context))
         return row_predictions(fitted, queue, frame, "new", self.explained)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.files import write_text
 from hwds.detection.alerts.verdict import Against, AlertVerdict, PolicyRecord
@@ -232,9 +233,9 @@ THRESHOLDS = Declared.of(
 )
 
 
-def last_thresholds(verdict: AlertVerdict) -> pl.DataFrame:
+def last_thresholds(verdict: AlertVerdict) -> DataFrame:
     """Return the thresholds of the last window."""
-    return verdict.thresholds.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    return verdict.thresholds.filter(cutoff=pl.col("cutoff").max())
 
 
 ALERT_THRESHOLDS_REPORT = TableReport(
@@ -340,7 +341,7 @@ CASE_BELOW = """
 """
 
 
-def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
+def case_page(case: Mapping[str, Any], rows: DataFrame, unit: str) -> Page:
     """Return the page of a case: what it is, why it is suspected, what ties its accounts, and its
     rows.
 
@@ -366,7 +367,7 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
     )
 
 
-def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
+def _case_rows_grid(rows: DataFrame, every: int) -> Grid:
     names = [
         name for name in rows.columns if name != "row_id" and rows[name].null_count() < len(rows)
     ]
@@ -420,7 +421,7 @@ def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
     return figure
 
 
-def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
+def _draw_pairs(axes: Axes, pairs: DataFrame, unit: str) -> None:
     """Draw the largest margins: where the dot is right of the stroke, reselling pays."""
     place = np.arange(len(pairs))[::-1]
     difference, threshold = pairs["difference"].to_numpy(), pairs["threshold"].to_numpy()
@@ -466,7 +467,7 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
     )
 
 
-def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
+def _draw_channels(axes: Axes, pairs: DataFrame) -> None:
     """Draw between each two channels the median margin of SKUs as a share of the price paid, and
     how many SKUs pay.
     """
@@ -527,7 +528,7 @@ ROUTES = Declared.of(
 )
 
 
-def routes(verdict: ArbitrageVerdict) -> pl.DataFrame:
+def routes(verdict: ArbitrageVerdict) -> DataFrame:
     """Return the pairs, each end with its region."""
     ends = {"bought_in": "from_region", "sold_in": "to_region"}
     pairs = verdict.thresholds
@@ -535,7 +536,7 @@ def routes(verdict: ArbitrageVerdict) -> pl.DataFrame:
         name: [route_name(*end) for end in pairs.select(name, region).iter_rows()]
         for name, region in ends.items()
     }
-    return pairs.with_columns(pl.Series(name, texts, pl.String) for name, texts in named.items())
+    return pairs.with_columns(Series(name, texts, pl.String) for name, texts in named.items())
 
 
 ARBITRAGE_REPORT = TableReport(

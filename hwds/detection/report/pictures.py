@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.seeds import stream
 from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
@@ -57,7 +58,7 @@ SIDES = {
 """Before a metric's name: the column of the rows, and the same in words."""
 
 
-def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
+def scored_sides(rows: DataFrame) -> Iterator[str]:
     """Yield the sides that rows can be scored against, labels and truth, each where both classes
     are there.
     """
@@ -66,7 +67,7 @@ def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
             yield side
 
 
-def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) -> str:
+def window_count_words(rows: DataFrame, counted: DataFrame | None = None) -> str:
     """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`.
 
     Nothing for one.
@@ -87,20 +88,20 @@ def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) 
     return f", mean of the {some} of {len(cutoffs)} {windows} with a positive row"
 
 
-def windows_with_positives(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+def windows_with_positives(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows of the windows that have a positive one: a ranking is scored in those
     alone.
     """
     return rows.filter((pl.col(SIDES[side][0]) == 1).any().over("cutoff"))
 
 
-def rows_with_outcome(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+def rows_with_outcome(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows whose label, or truth, is known and that stand for any."""
     known = rows.filter(pl.col(SIDES[side][0]).is_not_null())
     return known if side == TRUE else known.filter(pl.col("weight") > 0)
 
 
-def row_weights(rows: pl.DataFrame, side: str) -> ndarray:
+def row_weights(rows: DataFrame, side: str) -> ndarray:
     """Return how many rows each row stands for: 1 against the truth."""
     return np.ones(len(rows)) if side == TRUE else rows["weight"].to_numpy()
 
@@ -172,7 +173,7 @@ def _draw_estimates(
     )
 
 
-def _week_scores(tables: Tables) -> pl.DataFrame:
+def _week_scores(tables: Tables) -> DataFrame:
     """Return the scores of each window that begins at a day; null where there is none."""
     wanted = [f"{side}{name}" for side in SIDES for name in ("aucpr", "prevalence")]
     rows = tables.scores.filter(
@@ -188,14 +189,14 @@ def _week_scores(tables: Tables) -> pl.DataFrame:
 
 
 def _draw_weeks(
-    axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], model: str
+    axes: Axes, points: DataFrame, side: str, paints: dict[str, str], model: str
 ) -> None:
     days = points["cutoff"].unique().sort().to_list()
     apart = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
     offset = min(OFFSET * apart, OFFSET_OF_ALL * (days[-1] - days[0]))
     for place, (label, colour) in enumerate(paints.items()):
         scored = points.filter(metric=f"{side}aucpr", model=label)
-        aligned = pl.DataFrame({"cutoff": days}).join(
+        aligned = DataFrame({"cutoff": days}).join(
             scored, on="cutoff", how="left", maintain_order="left"
         )  # a window without a score interrupts the line
         shift = offset * (place - (len(paints) - 1) / 2)
@@ -243,7 +244,7 @@ def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") 
 
 
 def _draw_curves(
-    axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str, positive: str
+    axes: Axes, tables: Tables, rows: DataFrame, side: str, model: str, positive: str
 ) -> None:
     column = SIDES[side][0]
     known = rows_with_outcome(rows, side)
@@ -283,7 +284,7 @@ def _draw_curves(
     _write_plainly(legend)
 
 
-def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> ndarray:
+def _precision_at_recalls(rows: DataFrame, column: str, side: str) -> ndarray:
     """Return the precision at the first threshold that reaches each recall, the mean over windows
     that have label 1.
     """
@@ -358,7 +359,7 @@ def _bin_edges(probability: ndarray) -> ndarray:
 
 
 def _draw_reliability(
-    axes: Axes, rows: pl.DataFrame, side: str, edges: ndarray, several: bool
+    axes: Axes, rows: DataFrame, side: str, edges: ndarray, several: bool
 ) -> float:
     """Draw mean probability and share of label 1 with its interval for each bin.
 
@@ -533,7 +534,7 @@ def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance
     return whole.sort("value", descending=True, maintain_order=True).to_dicts()
 
 
-def _importance_scores(tables: Tables) -> pl.DataFrame:
+def _importance_scores(tables: Tables) -> DataFrame:
     return tables.scores.filter(pl.col("fold").is_null(), metric=IMPORTANCE_SHARE)
 
 

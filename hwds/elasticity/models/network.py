@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import polars as pl
 from annotated_types import Ge, Gt, Le
 from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Steps, Width
 from hwds.elasticity.design import NO_ROW, DemandDesign, identify
@@ -109,9 +109,9 @@ class FittedDemandNetwork(FittedElasticities):
 
     networks: DemandEnsemble
     scaling: PriceScaling
-    outlook: pl.DataFrame
+    outlook: DataFrame
 
-    def further_columns(self) -> pl.DataFrame:
+    def further_columns(self) -> DataFrame:
         """Return `price_gap` and `arbitrage_risk` of the next period."""
         return self.outlook
 
@@ -155,7 +155,7 @@ def head_notes(outputs: OutputColumns, goal: TargetColumns) -> dict[str, float]:
 
 def next_period_outlook(
     design: DemandDesign, outputs: OutputColumns, scaling: PriceScaling
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return what is expected of each cell in the period after its last price.
 
     Null where its product has no other channel.
@@ -177,13 +177,13 @@ def next_period_outlook(
     known = (last >= 0) & np.isfinite(today)
     gap = np.where(known, today + outputs.gap[last] * scaling.gap, np.nan)
     risk = np.where(known, 1 / (1 + np.exp(-outputs.risk[last])), np.nan)
-    return pl.DataFrame({"price_gap": gap, "arbitrage_risk": risk}).fill_nan(None)
+    return DataFrame({"price_gap": gap, "arbitrage_risk": risk}).fill_nan(None)
 
 
 # The pooled model as a second opinion: which answers its intervals exclude.
 
 
-def pooled_opinion(own: Estimates, beside: Estimates, identification: pl.DataFrame) -> Estimates:
+def pooled_opinion(own: Estimates, beside: Estimates, identification: DataFrame) -> Estimates:
     """Return the estimates with a status and a reason in words where another model's interval
     excludes an answer.
 

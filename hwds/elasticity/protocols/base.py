@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Small
@@ -46,7 +47,7 @@ class DemandEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTest
         """Return which cells will have no answer of their own, and why."""
         return identification_remarks(frame, next(iter(models.values())))
 
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
+    def labels(self, frame: Panel, column: str) -> DataFrame | None:
         """Return the segment of each cell: a static column, or one of the rows themselves."""
         return cell_labels(frame, column)
 
@@ -88,16 +89,16 @@ class CellEvaluation(DemandEvaluation, DemandEvidence):
 
     def evaluate_cell(
         self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit on what is known at the cutoff; return a row for each cell."""
         return self.fit_rows(model, panel_known_at(frame, cell.fold.cutoffs[0]), context)
 
-    def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> pl.DataFrame:
+    def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> DataFrame:
         """Return the rows of a model fitted to a history."""
         fitted = model.learn(history, ElasticityContext(**context.shared(), level=self.confidence))
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the scores that need no truth: how many cells have an answer, of which sign, how
         sure.
         """
@@ -119,7 +120,7 @@ class CellEvaluation(DemandEvaluation, DemandEvidence):
         """Return the metrics whatever the panel is."""
         return (*self.own_measures, *measures_of(CELL_MEASURES, self.confidence))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return the rows of the fold that may know what the cutoff does."""
         return rows
 
@@ -129,9 +130,9 @@ class CellEvaluation(DemandEvaluation, DemandEvidence):
 
     def without(self, frame: Panel, keep: np.ndarray) -> Panel:
         """Return the panel with units unknown where `keep` is false, shape (rows,)."""
-        masked = pl.when(pl.Series(keep)).then(pl.col("target")).otherwise(None).alias("target")
+        masked = pl.when(Series(keep)).then(pl.col("target")).otherwise(None).alias("target")
         return replace(frame, table=frame.table.with_columns(masked))
 
 
-ModelRows = Mapping[str, pl.DataFrame]
+ModelRows = Mapping[str, DataFrame]
 """All rows of each model, by label."""

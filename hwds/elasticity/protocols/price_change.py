@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import polars as pl
 from annotated_types import Ge, Le
+from polars import DataFrame
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
@@ -81,7 +82,7 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
 
     def evaluate_cell(
         self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit at the fold's first cutoff, and predict the moves after each cutoff that it
         serves.
         """
@@ -94,7 +95,7 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
         ]
         return pl.concat(parts)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return errors of changes and of levels."""
         return score_changes(rows)
 
@@ -126,13 +127,13 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
 
     def predict_new(
         self, fitted: FittedElasticities, frame: Panel, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the units that are expected at the planned prices after the last rows."""
         return demand_beyond(fitted, frame, self.end(frame), self.steps(frame))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return what was predicted at the cutoff."""
-        own = rows.filter(pl.col("cutoff") == cutoff.label)
+        own = rows.filter(cutoff=cutoff.label)
         return own.select(
             *self.keys, "price_change", "move", "predicted", "log_predicted", "elasticity"
         )

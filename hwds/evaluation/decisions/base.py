@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.extras import require_installed
@@ -93,7 +93,7 @@ class Decision(Recipe):
 
     def foresee(
         self,
-        forecasts: pl.DataFrame,
+        forecasts: DataFrame,
         tables: Tables,
         frame: Any,
         model: str,
@@ -165,7 +165,7 @@ class VolumeEvidence(ABC):
         """Return the first and the last step that are forecast."""
 
     @abstractmethod
-    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
+    def volume_evidence(self, forecasts: DataFrame, frame: Panel) -> DataFrame:
         """Return the forecasts of one model that deals are summed of, one row a series, cutoff and
         step.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import Series
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.covariates import (
@@ -81,10 +82,10 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
         return panel.widened(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
     late = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency) > start
     counted = np.where(np.repeat(late, panel.lengths), panel.positions, np.nan)
-    return panel.widened(panel.table.with_columns(pl.Series(AGE, counted, nan_to_null=True)))
+    return panel.widened(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
 
 
-def calendar_numbers(times: pl.Series, frequency: Frequency) -> ndarray:
+def calendar_numbers(times: Series, frequency: Frequency) -> ndarray:
     """Return each instant's number on a calendar whose rows are one step apart, shape (n,)."""
     count, unit = split_frequency(frequency.every)
     if unit == "i":
@@ -137,7 +138,7 @@ def newest_series(panel: Panel, good: ndarray, most: int, longest: int) -> Panel
     within[:1] = True
     chosen = np.zeros(cut.n_series, bool)
     chosen[order[within]] = True
-    return replace(cut, table=cut.table.filter(pl.Series(np.repeat(chosen, cut.lengths))))
+    return replace(cut, table=cut.table.filter(Series(np.repeat(chosen, cut.lengths))))
 
 
 def usable_series(panel: Panel) -> ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.cache import Unkept
 from hwds.core.extras import missing_modules
@@ -78,7 +79,7 @@ class RaceAnswer(Serializable):
     calibration: ConformalCalibration
     story: str
 
-    def inside(self, backtests: Sequence[pl.DataFrame], levels: tuple[float, ...]) -> pl.DataFrame:
+    def inside(self, backtests: Sequence[DataFrame], levels: tuple[float, ...]) -> DataFrame:
         """Return what it would have answered in inner windows, quantiles calibrated as in an
         answer.
 
@@ -89,9 +90,7 @@ class RaceAnswer(Serializable):
         rows = _combine_windows(backtests, self.weights, self.outside)
         quantiles, _ = self.calibration.correct(_row_bands(rows, levels))
         columns = zip((f"q_{level:g}" for level in levels), quantiles.T, strict=True)
-        return rows.with_columns(
-            pl.Series(name, column, nan_to_null=True) for name, column in columns
-        )
+        return rows.with_columns(Series(name, column, nan_to_null=True) for name, column in columns)
 
 
 def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> RaceAnswer:
@@ -134,7 +133,7 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
     return tuple(made)
 
 
-def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
+def _unscaled_windows(rows: DataFrame) -> set[tuple[str, int]]:
     """Return the series without a seasonal scale and their windows, counted from the end."""
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
     cells = rows.with_columns(number=number).filter(UNSCALED).select("series_id", "number")
@@ -142,8 +141,8 @@ def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
 
 
 def _combine_windows(
-    backtests: Sequence[pl.DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
-) -> pl.DataFrame:
+    backtests: Sequence[DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
+) -> DataFrame:
     """Return the members' rows, combined in each window by weights that were learned on the
     others.
     """
@@ -182,7 +181,7 @@ def _learn_calibration(
     return ConformalCalibration.learn(_row_bands(rows, levels), actual, np.arange(1, horizon + 1))
 
 
-def _row_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
+def _row_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
     quantiles = rows.select(f"q_{level:g}" for level in levels).cast(pl.Float64).to_numpy()
     scale = rows["scale_abs"].cast(pl.Float64).to_numpy()
     middle, step = quantiles[:, levels.index(0.5)], rows["step"].to_numpy()
@@ -349,7 +348,7 @@ class Auto(Forecaster):
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the members' inner windows, each combined and calibrated as an answer is, by
         weights learned on the others.
         """
@@ -361,7 +360,7 @@ class Auto(Forecaster):
             for member in answer.members
         ]
         if any(rows.is_empty() for rows in parts):
-            return pl.DataFrame()
+            return DataFrame()
         rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
         return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH_COLUMN))
 

@@ -9,8 +9,8 @@ from statistics import NormalDist
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
@@ -53,7 +53,7 @@ class Backtests(Protocol):
         horizon: int,
         context: ForecastContext,
         refit: bool,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the rows of `ForecastContext.inner`."""
 
     def fitted(self, model: Any, history: Panel, *, horizon: int, context: ForecastContext) -> Any:
@@ -87,7 +87,7 @@ class ForecastContext(RunContext):
 
     def inner(
         self, model: Any, history: Panel, windows: int, *, horizon: int, refit: bool = True
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Forecast the last windows of the history, each of `horizon` rows.
 
         Stacks, selection and conformal intervals ask here, so that a member is fitted once for all
@@ -169,7 +169,7 @@ class ForecastModel:
             f"panel={self.panel!r})"
         )
 
-    def predict(self, panel: Panel | None = None) -> pl.DataFrame:
+    def predict(self, panel: Panel | None = None) -> DataFrame:
         """Forecast the rows after the history.
 
         Args:
@@ -203,7 +203,7 @@ class ForecastModel:
             },
         }
         return future.table.select(SERIES, TIME).with_columns(
-            pl.Series(name, values, nan_to_null=True) for name, values in columns.items()
+            Series(name, values, nan_to_null=True) for name, values in columns.items()
         )
 
     def save(self, folder: Path | str) -> None:
@@ -356,7 +356,7 @@ class Forecaster(Recipe):
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the forecasts of this recipe on the last windows of the history, on which its
         intervals are calibrated.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, with_article
 from hwds.core.recipe import Folds, Small, ZeroDraws
@@ -253,7 +254,7 @@ class PanelEvaluation(
 
     def evaluate_cell(
         self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit at the fold's first cutoff and forecast from each that it serves."""
         from hwds.forecast.postprocessing import with_groups
 
@@ -320,7 +321,7 @@ class PanelEvaluation(
         """Adaptive intervals learn from earlier folds."""
         return self.intervals == "adaptive"
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Calibrate quantiles as `intervals` says, marked by `calibrated`.
 
         Then make all forecasts add up.
@@ -328,7 +329,7 @@ class PanelEvaluation(
         scored = fill_young_scales(self._calibrate_and_reconcile(rows))
         return count_from_last(scored) if self.alignment() == "end" else scored
 
-    def _calibrate_and_reconcile(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate_and_reconcile(self, rows: DataFrame) -> DataFrame:
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
@@ -347,7 +348,7 @@ class PanelEvaluation(
         }
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
-    def _calibrate(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate(self, rows: DataFrame) -> DataFrame:
         from hwds.forecast.postprocessing import (
             adaptive_rows,
             conformal_rows,
@@ -363,11 +364,11 @@ class PanelEvaluation(
             return adaptive_rows(rows, self.levels, self.calibration)
         return without_raw(rows)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return sentences on series that were not forecast, and on intervals that could not be
         calibrated.
         """
@@ -394,7 +395,7 @@ class PanelEvaluation(
         """Return all metrics of the task."""
         return forecast_measures(frame.season, self.levels, named_metrics(self.metrics))
 
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame:
+    def labels(self, frame: Panel, column: str) -> DataFrame:
         """Return segments by series, by row, or by series and cutoff: see
         `segments.panel_labels`.
         """
@@ -405,7 +406,7 @@ class PanelEvaluation(
         series = without_aggregates(frame) if self.reconciles else frame
         return self.prepare_frame(corrupt_panel(series, cutoff, rng))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return the forecasts made at the cutoff."""
         return forecasts_at(rows, frame, cutoff)
 
@@ -437,7 +438,7 @@ class PanelEvaluation(
             final = CalibratedModel(fitted, learn_calibration(inner, self.levels))
         return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
-    def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> DataFrame:
         """Forecast after the last rows."""
         from hwds.forecast.postprocessing import (
             CalibratedModel,
@@ -450,7 +451,7 @@ class PanelEvaluation(
         calibrated = fitted.model if isinstance(fitted, ReconciledModel) else fitted
         model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 
-        def postprocess(rows: pl.DataFrame) -> pl.DataFrame:
+        def postprocess(rows: DataFrame) -> DataFrame:
             if isinstance(calibrated, CalibratedModel):
                 rows = correct_quantiles(rows, calibrated.calibration, self.levels)
             if not isinstance(fitted, ReconciledModel):
@@ -521,7 +522,7 @@ class PanelEvaluation(
         """Return the first and the last step that are scored."""
         return self.scored_after() + 1, self.steps(frame)
 
-    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
+    def volume_evidence(self, forecasts: DataFrame, frame: Panel) -> DataFrame:
         """Return the forecasts of the series themselves, without those of their sums.
 
         See `VolumeEvidence`.

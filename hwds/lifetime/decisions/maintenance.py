@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, NonNegativeInt, Positive, PositiveInt, Small
@@ -110,7 +111,7 @@ class Maintenance(Decision):
 
     def foresee(
         self,
-        forecasts: pl.DataFrame,
+        forecasts: DataFrame,
         tables: Tables,
         frame: Runs,
         model: str,
@@ -178,7 +179,7 @@ class Maintenance(Decision):
         )
 
 
-def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
+def life_laws(rows: DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
     """Return a model's predictions of machines at each inspection.
 
     Args:
@@ -188,7 +189,7 @@ def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = N
         slot: The time from one inspection to the next; None for the median gap between the rows of
             a machine.
     """
-    place = pl.DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
+    place = DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
     rows = rows.join(place, ENTITY, "inner").sort("machine", "age")
     gaps = rows.select(pl.col("age").diff().over("machine")).to_series().drop_nulls()
     slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]

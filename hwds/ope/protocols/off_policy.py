@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
@@ -151,7 +152,7 @@ def off_policy_measures(
 
 
 def off_policy_scores(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     intervals: Intervals,
     confidence: float,
     resamples: int,
@@ -217,9 +218,7 @@ def _refuted_by_weights(diagnostics: Mapping[str, Score]) -> bool:
     return refutes_propensities(weight.value, weight.stderr, shown, weight.p_value)
 
 
-def shared_days(
-    errors: ndarray, value: float, rows: pl.DataFrame, groups: ndarray | None
-) -> Effect:
+def shared_days(errors: ndarray, value: float, rows: DataFrame, groups: ndarray | None) -> Effect:
     """Return an estimate with its variance over the draws of the log and over the days that they
     share.
 
@@ -261,7 +260,7 @@ JACKKNIFE = "delete-a-part jackknife"
 
 
 def _jackknife_uncertainties(
-    rows: pl.DataFrame, estimates: Mapping[str, tuple[EstimatorTerms, float]], confidence: float
+    rows: DataFrame, estimates: Mapping[str, tuple[EstimatorTerms, float]], confidence: float
 ) -> dict[str, Uncertainty]:
     """Return the standard errors and intervals of what is learned, from the estimates without each
     part that has rows here.
@@ -277,7 +276,7 @@ def _jackknife_uncertainties(
     }
 
 
-def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, EstimatorTerms]]:
+def _estimates_without_parts(rows: DataFrame) -> Iterator[tuple[Series, EstimatorTerms]]:
     """Yield, for each block that has rows here, the rows that stay without it and the parts of the
     estimate made without it.
     """
@@ -289,7 +288,7 @@ def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, Es
         part += 1
 
 
-def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def true_errors(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the difference of each estimate from the truth, paired row by row.
 
     Nothing where there is no truth.
@@ -304,7 +303,7 @@ def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]
             yield label, _error_score(model_rows, rows[TRUTH])
 
 
-def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
+def _error_score(rows: DataFrame, true_rows: DataFrame) -> Score:
     """Return the error of one estimate, by the jackknife where something was learned whose error
     the rows do not show.
     """
@@ -323,9 +322,7 @@ def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
     return Score("error", "mean", value, *uncertainty, n=parts.n)
 
 
-def _jackknife_of_error(
-    rows: pl.DataFrame, true_rows: pl.DataFrame, value: float
-) -> Uncertainty | None:
+def _jackknife_of_error(rows: DataFrame, true_rows: DataFrame, value: float) -> Uncertainty | None:
     without = [
         rest.value - _row_terms(true_rows.filter(stays)).value
         for stays, rest in _estimates_without_parts(rows)
@@ -335,7 +332,7 @@ def _jackknife_of_error(
     return *jackknife_stderr(value, np.array(without), ERROR_LEVEL), JACKKNIFE
 
 
-def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
+def _row_terms(rows: DataFrame, suffix: str = "") -> EstimatorTerms:
     columns = [rows[f"{name}{suffix}"] for name in TERM_COLUMNS]
     base, top, bottom = (None if column.null_count() else column.to_numpy() for column in columns)
     assert top is not None
@@ -344,7 +341,7 @@ def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
     return EstimatorTerms(base, top, bottom, **shared)
 
 
-def _row_groups(rows: pl.DataFrame) -> ndarray | None:
+def _row_groups(rows: DataFrame) -> ndarray | None:
     """Return the groups that are there numbered from 0, for a segment has not all of them.
 
     None where each row is one draw.
@@ -356,7 +353,7 @@ def _row_groups(rows: pl.DataFrame) -> ndarray | None:
 
 def _bootstrap_intervals(
     estimates: Mapping[str, tuple[EstimatorTerms, float]],
-    rows: pl.DataFrame,
+    rows: DataFrame,
     groups: ndarray | None,
     resamples: int,
     confidence: float,
@@ -392,7 +389,7 @@ def _bernstein_intervals(
     }
 
 
-def _diagnostic_scores(rows: pl.DataFrame, groups: ndarray | None) -> list[Score]:
+def _diagnostic_scores(rows: DataFrame, groups: ndarray | None) -> list[Score]:
     weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
     shown = rows["supported"].mean()
     found = {
@@ -486,7 +483,7 @@ def value_evidence(
     ]
     if not note and any(DAYS_ALONE in (value["ci_method"] or "") for value in values.values()):
         note = "The log is of few days: what is said of its arms is of these days alone."
-    return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)
+    return EvidenceTable(DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)
 
 
 # Off-policy evaluation: what a policy would have earned, from the log of another.
@@ -646,7 +643,7 @@ class OffPolicy(
 
     def evaluate_cell(
         self, model: Estimator, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return a row for each row of the log: its parts of the estimate, its weight, and the
         support of the target's choices.
 
@@ -671,7 +668,7 @@ class OffPolicy(
     def _inquiry(self, log: DecisionLog, context: RunContext) -> LogInquiry:
         return LogInquiry(log, self.folds, context, self.least_propensity)
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return the rows of the target policy, without what only their standard error is made
         of.
         """
@@ -681,20 +678,20 @@ class OffPolicy(
             )
         )
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the value, the gain over the log with its interval, the log's own value, and how
         much the log tells.
         """
         return self._scores(_of_target(rows))
 
-    def _scores(self, rows: pl.DataFrame) -> list[Score]:
+    def _scores(self, rows: DataFrame) -> list[Score]:
         if rows.is_empty():
             return []
         return off_policy_scores(
             rows, self.intervals, self.confidence, self.resamples, self.reward_range
         )
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the error of each estimate where the truth is known, the value of each arm if
         wanted, and what a log shows.
         """
@@ -707,7 +704,7 @@ class OffPolicy(
         for label, own in list(rows.items())[:1]:
             yield from ((label, score) for score in support_scores(own))
 
-    def _scores_of_arm(self, rows: pl.DataFrame, arm: str) -> Iterator[Score]:
+    def _scores_of_arm(self, rows: DataFrame, arm: str) -> Iterator[Score]:
         """Yield the scores of an arm shown always; without a value where too few rows count."""
         weights = rows["weight"]
         few = (
@@ -735,7 +732,7 @@ class OffPolicy(
                 f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
             )
 
-    def labels(self, frame: Table, column: str) -> pl.DataFrame:
+    def labels(self, frame: Table, column: str) -> DataFrame:
         """Return any column of the table by row."""
         return labels_of_rows(frame, column)
 
@@ -746,16 +743,16 @@ class OffPolicy(
         inside = blocks_of_rows(log, cutoff.of) == cutoff.part
         values = frame.column("outcome").cast(pl.Float64).to_numpy()
         changed = np.where(inside, rng.uniform(values.min(), values.max(), log.n), values)
-        return replace(frame, data=frame.data.with_columns(pl.Series(name, changed)))
+        return replace(frame, data=frame.data.with_columns(Series(name, changed)))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: LogBlock, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: LogBlock, frame: Table) -> DataFrame:
         """Return the rows of one block as estimated without their own rewards."""
         held = blocks_of_rows(self.log(frame), cutoff.of) == cutoff.part
         columns = _of_target(rows).select(ROW_ID, "base", "target", "supported")
-        return columns.filter(pl.Series(held))
+        return columns.filter(Series(held))
 
 
-def _of_target(rows: pl.DataFrame) -> pl.DataFrame:
+def _of_target(rows: DataFrame) -> DataFrame:
     """Return the rows of the target policy."""
     return rows.filter(policy=TARGET_ROWS)
 

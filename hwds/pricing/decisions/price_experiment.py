@@ -103,7 +103,7 @@ class PriceExperiment(GuardedDecision):
     def _verdict(
         self, evidence: DemandEstimates, trials: pl.DataFrame, arms: pl.DataFrame
     ) -> TrialVerdict:
-        tested = trials.filter(pl.col("verdict") == "test")
+        tested = trials.filter(verdict="test")
         rest = trials.filter(pl.col("verdict") != "test").group_by("verdict", maintain_order=True)
         excluded = {rule: tuple(cells) for rule, cells in rest.agg("cell").iter_rows()}
         value, cost = (float(tested[name].sum()) for name in ("value", "cost"))

@@ -207,10 +207,7 @@ def curves_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
         except HwdsError as error:
             lacking[path] = str(error)
             continue
-        curves += [
-            {"path": path, **curve}
-            for curve in _score_curves(scores.filter(pl.col("model") == model))
-        ]
+        curves += [{"path": path, **curve} for curve in _score_curves(scores.filter(model=model))]
     return {"curves": curves, "lacking": lacking, "axes": AXES}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, ZeroSteps
@@ -80,8 +81,8 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
             size = spread[sensor] * rng.uniform(*FAULT_SIZES) * rng.choice([-1.0, 1.0])
             values[begin:end, sensor] = apply_fault(values[begin:end, sensor], kind, size, rng)
         label[begin:end] = 1.0
-    columns = [pl.Series(name, values[:, j]) for j, name in enumerate(runs.sensors)]
-    data = runs.data.with_columns(*columns, pl.Series(FAULT_LABEL, label))
+    columns = [Series(name, values[:, j]) for j, name in enumerate(runs.sensors)]
+    data = runs.data.with_columns(*columns, Series(FAULT_LABEL, label))
     return replace(runs, data=data, roles=runs.roles | {"label": FAULT_LABEL})
 
 
@@ -197,7 +198,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def evaluate_cell(
         self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the first parts of runs; score the rows after them."""
         asked = np.array(cell.fold.cutoffs[0].rows) >= 0
         runs = frame.unmarked
@@ -227,7 +228,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """Return what a model is given besides the runs."""
         return SensorContext(**run.shared(), first=self.train_rows, false_alarms=self.false_alarms)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics."""
         return sensor_scores(rows, self.merge)
 
@@ -261,7 +262,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             else []
         )
 
-    def labels(self, frame: Runs, column: str) -> pl.DataFrame:
+    def labels(self, frame: Runs, column: str) -> DataFrame:
         """Return a static column by run."""
         known = frame.roles.get("static", ())
         if column not in known:
@@ -305,7 +306,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """
         return corrupt_runs(frame, np.array(cutoff.rows), rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: KnownRows, frame: Runs) -> DataFrame:
         """Return the predictions of the rows up to an instant."""
         known = dict(zip(frame.names, cutoff.rows, strict=True))
         last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
@@ -315,7 +316,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """Return the model fitted to the first parts of all runs."""
         return self.fit_first_rows(model, frame, context)
 
-    def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> DataFrame:
         """Return the predictions of the rows after those that are each run's reference, where a run
         has any.
 
@@ -381,7 +382,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
 
 
-def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
+def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> DataFrame:
     """Return the rows after the first ones of each run.
 
     Args:
@@ -392,20 +393,20 @@ def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> pl.DataFrame
     place = place_in_run(frame)
     nothing = np.full(len(place), np.nan)
     marks = {role: frame.marks(role) for role in ("label", "changepoint")}
-    rows = pl.DataFrame(
+    rows = DataFrame(
         {
             ENTITY: frame.data[ENTITY],
             "row": place.astype(np.int64),
             CYCLE: frame.cycles,
             **{
-                role: pl.Series(
+                role: Series(
                     nothing if values is None else values, dtype=pl.Float64, nan_to_null=True
                 )
                 for role, values in marks.items()
             },
             "score": scores.score,
             "alarm": scores.alarm,
-            "reason": pl.Series(scores.reason, dtype=pl.String),
+            "reason": Series(scores.reason, dtype=pl.String),
         }
     )
     return rows.filter(pl.col("row") >= first)

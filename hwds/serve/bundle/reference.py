@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.files import write_text
@@ -35,7 +36,7 @@ least.
 Components = Mapping[str, Any]
 
 
-def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
+def components_of(rows: DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
     """Return the principal components of the numbers among columns, each scaled to variance 1.
 
     None of fewer than two.
@@ -61,7 +62,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     }
 
 
-def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
+def distances_of(known: Components, rows: DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,).
 
     What is not known is taken to be usual.
@@ -71,7 +72,7 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
         rows: A table, or values by column.
     """
     names = known["columns"]
-    if isinstance(rows, pl.DataFrame):
+    if isinstance(rows, DataFrame):
         values = _matrix(rows, names)
     else:
         values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(
@@ -83,12 +84,12 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
     return np.mean(rest**2, axis=1)
 
 
-def _has_spread(values: pl.Series) -> bool:
+def _has_spread(values: Series) -> bool:
     known = values.cast(pl.Float64).fill_nan(None).drop_nulls()
     return len(known) > 1 and bool(known.is_finite().all()) and float(known.std() or 0.0) > 0  # type: ignore[arg-type]
 
 
-def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> ndarray:
+def _matrix(rows: DataFrame, names: Sequence[str]) -> ndarray:
     return rows.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
 
 
@@ -120,7 +121,7 @@ SEGMENTS = 12
 """Texts of a column at most by which its rows are watched apart."""
 
 
-def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
+def column_reference(values: Series, grid: int = GRID) -> dict[str, Any]:
     """Return the statistics of a column: its kind, the share that is missing, and quantiles or
     shares of values.
 
@@ -148,14 +149,14 @@ def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     }
 
 
-def known_numbers(values: pl.Series) -> ndarray:
+def known_numbers(values: Series) -> ndarray:
     """Return the numbers of a column that are there, as doubles."""
     numbers = values.cast(pl.Float64).drop_nulls().to_numpy()
     return numbers[np.isfinite(numbers)]
 
 
 def reference_of(
-    rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
+    rows: DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
 ) -> dict[str, Any]:
     """Return the reference statistics of a run.
 
@@ -173,7 +174,7 @@ def reference_of(
     """
     components = components_of(rows, columns)
     if components is not None:
-        rows = rows.with_columns(pl.Series(RECONSTRUCTION, distances_of(components, rows)))
+        rows = rows.with_columns(Series(RECONSTRUCTION, distances_of(components, rows)))
         columns = [*columns, RECONSTRUCTION]
     named = [*columns, *predictions]
     parts = [
@@ -195,10 +196,10 @@ def reference_of(
 
 
 def segments_of(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     columns: Sequence[str],
     predictions: Sequence[str],
-    tested: pl.DataFrame,
+    tested: DataFrame,
     time: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Return by column of few texts, and by each of these, the reference statistics of the answers
@@ -273,7 +274,7 @@ def log_losses(probability: ndarray, label: ndarray) -> ndarray:
     return losses
 
 
-def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
+def tested_rows(predictions: DataFrame, model: str) -> DataFrame | None:
     """Return a model's test rows with probability and label, from which it did not learn.
 
     None without probabilities.
@@ -293,13 +294,13 @@ def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
     return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
 
 
-def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[ndarray, ndarray] | None:
+def tested_chances(predictions: DataFrame, model: str) -> tuple[ndarray, ndarray] | None:
     """Return probabilities and known labels of `tested_rows`; None without probabilities."""
     known = tested_rows(predictions, model)
     return None if known is None else chances_of(known)
 
 
-def chances_of(rows: pl.DataFrame) -> tuple[ndarray, ndarray]:
+def chances_of(rows: DataFrame) -> tuple[ndarray, ndarray]:
     """Return the columns `probability` and `label` of rows as doubles."""
     return rows["probability"].to_numpy(), rows["label"].cast(pl.Float64).to_numpy()
 
@@ -310,7 +311,7 @@ def shares_below(quantiles: Sequence[float] | ndarray, edges: ndarray) -> ndarra
     return np.searchsorted(grid, edges, side="right") / max(len(grid), 1)
 
 
-def _instant(rows: pl.DataFrame, time: str) -> str | None:
+def _instant(rows: DataFrame, time: str) -> str | None:
     return str(rows[time][0]) if time and len(rows) else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.extras import install_command, missing_modules
@@ -144,13 +145,13 @@ class RowContent(Content):
             "segments": segments,
         }
 
-    def _answers(self) -> list[pl.Series]:
+    def _answers(self) -> list[Series]:
         named = {
             "score": self.scored.score,
             "probability": self.scored.probability,
             "p_value": self.scored.p_value,
         }
-        return [pl.Series(name, values) for name, values in named.items() if values is not None]
+        return [Series(name, values) for name, values in named.items() if values is not None]
 
     @property
     def _question_columns(self) -> dict[str, pl.DataType]:
@@ -163,9 +164,9 @@ class RowContent(Content):
             if name not in hidden and name != ROW_ID
         }
 
-    def _columns(self) -> pl.DataFrame:
+    def _columns(self) -> DataFrame:
         """Return the columns of a question in Arrow's types, without rows."""
-        return pl.DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
+        return DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
 
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
@@ -238,7 +239,7 @@ class RowContent(Content):
         import onnx
 
         onnx.save(model, parity.with_name(GRAPH))
-        named = [pl.Series(f"__{each.name}", each) for each in self._answers()]
+        named = [Series(f"__{each.name}", each) for each in self._answers()]
         rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(
             named
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.questions import ID
@@ -113,11 +114,7 @@ class UnitContent(Content):
 
     def _prediction_reference(self) -> dict[str, Any]:
         rows = self.folder.read_tables().predictions
-        own = (
-            rows.filter(pl.col("model") == self.experiment.model.name)
-            if "model" in rows.columns
-            else rows
-        )
+        own = rows.filter(model=self.experiment.model.name) if "model" in rows.columns else rows
         named = [name for name in ("mean", "score", "q_0.5", "predicted") if name in own.columns]
         return {"predictions": {name: column_reference(own[name]) for name in named}}
 
@@ -137,7 +134,7 @@ class UnitContent(Content):
             isinstance(self.experiment.protocol, Deployable) and self.experiment.protocol.together
         )
 
-    def _predict(self, frame: Any) -> pl.DataFrame:
+    def _predict(self, frame: Any) -> DataFrame:
         protocol = self.experiment.protocol
         assert isinstance(protocol, Deployable)
         return protocol.predict_new(
@@ -210,7 +207,7 @@ def panel_cuts(
         )
 
 
-def _plan(panel: Panel, cut: Panel, horizon: int) -> pl.DataFrame:
+def _plan(panel: Panel, cut: Panel, horizon: int) -> DataFrame:
     """Return the known-future columns of the rows after a cut."""
     names = [SERIES, TIME, *panel.planned]
     rows = panel.table.select(names)
@@ -264,7 +261,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     from PIL import Image
 
     some = images.take(np.arange(images.n) < max(LEAST_CASES, 1))
-    blank = some.labelled(pl.Series(KIND, [None] * some.n, pl.String))
+    blank = some.labelled(Series(KIND, [None] * some.n, pl.String))
     questions = []
     for name, board, pixels in zip(blank.names, blank.boards, blank.pixels(), strict=True):
         buffer = io.BytesIO()
@@ -274,7 +271,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     yield blank, questions
 
 
-def _known_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+def _known_rows(table: DataFrame) -> list[dict[str, Any]]:
     return [
         {name: json_value(value) for name, value in row.items() if value is not None}
         for row in table.iter_rows(named=True)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, ResumeError
 from hwds.core.files import digest
@@ -305,19 +306,19 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
         _column(name, kind, [row.get(name) for row in rows], name in moments)
         for name, kind in schema.data.schema.items()
     ]
-    return Table.build(pl.DataFrame(made), schema.roles, schema.unit)
+    return Table.build(DataFrame(made), schema.roles, schema.unit)
 
 
-def _column(name: str, kind: Any, values: list[Any], moment: bool) -> pl.Series:
+def _column(name: str, kind: Any, values: list[Any], moment: bool) -> Series:
     """Return a column; moments are microseconds of the wall clock, whatever type the column had."""
     if not moment and not isinstance(kind, pl.Datetime):
-        return pl.Series(name, values, dtype=kind)
+        return Series(name, values, dtype=kind)
     whole = [
         value if value is None or isinstance(value, int) else microseconds(value)
         for value in values
     ]
     zone = getattr(kind, "time_zone", None)
-    moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
+    moments = Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
     moments = moments.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     return moments if moment else moments.cast(kind)
 

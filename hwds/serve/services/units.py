@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError, nearest
 from hwds.core.questions import ID, id_of
@@ -76,7 +77,7 @@ class UnitService(Service):
         frames = [self._frame(id, question) for id, question in zip(ids, questions, strict=True)]
         return [self._answer(id, frame) for id, frame in zip(ids, frames, strict=True)]
 
-    def predict(self, frame: Any) -> pl.DataFrame:
+    def predict(self, frame: Any) -> DataFrame:
         """Return the predictions of the model for a frame, as `hwds predict` makes them."""
         protocol = self._experiment.protocol
         assert isinstance(protocol, Deployable)
@@ -92,7 +93,7 @@ class UnitService(Service):
         }
         return answer | self._decision(rows, frame)
 
-    def _decision(self, rows: pl.DataFrame, frame: Any) -> dict[str, Any]:
+    def _decision(self, rows: DataFrame, frame: Any) -> dict[str, Any]:
         """Return what the run's decision says of the predictions, by the record of the run.
 
         Nothing where it says nothing.
@@ -131,9 +132,7 @@ class UnitService(Service):
             raise DataError(f"question '{id}': must name its unit under '{self.unit}', a text.")
         return str(name)
 
-    def _rows(
-        self, id: str, rows: Any, field: str, readers: tuple[Reader, pl.DataFrame]
-    ) -> pl.DataFrame:
+    def _rows(self, id: str, rows: Any, field: str, readers: tuple[Reader, DataFrame]) -> DataFrame:
         """Return rows of a question as a table."""
         if not isinstance(rows, list) or not rows or len(rows) > MOST_ROWS:
             raise DataError(
@@ -141,9 +140,9 @@ class UnitService(Service):
             )
         reader, empty = readers
         values = [reader.read(_with_id(id, row, field)).values for row in rows]
-        return pl.DataFrame(
+        return DataFrame(
             [
-                pl.Series(name, [row.get(name) for row in values], kind)
+                Series(name, [row.get(name) for row in values], kind)
                 for name, kind in empty.schema.items()
             ]
         )
@@ -168,7 +167,7 @@ class PanelService(UnitService):
         self._plan = row_reader(kept.table.select(TIME, *kept.planned).clear())
         self._places = {name: place for place, name in enumerate(kept.series_ids)}
 
-    def predict(self, frame: Panel) -> pl.DataFrame:
+    def predict(self, frame: Panel) -> DataFrame:
         """See `UnitService`; where a model answers all series at once, the others have the rows and
         the plan of the run.
         """
@@ -314,9 +313,7 @@ class ImageService(UnitService):
         board = question.get(BOARD, name)
         if not isinstance(board, str):
             raise DataError(f"question '{id}': '{BOARD}' must be a text.")
-        row = pl.DataFrame(
-            {IMAGE: [name], BOARD: [board], KIND: pl.Series([None], dtype=pl.String)}
-        )
+        row = DataFrame({IMAGE: [name], BOARD: [board], KIND: Series([None], dtype=pl.String)})
         extra = [column for column in self.kept.static if column not in (KIND,)]
         row = row.with_columns(
             pl.lit(None, self.kept.data.schema[column]).alias(column) for column in extra
@@ -355,7 +352,7 @@ class ImageService(UnitService):
         return object_schema({IMAGE: NAME_SCHEMA, **parts}, ("content",), "An image")
 
 
-def row_reader(empty: pl.DataFrame) -> tuple[Reader, pl.DataFrame]:
+def row_reader(empty: DataFrame) -> tuple[Reader, DataFrame]:
     """Return the reader of rows like those of an empty table, and the table."""
     return Reader(Table(empty, Roles({})), "\x00id", timed=False), empty
 
@@ -366,7 +363,7 @@ def _with_id(id: str, row: Any, field: str) -> Mapping[str, Any]:
     return {**row, "\x00id": id}
 
 
-def _list_of(empty: pl.DataFrame, required: Sequence[str]) -> dict[str, Any]:
+def _list_of(empty: DataFrame, required: Sequence[str]) -> dict[str, Any]:
     properties = {name: column_schema(kind) for name, kind in empty.schema.items()}
     item = {
         "type": "object",

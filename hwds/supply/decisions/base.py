@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.evaluation.decisions.base import Decision, VolumeEvidence
@@ -33,21 +33,21 @@ class RunForecasts:
     frame: Panel
     model: str
     protocol: VolumeEvidence
-    coming: pl.DataFrame | None
+    coming: DataFrame | None
 
     @property
     def when(self) -> When:
         """Whether the decision is on the back-test or on the steps after the data."""
         return "back-test" if self.coming is None else "future"
 
-    def of(self, model: str) -> pl.DataFrame:
+    def of(self, model: str) -> DataFrame:
         """Return the forecasts of a model in the back-test."""
         rows = self.tables.predictions
         return rows.filter(model=model) if rows.width else rows
 
     def windows(
         self,
-        rows: pl.DataFrame,
+        rows: DataFrame,
         deal: Sequence[str],
         steps: tuple[int, int] | None = None,
         *,
@@ -89,7 +89,7 @@ class VolumeDecision(Decision):
 
     def foresee(
         self,
-        forecasts: pl.DataFrame,
+        forecasts: DataFrame,
         tables: Tables,
         frame: Panel,
         model: str,

@@ -61,7 +61,7 @@ class Arms:
 
 # Kernel: the law of a policy as functions on flat arrays, and how compiled code calls it.
 
-__all__ = ["Array", "BatchKernel", "Function", "Kernel", "Visit", "helper"]
+__all__ = ["BatchKernel", "Function", "Kernel", "Visit", "helper"]
 
 Function = Callable[..., Any]
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, Steps
 from hwds.core.seeds import stream
@@ -156,14 +157,14 @@ class HardwareWorld:
         """
         return stream(self.seed, "world", kind, *entity).standard_normal(shape)
 
-    def dates(self, months: ndarray) -> pl.Series:
+    def dates(self, months: ndarray) -> Series:
         """Return the first days of months counted from `start`."""
-        return pl.Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
+        return Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
             pl.Date
         )
 
     @cached_property
-    def families(self) -> pl.DataFrame:
+    def families(self) -> DataFrame:
         """The fields of `catalogue.Family` and the course of its devices, drawn: `ramp` and
         `decline` (of `DemandLaw`).
         """
@@ -171,12 +172,12 @@ class HardwareWorld:
         for family in FAMILIES[: self.n_families]:
             ramp, decline = self.uniforms("families", family.name, shape=(1, 2))[0]
             rows.append((*family, _between(ramp, 1.0, 2.5), _between(decline, 40.0, 70.0)))
-        return pl.DataFrame(
+        return DataFrame(
             rows, schema=["family", *ProductFamily._fields[1:], "ramp", "decline"], orient="row"
         )
 
     @cached_property
-    def skus(self) -> pl.DataFrame:
+    def skus(self) -> DataFrame:
         """Every generation that is on sale or planned between month 0 and the end of the plan.
 
         Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first),
@@ -195,7 +196,7 @@ class HardwareWorld:
         launch, end = (self.dates(table[name].to_numpy()) for name in ("launch_month", "end_month"))
         return table.with_columns(launch=launch, end=end)
 
-    def _generations(self, number: int, family: ProductFamily) -> pl.DataFrame:
+    def _generations(self, number: int, family: ProductFamily) -> DataFrame:
         draws = self.uniforms(
             "skus", family.name, shape=((self.months + self.ahead) // SHORTEST_GAP + 3, 6)
         ).T
@@ -207,7 +208,7 @@ class HardwareWorld:
         list_price = np.round(
             family.list_price * np.exp(np.cumsum(_between(draws[1], -0.02, 0.06)))
         )
-        return pl.DataFrame(
+        return DataFrame(
             {
                 "sku": names,
                 "family": family.name,
@@ -224,7 +225,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def channels(self) -> pl.DataFrame:
+    def channels(self) -> DataFrame:
         """The fields of `catalogue.Channel`, with its season and its promotions scaled by a draw of
         .85 to 1.15.
         """
@@ -240,10 +241,10 @@ class HardwareWorld:
                     *(lift * season for lift in channel[6:]),
                 )
             )
-        return pl.DataFrame(rows, schema=["channel", *SalesChannel._fields[1:]], orient="row")
+        return DataFrame(rows, schema=["channel", *SalesChannel._fields[1:]], orient="row")
 
     @cached_property
-    def offers(self) -> pl.DataFrame:
+    def offers(self) -> DataFrame:
         """Each device in each channel, with its four prices at launch.
 
         Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere),
@@ -260,7 +261,7 @@ class HardwareWorld:
             self.uniforms("offers", sku, channel, shape=(1, 3))
             for sku, channel in pairs.select("sku", "channel").iter_rows()
         ]
-        units, elasticity, promotion = (pl.Series(column) for column in np.concatenate(draws).T)
+        units, elasticity, promotion = (Series(column) for column in np.concatenate(draws).T)
         return pairs.select(
             "sku",
             "channel",
@@ -276,7 +277,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def customers(self) -> pl.DataFrame:
+    def customers(self) -> DataFrame:
         """The customers: `customer`, `kind` (of `catalogue.CUSTOMER_KINDS`), `units` (bought in a
         year, with a Pareto tail).
         """
@@ -284,7 +285,7 @@ class HardwareWorld:
         kinds = np.searchsorted(
             np.cumsum([kind.share for kind in CUSTOMER_KINDS])[:-1], kind_draw, side="right"
         )
-        return pl.DataFrame(
+        return DataFrame(
             {
                 "customer": [f"customer-{number}" for number in range(1, self.n_customers + 1)],
                 "kind": [CUSTOMER_KINDS[kind].name for kind in kinds],
@@ -294,7 +295,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def plants(self) -> pl.DataFrame:
+    def plants(self) -> DataFrame:
         """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start` and `outage_stay`
         (odds of one in a month).
         """
@@ -305,7 +306,7 @@ class HardwareWorld:
             rows.append(
                 (f"plant-{number}", makes, _between(start, 0.05, 0.09), _between(stay, 0.35, 0.55))
             )
-        return pl.DataFrame(
+        return DataFrame(
             rows, schema=["plant", "makes", "outage_start", "outage_stay"], orient="row"
         )
 
@@ -407,7 +408,7 @@ class DemandLaw:
     def of(
         cls,
         world: HardwareWorld,
-        offers: pl.DataFrame,
+        offers: DataFrame,
         *,
         cannibalisation: float,
         noise: float,
@@ -445,7 +446,7 @@ class DemandLaw:
             self, **{field.name: getattr(self, field.name)[series] for field in fields(self)}
         )
 
-    def log_interest(self, plan: pl.DataFrame) -> ndarray:
+    def log_interest(self, plan: DataFrame) -> ndarray:
         """Return the expected log-demand at the launch price without promotion, for a law and a
         plan of the same rows.
         """
@@ -456,14 +457,14 @@ class DemandLaw:
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
         return np.asarray(np.log(self.units) + course + run_off + succeeded + season)
 
-    def log_effects(self, plan: pl.DataFrame) -> ndarray:
+    def log_effects(self, plan: DataFrame) -> ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
         return np.asarray(
             self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
         )
 
-    def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> ndarray:
+    def log_other_effects(self, plan: DataFrame, offers: DataFrame) -> ndarray:
         """Return what other generations' prices and the month before's add to the log-demand of
         each row of the plan.
 
@@ -471,7 +472,7 @@ class DemandLaw:
             plan: The plan of all offers (`demand_plan`), with a law of the same rows.
             offers: The offers.
         """
-        relative = pl.Series("x", np.log(plan["price"].to_numpy() / self.street_price))
+        relative = Series("x", np.log(plan["price"].to_numpy() / self.street_price))
         about = offers.select("family", "channel")[plan["offer"]]
         rows = plan.select("offer", "month").hstack(about).with_columns(relative)
         beside = ("family", "channel", "month")
@@ -492,7 +493,7 @@ class DemandLaw:
         return LAUNCH_SPREAD**2 * decay + self.drift**2 * (1 - decay) / (1 - PERSISTENCE**2)
 
 
-def _season(about: pl.DataFrame) -> ndarray:
+def _season(about: DataFrame) -> ndarray:
     """Return holidays (by channel and family), back to school and quarter's end (by channel), from
     January, mean zero.
     """
@@ -521,7 +522,7 @@ DEPTHS = np.array([0.04, 0.07, 0.10])
 """The share of the price that a promotion takes off."""
 
 
-def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
+def offers_on_sale(world: HardwareWorld) -> DataFrame:
     """Return the offers launched by the last month of history, each a series.
 
     Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and
@@ -537,7 +538,7 @@ def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
     return offers.with_columns(series_id=pl.format("{}.{}", "sku", "channel"))
 
 
-def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
+def demand_plan(world: HardwareWorld, offers: DataFrame) -> DataFrame:
     """Return one row for each offer and month on sale, up to its planned end or the end of the
     plan.
 
@@ -563,7 +564,7 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
     price = columns["street_price"][offer] * np.exp(
         _spells(world, offers)[offer, month // SPELL] - list_cut
     )
-    return pl.DataFrame(
+    return DataFrame(
         {
             "offer": offer,
             "month": month,
@@ -578,7 +579,7 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _promotions(
-    world: HardwareWorld, offers: pl.DataFrame, offer: ndarray, month: ndarray
+    world: HardwareWorld, offers: DataFrame, offer: ndarray, month: ndarray
 ) -> tuple[ndarray, ndarray]:
     """Return which rows are promoted (more often in November), and the discount."""
     held, depth = _draws(world, offers, "promotions", world.months + world.ahead)[offer, month].T
@@ -587,7 +588,7 @@ def _promotions(
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 
-def reductions(world: HardwareWorld, offers: pl.DataFrame) -> ndarray:
+def reductions(world: HardwareWorld, offers: DataFrame) -> ndarray:
     """Return the log-reductions of each device's price by its n-th review, alike in all channels,
     shape (offers, reviews).
     """
@@ -600,14 +601,14 @@ def reductions(world: HardwareWorld, offers: pl.DataFrame) -> ndarray:
     return np.cumsum(cuts, axis=1) - cuts[:, :1]
 
 
-def _spells(world: HardwareWorld, offers: pl.DataFrame) -> ndarray:
+def _spells(world: HardwareWorld, offers: DataFrame) -> ndarray:
     """Return the log-deviations of each channel's price, shape (offers, spells)."""
     return 0.1 * (
         _draws(world, offers, "spells", (world.months + world.ahead) // SPELL + 1)[..., 0] - 0.5
     )
 
 
-def _draws(world: HardwareWorld, offers: pl.DataFrame, kind: str, rows: int) -> ndarray:
+def _draws(world: HardwareWorld, offers: DataFrame, kind: str, rows: int) -> ndarray:
     pairs = offers.select("sku", "channel").iter_rows()
     return np.stack([world.uniforms(kind, sku, channel, shape=(rows, 2)) for sku, channel in pairs])
 
@@ -649,7 +650,7 @@ class DemandSettings(PanelDataset):
 
 
 @cache
-def demand_law(dataset: DemandSettings) -> tuple[pl.DataFrame, DemandLaw]:
+def demand_law(dataset: DemandSettings) -> tuple[DataFrame, DemandLaw]:
     """Return the offers of a dataset, each a series, and their law."""
     world = dataset.world()
     offers = offers_on_sale(world)
@@ -658,7 +659,7 @@ def demand_law(dataset: DemandSettings) -> tuple[pl.DataFrame, DemandLaw]:
 
 
 @cache
-def price_effects(dataset: DemandSettings) -> pl.DataFrame:
+def price_effects(dataset: DemandSettings) -> DataFrame:
     """Return what other generations' prices and the month before's add to the log-demand of each
     month of the plan.
 
@@ -667,6 +668,4 @@ def price_effects(dataset: DemandSettings) -> pl.DataFrame:
     offers, law = demand_law(dataset)
     plan = demand_plan(dataset.world(), offers)
     effect = law.take(plan["offer"].to_numpy()).log_other_effects(plan, offers)
-    return plan.select(
-        offers["series_id"].gather(plan["offer"]), "time", pl.Series("effect", effect)
-    )
+    return plan.select(offers["series_id"].gather(plan["offer"]), "time", Series("effect", effect))

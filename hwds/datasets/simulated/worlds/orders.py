@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream, stream_key
 from hwds.datasets.simulated.worlds.hardware import (
@@ -47,7 +48,7 @@ use the latter, too.
 KINDS = ("address", "payment", "contact")
 
 
-def coded_names(seed: int, kind: str, numbers: ndarray) -> pl.Series:
+def coded_names(seed: int, kind: str, numbers: ndarray) -> Series:
     """Return a text for each number below 2**40, different for each, in no order: a multiplication
     and a shift, twice.
 
@@ -64,7 +65,7 @@ def coded_names(seed: int, kind: str, numbers: ndarray) -> pl.Series:
         codes = codes * factor & mask
         codes ^= codes >> half
     return (
-        pl.select(pl.concat_str(pl.lit(f"{kind}-"), pl.Series(kind, codes).cast(pl.String)))
+        pl.select(pl.concat_str(pl.lit(f"{kind}-"), Series(kind, codes).cast(pl.String)))
         .to_series()
         .alias(kind)
     )
@@ -245,7 +246,7 @@ class MarketPrices:
             offer is not sold. No premium for the risk is taken off.
     """
 
-    skus: pl.DataFrame
+    skus: DataFrame
     sku: ndarray
     channel: ndarray
     month: ndarray
@@ -319,7 +320,7 @@ def _months(world: HardwareWorld, days: int) -> ndarray:
 
 
 def _by_month(
-    world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame
+    world: HardwareWorld, offers: DataFrame, plan: DataFrame
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Return price, promotion and expected demand of each offer in each month of the log."""
     law = DemandLaw.of(world, offers, cannibalisation=0.6, noise=0.18, drift=0.12).take(
@@ -353,7 +354,7 @@ def _cumulative_odds(odds: ndarray, channel: ndarray) -> ndarray:
     return below / below[..., -1:]
 
 
-def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: ndarray) -> ndarray:
+def _list_prices(world: HardwareWorld, offers: DataFrame, sku: ndarray) -> ndarray:
     """Return the maker's price of each device by month: cut at each review, and once it is
     succeeded.
     """
@@ -374,7 +375,7 @@ def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: ndarray) -> nd
     return np.round(prices)
 
 
-def _street(world: HardwareWorld, skus: pl.DataFrame, list_price: ndarray, days: int) -> ndarray:
+def _street(world: HardwareWorld, skus: DataFrame, list_price: ndarray, days: int) -> ndarray:
     """Return street prices by day: scarce at launch, cheaper with age, and an autoregression of
     each device.
     """
