@@ -186,6 +186,10 @@ class _Filtered:
         for line in lines:
             self.write(line)
 
+    def close(self) -> None:
+        """Leave the stream open: it is the host's, whatever a library's log handler makes of it."""
+        self._stream.flush()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

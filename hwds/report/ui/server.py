@@ -107,6 +107,7 @@ class RunsServer:
         self.watched, self.token = Watched(), token_urlsafe(32)
         config = Config(
             application(self),
+            log_config=None,  # a notebook that shows the page keeps its own logging
             log_level="error",
             access_log=False,
             server_header=False,
