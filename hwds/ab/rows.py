@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 from pydantic import BeforeValidator, model_validator
 
 from hwds.ab.intervals import Correction, adjust_p_values
@@ -315,8 +315,8 @@ def arm_counts(predictions: DataFrame, model: str) -> DataFrame:
     """Return a bandit's prior from a test: `arm, successes, failures` of the first outcome, where
     it is 0 or 1.
     """
-    own = pl.col("model") == model
-    counted = predictions.filter(own & (pl.col("metric") == "arm_mean") & pl.col("look").is_null())
+    own = col("model") == model
+    counted = predictions.filter(own & col("look").is_null(), metric="arm_mean")
     return counted.drop_nulls("successes").select("arm", "successes", "failures")
 
 

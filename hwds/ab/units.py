@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
@@ -206,9 +206,9 @@ def units_of_events(table: Table, kept: Sequence[str] = ()) -> Table:
         data = data.sort(table.column("time").name, maintain_order=True)
     _refuse_moved(table, data, keys)
     summed = _summed_columns(table, [*keys, *kept])
-    first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
+    first = [col(name).first() for name in data.columns if name not in (*keys, *summed)]
     sums = [
-        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name)
+        pl.when(col(name).is_null().any()).then(None).otherwise(col(name).sum()).alias(name)
         for name in summed
     ]
     counted = [] if ROWS_OF_UNIT in data.columns else [pl.len().cast(pl.Int64).alias(ROWS_OF_UNIT)]
@@ -234,8 +234,8 @@ def _refuse_moved(table: Table, data: DataFrame, keys: list[str]) -> None:
     """Refuse an entity whose arm, price or cost is not the same in all of its rows."""
     for role in ("arm", "price", "cost"):
         for name in set(table.roles.get(role, ())) - {*keys}:
-            entities = data.group_by(keys, maintain_order=True).agg(pl.col(name).n_unique())
-            several = entities.filter(pl.col(name) > 1)
+            entities = data.group_by(keys, maintain_order=True).agg(col(name).n_unique())
+            several = entities.filter(col(name) > 1)
             if len(several):
                 who = ", ".join(map(str, several.select(keys).row(0)))
                 more = f"{len(several):,} of {len(entities):,} entities have several, '{who}' first"
@@ -487,7 +487,7 @@ class TestUnits:
 
     @cached_property
     def _strata(self) -> Series:
-        columns = pl.col(*self.table.roles["stratum"]).cast(pl.String)
+        columns = col(*self.table.roles["stratum"]).cast(pl.String)
         text = self.table.data.select(pl.concat_str(columns, separator="|")).to_series()
         if text.null_count():
             row = _source_row(self.table, text.is_null())
@@ -565,11 +565,9 @@ def _refuse_repeated(table: Table, arm: ndarray, names: tuple[str, ...]) -> None
         return
     rows = table.data.select(*columns).with_columns(Series("__arm", arm)).drop_nulls(columns)
     counted = rows.group_by(columns).agg(
-        pl.len().alias("__rows"), pl.col("__arm").min(), pl.col("__arm").max().alias("__other")
+        pl.len().alias("__rows"), col("__arm").min(), col("__arm").max().alias("__other")
     )
-    repeated = counted.filter(pl.col("__rows") > 1).sort(
-        pl.col("__arm") == pl.col("__other"), *columns
-    )
+    repeated = counted.filter(col("__rows") > 1).sort(col("__arm") == col("__other"), *columns)
     if repeated.is_empty():
         return
     *entity, times, one, other = repeated.row(0)

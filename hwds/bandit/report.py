@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.scores import seen_counts
 from hwds.frames.table import Table, arm_name
@@ -128,7 +128,7 @@ def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None
     """Draw the share of steps between checkpoints that each arm had under the experiment's own
     model; None where unknown.
     """
-    allocation = tables.scores.filter(pl.col("fold").is_null(), metric="allocation", model=model)
+    allocation = tables.scores.filter(col("fold").is_null(), metric="allocation", model=model)
     shares = allocation.select("segment", "step", "value")
     if shares["step"].n_unique() < 2:
         return None
@@ -296,9 +296,7 @@ def arms_grid(tables: Tables, model: str) -> Grid:
 
 def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:
     """Return the last score of each arm."""
-    rows = tables.scores.filter(
-        pl.col("fold").is_null(), metric=metric, model=model, segment_by="arm"
-    )
+    rows = tables.scores.filter(col("fold").is_null(), metric=metric, model=model, segment_by="arm")
     ordered = rows.sort("step", nulls_last=True, maintain_order=True)
     return {row["segment"]: row for row in ordered.to_dicts()}
 
@@ -432,9 +430,9 @@ def regret_figure(
     Returns:
         The figure; None where no policy was scored.
     """
-    whole = pl.col("fold").is_null() & pl.col("segment").is_null()
+    whole = col("fold").is_null() & col("segment").is_null()
     curves = tables.scores.filter(
-        whole, pl.col("step").is_not_null(), metric="pseudo_regret", aggregate="mean"
+        whole, col("step").is_not_null(), metric="pseudo_regret", aggregate="mean"
     )
     if curves.is_empty():
         return None
@@ -474,7 +472,7 @@ def _label_ends(axes: Axes, curves: DataFrame, colours: dict[str, str], model: s
     """Write each policy's name and loss beside the end of its curve, in the order of the losses,
     none on another.
     """
-    last = curves.filter(step=pl.col("step").max())
+    last = curves.filter(step=col("step").max())
     values = {label: float(last.filter(model=label)["value"][0]) for label in colours}
     low, high = axes.get_ylim()
     heights = [(value - low) / (high - low) for value in values.values()]
@@ -608,7 +606,7 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
     paired = None
     if rivals:
         best = min(rivals, key=lambda rival: rival.total["value"]).model
-        at_end = tables.scores.filter(pl.col("step").is_null())
+        at_end = tables.scores.filter(col("step").is_null())
         paired = row_of(at_end, metric="difference", model=model, segment=best)
     uniform = _total(tables, TRUTH, "uniform_regret")["value"]
     return say(
@@ -643,7 +641,7 @@ def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
 
 def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> dict[str, Any]:
     """Return a score over all folds by the end; without a value where there is none."""
-    whole = tables.scores.filter(pl.all_horizontal(pl.col("fold", "step", "segment").is_null()))
+    whole = tables.scores.filter(pl.all_horizontal(col("fold", "step", "segment").is_null()))
     found = row_of(whole, model=label, metric=metric, aggregate=aggregate)
     return found or dict.fromkeys(("value", "ci_low", "ci_high", "n"))
 
@@ -706,7 +704,7 @@ def replay_sentence(table: Table, tables: Tables, model: str) -> str:
     """Return what the experiment's own policy earned on the rows that count, against uniform play
     on the same log.
     """
-    scores = tables.scores.filter(pl.col("fold").is_null(), model=model)
+    scores = tables.scores.filter(col("fold").is_null(), model=model)
     by_metric = {row["metric"]: row for row in scores.to_dicts()}
     earned = by_metric.get("mean_reward", {})
     if earned.get("value") is None:

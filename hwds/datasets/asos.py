@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Literal
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.datasets.base import Dataset, PublicFile
@@ -71,10 +72,8 @@ class Asos(Dataset):
                 f"dataset.experiment: no experiment "
                 f"'{self.experiment}'{nearest(self.experiment, known)}"
             )
-        rows = every.filter(
-            (pl.col("experiment_id") == self.experiment) & (pl.col("metric_id") == self.metric)
-        )
-        treated = pl.concat_str(pl.lit("treatment_"), pl.col("variant_id"))
+        rows = every.filter(experiment_id=self.experiment, metric_id=self.metric)
+        treated = pl.concat_str(pl.lit("treatment_"), col("variant_id"))
         parts = [
             _arm(rows, pl.lit("control"), "c").unique(["days"], keep="first"),
             _arm(rows, treated, "t"),
@@ -83,5 +82,5 @@ class Asos(Dataset):
 
 
 def _arm(rows: pl.DataFrame, name: pl.Expr, suffix: str) -> pl.DataFrame:
-    sums = [pl.col(f"{column}_{suffix}").alias(column) for column in SUMS]
-    return rows.select(name.alias("arm"), pl.col("time_since_start").alias("days"), *sums)
+    sums = [col(f"{column}_{suffix}").alias(column) for column in SUMS]
+    return rows.select(name.alias("arm"), col("time_since_start").alias("days"), *sums)

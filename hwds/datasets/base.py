@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 from pydantic import Field
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
@@ -115,10 +115,10 @@ def _read_forecasts(path: str, join: Join, folder: RunFolder) -> DataFrame:
     parts = [_with_made_at(rows.filter(model=model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
-        parts.append(read_table(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
-    columns = pl.col(_STEP).cast(pl.Int32), pl.col(join.column).cast(pl.Float64).alias(VALUE)
+        parts.append(read_table(future).with_columns(col(_CUTOFF).max().alias(MADE_AT)))
+    columns = col(_STEP).cast(pl.Int32), col(join.column).cast(pl.Float64).alias(VALUE)
     forecasts = pl.concat([part.select(SERIES, TIME, MADE_AT, _CUTOFF, *columns) for part in parts])
-    return forecasts.filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())
+    return forecasts.filter(col(VALUE).is_not_null() & col(VALUE).is_finite())
 
 
 def _with_made_at(rows: DataFrame) -> DataFrame:
@@ -127,13 +127,13 @@ def _with_made_at(rows: DataFrame) -> DataFrame:
     Counted back from each series' own end, a fit knows others' later rows: then it is the latest
     cutoff of its turn.
     """
-    turn = pl.col(_CUTOFF).rank("dense", descending=True).over("fold", SERIES).alias("turn")
+    turn = col(_CUTOFF).rank("dense", descending=True).over("fold", SERIES).alias("turn")
     cuts = rows.select("fold", SERIES, _CUTOFF).unique().with_columns(turn)
-    shared = pl.col(_CUTOFF).n_unique().over("fold") == pl.col("turn").max().over("fold")
+    shared = col(_CUTOFF).n_unique().over("fold") == col("turn").max().over("fold")
     made = (
         pl.when(shared)
         .then(_CUTOFF)
-        .otherwise(pl.col(_CUTOFF).max().over("fold", "turn"))
+        .otherwise(col(_CUTOFF).max().over("fold", "turn"))
         .alias(MADE_AT)
     )
     return rows.join(cuts.with_columns(made).drop("turn"), on=["fold", SERIES, _CUTOFF], how="left")
@@ -152,8 +152,8 @@ def _of_panel_series(path: str, join: Join, panel: Panel, table: DataFrame) -> D
             raise ConfigError(
                 f"{path}.on: no static or level column '{name}'{nearest(name, known)}"
             )
-    series = panel.table[panel.offsets[:-1]].with_columns(pl.col(*names).cast(pl.String))
-    values = pl.concat_str(pl.col(*names), separator="|")
+    series = panel.table[panel.offsets[:-1]].with_columns(col(*names).cast(pl.String))
+    values = pl.concat_str(col(*names), separator="|")
     sums = pl.concat_str(
         [pl.concat_str(pl.lit(f"{name}="), name) for name in names], separator="|"
     )  # of a reconciled run
@@ -175,7 +175,7 @@ def _usable_vintages(
             f"{path}.run: run {folder.title} tells time as {table.schema[TIME]}, the dataset as "
             f"{kind}."
         )
-    table = table.with_columns(pl.col(TIME, MADE_AT, _CUTOFF).cast(kind))
+    table = table.with_columns(col(TIME, MADE_AT, _CUTOFF).cast(kind))
     _refuse_other_steps(path, folder, table, panel.frequency)
     usable = table.join(panel.ends.select(SERIES), on=SERIES, how="semi")
     if table.is_empty() or usable.join(panel.table, on=[SERIES, TIME], how="semi").is_empty():
@@ -480,15 +480,15 @@ def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
         ConfigError: There is no such past-only column.
         DataError: A share is not from 0 to 1.
     """
-    demand = pl.col(TARGET)
+    demand = col(TARGET)
     if unserved:
         _check_past("unserved", unserved, panel)
         _check_shares(panel, unserved)
-        share = pl.col(unserved).fill_null(0.0)
+        share = col(unserved).fill_null(0.0)
         demand = pl.when(share == 0).then(demand).when(share < 1).then(demand / (1 - share))
     if stock:
         _check_past("stock", stock, panel)
-        demand = pl.when((pl.col(stock) > 0) | pl.col(stock).is_null()).then(demand)
+        demand = pl.when((col(stock) > 0) | col(stock).is_null()).then(demand)
     return replace(panel, table=panel.table.with_columns(demand.alias(TARGET)))
 
 
@@ -502,7 +502,7 @@ def _check_past(field: str, column: str, panel: Panel) -> None:
 
 def _check_shares(panel: Panel, column: str) -> None:
     wrong = (
-        panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
+        panel.table.select(~col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
     )
     if len(wrong):
         row = panel.table.row(wrong[0], named=True)
@@ -524,7 +524,7 @@ def limit_series(table: DataFrame, most: int) -> DataFrame:
     if len(names) <= most:
         return table
     places = np.linspace(0, len(names) - 1, most).round().astype(np.int64)
-    return table.filter(pl.col(SERIES).is_in(names.gather(places).implode()))
+    return table.filter(col(SERIES).is_in(names.gather(places).implode()))
 
 
 class PublicSeries(PanelDataset):

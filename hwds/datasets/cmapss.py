@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
@@ -78,7 +78,7 @@ class Cmapss(Dataset):
         """
         engines = [self._rows("train"), self._rows("test")]
         rows = pl.concat(engines, how="vertical_relaxed")
-        rows = rows.filter(pl.col("engine").str.slice(-3).cast(pl.Int64) <= self.engines)
+        rows = rows.filter(col("engine").str.slice(-3).cast(pl.Int64) <= self.engines)
         return Runs.build(rows, ROLES, regimes=REGIMES[self.subset])
 
     def source(self) -> str:
@@ -95,13 +95,13 @@ class Cmapss(Dataset):
                 f"dataset.path: the {split} file of {self.subset} has {count} engines, the "
                 f"published one {wanted}."
             )
-        last = pl.col("cycle") == pl.col("cycle").max().over("unit")
+        last = col("cycle") == col("cycle").max().over("unit")
         train = split == "train"
         left = pl.lit(None, pl.Float64) if train else self._remaining(rows)
         return rows.select(
-            pl.format(f"{split} {{}}", pl.col("unit").cast(pl.String).str.zfill(3)).alias("engine"),
-            pl.col("cycle").cast(pl.Float64),
-            pl.col(*SETTINGS, *SENSORS).cast(pl.Float64),
+            pl.format(f"{split} {{}}", col("unit").cast(pl.String).str.zfill(3)).alias("engine"),
+            col("cycle").cast(pl.Float64),
+            col(*SETTINGS, *SENSORS).cast(pl.Float64),
             (last & train).cast(pl.Float64).alias("failed"),
             left.alias("left"),
             pl.lit(split).alias("split"),
@@ -117,7 +117,7 @@ class Cmapss(Dataset):
                 f"dataset.path: the file of remaining lives has {len(values)} rows for "
                 f"{len(units)} engines."
             )
-        return pl.col("unit").replace_strict(units, values, return_dtype=pl.Float64)
+        return col("unit").replace_strict(units, values, return_dtype=pl.Float64)
 
     def _read(self, part: str, columns: tuple[str, ...] | None) -> DataFrame:
         """Return a file, as NASA has it or as Parquet."""
@@ -168,5 +168,5 @@ def _from_text(file: Path, columns: tuple[str, ...] | None) -> DataFrame:
                 f"number."
             )
     return numbers.with_columns(
-        pl.col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle")
+        col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle")
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names
@@ -74,7 +74,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> Da
     )
     shown, happened = (
         DataFrame([column_of(file, name, roles) for name in names]).with_columns(
-            pl.col(entity).cast(pl.String)
+            col(entity).cast(pl.String)
         )
         for file, names in ((exposures, own), (events, others))
     )
@@ -89,10 +89,10 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> Da
     first = shown.sort(time, maintain_order=True).unique(entity, keep="first", maintain_order=True)
     began = first.rename({time: BEGAN_AT})
     joined = happened.join(began, on=list(entity), how="inner", maintain_order="left")
-    early = pl.col(time) < pl.col(BEGAN_AT)
+    early = col(time) < col(BEGAN_AT)
     before = joined.filter(early).group_by(entity).agg(pl.len().cast(pl.Int64).alias(EVENTS_BEFORE))
     first = first.join(before, on=list(entity), how="left", maintain_order="left").with_columns(
-        pl.col(EVENTS_BEFORE).fill_null(0)
+        col(EVENTS_BEFORE).fill_null(0)
     )
     zeros = _zeros(happened, keys, ()) | {EVENTS: pl.lit(0)}
     late = joined.filter(~early).drop(BEGAN_AT)
@@ -130,8 +130,8 @@ def _refuse_missing(data: DataFrame, names: Sequence[str], file: FileSource) -> 
 
 
 def _refuse_two_arms(shown: DataFrame, entity: tuple[str, ...], arm: str) -> None:
-    arms = shown.group_by(entity, maintain_order=True).agg(pl.col(arm).n_unique().alias("n"))
-    several = arms.filter(pl.col("n") > 1)
+    arms = shown.group_by(entity, maintain_order=True).agg(col(arm).n_unique().alias("n"))
+    several = arms.filter(col("n") > 1)
     if len(several):
         who = ", ".join(map(str, several.select(entity).row(0)))
         raise DataError(
@@ -182,7 +182,7 @@ def join_reviewed_labels(
     when = roles["label_time"][0] if "label_time" in roles else ""
     both = (
         rows.select(key)
-        .with_columns(pl.col(key).cast(pl.String))
+        .with_columns(col(key).cast(pl.String))
         .join(given, on=key, how="left", maintain_order="left")
     )
     old = (
@@ -221,8 +221,8 @@ def _known_instants(known: Series, given: Series, path: str) -> Series:
 
 def _check_labels(file: DataFrame, key: str, ids: Series, path: str) -> DataFrame:
     """Return the labels of a file by id, checked."""
-    given = file.filter(pl.col(LABEL).is_not_null()).with_columns(
-        pl.col(key).cast(pl.String), pl.col(LABEL).cast(pl.Float64, strict=False)
+    given = file.filter(col(LABEL).is_not_null()).with_columns(
+        col(key).cast(pl.String), col(LABEL).cast(pl.Float64, strict=False)
     )
     bad = (~given[LABEL].is_in([0.0, 1.0])).fill_null(True).arg_true()
     if len(bad):
@@ -231,13 +231,13 @@ def _check_labels(file: DataFrame, key: str, ids: Series, path: str) -> DataFram
             f"'{given[key][bad[0]]}' has neither."
         )
     known = ids.cast(pl.String)
-    strange = given.filter(~pl.col(key).is_in(known.implode()))[key]
+    strange = given.filter(~col(key).is_in(known.implode()))[key]
     if len(strange):
         raise DataError(f"dataset.reviewed: no row has the {key} '{strange[0]}' of '{path}'.")
     twice = (
         given.group_by(key, maintain_order=True)
-        .agg(pl.col(LABEL).n_unique().alias("n"))
-        .filter(pl.col("n") > 1)[key]
+        .agg(col(LABEL).n_unique().alias("n"))
+        .filter(col("n") > 1)[key]
     )
     if len(twice):
         raise DataError(f"dataset.reviewed: '{twice[0]}' is both 0 and 1 in '{path}'.")

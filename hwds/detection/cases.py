@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.detection.reasons import in_words
 from hwds.detection.rows import distinct_codes, entities_of_rows
@@ -57,11 +57,11 @@ def _entities_by_value(
     """
     shared = usable_links(frame, name)
     values = rows.select(ROW_ID).join(
-        frame.data.select(ROW_ID, value=pl.col(name)), on=ROW_ID, how="left"
+        frame.data.select(ROW_ID, value=col(name)), on=ROW_ID, how="left"
     )
-    both = values.with_columns(entity=Series(codes)).filter(pl.col("value").is_in(shared.implode()))
+    both = values.with_columns(entity=Series(codes)).filter(col("value").is_in(shared.implode()))
     tied: Series = both.group_by("value", maintain_order=True).agg(
-        pl.col("entity").unique(maintain_order=True)
+        col("entity").unique(maintain_order=True)
     )["entity"]
     return [each for each in tied.to_list() if len(each) > 1]
 
@@ -70,11 +70,11 @@ def usable_links(frame: Table, name: str) -> Series:
     """Return the values of a link that two entities of the table share, and no more than
     `MOST_SHARING`.
     """
-    entity = pl.col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
-    rows = frame.data.select(ROW_ID, value=pl.col(name), entity=entity.cast(pl.String))
+    entity = col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
+    rows = frame.data.select(ROW_ID, value=col(name), entity=entity.cast(pl.String))
     owned = rows.select("value", owner=entities_of_rows(rows))
-    counts = owned.drop_nulls("value").group_by("value").agg(owners=pl.col("owner").n_unique())
-    return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
+    counts = owned.drop_nulls("value").group_by("value").agg(owners=col("owner").n_unique())
+    return counts.filter(col("owners").is_between(2, MOST_SHARING))["value"]
 
 
 def _first_entity(owner: np.ndarray, code: int) -> int:
@@ -128,22 +128,22 @@ def cases_of_rows(
     """
     links = link_columns(frame)
     linked = frame.data.select(
-        ROW_ID, *(pl.col(name).cast(pl.String).alias(f"link: {name}") for name in links)
+        ROW_ID, *(col(name).cast(pl.String).alias(f"link: {name}") for name in links)
     )
     wide = rows.with_columns(case_numbers(rows, frame)).join(
         linked, on=ROW_ID, how="left", maintain_order="left"
     )
-    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
-    alone = pl.col("entity").fill_null(pl.format("row {}", pl.col(ROW_ID) + 1)).alias("who")
+    of = col("score").mean() if score_of == "mean" else col("score").max()
+    alone = col("entity").fill_null(pl.format("row {}", col(ROW_ID) + 1)).alias("who")
     scored = wide.with_columns(alone).with_columns(own=of.over("case", "who"))
     made = scored.group_by("case", maintain_order=True).agg(
-        entities=pl.col("who").unique(maintain_order=True),
+        entities=col("who").unique(maintain_order=True),
         rows=pl.len().cast(pl.Int64),
-        first=pl.col("time").min(),
-        last=pl.col("time").max(),
-        at_stake=pl.col("at_stake").sum(),
-        score=pl.col("own").max(),
-        tier=pl.col("tier").sort_by(pl.col("tier").replace_strict(SEVERITY, default=0)).last(),
+        first=col("time").min(),
+        last=col("time").max(),
+        at_stake=col("at_stake").sum(),
+        score=col("own").max(),
+        tier=col("tier").sort_by(col("tier").replace_strict(SEVERITY, default=0)).last(),
     )
     ordered = made.sort(
         "at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True
@@ -155,18 +155,18 @@ def cases_of_rows(
     usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
     in_order = [parts[number] for number in ordered["case"].to_list()]
     kind = (
-        pl.when(pl.col("entities").list.len() > 1)
+        pl.when(col("entities").list.len() > 1)
         .then(pl.lit("ring"))
-        .when(pl.col("rows") > 1)
+        .when(col("rows") > 1)
         .then(pl.lit("account"))
         .otherwise(pl.lit("row"))
     )
     table = ordered.select(
-        case=pl.col("name"),
+        case=col("name"),
         kind=kind,
-        entities=pl.col("entities").list.join(", "),
-        parties=pl.col("entities").list.len().cast(pl.Int64),
-        **{name: pl.col(name) for name in ("rows", "first", "last", "at_stake", "score", "tier")},
+        entities=col("entities").list.join(", "),
+        parties=col("entities").list.len().cast(pl.Int64),
+        **{name: col(name) for name in ("rows", "first", "last", "at_stake", "score", "tier")},
         shares=Series([_shared_links(part, usable) for part in in_order], dtype=pl.String),
         reasons=Series(["; ".join(reasons_of(part)) for part in in_order], dtype=pl.String),
     )
@@ -182,7 +182,7 @@ def _case_rows(wide: DataFrame, ordered: DataFrame) -> DataFrame:
     links = [name for name in named.columns if name.startswith("link: ")]
     kept = ["at_stake", "score", "probability", "p_value", "tier", "reasons"]
     return named.sort("place", "time", ROW_ID).select(
-        pl.col("name").alias("case"), ROW_ID, "id", "time", "entity", *links, *kept
+        col("name").alias("case"), ROW_ID, "id", "time", "entity", *links, *kept
     )
 
 
@@ -212,10 +212,10 @@ def _shared_links(rows: DataFrame, usable: Mapping[str, set[str]]) -> str:
         return ""
     words: list[str] = []
     for name, values in usable.items():
-        by = rows.group_by(pl.col(f"link: {name}").alias("value"), maintain_order=True).agg(
-            n=pl.col("entity").n_unique()
+        by = rows.group_by(col(f"link: {name}").alias("value"), maintain_order=True).agg(
+            n=col("entity").n_unique()
         )
-        tied = by.filter((pl.col("n") > 1) & pl.col("value").is_in(list(values))).sort(
+        tied = by.filter((col("n") > 1) & col("value").is_in(list(values))).sort(
             "n", descending=True, maintain_order=True
         )
         words += [f"{count} share {name} {value}" for value, count in tied.head(2).iter_rows()]

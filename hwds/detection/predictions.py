@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream, stream_key
 from hwds.detection.inputs import UsualValues
@@ -44,7 +44,7 @@ def rule_scores(rows: DataFrame) -> Iterator[Score]:
             return Score(metric, "pooled", value, n=n, segment_by="rule", segment=rule, **ends)
 
         yield score(RULE_HITS, float(len(part)), len(part))
-        known = part.filter(pl.col("label").is_not_null(), pl.col("weight") > 0)
+        known = part.filter(col("label").is_not_null(), col("weight") > 0)
         found, looked = part.filter(label=1), len(known)
         if looked:
             share = int((known["label"] == 1).sum()) / looked
@@ -184,11 +184,11 @@ def importance_scores(rows: DataFrame) -> Iterator[Score]:
     if column is None or not column.count():
         return
     each = DataFrame({"window": rows["cutoff"], "importance": column}).drop_nulls()
-    total = pl.col("adds").sum().over("window", "seed", "of")
+    total = col("adds").sum().over("window", "seed", "of")
     shared = (
         each.explode("importance")
         .unnest("importance")
-        .with_columns(share=(pl.col("adds") / total).fill_nan(0.0))
+        .with_columns(share=(col("adds") / total).fill_nan(0.0))
     )
     windows = shared.partition_by("window", as_dict=True, maintain_order=True)
     yield from _window_importances(shared, len(windows), None)
@@ -201,7 +201,7 @@ def _window_importances(rows: DataFrame, windows: int, cutoff: str | None) -> It
     """Yield the scores of windows; an input that a window does not have adds nothing there."""
     seeds = rows["seed"].n_unique()
     sums = rows.group_by("of", "name", "seed", maintain_order=True).agg(
-        pl.col("adds", "share").sum() / windows, pl.col("n").sum()
+        col("adds", "share").sum() / windows, col("n").sum()
     )
     for part in sums.partition_by("of", "name", maintain_order=True):
         of, name = part.row(0)[:2]
@@ -335,7 +335,7 @@ def with_flags(rows: DataFrame, k: int) -> DataFrame:
     test = (rows["part"] == "test").to_numpy()
     flags, tested = np.zeros(len(rows), bool), rows.filter(test)
     if len(tested):
-        day = tested.select(pl.struct("fold", pl.col("day").fill_null(0))).to_series()
+        day = tested.select(pl.struct("fold", col("day").fill_null(0))).to_series()
         entities = distinct_codes(entities_of_rows(tested))
         scores = tested["score"].to_numpy()
         flags[test] = flag_top_entities(scores, entities, distinct_codes(day), k)

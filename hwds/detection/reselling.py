@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
@@ -91,12 +91,12 @@ class Reselling(Recipe):
         """Return the columns by one name each: sku, channel, region (empty where there is but one),
         and three of numbers.
         """
-        numbers = [pl.col(getattr(self, name)).cast(pl.Float64).alias(name) for name in NUMBERS]
+        numbers = [col(getattr(self, name)).cast(pl.Float64).alias(name) for name in NUMBERS]
         region = (
-            pl.lit("") if self.region is None else pl.col(self.region).cast(pl.String).fill_null("")
+            pl.lit("") if self.region is None else col(self.region).cast(pl.String).fill_null("")
         )
         texts = [
-            pl.col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")
+            col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")
         ]
         return data.select(*texts, region.alias("region"), *numbers)
 
@@ -311,19 +311,17 @@ def resale_thresholds(
     cells = _with_shrunk_prices(
         pl.concat([_cells(lines), _street_prices(lines)]), least_lines, shrink
     )
-    here = cells.filter(pl.col("channel") != STREET)
+    here = cells.filter(col("channel") != STREET)
     ends = {"channel": "sold_in", "region": "to_region", "price": "price_there"}
     kept = ("seen", "deviation", "weak")
     there = cells.select(
         "sku",
-        *(pl.col(name).alias(to) for name, to in ends.items()),
-        *(pl.col(n).alias(f"{n}_there") for n in kept),
+        *(col(name).alias(to) for name, to in ends.items()),
+        *(col(n).alias(f"{n}_there") for n in kept),
     )
     bought = here.rename({"channel": "bought_in", "region": "from_region", "price": "price_paid"})
     routes = bought.join(there, on="sku")
-    same = (pl.col("bought_in") == pl.col("sold_in")) & (
-        pl.col("from_region") == pl.col("to_region")
-    )
+    same = (col("bought_in") == col("sold_in")) & (col("from_region") == col("to_region"))
     return _best_routes(routes.filter(~same.fill_null(False)), costs, pairs)
 
 
@@ -332,7 +330,7 @@ def _cells(lines: DataFrame) -> DataFrame:
     spread.
     """
     known = lines.drop_nulls(["sku", "channel", "unit_price"])
-    return _median_prices(known.select(*CELL, pl.col("unit_price").alias("price"), "quantity"))
+    return _median_prices(known.select(*CELL, col("unit_price").alias("price"), "quantity"))
 
 
 def _street_prices(lines: DataFrame) -> DataFrame:
@@ -340,20 +338,20 @@ def _street_prices(lines: DataFrame) -> DataFrame:
     known = lines.drop_nulls(["sku", "street_price"])
     market = pl.lit(STREET).alias("channel"), pl.lit(None, pl.String).alias("region")
     return _median_prices(
-        known.select("sku", *market, pl.col("street_price").alias("price"), "quantity")
+        known.select("sku", *market, col("street_price").alias("price"), "quantity")
     )
 
 
 def _median_prices(lines: DataFrame) -> DataFrame:
-    centre = pl.col("price").median()
+    centre = col("price").median()
     return (
         lines.cast({"price": pl.Float64})
         .group_by(CELL, maintain_order=True)
         .agg(
             lines=pl.len().cast(pl.Int64),
-            units=pl.col("quantity").sum(),
+            units=col("quantity").sum(),
             seen=centre,
-            squares=((pl.col("price") / centre).log() ** 2).sum(),
+            squares=((col("price") / centre).log() ** 2).sum(),
         )
     )
 
@@ -363,19 +361,19 @@ def _with_shrunk_prices(cells: DataFrame, least_lines: int, shrink: bool) -> Dat
 
     The spread of lines is that of all cells of a kind, the street or others.
     """
-    cells = cells.filter(pl.col("seen") > 0)
-    street = pl.col("channel") == STREET
+    cells = cells.filter(col("seen") > 0)
+    street = col("channel") == STREET
     lines = cells["lines"].to_numpy()
     cells = cells.with_columns(spare=Series(lines - 2 + median_variance_ratio(lines)))
-    spare = pl.col("spare").sum().over(street)
-    pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
+    spare = col("spare").sum().over(street)
+    pooled = (col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
     shrunk = (
         _shrink_prices(wide)
         if shrink
         else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
     )
-    weak = (pl.col("lines") < least_lines) | Series(shrunk.own < OWN_SPREAD)
+    weak = (col("lines") < least_lines) | Series(shrunk.own < OWN_SPREAD)
     return wide.select(
         *CELL,
         "lines",
@@ -388,7 +386,7 @@ def _with_shrunk_prices(cells: DataFrame, least_lines: int, shrink: bool) -> Dat
 
 
 def _shrink_prices(cells: DataFrame) -> ShrunkPrices:
-    market = cells.select(pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0"))
+    market = cells.select(pl.concat_str("channel", col("region").fill_null(""), separator="\0"))
     return shrink_prices(
         cells["seen"].to_numpy(),
         cells["lines"].to_numpy().astype(float),
@@ -399,40 +397,39 @@ def _shrink_prices(cells: DataFrame) -> ShrunkPrices:
 
 
 def _best_routes(routes: DataFrame, costs: Reselling, pairs: DataFrame | None) -> DataFrame:
-    abroad = (pl.col("from_region") != pl.col("to_region")).fill_null(True)
+    abroad = (col("from_region") != col("to_region")).fill_null(True)
     usual = {"freight": costs.freight, "duty": costs.duty, "risk": costs.risk}
     if pairs is not None:
         given = pairs.select(
             "bought_in",
             "sold_in",
-            *(pl.col(name).cast(pl.Float64) for name in usual if name in pairs.columns),
+            *(col(name).cast(pl.Float64) for name in usual if name in pairs.columns),
         )
         routes = routes.join(given, on=["bought_in", "sold_in"], how="left", maintain_order="left")
     own = [
-        pl.col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n)
-        for n, v in usual.items()
+        col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n) for n, v in usual.items()
     ]
     routes = routes.with_columns(own)
-    share = pl.col("risk") + pl.when(abroad).then(pl.col("duty")).otherwise(0.0)
+    share = col("risk") + pl.when(abroad).then(col("duty")).otherwise(0.0)
     far = (
         NormalDist().inv_cdf((1 + LEVEL) / 2)
-        * (pl.col("deviation_there") ** 2 + ((1 + share) * pl.col("deviation")) ** 2).sqrt()
+        * (col("deviation_there") ** 2 + ((1 + share) * col("deviation")) ** 2).sqrt()
     )
-    seen = pl.col("seen_there") - pl.col("seen") - pl.col("freight") - share * pl.col("seen")
+    seen = col("seen_there") - col("seen") - col("freight") - share * col("seen")
     priced = routes.with_columns(
-        difference=pl.col("price_there") - pl.col("price_paid"),
-        threshold=pl.col("freight") + share * pl.col("price_paid"),
-        pays_below=(pl.col("price_there") - pl.col("freight")) / (1 + share),
-        weak=pl.col("weak") | pl.col("weak_there"),
+        difference=col("price_there") - col("price_paid"),
+        threshold=col("freight") + share * col("price_paid"),
+        pays_below=(col("price_there") - col("freight")) / (1 + share),
+        weak=col("weak") | col("weak_there"),
         margin_seen=seen,
-    ).with_columns(margin=pl.col("difference") - pl.col("threshold"))
-    ends = {"margin_low": pl.col("margin") - far, "margin_high": pl.col("margin") + far}
+    ).with_columns(margin=col("difference") - col("threshold"))
+    ends = {"margin_low": col("margin") - far, "margin_high": col("margin") + far}
     named = ["sku", "bought_in", "sold_in", "from_region", "to_region"]
     ranked = priced.with_columns(**ends).sort(
         "margin", *named, descending=[True, *[False] * len(named)], nulls_last=True
     )
     best = ranked.unique(named[:3], keep="first", maintain_order=True)
-    return best.with_columns(pays=pl.col("margin") > 0).select(THRESHOLDS)
+    return best.with_columns(pays=col("margin") > 0).select(THRESHOLDS)
 
 
 # The verdict on where reselling pays, as plain values and a table of pairs.

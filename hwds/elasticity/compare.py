@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.frames.roles import SERIES, TIME
 from hwds.stats.evidence import (
@@ -22,8 +22,8 @@ from hwds.stats.evidence import (
 from hwds.stats.sources import ModelRows, shared_rows
 
 CHANGE_ERRORS = {
-    "change_rmse": (pl.col("move"), pl.col("predicted") - pl.col("actual")),
-    "level_rmse": (pl.lit(True), pl.col("log_predicted") - pl.col("log_units")),
+    "change_rmse": (col("move"), col("predicted") - col("actual")),
+    "level_rmse": (pl.lit(True), col("log_predicted") - col("log_units")),
 }
 """The metrics by which models are compared: the rows that count, and the error of each."""
 
@@ -71,7 +71,7 @@ def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     roots (delta method).
     """
     sums = rows.group_by("cutoff", TIME).agg(
-        (pl.col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
+        (col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
     )
     both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
     squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()

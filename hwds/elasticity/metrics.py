@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
@@ -145,7 +145,7 @@ def truth_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         yield from ((label, score) for score in _truth_errors(both))
         if label == TRUTH:
             continue
-        few = pl.col("rows") < FEW_ROWS
+        few = col("rows") < FEW_ROWS
         for segment, part in (
             (f"below {FEW_ROWS}", both.filter(few)),
             (f"{FEW_ROWS} or more", both.filter(~few)),
@@ -228,7 +228,7 @@ def sample_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """
     for label, own in rows.items():
         whole = own.filter(sample=WHOLE_SAMPLE).select(SERIES, whole="elasticity")
-        parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(
+        parts = own.filter(col("sample") != WHOLE_SAMPLE).join(
             whole, SERIES, "left", maintain_order="left"
         )
         if label == TRUTH or parts.is_empty():
@@ -260,8 +260,8 @@ def window_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
             continue
         ordered = own.sort(SERIES, "window")
         before = ordered.select(
-            pl.col("elasticity").shift(1).over(SERIES).alias("before"),
-            pl.col("stderr").shift(1).over(SERIES).alias("error"),
+            col("elasticity").shift(1).over(SERIES).alias("before"),
+            col("stderr").shift(1).over(SERIES).alias("error"),
         )
         change = float_column(ordered, "elasticity") - float_column(before, "before")
         spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
@@ -327,15 +327,15 @@ CHANGE_MEASURES = measures_of(
 
 def score_changes(rows: DataFrame) -> list[Score]:
     """Return the scores of one model's held-out periods."""
-    moves = rows.filter(pl.col("move"))
-    known = moves.filter(pl.col("predicted").is_not_null())
-    changed = known.filter(pl.col("actual").is_not_null())
-    levels = rows.filter(pl.col("log_units").is_not_null() & pl.col("log_predicted").is_not_null())
-    cells = rows.group_by(SERIES).agg(pl.col("elasticity").first())["elasticity"].drop_nulls()
-    error = pl.col("predicted") - pl.col("actual")
-    level = pl.col("log_predicted") - pl.col("log_units")
+    moves = rows.filter(col("move"))
+    known = moves.filter(col("predicted").is_not_null())
+    changed = known.filter(col("actual").is_not_null())
+    levels = rows.filter(col("log_units").is_not_null() & col("log_predicted").is_not_null())
+    cells = rows.group_by(SERIES).agg(col("elasticity").first())["elasticity"].drop_nulls()
+    error = col("predicted") - col("actual")
+    level = col("log_predicted") - col("log_units")
     undefined, unknown = len(known) - len(changed), len(rows) - len(levels)
-    null = pl.col("actual") ** 2
+    null = col("actual") ** 2
     scores = [
         _change_score("change_rmse", _moves_by_cell(changed, error**2, root=True), undefined),
         _change_score("change_null", _moves_by_cell(changed, null, root=True), undefined),

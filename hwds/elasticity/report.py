@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.elasticity.instruments import WEAK_F
 from hwds.elasticity.metrics import cross_checks
@@ -126,7 +126,7 @@ def cell_level(tables: Tables) -> str:
 def status_grid(tables: Tables, model: str) -> Grid:
     """Return the number of cells of each status, with what their prices have in common."""
     cells = model_cells(tables, model)
-    medians = pl.col("price_changes", "sd_net", "common", "rows").median()
+    medians = col("price_changes", "sd_net", "common", "rows").median()
     rows = [
         own.select(pl.lit(status).alias("status"), pl.len().alias("cells"), medians).with_columns(
             meaning=pl.lit(STATUS_MEANINGS[status])
@@ -395,8 +395,8 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
     rows = tables.predictions
     if "move" not in rows.columns:
         return None
-    known = pl.col("predicted").is_not_null() & pl.col("actual").is_not_null()
-    moves = rows.filter((pl.col("model") == model) & pl.col("move") & known)
+    known = col("predicted").is_not_null() & col("actual").is_not_null()
+    moves = rows.filter(col("move") & known, model=model)
     if len(moves) < 3:
         return None
     figure = new_figure(7, 6.2)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, identify, price_column
@@ -184,7 +184,7 @@ def cell_labels(frame: Panel, column: str) -> DataFrame | None:
             f"protocol.segments: no static column "
             f"'{column}'{nearest(column, (*frame.roles.constant, *ROW_SEGMENTS))}"
         )
-    return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
+    return frame.table.select(SERIES, col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
 
 
 # Remarks on a panel before the first fit: which cells will have no answer of their own, and
@@ -355,7 +355,7 @@ def price_ranges(design: DemandDesign) -> DataFrame:
     known = np.where(np.isfinite(design.price), design.price, np.nan)
     price = DataFrame({"cell": design.cell, "price": known}).fill_nan(None)
     ranges = price.group_by("cell", maintain_order=True)
-    return ranges.agg(low=pl.col("price").min(), high=pl.col("price").max()).drop("cell")
+    return ranges.agg(low=col("price").min(), high=col("price").max()).drop("cell")
 
 
 def expected_units(fitted: FittedElasticities) -> ndarray:
@@ -547,7 +547,7 @@ def demand_beyond(
         )
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
     ranges = design.names.select(SERIES).hstack(price_ranges(design))
-    outside = (pl.col("price") < pl.col("low")) | (pl.col("price") > pl.col("high"))
+    outside = (col("price") < col("low")) | (col("price") > col("high"))
     known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
         outside.alias("beyond")
     )
@@ -619,25 +619,25 @@ def demand_estimates_of(rows: DataFrame, panel: Panel, model: str) -> DemandEsti
     """
     if "model" not in rows.columns:
         return None
-    own = rows.filter((pl.col("model") == model) & pl.col("price").is_not_null())
+    own = rows.filter(col("price").is_not_null(), model=model)
     if own.is_empty():
         return None
     cells = own.select(
-        pl.col("series_id").alias("cell"),
-        pl.col("sku").alias("product"),
+        col("series_id").alias("cell"),
+        col("sku").alias("product"),
         "channel",
         "family",
         "price",
         "list_price",
         "cost",
-        pl.col("units").fill_null(0.0),
+        col("units").fill_null(0.0),
         "low",
         "high",
         "elasticity",
         "stderr",
         "df",
         "lag",
-        pl.col("lag_stderr").fill_null(0.0),
+        col("lag_stderr").fill_null(0.0),
         "status",
         "reason",
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
@@ -140,7 +140,7 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
     instant = last if not isinstance(cutoff, AtTime) else Series([cutoff.instant])
     late = Series((history.table[column] > instant).fill_null(True))
-    hidden = pl.when(~late).then(pl.col(TARGET, *history.roles.past_only))
+    hidden = pl.when(~late).then(col(TARGET, *history.roles.past_only))
     return replace(history, table=history.table.with_columns(hidden.name.keep()))
 
 
@@ -258,7 +258,7 @@ def with_rubbish(
     """Return a table with random numbers in columns of its late rows."""
     rubbish = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
     return table.with_columns(
-        pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
+        pl.when(late).then(values).otherwise(col(name)).alias(name)
         for name, values in rubbish.items()
     )
 
@@ -440,7 +440,7 @@ class PanelHoldout(PanelSplitting):
             )
         table = panel.table
         if panel.roles.split:
-            return AtTime(table.filter(pl.col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
+            return AtTime(table.filter(col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
         last = table[TIME].sort().tail(1)
         return AtTime(panel.frequency.after(last, -(self.horizon or panel.horizon))[0])
 

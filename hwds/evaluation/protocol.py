@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.cache import Cache
 from hwds.core.errors import ConfigError, nearest
@@ -777,11 +777,11 @@ def _units_in_segment(labels: DataFrame | None, cell: Cell, value: str) -> int:
         return cell.stop - cell.start
     if PLACE_COLUMN in labels.columns:
         in_cell = labels.filter(
-            pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
+            col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
             _segment_texts(labels[SEGMENT_COLUMN]) == value,
         )
         if FOLD_COLUMN in labels.columns:
-            in_cell = in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index)
+            in_cell = in_cell.filter(col(FOLD_COLUMN) == cell.fold.index)
         return in_cell[PLACE_COLUMN].n_unique()
     return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
 
@@ -796,4 +796,4 @@ def labels_of_rows(frame: Table, column: str) -> DataFrame:
         raise ConfigError(
             f"protocol.segments: no column '{column}'{nearest(column, frame.data.columns)}"
         )
-    return frame.data.select(ROW_ID, pl.col(column).alias(SEGMENT_COLUMN))
+    return frame.data.select(ROW_ID, col(column).alias(SEGMENT_COLUMN))

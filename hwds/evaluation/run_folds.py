@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 from numpy import ndarray
-from polars import Series
+from polars import Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
@@ -198,12 +198,12 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
     data = data.with_columns(Series(CYCLE, cycles)).filter(
         Series(~late | (place < kept[runs.run_of_row]))
     )
-    ends = data.group_by(ENTITY, maintain_order=True).agg(pl.col(CYCLE).last().alias("age"))
+    ends = data.group_by(ENTITY, maintain_order=True).agg(col(CYCLE).last().alias("age"))
     open_ = Series(known >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
-        (pl.col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),
-        pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
+        (col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),
+        pl.when(open_).then(False).otherwise(col("event")).alias("event"),
     )
     return Runs(data, ends, runs.roles, runs.regimes, runs.unit)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
 from hwds.core.checksums import read_json, read_parquet
@@ -297,11 +297,11 @@ def timed_before(
     ]
     if not timings:
         return {}
-    units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
+    units = pl.max_horizontal(col("stop") - col("start"), 1).alias("units")
     by_size = (
         pl.concat(timings)
         .group_by("model", units)
-        .agg(pl.col("seconds").median())
+        .agg(col("seconds").median())
         .sort("model", "units")
     )
     parts = by_size.partition_by("model", as_dict=True, include_key=False)
@@ -349,7 +349,7 @@ def _with_same_settings(
         if name in before
         and _without_names(before[name]) != _without_names(canonical(models[name]))
     ]
-    return rows.filter(~pl.col("model").is_in(other))
+    return rows.filter(~col("model").is_in(other))
 
 
 def _without_names(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 from pydantic import AfterValidator, PlainValidator
 
 from hwds.core.errors import ConfigError, nearest, with_article
@@ -564,7 +564,7 @@ def score_forecasts(
 
 def _choosing_score(table: DataFrame) -> Score:
     """Return the cost of choosing members, as the model reports it."""
-    values = table.group_by(SERIES).agg(pl.col(CHOOSING_COST.name).mean())[CHOOSING_COST.name]
+    values = table.group_by(SERIES).agg(col(CHOOSING_COST.name).mean())[CHOOSING_COST.name]
     return Score.of(CHOOSING_COST.name, "mean", unit_mean(values.to_numpy()))
 
 
@@ -613,9 +613,7 @@ def forecast_origins(table: DataFrame) -> DataFrame:
     """
     if FROM_LAST not in table.columns:
         return table.select("cutoff", TIME)
-    return table.select(
-        pl.col(FROM_LAST).alias("cutoff"), pl.col(TIME) - pl.col("cutoff") + pl.col(FROM_LAST)
-    )
+    return table.select(col(FROM_LAST).alias("cutoff"), col(TIME) - col("cutoff") + col(FROM_LAST))
 
 
 def forecast_reach(table: DataFrame, season: int) -> tuple[int, float]:
@@ -629,7 +627,7 @@ def forecast_reach(table: DataFrame, season: int) -> tuple[int, float]:
     cutoffs = table["cutoff"].unique().sort()
     if len(cutoffs) < 2:
         return 1, seen
-    ends = table.group_by("cutoff").agg(pl.col(TIME).max()).sort("cutoff")[TIME]
+    ends = table.group_by("cutoff").agg(col(TIME).max()).sort("cutoff")[TIME]
     begun, ended = (each.cast(pl.Int64).to_numpy() for each in (cutoffs, ends.cast(cutoffs.dtype)))
     later = np.searchsorted(begun, ended, side="left")
     return int(max(later - np.arange(len(cutoffs)), default=1)), seen

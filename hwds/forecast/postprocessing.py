@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -32,7 +32,7 @@ CALIBRATED = "calibrated"
 def without_raw(rows: DataFrame) -> DataFrame:
     """Return the rows of the real cutoffs, as the model gave them."""
     if WINDOW in rows.columns:
-        rows = rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
+        rows = rows.filter(col(WINDOW).is_null() | (col(WINDOW) >= 0))
     return rows.drop(RAW, strict=False)
 
 
@@ -46,7 +46,7 @@ def conformal_rows(rows: DataFrame, levels: tuple[float, ...]) -> DataFrame:
     """
     corrected = []
     for fold in rows.partition_by("fold", maintain_order=True):
-        real, inner = fold.filter(pl.col(WINDOW) >= 0), fold.filter(pl.col(WINDOW) < 0)
+        real, inner = fold.filter(col(WINDOW) >= 0), fold.filter(col(WINDOW) < 0)
         if not real.is_empty():
             corrected.append(correct_quantiles(real, learn_calibration(inner, levels), levels))
     return without_raw(pl.concat(corrected)) if corrected else uncalibrated_rows(rows)
@@ -75,7 +75,7 @@ def learn_calibration(inner: DataFrame, levels: tuple[float, ...]) -> ConformalC
 
 def answered_rows(rows: DataFrame) -> DataFrame:
     """Return the rows that the model itself has answered, or all where there are none."""
-    by_model = rows.filter(~pl.col("fallback"))
+    by_model = rows.filter(~col("fallback"))
     return rows if by_model.is_empty() else by_model
 
 
@@ -122,8 +122,8 @@ def calibration_remark(predictions: DataFrame) -> list[str]:
     if CALIBRATED not in predictions.columns:
         return []
     if "model" in predictions.columns:
-        predictions = predictions.filter(pl.col("model") != TRUTH)
-    left = predictions.filter(~pl.col(CALIBRATED)).height
+        predictions = predictions.filter(col("model") != TRUTH)
+    left = predictions.filter(~col(CALIBRATED)).height
     why = "no inner window before the cutoff, or neither width nor scale to measure by"
     sentence = f"{left} of {predictions.height} forecasts have the model's own intervals: {why}."
     return [sentence] if left else []
@@ -162,7 +162,7 @@ def adaptive_rows(rows: DataFrame, levels: tuple[float, ...], windows: int) -> D
         windows: The least number of windows that each step keeps; older ones while these hold few
             rows.
     """
-    real, inner = rows.filter(pl.col(WINDOW) >= 0), rows.filter(pl.col(WINDOW) < 0)
+    real, inner = rows.filter(col(WINDOW) >= 0), rows.filter(col(WINDOW) < 0)
     if real.is_empty():
         return uncalibrated_rows(rows)
     past = PastRows.of(real, inner, levels)
@@ -397,16 +397,16 @@ def with_summed_actuals(rows: DataFrame) -> DataFrame:
     it; one that has ended adds nothing; where the actual of one is unknown, so is the sum.
     """
     keys = ["fold", WINDOW, "step"]
-    parts = rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS))
-    total = pl.when(pl.col("actual").null_count() == 0).then(pl.col("actual").sum())
+    parts = rows.filter(col(GROUPS).is_not_null() & col(EXISTS))
+    total = pl.when(col("actual").null_count() == 0).then(col("actual").sum())
     sums = (
-        parts.select(*keys, "actual", pl.col(GROUPS).alias(SERIES))
+        parts.select(*keys, "actual", col(GROUPS).alias(SERIES))
         .explode(SERIES)
         .group_by(*keys, SERIES, maintain_order=True)
         .agg(summed=total)
     )
     joined = rows.join(sums, on=[*keys, SERIES], how="left", maintain_order="left")
-    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual")
+    actual = pl.when(col(GROUPS).is_null()).then("summed").otherwise("actual")
     return joined.with_columns(actual=actual).drop("summed")
 
 
@@ -414,7 +414,7 @@ def learn_error_vectors(rows: DataFrame) -> ErrorVectors:
     """Return the error vectors of a fold's inner windows, from its raw rows."""
     from hwds.stats.reconciliation import ErrorVectors
 
-    inner = rows.filter(pl.col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
+    inner = rows.filter(col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
     if inner.is_empty():
         return ErrorVectors.nothing()
     names = inner[SERIES].unique().sort()
@@ -489,7 +489,7 @@ class CutoffForecasts:
         Those without a value are not there.
         """
         series = part.unique(SERIES, maintain_order=True).sort(SERIES)
-        bottom = series.filter(pl.col(GROUPS).is_not_null())
+        bottom = series.filter(col(GROUPS).is_not_null())
         places: dict[str, int] = {}
         for chain in bottom[GROUPS].to_list():
             places |= {name: max(place, places.get(name, 0)) for place, name in enumerate(chain)}
@@ -501,7 +501,7 @@ class CutoffForecasts:
         steps = part["step"].unique().sort()
         table = np.full((len(names), len(steps)), -1)
         finite = np.isfinite(values[part["row"].to_numpy()]).all(1)
-        known = part.filter(Series(finite) & pl.col(SERIES).is_in(names))
+        known = part.filter(Series(finite) & col(SERIES).is_in(names))
         who = known[SERIES].replace_strict(order, return_dtype=pl.Int64).to_numpy()
         table[who, steps.search_sorted(known["step"]).to_numpy()] = known["row"].to_numpy()
         signed = np.array([bool(signs[name]) for name in names], bool)

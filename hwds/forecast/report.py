@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -98,20 +98,18 @@ def series_wapes(rows: DataFrame) -> DataFrame:
     """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has
     none.
     """
-    size = pl.col("actual").abs().sum()
+    size = col("actual").abs().sum()
     ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None)
     return _by_series(rows.group_by(SERIES, "cutoff").agg(score=ratio))
 
 
 def _error(rows: DataFrame) -> pl.Expr:
-    return (pl.col("actual") - pl.col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
+    return (col("actual") - col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
 
 
 def _by_series(at_cutoffs: DataFrame) -> DataFrame:
     return (
-        at_cutoffs.group_by(SERIES)
-        .agg(pl.col("score").mean())
-        .sort("score", SERIES, nulls_last=True)
+        at_cutoffs.group_by(SERIES).agg(col("score").mean()).sort("score", SERIES, nulls_last=True)
     )
 
 
@@ -129,16 +127,14 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
 
     None where no metric is scored by step.
     """
-    whole = pl.col("fold").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
-    steps = tables.scores.filter(
-        whole & pl.col("step").is_not_null() & pl.col("value").is_not_null()
-    )
+    whole = col("fold").is_null() & col("segment").is_null() & (col("aggregate") == "mean")
+    steps = tables.scores.filter(whole & col("step").is_not_null() & col("value").is_not_null())
     errors = steps.filter(metric=board.headline)
     if errors["step"].n_unique() < 2:
         return None
     covers = interval_levels(steps)
     several = tables.scores.filter(
-        whole & pl.col("step").is_null() & pl.col("metric").is_in(list(covers))
+        whole & col("step").is_null() & col("metric").is_in(list(covers))
     )
     panels = 1 + bool(covers) + (len(covers) > 1)
     figure = new_figure(5.6 if panels == 1 else 11, 4.4)
@@ -347,21 +343,21 @@ def series_view(panel: Panel, of_model: DataFrame, series: str) -> SeriesView:
     """Return the rows of a series from some seasons before its first cutoff to its last
     forecast.
     """
-    forecasts = of_model.filter(pl.col(SERIES) == series)
-    rows = panel.table.filter(pl.col(SERIES) == series).select(TIME, TARGET)
+    forecasts = of_model.filter(col(SERIES) == series)
+    rows = panel.table.filter(col(SERIES) == series).select(TIME, TARGET)
     steps = int(of_model["step"].max() or 1)  # type: ignore[arg-type]
     first, last = forecasts["cutoff"].min(), forecasts[TIME].max()
     before = int((rows[TIME] <= first).sum())
     start = max(before - max(SEASONS * panel.season, 3 * steps), 0)
-    return SeriesView(rows[start:].filter(pl.col(TIME) <= last), forecasts)
+    return SeriesView(rows[start:].filter(col(TIME) <= last), forecasts)
 
 
 def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
     """Draw history, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
     first = view.cutoffs[0]
     for label, colour, part in (
-        ("history", GREY, pl.col(TIME) <= first),
-        ("actual", INK, pl.col(TIME) >= first),
+        ("history", GREY, col(TIME) <= first),
+        ("actual", INK, col(TIME) >= first),
     ):
         rows = view.rows.filter(part)
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
@@ -538,9 +534,9 @@ def _series_picture(
     from hwds.report.page_parts import Picture
 
     series, score = ranked
-    forecasts = of_model.filter(pl.col(SERIES) == series)
+    forecasts = of_model.filter(col(SERIES) == series)
     if panel is None:
-        actuals = forecasts.select(TIME, pl.col("actual").alias(TARGET)).unique(TIME).sort(TIME)
+        actuals = forecasts.select(TIME, col("actual").alias(TARGET)).unique(TIME).sort(TIME)
         view = SeriesView(actuals, forecasts)
     else:
         view = series_view(panel, of_model, series)
@@ -569,7 +565,7 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
         if len(of_rival):
             scores = rank_series(of_rival)[0].rename({"score": model})
             table = table.join(scores, on=SERIES, how="left", maintain_order="left")
-    unscored = pl.col(board.own.model).is_null()
+    unscored = col(board.own.model).is_null()
     shown = table.reverse().sort(unscored, maintain_order=True).head(LISTED)
     models = [model for model in (board.own.model, *others) if model in shown.columns]
     places = decimals([value for model in models for value in shown[model]])
@@ -596,7 +592,7 @@ def _answer_shares(of_model: DataFrame) -> DataFrame:
     band.
     """
     held = [
-        pl.col("actual").is_between(low, high).mean().alias(f"{share} % band")
+        col("actual").is_between(low, high).mean().alias(f"{share} % band")
         for low, high, share in quantile_pairs(of_model.columns)[:1]
     ]
     return of_model.group_by(SERIES).agg(pl.len().alias("forecasts"), *held)

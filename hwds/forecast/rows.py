@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.evaluation.panel_folds import (
@@ -43,7 +43,7 @@ def count_from_last(rows: DataFrame) -> DataFrame:
     if rows.is_empty() or not rows.schema["cutoff"].is_integer():
         return rows
     return rows.with_columns(
-        (pl.col("cutoff") - pl.col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST)
+        (col("cutoff") - col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST)
     )
 
 
@@ -85,13 +85,13 @@ def fill_young_scales(rows: DataFrame) -> DataFrame:
         "cutoff", maintain_order=True
     )
     means = others.agg(
-        pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES
+        col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES
     )
     joined = rows.join(means, on="cutoff", how="left", maintain_order="left")
     young = [
         pl.when(~_is_scale(scale) & _is_scale(own))
         .then(pl.coalesce(f"_{scale}", own))
-        .otherwise(pl.col(own))
+        .otherwise(col(own))
         .alias(own)
         for scale, own in SCALES.items()
     ]
@@ -99,7 +99,7 @@ def fill_young_scales(rows: DataFrame) -> DataFrame:
 
 
 def _is_scale(name: str) -> pl.Expr:
-    return (pl.col(name).fill_nan(None) > 0).fill_null(value=False)
+    return (col(name).fill_nan(None) > 0).fill_null(value=False)
 
 
 # Segments of series, forecasts and rows of a panel: by its columns, and by classes that are
@@ -137,7 +137,7 @@ def panel_labels(frame: Panel, column: str, split: Callable[[Panel], Sequence[Fo
 
     roles = frame.roles
     if column in (*roles.static, *roles.level):
-        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
+        return frame.table.select(SERIES, col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
     if column in (*roles.known_future, *roles.past_only):
         return _row_segments(frame, column)
     played = role_of(column, roles)
@@ -224,7 +224,7 @@ def _rows_before(known: Panel) -> ndarray:
         return np.zeros(known.n_series, np.int64)
     first = known.table.select(TIME, LAUNCH)[known.offsets[:-1]]
     days = first.select(
-        (pl.col(TIME).cast(pl.Date) - pl.col(LAUNCH).cast(pl.Date)).dt.total_days()
+        (col(TIME).cast(pl.Date) - col(LAUNCH).cast(pl.Date)).dt.total_days()
     ).to_series()
     gone = days.cast(pl.Float64).fill_null(0.0).to_numpy() / row_days(known.frequency.every)
     return np.maximum(np.rint(gone), 0).astype(np.int64)
@@ -292,9 +292,9 @@ def scale_remarks(predictions: DataFrame) -> Iterator[str]:
     """
     if "scale_abs" not in predictions.columns:
         return
-    seasonal = _is_absent(pl.col("scale_abs"))
+    seasonal = _is_absent(col("scale_abs"))
     short = (
-        _is_absent(pl.col("short_scale_abs"))
+        _is_absent(col("short_scale_abs"))
         if "short_scale_abs" in predictions.columns
         else pl.lit(True)
     )
@@ -309,7 +309,7 @@ def scale_remarks(predictions: DataFrame) -> Iterator[str]:
     )
     because = f": before it they have {why}, or all such values are equal"
     scaled, bare = (
-        lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing")
+        lacking.filter(part)[SERIES].unique().sort() for part in (~col("nothing"), "nothing")
     )
     if len(scaled):
         yield (
@@ -389,7 +389,7 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
         f"A mean over series counts each series of each level once: {counts}; "
         f"protocol.segments=[{LEVEL}] tells them apart."
     ]
-    total = panel.table.filter(pl.col(SERIES) == TOTAL)
+    total = panel.table.filter(col(SERIES) == TOTAL)
     unknown = total[TARGET].null_count()
     if unknown:
         messages.append(
@@ -425,8 +425,8 @@ def search_stories(predictions: DataFrame) -> Iterator[str]:
     """
     if SEARCH_COLUMN not in predictions.columns:
         return
-    there = pl.col(SEARCH_COLUMN).is_not_null()
-    ends = pl.col("cutoff")
+    there = col(SEARCH_COLUMN).is_not_null()
+    ends = col("cutoff")
     spans = predictions.group_by("model", "fold").agg(
         first=ends.min(),
         last=ends.max(),

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
@@ -85,7 +85,7 @@ def member_windows(rows: Sequence[DataFrame]) -> MemberWindows:
         none = np.zeros(0, np.int64)
         return MemberWindows(np.zeros((0, len(rows))), np.zeros(0), none, np.zeros(0, object), none)
     scaled = [name for name in ("scale_abs", "short_scale_abs") if name in rows[0].columns]
-    known = pl.col(KNOWN_SHARE) if KNOWN_SHARE in rows[0].columns else pl.lit(1.0)
+    known = col(KNOWN_SHARE) if KNOWN_SHARE in rows[0].columns else pl.lit(1.0)
     first = rows[0].select(
         *KEYS,
         "actual",
@@ -94,15 +94,14 @@ def member_windows(rows: Sequence[DataFrame]) -> MemberWindows:
         member_0=MEDIAN,
     )
     others = [
-        part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
-        for i, part in enumerate(rows[1:], 1)
+        part.select(*KEYS, col(MEDIAN).alias(f"member_{i}")) for i, part in enumerate(rows[1:], 1)
     ]
     joined: DataFrame = reduce(
         lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
     )
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+    number = col("cutoff").rank("dense", descending=True).over("series_id")
     scored = joined.with_columns(window=number).filter(
-        (pl.col("scale_abs") > 0) & pl.col("actual").is_not_null()
+        (col("scale_abs") > 0) & col("actual").is_not_null()
     )
     scale = scored["scale_abs"].to_numpy()
     forecasts = scored.select(f"member_{i}" for i in range(len(rows))).to_numpy() / scale[:, None]
@@ -558,7 +557,7 @@ def combine_backtests(
     if median:
         mixed = np.median(forecasts, axis=0)
     else:
-        last_first = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+        last_first = col("cutoff").rank("dense", descending=True).over("series_id")
         number = rows[0].select(last_first).to_series().to_numpy()
         groups = [group.get(name, "") for name in rows[0]["series_id"].to_list()]
         names_of = np.array(groups, object)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
+from polars import col
 
 from hwds.core.recipe import PositiveInt, Recipe
 from hwds.forecast.covariates import (
@@ -429,8 +430,8 @@ class VintageColumn:
         assert panel.vintages is not None
         row = pl.int_range(pl.len(), dtype=pl.Int64)
         rows = panel.table.select(SERIES, TIME, row.alias(_ROW))
-        known = panel.table.select(SERIES, pl.col(TIME).alias(MADE_AT), row.alias(_MADE))
-        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name)
+        known = panel.table.select(SERIES, col(TIME).alias(MADE_AT), row.alias(_MADE))
+        forecasts = panel.vintages.table.filter(col(COLUMN) == standard.name)
         dated = (
             forecasts.join(rows, on=[SERIES, TIME])
             .sort(MADE_AT)
@@ -442,8 +443,8 @@ class VintageColumn:
                 check_sortedness=False,
             )
         )
-        lead_of = (pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)
-        ahead = dated.with_columns(lead_of).filter(pl.col(_LEAD) > 0).sort(_ROW, _LEAD, MADE_AT)
+        lead_of = (col(_ROW) - col(_MADE)).alias(_LEAD)
+        ahead = dated.with_columns(lead_of).filter(col(_LEAD) > 0).sort(_ROW, _LEAD, MADE_AT)
         last = ahead.unique([_ROW, _LEAD], keep="last", maintain_order=True)
         lead = last[_LEAD].to_numpy()
         width = int(lead.max()) + 1 if len(lead) else 1

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
@@ -67,14 +67,14 @@ def panel_columns(
     keys = [*names, time, *([target] if target else [])]
     refuse_absent("frame", (*keys, *roles.names), data.columns)
     ids = (
-        pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|")
+        pl.concat_str([col(name).cast(pl.String) for name in names], separator="|")
         if names
         else pl.lit(target or "series")
     )
     columns = [ids.alias(SERIES), _dates_or_instants(data[time]).alias(TIME)]
     columns += [to_float_column(data[target]).alias(TARGET)] if target else []
     columns += [to_float_column(data[name]) for name in roles.numbers]
-    columns += [pl.col(name) for name in roles.names if name not in roles.numbers]
+    columns += [col(name) for name in roles.names if name not in roles.numbers]
     return data.select(columns)
 
 
@@ -178,7 +178,7 @@ def check_panel(
     table = in_order(
         table.select(SERIES, TIME, TARGET, *roles.names)
         .with_columns(
-            pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers)
+            col(SERIES).cast(pl.String), *(col(name).cast(pl.Float64) for name in numbers)
         )
         .with_row_index(ROW)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.frames.roles import SERIES, TIME
@@ -87,7 +87,7 @@ def find_frequency(table: DataFrame, *, gaps: bool = False) -> Frequency:
     """
     keys = table.select(SERIES, TIME).drop_nulls().sort(SERIES, TIME)
     steps = keys.select(SERIES, _step(keys[TIME]).alias(_STEP))
-    steps = steps.filter((pl.col(SERIES) == pl.col(SERIES).shift(1)) & (pl.col(_STEP) != 0))
+    steps = steps.filter((col(SERIES) == col(SERIES).shift(1)) & (col(_STEP) != 0))
     if steps.is_empty():
         raise DataError("dataset.frequency: must be given; no series has two rows to find it from.")
     common = _most_common(steps)
@@ -133,7 +133,7 @@ def _step(times: Series) -> Series:
 
 def _most_common(steps: DataFrame) -> int:
     counts = steps.group_by(_STEP).agg(pl.len().cast(pl.Int64).alias(_COUNT))
-    return int(counts.sort(-pl.col(_COUNT), pl.col(_STEP).abs())[_STEP][0])
+    return int(counts.sort(-col(_COUNT), col(_STEP).abs())[_STEP][0])
 
 
 def _refuse_mixed(steps: DataFrame, common: int, gaps: bool, dtype: pl.DataType) -> None:
@@ -144,12 +144,12 @@ def _refuse_mixed(steps: DataFrame, common: int, gaps: bool, dtype: pl.DataType)
     counts = steps.group_by(SERIES, _STEP).agg(pl.len().cast(pl.Int64).alias(_COUNT))
     by_series = (
         counts.with_columns(pl.len().over(SERIES).alias(_KINDS))
-        .sort(SERIES, -pl.col(_COUNT), pl.col(_STEP).abs())
+        .sort(SERIES, -col(_COUNT), col(_STEP).abs())
         .unique(SERIES, keep="first", maintain_order=True)
     )
-    least = (pl.col(_COUNT) >= 3) & (pl.col(_KINDS) == 1) if gaps else pl.col(_COUNT) >= 2
-    odd = by_series.filter(least & (pl.col(_STEP) != common))
-    usual = by_series.filter(pl.col(_STEP) == common)
+    least = (col(_COUNT) >= 3) & (col(_KINDS) == 1) if gaps else col(_COUNT) >= 2
+    odd = by_series.filter(least & (col(_STEP) != common))
+    usual = by_series.filter(col(_STEP) == common)
     if odd.is_empty() or usual.is_empty():
         return
     rows = (usual.row(0, named=True), odd.row(0, named=True))

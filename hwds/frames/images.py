@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import digest_bytes
@@ -82,10 +82,10 @@ class Images:
             raise DataError(
                 f"dataset: pixels must be {wanted}, got {pixels.dtype} of shape {pixels.shape}."
             )
-        rows = data.with_columns(pl.col(IMAGE, BOARD, KIND).cast(pl.String))
+        rows = data.with_columns(col(IMAGE, BOARD, KIND).cast(pl.String))
         _refuse_rows(rows)
         order = (good, *(kinds or sorted(set(rows[KIND].drop_nulls()) - {good})))
-        wrong = rows.filter(~pl.col(KIND).is_in(order))
+        wrong = rows.filter(~col(KIND).is_in(order))
         if len(wrong):
             name, kind = wrong.select(IMAGE, KIND).row(0)
             raise DataError(
@@ -209,11 +209,11 @@ class Images:
         alike = self.data.with_columns(Series("__digest__", digests)).group_by("__digest__")
         counts = alike.agg(
             pl.len(),
-            pl.col(BOARD).n_unique().alias("boards"),
-            pl.col(KIND).n_unique().alias("several"),
+            col(BOARD).n_unique().alias("boards"),
+            col(KIND).n_unique().alias("several"),
         )
-        shared = counts.filter(pl.col("boards") > 1)
-        return int(shared["len"].sum()), int(shared.filter(pl.col("several") > 1)["len"].sum())
+        shared = counts.filter(col("boards") > 1)
+        return int(shared["len"].sum()), int(shared.filter(col("several") > 1)["len"].sum())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -254,6 +254,6 @@ def _refuse_rows(rows: DataFrame) -> None:
         missing = rows[column].is_null().arg_true()
         if len(missing):
             raise DataError(f"dataset: row {missing[0] + 1} has no {column}.")
-    twice = rows.filter(pl.col(IMAGE).is_duplicated())
+    twice = rows.filter(col(IMAGE).is_duplicated())
     if len(twice):
         raise DataError(f"dataset: two images have the name '{twice[IMAGE][0]}'.")

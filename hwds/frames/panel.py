@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.files import digest_bytes
@@ -92,9 +92,9 @@ class Vintages:
         Args:
             last: `series_id` and the instant, `time`.
         """
-        ends = last.select(SERIES, pl.col(TIME).alias(_BY))
+        ends = last.select(SERIES, col(TIME).alias(_BY))
         made = self.table.join(ends, on=SERIES, maintain_order="left").filter(
-            pl.col(MADE_AT) <= pl.col(_BY)
+            col(MADE_AT) <= col(_BY)
         )
         return replace(self, table=made.drop(_BY))
 
@@ -113,15 +113,13 @@ class Vintages:
         wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
         made = (
             wanted.join(self.table, on=[SERIES, TIME])
-            .filter(pl.col(MADE_AT) <= pl.col(_BY))
+            .filter(col(MADE_AT) <= col(_BY))
             .sort(_ROW, MADE_AT)
         )
         latest = wanted.select(_ROW)
         for name in self.columns:
             last = (
-                made.filter(pl.col(COLUMN) == name)
-                .group_by(_ROW)
-                .agg(pl.col(VALUE).last().alias(name))
+                made.filter(col(COLUMN) == name).group_by(_ROW).agg(col(VALUE).last().alias(name))
             )
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)
@@ -469,9 +467,7 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     plan = panel.plan
     if plan is not None:
         rows = plan.join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
-        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(
-            pl.col(panel.planned).mean()
-        )
+        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(col(panel.planned).mean())
         plan = pl.concat([plan, means.rename({AGGREGATE: SERIES}).select(plan.columns)])
     whole = Panel.build(
         both,
@@ -492,9 +488,7 @@ def _with_means(vintages: Vintages, parts: DataFrame) -> Vintages:
     keys = [AGGREGATE, TIME, MADE_AT, COLUMN]
     rows = vintages.table.join(parts, on=SERIES).sort(*keys, SERIES)
     means = (
-        rows.group_by(keys, maintain_order=True)
-        .agg(pl.col(VALUE).mean())
-        .rename({AGGREGATE: SERIES})
+        rows.group_by(keys, maintain_order=True).agg(col(VALUE).mean()).rename({AGGREGATE: SERIES})
     )
     return replace(
         vintages, table=pl.concat([vintages.table, means.select(vintages.table.columns)])
@@ -503,10 +497,10 @@ def _with_means(vintages: Vintages, parts: DataFrame) -> Vintages:
 
 def without_aggregates(panel: Panel) -> Panel:
     """Return the panel that `with_aggregates` was given."""
-    table = panel.table.filter(pl.col(LEVEL) == BOTTOM).drop(LEVEL)
+    table = panel.table.filter(col(LEVEL) == BOTTOM).drop(LEVEL)
     plan = panel.plan
     if plan is not None:
-        plan = plan.filter(pl.col(SERIES).is_in(table[SERIES].unique().implode()))
+        plan = plan.filter(col(SERIES).is_in(table[SERIES].unique().implode()))
     roles = panel.roles | {"static": tuple(name for name in panel.roles.static if name != LEVEL)}
     bottom = replace(panel, table=table, roles=roles, plan=plan)
     return replace(bottom, vintages=panel.vintages.until(bottom.ends)) if panel.vintages else bottom
@@ -517,7 +511,7 @@ def aggregates_of(panel: Panel, *, grouped: bool) -> DataFrame:
     without aggregates.
     """
     rows = panel.table[panel.offsets[:-1]]
-    rows = rows.filter(pl.col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
+    rows = rows.filter(col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
     seen: set[bytes] = set()
     groups = []
     for columns in _levels(panel.roles.level, grouped=grouped):
@@ -541,7 +535,7 @@ def aggregates_of_series(panel: Panel, *, grouped: bool) -> DataFrame:
     return (
         aggregates_of(panel, grouped=grouped)
         .group_by(SERIES, maintain_order=True)
-        .agg(pl.col(AGGREGATE).alias("groups"))
+        .agg(col(AGGREGATE).alias("groups"))
     )
 
 
@@ -559,7 +553,7 @@ def _aggregate_name(columns: tuple[str, ...]) -> pl.Expr:
     if not columns:
         return pl.lit(TOTAL)
     values = [
-        pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)"))
+        pl.concat_str(pl.lit(f"{name}="), col(name).cast(pl.String).fill_null("(none)"))
         for name in columns
     ]
     return pl.concat_str(values, separator="|")
@@ -573,14 +567,14 @@ def _check_parts(panel: Panel, parts: DataFrame) -> None:
         )
     if parts.is_empty():
         raise DataError("dataset: no two series to sum; a hierarchy needs several.")
-    taken = parts.filter(pl.col(AGGREGATE).is_in(panel.series_ids.implode()))
+    taken = parts.filter(col(AGGREGATE).is_in(panel.series_ids.implode()))
     if len(taken):
         raise DataError(
             f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it."
         )
     split = panel.roles.split
     if split:
-        both = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
+        both = panel.table.group_by(TIME).agg(col(split).n_unique()).filter(col(split) > 1)
         if len(both):
             raise DataError(
                 f"dataset: at {both[TIME].min()!s} some series are train and others test; their "
@@ -591,20 +585,20 @@ def _check_parts(panel: Panel, parts: DataFrame) -> None:
 def _sums(panel: Panel, parts: DataFrame, table: DataFrame) -> DataFrame:
     """Return the rows of all aggregates, sorted."""
     roles = panel.roles
-    target = pl.when(pl.col(TARGET).null_count() == 0).then(pl.col(TARGET).sum())
+    target = pl.when(col(TARGET).null_count() == 0).then(col(TARGET).sum())
     numbers = dict.fromkeys((*roles.known_future, *roles.past_only))
-    made = [target.alias(TARGET), *(pl.col(name).mean() for name in numbers)]
+    made = [target.alias(TARGET), *(col(name).mean() for name in numbers)]
     if roles.available_at:
-        out = pl.col(roles.available_at)
+        out = col(roles.available_at)
         made.append(pl.when(out.null_count() == 0).then(out.max()).alias(roles.available_at))
     if roles.split:
-        made.append(pl.col(roles.split).first())
+        made.append(col(roles.split).first())
     rows = table.drop(LEVEL, strict=False).join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
     sums = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(*made)
     schema, once = panel.table.schema, parts.unique(AGGREGATE, keep="first", maintain_order=True)
     first = once.join(panel.table[panel.offsets[:-1]].select(SERIES, *roles.level), on=SERIES)
     depth = [
-        pl.when(pl.col(LEVEL).str.split("|").list.contains(name)).then(pl.col(name)).alias(name)
+        pl.when(col(LEVEL).str.split("|").list.contains(name)).then(col(name)).alias(name)
         for name in roles.level
     ]
     labels = first.select(AGGREGATE, LEVEL, *depth)
@@ -624,22 +618,22 @@ def _without_gaps(rows: DataFrame, frequency: Frequency, roles: Roles) -> DataFr
     while clock[-1] < last:  # type: ignore[operator]
         clock.append(frequency.after(Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
     grid = Series(TIME, clock, dtype=rows.schema[TIME])
-    off = rows.filter(~pl.col(TIME).is_in(grid.implode()))
+    off = rows.filter(~col(TIME).is_in(grid.implode()))
     if len(off):
         raise DataError(
             f"dataset: series do not share one clock; some have a row at {off[TIME][0]}, which "
             f"others skip."
         )
     ends = rows.group_by(SERIES, maintain_order=True).agg(
-        pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to")
+        col(TIME).min().alias("from"), col(TIME).max().alias("to")
     )
     whole = (
         ends.join(DataFrame([grid]), how="cross")
-        .filter(pl.col(TIME).is_between("from", "to"))
+        .filter(col(TIME).is_between("from", "to"))
         .select(SERIES, TIME)
     )
     filled = in_order(whole.join(rows, on=[SERIES, TIME], how="left"))
     lasting = [*roles.level, LEVEL, *([roles.split] if roles.split else [])]
-    return filled.with_columns(pl.col(name).forward_fill().over(SERIES) for name in lasting).select(
+    return filled.with_columns(col(name).forward_fill().over(SERIES) for name in lasting).select(
         rows.columns
     )

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest_bytes
@@ -55,10 +55,10 @@ def checked_rows(data: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     if data.is_empty():
         raise DataError("dataset: no rows.")
     _refuse_absent(data, roles)
-    names = [pl.col(name).cast(pl.String) for name in roles[ENTITY]]
+    names = [col(name).cast(pl.String) for name in roles[ENTITY]]
     rows = data.with_row_index(ROW).with_columns(
         pl.concat_str(names, separator="|").alias(ENTITY),
-        pl.col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE),
+        col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE),
     )
     for name in (ENTITY, CYCLE):
         bad = rows[name].is_null().arg_true()
@@ -85,11 +85,11 @@ def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
         for name in roles.get(role, ()):
             _refuse_changing(rows, name, role)
     named = roles.one("split")
-    split = pl.col(named).cast(pl.String).first() if named else pl.lit("train")
+    split = col(named).cast(pl.String).first() if named else pl.lit("train")
     tests = split == "test"
     columns = {
-        "age": pl.col(CYCLE).last(),
-        "event": (pl.col(event).cast(pl.Float64).last() == 1).fill_null(False) if event else ~tests,
+        "age": col(CYCLE).last(),
+        "event": (col(event).cast(pl.Float64).last() == 1).fill_null(False) if event else ~tests,
         "remaining": _first(roles, "remaining"),
         "split": split,
         "start": _first(roles, "start"),
@@ -103,7 +103,7 @@ def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
             f"'train' or 'test'."
         )
     _refuse_remaining(ends)
-    known = pl.when(pl.col("event")).then(0.0).otherwise(pl.col("remaining"))
+    known = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
     return ends.with_columns(known.alias("remaining"))
 
 
@@ -163,9 +163,7 @@ def is_steady(values: Series) -> bool:
 
 def _first(roles: Roles, role: str) -> pl.Expr:
     name = roles.one(role)
-    return (
-        pl.col(name).cast(pl.Float64).fill_nan(None).first() if name else pl.lit(None, pl.Float64)
-    )
+    return col(name).cast(pl.Float64).fill_nan(None).first() if name else pl.lit(None, pl.Float64)
 
 
 def _refuse_absent(data: DataFrame, roles: Roles) -> None:
@@ -203,9 +201,9 @@ def _refuse_falling(rows: DataFrame) -> None:
 
 def _refuse_failures(rows: DataFrame, event: str) -> None:
     _refuse_no_mark(rows, event, "event")
-    failed = rows.with_row_index("__at__").filter(pl.col(event).cast(pl.Float64) == 1)
+    failed = rows.with_row_index("__at__").filter(col(event).cast(pl.Float64) == 1)
     if twice := first_row(failed, failed[ENTITY] == failed[ENTITY].shift(1)):
-        first, second = failed.filter(pl.col(ENTITY) == twice[ENTITY])[ROW][:2] + 1
+        first, second = failed.filter(col(ENTITY) == twice[ENTITY])[ROW][:2] + 1
         raise DataError(f"dataset: run '{twice[ENTITY]}' fails twice (rows {first} and {second}).")
     last = rows.with_row_index("__at__").group_by(ENTITY).agg(pl.last("__at__").alias("__last__"))
     failed = failed.join(last, ENTITY, maintain_order="left")
@@ -244,7 +242,7 @@ def _fill_gaps(rows: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     Refuse longer ones, and a run that begins without a number.
     """
     names = roles.columns(("sensor", "setting"))
-    numbers = rows.with_columns(pl.col(names).cast(pl.Float64).fill_nan(None)) if names else rows
+    numbers = rows.with_columns(col(names).cast(pl.Float64).fill_nan(None)) if names else rows
     runs, inside = rows[ENTITY].to_numpy(), np.arange(len(rows))
     begins = np.concatenate([[True], runs[1:] != runs[:-1]])
     for name in names:
@@ -257,7 +255,7 @@ def _fill_gaps(rows: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
         bad = np.flatnonzero((length > longest_gap) | (gone & (last < first)))
         if len(bad):
             _refuse_gap(numbers, name, int(bad[0]), gone, begins, longest_gap)
-    return numbers.with_columns(pl.col(names).forward_fill().over(ENTITY)) if names else numbers
+    return numbers.with_columns(col(names).forward_fill().over(ENTITY)) if names else numbers
 
 
 def _refuse_gap(
@@ -303,11 +301,11 @@ def telling_sensors(
         sensors: Columns of the rows.
         trusted: Columns that are not looked at.
     """
-    known = ends.filter("event").select(ENTITY, pl.col("age").alias(END))
+    known = ends.filter("event").select(ENTITY, col("age").alias(END))
     if known[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
         return
     rows = data.join(known, ENTITY, maintain_order="left").filter(
-        pl.col(END) - pl.col(CYCLE) <= LAST_SHARE * pl.col(END)
+        col(END) - col(CYCLE) <= LAST_SHARE * col(END)
     )
     left = (rows[END] - rows[CYCLE]).to_numpy()
     for name in sensors:
@@ -545,7 +543,7 @@ class Runs:
     def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, shape (rows, names)."""
         return (
-            self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy()
+            self.data.select(col(list(names)).cast(pl.Float64)).to_numpy()
             if names
             else np.zeros((len(self.data), 0))
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.metrics import QUANTILE_COLUMNS, TEST_PREFIX
@@ -71,7 +71,7 @@ def life_conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
     of = scores_of(tables, model)
     if of("rmse_capped")["value"] is None:
         return ""
-    official = pl.col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped")
+    official = col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped")
     test = next(tables.scores.filter(official).iter_rows(named=True), None)
     tested = scores_of(tables, test["model"] if test else "")
     floor = "the truth, which knows all wear,"
@@ -116,7 +116,7 @@ def known_rows(tables: Tables, model: str) -> DataFrame:
     rows = tables.predictions
     if "actual" not in rows.columns:
         return DataFrame()
-    return rows.filter((pl.col("model") == model) & pl.col("actual").is_not_null())
+    return rows.filter(col("actual").is_not_null(), model=model)
 
 
 def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
@@ -203,7 +203,7 @@ def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     grid = figure.subplots(2, 3, squeeze=False).ravel()
     top = float(max(rows["actual"].max(), rows[HIGH].quantile(0.98)))  # type: ignore[type-var, arg-type]
     for axes, name in zip(grid, names, strict=False):
-        _draw_life(axes, rows.filter(pl.col(ENTITY) == name).sort("age"), name, top)
+        _draw_life(axes, rows.filter(col(ENTITY) == name).sort("age"), name, top)
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     figure.supxlabel(f"age, {unit}", fontsize=10, color=INK)
@@ -217,9 +217,9 @@ def _some_machines(rows: DataFrame) -> list[str]:
     if rows.is_empty():
         return []
     lives = rows.group_by(ENTITY, maintain_order=True).agg(
-        (pl.col("age") + pl.col("actual")).max().alias("life"), pl.len()
+        (col("age") + col("actual")).max().alias("life"), pl.len()
     )
-    often = lives.filter(pl.col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
+    often = lives.filter(col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
     if often.is_empty():
         return []
     places = np.unique(np.linspace(0, len(often) - 1, SHOWN_MACHINES).round().astype(int))
@@ -270,7 +270,7 @@ def by_life_grid(tables: Tables, model: str) -> Grid:
         cap = float(name.partition("cap=")[2].rstrip("]") or rows["actual"].max())  # type: ignore[arg-type]
         edges = [part * cap for part in BOUNDS]
         for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
-            part = rows.filter((pl.col("actual") > low) & (pl.col("actual") <= high))
+            part = rows.filter((col("actual") > low) & (col("actual") <= high))
             if len(part):
                 life = f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}"
                 parts.append({"life": life, "n": len(part)} | _life_errors(part, cap))

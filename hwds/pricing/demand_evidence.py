@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.results.formatting import is_money
@@ -297,7 +297,7 @@ def _typed_cells(cells: DataFrame) -> DataFrame:
             raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
     absent = [pl.lit(empty[name]).alias(name) for name in DEMAND_CELLS if name not in cells.columns]
     return cells.with_columns(absent).select(
-        pl.col(name).cast(kind) for name, kind in DEMAND_CELLS.items()
+        col(name).cast(kind) for name, kind in DEMAND_CELLS.items()
     )
 
 
@@ -305,36 +305,34 @@ def _check_cells(cells: DataFrame) -> None:
     if cells.is_empty():
         raise DataError("evidence: no cells.")
     finite = {
-        name: pl.col(name).is_nan() | pl.col(name).is_infinite()
+        name: col(name).is_nan() | col(name).is_infinite()
         for name, kind in DEMAND_CELLS.items()
         if kind == pl.Float64
     }
-    missing = {
-        name: pl.col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS
-    }
+    missing = {name: col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS}
     refusals = [
         *((name, bad, "must be a number") for name, bad in finite.items()),
         *((name, bad, "must be given") for name, bad in missing.items()),
         *(
-            (name, pl.col(name) <= 0, "must be > 0")
+            (name, col(name) <= 0, "must be > 0")
             for name in ("price", "list_price", "low", "high", "df")
         ),
         *(
-            (name, pl.col(name) < 0, "must be >= 0")
+            (name, col(name) < 0, "must be >= 0")
             for name in ("cost", "units", "stderr", "lag_stderr")
         ),
-        ("high", pl.col("high") < pl.col("low"), "must be >= low"),
+        ("high", col("high") < col("low"), "must be >= low"),
         (
             "stderr",
-            pl.col("stderr").is_null() != pl.col("elasticity").is_null(),
+            col("stderr").is_null() != col("elasticity").is_null(),
             "must be there where elasticity is",
         ),
         (
             "status",
-            ~pl.col("status").is_in(CELL_STATUSES),
+            ~col("status").is_in(CELL_STATUSES),
             f"must be one of {', '.join(CELL_STATUSES)}",
         ),
-        ("cell", pl.col("cell").is_duplicated(), "must be there once"),
+        ("cell", col("cell").is_duplicated(), "must be there once"),
         (
             "channel",
             pl.struct("product", "channel").is_duplicated(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.pricing.contract import (
     CONTRACT_SLACK,
@@ -376,9 +376,7 @@ def decide_contract(
     tiers = TIERS.frame(
         [_tier_row(world, tier, each, risks, rules, alone) for tier, each in enumerate(outcomes)]
     )
-    possible = tiers.filter((pl.col("verdict") == "possible") & (pl.col("tier") > 0)).sort(
-        "net", descending=True
-    )
+    possible = tiers.filter(col("tier") > 0, verdict="possible").sort("net", descending=True)
     offered = int(possible["tier"][0]) if len(possible) else None
     best = int(tiers[1:].sort("net", descending=True)["tier"][0]) if offered is None else offered
     swings = TORNADO.frame(
@@ -454,8 +452,8 @@ def _tier_row(
 
 
 def _mark_offered(tier: int | None) -> pl.Expr:
-    is_offered = pl.lit(False) if tier is None else pl.col("tier") == tier
-    return pl.when(is_offered).then(pl.lit("offer")).otherwise(pl.col("verdict")).alias("verdict")
+    is_offered = pl.lit(False) if tier is None else col("tier") == tier
+    return pl.when(is_offered).then(pl.lit("offer")).otherwise(col("verdict")).alias("verdict")
 
 
 def _tier_verdict(row: Mapping[str, Any], rules: OfferRules) -> str:

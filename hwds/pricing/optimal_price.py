@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.price_information import (
@@ -414,7 +414,7 @@ def _cell_curves(
 def _by_gain(prices: DataFrame) -> DataFrame:
     """Return the rows by what changes, then the gain, then the value of a test; largest first."""
     order = prices.with_columns(
-        moves=pl.col("status") != "HOLD", worth=pl.col("value_of_test").fill_null(0.0)
+        moves=col("status") != "HOLD", worth=col("value_of_test").fill_null(0.0)
     )
     return order.sort("moves", "gain", "worth", descending=True, maintain_order=True)
 
@@ -450,7 +450,7 @@ def cells_to_show(verdict: OptimalPriceVerdict) -> DataFrame:
     """Return the rows in the order in which they are shown: those that change, largest gain first,
     then those on hold by the value of a test, without a change and a gain.
     """
-    moved = pl.col("change", "gain", "gain_low", "gain_high")
+    moved = col("change", "gain", "gain_low", "gain_high")
     return _by_gain(verdict.prices).with_columns(pl.when("moves").then(moved))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -243,9 +243,9 @@ def best_change(rows: DataFrame, confidence: float) -> Mapping[str, Any] | None:
         rows: The impacts.
         confidence: The least probability that margin rises.
     """
-    of_all = rows.filter((pl.col("scope") == ALL_CELLS) & (pl.col("margin") > 0))
-    observed = of_all.filter(pl.col("beyond") <= MOST_BEYOND * pl.col("cells"))
-    sure = observed.filter(pl.col("probability_margin_up") >= confidence).sort(
+    of_all = rows.filter(col("margin") > 0, scope=ALL_CELLS)
+    observed = of_all.filter(col("beyond") <= MOST_BEYOND * col("cells"))
+    sure = observed.filter(col("probability_margin_up") >= confidence).sort(
         "margin", descending=True
     )
     return sure.row(0, named=True) if len(sure) else None
@@ -255,7 +255,7 @@ def rows_at_change(
     rows: DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
 ) -> DataFrame:
     """Return the impacts of one change on some scopes."""
-    return rows.filter(((pl.col("change") - change).abs() < 1e-9) & pl.col("scope").is_in(scopes))
+    return rows.filter(((col("change") - change).abs() < 1e-9) & col("scope").is_in(scopes))
 
 
 # The verdict on changes of prices, as plain values and a table of impacts.

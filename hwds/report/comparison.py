@@ -9,7 +9,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.pictures import (
@@ -233,7 +233,7 @@ def with_amounts(rows: DataFrame, unit: str) -> DataFrame:
     return rows.with_columns(
         Series("value", value, pl.String),
         Series("ends", ends, pl.String),
-        pl.col("verdict").replace(VERDICTS),
+        col("verdict").replace(VERDICTS),
     )
 
 
@@ -259,12 +259,12 @@ def along_grid(result: Comparison) -> Grid | None:
     """
     if result.along.is_empty():
         return None
-    better, worse = pl.col("statistic") < 0, pl.col("statistic") > 0
-    holm, alone = (pl.col(p) < 1 - result.level for p in ("p_holm", "p_value"))
+    better, worse = col("statistic") < 0, col("statistic") > 0
+    holm, alone = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
     counts = result.along.group_by("rival", maintain_order=True).agg(
         pl.len().alias("series"),
-        pl.col("origins").min().alias("fewest"),
-        pl.col("origins").max().alias("most"),
+        col("origins").min().alias("fewest"),
+        col("origins").max().alias("most"),
         (better & holm).sum().alias("better_holm"),
         (worse & holm).sum().alias("worse_holm"),
         (better & alone).sum().alias("better"),

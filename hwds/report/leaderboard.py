@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
@@ -72,10 +71,8 @@ def scores_by_column(tables: Tables, metric: str) -> dict[str, DataFrame]:
     """Return the scores of a metric over all folds and steps by segment, for each column of
     segments.
     """
-    whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
-    scores = tables.scores.filter(
-        whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null()
-    )
+    whole = col("fold").is_null() & col("step").is_null() & (col("aggregate") == "mean")
+    scores = tables.scores.filter(whole & col("segment_by").is_not_null(), metric=metric)
     return {
         str(column): rows
         for (column,), rows in scores.partition_by(
@@ -88,7 +85,7 @@ def largest_segments(rows: DataFrame, most: int) -> dict[str, int]:
     """Return the segments with the most units, in the order of the scores, and their numbers of
     units.
     """
-    counts = rows.group_by("segment", maintain_order=True).agg(pl.col("n").max())
+    counts = rows.group_by("segment", maintain_order=True).agg(col("n").max())
     largest_segments = set(
         counts.sort("n", descending=True, maintain_order=True).head(most)["segment"]
     )
@@ -422,7 +419,7 @@ SPREAD = 0.62
 def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     """Draw the headline by segment; None where no segment, or no model, has a score."""
     scored = {
-        column: rows.filter(pl.col("value").is_not_null())
+        column: rows.filter(col("value").is_not_null())
         for column, rows in scores_by_column(tables, board.headline).items()
     }
     panels = {column: rows for column, rows in scored.items() if len(rows)}
@@ -473,7 +470,7 @@ def _draw_segments(
     shifts = np.linspace(-SPREAD / 2, SPREAD / 2, len(paints)) if len(paints) > 1 else np.zeros(1)
     called = {line.model: board.called(line) for line in board.all}
     for shift, (model, colour) in zip(shifts, paints.items(), strict=True):
-        scores = rows.filter((pl.col("model") == model) & pl.col("segment").is_in(segments))
+        scores = rows.filter(col("segment").is_in(segments), model=model)
         places = np.array([segments.index(segment) for segment in scores["segment"]]) + shift
         low, high = (
             scores[end].fill_null(scores["value"]).to_numpy() for end in ("ci_low", "ci_high")

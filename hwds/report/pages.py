@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import yaml
+from polars import col
 
 from hwds.report.comparison import (
     board_grid,
@@ -225,7 +226,7 @@ def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator
     run.
     """
     lines = [*leaderboard_notes(board), *folder.read_remarks()]
-    failed = tables.timings.filter(pl.col("status") != "ok")
+    failed = tables.timings.filter(col("status") != "ok")
     yield (
         Listing(lines)
         if lines
@@ -237,7 +238,7 @@ def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator
 
 def _failed_cells(failed: pl.DataFrame) -> Grid:
     more = f" (the first {MOST_FAILURES} of {len(failed)})" if len(failed) > MOST_FAILURES else ""
-    rows = failed.head(MOST_FAILURES).with_columns(pl.col("status").str.strip_prefix("failed: "))
+    rows = failed.head(MOST_FAILURES).with_columns(col("status").str.strip_prefix("failed: "))
     return declared_grid(FAILED_CELLS, rows, names=3, caption=f"Failed cells{more}")
 
 
@@ -562,7 +563,7 @@ def sweep_page(folder: SweepFolder) -> Page:
         HwdsError: It is not finished.
     """
     data, result = folder.read_json(), stored_result(folder)
-    failed = result.trials.filter(pl.col("error") != "")
+    failed = result.trials.filter(col("error") != "")
     sections = (
         Section(
             "Trials",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.config import KINDS, LISTS
 from hwds.core.search_space import conditional
@@ -134,11 +134,9 @@ def rank_trials(result: SweepResult) -> DataFrame:
 
     Then those that failed.
     """
-    rank = pl.col("status").replace_strict(
-        {"finished": 0, "stopped": 1, "unfinished": 2}, default=3
-    )
-    score = pl.col("score") if result.better == "low" else -pl.col("score")
-    return result.trials.sort(rank, -pl.col("windows"), score, "trial", nulls_last=True)
+    rank = col("status").replace_strict({"finished": 0, "stopped": 1, "unfinished": 2}, default=3)
+    score = col("score") if result.better == "low" else -col("score")
+    return result.trials.sort(rank, -col("windows"), score, "trial", nulls_last=True)
 
 
 def result_as_dict(result: SweepResult) -> dict[str, dict[str, Any]]:
@@ -224,7 +222,7 @@ def first_scores(result: SweepResult, runs: RunningScores) -> DataFrame:
 
 def varied_settings(table: DataFrame) -> list[str]:
     """Return the settings that differ between the trials that have a score."""
-    scored = table.filter(pl.col("score").is_not_null())
+    scored = table.filter(col("score").is_not_null())
     extra = {*TRIAL_COLUMNS, "first", "compared"}
     return [name for name in scored.columns if name not in extra and scored[name].n_unique() > 1]
 
@@ -419,9 +417,9 @@ def failures_grid(trials: DataFrame) -> Grid:
     Args:
         trials: The trials table.
     """
-    what = pl.col("error").str.replace(r"^window [^:]*: ", "").alias("what")
-    failed = trials.filter(pl.col("status").is_in(["failed", "refused"])).sort("trial")
-    groups = failed.group_by(what, "status", maintain_order=True).agg(pl.col("trial"))
+    what = col("error").str.replace(r"^window [^:]*: ", "").alias("what")
+    failed = trials.filter(col("status").is_in(["failed", "refused"])).sort("trial")
+    groups = failed.group_by(what, "status", maintain_order=True).agg(col("trial"))
     return declared_grid(FAILURES, groups, names=2, most=MOST_NUMBERS)
 
 
@@ -444,7 +442,7 @@ def sweep_markdown(result: SweepResult, title: str, command: str, parts: Sequenc
         command: The command that runs the best settings.
         parts: Sections or sentences between the pictures and the table of trials.
     """
-    failed = result.trials.filter(pl.col("error") != "")
+    failed = result.trials.filter(col("error") != "")
     lines = "".join(f"- trial {row['trial']}: {row['error']}\n" for row in failed.to_dicts())
     failures = f"\n## Failures\n\n{lines}" if lines else ""
     best = f"The best settings are in `best.yaml`; `{command}` runs them."

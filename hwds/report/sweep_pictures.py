@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.extras import install_command, missing_modules
 from hwds.report.grid import Grid, declared_grid, grid_of
@@ -182,7 +181,7 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
     """Return the share of each setting in the spread of the scores after the first rung, which all
     trials have reached.
     """
-    table = first_scores(result, runs).filter(pl.col("first").is_not_null())
+    table = first_scores(result, runs).filter(col("first").is_not_null())
     names = varied_settings(table)
     if not names:
         return SettingsImportance(
@@ -434,7 +433,7 @@ def parallel_figure(
     Returns:
         The figure; None where no setting differs.
     """
-    table = first_scores(result, runs).filter(pl.col("first").is_not_null())
+    table = first_scores(result, runs).filter(col("first").is_not_null())
     names = varied_settings(table)[:MOST_AXES]
     if not names:
         return None
@@ -560,7 +559,7 @@ def sweep_figure(
     Returns:
         The figure; None where no trial has a score.
     """
-    scored = result.trials.filter(pl.col("score").is_not_null())
+    scored = result.trials.filter(col("score").is_not_null())
     if scored.is_empty():
         return None
     settings = varied_settings(scored)[:MOST_PANELS]
@@ -570,7 +569,7 @@ def sweep_figure(
     grid = figure.add_gridspec(rows, 6)
     done = scored.filter(status="finished").sort("trial")
     _by_trial(
-        figure.add_subplot(grid[0, :2]), result, done, scored.filter(pl.col("status") != "finished")
+        figure.add_subplot(grid[0, :2]), result, done, scored.filter(col("status") != "finished")
     )
     _by_time(figure.add_subplot(grid[0, 2:4]), result, done, took)
     _by_rung(figure.add_subplot(grid[0, 4:]), result, runs)
@@ -692,7 +691,7 @@ def _by_setting(
     """Draw the score after the first rung against one setting; each text has a position."""
     from matplotlib.ticker import MaxNLocator
 
-    known = first.filter(pl.col(name).is_not_null())
+    known = first.filter(col(name).is_not_null())
     best = (known["trial"] == result.best).to_numpy()
     where, names = axis_places(known[name])
     if logarithmic:

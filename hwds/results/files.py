@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.checksums import check_parquet, read_json, read_parquet, table_without_secrets
 from hwds.core.errors import HwdsError
@@ -53,7 +53,7 @@ def disarm_formulas(table: DataFrame, *, quoted: bool = True) -> DataFrame:
     texts = [
         name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)
     ]
-    cells = [_quoted(pl.col(name).cast(pl.String)).alias(name) for name in texts]
+    cells = [_quoted(col(name).cast(pl.String)).alias(name) for name in texts]
     names = {
         name: f"'{name}" for name in plain.columns if Series([name]).str.contains(RISKY_TEXT)[0]
     }
@@ -71,7 +71,7 @@ def write_csv(path: Path, table: DataFrame) -> None:
 
 def read_csv(path: Path, schema: Mapping[str, Any]) -> DataFrame:
     """Return a table that `write_csv` wrote, its texts without the apostrophes before formulas."""
-    texts = pl.col(pl.String)
+    texts = col(pl.String)
     return pl.read_csv(path, schema=schema).with_columns(
         pl.when(texts.str.contains(DISARMED_TEXT))
         .then(texts.str.slice(1))
@@ -185,9 +185,9 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     totals_by_folder = {folder: Totals() for folder in folders}
     for folder in folders:
         check_parquet(folder / "scores.parquet")
-    lost = pl.col("metric").is_null()  # a fold that failed: all that a model without a score has
+    lost = col("metric").is_null()  # a fold that failed: all that a model without a score has
     rows = _scan(folders, "scores").filter(WHOLE_RUN | lost).select("path", *_TOTAL).collect()
-    order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
+    order = col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
     of = {str(folder / "scores.parquet"): totals for folder, totals in totals_by_folder.items()}
     unscored: dict[tuple[str, str], int] = {}
     for path, model, metric, _, value, error, failed in rows.sort(

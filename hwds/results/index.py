@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.checksums import read_json, read_parquet, write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, nearest
@@ -241,7 +241,7 @@ class RunIndex:
         known = _load(file)
         signed = known.filter(name="").select("path", "text")
         same = [path for path, old in signed.iter_rows() if seen.get(path) == old]
-        unchanged = known if len(same) == len(signed) else known.filter(pl.col("path").is_in(same))
+        unchanged = known if len(same) == len(signed) else known.filter(col("path").is_in(same))
         missing = sorted(set(seen) - set(same))
         if not missing and unchanged is known:
             return cls(known, root, 0)
@@ -249,7 +249,7 @@ class RunIndex:
         new = _index_rows(root, {path: seen[path] for path in missing})
         lasting = [path for path in missing if _last_change(seen[path]) < began - SETTLED]
         if lasting or unchanged is not known:
-            _save(file, pl.concat([unchanged, new.filter(pl.col("path").is_in(lasting))]))
+            _save(file, pl.concat([unchanged, new.filter(col("path").is_in(lasting))]))
         return cls(pl.concat([unchanged, new]), root, len(missing))
 
     @cached_property
@@ -299,13 +299,13 @@ class RunIndex:
 
     @cached_property
     def _better(self) -> dict[str, str]:
-        metrics = self.table.filter(pl.col("better").is_not_null())
-        return dict(metrics.group_by("name").agg(pl.col("better").first()).iter_rows())
+        metrics = self.table.filter(col("better").is_not_null())
+        return dict(metrics.group_by("name").agg(col("better").first()).iter_rows())
 
     def fields(self, paths: Iterable[str]) -> dict[str, RunFields]:
         """Return all fields of some folders, in their order."""
         fields: dict[str, RunFields] = {path: {} for path in paths}
-        rows = self.table.filter(pl.col("path").is_in(list(fields)) & (pl.col("name") != ""))
+        rows = self.table.filter(col("path").is_in(list(fields)) & (col("name") != ""))
         for path, name, number, text in rows.select("path", "name", "number", "text").iter_rows():
             fields[path][name] = text if number is None else number
         return fields

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 # Measure: the description of a metric, with all that tables, legends and charts need to know of
 # it.
@@ -173,7 +173,7 @@ def place_of_total(aggregates: Sequence[str | None]) -> int | None:
     return aggregates.index(wanted[0]) if wanted else (0 if aggregates else None)
 
 
-WHOLE_RUN = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+WHOLE_RUN = pl.all_horizontal(col("fold", "step", "segment").is_null())
 """The rows of the scores table that are of all folds, steps and segments together."""
 
 TRUTH = "truth"
@@ -212,8 +212,8 @@ class Tables:
 
         Empty where there is none.
         """
-        name = pl.col("metric") if "[" in metric else pl.col("metric").str.replace(DEFINITION, "")
-        rows = self.scores.filter((name == metric) & (pl.col("model") == model) & WHOLE_RUN)
+        name = col("metric") if "[" in metric else col("metric").str.replace(DEFINITION, "")
+        rows = self.scores.filter((name == metric) & WHOLE_RUN, model=model)
         place = place_of_total(rows["aggregate"].to_list())
         return {} if place is None else rows.row(place, named=True)
 
@@ -221,8 +221,8 @@ class Tables:
         """Return the scores of one metric over all folds and steps, by its short name (`mase`), one
         row a model.
         """
-        name = pl.col("metric").str.replace(DEFINITION, "")
-        return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & WHOLE_RUN)
+        name = col("metric").str.replace(DEFINITION, "")
+        return self.scores.filter((name == metric) & WHOLE_RUN, aggregate=aggregate)
 
 
 # Verdict: the result of a decision, as plain values that are stored beside the tables.

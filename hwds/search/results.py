@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.compose import as_experiment
 from hwds.core.files import OUTPUTS
@@ -475,9 +475,9 @@ def timed_in_sweeps(dataset: Dataset) -> ModelCosts:
         timings.with_columns(sweep=pl.lit(str(path))) for path, (_, timings) in found.items()
     )
     typical = (
-        rows.filter(pl.col("seconds") > 0)
+        rows.filter(col("seconds") > 0)
         .group_by("model", "sweep", "trial", "units")
-        .agg(pl.col("seconds").median())
+        .agg(col("seconds").median())
     )
     return _by_model(typical.sort("sweep", "trial", "units"))
 
@@ -491,7 +491,7 @@ def _by_size(rows: DataFrame) -> CellTimes:
     """Return the mean over trials of the time of a cell of each size: a mean, because a sum is
     estimated.
     """
-    sizes = rows.group_by("units").agg(pl.col("seconds").mean()).sort("units")
+    sizes = rows.group_by("units").agg(col("seconds").mean()).sort("units")
     return CellTimes(sizes["units"].to_list(), sizes["seconds"].to_list())
 
 
@@ -499,11 +499,9 @@ def _log_deviation(rows: DataFrame) -> float | None:
     """Return the standard deviation of the logarithm of trials' times over the mean of cells of
     their size.
     """
-    usual = pl.col("seconds").mean().over("units")
+    usual = col("seconds").mean().over("units")
     each = (
-        rows.with_columns(usual=usual)
-        .group_by("sweep", "trial")
-        .agg(pl.col("seconds", "usual").sum())
+        rows.with_columns(usual=usual).group_by("sweep", "trial").agg(col("seconds", "usual").sum())
     )
     return (
         float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1))

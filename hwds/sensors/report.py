@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 from hwds.report.grid import Grid, declared_grid
@@ -115,8 +115,8 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     if rows.is_empty():
         return None
     name = typical_run(rows)
-    own = rows.filter(pl.col(ENTITY) == name).sort("row")
-    whole = runs.data.filter(pl.col(ENTITY) == name)
+    own = rows.filter(col(ENTITY) == name).sort("row")
+    whole = runs.data.filter(col(ENTITY) == name)
     sensors = _sensors_to_draw(own, runs.sensors)
     figure = new_figure(11, 1.0 * len(sensors) + 3.2)
     grid = figure.subplots(
@@ -214,7 +214,7 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     figure = new_figure(11, 0.9 * -(-len(names) // across) + 1.2)
     grid = figure.subplots(-(-len(names) // across), across, squeeze=False).T.ravel()
     for axes, name in zip(grid, names, strict=False):
-        _draw_score(axes, rows.filter(pl.col(ENTITY) == name).sort("row"), label=False)
+        _draw_score(axes, rows.filter(col(ENTITY) == name).sort("row"), label=False)
         axes.set_title(
             drawable(name, 30), fontsize=8, color=INK, loc="left", pad=2, parse_math=False
         )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import col
 
 from hwds.core.cache import noted_inputs
 from hwds.core.checksums import write_json
@@ -456,11 +457,9 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
 
 
 def _coverage(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+    whole = pl.all_horizontal(col("fold", "step", "segment").is_null())
     rows = evidence.tables.scores.filter(
-        (pl.col("model") == evidence.label)
-        & whole
-        & pl.col("metric").str.contains(r"^coverage\[[\d.]+%\]$")
+        whole & col("metric").str.contains(r"^coverage\[[\d.]+%\]$"), model=evidence.label
     )
     assert rules.coverage_gap is not None
     for row in rows.to_dicts():
@@ -475,13 +474,13 @@ def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
         yield False, f"the run has no {evidence.headline}."
         return
     judged = evidence.tables.scores.filter(
-        (pl.col("model") == evidence.label)
-        & (pl.col("metric") == total["metric"])
-        & (pl.col("aggregate") == total["aggregate"])
-        & pl.col("segment").is_not_null()
-        & pl.col("fold").is_null()
-        & pl.col("step").is_null()
-        & (pl.col("n").fill_null(0) >= rules.slice_rows)
+        col("segment").is_not_null()
+        & col("fold").is_null()
+        & col("step").is_null()
+        & (col("n").fill_null(0) >= rules.slice_rows),
+        model=evidence.label,
+        metric=total["metric"],
+        aggregate=total["aggregate"],
     )
     if judged.is_empty():
         yield (
@@ -547,7 +546,7 @@ def _explanations(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]
     rows = evidence.tables.predictions
     if "reasons" not in rows.columns:
         return  # a task whose answers have none
-    tested = rows.filter((pl.col("model") == evidence.label) & (pl.col("part") == "test"))
+    tested = rows.filter(model=evidence.label, part="test")
     highest = tested.sort("score", descending=True).group_by("fold").head(rules.explained)
     without = int((highest["reasons"].list.len().fill_null(0) == 0).sum())
     text = (

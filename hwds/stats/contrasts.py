@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -67,15 +67,15 @@ class Matrix:
                 f"compare: no seed is shared by {first_few(models, 6)}; run them under the same "
                 f"seeds."
             )
-        shared = table.filter(pl.col("seed").is_in(seeds))
+        shared = table.filter(col("seed").is_in(seeds))
         if nested:
             shared = shared.with_columns(
                 unit=pl.concat_str(
-                    pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":"
+                    col("seed").cast(pl.String), col("unit").cast(pl.String), separator=":"
                 )
             )
             shared = shared.with_columns(seed=pl.lit(0, pl.Int64))
-        defined = shared.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+        defined = shared.filter(col("value").is_not_null() & col("value").is_not_nan())
         wide = defined.pivot("model", index=list(KEYS), values="value").drop_nulls()
         width = 1 if nested else len(seeds)
         whole = (

@@ -543,7 +543,7 @@ def whole_scores(source: RunSource, metric: str) -> DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
-    scores = source.tables.scores.filter(WHOLE_RUN & (pl.col("metric") == source.metric(metric)))
+    scores = source.tables.scores.filter(WHOLE_RUN, metric=source.metric(metric))
     means = scores.filter(aggregate="mean")
     return means if len(means) else scores.filter(aggregate="pooled")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -433,12 +433,12 @@ MOST_STEPS = 30
 
 def steps_figure(verdict: SupplyVerdict) -> Figure:
     """Return the figure: amounts above, stock and service below."""
-    capacity = pl.col("capacity")
+    capacity = col("capacity")
     rows = verdict.plan.group_by("step", maintain_order=True).agg(
-        pl.col("capacity", "demand", "planned", "stock", "demand_high").sum(),
-        left=(pl.col("running") * capacity).sum(),
-        left_low=(pl.col("running_low") * capacity).sum(),
-        served=(pl.col("fill") * pl.col("demand")).sum(),
+        col("capacity", "demand", "planned", "stock", "demand_high").sum(),
+        left=(col("running") * capacity).sum(),
+        left_low=(col("running_low") * capacity).sum(),
+        served=(col("fill") * col("demand")).sum(),
     )
     amounts = {name: rows[name].to_numpy() for name in rows.columns}
     figure = new_figure(10, 6.2)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
@@ -38,20 +38,20 @@ def with_clock(rows: DataFrame, panel: Panel, *, calendar: bool) -> DataFrame:
         back = pl.int_range(pl.len()).over(SERIES) - pl.len().over(SERIES)
         places = panel.table.select(SERIES, cutoff=TIME, moment=back.cast(pl.Int64))
         rows = rows.join(places, on=[SERIES, "cutoff"], how="inner")
-        return rows.with_columns(known=pl.col("moment") + pl.col("step"))
+        return rows.with_columns(known=col("moment") + col("step"))
     rows = rows.with_columns(moment=_as_ticks(rows, "cutoff"), known=_as_ticks(rows, TIME))
     column = panel.roles.available_at
     if column is None:
         return rows
     published = panel.table.select(SERIES, TIME, published=_as_ticks(panel.table, column))
     rows = rows.join(published, on=[SERIES, TIME], how="left")
-    return rows.with_columns(pl.max_horizontal("known", pl.col("published").fill_null(NEVER)))
+    return rows.with_columns(pl.max_horizontal("known", col("published").fill_null(NEVER)))
 
 
 def _as_ticks(table: DataFrame, column: str) -> pl.Expr:
     """Return a time as a whole number; dates and datetimes on one clock."""
     temporal = table.schema[column].is_temporal()
-    return pl.col(column).dt.epoch("us") if temporal else pl.col(column).cast(pl.Int64)
+    return col(column).dt.epoch("us") if temporal else col(column).cast(pl.Int64)
 
 
 # A model's forecasts laid out by window: one series at one cutoff, with what was forecast and
@@ -113,10 +113,10 @@ def deal_windows(
             series alone.
         paths: Whether to take draws.
     """
-    rows = rows.filter(pl.col("step").is_between(*steps))
+    rows = rows.filter(col("step").is_between(*steps))
     rows = _with_deals(rows, panel, deal).sort("moment", "cutoff", SERIES, "step")
     keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(
-        pl.col("deal", "moment").first(), first=pl.col(TIME).min(), last=pl.col(TIME).max()
+        col("deal", "moment").first(), first=col(TIME).min(), last=col(TIME).max()
     )
     window = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy()
     place = rows["step"].to_numpy() - steps[0]
@@ -157,7 +157,7 @@ def _with_deals(rows: DataFrame, panel: Panel, deal: Sequence[str]) -> DataFrame
     if not deal:
         return rows.with_columns(deal=SERIES)
     name = pl.concat_str(
-        [pl.col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
+        [col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
     )
     names = panel.table.select(SERIES, deal=name)[panel.offsets[:-1]]
     return rows.join(names, on=SERIES, how="inner")
@@ -213,9 +213,7 @@ def last_deals(deals: DataFrame) -> DataFrame:
     Tables of earlier code have the cutoff alone.
     """
     return deals.filter(
-        pl.col("latest")
-        if "latest" in deals.columns
-        else pl.col("cutoff") == pl.col("cutoff").max()
+        col("latest") if "latest" in deals.columns else col("cutoff") == col("cutoff").max()
     )
 
 
@@ -350,7 +348,7 @@ class Deals:
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
         rows = keys.group_by("moment", "deal", maintain_order=True).agg(
-            "window", pl.col("cutoff", "last").max(), pl.col("first").min()
+            "window", col("cutoff", "last").max(), col("first").min()
         )
         made: list[dict[str, Any]] = []
         for row in rows.iter_rows(named=True):

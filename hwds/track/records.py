@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
@@ -88,9 +88,9 @@ def score_curves(tables: Tables, own: str) -> list[Curve]:
         own: The label of the experiment's model, whose values are named by the metric alone.
     """
     scores = _keyed_scores(tables.scores, own)
-    fold, step = pl.col("fold"), pl.col("step")
+    fold, step = col("fold"), col("step")
     windows = scores.filter(fold.is_not_null() & step.is_null()).sort(fold, maintain_order=True)
-    steps = scores.filter(fold.is_null() & step.is_not_null() & pl.col("first"))
+    steps = scores.filter(fold.is_null() & step.is_not_null() & col("first"))
     axes = {
         WINDOW: windows["fold", "key", "value"],
         STEP: steps.sort(step, maintain_order=True)["step", "key", "value"],
@@ -113,11 +113,9 @@ def tables_to_show(tables: Tables, own: str, headline: str) -> Tables:
         name for name in names if name not in first and tables.measure(name).beside == "always"
     ]
     ours = [*first, *always][:MOST_METRICS] or names[:MOST_METRICS]
-    few = pl.col("metric").is_in(first) | ((pl.col("model") == own) & pl.col("metric").is_in(ours))
-    means = (pl.col("aggregate") == "mean").any().over("metric")
-    return replace(
-        tables, scores=tables.scores.filter(few, ~means | (pl.col("aggregate") == "mean"))
-    )
+    few = col("metric").is_in(first) | ((col("model") == own) & col("metric").is_in(ours))
+    means = (col("aggregate") == "mean").any().over("metric")
+    return replace(tables, scores=tables.scores.filter(few, ~means | (col("aggregate") == "mean")))
 
 
 def overall_numbers(tables: Tables, own: str) -> dict[str, float]:
@@ -126,9 +124,9 @@ def overall_numbers(tables: Tables, own: str) -> dict[str, float]:
 
     All other numbers are in the table of scores.
     """
-    whole = pl.col("fold").is_null() & pl.col("step").is_null()
+    whole = col("fold").is_null() & col("step").is_null()
     scores = _keyed_scores(tables.scores, own).filter(
-        whole & (pl.col("first") | (pl.col("model") == own))
+        whole & (col("first") | (col("model") == own))
     )
     numbers = {}
     for row in scores.iter_rows(named=True):
@@ -154,14 +152,14 @@ def _keyed_scores(scores: DataFrame, own: str) -> DataFrame:
     The mean bears the metric's name, any other aggregate beside it its own name, too.
     """
     whole = scores.filter(
-        pl.col("segment").is_null() & pl.col("metric").is_not_null() & pl.col("value").is_not_null()
+        col("segment").is_null() & col("metric").is_not_null() & col("value").is_not_null()
     )
-    several = pl.col("aggregate").drop_nulls().n_unique().over("metric") > 1
-    first = pl.col("aggregate").is_null() | (pl.col("aggregate") == "mean") | ~several
-    name = pl.col("metric").map_elements(plain_metric_name, return_dtype=pl.String)
-    name = pl.when(first).then(name).otherwise(name + "_" + pl.col("aggregate"))
-    rival = pl.lit("rivals/") + pl.col("model") + "/" + name
-    key = pl.when(pl.col("model") == own).then(name).otherwise(rival)
+    several = col("aggregate").drop_nulls().n_unique().over("metric") > 1
+    first = col("aggregate").is_null() | (col("aggregate") == "mean") | ~several
+    name = col("metric").map_elements(plain_metric_name, return_dtype=pl.String)
+    name = pl.when(first).then(name).otherwise(name + "_" + col("aggregate"))
+    rival = pl.lit("rivals/") + col("model") + "/" + name
+    key = pl.when(col("model") == own).then(name).otherwise(rival)
     return whole.with_columns(key.alias("key"), first.alias("first"))
 
 
@@ -577,9 +575,9 @@ def _tables(tables: Tables) -> dict[str, DataFrame]:
     """Return the tables to show: the numbers over all windows, all scores, and the metrics'
     definitions.
     """
-    detail = [pl.col(name).is_not_null() for name in ("segment", "step", "fold")]
+    detail = [col(name).is_not_null() for name in ("segment", "step", "fold")]
     narrow = tables.scores.sort(detail, maintain_order=True).drop(CONSTANT_COLUMNS, strict=False)
-    board = narrow.filter(~pl.any_horizontal(detail), pl.col("value").is_not_null())
+    board = narrow.filter(~pl.any_horizontal(detail), col("value").is_not_null())
     board = board[[column.name for column in board if column.null_count() < len(board)]]
     return {"leaderboard": board, "scores": narrow.head(MOST_ROWS_SHOWN), "metrics": tables.metrics}
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 import yaml
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.ab.report.scores import (
     Ends,
@@ -312,7 +311,7 @@ hide each other.
 def peeking_figure(tables: Tables, model: str) -> Figure | None:
     """Draw the simulated rates; None where nothing was simulated."""
     rows = {
-        metric: rate_rows(tables, metric).filter(pl.col("model") != TRUTH) for metric in RATE_PANELS
+        metric: rate_rows(tables, metric).filter(col("model") != TRUTH) for metric in RATE_PANELS
     }
     wins = rows["false_positive_rate"]
     if wins.is_empty():
@@ -338,9 +337,7 @@ def peeking_figure(tables: Tables, model: str) -> Figure | None:
 
 def _line_styles(wins: DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the style of each model and rule, the most false winners first, as in the picture."""
-    last = wins.filter(step=pl.col("step").max()).sort(
-        "value", descending=True, maintain_order=True
-    )
+    last = wins.filter(step=col("step").max()).sort("value", descending=True, maintain_order=True)
     own = next(wins.filter(model=model).select("model", "ci_method").iter_rows(), None)
     return {
         (label, rule): {
@@ -536,7 +533,7 @@ def _plan_grid(tables: Tables, model: str, caption: str = "") -> Grid:
 
 def _plan_lines(tables: Tables) -> list[dict[str, Any]]:
     """Return a line for each model, arm, outcome and rule, with all of its numbers."""
-    rows = tables.scores.filter(pl.col("fold").is_null() & pl.col("segment").is_not_null())
+    rows = tables.scores.filter(col("fold").is_null() & col("segment").is_not_null())
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for row in rows.to_dicts():
         name, behind, _ = row["metric"].partition("_revenue")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.ab.intervals import Correction
 from hwds.ab.rows import FAMILY_RATE, ROLES, Role
@@ -55,19 +54,17 @@ def final_scores(tables: Tables, *names: str) -> DataFrame:
         tables: Of one run.
         names: Of the metrics; none for all.
     """
-    metric = pl.col("metric")
-    scores = tables.scores.filter(pl.col("fold").is_null()).with_columns(
+    metric = col("metric")
+    scores = tables.scores.filter(col("fold").is_null()).with_columns(
         name=metric.str.extract(r"^([^\[]*)"),
         outcome=metric.str.extract(r"\[(.*)\]$").fill_null(""),
     )
-    return scores.filter(pl.col("name").is_in(names)) if names else scores
+    return scores.filter(col("name").is_in(names)) if names else scores
 
 
 def whole_scores(tables: Tables, *names: str) -> DataFrame:
     """Return the final scores of all units that have a value, those of looks and days left out."""
-    return final_scores(tables, *names).filter(
-        pl.col("step").is_null() & pl.col("value").is_not_null()
-    )
+    return final_scores(tables, *names).filter(col("step").is_null() & col("value").is_not_null())
 
 
 def ends_of(row: dict[str, Any] | None) -> Ends | None:
@@ -83,7 +80,7 @@ def final_effects(tables: Tables) -> list[FinalEffect]:
     Primary metrics lead.
     """
     effects, lifts = (
-        final_scores(tables, *names).filter(pl.col("step").is_null()).to_dicts()
+        final_scores(tables, *names).filter(col("step").is_null()).to_dicts()
         for names in (EFFECT_NAMES, ("lift", "posterior_lift"))
     )
     by_key = {_key(row): ends_of(row) for row in lifts}
@@ -158,7 +155,7 @@ def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, fl
     Both are counted from the margin, as shares of the control's mean, that of the end on the side
     of harm first.
     """
-    rows = final_scores(tables, "guardrail").filter(pl.col("step").is_null(), model=model)
+    rows = final_scores(tables, "guardrail").filter(col("step").is_null(), model=model)
     first = rows["ci_method"].drop_nulls()
     by_rule = rows.filter(ci_method=first[0]) if len(first) else rows
     return list(by_rule.drop_nulls("value").select("segment", "outcome", "value", "ci_high").rows())
@@ -181,7 +178,7 @@ def rate_rows(tables: Tables, metric: str, outcome: str = "") -> DataFrame:
     """Return simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr,
     n`.
     """
-    rows = final_scores(tables, metric).filter(pl.col("step").is_not_null(), outcome=outcome)
+    rows = final_scores(tables, metric).filter(col("step").is_not_null(), outcome=outcome)
     return rows.select("model", "ci_method", "step", "value", "stderr", "n")
 
 
@@ -191,7 +188,7 @@ def family_rows(tables: Tables) -> dict[str, DataFrame]:
     None for one arm beside the control.
     """
     rates = {how: rate_rows(tables, FAMILY_RATE, how) for how in get_args(Correction)}
-    has_p_values = pl.col("ci_method") != "bayes"  # of a posterior nothing is corrected
+    has_p_values = col("ci_method") != "bayes"  # of a posterior nothing is corrected
     corrected = {
         how: rows if how == "none" else rows.filter(has_p_values) for how, rows in rates.items()
     }
@@ -248,7 +245,7 @@ def control_means(tables: Tables) -> dict[str, float]:
     """
     compared = {effect.arm for effect in final_effects(tables)}
     rows = whole_scores(tables, "arm_mean").filter(
-        pl.col("model") != TRUTH, ~pl.col("segment").is_in(compared)
+        col("model") != TRUTH, ~col("segment").is_in(compared)
     )
     first = rows.unique("outcome", keep="first", maintain_order=True)
     return dict(first.select("outcome", "value").iter_rows())

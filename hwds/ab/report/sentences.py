@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import polars as pl
+from polars import col
 
 from hwds.ab.report.scores import (
     FinalEffect,
@@ -370,7 +370,7 @@ def _false_winner_words(tables: Tables, model: str) -> str:
         return ""
     of_rule = of_model.filter(ci_method=of_model["ci_method"][0])
     last = of_rule.sort("step").row(-1, named=True)
-    others = rows.filter(pl.col("model") != model, step=last["step"])
+    others = rows.filter(col("model") != model, step=last["step"])
     same = {name: last[name] for name in ("model", "ci_method", "step")}
     families = [
         f"{_rate_words(row)} {CORRECTION_NAMES[how]}"
@@ -411,7 +411,7 @@ def _planning_sentences(tables: Tables, model: str) -> Iterator[str]:
     """
     for metric, introduction in PLAN_INTRODUCTIONS.items():
         rows = final_scores(tables, metric).filter(
-            pl.col("segment").is_not_null(), pl.col("value") < MOST_UNITS, model=model
+            col("segment").is_not_null(), col("value") < MOST_UNITS, model=model
         )
         units = [
             f"{row['value']:,.0f} for {outcome_name(tables, row['outcome'])} of {row['segment']}"

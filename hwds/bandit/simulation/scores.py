@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
@@ -238,19 +237,19 @@ def stored_rows(rows: DataFrame) -> DataFrame:
     them at most.
     """
     ends = rows.head(MOST_KEPT)
-    last = [pl.col(name).arr.last() for name in REGRET_NAMES]
+    last = [col(name).arr.last() for name in REGRET_NAMES]
     arms = [
-        pl.col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]")
+        col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]")
         for arm in ends["pulls"].struct.fields
     ]
     wins = [
-        pl.col(name).struct.field(arm).alias(f"{name}[{arm}]")
+        col(name).struct.field(arm).alias(f"{name}[{arm}]")
         for name in COUNT_NAMES
         if name in ends.columns
         for arm in ends[name].struct.fields
     ]
     keys = [name for name in ("model", "fold") if name in rows.columns]
-    return ends.select(*keys, "replication", *last, pl.col("oracle").arr.last(), *arms, *wins)
+    return ends.select(*keys, "replication", *last, col("oracle").arr.last(), *arms, *wins)
 
 
 def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
@@ -431,8 +430,8 @@ def _resamples(n: int) -> ndarray | None:
 
 def _paired_regrets(own: DataFrame, theirs: DataFrame) -> DataFrame:
     """Return the regrets of two models in the replications that both have played."""
-    first = own.select("replication", own=pl.col("pseudo_regret"))
-    second = theirs.select("replication", other=pl.col("pseudo_regret"))
+    first = own.select("replication", own=col("pseudo_regret"))
+    second = theirs.select("replication", other=col("pseudo_regret"))
     if first["replication"].equals(second["replication"]):
         return first.with_columns(second["other"])
     return first.join(second, on="replication", maintain_order="left")

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 from pydantic import BeforeValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -108,7 +108,7 @@ def series_of_rows(source: FileSource, names: Sequence[str]) -> Series:
     if not names:
         return source.stems()
     return source.table.select(
-        pl.concat_str(pl.col(*names).cast(pl.String), separator="|")
+        pl.concat_str(col(*names).cast(pl.String), separator="|")
     ).to_series()
 
 
@@ -409,9 +409,9 @@ def without_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: G
     if breaks(table, frequency).any():
         table = _fill_gaps(table, roles, frequency, policy)
     if policy == "zero":
-        return table.with_columns(pl.col(TARGET).fill_null(0.0))
+        return table.with_columns(col(TARGET).fill_null(0.0))
     if policy == "forward":
-        return table.with_columns(pl.col(TARGET).forward_fill().over(SERIES))
+        return table.with_columns(col(TARGET).forward_fill().over(SERIES))
     return table
 
 
@@ -436,9 +436,9 @@ def _fill_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gap
     if both[_THERE].count() < len(table):
         _refuse_off_grid(table, grid, frequency)
     carried = [name for name in roles.names if policy != "null" or name not in roles.numbers]
-    added = pl.col(_THERE).is_null()
+    added = col(_THERE).is_null()
     forward = [
-        pl.when(added).then(pl.col(name).forward_fill().over(SERIES)).otherwise(pl.col(name))
+        pl.when(added).then(col(name).forward_fill().over(SERIES)).otherwise(col(name))
         for name in carried
     ]
     return both.with_columns(forward).select(table.columns)
@@ -446,26 +446,26 @@ def _fill_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gap
 
 def _grid(table: DataFrame, frequency: Frequency) -> DataFrame:
     """Return every step of every series from its first row to its last."""
-    first_last = pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last")
+    first_last = col(TIME).first().alias("first"), col(TIME).last().alias("last")
     spans = table.group_by(SERIES, maintain_order=True).agg(first_last)
     count, unit = re.fullmatch(r"(\d+)(\D+)", frequency.every).groups()  # type: ignore[union-attr]
     kind = table.schema[TIME]
-    first = pl.col("first").dt.month_start() if frequency.month_end else pl.col("first")
+    first = col("first").dt.month_start() if frequency.month_end else col("first")
     if unit == "i":
-        steps = pl.int_ranges(first, pl.col("last") + 1, int(count))
+        steps = pl.int_ranges(first, col("last") + 1, int(count))
     elif kind == pl.Date:
         steps = pl.date_ranges(first, "last", frequency.every)
     else:
         steps = pl.datetime_ranges(first, "last", frequency.every)
     grid = spans.select(SERIES, steps.alias(TIME)).explode(TIME)
     if frequency.month_end:
-        grid = grid.with_columns(pl.col(TIME).dt.month_end())
-    return grid.with_columns(pl.col(TIME).cast(kind))
+        grid = grid.with_columns(col(TIME).dt.month_end())
+    return grid.with_columns(col(TIME).cast(kind))
 
 
 def _refuse_off_grid(table: DataFrame, grid: DataFrame, frequency: Frequency) -> None:
     row = table.join(grid, on=[SERIES, TIME], how="anti", maintain_order="left").row(0, named=True)
-    first = table.filter(pl.col(SERIES) == row[SERIES])[TIME][0]
+    first = table.filter(col(SERIES) == row[SERIES])[TIME][0]
     raise DataError(
         f"dataset: series '{row[SERIES]}' has a row at {row[TIME]}, which is not a whole number "
         f"of steps of {frequency.every}"
@@ -556,7 +556,7 @@ def _read_plan_rows(
 def _refuse_holes(path: str, plan: DataFrame, wanted: DataFrame, columns: Sequence[str]) -> None:
     laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
     for name in columns:
-        holes = laid.filter(pl.col(name).is_null())
+        holes = laid.filter(col(name).is_null())
         if holes.is_empty():
             continue
         series, instant = holes.select(SERIES, TIME).row(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -131,7 +131,7 @@ class _PanelRows:
         rows = DataFrame(
             {"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)}
         )
-        rank = pl.col("v").rank("average") / pl.col("v").count()
+        rank = col("v").rank("average") / col("v").count()
         return _floats(rows.select(rank.over("s"))["v"])
 
     def changes(self, values: ndarray, by: int = 1) -> ndarray:
@@ -252,7 +252,7 @@ class _PanelRows:
         rows = DataFrame(
             {"s": self.panel.table[SERIES], "v": Series(np.abs(values), nan_to_null=True)}
         )
-        mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
+        mean = _floats(rows.select(col("v").mean().over("s"))["v"])
         return np.where(mean > 0, mean, 1.0)
 
 
@@ -317,10 +317,7 @@ class _LateMeans:
             "one": (last, last + 1),
         }
         means = [
-            pl.col("v")
-            .filter((pl.col("back") > first) & (pl.col("back") <= stop))
-            .mean()
-            .alias(name)
+            col("v").filter((col("back") > first) & (col("back") <= stop)).mean().alias(name)
             for name, (first, stop) in parts.items()
         ]
         late, *before = (
@@ -465,18 +462,18 @@ def order_of_labels(data: DataFrame, label: str, time: str) -> str:
     not.
     """
     known = data.select(
-        pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")
-    ).filter(pl.col("label").is_in([0.0, 1.0]))
-    bad = pl.col("label") == 1
+        col(time).alias("time"), col(label).cast(pl.Float64, strict=False).alias("label")
+    ).filter(col("label").is_in([0.0, 1.0]))
+    bad = col("label") == 1
     own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
     groups = (
         own.group_by("time")
         .agg(
-            bad=pl.col("bad").sum(),
-            good=(~pl.col("bad")).sum(),
-            places=pl.col("place").filter(pl.col("bad")).sum(),
+            bad=col("bad").sum(),
+            good=(~col("bad")).sum(),
+            places=col("place").filter(col("bad")).sum(),
         )
-        .filter((pl.col("bad") > 0) & (pl.col("good") > 0))
+        .filter((col("bad") > 0) & (col("good") > 0))
         .cast({"bad": pl.Float64, "good": pl.Float64, "places": pl.Float64})
     )
     if min(groups["bad"].sum(), groups["good"].sum()) < LEAST_LABELS:
@@ -508,7 +505,7 @@ def leaking_inputs(
         most: The share of the way from chance to a perfect order that one may go.
     """
     kind = data.schema[label]
-    known = data.filter(pl.col(label).is_not_null())
+    known = data.filter(col(label).is_not_null())
     if (
         not (kind.is_numeric() or kind == pl.Boolean)
         or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all()
@@ -571,8 +568,8 @@ def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
     if values.dtype.is_nested():
         return np.zeros(len(truth))
     rows = DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(
-        pl.col("label").mean().alias("mean")
+    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(
+        col("label").mean().alias("mean")
     )
     joined = rows.join(
         means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True

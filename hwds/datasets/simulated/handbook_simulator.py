@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
 from numpy import ndarray
+from polars import col
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError
@@ -112,10 +113,10 @@ class HandbookSimulator(Dataset):
 
 def _columns(start: date) -> list[pl.Expr]:
     instant = pl.lit(datetime.combine(start, time())).cast(pl.Datetime("us")) + pl.duration(
-        seconds=pl.col("second")
+        seconds=col("second")
     )
     fraud, weekend, night = (
-        pl.col("scenario") > 0,
+        col("scenario") > 0,
         instant.dt.weekday() > 5,
         instant.dt.hour() <= LAST_NIGHT_HOUR,
     )
@@ -123,9 +124,9 @@ def _columns(start: date) -> list[pl.Expr]:
     casts = [flag.cast(pl.Int8).alias(name) for name, flag in flags.items()]
     return [
         instant.alias("time"),
-        pl.col("customer", "terminal", "amount"),
+        col("customer", "terminal", "amount"),
         *casts,
-        pl.col("scenario", "first_scenario"),
+        col("scenario", "first_scenario"),
     ]
 
 

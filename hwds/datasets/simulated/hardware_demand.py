@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -335,10 +335,10 @@ class HardwareDemand(DemandSettings):
         """Return the panel, with its plan."""
         offers, law = demand_law(self)
         table = _simulate(self.world(), offers, law)
-        ahead = pl.col("month") >= self.months
+        ahead = col("month") >= self.months
         plan = table.filter(ahead).sort(SERIES, TIME)
         plan = plan.select(
-            SERIES, TIME, *(pl.col(name).cast(pl.Float64) for name in ROLES.known_future)
+            SERIES, TIME, *(col(name).cast(pl.Float64) for name in ROLES.known_future)
         )
         history = table.filter(~ahead)
         return Panel.build(
@@ -389,7 +389,7 @@ def _simulate(world: HardwareWorld, offers: DataFrame, law: DemandLaw) -> DataFr
     }
     table = pl.concat([plan, about, DataFrame(known)], how="horizontal")
     return table.with_columns(
-        pl.when(pl.col("month") < world.months).then(pl.col(name)).alias(name) for name in known
+        pl.when(col("month") < world.months).then(col(name)).alias(name) for name in known
     )
 
 

@@ -90,9 +90,9 @@ class PriceDemand(PriceWorld):
     def _device(self) -> DataFrame:
         """Return the newest device of the family in each channel."""
         world = HardwareWorld(self.world_seed, n_families=len(FAMILIES), n_channels=self.channels)
-        device = world.skus.filter(
-            (pl.col("family") == self.family) & (pl.col("launch_month") < world.months)
-        )["sku"][-1]
+        device = world.skus.filter(pl.col("launch_month") < world.months, family=self.family)[
+            "sku"
+        ][-1]
         return world.offers.filter(sku=device)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import Positive, Seed, Small, Steps, UnitInterval
 from hwds.core.seeds import stream
@@ -375,14 +375,14 @@ class SalesSettings(PanelDataset):
         with the price for ever).
         """
         table = self.cells().table
-        elasticity = pl.col("elasticity")
-        best = pl.when(elasticity < -1).then(pl.col("cost") * elasticity / (1 + elasticity))
+        elasticity = col("elasticity")
+        best = pl.when(elasticity < -1).then(col("cost") * elasticity / (1 + elasticity))
         names = "series_id sku channel family list_price cost elasticity promotion"
         return table.select(
             *names.split(),
             pl.lit(self.pull_forward).alias("pull_forward"),
             pl.lit(self.cannibalisation).alias("cannibalisation"),
-            pl.col("base").exp().alias("units"),
+            col("base").exp().alias("units"),
             best.alias("best_price"),
         )
 
@@ -394,9 +394,9 @@ class SalesSettings(PanelDataset):
             Columns `series_id`, `price`, `units`, `profit`.
         """
         grid = self.parameters().join(DataFrame({"multiple": multiples}), how="cross")
-        units = pl.col("units") * pl.col("multiple") ** pl.col("elasticity")
-        price = pl.col("list_price") * pl.col("multiple")
-        profit = (price - pl.col("cost")) * units
+        units = col("units") * col("multiple") ** col("elasticity")
+        price = col("list_price") * col("multiple")
+        profit = (price - col("cost")) * units
         return grid.select(
             "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
         )

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -77,10 +77,8 @@ class WeeklySales(PanelDataset):
     def load(self) -> Panel:
         """Return the panel, with its plan."""
         table = pl.concat([self._product(number) for number in range(self.series)])
-        ahead = pl.col("week") >= self.weeks
-        plan = table.filter(ahead).select(
-            SERIES, TIME, pl.col("price", "promotion").cast(pl.Float64)
-        )
+        ahead = col("week") >= self.weeks
+        plan = table.filter(ahead).select(SERIES, TIME, col("price", "promotion").cast(pl.Float64))
         history = table.filter(~ahead).drop("week")
         return Panel.build(
             history, Frequency("1w"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units"
@@ -126,7 +124,7 @@ class WeeklySales(PanelDataset):
                 "week": week,
             }
         )
-        return table.filter(pl.col("week") >= first)
+        return table.filter(col("week") >= first)
 
 
 def _prices(draws: np.random.Generator, weeks: int) -> tuple[ndarray, ndarray]:

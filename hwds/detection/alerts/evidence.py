@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
 from hwds.detection.predictions import scored_rows
@@ -111,14 +111,14 @@ def alert_evidence_rows(
         ROW_ID,
         day_id=day,
         known_at=label_arrivals(frame, delay_days),
-        kind=pl.col(kind).cast(pl.String) if kind else pl.lit(None, pl.String),
+        kind=col(kind).cast(pl.String) if kind else pl.lit(None, pl.String),
     )
-    rows = predictions.select(*PREDICTED, loss=pl.col("amount")).join(
+    rows = predictions.select(*PREDICTED, loss=col("amount")).join(
         facts, on=ROW_ID, how="left", maintain_order="left"
     )
     honest = unlabelled != "exclude"
     rows = rows.with_columns(
-        weight=pl.lit(1.0) if honest else pl.col("weight"),
+        weight=pl.lit(1.0) if honest else col("weight"),
         unlabelled=pl.lit(0.0 if honest else None, pl.Float64),
     )
     return rows.select(EVIDENCE).sort("part", "fold", "day_id", ROW_ID)
@@ -126,7 +126,7 @@ def alert_evidence_rows(
 
 def rows_tested(rows: DataFrame) -> DataFrame:
     """Return the test rows, with the labels that they got in the end."""
-    return rows.filter(part="test").with_columns(pl.col("label").fill_null(pl.col("unlabelled")))
+    return rows.filter(part="test").with_columns(col("label").fill_null(col("unlabelled")))
 
 
 def deciding_rows(rows: DataFrame, cutoff: str) -> DataFrame:
@@ -136,7 +136,7 @@ def deciding_rows(rows: DataFrame, cutoff: str) -> DataFrame:
     Each day of each window counts apart, for its rows were scored by a model of its own.
     """
     begin = datetime.fromisoformat(cutoff)
-    early = rows.filter(pl.col("cutoff") <= cutoff, part="decide")
-    known = pl.when(pl.col("known_at") <= begin).then(pl.col("label"))
-    apart = (pl.col("fold").cast(pl.Int64) * 10_000_000 + pl.col("day_id")).alias("day_id")
-    return early.with_columns(known.fill_null(pl.col("unlabelled")).alias("label"), apart)
+    early = rows.filter(col("cutoff") <= cutoff, part="decide")
+    known = pl.when(col("known_at") <= begin).then(col("label"))
+    apart = (col("fold").cast(pl.Int64) * 10_000_000 + col("day_id")).alias("day_id")
+    return early.with_columns(known.fill_null(col("unlabelled")).alias("label"), apart)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
 from hwds.detection.cases import reasons_in_words
@@ -332,11 +332,11 @@ def alerts_of(
     wide = test.with_columns(
         action=Series(action),
         tier=_tier_names(action),
-        at_stake=pl.col("loss"),
+        at_stake=col("loss"),
         expected_gain=Series(gain),
         block_from=Series(terms.block_from(loss, multiplier)),
         chance=pl.when(Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
-    ).filter(pl.col("action") != PASS)
+    ).filter(col("action") != PASS)
     ordered = wide.sort(
         ["fold", "day_id", "action", "expected_gain"],
         descending=[False, False, True, True],
@@ -354,8 +354,8 @@ def alerted_rows(test: DataFrame, action: ndarray) -> DataFrame:
     """Return the rows of the last window that are not passed, with what is at stake and their tier,
     for cases.
     """
-    rows = test.with_columns(tier=_tier_names(action), at_stake=pl.col("loss"))
-    return rows.filter(pl.col("tier").is_not_null(), fold=test["fold"].max())
+    rows = test.with_columns(tier=_tier_names(action), at_stake=col("loss"))
+    return rows.filter(col("tier").is_not_null(), fold=test["fold"].max())
 
 
 def thresholds_of(test: DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms) -> DataFrame:

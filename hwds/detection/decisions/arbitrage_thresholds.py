@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import PositiveInt
@@ -48,17 +48,17 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> Data
     table = _read("prices", path, form, PRICES, ("price",))
     if "since" in table.columns:
         day = last.date() if hasattr(last, "date") else last
-        begun = table.with_columns(_days(table["since"], path)).filter(pl.col("since") <= day)
+        begun = table.with_columns(_days(table["since"], path)).filter(col("since") <= day)
         table = begun.sort("since", maintain_order=True)
     cell = [name for name in ("sku", "channel", "region") if name in table.columns]
-    now = table.group_by(cell, maintain_order=True).agg(pl.col("price").last())
-    region = pl.col("region").cast(pl.String).fill_null("") if "region" in cell else pl.lit("")
+    now = table.group_by(cell, maintain_order=True).agg(col("price").last())
+    region = col("region").cast(pl.String).fill_null("") if "region" in cell else pl.lit("")
     return now.select(
-        pl.col("sku").cast(pl.String),
-        pl.col("channel").cast(pl.String),
+        col("sku").cast(pl.String),
+        col("channel").cast(pl.String),
         region=region,
         quantity=pl.lit(0.0),
-        unit_price=pl.col("price"),
+        unit_price=col("price"),
         street_price=pl.lit(None, pl.Float64),
     )
 
@@ -195,7 +195,7 @@ class ArbitrageThresholds(Reselling, Decision):
                 ]
             )
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
-        offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
+        offers = pairs.group_by("sku", "bought_in").agg(col("pays").any())
         above, below = self._review_shares(frame)
         paying = int(pairs["pays"].sum())
         verdict = ArbitrageVerdict(
@@ -227,13 +227,13 @@ class ArbitrageThresholds(Reselling, Decision):
         name = frame.name("label_propensity")
         chance = frame.data[name].cast(pl.Float64) if name else pl.lit(1.0)
         reviewed = lines.select(
-            above=pl.col("street_price") > Series(costs, nan_to_null=True),
+            above=col("street_price") > Series(costs, nan_to_null=True),
             label=frame.column("label").cast(pl.Float64),
             weight=1 / chance,
         ).drop_nulls()
         return (
             _reviewed_share(reviewed.filter("above")),
-            _reviewed_share(reviewed.filter(~pl.col("above"))),
+            _reviewed_share(reviewed.filter(~col("above"))),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import PositiveInt, UnitInterval
@@ -119,9 +119,9 @@ class ReviewCases(Decision):
         if rows.is_empty():
             return None
         last = rows.filter(fold=rows["fold"].max())
-        unlabelled = last.filter(pl.col("label").is_null())
+        unlabelled = last.filter(col("label").is_null())
         asked = (unlabelled if len(unlabelled) else last).with_columns(
-            at_stake=pl.col("amount"), tier=pl.lit(None, pl.String)
+            at_stake=col("amount"), tier=pl.lit(None, pl.String)
         )
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
@@ -137,7 +137,7 @@ class ReviewCases(Decision):
             to_review=listed,
         )
         first = next(cases.table.iter_rows(named=True), None)
-        asked_for = cases.table.filter(pl.col("case").is_in(listed["case"].implode()))
+        asked_for = cases.table.filter(col("case").is_in(listed["case"].implode()))
         return spoken(
             verdict,
             listed=len(listed),
@@ -161,13 +161,13 @@ class ReviewCases(Decision):
         best = cases.rows.sort("score", descending=True, maintain_order=True).unique(
             "case", keep="first", maintain_order=True
         )
-        chosen = best.filter(pl.col("case").is_in(list(why))).sort("case")
+        chosen = best.filter(col("case").is_in(list(why))).sort("case")
         key = frame.name("id") or "row_id"
         return chosen.select(
-            (pl.col("id") if frame.name("id") else pl.col("row_id")).alias(key),
+            (col("id") if frame.name("id") else col("row_id")).alias(key),
             pl.lit(None, pl.Int8).alias("label"),
             "case",
-            pl.col("case").replace_strict(why, return_dtype=pl.String).alias("chosen"),
+            col("case").replace_strict(why, return_dtype=pl.String).alias("chosen"),
             "entity",
             "time",
             "at_stake",
@@ -181,7 +181,7 @@ class ReviewCases(Decision):
         """
         if not count:
             return []
-        stake = dict(cases.table.select("case", pl.col("at_stake").fill_null(0.0)).iter_rows())
+        stake = dict(cases.table.select("case", col("at_stake").fill_null(0.0)).iter_rows())
         value = np.sqrt(np.array([max(stake[name], 0.0) for name in names]))
         weight = value + (value.mean() or 1.0)
         chosen = stream(seed, "review queue").choice(

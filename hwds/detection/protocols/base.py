@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
@@ -74,7 +74,7 @@ def parts_in_time(
         context: The context, which computes the inputs.
     """
     wide = seen.with_inputs(context.columns_of(seen))
-    label, when = pl.col(wide.name("label")), pl.col(wide.name("label_time"))
+    label, when = col(wide.name("label")), col(wide.name("label_time"))
     return rows_between(with_labels(wide, pl.when(when <= cutoff).then(label)), edges)
 
 
@@ -116,7 +116,7 @@ def rows_arrived_by(rows: DataFrame, frame: Table, instant: datetime) -> DataFra
     """Return the rows that had arrived by an instant."""
     arrived = frame.data.select("row_id", __arrived=row_arrivals(frame))
     return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(
-        pl.col("__arrived") <= instant
+        col("__arrived") <= instant
     )
 
 
@@ -142,7 +142,7 @@ def last_tested_row(frame: Table, rows: DataFrame) -> int | None:
 
     None where there is none.
     """
-    tested = rows.filter(pl.col("label").is_not_null(), part="test") if rows.width else rows
+    tested = rows.filter(col("label").is_not_null(), part="test") if rows.width else rows
     if tested.is_empty():
         return None
     arrived = frame.data.select(ROW_ID, arrived=row_arrivals(frame))
@@ -520,7 +520,7 @@ class Detection(
 
         Reasons as texts.
         """
-        words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
+        words = col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
         return rows.select(
             *self.keys, "score", "probability", "p_value", *([words] if reasons else [])
         )
@@ -534,7 +534,7 @@ class Detection(
             return
 
         def predictions(rows: DataFrame) -> DataFrame:
-            return self.predictions_only(rows.filter(pl.col(ROW_ID) == row, part="test"))
+            return self.predictions_only(rows.filter(col(ROW_ID) == row, part="test"))
 
         shows = "changed with the row's own label"
         twin = with_label_turned(frame, row)

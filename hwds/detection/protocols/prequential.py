@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
@@ -169,8 +169,8 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             else self.lengths.edges(cutoff)["train"][0]
         )
         entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
-        positive = seen.data.filter((pl.col(label) == 1) & (row_arrivals(seen) >= since))
-        first = positive.group_by(entity).agg(__found=pl.col(when).min())
+        positive = seen.data.filter((col(label) == 1) & (row_arrivals(seen) >= since))
+        first = positive.group_by(entity).agg(__found=col(when).min())
         confirmed = test.data.select(entity).join(
             first, on=entity, how="left", maintain_order="left"
         )["__found"]
@@ -237,7 +237,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """Return the positive rows of the window for stopping that are known by a cutoff."""
         edges = lengths.edges(cutoff)["stop"]
         rows = rows_between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
-        return rows.data.filter(pl.col(rows.name("label")) == 1)
+        return rows.data.filter(col(rows.name("label")) == 1)
 
     def _removal_remarks(self, frame: Table) -> Iterator[str]:
         """Yield how many test rows are left out as found before, and how many of them are
@@ -263,7 +263,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             begin, stop = self.lengths.edges(cutoff)["test"]
             seen = as_known(frame, stop - timedelta(microseconds=1), self.delay_days)
             test = rows_between(seen, {"test": (begin, stop)})["test"]
-            labels = frame.data.filter(pl.col(ROW_ID).is_in(test.data[ROW_ID].implode()))[
+            labels = frame.data.filter(col(ROW_ID).is_in(test.data[ROW_ID].implode()))[
                 frame.name("label")
             ]
             yield DataFrame(
@@ -357,5 +357,5 @@ def draw_labels(
     chosen = np.zeros(len(ids), bool)
     chosen[places] = draw_by_id(ids[places], labels, stream(seed, "labels"))
     shown = Series(chosen)
-    columns = {name: pl.when(shown).then(pl.col(name)) for name in (label, when)}
+    columns = {name: pl.when(shown).then(col(name)) for name in (label, when)}
     return replace(seen, data=data.with_columns(**columns))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
@@ -122,9 +122,9 @@ def ranked_entities(rows: DataFrame, score_of: ScoreOf) -> DataFrame:
         rows: `row_id, entity, score` and `truth`.
         score_of: The score of an entity: the highest of its rows, or their mean.
     """
-    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
+    of = col("score").mean() if score_of == "mean" else col("score").max()
     known = rows.with_columns(entity=entities_of_rows(rows))
-    made = known.group_by("entity").agg(of.alias("score"), pl.col("truth").max())
+    made = known.group_by("entity").agg(of.alias("score"), col("truth").max())
     return made.sort("score", "entity", descending=[True, False])
 
 

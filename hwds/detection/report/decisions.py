@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.files import write_text
 from hwds.detection.alerts.verdict import Against, AlertVerdict, PolicyRecord
@@ -235,7 +235,7 @@ THRESHOLDS = Declared.of(
 
 def last_thresholds(verdict: AlertVerdict) -> DataFrame:
     """Return the thresholds of the last window."""
-    return verdict.thresholds.filter(cutoff=pl.col("cutoff").max())
+    return verdict.thresholds.filter(cutoff=col("cutoff").max())
 
 
 ALERT_THRESHOLDS_REPORT = TableReport(
@@ -471,9 +471,9 @@ def _draw_channels(axes: Axes, pairs: DataFrame) -> None:
     """Draw between each two channels the median margin of SKUs as a share of the price paid, and
     how many SKUs pay.
     """
-    share = (pl.col("margin") / pl.col("price_paid")).median()
+    share = (col("margin") / col("price_paid")).median()
     by = pairs.group_by("bought_in", "sold_in").agg(
-        share.alias("share"), pl.col("pays").sum(), of=pl.len()
+        share.alias("share"), col("pays").sum(), of=pl.len()
     )
     froms = sorted(by["bought_in"].unique())
     tos = sorted(by["sold_in"].unique(), key=lambda name: (name == STREET, name))

@@ -9,9 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy import ndarray
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.seeds import stream
 from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
@@ -92,13 +91,13 @@ def windows_with_positives(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows of the windows that have a positive one: a ranking is scored in those
     alone.
     """
-    return rows.filter((pl.col(SIDES[side][0]) == 1).any().over("cutoff"))
+    return rows.filter((col(SIDES[side][0]) == 1).any().over("cutoff"))
 
 
 def rows_with_outcome(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows whose label, or truth, is known and that stand for any."""
-    known = rows.filter(pl.col(SIDES[side][0]).is_not_null())
-    return known if side == TRUE else known.filter(pl.col("weight") > 0)
+    known = rows.filter(col(SIDES[side][0]).is_not_null())
+    return known if side == TRUE else known.filter(col("weight") > 0)
 
 
 def row_weights(rows: DataFrame, side: str) -> ndarray:
@@ -177,13 +176,13 @@ def _week_scores(tables: Tables) -> DataFrame:
     """Return the scores of each window that begins at a day; null where there is none."""
     wanted = [f"{side}{name}" for side in SIDES for name in ("aucpr", "prevalence")]
     rows = tables.scores.filter(
-        pl.col("fold").is_not_null() & pl.col("segment").is_null() & pl.col("metric").is_in(wanted)
-        & pl.col("cutoff").is_not_null()
+        col("fold").is_not_null() & col("segment").is_null() & col("metric").is_in(wanted)
+        & col("cutoff").is_not_null()
     )  # fmt: skip
     days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
     return (
         rows.with_columns(cutoff=days)
-        .filter(pl.col("cutoff").is_not_null())
+        .filter(col("cutoff").is_not_null())
         .sort("cutoff", maintain_order=True)
     )
 
@@ -446,7 +445,7 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
 
     None where it gave no reasons.
     """
-    rows = scored_rows(tables, part="test", model=model).filter(pl.col("reasons").list.len() > 0)
+    rows = scored_rows(tables, part="test", model=model).filter(col("reasons").list.len() > 0)
     if rows.is_empty():
         return None
     last = rows.filter(fold=rows["fold"].max())
@@ -527,15 +526,15 @@ seeds, None of one seed; `windows`, the share in each window where there are sev
 def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance]:
     """Return the importances of a model, the largest first; empty where none were computed."""
     rows = _importance_scores(tables).filter(model=model, segment_by=of)
-    windows = rows.drop_nulls("cutoff").group_by("segment").agg(windows=pl.col("value"))
-    whole = rows.filter(pl.col("cutoff").is_null()).join(
+    windows = rows.drop_nulls("cutoff").group_by("segment").agg(windows=col("value"))
+    whole = rows.filter(col("cutoff").is_null()).join(
         windows, on="segment", how="left", maintain_order="left"
     )
     return whole.sort("value", descending=True, maintain_order=True).to_dicts()
 
 
 def _importance_scores(tables: Tables) -> DataFrame:
-    return tables.scores.filter(pl.col("fold").is_null(), metric=IMPORTANCE_SHARE)
+    return tables.scores.filter(col("fold").is_null(), metric=IMPORTANCE_SHARE)
 
 
 def subject_grid(tables: Tables, model: str) -> Grid:
@@ -584,7 +583,7 @@ bars: mean over {{ rows | counted("rows") }} drawn
 
 def importance_words(template: str, tables: Tables, model: str, **values: Any) -> str:
     """Return a sentence on the `rows` that shares are taken over, and on the `seeds` of the fit."""
-    shares = _importance_scores(tables).filter(pl.col("cutoff").is_null(), model=model)
+    shares = _importance_scores(tables).filter(col("cutoff").is_null(), model=model)
     method = next(iter(shares["ci_method"].drop_nulls()), "")
     return say(template, rows=shares["n"].max(), seeds=method.removeprefix("range of "), **values)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import col
 
 from hwds.detection.predictions import RULE_HITS, RULE_MONEY, RULE_RATE, scored_rows
 from hwds.detection.report.pictures import (
@@ -134,7 +135,7 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
     ranked = models_by_score(tables, name, least=measure.better == "low")
     second = [*ranked, model][1]
     is_ranking = name.removeprefix(TRUE) in RANKINGS
-    looked = mine.filter(pl.col("label").is_not_null(), truth=1)
+    looked = mine.filter(col("label").is_not_null(), truth=1)
     is_told = side == TRUE and looked["probability"].count()
     return say(
         CONCLUSION,
@@ -201,22 +202,21 @@ def rules_grid(tables: Tables, model: str) -> Grid:
 
     Empty where it has none.
     """
-    scores = tables.scores.filter(pl.col("fold").is_null(), segment_by="rule", model=model)
-    rate = pl.col("metric") == RULE_RATE
+    scores = tables.scores.filter(col("fold").is_null(), segment_by="rule", model=model)
+    rate = col("metric") == RULE_RATE
     columns = {
-        "rows": ("value", pl.col("metric") == RULE_HITS),
+        "rows": ("value", col("metric") == RULE_HITS),
         "looked_at": ("n", rate),
         "rate": ("value", rate),
         "rate_low": ("ci_low", rate),
         "rate_high": ("ci_high", rate),
-        "money": ("value", pl.col("metric") == RULE_MONEY),
+        "money": ("value", col("metric") == RULE_MONEY),
     }
-    rules = scores.group_by(pl.col("segment").alias("rule"), maintain_order=True).agg(
-        pl.col(column).filter(which).first().alias(name)
-        for name, (column, which) in columns.items()
+    rules = scores.group_by(col("segment").alias("rule"), maintain_order=True).agg(
+        col(column).filter(which).first().alias(name) for name, (column, which) in columns.items()
     )
-    ordered = rules.with_columns(pl.col("looked_at").fill_null(0)).sort(
-        pl.col("rate").fill_null(0.0), descending=True, maintain_order=True
+    ordered = rules.with_columns(col("looked_at").fill_null(0)).sort(
+        col("rate").fill_null(0.0), descending=True, maintain_order=True
     )
     caption = "Rules on the rows to come:" if len(rules) else ""
     return declared_grid(RULES, ordered, caption=caption)

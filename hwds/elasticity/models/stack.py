@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, MinLen
 from numpy import ndarray
+from polars import col
 
 from hwds.core.recipe import Small
 from hwds.elasticity.design import DemandDesign, identify
@@ -220,9 +221,7 @@ def _member_moves(
 ) -> pl.DataFrame:
     known = panel_known_at(history, cutoff)
     rows = change_rows(member.learn(known, context), history, known, cutoff, horizon, threshold)
-    there = pl.col("move") & pl.all_horizontal(
-        pl.col("predicted", "units", "units_before").is_not_null()
-    )
+    there = col("move") & pl.all_horizontal(col("predicted", "units", "units_before").is_not_null())
     return rows.filter(there).select(*MOVE_KEYS, "predicted", "units", "units_before")
 
 
@@ -230,7 +229,7 @@ def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
     """Return the moves of which every member says something."""
     both = parts[0].rename({"predicted": "member_0"})
     for place, part in enumerate(parts[1:], start=1):
-        own = part.select(*MOVE_KEYS, pl.col("predicted").alias(f"member_{place}"))
+        own = part.select(*MOVE_KEYS, col("predicted").alias(f"member_{place}"))
         both = both.join(own, MOVE_KEYS, "inner", maintain_order="left")
     predicted = both.select(f"member_{place}" for place in range(len(parts))).to_numpy()
     before, after = (both[name].to_numpy() for name in ("units_before", "units"))

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Once, ZeroSteps
@@ -37,7 +38,7 @@ def launch_columns(launch: str) -> list[FeatureColumn]:
 
     def age(source: FeatureSource) -> pl.Expr:
         launched = _instant(source.panel, "launch", launch)
-        return _months(pl.col(TIME), source.panel) - _months(launched, source.panel)
+        return _months(col(TIME), source.panel) - _months(launched, source.panel)
 
     return [
         FeatureColumn(Feature("device_age", "step"), age),
@@ -50,7 +51,7 @@ def end_columns(planned_end: str) -> list[FeatureColumn]:
 
     def left(source: FeatureSource) -> pl.Expr:
         end = _instant(source.panel, "planned_end", planned_end)
-        return _months(end, source.panel) - _months(pl.col(TIME), source.panel)
+        return _months(end, source.panel) - _months(col(TIME), source.panel)
 
     return [FeatureColumn(Feature("months_to_end", "step"), left)]
 
@@ -61,7 +62,7 @@ def _launch_flag(source: FeatureSource, column: str) -> pl.Expr:
     Elsewhere it begins there.
     """
     panel, launch = source.panel, _instant(source.panel, "launch", column)
-    at = _comparable_instant(pl.col(TIME), panel)
+    at = _comparable_instant(col(TIME), panel)
     ends_at = panel.frequency.month_end
     after = panel.frequency.after(panel.table[TIME], -1 if ends_at else 1)
     other = _comparable_instant(pl.lit(after), panel)
@@ -92,9 +93,9 @@ def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
     if kind == pl.Null:
         return pl.lit(None, pl.Datetime("us") if calendar else pl.Float64)
     if not calendar and kind.is_numeric():
-        return pl.col(column)
+        return col(column)
     if calendar and kind in (pl.Date, pl.Datetime):
-        return _comparable_instant(pl.col(column), panel)
+        return _comparable_instant(col(column), panel)
     if calendar and kind == pl.String:
         texts = panel.table[column]
         dates = texts.str.to_date("%Y-%m-%d", strict=False)
@@ -124,7 +125,7 @@ def change_columns(column: str) -> list[FeatureColumn]:
 
 
 def _change(source: FeatureSource, column: str, seasonal: bool) -> pl.Expr:
-    now, then = pl.col(column), earlier_value(pl.col(column), source.season if seasonal else 1)
+    now, then = col(column), earlier_value(col(column), source.season if seasonal else 1)
     return pl.when((now > 0) & (then > 0)).then((now / then).log())
 
 
@@ -137,13 +138,13 @@ def event_columns(column: str) -> list[FeatureColumn]:
     """
 
     def since(source: FeatureSource) -> pl.Expr:
-        now, row = pl.col(column) != 0, pl.col(POSITION)
+        now, row = col(column) != 0, col(POSITION)
         begins = now & ~earlier_value(now, 1).fill_null(False)
         return row - pl.when(begins).then(row).forward_fill().over(source.codes)
 
     return [
         FeatureColumn(
-            Feature(f"{column}_before", "step"), lambda source: earlier_value(pl.col(column), 1)
+            Feature(f"{column}_before", "step"), lambda source: earlier_value(col(column), 1)
         ),
         FeatureColumn(Feature(f"{column}_since", "step"), since),
     ]

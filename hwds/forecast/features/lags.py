@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 import polars as pl
+from polars import col
 
 from hwds.core.recipe import Level, Once
 from hwds.forecast.columns import (
@@ -36,7 +37,7 @@ def lag_columns(
 
     def lag(k: int) -> FeatureColumn:
         return FeatureColumn(
-            Feature(f"{prefix}_{k}", at, scale), lambda source: earlier_value(pl.col(column), k)
+            Feature(f"{prefix}_{k}", at, scale), lambda source: earlier_value(col(column), k)
         )
 
     return [lag(k) for k in rows]
@@ -68,7 +69,7 @@ def season_lag_columns(years: RowCounts, season: int, horizon: int) -> list[Feat
     def lag(k: int) -> FeatureColumn:
         return FeatureColumn(
             Feature(f"season_lag_{k}", readable_steps(k * season, horizon), "level"),
-            lambda source: earlier_value(pl.col(TARGET), k * source.season),
+            lambda source: earlier_value(col(TARGET), k * source.season),
         )
 
     return [lag(k) for k in years]
@@ -95,7 +96,7 @@ def weighted_mean_columns(alphas: tuple[float, ...]) -> list[FeatureColumn]:
 
     def mean(alpha: float) -> FeatureColumn:
         # A hole keeps the mean before it: all weights shrink alike.
-        means = pl.col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
+        means = col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
         return FeatureColumn(
             Feature(f"ewm_{alpha:g}", "origin", "level"),
             lambda source: earlier_value(means.over(source.codes), 1),
@@ -110,7 +111,7 @@ def difference_columns(rows: RowCounts) -> list[FeatureColumn]:
     def difference(rows_back: int) -> FeatureColumn:
         def make(source: FeatureSource) -> pl.Expr:
             back = 1 + (rows_back or source.season)
-            return earlier_value(pl.col(TARGET), 1) - earlier_value(pl.col(TARGET), back)
+            return earlier_value(col(TARGET), 1) - earlier_value(col(TARGET), back)
 
         return FeatureColumn(Feature(f"diff_{rows_back or 'season'}", "origin", "spread"), make)
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.cache import Unkept
 from hwds.core.extras import missing_modules
@@ -135,7 +135,7 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
 
 def _unscaled_windows(rows: DataFrame) -> set[tuple[str, int]]:
     """Return the series without a seasonal scale and their windows, counted from the end."""
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+    number = col("cutoff").rank("dense", descending=True).over("series_id")
     cells = rows.with_columns(number=number).filter(UNSCALED).select("series_id", "number")
     return set(cells.unique().iter_rows())
 
@@ -157,7 +157,7 @@ def _combine_windows(
     young = combine_backtests(backtests, of, groups)
     names = [name for name in every.columns if name == "mean" or name.startswith("q_")]
     return every.with_columns(
-        pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names
+        pl.when(UNSCALED).then(young[name]).otherwise(col(name)).alias(name) for name in names
     )
 
 
@@ -174,7 +174,7 @@ def _learn_calibration(
     """
     if not outside:
         return ConformalCalibration.nothing(levels)
-    rows = _combine_windows(team.backtests, weights, outside).filter(pl.col("actual").is_not_null())
+    rows = _combine_windows(team.backtests, weights, outside).filter(col("actual").is_not_null())
     if len(rows) < LEAST_CALIBRATION_ROWS:
         return ConformalCalibration.nothing(levels)
     actual = rows["actual"].cast(pl.Float64).to_numpy()
@@ -361,7 +361,7 @@ class Auto(Forecaster):
         ]
         if any(rows.is_empty() for rows in parts):
             return DataFrame()
-        rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
+        rows = answer.inside(parts, context.levels).filter(col("window") >= -windows)
         return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH_COLUMN))
 
     def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:

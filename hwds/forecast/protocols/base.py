@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError, with_article
 from hwds.core.recipe import Folds, Small, ZeroDraws
@@ -339,9 +339,9 @@ class PanelEvaluation(
         if not self.reconciles:
             return self._calibrate(rows)
         summed = with_summed_actuals(rows)
-        first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
+        first = summed.filter((col(WINDOW) >= 0) | (col("fold") == col("fold").min()))
         calibrated = self._calibrate(first if self.intervals == "adaptive" else summed)
-        signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
+        signs = summed.filter(col(WINDOW) >= 0)[NONNEGATIVE]
         past = {
             fold: learn_error_vectors(part)
             for (fold,), part in summed.partition_by("fold", as_dict=True).items()

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from annotated_types import Ge, Le, Lt
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
@@ -239,7 +238,7 @@ class BoardKFold(
                 f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}"
             )
         known = frame.data.filter(Series(frame.codes >= 0))
-        return known.select(IMAGE, segment=pl.col(column))
+        return known.select(IMAGE, segment=col(column))
 
     def why_not_tunable(self) -> str:
         """Return why trials have no boards to choose on, where none are set apart; else empty."""
@@ -286,7 +285,7 @@ class BoardKFold(
         if not new.n:
             raise DataError("dataset: all images have a label, so that there is none to judge.")
         rows = judged_rows(fitted, new).drop("actual")
-        return rows.with_columns(flagged=pl.col("score") > pl.col("threshold"))
+        return rows.with_columns(flagged=col("score") > col("threshold"))
 
 
 def _good_boards(images: Images) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, NonNegativeInt, Positive, PositiveInt, Small
@@ -154,7 +154,7 @@ class Maintenance(Decision):
         assert isinstance(protocol, LastWindow)
         rows, runs = tables.predictions, frame.learnable
         if len(rows):
-            rows = rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold"))
+            rows = rows.filter(model=model, part="kfold")
         if rows.is_empty():
             return None
         return life_laws(rows, runs.take(~protocol.is_apart(runs)), self.slots)
@@ -191,7 +191,7 @@ def life_laws(rows: DataFrame, runs: Runs, slots: int, slot: float | None = None
     """
     place = DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
     rows = rows.join(place, ENTITY, "inner").sort("machine", "age")
-    gaps = rows.select(pl.col("age").diff().over("machine")).to_series().drop_nulls()
+    gaps = rows.select(col("age").diff().over("machine")).to_series().drop_nulls()
     slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]
     fold = np.full(runs.n, -1)
     fold[rows["machine"].to_numpy()] = rows["fold"].to_numpy()

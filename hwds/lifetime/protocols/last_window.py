@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from polars import DataFrame
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.protocol import (
@@ -147,9 +147,9 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
 
     def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows; those of the official test without what came of them."""
-        tests = pl.col("part") == "test"
+        tests = col("part") == "test"
         return rows.with_columns(
-            pl.when(tests).then(None).otherwise(pl.col(name)).alias(name) for name in OUTCOMES
+            pl.when(tests).then(None).otherwise(col(name)).alias(name) for name in OUTCOMES
         )
 
     def measures(self, frame: Runs) -> Sequence[Measure]:
@@ -204,10 +204,7 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         if isinstance(cutoff, LastRow):
             return self.without_outcomes(rows.filter(part="test"))
         return self.without_outcomes(
-            rows.filter(
-                (pl.col("part") == "kfold")
-                & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)
-            )
+            rows.filter(part="kfold", cut=cutoff.repeat * self.cuts + cutoff.cut)
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
@@ -94,12 +94,12 @@ def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
     cut = runs.until(instant.known_rows(runs))
     whole = set(runs.ends.filter(ended)["entity"])
     failed = runs.ends.select(
-        "entity", pl.col("event").alias("__event__"), pl.col("remaining").alias("__remaining__")
+        "entity", col("event").alias("__event__"), col("remaining").alias("__remaining__")
     )
     ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
     seen = Series([name in whole for name in ends["entity"]])
     ends = ends.with_columns(
-        pl.when(seen).then(pl.col("__event__")).otherwise(False).alias("event"),
-        pl.when(seen).then(pl.col("__remaining__")).otherwise(None).alias("remaining"),
+        pl.when(seen).then(col("__event__")).otherwise(False).alias("event"),
+        pl.when(seen).then(col("__remaining__")).otherwise(None).alias("remaining"),
     )
     return Runs(cut.data, ends.drop("__event__", "__remaining__"), cut.roles, cut.regimes, cut.unit)

@@ -271,7 +271,7 @@ class OemCommitment(DemandDecision):
         listed = self.list_price or cell["price"]
         quantities = self.quantities or tuple(share * law.attainable for share in (0.5, 0.8, 1.0))
         same = evidence.cells.filter(
-            (pl.col("product") == cell["product"]) & (pl.col("cell") != cell["cell"])
+            pl.col("cell") != cell["cell"], product=cell["product"]
         ).to_dicts()
         dearest = max(same, key=lambda row: row["price"], default=cell)
         return ContractWorld(

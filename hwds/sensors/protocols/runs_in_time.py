@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, ZeroSteps
@@ -269,7 +269,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, known)}"
             )
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=pl.col(column).first())
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=col(column).first())
 
     def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
         """Return the first halves of the first parts to learn from, and faults in the second halves
@@ -309,8 +309,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     def predictions_at(self, rows: DataFrame, cutoff: KnownRows, frame: Runs) -> DataFrame:
         """Return the predictions of the rows up to an instant."""
         known = dict(zip(frame.names, cutoff.rows, strict=True))
-        last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
-        return rows.filter(pl.col("row") < last).select(*self.keys, *ANSWER_COLUMNS)
+        last = col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
+        return rows.filter(col("row") < last).select(*self.keys, *ANSWER_COLUMNS)
 
     def fit_all(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return the model fitted to the first parts of all runs."""
@@ -409,7 +409,7 @@ def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> DataFrame:
             "reason": Series(scores.reason, dtype=pl.String),
         }
     )
-    return rows.filter(pl.col("row") >= first)
+    return rows.filter(col("row") >= first)
 
 
 @dataclass(frozen=True, slots=True)

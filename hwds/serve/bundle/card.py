@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.settings import read_yaml
@@ -104,18 +105,16 @@ def model_card(
 
 def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
     """Return the totals of a model's metrics with their intervals."""
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    rows = tables.scores.filter((pl.col("model") == label) & whole & pl.col("value").is_not_null())
+    whole = pl.all_horizontal(col("fold", "step", "segment").is_null())
+    rows = tables.scores.filter(whole & col("value").is_not_null(), model=label)
     return rows.select("metric", "aggregate", "value", "ci_low", "ci_high", "n").to_dicts()
 
 
 def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
     """Return the headline by segment."""
-    known = tables.scores.filter(
-        (pl.col("model") == label) & pl.col("segment").is_not_null() & pl.col("fold").is_null()
-    )
-    short = pl.col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
-    rows = known.filter(short & pl.col("step").is_null() & pl.col("value").is_not_null())
+    known = tables.scores.filter(col("segment").is_not_null() & col("fold").is_null(), model=label)
+    short = col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
+    rows = known.filter(short & col("step").is_null() & col("value").is_not_null())
     return rows.select(
         "segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n"
     ).to_dicts()

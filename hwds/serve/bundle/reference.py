@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.files import write_text
@@ -90,7 +90,7 @@ def _has_spread(values: Series) -> bool:
 
 
 def _matrix(rows: DataFrame, names: Sequence[str]) -> ndarray:
-    return rows.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
+    return rows.select(col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
 
 
 def _number(value: Any) -> float:
@@ -222,7 +222,7 @@ def segments_of(
         segments[name] = {}
         for value in values:
             own, checked = (
-                table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested)
+                table.filter(col(name).cast(pl.String) == value) for table in (rows, tested)
             )
             segments[name][value] = {
                 **reference_of(own, (), predictions, time),
@@ -286,12 +286,12 @@ def tested_rows(predictions: DataFrame, model: str) -> DataFrame | None:
     if not {"probability", "label", "model"} <= set(predictions.columns):
         return None
     own = predictions.filter(
-        pl.col("model") == model,
-        *([pl.col("part") == "test"] if "part" in predictions.columns else []),
+        col("model") == model,
+        *([col("part") == "test"] if "part" in predictions.columns else []),
     )
     if own["probability"].null_count() == len(own):
         return None
-    return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
+    return own.filter(col("probability").is_not_null() & col("label").is_not_null())
 
 
 def tested_chances(predictions: DataFrame, model: str) -> tuple[ndarray, ndarray] | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.questions import ID
@@ -219,7 +219,7 @@ def _plan(panel: Panel, cut: Panel, horizon: int) -> DataFrame:
     last = cut.ends.rename({TIME: "__last"})
     after = (
         rows.join(last, on=SERIES)
-        .filter(pl.col(TIME) > pl.col("__last"))
+        .filter(col(TIME) > col("__last"))
         .drop("__last")
         .sort(SERIES, TIME)
     )
@@ -230,7 +230,7 @@ def _series_question(cut: Panel, place: int, id: str) -> dict[str, Any]:
     name, table = cut.series_ids[place], cut.block(place, place + 1).table.drop(SERIES)
     question: dict[str, Any] = {ID: id, SERIES: name, "rows": _known_rows(table)}
     if cut.plan is not None:
-        plan = cut.plan.filter(pl.col(SERIES) == name).drop(SERIES)
+        plan = cut.plan.filter(col(SERIES) == name).drop(SERIES)
         question |= {"plan": _known_rows(plan)} if len(plan) else {}
     return question
 

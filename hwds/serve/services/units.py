@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, HwdsError, nearest
 from hwds.core.questions import ID, id_of
@@ -177,7 +177,7 @@ class PanelService(UnitService):
         rows = (
             super()
             .predict(with_others(frame, self.kept))
-            .filter(pl.col(SERIES).is_in(frame.series_ids.implode()))
+            .filter(col(SERIES).is_in(frame.series_ids.implode()))
         )
         return rows.drop("cutoff")  # that of the others
 
@@ -212,7 +212,7 @@ class PanelService(UnitService):
             )
         place = self._places[name]
         panel = self.kept.block(place, place + 1)
-        plan = None if panel.plan is None else panel.plan.filter(pl.col(SERIES) == name)
+        plan = None if panel.plan is None else panel.plan.filter(col(SERIES) == name)
         return replace(panel, plan=plan)
 
     def question_schema(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class PanelService(UnitService):
 
 def with_others(panel: Panel, kept: Panel) -> Panel:
     """Return the series of a panel among the others that were kept."""
-    others = ~pl.col(SERIES).is_in(panel.series_ids.implode())
+    others = ~col(SERIES).is_in(panel.series_ids.implode())
     table = pl.concat(
         [kept.table.filter(others), panel.table.select(kept.table.columns)], how="vertical_relaxed"
     )
@@ -276,7 +276,7 @@ class RunsService(UnitService):
             )
         roles = {role: names for role in KEPT if (names := self.kept.roles.get(role))}
         asked = Runs.build(
-            rows.with_columns(pl.lit(name).alias("__machine"), pl.col(CYCLE).alias("__cycle")).drop(
+            rows.with_columns(pl.lit(name).alias("__machine"), col(CYCLE).alias("__cycle")).drop(
                 CYCLE
             ),
             {"entity": "__machine", "cycle": "__cycle", **roles},

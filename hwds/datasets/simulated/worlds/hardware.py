@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
 from numpy import ndarray
-from polars import DataFrame, Series
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, Steps
 from hwds.core.seeds import stream
@@ -192,7 +192,7 @@ class HardwareWorld:
                 for number, family in enumerate(FAMILIES[: self.n_families])
             ]
         )
-        table = table.filter(pl.col("launch_month") < self.months + self.ahead)
+        table = table.filter(col("launch_month") < self.months + self.ahead)
         launch, end = (self.dates(table[name].to_numpy()) for name in ("launch_month", "end_month"))
         return table.with_columns(launch=launch, end=end)
 
@@ -253,7 +253,7 @@ class HardwareWorld:
         discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift
         of a promoted month).
         """
-        sensitivity = self.families.select("family", pl.col("elasticity").alias("own"))
+        sensitivity = self.families.select("family", col("elasticity").alias("own"))
         pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(
             self.channels, how="cross"
         )
@@ -267,13 +267,11 @@ class HardwareWorld:
             "channel",
             "list_price",
             "cost",
-            subsidy=(pl.col("list_price") * pl.col("subsidy")).round(2),
-            street_price=(
-                pl.col("list_price") * (1 - pl.col("subsidy") - pl.col("discount"))
-            ).round(),
-            units=pl.col("units") * pl.col("share") * (0.75 + 0.5 * units),
-            elasticity=pl.col("own") + pl.col("elasticity") + 0.3 * (elasticity - 0.5),
-            promotion=pl.col("promotion") * (0.85 + 0.3 * promotion),
+            subsidy=(col("list_price") * col("subsidy")).round(2),
+            street_price=(col("list_price") * (1 - col("subsidy") - col("discount"))).round(),
+            units=col("units") * col("share") * (0.75 + 0.5 * units),
+            elasticity=col("own") + col("elasticity") + 0.3 * (elasticity - 0.5),
+            promotion=col("promotion") * (0.85 + 0.3 * promotion),
         )
 
     @cached_property
@@ -476,10 +474,8 @@ class DemandLaw:
         about = offers.select("family", "channel")[plan["offer"]]
         rows = plan.select("offer", "month").hstack(about).with_columns(relative)
         beside = ("family", "channel", "month")
-        others = (pl.col("x").sum().over(beside) - pl.col("x")) / (pl.len().over(beside) - 1).clip(
-            1
-        )
-        before = pl.col("x").shift(1).over("offer", order_by="month").fill_null(pl.col("x"))
+        others = (col("x").sum().over(beside) - col("x")) / (pl.len().over(beside) - 1).clip(1)
+        before = col("x").shift(1).over("offer", order_by="month").fill_null(col("x"))
         known = rows.select(others=others, before=before)
         return np.asarray(
             self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
@@ -530,9 +526,7 @@ def offers_on_sale(world: HardwareWorld) -> DataFrame:
     is planned yet).
     """
     successors = world.skus.select(sku="predecessor", succeeded_month="launch_month")
-    skus = world.skus.filter(pl.col("launch_month") < world.months).drop(
-        "list_price", "cost", "units"
-    )
+    skus = world.skus.filter(col("launch_month") < world.months).drop("list_price", "cost", "units")
     skus = skus.join(successors, on="sku", how="left", maintain_order="left")
     offers = skus.join(world.offers, on="sku", maintain_order="left")
     return offers.with_columns(series_id=pl.format("{}.{}", "sku", "channel"))
