@@ -21,6 +21,7 @@ from io import StringIO
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
+from hwds.bandit.live.service import LiveSettings
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
 from hwds.cli.run import run_experiment
 from hwds.core.compose import compose
@@ -28,7 +29,6 @@ from hwds.core.errors import HwdsError
 from hwds.core.registry import options
 from hwds.experiment.spec import check
 from hwds.serve.bundle.make import make_bundle
-from hwds.serve.services.policy import LiveSettings
 
 GROUPS = ("model", "features", "protocol", "experiment")
 HEAD = "# python -m hwds "

@@ -96,14 +96,14 @@ def cost(folder: Path | None, threads: int, lose: float, *, per_second: float = 
 def _counted_syncs(live: LivePolicy) -> list[int]:
     """Return a list whose number rises with each wait for the disk."""
     count = [0]
-    if live._store is not None and live._store.log._tail is not None:
-        sync = live._store.log._tail.sync
+    if live._store is not None:
+        sync = live._store.log._flush
 
         def counted() -> None:
             count[0] += 1
             sync()
 
-        live._store.log._tail.sync = counted  # type: ignore[method-assign]
+        live._store.log._flush = counted  # type: ignore[method-assign]
     return count
 
 

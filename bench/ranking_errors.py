@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.prequential import Prequential
 from hwds.detection.scores import model_difference, resample_windows, scored_windows
 from hwds.stats.contrasts import Scale
@@ -22,7 +21,7 @@ def rankings(metric: str, rows: int, customers: int, days: int) -> tuple[float, 
     rng, wrong, asked = (
         stream(0, "error_rates", metric, str(rows)),
         0,
-        MetricSettings.by(Prequential()),
+        Prequential(),
     )
     families = [family for family, names in asked.families.items() if metric in names]
     for _ in range(TRIALS):

@@ -21,8 +21,9 @@ import numpy as np
 import polars as pl
 
 from bench.serving import COLUMNS, made
-from hwds.detection.rows import RowContext
-from hwds.serve.monitor.retraining import propose_refit, refit, table_of
+from hwds.detection.serving import ServedClassifier
+from hwds.evaluation.protocol import RunContext
+from hwds.serve.monitor.retraining import propose_refit, table_of
 from hwds.serve.monitor.watch import Captured
 from hwds.serve.services.opening import Bundle
 
@@ -73,8 +74,8 @@ def true_gain(bundle: Bundle, past: Rows, label: np.ndarray, new: Rows) -> float
     """Return the gain on new rows of the model that is refitted on all captured ones."""
     model = bundle.experiment().model
     table = table_of(bundle, past.captured, label)
-    fitted = refit(model, table, np.arange(table.height), RowContext(0))
-    again = fitted.score_rows(table_of(bundle, new.captured, np.zeros(len(new.chance)))).probability
+    fitted = ServedClassifier.refit(model, table, np.arange(table.height), RunContext(0))
+    again = fitted.score(table_of(bundle, new.captured, np.zeros(len(new.chance)))).probability
     served = np.array([each.answer["probability"] for each in new.captured])
     return expected_loss(served, new.chance) - expected_loss(again, new.chance)
 

@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.prequential import Prequential
 from hwds.detection.scores import (
     BY_DAY,
     BY_ENTITY,
     ResampledMetrics,
+    families_of_metric,
     model_difference,
     resample_windows,
     scored_windows,
@@ -38,7 +38,7 @@ TRIALS, POWER = 500, 100
 LOGS = 2000
 RESAMPLES, ROWS, POSITIVE = 100, 1000, 0.12
 CUSTOMER_SHARE, GAIN = 0.1, 0.5
-SETTINGS = MetricSettings.by(Prequential(card_k=5))
+PROTOCOL = Prequential(card_k=5)
 SCALE = Scale(low=False, relative=True)
 
 Law = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
@@ -130,9 +130,9 @@ def calls(
     """Return whether a comparison answers, whether it calls the two apart, and whether the wider of
     two ways does.
     """
-    family = [family for family, names in SETTINGS.families.items() if metric in names]
+    family = families_of_metric(PROTOCOL, metric)
     first, second = (
-        resample_windows(scored_windows(rows, SETTINGS), family, RESAMPLES) for rows in tables
+        resample_windows(scored_windows(rows, PROTOCOL), family, RESAMPLES) for rows in tables
     )
     if not min(first.values[metric], second.values[metric]) > 0:
         return False, False, False
@@ -152,7 +152,7 @@ def _wider(metric: str, first: ResampledMetrics, second: ResampledMetrics) -> fl
     for way in (BY_ENTITY, BY_DAY):
         count = first.clusters(metric)[way].number
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = SCALE.between(first.drawn(metric)[way], second.drawn(metric)[way])
+            drawn = SCALE.between(first.samples_of(metric)[way], second.samples_of(metric)[way])
         drawn = drawn[np.isfinite(drawn)]
         if count > 1 and len(drawn) > RESAMPLES / 2:
             stretch = (count / (count - 1)) ** 0.5 * ReferenceDistribution(count - 1).critical(0.95)

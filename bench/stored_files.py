@@ -236,7 +236,7 @@ def _read_sweep(folder: Path) -> Any:
 
 
 def _write_study(folder: Path) -> None:
-    contrast = dict.fromkeys(STUDY_CONTRASTS) | {
+    contrast = dict.fromkeys(STUDY_CONTRASTS.schema) | {
         "contrast": "near",
         "effect": 0.25,
         "low": 0.1,
@@ -244,7 +244,7 @@ def _write_study(folder: Path) -> None:
         "clusters": 9,
     }
     contrasts = pl.DataFrame(
-        [contrast | {"effect": k / 7} for k in range(9)], schema=STUDY_CONTRASTS
+        [contrast | {"effect": k / 7} for k in range(9)], schema=STUDY_CONTRASTS.schema
     )
     scores = pl.DataFrame(
         [dict.fromkeys(STUDY_RUNS) | {"experiment": "e", "value": k / 3, "n": k} for k in range(9)],
@@ -430,5 +430,5 @@ KINDS: Mapping[str, Kind] = {
     "logs, with snapshot": _log(*CLOSED, snapshot=True),
     "logs, events dropped": _log(*CLOSED, snapshot=True, drop=True),
     "logs, killed": _log("log.db", "log.db-wal", "log.db-last", killed=True),
-    "logs, killed, power": _log("log.db", "log.db-tail", "log.db-last", durable=True, killed=True),
+    "logs, killed, power": _log("log.db", "log.db-wal", "log.db-last", durable=True, killed=True),
 }

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 from shutil import disk_usage
 
@@ -79,6 +80,17 @@ def pytest_collection_modifyitems(items):
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"{item.name}: {why}"))
     items.sort(key=lambda item: -SLOW.get(item.location[0], 0.0))
+
+
+def pytest_configure():
+    """Let absl log to the process's own stream.
+
+    Its handler is made with the stream of the moment, which is pytest's once tests run, and closes
+    it as soon as a library configures logging anew.
+    """
+    from absl import logging
+
+    logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def pytest_collection_finish():

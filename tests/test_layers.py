@@ -3,8 +3,10 @@ the source.
 """
 
 import ast
+import re
 from pathlib import Path
 
+from hwds.serve.bundle.manifest import ALERT_RULE
 from tests.support.source import parsed
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hwds"
@@ -114,6 +116,27 @@ def test_imports_point_down():
 
 def test_what_computes_cells_knows_no_family():
     assert all(rank("evaluation") > rank(family) for family in FAMILIES)
+
+
+def test_what_serves_knows_families_by_their_hooks_alone():
+    """What serving and commands ask of a family is a field of `hwds.core.registry.Family`."""
+    named = {f"hwds.{family}" for family in FAMILIES}
+    found = {
+        f"{name_of(path)} names {other}"
+        for path in MODULES
+        if path.relative_to(PACKAGE).parts[0] in {"serve", "cli"}
+        for other in (*imports(parsed(path)), *texts_of_paths(parsed(path)))
+        if ".".join(other.split(".")[:2]) in named
+    }
+    assert found == {f"serve/bundle/manifest.py names {ALERT_RULE}"}, (
+        "which bundles of older versions do not name"
+    )
+
+
+def texts_of_paths(tree):
+    """The texts that are paths of hwds, such as `hwds.forecast.models.base:Forecaster`."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {text for text in texts if re.fullmatch(r"hwds(\.\w+)+:\w+", str(text))}
 
 
 def test_hydra_has_one_door():

@@ -19,10 +19,9 @@ from hwds.ab.rows import (
     TestMetric,
     outcome_metric,
     rate_name,
-    split_metric,
 )
-from hwds.ab.sample import EFFECT_NAMES, ComparisonNeeds, Design, Finding, Sample
-from hwds.ab.simulation import WinnerRate, family_rates, winner_rates
+from hwds.ab.sample import EFFECT_NAMES, ComparisonNeeds, Design, Finding, Sample, SampleArm
+from hwds.ab.simulation import WinnerRate, winner_rates
 from hwds.ab.units import MADE_OUTCOMES, RunningSums, TestUnits
 from hwds.evaluation.protocol import RunContext
 
@@ -50,25 +49,22 @@ def segment_rows(
 
     Args:
         evidence: The units.
-        columns: Whose values are the segments.
-        label: Of the outcome.
-        compare: Of a segment.
-        correction: Of the p-values over all segments and arms.
+        columns: The columns whose values are the segments.
+        label: The label of the outcome.
+        compare: The comparison of a segment.
+        correction: The correction of the p-values over all segments and arms.
     """
     effects: list[tuple[str, AnalysisRow]] = []
     for column in columns:
         for name, rows in _unit_segments(evidence, column):
             metric = outcome_metric("segment_effect", f"{label}|{column}={name}")
-            own = [
-                row
+            effects += [
+                (column, replace(row, metric=metric))
                 for row in compare(evidence.part(rows))
-                if split_metric(row.metric)[0] in EFFECT_NAMES
+                if row.name in EFFECT_NAMES
             ]
-            effects += [(column, replace(row, metric=metric)) for row in own]
     tested = [row.p_value for _, row in effects if row.p_value is not None]
-    corrected = iter(
-        adjust_p_values(tested, correction) if tested and correction != "none" else tested
-    )
+    corrected = iter(adjust_p_values(tested, correction))
     yield from (
         row if row.p_value is None else replace(row, p_value=next(corrected)) for _, row in effects
     )
@@ -87,10 +83,8 @@ def _unit_segments(evidence: TestUnits, column: str) -> Iterator[tuple[str, np.n
     values = evidence.table.data[column].cast(pl.String).fill_null("none")
     for name in values.value_counts(sort=True)[column][:MOST_SEGMENTS]:
         rows = (values == name).to_numpy()
-        if (
-            np.bincount(evidence.arm[rows], minlength=len(evidence.arms)).min()
-            >= LEAST_SEGMENT_UNITS
-        ):
+        units = np.bincount(evidence.arm[rows], minlength=len(evidence.arms))
+        if units.min() >= LEAST_SEGMENT_UNITS:
             yield name, rows
 
 
@@ -106,10 +100,8 @@ def _spread_row(effects: Sequence[AnalysisRow], metric: str, arm: str) -> Iterat
     values = np.array([row.value for row in effects])
     weights = 1 / np.array([row.stderr for row in effects]) ** 2
     q = float(np.sum(weights * (values - np.average(values, weights=weights)) ** 2))
-    n = sum(row.n for row in effects)
-    yield AnalysisRow(
-        metric, arm, "fixed", value=q, p_value=float(chdtrc(len(effects) - 1, q)), n=n
-    )
+    n, p_value = sum(row.n for row in effects), float(chdtrc(len(effects) - 1, q))
+    yield AnalysisRow(metric, arm, "fixed", value=q, p_value=p_value, n=n)
 
 
 def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> AnalysisRow:
@@ -118,9 +110,9 @@ def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> 
 
     Args:
         row: The effect on exposed units.
-        label: Of the outcome.
-        exposed: Units of all arms that were exposed.
-        assigned: Units of all arms.
+        label: The label of the outcome.
+        exposed: The number of units of all arms that were exposed.
+        assigned: The number of units of all arms.
     """
     share = exposed / assigned
     named = replace(row, metric=outcome_metric("diluted_effect", label), n=assigned)
@@ -139,11 +131,6 @@ def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> 
 RATIO_ALARM = 0.001
 """The p-value of the sample ratio under which no effect is shown (Microsoft ExP, Diagnosing sample
 ratio mismatch).
-"""
-
-SimulationTerms = tuple[Design, tuple[int, ...], int, RunContext]
-"""The arguments of a simulation: the design, the numbers of looks, replications, and the context
-that names the streams.
 """
 
 MISMATCH = "sample_ratio_mismatch"
@@ -229,9 +216,9 @@ class Analysis:
         protocol: The settings.
         model: The comparison.
         evidence: The test's data.
-        needs: What the model reads of it.
+        needs: The inputs that the model reads of it.
         metrics: The metrics by label; empty where all outcomes are alike.
-        context: Names the streams of the simulation.
+        context: The context that names the streams of the simulation.
     """
 
     protocol: AnalysisSettings
@@ -288,18 +275,15 @@ class Analysis:
         findings = self._final(label, whole, stops)
         final = [self._row(finding, label, sample) for finding, sample in findings]
         yield from final
-        change = (
-            self.protocol.minimum_detectable_effect if self.model.rules_used() else None
-        )  # the truth plans nothing
+        # the truth plans nothing
+        change = self.protocol.minimum_detectable_effect if self.model.rules_used() else None
         plan = PlanningTerms(self.protocol.alpha, self.protocol.power, change)
         samples = (sample or whole for _, sample in findings)
         yield from planning_rows(
             list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler
         )
         if metric is not None and metric.margin is not None:
-            lifts = [
-                row for row in final if split_metric(row.metric)[0] in LIFTS and row.low is not None
-            ]
+            lifts = (row for row in final if row.name in LIFTS and row.low is not None)
             yield from (_guardrail_row(row, label, metric.margin, metric.good) for row in lifts)
         yield from self._parts(label, final)
         if self.protocol.looks > 1:
@@ -316,7 +300,7 @@ class Analysis:
         if not isinstance(evidence, TestUnits) or not self.model.rules_used():
             return
         if evidence.assigned is not None:
-            effects = [row for row in final if split_metric(row.metric)[0] in EFFECT_NAMES]
+            effects = [row for row in final if row.name in EFFECT_NAMES]
             yield from (dilute_effect(row, label, evidence.n, evidence.assigned) for row in effects)
         if self.protocol.by and (metric is None or metric.role != "guardrail"):
             columns, correction = self.protocol.by, self.protocol.correction
@@ -369,14 +353,9 @@ class Analysis:
         units otherwise.
         """
         stop, evidence = self._registered(), self.evidence
-        if (
-            stop is None
-            or stop == evidence.n
-            or not evidence.ordered
-            or not evidence.enough(self.needs, stop)
-        ):
+        if stop is None or stop == evidence.n or not evidence.ordered:
             return whole
-        return self._sample(label, stop)
+        return self._sample(label, stop) if evidence.enough(self.needs, stop) else whole
 
     def _final(
         self, label: str, whole: Sample, stops: list[tuple[int, int]]
@@ -391,7 +370,7 @@ class Analysis:
         findings: list[tuple[Finding, Sample | None]] = [
             (at_size, once) if at_size.rule == "fixed" else (finding, whole)
             for finding, at_size in zip(every, fixed, strict=True)
-            if not _is_group_sequential(finding)
+            if finding.rule != "group_sequential"
         ]
         if "group_sequential" not in self.model.rules_used():
             return findings
@@ -405,14 +384,11 @@ class Analysis:
         return findings + [
             (each, last)
             for each in self.model.compare(last, self._design(look))
-            if _is_group_sequential(each)
+            if each.rule == "group_sequential"
         ]
 
     def _look(self, label: str, look: int, stop: int) -> Iterator[AnalysisRow]:
-        sample = self._sample(label, stop)
-        if not all(np.isfinite(arm.total.first) for arm in sample.arms):
-            return
-        for finding in self.model.compare(sample, self._design(look)):
+        for finding, sample in self._compared(label, look, stop):
             if finding.compares:
                 row = self._row(finding, label, sample)
                 yield replace(row, look=look + 1, time=self.evidence.when(stop))
@@ -422,19 +398,18 @@ class Analysis:
         of them.
         """
         for place, (day, stop) in enumerate(self.evidence.days(MOST_DAYS), 1):
-            if not self.evidence.enough(self.needs, stop):
-                continue
-            sample = self._sample(label, stop)
-            if not all(
-                np.isfinite(arm.total.first) for arm in sample.arms
-            ):  # nothing under a ratio yet
-                continue
-            for finding in self.model.compare(sample, self._design(0)):
-                if finding.rule == "always_valid":
-                    row = self._row(
-                        replace(finding, metric=f"{finding.metric}_by_day"), label, sample
-                    )
-                    yield replace(row, look=place, time=day)
+            if self.evidence.enough(self.needs, stop):
+                for finding, sample in self._compared(label, 0, stop):
+                    if finding.rule == "always_valid":
+                        named = replace(finding, metric=f"{finding.metric}_by_day")
+                        yield replace(self._row(named, label, sample), look=place, time=day)
+
+    def _compared(self, label: str, look: int, stop: int) -> Iterator[tuple[Finding, Sample]]:
+        """Yield the findings on the first units; none while there is nothing under a ratio."""
+        sample = self._sample(label, stop)
+        if all(np.isfinite(arm.total.first) for arm in sample.arms):
+            for finding in self.model.compare(sample, self._design(look)):
+                yield finding, sample
 
     def _row(self, finding: Finding, label: str, sample: Sample | None) -> AnalysisRow:
         """Return a finding with its number of units and its status."""
@@ -471,42 +446,45 @@ class Analysis:
             return
         whole = self._sample(readable_outcomes(self.evidence, self.needs)[0], self.evidence.n)
         pair = (whole.control, whole.others[0])
-        terms: SimulationTerms = (
+        effect = least_shift(self.model, pair, protocol.alpha, protocol.power)
+        for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
+            rates = self._winner_rates(pair, shift=shift)
+            yield from (_rate_row(metric, each) for each in rates)
+            yield self._headline(rate_name(metric, protocol.rated_looks[-1]), rates)
+        if len(whole.others) > 1:
+            yield from self._family(whole)
+
+    def _winner_rates(
+        self, arms: Sequence[SampleArm], correction: Correction = "none", shift: float = 0.0
+    ) -> list[WinnerRate]:
+        protocol = self.protocol
+        return winner_rates(
+            self.model,
+            arms,
             self._design(0),
             protocol.rated_looks,
             protocol.replications,
             self.context,
+            correction=correction,
+            shift=shift,
         )
-        effect = least_shift(self.model, pair, protocol.alpha, protocol.power)
-        for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
-            rates_by_rule = winner_rates(self.model, pair, *terms, shift)
-            yield from (_rate_row(metric, each) for each in rates_by_rule)
-            yield self._headline(rate_name(metric, protocol.rated_looks[-1]), rates_by_rule)
-        if len(whole.others) > 1:
-            yield from self._family(whole, terms)
 
-    def _family(self, whole: Sample, terms: SimulationTerms) -> Iterator[AnalysisRow]:
+    def _family(self, whole: Sample) -> Iterator[AnalysisRow]:
         """Yield the false winners among all arms, with the correction of the analysis and
         without.
         """
         protocol = self.protocol
         for correction in dict.fromkeys(("none", protocol.correction)):
-            rates_by_rule = family_rates(self.model, whole.arms, *terms, correction)
-            yield from (_rate_row(f"{FAMILY_RATE}[{correction}]", each) for each in rates_by_rule)
-        yield self._headline(
-            rate_name(FAMILY_RATE, protocol.rated_looks[-1], protocol.correction), rates_by_rule
-        )
+            rates = self._winner_rates(whole.arms, correction)
+            yield from (_rate_row(f"{FAMILY_RATE}[{correction}]", each) for each in rates)
+        name = rate_name(FAMILY_RATE, protocol.rated_looks[-1], protocol.correction)
+        yield self._headline(name, rates)
 
-    def _headline(self, name: str, rates_by_rule: Sequence[WinnerRate]) -> AnalysisRow:
+    def _headline(self, name: str, rates: Sequence[WinnerRate]) -> AnalysisRow:
         """Return the rate of the model's first rule at the most looks."""
-        most, first = self.protocol.rated_looks[-1], self.model.rules_used()[0]
-        return replace(
-            _rate_row(
-                name,
-                next(each for each in rates_by_rule if (each.looks, each.rule) == (most, first)),
-            ),
-            look=None,
-        )
+        own = (self.protocol.rated_looks[-1], self.model.rules_used()[0])
+        rate = next(each for each in rates if (each.looks, each.rule) == own)
+        return replace(_rate_row(name, rate), look=None)
 
 
 def readable_outcomes(evidence: TestUnits | RunningSums, needs: ComparisonNeeds) -> list[str]:
@@ -556,14 +534,15 @@ def _guardrail_row(row: AnalysisRow, label: str, margin: float, good: str) -> An
     """
     low, high = row.low or 0.0, row.high or 0.0
     slack, most = (low + margin, high + margin) if good == "high" else (margin - high, margin - low)
-    row = replace(row, low=slack, high=most)
     return replace(
-        row, metric=outcome_metric("guardrail", label), value=slack, stderr=None, p_value=None
+        row,
+        metric=outcome_metric("guardrail", label),
+        value=slack,
+        stderr=None,
+        low=slack,
+        high=most,
+        p_value=None,
     )
-
-
-def _is_group_sequential(finding: Finding) -> bool:
-    return finding.rule == "group_sequential"
 
 
 def _is_doubtful(row: AnalysisRow, shown: bool) -> AnalysisRow:

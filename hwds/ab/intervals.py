@@ -8,14 +8,15 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.stats.effects import holm
 
 # Intervals and p-values of one comparison, on arrays: fixed samples, and sequences that may be
 # watched.
 
-Array = np.ndarray
-Bounds = tuple[Array, Array]
+
+Bounds = tuple[ndarray, ndarray]
 
 
 def critical(alpha: float) -> float:
@@ -25,7 +26,7 @@ def critical(alpha: float) -> float:
     return float(ndtri(1 - alpha / 2))
 
 
-def t_bounds(value: Array, stderr: Array, df: Array, alpha: float) -> Bounds:
+def t_bounds(value: ndarray, stderr: ndarray, df: ndarray, alpha: float) -> Bounds:
     """Return the two-sided interval of Student's t; an infinite `df` is the normal."""
     from scipy.special import stdtrit
 
@@ -38,7 +39,7 @@ def t_bounds(value: Array, stderr: Array, df: Array, alpha: float) -> Bounds:
     return value - half_width, value + half_width
 
 
-def t_p(value: Array, stderr: Array, df: Array) -> Array:
+def t_p(value: ndarray, stderr: ndarray, df: ndarray) -> ndarray:
     """Return the two-sided p-value of Student's t; an infinite `df` is the normal.
 
     NaN where nothing varies.
@@ -51,16 +52,17 @@ def t_p(value: Array, stderr: Array, df: Array) -> Array:
 
 
 def satterthwaite(
-    own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None
-) -> Array:
+    own: ndarray, own_n: ndarray, other: ndarray, other_n: ndarray, axis: int | None = None
+) -> ndarray:
     """Return degrees of freedom of a difference of means (Welch 1947).
 
     Args:
-        own: Squared standard errors of the means.
-        own_n: Units.
-        other: Of the other arm.
-        other_n: Of the other arm.
-        axis: Of parts (strata) that are added up (Satterthwaite 1946); None where there is one.
+        own: The squared standard errors of the means.
+        own_n: The numbers of units.
+        other: The squared standard errors of the other arm.
+        other_n: The numbers of units of the other arm.
+        axis: The axis of parts (strata) that are added up (Satterthwaite 1946); None where there
+            is one.
     """
     both, parts = own + other, own**2 / (own_n - 1) + other**2 / (other_n - 1)
     if axis is not None:
@@ -69,7 +71,7 @@ def satterthwaite(
         return np.where(both > 0, both**2 / parts, np.inf)
 
 
-def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
+def pooled_p(own: ndarray, own_n: ndarray, other: ndarray, other_n: ndarray) -> ndarray:
     """Return the two-sided p-value of equal proportions by the score test: Pearson's chi-square,
     not continuity-corrected.
     """
@@ -81,13 +83,15 @@ def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
         return np.where(stderr > 0, 2 * ndtr(-np.abs((own - other) / stderr)), 1.0)
 
 
-def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: float) -> Bounds:
+def score_bounds(
+    own: ndarray, own_n: ndarray, other: ndarray, other_n: ndarray, alpha: float
+) -> Bounds:
     """Return the interval of a difference of proportions that agrees with `pooled_p`: the score
     test inverted (Mee 1984).
     """
     z, difference = critical(alpha), own - other
 
-    def beyond(shift: Array) -> Array:
+    def beyond(shift: ndarray) -> ndarray:
         share = _restricted_proportion(own, own_n, other, other_n, shift)
         variance = share * (1 - share) / other_n + (share + shift) * (1 - share - shift) / own_n
         return (difference - shift) ** 2 > z**2 * np.maximum(variance, 0)
@@ -97,8 +101,8 @@ def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: 
 
 
 def _restricted_proportion(
-    own: Array, own_n: Array, other: Array, other_n: Array, shift: Array
-) -> Array:
+    own: ndarray, own_n: ndarray, other: ndarray, other_n: ndarray, shift: ndarray
+) -> ndarray:
     """Return the most likely proportion of the other arm where the difference is `shift`, by
     bisection of the score.
     """
@@ -114,7 +118,9 @@ def _restricted_proportion(
     return (low + high) / 2
 
 
-def _bisect_edge(beyond: Callable[[Array], Array], inside: Array, outside: Array) -> Array:
+def _bisect_edge(
+    beyond: Callable[[ndarray], ndarray], inside: ndarray, outside: ndarray
+) -> ndarray:
     """Return the point between one inside and one outside at which `beyond` turns true, by
     bisection.
     """
@@ -125,7 +131,7 @@ def _bisect_edge(beyond: Callable[[Array], Array], inside: Array, outside: Array
     return (inside + outside) / 2
 
 
-def mover_bounds(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) -> Bounds:
+def mover_bounds(own: ndarray, own_bounds: Bounds, other: ndarray, other_bounds: Bounds) -> Bounds:
     """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and
     Donner 2008; Newcombe 1998).
     """
@@ -135,12 +141,12 @@ def mover_bounds(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bou
 
 
 def fieller_bounds(
-    own: Array,
-    own_error: Array,
-    other: Array,
-    other_error: Array,
-    z: Array | float,
-    shared: Array | float = 0.0,
+    own: ndarray,
+    own_error: ndarray,
+    other: ndarray,
+    other_error: ndarray,
+    z: ndarray | float,
+    shared: ndarray | float = 0.0,
 ) -> Bounds:
     """Return the interval of a ratio of two means: those ratios r at which own - r other is within
     z of its errors.
@@ -168,7 +174,7 @@ def fieller_bounds(
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 
-def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
+def inverted_p(bounds: Callable[[ndarray], Bounds], like: ndarray) -> ndarray:
     """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just
     touches 0.
 
@@ -178,7 +184,7 @@ def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
     """
     from scipy.special import ndtr
 
-    def free(z: Array) -> Array:
+    def free(z: ndarray) -> ndarray:
         low, high = bounds(z)
         return (low <= 0) & (high >= 0)
 
@@ -196,7 +202,9 @@ def sequence_rate(tuned_for: float, alpha: float) -> float:
     return float((-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / tuned_for)
 
 
-def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: float) -> Bounds:
+def sequence_bounds(
+    value: ndarray, stderr: ndarray, n: ndarray, rate: float, alpha: float
+) -> Bounds:
     """Return the asymptotic confidence sequence: it holds at all looks together, so that one may
     look at any time and stop.
 
@@ -204,10 +212,10 @@ def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: f
     has it.
 
     Args:
-        value: Effects.
+        value: The effects.
         stderr: Their standard errors.
-        n: Units of both arms together.
-        rate: Of `sequence_rate`.
+        n: The number of units of both arms together.
+        rate: The squared rho of `sequence_rate`.
         alpha: One minus the level.
     """
     growth = n * rate
@@ -217,7 +225,7 @@ def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: f
     return value - half_width, value + half_width
 
 
-def sequence_p(value: Array, stderr: Array, n: Array, rate: float) -> Array:
+def sequence_p(value: ndarray, stderr: ndarray, n: ndarray, rate: float) -> ndarray:
     """Return the always-valid p-value: the alpha at which `sequence_bounds` (at this rate) touches
     zero.
     """
@@ -259,7 +267,7 @@ def crossing_chance(bounds: Sequence[float], fractions: Sequence[float]) -> floa
 
 
 @cache
-def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
+def _gauss_nodes() -> tuple[ndarray, ndarray]:
     """Return nodes and weights of a quadrature that gives ten digits up to 500 looks."""
     from scipy.special import roots_legendre
 
@@ -267,7 +275,7 @@ def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
     return at, weight
 
 
-def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> np.ndarray:
+def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> ndarray:
     """Return bounds up to a constant: flat (Pocock 1977), or falling with the root of information
     (O'Brien, Fleming 1979).
     """
@@ -295,9 +303,9 @@ def group_p(z: float, look: int, shape: BoundShape, fractions: Sequence[float]) 
 
     Args:
         z: The statistic at that look.
-        look: 0 for the first.
-        shape: Of the bounds.
-        fractions: Of all planned looks.
+        look: The number of the look, 0 for the first.
+        shape: The shape of the bounds.
+        fractions: The information at all planned looks, as shares of the last.
     """
     form = bound_shape(shape, fractions)
     return min(crossing_chance(abs(z) / form[look] * form, fractions), 1.0) if z else 1.0
@@ -321,7 +329,7 @@ class RatioCheck:
     """The check of the arms' shares of units against the planned ones.
 
     Attributes:
-        statistic: Chi-square.
+        statistic: The chi-square statistic.
         p_value: Its p-value; None where an arm is expected to have fewer than five units, and the
             check says nothing.
         expected: The units that each arm was expected to have.

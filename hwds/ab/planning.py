@@ -134,11 +134,8 @@ def planning_rows(
             observed.setdefault(row.arm, (row, sample))
     errors = [row.stderr for row, _ in observed.values() if row.stderr]
     if errors:
-        least = float(
-            np.mean(
-                [minimum_effect(stderr, alpha=plan.alpha, power=plan.power) for stderr in errors]
-            )
-        )
+        effects = [minimum_effect(each, alpha=plan.alpha, power=plan.power) for each in errors]
+        least = float(np.mean(effects))
         n = max(sum(int(arm.total.n) for arm in sample.arms) for _, sample in observed.values())
         yield AnalysisRow(
             minimum_name(plan.power, label), value=least, n=n, n_fallback=n if simpler else 0
@@ -172,10 +169,8 @@ def _units_for_change(arm: SampleArm, whole: Sample, plan: PlanningTerms) -> Ite
 def _units_for_effect_seen(
     row: AnalysisRow, sample: Sample, plan: PlanningTerms
 ) -> Iterator[AnalysisRow]:
-    control, arm = (
-        sample.control.total,
-        next(arm.total for arm in sample.arms if arm.name == row.arm),
-    )
+    control = sample.control.total
+    arm = next(arm.total for arm in sample.arms if arm.name == row.arm)
     plain = float(arm.error + control.error)
     if not row.value or not plain > 0:
         return
@@ -198,13 +193,10 @@ def least_shift(
     gain, counted = _variance_share(model, control, other.total.n), as_counts(control)
     for _ in range(5):  # a conversion's variance changes with it, where it is simulated as one
         share = (float(control.total.first) + effect) / price
-        arm_variance = (
-            price**2 * share * (1 - share) if counted and 0 < share < 1 else control_variance
-        )
-        stderr = float(
-            np.sqrt(gain * (control_variance / control.total.n + arm_variance / other.total.n))
-        )
-        effect = minimum_effect(stderr, alpha=alpha, power=power)
+        varies = counted and 0 < share < 1
+        arm_variance = price**2 * share * (1 - share) if varies else control_variance
+        both = control_variance / control.total.n + arm_variance / other.total.n
+        effect = minimum_effect(float(np.sqrt(gain * both)), alpha=alpha, power=power)
     return effect
 
 
@@ -214,21 +206,16 @@ def _variance_share(model: Comparison, control: SampleArm, n: np.ndarray) -> flo
     """
     if not isinstance(model, EffectEstimator):
         return 1.0
-    strata = control.strata
-    scaled = None if strata is None else replace(strata, n=strata.n / strata.n.sum() * n)
-    own = replace(control, total=replace(control.total, n=n), strata=scaled)
-    moved = replace(
-        own,
-        total=_shift_outcome(own.total),
-        strata=None if scaled is None else _shift_outcome(scaled),
-    )
-    found, plain = (
-        model.estimate(own, control),
-        float(control.total.variance / n + control.total.error),
-    )
-    slope = float(
-        model.estimate(moved, control).value - found.value
-    )  # of a ratio it is one over the denominator
+    own = replace(control, total=replace(control.total, n=n))
+    moved = replace(own, total=_shift_outcome(own.total))
+    if control.strata is not None:
+        units = control.strata.n
+        scaled = replace(control.strata, n=units / units.sum() * n)
+        own, moved = replace(own, strata=scaled), replace(moved, strata=_shift_outcome(scaled))
+    found = model.estimate(own, control)
+    plain = float(control.total.variance / n + control.total.error)
+    # of a ratio it is one over the denominator
+    slope = float(model.estimate(moved, control).value - found.value)
     gain = float(found.stderr / slope) ** 2 / plain if plain > 0 and slope else 1.0
     return gain if np.isfinite(gain) else 1.0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.ab.intervals import sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
 from hwds.ab.report.scores import (
@@ -50,7 +51,7 @@ def arm_offers(table: Table, evidence: TestUnits | RunningSums) -> PriceOffers:
     """Return the arms of a test.
 
     Args:
-        table: With a row a customer, or running sums.
+        table: A table with a row for each customer, or running sums.
         evidence: The table as the test reads it.
     """
     arm = table.column("arm").cast(pl.String).to_numpy()
@@ -71,34 +72,28 @@ def arm_evidence(
     own; see `PriceEvidence`.
 
     Args:
-        tables: Of the run.
-        model: Whose evidence counts.
+        tables: The tables of the run.
+        model: The model whose evidence counts.
         offers: The arms, with the prices and costs of the decision.
         own: The same with those of the data.
-        design: Of the test.
-        size: Its registered units.
+        design: The design of the test.
+        size: The number of its registered units.
     """
-    rows = tables.predictions.filter(pl.col("model") == model)
+    rows = tables.predictions.filter(model=model)
     if "metric" not in rows.columns:
-        return EvidenceTable(pl.DataFrame(schema=EVIDENCE))
+        return EvidenceTable(DataFrame(schema=EVIDENCE))
     whole = rows.filter(pl.col("look").is_null() & pl.col("arm").is_not_null())
     means = {(row["metric"], row["arm"]): row for row in whole.to_dicts()}
-    lines = [
-        line
-        for offer in offers.all
-        if (line := _evidence_line(offer, means, offers.measured)) is not None
-    ]
-    rows = pl.DataFrame(lines, schema=EVIDENCE, orient="row")
+    lines = (_evidence_line(offer, means, offers.measured) for offer in offers.all)
+    rows = DataFrame(list(filter(None, lines)), schema=EVIDENCE, orient="row")
     if ratio_row(tables).get("status") != "ok":
         return EvidenceTable(rows)
     tested = _tested_contrasts(tables, model, 1 - design.alpha) if offers.all == own.all else {}
-    computed = _mean_contrasts(rows, offers, design, size)
-    others = {
-        pair: contrast
-        for pair, contrast in computed.items()
-        if pair not in tested and pair[::-1] not in tested
-    }
-    return EvidenceTable(rows, contrasts=others | tested)
+    contrasts = _mean_contrasts(rows, offers, design, size)
+    for pair in tested:
+        contrasts.pop(pair, None)
+        contrasts.pop(pair[::-1], None)
+    return EvidenceTable(rows, contrasts=contrasts | tested)
 
 
 def _tested_contrasts(
@@ -108,37 +103,26 @@ def _tested_contrasts(
     by holds.
     """
     own = [effect for effect in decisive_effects(tables) if effect.model == model]
-    label = next(
-        (label for label in MONEY_OUTCOMES if any(effect.outcome == label for effect in own)), ""
-    )
+    outcomes = [effect.outcome for effect in own]
+    label = next((label for label in MONEY_OUTCOMES if label in outcomes), "")
     control = _control_arm(tables, own)
     found = {}
     for effect in own:
-        shown = (
-            effect.value is not None
-            and effect.p_value is not None
-            and effect.status == "ok"
-            and effect.rule != "bayes"
-        )
-        if effect.outcome == label and shown:
-            assert effect.value is not None
-            words = RULE_NAMES.get(effect.rule or "", "")
-            harmless = guardrails_hold(tables, model, effect.arm)
-            words = words if harmless else f"{words}, a guardrail is not sure to hold,"
-            risk = _corrected_p_value(tables, effect) if harmless else 1.0
-            found[effect.arm, control] = Contrast(
-                effect.value, effect.low, effect.high, risk, words, confidence
-            )
+        shown = effect.status == "ok" and effect.rule != "bayes" and effect.outcome == label
+        if shown and effect.value is not None and effect.p_value is not None:
+            words, risk = RULE_NAMES.get(effect.rule or "", ""), 1.0
+            if guardrails_hold(tables, model, effect.arm):
+                risk = _corrected_p_value(tables, effect)
+            else:
+                words = f"{words}, a guardrail is not sure to hold,"
+            ends = effect.low, effect.high
+            found[effect.arm, control] = Contrast(effect.value, *ends, risk, words, confidence)
     return found
 
 
 def _control_arm(tables: Tables, own: Sequence[FinalEffect]) -> str:
     """Return the arm that effects are held against: the one that has a mean and no effect."""
-    arms = (
-        final_scores(tables)
-        .filter(pl.col("metric") == "arm_mean")["segment"]
-        .unique(maintain_order=True)
-    )
+    arms = final_scores(tables).filter(metric="arm_mean")["segment"].unique(maintain_order=True)
     others = {effect.arm for effect in own}
     return next((arm for arm in arms if arm not in others), "")
 
@@ -154,7 +138,7 @@ def _corrected_p_value(tables: Tables, effect: FinalEffect) -> float:
 
 
 def _mean_contrasts(
-    rows: pl.DataFrame, offers: PriceOffers, design: Design, size: int | None
+    rows: DataFrame, offers: PriceOffers, design: Design, size: int | None
 ) -> dict[tuple[str, str], Contrast]:
     """Return the differences of the arms' means in the money of the decision, for pairs that the
     test does not compare.
@@ -162,17 +146,14 @@ def _mean_contrasts(
     The interval is an always-valid one, that of a fixed sample where exactly the registered units
     came; p-values are Bonferroni's for the arms.
     """
-    arms = [
-        each for each in next(iter(replications(rows, offers)), []) if each.posterior is not None
-    ]
+    first = next(iter(replications(rows, offers)), [])
+    arms = [each for each in first if each.posterior is not None]
     fixed = size is not None and size == sum(each.customers for each in arms)
-    pairs = {
-        (own.arm, other.arm): (_arm_moments(own), _arm_moments(other))
-        for own, other in combinations(arms, 2)
-    }
     return {
-        pair: _difference(*moments, design, len(arms) - 1, fixed=fixed)
-        for pair, moments in pairs.items()
+        (own.arm, other.arm): _difference(
+            _arm_moments(own), _arm_moments(other), design, len(arms) - 1, fixed=fixed
+        )
+        for own, other in combinations(arms, 2)
     }
 
 
@@ -180,11 +161,8 @@ def _arm_moments(arm: ArmEvidence) -> tuple[float, float, int]:
     """Return what an arm earns, its standard error, and its customers."""
     if arm.counts is not None:
         share = arm.counts.successes / arm.customers
-        return (
-            arm.counts.mean,
-            abs(arm.counts.earns) * float(np.sqrt(share * (1 - share) / arm.customers)),
-            arm.customers,
-        )
+        error = abs(arm.counts.earns) * float(np.sqrt(share * (1 - share) / arm.customers))
+        return arm.counts.mean, error, arm.customers
     assert arm.posterior is not None
     return arm.posterior.mean, arm.posterior.deviation, arm.customers
 
@@ -197,24 +175,21 @@ def _difference(
     *,
     fixed: bool,
 ) -> Contrast:
-    gain, stderr = np.asarray(own[0] - other[0]), np.hypot(own[1], other[1])
+    gain, stderr, alpha = np.asarray(own[0] - other[0]), np.hypot(own[1], other[1]), design.alpha
     if not stderr:
-        return Contrast(float(gain), None, None, 1.0, "", 1 - design.alpha)
+        return Contrast(float(gain), None, None, 1.0, "", 1 - alpha)
     if fixed:
-        (low, high), p = (
-            t_bounds(gain, stderr, NORMAL_DF, design.alpha),
-            t_p(gain, stderr, NORMAL_DF),
-        )
+        words, (low, high) = RULE_NAMES["fixed"], t_bounds(gain, stderr, NORMAL_DF, alpha)
+        p = t_p(gain, stderr, NORMAL_DF)
     else:
-        n, rate = np.asarray(own[2] + other[2]), sequence_rate(design.tuned_for, design.alpha)
-        (low, high), p = (
-            sequence_bounds(gain, stderr, n, rate, design.alpha),
-            sequence_p(gain, stderr, n, rate),
+        n, rate = np.asarray(own[2] + other[2]), sequence_rate(design.tuned_for, alpha)
+        words, (low, high) = (
+            RULE_NAMES["always_valid"],
+            sequence_bounds(gain, stderr, n, rate, alpha),
         )
-    words = RULE_NAMES["fixed" if fixed else "always_valid"]
-    return Contrast(
-        float(gain), float(low), float(high), min(1.0, float(p) * tries), words, 1 - design.alpha
-    )
+        p = sequence_p(gain, stderr, n, rate)
+    risk = min(1.0, float(p) * tries)
+    return Contrast(float(gain), float(low), float(high), risk, words, 1 - alpha)
 
 
 def _evidence_line(
@@ -239,15 +214,9 @@ def _measured_unit(table: Table, evidence: TestUnits | RunningSums) -> Measured:
     Running sums of conversions are recognised by their variance.
     """
     if isinstance(evidence, RunningSums):
-        return (
-            "conversions"
-            if all(
-                arm.price == 1 for arm in evidence.sample("", ComparisonNeeds(), evidence.n).arms
-            )
-            else "money"
-        )
-    if table.roles.get("amount") and not table.roles.get("price"):
-        return "money"
-    if is_binary(table):
+        arms = evidence.sample("", ComparisonNeeds(), evidence.n).arms
+        return "conversions" if all(arm.price == 1 for arm in arms) else "money"
+    priced = bool(table.roles.get("price"))
+    if is_binary(table) and (priced or not table.roles.get("amount")):
         return "conversions"
-    return "quantity" if table.roles.get("price") else "money"
+    return "quantity" if priced else "money"

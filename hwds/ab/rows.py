@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 from pydantic import BeforeValidator, model_validator
 
 from hwds.ab.intervals import Correction, adjust_p_values
@@ -79,7 +81,7 @@ class TestMetric(Recipe):
         """True where it is no plain mean of an outcome."""
         return self.per is not None or self.quantile is not None
 
-    def values(self, outcome: np.ndarray, below: np.ndarray | None) -> np.ndarray:
+    def values(self, outcome: ndarray, below: ndarray | None) -> ndarray:
         """Return the value of each unit of one arm, shape (n,): their mean is what is compared.
 
         Args:
@@ -88,11 +90,9 @@ class TestMetric(Recipe):
         """
         if below is not None:
             return ratio_values(outcome, below)
-        return (
-            outcome
-            if self.quantile is None
-            else quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
-        )
+        if self.quantile is None:
+            return outcome
+        return quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
 
 
 def _by_role(value: Any) -> Any:
@@ -109,7 +109,7 @@ TestMetrics = Annotated[dict[str, TestMetric], BeforeValidator(_by_role)]
 """Metrics by name."""
 
 
-def ratio_values(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio_values(above: ndarray, below: ndarray) -> ndarray:
     """Return values whose mean is a ratio of sums and whose variance over n is that of the ratio by
     the delta method.
 
@@ -117,15 +117,15 @@ def ratio_values(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     metric analytics (KDD 2018).
 
     Args:
-        above: What is summed above, shape (n,).
-        below: What is summed below, shape (n,); NaN is returned where it sums to 0.
+        above: The numbers that are summed above, shape (n,).
+        below: The numbers that are summed below, shape (n,); NaN is returned where it sums to 0.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = above.sum() / below.sum()
         return np.asarray(ratio + (above - ratio * below) / below.mean())
 
 
-def quantile_values(values: np.ndarray, share: float, *, of_nonzero: bool = False) -> np.ndarray:
+def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) -> ndarray:
     """Return values whose mean is a quantile and whose variance over n is that of the quantile.
 
     A unit's value is the quantile plus its influence on it, whose scale is that of the order
@@ -134,8 +134,8 @@ def quantile_values(values: np.ndarray, share: float, *, of_nonzero: bool = Fals
     Constant where these are equal, as in a crowd of zeros: then nothing is known of the error.
 
     Args:
-        values: Of the units, shape (n,).
-        share: Of the units below the quantile.
+        values: The values of the units, shape (n,).
+        share: The share of the units below the quantile.
         of_nonzero: Whether the units are those whose value is not zero; the others have no
             influence.
     """
@@ -156,7 +156,7 @@ def quantile_values(values: np.ndarray, share: float, *, of_nonzero: bool = Fals
     return np.asarray(quantile + influence * (stderr / spread if spread > 0 else 0.0))
 
 
-def _ranked_at(ranked: np.ndarray, share: float) -> float:
+def _ranked_at(ranked: ndarray, share: float) -> float:
     """Return the quantile of sorted values, linear between them."""
     return float(np.interp(share * (len(ranked) - 1), np.arange(len(ranked)), ranked))
 
@@ -218,6 +218,16 @@ class AnalysisRow:
     failures: int | None = None
     status: str = "ok"
 
+    @property
+    def name(self) -> str:
+        """The metric without its outcome."""
+        return split_metric(self.metric)[0]
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the metric, empty for the first."""
+        return split_metric(self.metric)[1]
+
     @classmethod
     def of(cls, finding: Finding, label: str, *, n: int, status: str = "ok") -> AnalysisRow:
         """Return the row of a finding about an outcome."""
@@ -229,16 +239,8 @@ class AnalysisRow:
 
     def hidden(self, status: str) -> AnalysisRow:
         """Return the row without its numbers."""
-        return AnalysisRow(
-            self.metric,
-            self.arm,
-            self.rule,
-            self.look,
-            self.time,
-            n=self.n,
-            n_fallback=self.n_fallback,
-            status=status,
-        )
+        place = (self.metric, self.arm, self.rule, self.look, self.time)
+        return AnalysisRow(*place, n=self.n, n_fallback=self.n_fallback, status=status)
 
 
 def outcome_metric(metric: str, label: str) -> str:
@@ -252,12 +254,12 @@ def split_metric(metric: str) -> tuple[str, str]:
     return name, label.removesuffix("]")
 
 
-def rows_as_table(rows: Sequence[AnalysisRow]) -> pl.DataFrame:
+def rows_as_table(rows: Sequence[AnalysisRow]) -> DataFrame:
     """Return the rows as a table."""
-    return pl.DataFrame([asdict(row) for row in rows], schema=ROW_COLUMNS)
+    return DataFrame([asdict(row) for row in rows], schema=ROW_COLUMNS)
 
 
-def rows_as_scores(rows: pl.DataFrame, correction: Correction) -> list[Score]:
+def rows_as_scores(rows: DataFrame, correction: Correction) -> list[Score]:
     """Return a score for each row, and p-values corrected for the number of arms and outcomes that
     were compared.
     """
@@ -289,43 +291,32 @@ def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[A
     """Return for each rule the p-values of all final effects, those of metrics of one role adjusted
     together.
     """
+    if correction == "none":
+        return []
+    roles = {row.outcome: row.value for row in rows if row.name == "metric_role"}
+    families: dict[tuple[str | None, float | None], list[AnalysisRow]] = {}
+    for row in rows:
+        if row.name == "effect" and row.look is None and row.p_value is not None:
+            families.setdefault((row.rule, roles.get(row.outcome)), []).append(row)
     corrected = []
-    roles = {
-        split_metric(row.metric)[1]: row.value
-        for row in rows
-        if split_metric(row.metric)[0] == "metric_role"
-    }
-    effects = [
-        row
-        for row in rows
-        if split_metric(row.metric)[0] == "effect" and row.look is None and row.p_value is not None
-    ]
-    for rule, role in dict.fromkeys(
-        (row.rule, roles.get(split_metric(row.metric)[1])) for row in effects
-    ):
+    for (_, role), family in families.items():
         if role == GUARDRAIL_PLACE:  # all of them must hold, so that none is a chance to ship
             continue
-        family = [
-            row
-            for row in effects
-            if (row.rule, roles.get(split_metric(row.metric)[1])) == (rule, role)
-        ]
         values = adjust_p_values([row.p_value or 0.0 for row in family], correction)
         for row, value in zip(family, values, strict=True):
-            label = split_metric(row.metric)[1]
-            name = f"adjusted_p[{correction}{f', {label}' if label else ''}]"
+            name = f"adjusted_p[{correction}{f', {row.outcome}' if row.outcome else ''}]"
             corrected.append(
                 AnalysisRow(name, row.arm, row.rule, value=value, n=row.n, status=row.status)
             )
-    return corrected if correction != "none" else []
+    return corrected
 
 
-def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:
+def arm_counts(predictions: DataFrame, model: str) -> DataFrame:
     """Return a bandit's prior from a test: `arm, successes, failures` of the first outcome, where
     it is 0 or 1.
     """
-    own = pl.col("model") == model
-    counted = predictions.filter(own & (pl.col("metric") == "arm_mean") & pl.col("look").is_null())
+    own = col("model") == model
+    counted = predictions.filter(own & col("look").is_null(), metric="arm_mean")
     return counted.drop_nulls("successes").select("arm", "successes", "failures")
 
 
@@ -410,10 +401,10 @@ def ab_measures(
     Args:
         outcomes: By label, what an outcome is called where its label is empty, and what it is
             counted in.
-        power: Of the minimum effect.
-        looks: At which the rates stand beside the headline.
-        correction: Of p-values.
-        confidence: Of the intervals.
+        power: The power of the minimum effect.
+        looks: The number of looks of the rates that stand beside the headline.
+        correction: The correction of p-values.
+        confidence: The level of the intervals.
         family: Whether there are several arms beside the control.
         good: The better side of each metric, by label.
     """
@@ -440,55 +431,29 @@ def ab_measures(
         for label, (subject, unit) in outcomes.items()
         for name, meaning in ARM_MEANINGS.items()
     ]
-    measures.append(
-        Measure(
-            "sample_ratio",
-            meaning="chi-square of the arms' units against planned shares",
-            better="none",
-        )
+    of_all = {
+        "sample_ratio": "chi-square of the arms' units against planned shares",
+        f"adjusted_p[{correction}]": "p-value corrected for all arms and outcomes",
+    }
+    share = (
+        "share with a winner by the model's first rule, at any look, of simulated tests of one arm "
+        "against the control, where"
     )
-    measures.append(
-        Measure(
-            f"adjusted_p[{correction}]",
-            meaning="p-value corrected for all arms and outcomes",
-            better="none",
-        )
+    how = "as they are" if correction == "none" else f"corrected by {correction}"
+    of_family = (
+        f"share with a winner among all arms by the model's first rule, at any look, of simulated "
+        f"tests where no arm has an effect: one outcome, p-values {how}, a posterior as it is"
     )
+    rates: list[tuple[str, str, Better]] = [
+        (rate_name(metric, looks), f"{share} {where}", better)
+        for metric, where, better in RATE_MEANINGS
+    ]
+    rates += [(rate_name(FAMILY_RATE, looks, correction), of_family, "low")] if family else []
     return (
         *measures,
-        *_rate_measures(looks),
-        *([_family_measures(looks, correction)] if family else []),
-    )
-
-
-def _rate_measures(looks: int) -> list[Measure]:
-    """Return the measures of the rates of winners in simulated tests."""
-    share = (
-        "share with a winner by the model's first rule, at any look, of simulated tests of "
-        "one arm against the control"
-    )
-    return [
-        Measure(
-            rate_name(metric, looks),
-            meaning=f"{share}, where {where}",
-            better=good,
-            units="replications",
-            beside="always",
-        )
-        for metric, where, good in RATE_MEANINGS
-    ]
-
-
-def _family_measures(looks: int, correction: Correction) -> Measure:
-    how = "as they are" if correction == "none" else f"corrected by {correction}"
-    meaning = (
-        "share with a winner among all arms by the model's first rule, at any look, of simulated "
-        "tests where no arm has an"
-        f" effect: one outcome, p-values {how}, a posterior as it is"
-    )
-    return Measure(
-        rate_name(FAMILY_RATE, looks, correction),
-        meaning=meaning,
-        units="replications",
-        beside="always",
+        *(Measure(name, meaning=meaning, better="none") for name, meaning in of_all.items()),
+        *(
+            Measure(name, meaning=what, better=better, units="replications", beside="always")
+            for name, what, better in rates
+        ),
     )

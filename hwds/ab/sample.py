@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 Rule = Literal["always_valid", "fixed", "group_sequential", "bayes"]
 
@@ -31,12 +32,12 @@ class UnitMoments:
         cov: Their covariances with divisor n - 1, shape B + (k, k).
     """
 
-    n: np.ndarray
-    mean: np.ndarray
-    cov: np.ndarray
+    n: ndarray
+    mean: ndarray
+    cov: ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray) -> UnitMoments:
+    def of(cls, values: ndarray) -> UnitMoments:
         """Return the moments of rows, shape (n, k); with one row the covariances are NaN."""
         n = len(values)
         centred = values - values.mean(axis=0)
@@ -44,17 +45,17 @@ class UnitMoments:
         return cls(np.array(float(n)), values.mean(axis=0), cov)
 
     @property
-    def first(self) -> np.ndarray:
+    def first(self) -> ndarray:
         """The mean of the outcome, shape B."""
         return self.mean[..., 0]
 
     @property
-    def variance(self) -> np.ndarray:
+    def variance(self) -> ndarray:
         """The variance of the outcome, shape B."""
         return self.cov[..., 0, 0]
 
     @property
-    def error(self) -> np.ndarray:
+    def error(self) -> ndarray:
         """The squared standard error of the outcome's mean, shape B."""
         return self.variance / self.n
 
@@ -64,8 +65,8 @@ class SampleArm:
     """One arm of a test.
 
     Attributes:
-        name: As in the data.
-        total: All of its units.
+        name: Its name in the data.
+        total: The moments of all of its units.
         strata: The same by stratum, in an axis after B; None where there are none.
         price: Where every outcome of the arm is zero or one number, that number: 1 for a
             conversion; None for other outcomes.
@@ -114,8 +115,8 @@ class Design:
     Attributes:
         alpha: One minus the level of all intervals together.
         fractions: The planned looks as shares of all units, rising to 1.
-        look: Which of them this is, 0 for the first.
-        tuned_for: Units of all arms at which a confidence sequence is narrowest.
+        look: The number of this look, 0 for the first.
+        tuned_for: The number of units of all arms at which a confidence sequence is narrowest.
         share: Of alpha, what one of several comparisons may spend; a confidence sequence stays
             tuned for alpha.
     """
@@ -139,9 +140,9 @@ class Finding:
     Attributes:
         metric: `effect`, the difference from the control, `lift`, the relative one,
             `probability_best`, `expected_loss` ...
-        arm: Whose.
+        arm: The arm that it is about.
         value, stderr, low, high, p_value: The number and its uncertainty.
-        rule: How the interval was made.
+        rule: The rule by which the interval was made.
     """
 
     metric: str

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.ab.intervals import Correction, equal_looks
 from hwds.ab.models.base import Comparison
@@ -26,10 +27,10 @@ class WinnerRate:
     """The rate at which a rule declared a winner.
 
     Attributes:
-        rule: Which.
-        looks: How many looks it had.
-        wins: Replications in which it declared one at any look.
-        replications: All of them.
+        rule: The rule.
+        looks: The number of looks that it had.
+        wins: The number of replications in which it declared one at any look.
+        replications: The number of all replications.
     """
 
     rule: Rule
@@ -50,63 +51,66 @@ class WinnerRate:
 
 def winner_rates(
     model: Comparison,
-    arms: tuple[SampleArm, SampleArm],
+    arms: Sequence[SampleArm],
     design: Design,
     looks: Sequence[int],
     replications: int,
     context: RunContext,
+    *,
+    correction: Correction = "none",
     shift: float = 0.0,
 ) -> list[WinnerRate]:
-    """Return how often each rule of a model declares a winner, for several numbers of equally
-    spaced looks at the same paths.
+    """Return how often each rule of a model declares any arm a winner, for several numbers of
+    equally spaced looks at the same paths.
 
     Outcomes that are conversions are drawn as such; any others as normal increments with the
     control's moments, so that for these it is the rule that is tried and not the normality of their
-    means.
+    means. The arms share their control, so that their errors are correlated; the first of them has
+    the same paths however many there are. A posterior has no p-values, and so no correction.
 
     Args:
         model: The comparison.
-        arms: The control, whose moments both arms are given, and the other, for its number of
+        arms: The control, whose moments all arms are given, and the others, for their numbers of
             units.
-        design: Of the test.
-        looks: Numbers of looks, the last the most.
-        replications: Of each.
-        context: Names the streams.
-        shift: The effect that the other arm is given.
+        design: The design of the test.
+        looks: The numbers of looks, the last the most.
+        replications: The number of replications of each.
+        context: The context that names the streams.
+        correction: The correction of the p-values of all arms at one look.
+        shift: The effect that the first of the other arms is given.
     """
-    control, other = arms
     wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
     for block, size in replication_blocks(replications):
-        arm_path, control_path = pair_paths(control, other, block, max(looks), context, shift)
+        control, *others = _arm_paths(arms, block, max(looks), context, shift)
         for rule, count in wins:
-            looked, at = (
-                replace(design, fractions=equal_looks(count)),
+            at, looked = (
                 look_places(count, max(looks)),
+                replace(design, fractions=equal_looks(count)),
             )
-            won = model.winners(rule, at_looks(arm_path, at), at_looks(control_path, at), looked)[
-                :size
-            ]
+            at_look = [at_looks(path, at) for path in others]
+            won = any_wins(model, rule, at_look, at_looks(control, at), looked, correction)[:size]
             wins[rule, count] += int(won.any(axis=-1).sum())
     return [WinnerRate(rule, count, times, replications) for (rule, count), times in wins.items()]
 
 
-def pair_paths(
-    control: SampleArm,
-    other: SampleArm,
-    block: int,
-    looks: int,
-    context: RunContext,
-    shift: float = 0.0,
-) -> tuple[SampleArm, SampleArm]:
-    """Return a block of simulated tests of one arm against the control, at equally spaced looks:
-    the arm and the control.
+def _arm_paths(
+    arms: Sequence[SampleArm], block: int, looks: int, context: RunContext, shift: float
+) -> list[SampleArm]:
+    """Return a block of simulated tests at equally spaced looks, the control first.
+
+    Each arm beyond the first has a stream of its own.
     """
+    control, first, *further = arms
     rng = context.stream("calibration", block)
-    arm_path = draw_path(control, float(other.total.n), looks, rng, shift)
-    return arm_path, draw_path(control, float(control.total.n), looks, rng)
+    arm = draw_path(control, float(first.total.n), looks, rng, shift)
+    paths = [draw_path(control, float(control.total.n), looks, rng), arm]
+    for place, other in enumerate(further, 2):
+        own = context.stream("calibration", block, "arm", place)
+        paths.append(draw_path(control, float(other.total.n), looks, own))
+    return paths
 
 
-def look_places(count: int, most: int) -> np.ndarray:
+def look_places(count: int, most: int) -> ndarray:
     """Return the positions of equally spaced looks among the largest number of them."""
     return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
 
@@ -129,44 +133,30 @@ def draw_path(
     total = _normal_path(like.total, ends, rng, shift)
     if like.strata is None:
         return replace(like, total=total)
-    share = like.strata.n / like.strata.n.sum()
-    return replace(
-        like,
-        total=total,
-        strata=_normal_path(like.strata, np.maximum(ends[:, None] * share, 2), rng, shift),
-    )
+    own_ends = np.maximum(ends[:, None] * (like.strata.n / like.strata.n.sum()), 2)
+    return replace(like, total=total, strata=_normal_path(like.strata, own_ends, rng, shift))
 
 
 def as_counts(arm: SampleArm) -> bool:
     """Return whether an arm is drawn as binomial counts: conversions without covariates and
     strata.
     """
-    return (
-        arm.price is not None
-        and arm.total.mean.shape[-1] <= 2
-        and arm.strata is None
-        and _nonzero_only(arm)
-    )
-
-
-def _nonzero_only(arm: SampleArm) -> bool:
-    """Return whether the only input of an arm is its indicator of conversion, not a covariate."""
     mean = arm.total.mean
-    return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * (arm.price or 0.0)))
+    if arm.price is None or mean.shape[-1] > 2 or arm.strata is not None:
+        return False
+    # the only input is then the indicator of conversion, not a covariate
+    return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * arm.price))
 
 
 def _conversion_path(
-    like: SampleArm, ends: np.ndarray, rng: np.random.Generator, shift: float
+    like: SampleArm, ends: ndarray, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return binomial counts, as moments of price x conversion (and of the conversion)."""
     price = like.price or 1.0
     share = float(np.clip((like.total.first + shift) / price, 0.0, 1.0))
-    mean = (
-        rng.binomial(
-            np.diff(ends, prepend=0).astype(np.int64), share, (BLOCK_REPLICATIONS, len(ends))
-        ).cumsum(axis=1)
-        / ends
-    )
+    units = np.diff(ends, prepend=0).astype(np.int64)
+    wins = rng.binomial(units, share, (BLOCK_REPLICATIONS, len(ends)))
+    mean = wins.cumsum(axis=1) / ends
     scale = np.array([price, 1.0])[: len(like.total.mean)]
     variance = mean * (1 - mean) * ends / (ends - 1)
     return UnitMoments(
@@ -175,7 +165,7 @@ def _conversion_path(
 
 
 def _normal_path(
-    like: UnitMoments, ends: np.ndarray, rng: np.random.Generator, shift: float
+    like: UnitMoments, ends: ndarray, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return sums of normal increments with the moments of an arm, whose covariances stay."""
     steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
@@ -188,7 +178,7 @@ def _normal_path(
     return UnitMoments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
 
 
-def at_looks(arm: SampleArm, looks: np.ndarray) -> SampleArm:
+def at_looks(arm: SampleArm, looks: ndarray) -> SampleArm:
     """Return the arm at some of its looks."""
 
     def part(moments: UnitMoments) -> UnitMoments:
@@ -199,67 +189,6 @@ def at_looks(arm: SampleArm, looks: np.ndarray) -> SampleArm:
     )
 
 
-# The rate of false winners among all arms of a test at once.
-
-
-def family_rates(
-    model: Comparison,
-    arms: Sequence[SampleArm],
-    design: Design,
-    looks: Sequence[int],
-    replications: int,
-    context: RunContext,
-    correction: Correction,
-) -> list[WinnerRate]:
-    """Return how often each rule of a model declares any arm a winner, where all arms are as the
-    control.
-
-    The arms share their control, so that their errors are correlated; the first of them has the
-    paths of `ab_simulation.rates`. A posterior has no p-values, and so no correction.
-
-    Args:
-        model: The comparison.
-        arms: The control, whose moments all are given, and the others, for their numbers of units.
-        design: Of the test.
-        looks: Numbers of looks, the last the most.
-        replications: Of each.
-        context: Names the streams.
-        correction: Of the p-values of all arms at one look.
-    """
-    wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}
-    for block, size in replication_blocks(replications):
-        control, *others = _arm_paths(arms, block, max(looks), context)
-        for rule, count in wins:
-            at, looked = (
-                look_places(count, max(looks)),
-                replace(design, fractions=equal_looks(count)),
-            )
-            at_look = [at_looks(path, at) for path in others]
-            won = any_wins(model, rule, at_look, at_looks(control, at), looked, correction)[:size]
-            wins[rule, count] += int(won.any(axis=-1).sum())
-    return [WinnerRate(rule, count, times, replications) for (rule, count), times in wins.items()]
-
-
-def _arm_paths(
-    arms: Sequence[SampleArm], block: int, looks: int, context: RunContext
-) -> list[SampleArm]:
-    """Return a block of simulated tests, the control first.
-
-    Each further arm has a stream of its own.
-    """
-    control, first, *further = arms
-    arm, simulated_control = pair_paths(control, first, block, looks, context)
-    streams = (context.stream("calibration", block, "arm", place) for place in range(2, len(arms)))
-    return [
-        simulated_control,
-        arm,
-        *(
-            draw_path(control, float(arm.total.n), looks, each)
-            for arm, each in zip(further, streams, strict=True)
-        ),
-    ]
-
-
 def any_wins(
     model: Comparison,
     rule: Rule,
@@ -267,7 +196,7 @@ def any_wins(
     control: SampleArm,
     design: Design,
     correction: Correction,
-) -> np.ndarray:
+) -> ndarray:
     """Return whether any arm wins at each look by the corrected p-values, in the shape of the
     moments.
 
@@ -276,13 +205,11 @@ def any_wins(
     alpha.
     """
     m = len(arms)
-    thresholds = {"holm": [(1, 1)], "bh": [(k, k) for k in range(1, m + 1)], "none": [(m, 1)]}[
-        correction
-    ]
-    by_threshold = []
+    bh = [(k, k) for k in range(1, m + 1)]
+    thresholds = {"holm": [(1, 1)], "bh": bh, "none": [(m, 1)]}[correction]
+    won = []
     for part, least in thresholds:
         shared = replace(design, share=part / m)
-        by_threshold.append(
-            np.sum([model.winners(rule, arm, control, shared) for arm in arms], axis=0) >= least
-        )
-    return np.logical_or.reduce(by_threshold)
+        wins = [model.winners(rule, arm, control, shared) for arm in arms]
+        won.append(np.sum(wins, axis=0) >= least)
+    return np.logical_or.reduce(won)

@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
@@ -50,13 +52,13 @@ def arm_names(table: Table, control: str | None) -> tuple[str, ...]:
     return (first, *(arm for arm in arms if arm != first))
 
 
-def arm_codes(table: Table, names: tuple[str, ...]) -> np.ndarray:
+def arm_codes(table: Table, names: tuple[str, ...]) -> ndarray:
     """Return the number of each row's arm."""
     text = table.column("arm").cast(pl.String)
     return text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
 
 
-def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
+def day_ends(times: Series, most: int) -> list[tuple[str, int]]:
     """Return the days of sorted times, each with the number of times until its end: at most so
     many, the last among them.
 
@@ -64,15 +66,12 @@ def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
     """
     days = times.dt.date() if times.dtype == pl.Datetime else times
     last = (days != days.shift(-1)).fill_null(True).arg_true().to_numpy()
-    shown = (
-        last
-        if len(last) <= most
-        else last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))]
-    )
-    return [(str(days[int(row)]), int(row) + 1) for row in shown]
+    if len(last) > most:
+        last = last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))]
+    return [(str(days[row]), row + 1) for row in last.tolist()]
 
 
-def number_column(table: Table, name: str, role: str, least: float | None = None) -> np.ndarray:
+def number_column(table: Table, name: str, role: str, least: float | None = None) -> ndarray:
     """Return a column of numbers, one in each row.
 
     Raises:
@@ -85,7 +84,7 @@ def number_column(table: Table, name: str, role: str, least: float | None = None
             f"numbers."
         )
     values = column.cast(pl.Float64)
-    bad = values.is_null() | values.is_nan() | values.is_infinite()
+    bad = ~values.is_finite().fill_null(value=False)
     if bad.any():
         value = column[int(bad.arg_true()[0])]
         shown = "no value" if value is None else value
@@ -103,9 +102,27 @@ def number_column(table: Table, name: str, role: str, least: float | None = None
     return values.to_numpy()
 
 
-def _source_row(table: Table, bad: pl.Series) -> int:
+def role_numbers(table: Table, role: str, least: float | None = None) -> ndarray:
+    """Return the numbers of a role; see `number_column`."""
+    return number_column(table, table.column(role).name, role, least)
+
+
+def _source_row(table: Table, bad: Series) -> int:
     """Return the row of the source, counted from 1."""
-    return int(table.data["row_id"][int(bad.arg_true()[0])]) + 1
+    return int(table.data.filter(bad)[ROW_ID][0]) + 1
+
+
+def _time_column(table: Table) -> Series:
+    """Return the time of each row.
+
+    Raises:
+        DataError: A row has none.
+    """
+    column = table.column("time")
+    if column.null_count():
+        row = column.is_null().arg_true()[0] + 1
+        raise DataError(f"dataset.roles.time: row {row} has no time.")
+    return column
 
 
 # Caps on the outcomes of units, as amounts or as quantiles: amounts with a heavy tail vary
@@ -125,7 +142,7 @@ class OutcomeCaps:
     amounts: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, table: Table, outcomes: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def of(self, table: Table, outcomes: Mapping[str, ndarray]) -> dict[str, float]:
         """Return the caps by the labels of the outcomes.
 
         Raises:
@@ -133,12 +150,10 @@ class OutcomeCaps:
             DataError: A quantile is not above 0.
         """
         labels = {label or table.roles["outcome"][0]: label for label in outcomes}
-        for path, caps in (("caps", self.amounts), ("quantile_caps", self.shares)):
-            for name in caps:
-                if name not in labels:
-                    raise ConfigError(
-                        f"protocol.{path}: no outcome '{name}'{nearest(name, labels)}"
-                    )
+        paths = dict.fromkeys(self.amounts, "caps") | dict.fromkeys(self.shares, "quantile_caps")
+        for name, path in paths.items():
+            if name not in labels:
+                raise ConfigError(f"protocol.{path}: no outcome '{name}'{nearest(name, labels)}")
         if twice := self.amounts.keys() & self.shares.keys():
             raise ConfigError(
                 f"protocol.quantile_caps: '{min(twice)}' has a cap in protocol.caps; drop one of "
@@ -184,18 +199,16 @@ def units_of_events(table: Table, kept: Sequence[str] = ()) -> Table:
         )
     for key in keys:
         if table.data[key].null_count():
-            row = int(table.data[ROW_ID][table.data[key].is_null().arg_true()[0]])
-            raise DataError(f"dataset.roles.entity: row {row + 1} has no value in column '{key}'.")
-    data = (
-        table.data.sort(table.column("time").name, maintain_order=True)
-        if table.roles.get("time")
-        else table.data
-    )
+            row = _source_row(table, table.data[key].is_null())
+            raise DataError(f"dataset.roles.entity: row {row} has no value in column '{key}'.")
+    data = table.data
+    if table.roles.get("time"):
+        data = data.sort(table.column("time").name, maintain_order=True)
     _refuse_moved(table, data, keys)
     summed = _summed_columns(table, [*keys, *kept])
-    first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
+    first = [col(name).first() for name in data.columns if name not in (*keys, *summed)]
     sums = [
-        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name)
+        pl.when(col(name).is_null().any()).then(None).otherwise(col(name).sum()).alias(name)
         for name in summed
     ]
     counted = [] if ROWS_OF_UNIT in data.columns else [pl.len().cast(pl.Int64).alias(ROWS_OF_UNIT)]
@@ -207,41 +220,28 @@ def units_of_events(table: Table, kept: Sequence[str] = ()) -> Table:
 
 def _summed_columns(table: Table, kept: list[str]) -> list[str]:
     """Return the columns that are added up."""
-    roles = table.roles
-    added = {name for role in ("outcome", "amount") for name in roles.get(role, ())}
-    taken = {
-        name for role, names in roles.items() if role not in ("outcome", "amount") for name in names
-    } | {ROW_ID, *kept}
-    numbers = {
-        name for name, kind in table.data.schema.items() if kind.is_numeric() or kind == pl.Boolean
-    }
-    return [
-        name
-        for name in table.data.columns
-        if name in added or (name in numbers and name not in taken)
-    ]
+    roles, summed = dict(table.roles), []
+    added = {*roles.pop("outcome", ()), *roles.pop("amount", ())}
+    taken = {ROW_ID, *kept, *(name for names in roles.values() for name in names)}
+    for name, kind in table.data.schema.items():
+        is_number = kind.is_numeric() or kind == pl.Boolean
+        if name in added or (is_number and name not in taken):
+            summed.append(name)
+    return summed
 
 
-def _refuse_moved(table: Table, data: pl.DataFrame, keys: list[str]) -> None:
+def _refuse_moved(table: Table, data: DataFrame, keys: list[str]) -> None:
     """Refuse an entity whose arm, price or cost is not the same in all of its rows."""
     for role in ("arm", "price", "cost"):
-        for name in table.roles.get(role, ()):
-            if name in keys:
-                continue
-            moved = data.group_by(keys, maintain_order=True).agg(
-                pl.col(name).n_unique().alias("__values"), pl.col(name).first()
-            )
-            several = moved.filter(pl.col("__values") > 1)
-            if several.is_empty():
-                continue
-            who = ", ".join(map(str, several.select(keys).row(0)))
-            more = f"{len(several):,} of {len(moved):,} entities have several, '{who}' first"
-            last = (
-                "a unit is in one arm"
-                if role == "arm"
-                else "give dataset.roles.amount, what each event brought"
-            )
-            raise DataError(f"dataset.roles.{role}: {more}; {last}.")
+        for name in set(table.roles.get(role, ())) - {*keys}:
+            entities = data.group_by(keys, maintain_order=True).agg(col(name).n_unique())
+            several = entities.filter(col(name) > 1)
+            if len(several):
+                who = ", ".join(map(str, several.select(keys).row(0)))
+                more = f"{len(several):,} of {len(entities):,} entities have several, '{who}' first"
+                last = "give dataset.roles.amount, what each event brought"
+                last = "a unit is in one arm" if role == "arm" else last
+                raise DataError(f"dataset.roles.{role}: {more}; {last}.")
 
 
 # A table with a row per unit, read and checked as the evidence of a test; and what a comparison
@@ -272,8 +272,8 @@ class TestUnits:
 
     table: Table
     arms: tuple[str, ...]
-    arm: np.ndarray
-    outcomes: dict[str, np.ndarray]
+    arm: ndarray
+    outcomes: dict[str, ndarray]
     capped: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     grown: bool = False
     metrics: Mapping[str, TestMetric] = field(default_factory=dict)
@@ -327,39 +327,27 @@ class TestUnits:
         if not metrics:
             return self
         names = {label or self.table.roles["outcome"][0]: label for label in self.outcomes}
-        labels = {name: label_of(name, metric, names) for name, metric in metrics.items()}
-        values = {
-            labels[name]: self.outcomes[names[metric.outcome or name]]
-            for name, metric in metrics.items()
-        }
+        outcomes, by_label = {}, {}
+        for name, metric in metrics.items():
+            label = label_of(name, metric, names)
+            outcomes[label] = self.outcomes[names[metric.outcome or name]]
+            by_label[label] = metric
         for name, metric in metrics.items():
             if metric.per is not None:
                 self._check_denominator(name, metric.per)
-        return replace(
-            self,
-            outcomes=values,
-            metrics={labels[name]: metric for name, metric in metrics.items()},
-        )
+        return replace(self, outcomes=outcomes, metrics=by_label)
 
     def _check_denominator(self, name: str, column: str) -> None:
         path, columns = f"protocol.metrics.{name}.per", self.table.data.columns
         if column not in columns:
             raise ConfigError(f"{path}: no column '{column}'{nearest(column, columns)}")
         below = number_column(self.table, column, "covariate")
-        empty = next(
-            (
-                arm
-                for number, arm in enumerate(self.arms)
-                if not below[self.arm == number].sum() > 0
-            ),
-            None,
-        )
-        if empty is not None or (below < 0).any():
+        if not (np.bincount(self.arm, below) > 0).all() or (below < 0).any():
             raise DataError(
                 f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm."
             )
 
-    def part(self, rows: np.ndarray) -> TestUnits:
+    def part(self, rows: ndarray) -> TestUnits:
         """Return some of the units, in their order.
 
         Args:
@@ -456,17 +444,15 @@ class TestUnits:
         """
         prices: dict[str, tuple[float | None, ...]] = {}
         for label, outcome in self.outcomes.items():
-            if label in self.derived:
-                prices[label] = (None,) * len(self.arms)
-                continue
             amounts = [
                 _one_number(outcome[self.arm == number], self._price(number, label))
                 for number in range(len(self.arms))
             ]
-            prices[label] = tuple(None if None in amounts else number for number in amounts)
+            one_each = label not in self.derived and None not in amounts
+            prices[label] = tuple(amounts) if one_each else (None,) * len(self.arms)
         return prices
 
-    def _values(self, label: str, stop: int) -> np.ndarray:
+    def _values(self, label: str, stop: int) -> ndarray:
         """Return the first outcomes, shape (stop,).
 
         Of a ratio or a quantile values that have it as the mean of their arm.
@@ -474,12 +460,9 @@ class TestUnits:
         outcome, metric = self.outcomes[label][:stop], self.derived.get(label)
         if metric is None:
             return outcome
-        below = (
-            None
-            if metric.per is None
-            else number_column(self.table, metric.per, "covariate")[:stop]
-        )
-        values = np.empty(stop)
+        values, below = np.empty(stop), None
+        if metric.per is not None:
+            below = number_column(self.table, metric.per, "covariate")[:stop]
         for number in range(len(self.arms)):
             own = self.arm[:stop] == number
             values[own] = metric.values(outcome[own], None if below is None else below[own])
@@ -495,7 +478,7 @@ class TestUnits:
         cost = float(self.table.column("cost")[first]) if label == "margin" else 0.0
         return float(self.table.column("price")[first]) - cost
 
-    def _input(self, name: str, outcome: np.ndarray) -> np.ndarray:
+    def _input(self, name: str, outcome: ndarray) -> ndarray:
         if name == NONZERO:
             return (outcome != 0).astype(float)
         if name not in self.table.data.columns:
@@ -503,56 +486,46 @@ class TestUnits:
         return number_column(self.table, name, "covariate")
 
     @cached_property
-    def _strata(self) -> pl.Series:
-        columns = self.table.roles["stratum"]
-        text = self.table.data.select(
-            pl.concat_str(pl.col(*columns).cast(pl.String), separator="|")
-        ).to_series()
+    def _strata(self) -> Series:
+        columns = col(*self.table.roles["stratum"]).cast(pl.String)
+        text = self.table.data.select(pl.concat_str(columns, separator="|")).to_series()
         if text.null_count():
-            row = int(self.table.data["row_id"][text.is_null().arg_true()[0]])
-            raise DataError(f"dataset.roles.stratum: row {row + 1} has no stratum.")
+            row = _source_row(self.table, text.is_null())
+            raise DataError(f"dataset.roles.stratum: row {row} has no stratum.")
         return text.cast(pl.Enum(sorted(text.unique().to_list())))
 
     def _by_stratum(
         self,
-        values: np.ndarray,
-        codes: np.ndarray | None,
-        rows: np.ndarray,
+        values: ndarray,
+        codes: ndarray | None,
+        rows: ndarray,
         names: tuple[str, ...],
         arm: str,
     ) -> UnitMoments | None:
         if codes is None:
             return None
-        parts = [
-            UnitMoments.of(values[rows & (codes == code)])
-            for code in range(len(names))
-            if self._has_two(codes, code, rows)
-        ]
-        if len(parts) < len(names):
-            lacking = next(
-                name for code, name in enumerate(names) if not self._has_two(codes, code, rows)
-            )
-            raise DataError(
-                f"dataset.roles.stratum: stratum '{lacking}' has fewer than two rows of arm "
-                f"'{arm}'."
-            )
+        parts = []
+        for code, name in enumerate(names):
+            own = rows & (codes == code)
+            if own.sum() < 2:
+                raise DataError(
+                    f"dataset.roles.stratum: stratum '{name}' has fewer than two rows of arm "
+                    f"'{arm}'."
+                )
+            parts.append(UnitMoments.of(values[own]))
         return UnitMoments(
             *(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov"))
         )
 
-    @staticmethod
-    def _has_two(codes: np.ndarray, code: int, rows: np.ndarray) -> bool:
-        return bool(np.sum(rows & (codes == code)) > 1)
-
     def _must_be_binary(self, label: str) -> None:
         outcome = self.outcomes[label]
-        bad = np.flatnonzero((outcome != 0) & (outcome != 1))
-        if len(bad):
-            row = int(self.table.data["row_id"][int(bad[0])])
-            name = label or self.table.roles["outcome"][0]
+        bad = (outcome != 0) & (outcome != 1)
+        if bad.any():
+            row, name = _source_row(self.table, Series(bad)), label
+            name = name or self.table.roles["outcome"][0]
             raise DataError(
-                f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column "
-                f"'{name}'; must be 0 or 1."
+                f"dataset.roles.outcome: row {row} has {outcome[bad][0]:g} in column '{name}'; "
+                f"must be 0 or 1."
             )
 
 
@@ -560,7 +533,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     """Return the label of a metric: that of its outcome where it is no more than it, else its name.
 
     Args:
-        name: Of the metric.
+        name: The name of the metric.
         metric: The metric.
         outcomes: The labels of the outcomes by name.
 
@@ -583,20 +556,18 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     return name
 
 
-def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> None:
+def _refuse_repeated(table: Table, arm: ndarray, names: tuple[str, ...]) -> None:
     """Refuse an entity with several rows: they are alike, and an interval that took them as
     independent would be too short.
     """
     columns = list(table.roles.get("entity", ()))
     if not columns:
         return
-    rows = table.data.select(*columns).with_columns(pl.Series("__arm", arm)).drop_nulls(columns)
+    rows = table.data.select(*columns).with_columns(Series("__arm", arm)).drop_nulls(columns)
     counted = rows.group_by(columns).agg(
-        pl.len().alias("__rows"), pl.col("__arm").min(), pl.col("__arm").max().alias("__other")
+        pl.len().alias("__rows"), col("__arm").min(), col("__arm").max().alias("__other")
     )
-    repeated = counted.filter(pl.col("__rows") > 1).sort(
-        pl.col("__arm") == pl.col("__other"), *columns
-    )
+    repeated = counted.filter(col("__rows") > 1).sort(col("__arm") == col("__other"), *columns)
     if repeated.is_empty():
         return
     *entity, times, one, other = repeated.row(0)
@@ -620,15 +591,10 @@ def _arrival_order(table: Table) -> Table:
     """Return the rows by time, those of one instant as they stand."""
     if not table.roles.get("time"):
         return table
-    column = table.column("time")
-    if column.null_count():
-        raise DataError(
-            f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time."
-        )
-    return replace(table, data=table.data.sort(column.name, maintain_order=True))
+    return replace(table, data=table.data.sort(_time_column(table).name, maintain_order=True))
 
 
-def event_outcomes(table: Table) -> dict[str, np.ndarray]:
+def event_outcomes(table: Table) -> dict[str, ndarray]:
     """Return the outcome columns, then revenue and margin where the roles say what they are."""
     names = table.roles.get("outcome", ())
     if not names:
@@ -644,18 +610,16 @@ def event_outcomes(table: Table) -> dict[str, np.ndarray]:
     }
     first = next(iter(found.values()))
     if table.roles.get("price"):
-        price = number_column(table, table.column("price").name, "price", least=0.0)
+        price = role_numbers(table, "price", least=0.0)
         found["revenue"] = first * price
         if table.roles.get("cost"):
-            found["margin"] = first * (
-                price - number_column(table, table.column("cost").name, "cost", least=0.0)
-            )
+            found["margin"] = first * (price - role_numbers(table, "cost", least=0.0))
     elif table.roles.get("amount"):
-        found["revenue"] = number_column(table, table.column("amount").name, "amount")
+        found["revenue"] = role_numbers(table, "amount")
     return found
 
 
-def _one_number(values: np.ndarray, absent: float) -> float | None:
+def _one_number(values: ndarray, absent: float) -> float | None:
     """Return the one positive number that a value is where it is not zero."""
     known = values[values != 0]
     if not len(known):
@@ -681,10 +645,10 @@ class RunningSums:
     """
 
     arms: tuple[str, ...]
-    times: pl.Series
-    count: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    times: Series
+    count: ndarray
+    mean: ndarray
+    variance: ndarray
 
     @classmethod
     def read(cls, table: Table, control: str | None) -> RunningSums:
@@ -763,20 +727,21 @@ class RunningSums:
         """
         if needs.inputs or needs.strata:
             raise ConfigError("model: needs a row per unit; running sums hold an outcome alone.")
-        place, arms = stop - 1, []
-        binary = bool(self._are_conversions(place))
+        place = stop - 1
+        binary = self._are_conversions(place)
         if needs.binary and not binary:
             raise DataError(
                 "dataset.roles.mean: the variances are not those of outcomes of 0 and 1, which "
                 "the model needs."
             )
-        for number, name in enumerate(self.arms):
-            mean, variance = self.mean[place, number], self.variance[place, number]
-            moments = UnitMoments(
-                self.count[place, number], np.array([mean]), np.array([[variance]])
+        arms = tuple(
+            SampleArm(name, UnitMoments(n, np.array([mean]), np.array([[variance]])), price=price)
+            for name, n, mean, variance in zip(
+                self.arms, self.count[place], self.mean[place], self.variance[place], strict=True
             )
-            arms.append(SampleArm(name, moments, price=1.0 if binary else None))
-        return Sample(label, tuple(arms))
+            for price in (1.0 if binary else None,)
+        )
+        return Sample(label, arms)
 
     def _are_conversions(self, place: int) -> bool:
         """Return whether the variances are p (1 - p), but for the divisor."""
@@ -788,22 +753,17 @@ class RunningSums:
         )
 
 
-def _instant_places(table: Table) -> tuple[pl.Series, np.ndarray]:
+def _instant_places(table: Table) -> tuple[Series, ndarray]:
     """Return the instants and each row's place among them."""
     if not table.roles.get("time"):
-        return pl.Series([0]), np.zeros(len(table.data), np.int64)
-    column = table.column("time")
-    if column.null_count():
-        raise DataError(
-            f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time."
-        )
-    times = column.unique().sort()
-    return times, column.rank("dense").to_numpy().astype(np.int64) - 1
+        return Series([0]), np.zeros(len(table.data), np.int64)
+    column = _time_column(table)
+    return column.unique().sort(), column.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _refuse_two_rows(table: Table, place: np.ndarray, arm: np.ndarray) -> None:
+def _refuse_two_rows(table: Table, place: ndarray, arm: ndarray) -> None:
     """Refuse two rows of an arm at one instant: several experiments or outcomes in one file."""
-    keys = pl.DataFrame({"place": place, "arm": arm})
+    keys = DataFrame({"place": place, "arm": arm})
     twice = keys.is_duplicated().arg_true()
     if len(twice):
         first = int(twice[0])
@@ -820,14 +780,12 @@ def _carry_forward(
     table: Table,
     role: str,
     shape: tuple[int, int],
-    place: np.ndarray,
-    arm: np.ndarray,
+    place: ndarray,
+    arm: ndarray,
     least: float | None,
-) -> np.ndarray:
+) -> ndarray:
     """Return one role by instant and arm, carried forward; nothing before an arm's first row."""
     laid = np.full(shape, np.nan)
-    laid[place, arm] = number_column(table, table.column(role).name, role, least=least)
-    carried = pl.DataFrame(laid).select(
-        pl.all().fill_nan(None).fill_null(strategy="forward").fill_null(0.0)
-    )
-    return carried.to_numpy()
+    laid[place, arm] = role_numbers(table, role, least)
+    known = pl.all().fill_nan(None)
+    return DataFrame(laid).select(known.forward_fill().fill_null(0.0)).to_numpy()

@@ -31,9 +31,9 @@ def regret_evidence(
     so that differences are paired; those of another seed are other ones.
 
     Args:
-        answers: Of every policy, world and seed.
-        metric: Its name.
-        resamples: Of each bootstrap.
+        answers: The answers of every policy, world and seed.
+        metric: The name of the metric.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is not one of a replication.

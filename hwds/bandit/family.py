@@ -24,4 +24,8 @@ REPLAY = Task(
     comparable=False,
 )
 
-FAMILY = Family(name="bandit", tasks=(SIMULATION, REPLAY))
+FAMILY = Family(
+    name="bandit",
+    tasks=(SIMULATION, REPLAY),
+    policies="hwds.bandit.live.content:LivePolicies",
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.scores import seen_counts
 from hwds.frames.table import Table, arm_name
@@ -35,7 +36,6 @@ from hwds.results.formatting import (
     brief,
     column_texts,
     fixed,
-    interval,
     places_of,
 )
 from hwds.results.tables import TRUTH, Tables, row_of
@@ -65,24 +65,19 @@ def best_spells(world: World, horizon: int) -> dict[str, list[BestSpell]]:
     they are many.
     """
     segments = world.rewards.argmax(axis=2)
-    earned = np.einsum("s,msk->mk", world.shares, world.conversions * world.worth)
-    overall = np.where(world.present, earned, -np.inf).argmax(axis=1)
-    agree = (segments == segments[:, :1]).all()
-    if agree:
-        return {"": _segment_spells(world, segments[:, 0], horizon)}
-    if len(world.segments) > MOST_SEGMENTS:
-        return {"everyone": _segment_spells(world, overall, horizon)}
-    return {
-        name: _segment_spells(world, segments[:, place], horizon)
-        for place, name in enumerate(world.segments)
-    }
+    best = dict(zip(world.segments, segments.T, strict=True))
+    if (segments == segments[:, :1]).all():
+        best = {"": segments[:, 0]}
+    elif len(best) > MOST_SEGMENTS:
+        earned = np.einsum("s,msk->mk", world.shares, world.conversions * world.worth)
+        best = {"everyone": np.where(world.present, earned, -np.inf).argmax(axis=1)}
+    return {name: _segment_spells(world, arms, horizon) for name, arms in best.items()}
 
 
 def regret_reference(world: World) -> str:
     """Return in words what regret is measured against."""
-    parts = " and ".join(
-        [*(["moment"] if world.changes else []), *(["segment"] if len(world.segments) > 1 else [])]
-    )
+    apart = {"moment": world.changes, "segment": len(world.segments) > 1}
+    parts = " and ".join(name for name, differs in apart.items() if differs)
     return f"the best arm of each {parts}" if parts else "the best arm"
 
 
@@ -95,7 +90,7 @@ def arms_title(world: World) -> str:
 
 
 def _segment_spells(world: World, best: np.ndarray, horizon: int) -> list[BestSpell]:
-    """Return the reigns of one segment, given the best arm of each moment."""
+    """Return the spells of one segment, given the best arm of each moment."""
     rounds = range(0, horizon, world.cycle) if world.cycle else range(1)
     starts = np.concatenate([world.starts + begin for begin in rounds])
     arms = np.tile(best, len(rounds))
@@ -133,9 +128,8 @@ def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None
     """Draw the share of steps between checkpoints that each arm had under the experiment's own
     model; None where unknown.
     """
-    shares = tables.scores.filter(
-        (pl.col("metric") == "allocation") & (pl.col("model") == model) & pl.col("fold").is_null()
-    ).select("segment", "step", "value")
+    allocation = tables.scores.filter(col("fold").is_null(), metric="allocation", model=model)
+    shares = allocation.select("segment", "step", "value")
     if shares["step"].n_unique() < 2:
         return None
     steps, bands = _share_bands(shares, world.arms)
@@ -156,8 +150,7 @@ def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None
         fontsize=9,
         title=arms_title(world),
     )
-    title = f"Arms chosen by {drawable(model, 44)}; strip: the arm truly best"
-    headline(figure, title)
+    headline(figure, f"Arms chosen by {drawable(model, 44)}; strip: the arm truly best")
     return figure
 
 
@@ -167,30 +160,14 @@ def _draw_best_arms(
     """Draw a row for each segment, in the colour of the arm that is best, with its name where there
     is room.
     """
-    for row, segment_reigns in enumerate(best.values()):
-        for reign in segment_reigns:
-            axes.barh(
-                row,
-                reign.last - reign.first + 1,
-                left=reign.first,
-                height=0.8,
-                color=colours.get(reign.arm, GREY),
-            )
-            name, (middle, width) = (
-                drawable(world.arms[reign.arm], 24),
-                _middle_of_spell(axes, reign),
-            )
+    for row, spells in enumerate(best.values()):
+        for spell in spells:
+            length, colour = spell.last - spell.first + 1, colours.get(spell.arm, GREY)
+            axes.barh(row, length, left=spell.first, height=0.8, color=colour)
+            name, (middle, width) = drawable(world.arms[spell.arm], 24), _middle(axes, spell)
             if width > LETTER_SHARE * len(name):
-                axes.text(
-                    middle,
-                    row,
-                    name,
-                    color="white",
-                    fontsize=8,
-                    ha="center",
-                    va="center",
-                    parse_math=False,
-                )
+                text = axes.text(middle, row, name, color="white", fontsize=8, parse_math=False)
+                text.set(ha="center", va="center")
     names = [drawable(f"best for {segment}" if segment else "best arm", 30) for segment in best]
     axes.set_yticks(range(len(best)), names, fontsize=8.5, color=INK, parse_math=False)
     axes.set_ylim(len(best) - 0.5, -0.5)
@@ -199,45 +176,44 @@ def _draw_best_arms(
         side.set_visible(False)
 
 
-def _middle_of_spell(axes: Axes, reign: BestSpell) -> tuple[float, float]:
-    """Return the step that is seen in the middle of a reign, and the share of the axis that the
-    reign takes.
+def _middle(axes: Axes, spell: BestSpell) -> tuple[float, float]:
+    """Return the step that is seen in the middle of a spell, and the share of the axis that the
+    spell takes.
     """
     low, high = axes.get_xlim()
+    first, last = spell.first, spell.last
     if axes.get_xscale() == "log":
-        return (reign.first * reign.last) ** 0.5, log(reign.last / reign.first) / log(high / low)
-    return (reign.first + reign.last) / 2, (reign.last - reign.first) / (high - low)
+        return (first * last) ** 0.5, log(last / first) / log(high / low)
+    return (first + last) / 2, (last - first) / (high - low)
 
 
 def _draw_shares(
-    axes: Axes, world: World, steps: list[int], bands: list[pl.Series], colours: Mapping[int, str]
+    axes: Axes, world: World, steps: list[int], bands: list[Series], colours: Mapping[int, str]
 ) -> None:
     rest = [band for arm, band in enumerate(bands) if arm not in colours]
     stacked = [bands[arm] for arm in colours] + ([sum(rest, start=0 * rest[0])] if rest else [])
     names = [drawable(world.arms[arm], 24) for arm in colours] + (["others"] if rest else [])
     shades = [*colours.values(), GREY][: len(stacked)]
     axes.stackplot(steps, stacked, labels=names, colors=shades, linewidth=0.4, edgecolor="white")
-    axes.set_xscale(
-        "linear" if world.changes else "log"
-    )  # a change late on would be a hair on a log axis
+    # a change late on would be a hair on a log axis
+    axes.set_xscale("linear" if world.changes else "log")
     axes.set_xlim(steps[0], steps[-1])
     plain_numbers(axes.xaxis)
     axes.set_ylim(0, 1)
-    tidy(axes)
-    axes.set_xlabel(f"customers{'' if world.changes else ', log scale'}", fontsize=9.5, color=INK)
-    axes.set_ylabel("share of customers since the checkpoint before", fontsize=9.5, color=INK)
+    title = "customers" if world.changes else "customers, log scale"
+    tidy(axes, x=title, y="share of customers since the checkpoint before")
 
 
-def _arm_colours(bands: list[pl.Series], best: Mapping[str, list[BestSpell]]) -> dict[int, str]:
+def _arm_colours(bands: list[Series], best: Mapping[str, list[BestSpell]]) -> dict[int, str]:
     """Return the arms that are told apart, in their order: those that are ever best, then those
     chosen most.
     """
-    ever = dict.fromkeys(reign.arm for segment_reigns in best.values() for reign in segment_reigns)
+    ever = {spell.arm for spells in best.values() for spell in spells}
     most = sorted(range(len(bands)), key=lambda arm: (arm not in ever, -float(bands[arm].sum())))
     return dict(zip(sorted(most[: len(ARM_COLOURS)]), ARM_COLOURS, strict=False))
 
 
-def _share_bands(shares: pl.DataFrame, arms: tuple[str, ...]) -> tuple[list[int], list[pl.Series]]:
+def _share_bands(shares: DataFrame, arms: tuple[str, ...]) -> tuple[list[int], list[Series]]:
     """Return the steps, and the share of each arm between each checkpoint and the one before."""
     wide = shares.pivot(on="segment", index="step", values="value").sort("step")
     steps = wide["step"].cast(pl.Float64)
@@ -269,27 +245,21 @@ def arms_grid(tables: Tables, model: str) -> Grid:
     same.
 
     Args:
-        tables: Of one run.
-        model: The policy.
+        tables: The tables of one run.
+        model: The label of the policy.
     """
-    chosen, measured = (
-        _arm_rows(tables, "allocation", model),
-        _arm_rows(tables, "arm_value[raw]", model),
-    )
-    true = {
-        arm: row["value"]
-        for arm, row in _arm_rows(tables, "arm_value[true]", TRUTH).items()
-        if row["value"] is not None
-    }
+    chosen = _arm_rows(tables, "allocation", model)
     if not chosen:
         return Grid(())
+    measured, truth = (
+        {arm: row for arm, row in _arm_rows(tables, *which).items() if row["value"] is not None}
+        for which in (("arm_value[raw]", model), ("arm_value[true]", TRUTH))
+    )
+    true = {arm: row["value"] for arm, row in truth.items()}
     unit, steps = tables.measure("pseudo_regret").measured_in, next(iter(chosen.values()))["step"]
     arms = sorted(chosen, key=lambda arm: -chosen[arm]["value"])
-    worth = [
-        *true.values(),
-        *(row["value"] for row in measured.values() if row["value"] is not None),
-    ]
-    places = places_of(max(map(abs, worth), default=0.0), None, unit)
+    worth = [abs(row["value"]) for rows in (truth, measured) for row in rows.values()]
+    places = places_of(max(worth, default=0.0), None, unit)
     costs = _arm_costs(tables, model, chosen, true)
     shown = arms[:MOST_ARM_ROWS]
     regrets = dict(zip(shown, column_texts([costs.get(arm) for arm in shown]), strict=True))
@@ -306,14 +276,16 @@ def arms_grid(tables: Tables, model: str) -> Grid:
         ]
         for arm in shown
     ]
-    titles = [
+    titles = (
         "arm",
         f"true worth of a customer, {unit}",
         f"less than the best arm, {unit}",
         "share of customers, %",
         "95 %",
-    ]
-    titles += [f"its customers brought, {unit} each", "95 % of that", f"regret, {unit}"]
+        f"its customers brought, {unit} each",
+        "95 % of that",
+        f"regret, {unit}",
+    )
     which = f", the {MOST_ARM_ROWS} chosen most" if len(arms) > MOST_ARM_ROWS else ""
     caption = (
         f"Arms under {model}, {steps:,} customers a replication{which}; what was brought is "
@@ -324,16 +296,9 @@ def arms_grid(tables: Tables, model: str) -> Grid:
 
 def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:
     """Return the last score of each arm."""
-    rows = tables.scores.filter(
-        (pl.col("metric") == metric)
-        & (pl.col("model") == model)
-        & (pl.col("segment_by") == "arm")
-        & pl.col("fold").is_null()
-    )
-    return {
-        row["segment"]: row
-        for row in rows.sort("step", nulls_last=True, maintain_order=True).to_dicts()
-    }
+    rows = tables.scores.filter(col("fold").is_null(), metric=metric, model=model, segment_by="arm")
+    ordered = rows.sort("step", nulls_last=True, maintain_order=True)
+    return {row["segment"]: row for row in ordered.to_dicts()}
 
 
 def _interval_words(row: Mapping[str, Any], scale: float, places: int) -> str:
@@ -354,20 +319,11 @@ def _arm_costs(
         return {}
     best = max(true.values())
     costs = {arm: row["value"] * row["step"] * (best - true[arm]) for arm, row in chosen.items()}
-    regret = tables.scores.filter(
-        (pl.col("metric") == "pseudo_regret")
-        & (pl.col("model") == model)
-        & (pl.col("aggregate") == "mean")
-        & pl.col("step").is_null()
-        & pl.col("fold").is_null()
-        & pl.col("segment").is_null()
-    )["value"]
+    regret = _total(tables, model, "pseudo_regret")["value"]
     return (
         costs
-        if len(regret)
-        and isclose(
-            sum(costs.values()), regret[0] or 0.0, rel_tol=COST_TOLERANCE, abs_tol=COST_TOLERANCE
-        )
+        if regret is not None
+        and isclose(sum(costs.values()), regret, rel_tol=COST_TOLERANCE, abs_tol=COST_TOLERANCE)
         else {}
     )
 
@@ -390,7 +346,7 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     """
     if tables.predictions.is_empty() or world.brings_amounts:
         return None
-    rows = tables.predictions.filter(pl.col("model") == model)
+    rows = tables.predictions.filter(model=model)
     if rows.is_empty():
         return None
     first = rows.row(0, named=True)
@@ -400,7 +356,6 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     axes = figure.subplots()
     for place, arm in enumerate(shown):
         _arm_density(axes, world, arm, int(pulls[arm]), int(wins[arm]), place)
-    tidy(axes, grid="x")
     _name_axes(axes, world, [f"{drawable(world.arms[arm], 24)}  ({pulls[arm]:,})" for arm in shown])
     handles, labels = axes.get_legend_handles_labels()
     legend = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0], reverse=True))
@@ -412,23 +367,23 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
         frameon=False,
         fontsize=9.5,
     )
-    title = f"What one play of {drawable(model, 40)} saw of each arm"
-    headline(figure, title)
+    headline(figure, f"What one play of {drawable(model, 40)} saw of each arm")
     return figure
 
 
 def _name_axes(axes: Axes, world: World, arms: list[str]) -> None:
     """Write the labels at, below and beside the arms."""
+    whole = ""
+    if world.changes:
+        whole = "; all customers together, though the market changed"
+    elif len(world.segments) > 1:
+        whole = "; of the customers it was offered to"
+    counts = "its offers whose window was over" if world.delay else "how often the arm was chosen"
+    title = f"{drawable(world.unit)} per customer; in brackets {counts}{whole}"
+    tidy(axes, "x", x=title, y=arms_title(world))
     axes.set_yticks(range(len(arms)), arms, parse_math=False)
     axes.set_ylim(len(arms) - 0.4, -0.9)
     axes.tick_params(axis="y", length=0, labelsize=9.5)
-    whole = "; all customers together, though the market changed" if world.changes else ""
-    whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
-    counts = "its offers whose window was over" if world.delay else "how often the arm was chosen"
-    axes.set_xlabel(
-        f"{drawable(world.unit)} per customer; in brackets {counts}{whole}", fontsize=9.5, color=INK
-    )
-    axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
 
 
 def _arm_density(axes: Axes, world: World, arm: int, pulls: int, wins: int, place: int) -> None:
@@ -450,9 +405,8 @@ def _arm_density(axes: Axes, world: World, arm: int, pulls: int, wins: int, plac
     if not world.changes:
         truth = float(world.shares @ world.conversions[0, :, arm] * world.values[arm])
         label = "truth" if len(world.segments) == 1 else "truth, if offered to everyone"
-        axes.plot(
-            [truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label=label
-        )
+        ends = [truth, truth], [place, place - 0.8]
+        axes.plot(*ends, color=FLOOR_COLOUR, linewidth=1.6, label=label)
 
 
 # regret.png: what policies lose as customers come.
@@ -476,106 +430,82 @@ def regret_figure(
     Returns:
         The figure; None where no policy was scored.
     """
+    whole = col("fold").is_null() & col("segment").is_null()
     curves = tables.scores.filter(
-        (pl.col("metric") == "pseudo_regret")
-        & (pl.col("aggregate") == "mean")
-        & pl.col("step").is_not_null()
-        & pl.col("fold").is_null()
-        & pl.col("segment").is_null()
+        whole, col("step").is_not_null(), metric="pseudo_regret", aggregate="mean"
     )
     if curves.is_empty():
         return None
     figure = new_figure(12, 5.2)
     axes = figure.subplots(1, 2)
-    colours = model_colours(
-        [each for each in curves["model"].unique(maintain_order=True) if each != TRUTH], model
-    )
+    labels = [each for each in curves["model"].unique(maintain_order=True) if each != TRUTH]
+    colours = model_colours(labels, model)
     for place, scale in zip(axes, ("linear", "log"), strict=True):
         place.set_xscale(scale)
         for label, colour in colours.items():
-            _draw_curve(
-                place, curves.filter(pl.col("model") == label), label, colour, own=label == model
-            )
-        tidy(place)
+            _draw_curve(place, curves.filter(model=label), label, colour, own=label == model)
+        tidy(place, x="customers, log scale" if scale == "log" else "customers")
         plain_numbers(place.yaxis)
         plain_numbers(place.xaxis)
-        if scale == "linear":
-            place.locator_params(axis="x", nbins=5)
-        place.set_xlabel(
-            f"customers{', log scale' if scale == 'log' else ''}", fontsize=9.5, color=INK
-        )
+    axes[0].locator_params(axis="x", nbins=5)
     axes[1].set_ylim(axes[1].get_ylim())  # the bound may lie far above all that can be lost so soon
     _label_ends(axes[1], curves, colours, model)
     _draw_bound(axes[1], tables)
-    axes[0].set_ylabel(f"regret, {drawable(unit)}", fontsize=9.5, color=INK)
+    tidy(axes[0], y=f"regret, {drawable(unit)}")
     n = int(curves["n"].max())  # type: ignore[arg-type]
     title = f"Regret against {drawable(against)}, mean of {n:,} replications with 95 % intervals"
     headline(figure, title)
     return figure
 
 
-def _draw_curve(axes: Axes, points: pl.DataFrame, label: str, colour: str, *, own: bool) -> None:
+def _draw_curve(axes: Axes, points: DataFrame, label: str, colour: str, *, own: bool) -> None:
     points = points.sort("step")
     steps, values = points["step"].to_numpy(), points["value"].to_numpy()
-    name = drawable(label, 34)
-    axes.plot(
-        steps, values, color=colour, linewidth=2.2 if own else 1.5, zorder=3 if own else 2, gid=name
-    )
+    name, (width, order) = drawable(label, 34), (2.2, 3) if own else (1.5, 2)
+    axes.plot(steps, values, color=colour, linewidth=width, zorder=order, gid=name)
     if points["ci_low"].null_count() < len(points):
         ends = points["ci_low"].to_numpy(), points["ci_high"].to_numpy()
         axes.fill_between(steps, *ends, color=colour, alpha=0.18, linewidth=0, gid=name)
 
 
-def _label_ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model: str) -> None:
+def _label_ends(axes: Axes, curves: DataFrame, colours: dict[str, str], model: str) -> None:
     """Write each policy's name and loss beside the end of its curve, in the order of the losses,
     none on another.
     """
-    last = curves.filter(pl.col("step") == pl.col("step").max())
-    values = {label: float(last.filter(pl.col("model") == label)["value"][0]) for label in colours}
+    last = curves.filter(step=col("step").max())
+    values = {label: float(last.filter(model=label)["value"][0]) for label in colours}
     low, high = axes.get_ylim()
     heights = [(value - low) / (high - low) for value in values.values()]
     places = label_places(heights, LABEL_GAP, 0.02, 0.98)
     for (label, value), height, place in zip(values.items(), heights, places, strict=True):
-        weight = "bold" if label == model else "normal"
+        colour, name = colours[label], drawable(label, 34)
+        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
         axes.annotate(
-            f"{brief(value)}  {drawable(label, 34)}",
+            f"{brief(value)}  {name}",
             (1.0, height),
             xytext=(1.05, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
             fontsize=8.5,
-            color=colours[label],
-            fontweight=weight,
+            color=colour,
+            fontweight="bold" if label == model else "normal",
             va="center",
             annotation_clip=False,
             parse_math=False,
-            gid=drawable(label, 34),
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colours[label],
-                "linewidth": 0.7,
-                "shrinkA": 1,
-                "shrinkB": 0,
-            },
+            gid=name,
+            arrowprops=arrow,
         )
 
 
 def _draw_bound(axes: Axes, tables: Tables) -> None:
     """Draw C ln t, where the world stands still."""
-    bound = tables.scores.filter(pl.col("metric") == "lai_robbins_bound").sort("step")
+    bound = tables.scores.filter(metric="lai_robbins_bound").sort("step")
     if len(bound) and bound["value"].max() > 0:  # type: ignore[operator]
         label = (
             "C ln t: asymptotic lower bound (Lai and Robbins);\na good policy may lose less so soon"
         )
-        axes.plot(
-            bound["step"],
-            bound["value"],
-            color=FLOOR_COLOUR,
-            linestyle="--",
-            linewidth=1.4,
-            label=label,
-            zorder=1,
-        )
+        curve = bound["step"], bound["value"]
+        axes.plot(*curve, "--", color=FLOOR_COLOUR, linewidth=1.4, label=label, zorder=1)
         axes.legend(loc="upper left", frameon=False, fontsize=8.5)
 
 
@@ -588,36 +518,46 @@ ENOUGH_REPLICATIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class PolicyLoss:
-    """The loss of a policy by the end.
+    """The loss of a policy by the end, as rows of the scores.
 
     Attributes:
         model: Its label.
-        mean, low, high: Over replications, in currency, with its interval.
-        worst: The mean of the worst 5 % of the replications.
-        worst_low: The lower end of its interval.
+        total: The mean over replications, in currency.
+        worst: The mean of the worst 5 % of the replications; None where it is not known.
+        skill: 1 - mean / what uniform play loses; None where it loses nothing.
         share: Of what the best arms earn.
-        skill: 1 - mean / what uniform play loses, with its interval.
     """
 
     model: str
-    mean: float
-    low: float | None
-    high: float | None
-    worst: float | None
-    worst_low: float | None
+    total: Mapping[str, Any]
+    worst: Mapping[str, Any] | None
+    skill: Mapping[str, Any] | None
     share: float | None
-    skill: tuple[float, float | None, float | None] | None
+
+    @property
+    def is_trap(self) -> bool:
+        """True where the policy is shown to lose more than uniform play."""
+        high = self.skill["ci_high"] if self.skill else None
+        return high is not None and high < 0
+
+    def is_lottery(self, uniform: float | None) -> bool:
+        """Return whether the policy is better than uniform play on average, and worse in its worst
+        replications.
+        """
+        worst = self.worst["ci_low"] if self.worst else None
+        return bool(uniform and worst and self.total["value"] < uniform < worst)
 
 
 CONCLUSION = """
-{{- model }} loses {{ loss.mean | quoted(loss.low, loss.high, unit) }} to {{ against }}
+{%- set lost = loss.total -%}
+{{ loss.model }} loses {{ lost.value | quoted(lost.ci_low, lost.ci_high, unit) }} to {{ against }}
 {%- if oracle and loss.share is not none %}, {{ loss.share | percent }} of
 {{ oracle | money(unit) }}{% endif %}
 {%- if delay and delay.value is not none %}, of which
 {{ delay.value | quoted(delay.ci_low, delay.ci_high, unit) }} is the delay's{% endif %};
 {% if loss.skill is none %}uniform play loses nothing here
 {%- else %}
-{%- set value, low, high = loss.skill %}
+{%- set value, low, high = loss.skill.value, loss.skill.ci_low, loss.skill.ci_high %}
 {%- if low is not none and high is not none and low <= 0 <= high -%}
 no difference from uniform play is shown
 {%- else -%}
@@ -625,8 +565,8 @@ this is {{ value | quoted_percent(low, high, less=(value <= 0)) }}
 {{ "less" if value > 0 else "more" }} than uniform play is expected to lose
 {%- endif %}
 {%- endif %}
-{%- if loss.worst is not none and many >= enough %}; in the worst 5 % of {{ many | count }}
-replications it loses {{ loss.worst | money(unit) }} on average{% endif %}.
+{%- if loss.worst and (lost.n or 0) >= enough %}; in the worst 5 % of {{ lost.n | count }}
+replications it loses {{ loss.worst.value | money(unit) }} on average{% endif %}.
 {% if paired and paired.ci_low is not none %}
 {%- if paired.ci_low <= 0 <= paired.ci_high -%}
 No difference from {{ paired.segment }}, the rival that loses least, is shown.
@@ -639,7 +579,8 @@ with the same customers.
 {% if traps %}{{ traps | join(" and ") }} {{ "loses" if traps | length == 1 else "lose" }} more than
 uniform play.{% endif %}
 {% if lotteries -%}
-Better on average, {% for each in lotteries %}{{ each.model }} ({{ each.worst | money(unit) }})
+Better on average,
+{% for each in lotteries %}{{ each.model }} ({{ each.worst.value | money(unit) }})
 {%- if not loop.last %} and {% endif %}{% endfor %} lost more than uniform play in
 {{ "its" if lotteries | length == 1 else "their" }} worst 5 % of replications.
 {%- endif %}
@@ -655,96 +596,54 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
         unit: What is lost.
         against: What the loss is counted from (`the best arm of each moment`).
     """
-    found = ((label, _loss_of(tables, label)) for label in _policy_labels(tables))
-    losses = {label: loss for label, loss in found if loss is not None}
-    if model not in losses:
+    labels = [each for each in tables.scores["model"].unique(maintain_order=True) if each != TRUTH]
+    losses = [loss for loss in (_loss_of(tables, label) for label in labels) if loss is not None]
+    own = next((loss for loss in losses if loss.model == model), None)
+    if own is None:
         return "Nothing was scored."
-    rivals = [loss for label, loss in losses.items() if label != model]
-    played = [loss for label, loss in losses.items() if not label.endswith("uniform_play")]
-    uniform = _score_value(tables, TRUTH, "uniform_regret")
+    rivals = [loss for loss in losses if loss is not own]
+    played = [loss for loss in losses if not loss.model.endswith("uniform_play")]
+    paired = None
+    if rivals:
+        best = min(rivals, key=lambda rival: rival.total["value"]).model
+        at_end = tables.scores.filter(col("step").is_null())
+        paired = row_of(at_end, metric="difference", model=model, segment=best)
+    uniform = _total(tables, TRUTH, "uniform_regret")["value"]
     return say(
         CONCLUSION,
-        model=model,
         unit=unit,
         against=against,
-        loss=losses[model],
-        oracle=_score_value(tables, TRUTH, "oracle_reward"),
-        delay=_score_row(tables, model, "delay_regret", "mean"),
-        many=_replications(tables, model),
+        loss=own,
+        oracle=_total(tables, TRUTH, "oracle_reward")["value"],
+        delay=_total(tables, model, "delay_regret"),
         enough=ENOUGH_REPLICATIONS,
-        paired=_paired_difference(tables, model, rivals),
-        traps=[each.model for each in played if each.model != model and _is_trap(each)],
-        lotteries=[each for each in played if _is_lottery(each, uniform)],
+        paired=paired,
+        traps=[each.model for each in played if each is not own and each.is_trap],
+        lotteries=[each for each in played if each.is_lottery(uniform)],
     )
-
-
-def _paired_difference(
-    tables: Tables, model: str, rivals: list[PolicyLoss]
-) -> Mapping[str, Any] | None:
-    """Return the paired difference from the rival that loses least; None where there is none."""
-    if not rivals:
-        return None
-    best = min(rivals, key=lambda rival: rival.mean).model
-    whole = tables.scores.filter(pl.col("step").is_null())
-    return row_of(whole, metric="difference", model=model, segment=best)
-
-
-def _is_trap(loss: PolicyLoss) -> bool:
-    """Return whether a policy is shown to lose more than uniform play."""
-    return loss.skill is not None and loss.skill[2] is not None and loss.skill[2] < 0
-
-
-def _is_lottery(loss: PolicyLoss, uniform: float | None) -> bool:
-    """Return whether a policy is better than uniform play on average, and worse in its worst
-    replications.
-    """
-    return bool(uniform and loss.worst_low and loss.mean < uniform < loss.worst_low)
-
-
-def _policy_labels(tables: Tables) -> list[str]:
-    return [label for label in tables.scores["model"].unique(maintain_order=True) if label != TRUTH]
 
 
 def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
-    row = _score_row(tables, label, "pseudo_regret", "mean")
-    if row is None or row["value"] is None:
+    total, skill = (
+        _total(tables, label, name) for name in ("pseudo_regret", "skill_pseudo_regret")
+    )
+    if total["value"] is None:
         return None
-    worst, skill = (
-        _score_row(tables, label, "pseudo_regret", "cvar95"),
-        _score_row(tables, label, "skill_pseudo_regret", "mean"),
+    worst = _total(tables, label, "pseudo_regret", "cvar95")
+    return PolicyLoss(
+        label,
+        total,
+        worst if worst["value"] is not None else None,
+        skill if skill["value"] is not None else None,
+        _total(tables, label, "regret_share")["value"],
     )
-    skill_ends = (
-        None
-        if skill is None or skill["value"] is None
-        else (skill["value"], skill["ci_low"], skill["ci_high"])
-    )
-    share = _score_value(tables, label, "regret_share")
-    tail = (worst["value"], worst["ci_low"]) if worst else (None, None)
-    return PolicyLoss(label, row["value"], row["ci_low"], row["ci_high"], *tail, share, skill_ends)
 
 
-def _score_row(
-    tables: Tables, label: str, metric: str, aggregate: str
-) -> dict[str, float | None] | None:
-    rows = tables.scores.filter(
-        (pl.col("model") == label)
-        & (pl.col("metric") == metric)
-        & (pl.col("aggregate") == aggregate)
-        & pl.col("fold").is_null()
-        & pl.col("step").is_null()
-        & pl.col("segment").is_null()
-    )
-    return rows.row(0, named=True) if len(rows) else None
-
-
-def _score_value(tables: Tables, label: str, metric: str) -> float | None:
-    row = _score_row(tables, label, metric, "mean")
-    return row["value"] if row else None
-
-
-def _replications(tables: Tables, model: str) -> int:
-    row = _score_row(tables, model, "pseudo_regret", "mean")
-    return int(row["n"] or 0) if row else 0
+def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> dict[str, Any]:
+    """Return a score over all folds by the end; without a value where there is none."""
+    whole = tables.scores.filter(pl.all_horizontal(col("fold", "step", "segment").is_null()))
+    found = row_of(whole, model=label, metric=metric, aggregate=aggregate)
+    return found or dict.fromkeys(("value", "ci_low", "ci_high", "n"))
 
 
 # The pictures and the words of a bandit simulation.
@@ -764,11 +663,6 @@ def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
     save_png(posterior_figure(world, tables, model), folder / "posterior.png")
 
 
-def bandit_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the arms of the experiment's own policy."""
-    return [arms_grid(tables, model)]
-
-
 def bandit_sentence(world: World, tables: Tables, model: str) -> str:
     """Return what the experiment's own policy lost, beside its rivals."""
     return regret_conclusion(tables, model, world.unit, regret_reference(world))
@@ -776,7 +670,7 @@ def bandit_sentence(world: World, tables: Tables, model: str) -> str:
 
 REPORT = TaskReport(
     sentence=bandit_sentence,
-    page_grids=bandit_page_grids,
+    page_grids=lambda tables, model: [arms_grid(tables, model)],
     draw=draw,
     captions={
         "regret.png": "Every policy's regret as it grows",
@@ -790,38 +684,43 @@ REPORT = TaskReport(
 # The result of a replay on a log, in a sentence.
 
 
+REPLAY = """
+{{- model }} has a mean {{ subject }} of {{ mean }} per row on the log;
+{{ earned.n | count }} of {{ rows | count }} rows count, where it chose as the log did
+({{ (100 * share) | written(".1f") }} %)
+{%- if gain and gain.ci_low is not none %}:
+{% if gain.ci_low > 0 or gain.ci_high < 0 -%}
+{{ (gain.value | abs) | money(unit) }} {{ "more" if gain.value > 0 else "less" }} than
+uniform play on it
+{%- else -%}
+no difference from uniform play on it is shown
+({{ gain.value | ends(gain.ci_low, gain.ci_high, unit, sign=True) }})
+{%- endif %}
+{%- endif %}.
+"""
+
+
 def replay_sentence(table: Table, tables: Tables, model: str) -> str:
     """Return what the experiment's own policy earned on the rows that count, against uniform play
     on the same log.
     """
-    by_metric = {row["metric"]: row for row in _whole_scores(tables, model)}
-    measure = tables.measure("mean_reward")
-    what, unit = measure.subject or "reward", measure.measured_in
-    if by_metric.get("mean_reward", {}).get("value") is None:
+    scores = tables.scores.filter(col("fold").is_null(), model=model)
+    by_metric = {row["metric"]: row for row in scores.to_dicts()}
+    earned = by_metric.get("mean_reward", {})
+    if earned.get("value") is None:
         return f"No row of the log counts for {model}: it never chose what was logged."
-    earned, gain, share = (
-        by_metric["mean_reward"],
-        by_metric.get("gain_over_uniform"),
-        by_metric["counted_share"]["value"],
+    measure = tables.measure("mean_reward")
+    return say(
+        REPLAY,
+        model=model,
+        subject=measure.subject or "reward",
+        unit=measure.measured_in,
+        mean=brief(earned["value"], earned["stderr"], measure.measured_in),
+        earned=earned,
+        rows=len(table.data),
+        share=by_metric["counted_share"]["value"],
+        gain=by_metric.get("gain_over_uniform"),
     )
-    rows = (
-        f"{earned['n']:,} of {len(table.data):,} rows count, where it chose as the log did "
-        f"({100 * share:.1f} %)"
-    )
-    mean = brief(earned["value"], earned["stderr"], unit)
-    text = f"{model} has a mean {what} of {mean} per row on the log; {rows}"
-    if gain is None or gain["ci_low"] is None:
-        return f"{text}."
-    if gain["ci_low"] > 0 or gain["ci_high"] < 0:
-        side = "more" if gain["value"] > 0 else "less"
-        return f"{text}: {brief(abs(gain['value']), None, unit)} {side} than uniform play on it."
-    _, ends = interval(gain["value"], gain["ci_low"], gain["ci_high"], unit, sign=True)
-    return f"{text}: no difference from uniform play on it is shown ({ends})."
-
-
-def _whole_scores(tables: Tables, model: str) -> list[dict[str, Any]]:
-    whole = pl.col("fold").is_null() & (pl.col("model") == model)
-    return tables.scores.filter(whole).to_dicts()
 
 
 REPLAY_REPORT = TaskReport(sentence=replay_sentence)

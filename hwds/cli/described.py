@@ -86,16 +86,17 @@ def _values(group: str, name: str) -> dict[str, Any]:
 
     values = written_values(group, group, name)
     settings = [
-        {"name": str(key), "value": _with_and(value), "allowed": "", "meaning": ""}
+        {
+            "name": str(key),
+            "value": " and ".join(map(str, value if isinstance(value, list) else [value])),
+            "allowed": "",
+            "meaning": "",
+        }
         for key, value in values.items()
     ]
     lines = options(group)[name].read_text(encoding="utf-8").splitlines()
     comments = [line[1:].strip() for line in lines if line.startswith("#")]
     return {"about": " ".join(comments[1:]), "settings": settings}
-
-
-def _with_and(value: Any) -> str:
-    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 ARTICLES = {

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hwds.cli.commands.gate import print_checks
 from hwds.cli.train import ROOT, TRAIN
 from hwds.core.checksums import write_json
 from hwds.core.errors import DataError, HwdsError
@@ -96,11 +97,8 @@ def main(words: list[str]) -> int:
     except HwdsError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    for check in evaluation["checks"]:
-        sys.stdout.write(
-            f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}\n"
-        )
-    sys.stdout.write(f"{evaluation[OUTCOME]}: {root / 'processing' / 'evaluation' / EVALUATION}\n")
+    print_checks(evaluation["checks"])
+    print(f"{evaluation[OUTCOME]}: {root / 'processing' / 'evaluation' / EVALUATION}")
     return 0
 
 

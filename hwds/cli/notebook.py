@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import CellError, ConfigError, HwdsError, nearest, unknown, with_article
 from hwds.core.files import OUTPUTS
@@ -37,15 +38,14 @@ from hwds.report.leaderboard import leaderboard_figure
 from hwds.report.page_parts import fragment
 from hwds.report.runs import runs_as_rows
 from hwds.report.standings import Standings, run_conclusion, standings
-from hwds.report.sweep import SweepResult, result_from_dict, sweep_conclusion, trials_grid
+from hwds.report.sweep import SweepResult, stored_result, sweep_conclusion, trials_grid
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import RunDifference
 from hwds.results.difference import run_difference as differing
-from hwds.results.files import holds_file
 from hwds.results.folder import RunFolder
 from hwds.results.index import RunIndex, current_fields, matching_folders, order_folders
-from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
-from hwds.results.tables import Measure, Tables
+from hwds.results.sweep_folder import SweepFolder
+from hwds.results.tables import Tables
 from hwds.stats.compare import compare, stored_comparison
 from hwds.stats.effects import RESAMPLES
 from hwds.stats.sources import RunSource
@@ -75,12 +75,12 @@ class ScoredTables:
             """The label of the experiment's own model."""
 
     @property
-    def scores(self) -> pl.DataFrame:
+    def scores(self) -> DataFrame:
         """The long table of scores."""
         return self.tables.scores
 
     @property
-    def predictions(self) -> pl.DataFrame:
+    def predictions(self) -> DataFrame:
         """The long table of predictions."""
         return self.tables.predictions
 
@@ -90,7 +90,7 @@ class ScoredTables:
         return standings(self.tables, self.headline, model=self.model)
 
     @property
-    def leaderboard(self) -> pl.DataFrame:
+    def leaderboard(self) -> DataFrame:
         """One row a model, best first: the headline with its error and interval, and how many units
         have no value.
         """
@@ -326,7 +326,7 @@ class Run(ScoredTables):
 
     def _repr_html_(self) -> str:
         below = f"Run {self.title}: {self.folder.path}"
-        if not (self.folder.path / "scores.parquet").is_file():
+        if not self.folder.finished:
             return fragment(f"Run {self.title} is not finished.", (), below)
         board = self.standings
         return fragment(
@@ -358,7 +358,7 @@ class StoredSweep:
         return self.folder.read_json()
 
     @cached_property
-    def trials(self) -> pl.DataFrame:
+    def trials(self) -> DataFrame:
         """A row a trial: its settings, its status, its score on the inner windows with the standard
         error.
         """
@@ -371,7 +371,7 @@ class StoredSweep:
         Raises:
             HwdsError: The search has not come so far.
         """
-        (row,) = self.trials.filter(pl.col("trial") == self.result.best).to_dicts()
+        (row,) = self.trials.filter(trial=self.result.best).to_dicts()
         groups = tuple(f"{group}." for group in self.record["space"])
         return {
             path: value
@@ -388,7 +388,7 @@ class StoredSweep:
         """
         if "run" not in self.record:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return Run(RunFolder((OUTPUTS / "runs" / self.record["run"]).resolve()))
+        return Run(RunFolder.titled(self.record["run"]))
 
     @cached_property
     def result(self) -> SweepResult:
@@ -398,11 +398,7 @@ class StoredSweep:
         Raises:
             HwdsError: The search has not come so far.
         """
-        if "best" not in self.record:
-            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return result_from_dict(
-            self.trials, self.record, Measure(self.record["metric"], better=self.record["better"])
-        )
+        return stored_result(self.folder)
 
     @property
     def sentence(self) -> str:
@@ -488,11 +484,7 @@ def load_sweep(name: str | Path) -> StoredSweep:
     Raises:
         ConfigError: There is none; with the nearest name.
     """
-    folder = SweepFolder.named(
-        str(name) if holds_file(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}"
-    )
-    assert folder is not None  # with the prefix none is an error of its own
-    return StoredSweep(folder)
+    return StoredSweep(SweepFolder.find(str(name)))
 
 
 def load_comparison(name: str | Path) -> Compared:
@@ -551,7 +543,7 @@ def sweep(*words: str) -> StoredSweep:
     return StoredSweep(SweepFolder(_place(_run_words(words), "Sweep: ")))
 
 
-def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataFrame:
+def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> DataFrame:
     """Return the stored runs with their settings and scores, a row each, the newest first.
 
     Args:
@@ -565,9 +557,9 @@ def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataF
     """
     index = RunIndex.of()
     if not index.paths:
-        return pl.DataFrame(schema={"path": pl.String})
+        return DataFrame(schema={"path": pl.String})
     found = order_folders(index, matching_folders(index, words, "sweep" if sweeps else "run"), sort)
-    return pl.DataFrame(
+    return DataFrame(
         runs_as_rows(current_fields(index, found)), infer_schema_length=None, strict=False
     )
 

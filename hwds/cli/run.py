@@ -97,22 +97,22 @@ def draw_missing(folder: RunFolder, tables: Tables) -> None:
     )
 
 
-def draw_or_say(folder: RunFolder) -> None:
-    """Draw the pictures of a run; why they cannot be drawn is a line on the standard error.
+def drawn_run(name: str) -> RunFolder:
+    """Return a run whose pictures are drawn where they are not yet; why they cannot be drawn is a
+    line on the standard error.
 
     Raises:
+        ConfigError: There is no such run.
         HwdsError: The run is not finished.
     """
-    tables = folder.read_tables()
-    try:
-        draw_missing(folder, tables)
-    except HwdsError as error:
-        print(f"hwds: no pictures: {without_secrets(str(error))}", file=sys.stderr)
-
-
-def pictures_line(folder: RunFolder) -> str:
-    """Return the line of a run without pictures: the command that draws them."""
-    return f"Pictures are drawn when they are asked for: hwds report {folder.title}"
+    folder = RunFolder.find(name)
+    if folder.undrawn:
+        tables = folder.read_tables()
+        try:
+            draw_missing(folder, tables)
+        except HwdsError as error:
+            print(f"hwds: no pictures: {without_secrets(str(error))}", file=sys.stderr)
+    return folder
 
 
 # One run: from a typed experiment to tables, pictures and a sentence.
@@ -321,7 +321,8 @@ def print_result(result: RunResult) -> None:
             "results."
         )
     if not result.prepared.experiment.draws:
-        print(pictures_line(result.prepared.folder))
+        title = result.prepared.folder.title
+        print(f"Pictures are drawn when they are asked for: hwds report {title}")
     print(f"Results: {result.prepared.folder.path}")
 
 

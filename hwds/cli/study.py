@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwds.cli.run import failed_cells, run_prepared
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, HwdsError, nearest
-from hwds.core.files import OUTPUTS, digest
+from hwds.core.files import digest
 from hwds.core.recipe import show_value
 from hwds.core.study import Study
 from hwds.experiment.prepare import Prepared, prepare
@@ -118,8 +118,8 @@ def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str,
     """Yield the plans under which results are known: those of frozen tables, and of finished
     runs.
     """
-    if (folder / RESULTS / "study.json").is_file():
-        yield StudyResult.read(folder / RESULTS).plan
+    if frozen := frozen_result(folder):
+        yield frozen.plan
     stored = state.read()
     if stored.get("runs"):
         yield stored["plan"]
@@ -129,12 +129,15 @@ def earlier_amendments(folder: Path, state: StudyState) -> tuple[str, ...]:
     """Return the changes of the plan that are recorded already: they stay, however often the study
     is run again.
     """
-    frozen = (
-        StudyResult.read(folder / RESULTS).amended
-        if (folder / RESULTS / "study.json").is_file()
-        else ()
-    )
-    return tuple(dict.fromkeys((*frozen, *state.read().get("amended", ()))))
+    frozen = frozen_result(folder)
+    before = frozen.amended if frozen else ()
+    return tuple(dict.fromkeys((*before, *state.read().get("amended", ()))))
+
+
+def frozen_result(folder: Path) -> StudyResult | None:
+    """Return the frozen result of a study; None where there is none."""
+    stored = folder / RESULTS
+    return StudyResult.read(stored) if (stored / "study.json").is_file() else None
 
 
 def state_of(study: Study, words: Sequence[str]) -> StudyState:
@@ -172,14 +175,10 @@ def _run(job: StudyJob, line: StudyLine) -> tuple[RunFolder, int]:
     within the limit.
     """
     prepared = prepare(job.experiment)
-    if _is_complete(prepared) and _is_mirrored(job, prepared):
+    trackers = job.experiment.tracker.parts()
+    if _is_complete(prepared) and all(is_mirrored(each, prepared.folder.path) for each in trackers):
         return prepared.folder, 0
     return prepared.folder, failed_cells(run_prepared(prepared, job.data, line))
-
-
-def _is_mirrored(job: StudyJob, prepared: Prepared) -> bool:
-    """Return whether all trackers of the job have the run."""
-    return all(is_mirrored(part, prepared.folder.path) for part in job.experiment.tracker.parts())
 
 
 def _is_complete(prepared: Prepared) -> bool:
@@ -205,10 +204,7 @@ def stored_runs(study: Study, state: StudyState) -> StudyRuns:
             f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it."
         )
     folders = {
-        name: {
-            int(seed): RunFolder((OUTPUTS / "runs" / title).resolve())
-            for seed, title in titles.get(name, {}).items()
-        }
+        name: {int(seed): RunFolder.titled(title) for seed, title in titles.get(name, {}).items()}
         for name in study.experiments
     }
     missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)
@@ -267,17 +263,20 @@ def study_result(
         name: RunSource.read(list(folders.values())) for name, folders in runs.folders.items()
     }
     codes = sorted({source.code for group in sources.values() for source in group})
+    shown = ", ".join(code[:6] for code in codes)
+    states = [f"Runs are of {len(codes)} states of the code: {shown}."] if len(codes) > 1 else []
+    origin = next(iter(next(iter(runs.folders.values())).values())).read_provenance()
     return StudyResult(
         study.name,
         study.plan,
         study.plan_hash,
-        study.decided(verdicts),
+        study.answer(verdicts),
         next(iter(each.values())).measure.measured_in,
         contrasts,
         _scores(study, sources),
-        (*_notes(each), *_states(codes), *runs.incomplete),
+        (*_notes(each), *states, *runs.incomplete),
         amended,
-        _origin(runs) | {"code": codes},
+        {"versions": origin["versions"], "machine": origin["machine"], "code": codes},
     )
 
 
@@ -288,21 +287,6 @@ def _scores(study: Study, sources: Mapping[str, Sequence[RunSource]]) -> pl.Data
     return pl.concat(
         experiment_scores(name, group, study.metric) for name, group in sources.items()
     )
-
-
-def _origin(runs: StudyRuns) -> dict[str, Any]:
-    """Return the versions and the machine of the first run."""
-    first = next(iter(runs.folders.values()))
-    provenance = next(iter(first.values())).read_provenance()
-    return {key: provenance[key] for key in ("versions", "machine")}
-
-
-def _states(codes: Sequence[str]) -> Iterator[str]:
-    """Yield a note where runs are of several states of the code."""
-    if len(codes) > 1:
-        yield (
-            f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}."
-        )
 
 
 def _notes(each: Mapping[str, Comparison]) -> Iterator[str]:

@@ -1,6 +1,4 @@
-"""One search: trials on windows before the experiment's own, then the best of them alone on
-those.
-"""
+"""One sweep: trials on tuning windows, then the winner, the best trial, on the reported windows."""
 
 from __future__ import annotations
 
@@ -62,8 +60,8 @@ from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
-    """Try other settings on windows before the experiment's own, then run the best of them alone on
-    those.
+    """Try other settings on the tuning windows, which lie before the reported ones; then score the
+    winner, and the untuned experiment, on the reported windows.
 
     Returns:
         The exit code of the process: 3 where some trials or cells failed.
@@ -149,16 +147,14 @@ def try_own_trial(search: Search) -> None:
     first = search.trials[0]
     if first.experiment is None:
         return
-    group = search.group_of(first)
-    if not all(map(search.cache.has, group.cells_of(first).values())):
+    if not search.is_cached(first):
+        group = search.group_of(first)
         check_own_code(group.job, group.frame, search.tuning_split.folds[0], {first.label})
 
 
 def write_cells(search: Search) -> None:
     """Name the cells of all trials in the folder, so that they are not pruned."""
-    RunFolder(search.folder.path).write_cells(
-        key for group in search.trial_groups for key in group.cells.values()
-    )
+    RunFolder(search.folder.path).write_cells(search.cells.values())
 
 
 def why_none(search: Search, records: Sequence[TrialRecord]) -> str:
@@ -184,7 +180,7 @@ def write_result(
 
     Args:
         search: The search.
-        records: Of its trials.
+        records: The records of its trials.
         result: Its result.
         titles: The runs on the final windows: the best trial's (`run`), and that of the experiment
             as it stood (`own_run`).

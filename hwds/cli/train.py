@@ -136,9 +136,9 @@ def overrides(given: Mapping[str, str], root: Path) -> list[str]:
     """Return the hyperparameters as overrides of an experiment.
 
     Args:
-        given: By path; a value may be a text in quotes, as SageMaker's SDK writes it, or the path
-            of a channel.
-        root: Of the container.
+        given: The hyperparameters by path; a value may be a text in quotes, as SageMaker's SDK
+            writes it, or the path of a channel.
+        root: The root folder of the container.
 
     Raises:
         ConfigError: A channel is not there.

@@ -348,11 +348,23 @@ def run_names() -> list[str]:
     return RunFolder.names()
 
 
-def run_and_sweep_names() -> list[str]:
-    """Return all names of the runs and sweeps below the current folder."""
+def sweep_names() -> list[str]:
+    """Return all names of the sweeps below the current folder."""
     from hwds.results.sweep_folder import SweepFolder
 
-    return [*run_names(), *SweepFolder.names()]
+    return SweepFolder.names()
+
+
+def run_and_sweep_names() -> list[str]:
+    """Return all names of the runs and sweeps below the current folder."""
+    return [*run_names(), *sweep_names()]
+
+
+def study_names() -> list[str]:
+    """Return the studies below the current folder."""
+    from hwds.core.study import studies
+
+    return studies()
 
 
 RUN = KnownWord("run", run_names)
@@ -367,6 +379,30 @@ ONE_RUN_OR_SWEEP = click.argument(
     "run", nargs=-1, type=RUN_OR_SWEEP, callback=exactly(1, "run"), metavar="RUN"
 )
 """The run or sweep that a command is about."""
+
+TRUST = click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
+CARD = click.option(
+    "--card",
+    type=FILE,
+    help="What people say of the model: a YAML of owner, approver, intended_use ...",
+)
+
+
+def number_option(
+    flag: str,
+    kind: ReadValue,
+    meaning: str,
+    default: float | None = None,
+    *,
+    metavar: str = "NUMBER",
+) -> Callable[..., Any]:
+    """Return the option of a number, whose default is shown."""
+    return click.option(
+        flag, type=kind, default=default, show_default=True, metavar=metavar, help=meaning
+    )
+
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import HwdsError
 from hwds.core.files import (
@@ -79,7 +80,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def write_parquet(path: Path, table: pl.DataFrame, **options: Any) -> None:
+def write_parquet(path: Path, table: DataFrame, **options: Any) -> None:
     """Write a table as Parquet with a checksum, atomically, and without secrets.
 
     `options` are those of `write_parquet`.
@@ -91,7 +92,7 @@ def write_parquet(path: Path, table: pl.DataFrame, **options: Any) -> None:
     )
 
 
-def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
+def table_without_secrets(table: DataFrame) -> DataFrame:
     """Return a table with `***` for every secret in its texts."""
     hidden = secrets()
     if not hidden or pl.String not in table.schema.dtypes():
@@ -101,7 +102,7 @@ def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> DataFrame:
     """Return the table that `write_parquet` wrote, or some of its columns.
 
     Raises:

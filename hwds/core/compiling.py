@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import linecache
 import os
-import pickle
 import re
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hwds.core.cache import CHECKSUM
 from hwds.core.errors import HwdsError
-from hwds.core.files import OUTPUTS, digest, digest_bytes, lock_for_making, write_bytes
+from hwds.core.files import OUTPUTS, digest, digest_file, lock_for_making, write_bytes
 from hwds.core.keys import code_digest, numeric_environment
 from hwds.core.walls import is_sealed
 
@@ -105,68 +102,27 @@ def _unoptimised(library: Any) -> Any:
 # imported to be listed or composed.
 
 
-def with_checksums(dispatcher: Any) -> Any:
-    """Return a compiled function of which numba writes and reads its files with a checksum.
+def _drop_damaged(files: Iterable[Path]) -> None:
+    """Delete the files of numba's cache that are not as `_note_digests` saw them.
 
-    Damaged ones are made again.
+    numba makes new ones.
     """
-    dispatcher._cache._cache_file.__class__ = _checked_files()
-    return dispatcher
+    for file in files:
+        note = _note_of(file)
+        if not note.is_file() or note.read_bytes() != digest_file(file).encode():
+            file.unlink(missing_ok=True)
 
 
-@cache
-def _checked_files() -> type[Any]:
-    from numba.core.caching import IndexDataCacheFile
-
-    base: Any = IndexDataCacheFile  # it has no types
-
-    class CheckedFiles(base):  # type: ignore[misc]
-        """The index and the data files of one function. Private methods of numba's, of which a test
-        of every release tells.
-        """
-
-        def _load_index(self) -> dict[Any, str]:
-            content = checked_content(Path(self._index_path))
-            version, stamp, overloads = (
-                pickle.loads(content) if content is not None else ("", None, {})
-            )
-            return (
-                dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
-            )
-
-        def _save_index(self, overloads: dict[Any, str]) -> None:
-            _write(
-                Path(self._index_path), self._dump((self._version, self._source_stamp, overloads))
-            )
-
-        def _load_data(self, name: str) -> Any:
-            content = checked_content(Path(self._data_path(name)))
-            if content is None:
-                raise OSError(f"{name} is damaged")  # of which numba makes a new one
-            return pickle.loads(content)
-
-        def _save_data(self, name: str, data: Any) -> None:
-            _write(Path(self._data_path(name)), self._dump(data))
-
-    return CheckedFiles
+def _note_digests(files: Iterable[Path]) -> None:
+    """Write the digest of each file beside it, where it is not there yet."""
+    for file in files:
+        note, digest = _note_of(file), digest_file(file).encode()
+        if not note.is_file() or note.read_bytes() != digest:
+            write_bytes(note, digest)
 
 
-def checked_content(path: Path) -> bytes | None:
-    """Return the content of a file without its checksum.
-
-    None where there is none, or it is damaged.
-    """
-    if not path.is_file():
-        return None
-    data = path.read_bytes()
-    checksum, content = data[:CHECKSUM], data[CHECKSUM:]
-    return content if digest_bytes([content]).encode() == checksum else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    if is_sealed():  # compiled for this process alone
-        return
-    write_bytes(path, digest_bytes([content]).encode() + content)
+def _note_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.digest")
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -227,12 +183,10 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
         [_code((function, *parts)), numba.__version__, *numeric_environment().items()]
     )
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return _compiling_once(
-        with_checksums(numba.njit(cache=True, **OPTIONS)(function)), folder / function.__name__
-    )
+    return _compiling_once(numba.njit(cache=True, **OPTIONS)(function), folder)
 
 
-def _compiling_once(dispatcher: Any, path: Path) -> Any:
+def _compiling_once(dispatcher: Any, folder: Path) -> Any:
     """Let one process compile and others wait to load that, and what cannot be compiled be refused
     in one line.
 
@@ -240,12 +194,18 @@ def _compiling_once(dispatcher: Any, path: Path) -> Any:
     """
     from numba.core.errors import NumbaError
 
-    compile_for = dispatcher._compile_for_args
+    compile_for, name = dispatcher._compile_for_args, dispatcher.__name__
+    pattern = f"*.{name}-*.nb[ic]"
 
     def guarded(*arguments: Any, **named: Any) -> Any:
         try:
-            with nullcontext() if is_sealed() else lock_for_making(path):
+            if is_sealed():  # compiled for this process alone
                 return compile_for(*arguments, **named)
+            with lock_for_making(folder / name):
+                _drop_damaged(folder.rglob(pattern))
+                made = compile_for(*arguments, **named)
+                _note_digests(folder.rglob(pattern))
+                return made
         except NumbaError as error:
             raise HwdsError(_refusal(str(error))) from error
 

@@ -41,6 +41,8 @@ from hwds.core.registry import GROUPS, conf_dirs, no_option, options, resolve_no
 from hwds.core.secrets import given_by_environment, remember
 from hwds.core.settings import check_yaml, read_yaml, utf8_text
 
+GROUPS_OF_OPTIONS = (*GROUPS, "experiment")
+
 # Hydra's source of the YAML files: an option is merged over its recipe's defaults, so that
 # every field can be overridden.
 
@@ -131,7 +133,7 @@ def of_environment(name: str, *default: Any) -> Any:
     The value is a secret from then on, unless it names an option.
     """
     value = oc.env(name, *default)
-    if not any(value in options(group) for group in (*GROUPS, "experiment")):
+    if not any(value in options(group) for group in GROUPS_OF_OPTIONS):
         remember(name)
     return value
 
@@ -275,8 +277,8 @@ def plain_errors() -> Iterator[None]:
     except yaml.YAMLError as error:
         raise ConfigError(" ".join(str(error).split()) + ".") from error
     except OverrideParseException as error:
-        said = str(error).split("\n")[0].removeprefix("LexerNoViableAltException: ")
-        raise ConfigError(f"'{error.override}': is not path.to.key=value ({said}).") from error
+        why = str(error).split("\n")[0].removeprefix("LexerNoViableAltException: ")
+        raise ConfigError(f"'{error.override}': is not path.to.key=value ({why}).") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise _hydra_refusal(error) from error
     except (
@@ -293,16 +295,6 @@ ELSEWHERE = {
     "hydra/launcher": "compute=processes, ray or cluster runs the cells of each run side by side",
 }
 """Groups of Hydra whose plugins are not used, with what does the same."""
-
-NOT_BUILT = {
-    (
-        "sweep",
-        "pbt",
-    ): "it goes on with a fit from the weights of another trial, and no model here can, for every "
-    "window is"
-    " fitted anew from its own history; take sweep=asha or sweep=bohb.",
-}
-"""Options that are common elsewhere and are not built here, with the reason."""
 
 
 def refuse_no_option(overrides: list[str]) -> None:
@@ -325,11 +317,7 @@ def refuse_no_option(overrides: list[str]) -> None:
                 f"{key}: an interval is searched by sweep=random "
                 f"sweep.space.{key}.uniform=[low,high]."
             )
-        if (
-            key not in (*GROUPS, "experiment")
-            or override.is_delete()
-            or override.is_sweep_override()
-        ):
+        if key not in GROUPS_OF_OPTIONS or override.is_delete() or override.is_sweep_override():
             continue
         if override.is_force_add():
             raise ConfigError(
@@ -371,8 +359,6 @@ def _missing_config(error: MissingConfigException) -> ConfigError:
     group, _, option = (error.missing_cfg_file or "").partition("/")
     if not option:
         return ConfigError(" ".join(str(error).split("Check that")[0].split()))
-    if (group, option) in NOT_BUILT:
-        return ConfigError(f"{group}: there is no '{option}': {NOT_BUILT[group, option]}")
     return no_option(group, group, option)
 
 
@@ -466,25 +452,23 @@ def plain_data(
         data.get("size") == "small"
     ):  # the YAML of a sweep's best names the paths that were typed then
         uncapped = {"uncapped": sorted({*(data.get("uncapped") or ()), *typed_paths(data, typed)})}
-    for group in (*GROUPS, "experiment"):
+    for group in GROUPS_OF_OPTIONS:
         options(group)  # a user's option must not hide behind ours: the double is refused
-    data = {
-        key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value
-        for key, value in data.items()
+    nodes = {
+        group: expand(group, group, node)
+        for group in GROUPS
+        if isinstance(node := data.get(group), dict)
     }
-    for group in GROUPS:
-        if isinstance(data.get(group), dict) and not data[group].get("name"):
+    data |= nodes
+    for group, node in nodes.items():
+        if not node.get("name"):
             raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
     refuse_left_over(data, choices.get("experiment") or "")
     rivals = data.get("rivals") or []
     if not isinstance(rivals, list):
         raise ConfigError(f"rivals: must be a list of model options, got {show_value(rivals)}.")
     composed = [option("model", f"rivals[{i}]", item) for i, item in enumerate(rivals)]
-    labels = {
-        f"{group}.name": data[group]["name"]
-        for group in GROUPS
-        if isinstance(data.get(group), dict)
-    }
+    labels = {f"{group}.name": node["name"] for group, node in nodes.items()}
     labels |= {f"rivals[{i}]": node["name"] for i, node in enumerate(composed)}
     secret = next(
         (path for path, label in labels.items() if given_by_environment(str(label))), None
@@ -494,7 +478,7 @@ def plain_data(
             f"{secret}: must not hold the value of an environment variable; it is the label in "
             f"every table."
         )
-    own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
+    own = labels.get("model.name")
     data["rivals"] = [node for node in composed if node["name"] != own]
     called = run_name(data.pop("name", ""))
     return data | uncapped | {"experiment": called or choices.get("experiment") or "adhoc"}
@@ -519,27 +503,21 @@ def run_name(name: Any) -> str:
 def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     """Return a node whose recipe-typed fields (a stack's members) are nodes, too."""
     owner: Any = resolve_node(group, path, node)
-    inner, single = _members(owner)
-    for key in inner - single:
-        if node.get(key) not in (None, "???") and not isinstance(node[key], list):
+    several, single = _members(owner)
+    written = _file_groups(owner)
+    composed: dict[str, Any] = {}
+    for key, value in node.items():
+        where = f"{path}.{key}"
+        if key in several and isinstance(value, list):
+            composed[key] = [option(group, f"{where}[{i}]", item) for i, item in enumerate(value)]
+        elif key in several - single and value not in (None, "???"):
             raise ConfigError(
-                f"{path}.{key}: must be a list of {group} options, got {show_value(node[key])}."
+                f"{where}: must be a list of {group} options, got {show_value(value)}."
             )
-    composed: dict[str, Any] = {
-        key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])]
-        for key in inner
-        if isinstance(node.get(key), list)
-    }
-    composed |= {
-        key: option(group, f"{path}.{key}", node[key])
-        for key in single
-        if _is_option(group, node.get(key))
-    }
-    composed |= {
-        key: written_values(source, f"{path}.{key}", node[key])
-        for key, source in _file_groups(owner).items()
-        if isinstance(node.get(key), str) and node[key] != "???"
-    }
+        elif key in single and _is_option(group, value):
+            composed[key] = option(group, where, value)
+        elif key in written and isinstance(value, str) and value != "???":
+            composed[key] = written_values(written[key], where, value)
     return node | composed
 
 
@@ -568,12 +546,7 @@ def _file_groups(owner: type) -> dict[str, str]:
         key: getattr(hint, "__metadata__", ())
         for key, hint in get_type_hints(owner, include_extras=True).items()
     }
-    return {
-        key: mark.group
-        for key, several in marks.items()
-        for mark in several
-        if isinstance(mark, Written)
-    }
+    return {key: mark.group for key in marks for mark in marks[key] if isinstance(mark, Written)}
 
 
 @cache
@@ -643,15 +616,15 @@ ROOT_DEFAULTS = {
 """The root values with their defaults."""
 
 
-def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
+def as_experiment(data: Mapping[str, Any], command: str, *notes: str) -> str:
     """Return the text of an experiment's file that composes to this config.
 
     Args:
         data: The composed config.
         command: The command that uses the file.
-        said: Further lines of comment.
+        notes: Further lines of comment.
     """
-    comments = ["# @package _global_", f"# {command}", *(f"# {line}" for line in said)]
+    comments = ["# @package _global_", f"# {command}", *(f"# {line}" for line in notes)]
     node: dict[str, Any] = {
         "defaults": [{f"override /{group}": option_of(group, data[group])} for group in CHOSEN]
     }
@@ -677,10 +650,9 @@ def option_of(group: str, node: Mapping[str, Any]) -> str:
 
 def changes_from_option(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the differences of a node from its option."""
-    name = option_of(group, node)
-    usual = option(group, group, name)
-    changed = _changes(group, node, usual)
-    return {key: value for key, value in changed.items() if key != "name"}
+    changed = _changes(group, node, option(group, group, option_of(group, node)))
+    changed.pop("name", None)
+    return changed
 
 
 def as_choice(group: str, node: Mapping[str, Any]) -> str | dict[str, Any]:

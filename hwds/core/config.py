@@ -134,15 +134,8 @@ def shrink_to_small(data: dict[str, Any]) -> dict[str, Any]:
     """
     kept = frozenset(data.get("uncapped") or ())
     shrunk = {group: _shrink(group, group, data[group], kept) for group in GROUPS}
-    return (
-        data
-        | shrunk
-        | {
-            "rivals": [
-                _shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]
-            ]
-        }
-    )
+    rivals = [_shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]]
+    return data | shrunk | {"rivals": rivals}
 
 
 def sized_node(data: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -158,26 +151,16 @@ def sized_node(data: Mapping[str, Any], group: str) -> dict[str, Any]:
 def _shrink(group: str, path: str, node: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:
     """Return a node with its caps; members of a list have their labels in the path."""
     hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
-    caps = {
-        key: cap
-        for key, hint in hints.items()
-        if f"{path}.{key}" not in kept and (cap := _cap(hint)) is not None
-    }
-    shrunk = {
-        key: caps[key].of(value) if key in caps and isinstance(value, int) else value
-        for key, value in node.items()
-    }
-    members: dict[str, Any] = {
-        key: [_shrink(group, f"{path}.{key}.{item['name']}", item, kept) for item in value]
-        for key, value in node.items()
-        if _are_nodes(value)
-    }
-    members |= {
-        key: _shrink(group, f"{path}.{key}", value, kept)
-        for key, value in node.items()
-        if _are_nodes([value])
-    }
-    return shrunk | members
+    shrunk = dict(node)
+    for key, value in node.items():
+        where = f"{path}.{key}"
+        if _are_nodes(value):
+            shrunk[key] = [_shrink(group, f"{where}.{each['name']}", each, kept) for each in value]
+        elif _are_nodes([value]):
+            shrunk[key] = _shrink(group, where, value, kept)
+        elif isinstance(value, int) and where not in kept and (cap := _cap(hints.get(key))):
+            shrunk[key] = cap.of(value)
+    return shrunk
 
 
 def _are_nodes(value: Any) -> bool:
@@ -190,9 +173,8 @@ def _are_nodes(value: Any) -> bool:
 
 def _cap(hint: Any) -> Small | None:
     marks = getattr(hint, "__metadata__", ())
-    own = next((mark for mark in marks if isinstance(mark, Small)), None)
-    inner = (_cap(arg) for arg in get_args(hint)) if own is None and not marks else iter(())
-    return own if own is not None else next((cap for cap in inner if cap is not None), None)
+    found = marks or map(_cap, get_args(hint))
+    return next((cap for cap in found if isinstance(cap, Small)), None)
 
 
 # The settings that `size=small` leaves as they are, because the command line says them.

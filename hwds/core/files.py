@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
 # Files that are whole or absent, whatever happens while they are written.
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`, and
     flush the folder.
 
@@ -90,11 +90,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
-    write_atomically(path, lambda part: _write_content(part, content))
-
-
-def _write_content(part: Path, content: bytes) -> None:
-    part.write_bytes(content)
+    write_atomically(path, lambda part: part.write_bytes(content))
 
 
 # Locks between processes and threads, by the system's `flock`, which releases those of a
@@ -133,19 +129,16 @@ def in_use(folder: Path) -> bool:
         return True
 
 
-@contextmanager
-def lock_for_reading(cache: Path) -> Iterator[None]:
+def lock_for_reading(cache: Path) -> AbstractContextManager[bool]:
     """Lock a cache for reading, together with other readers; waits while another process cleans it.
 
     Raises:
         HwdsError: The folder cannot be written.
     """
-    with _lock_cache(cache, fcntl.LOCK_SH):
-        yield
+    return _lock_cache(cache, fcntl.LOCK_SH)
 
 
-@contextmanager
-def lock_for_cleaning(cache: Path) -> Iterator[bool]:
+def lock_for_cleaning(cache: Path) -> AbstractContextManager[bool]:
     """Lock a cache that nobody reads.
 
     Yields False where somebody does. Readers wait until it is released.
@@ -153,8 +146,7 @@ def lock_for_cleaning(cache: Path) -> Iterator[bool]:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    with _lock_cache(cache, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
-        yield free
+    return _lock_cache(cache, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

@@ -399,13 +399,10 @@ def _version() -> str:
 
 
 def _decode_syntaxes(content: bytes) -> dict[str, Syntax]:
-    return {key: _syntax(*fields) for key, fields in json.loads(content).items()}
-
-
-def _syntax(code: str, imports: Any, typing: Any, *others: Any) -> Syntax:
-    return Syntax(
-        code, [Import(*each) for each in imports], [Import(*each) for each in typing], *others
-    )
+    return {
+        key: Syntax(code, [Import(*one) for one in loaded], [Import(*one) for one in typed], *rest)
+        for key, (code, loaded, typed, *rest) in json.loads(content).items()
+    }
 
 
 MOST = 5_000

@@ -161,7 +161,7 @@ LEAST = 1e-12
 """The least amount above zero: its reciprocal is still a number."""
 
 
-def _not_tiny(value: float) -> float:
+def _check_not_tiny(value: float) -> float:
     if 0 < value < LEAST:
         raise ValueError(f"must be >= {LEAST:g}")
     return value
@@ -206,37 +206,37 @@ Workers = Annotated[int, Ge(1), Le(10_000)]
 """Cores, or processes."""
 
 ZeroWorkers = Annotated[int, Ge(0), Le(10_000)]
-Positive = Annotated[float, Gt(0), Le(MOST), AfterValidator(_not_tiny)]
+Positive = Annotated[float, Gt(0), Le(MOST), AfterValidator(_check_not_tiny)]
 NonNegative = Annotated[float, Ge(0), Le(MOST)]
 Amount = Annotated[float, Ge(-MOST), Le(MOST)]
 UnitInterval = Annotated[float, Ge(0), Le(1)]
-Level = Annotated[float, Gt(0), Lt(1), AfterValidator(_not_tiny)]
+Level = Annotated[float, Gt(0), Lt(1), AfterValidator(_check_not_tiny)]
 
 
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     repeated = next((value for value in values if values.count(value) > 1), None)
     if repeated is not None:
         raise ValueError(f"must not repeat {repeated!r}")
     return values
 
 
-Once = AfterValidator(_once)
+Once = AfterValidator(_check_once)
 """Marks a list without duplicates."""
 
 Names = Annotated[tuple[str, ...], Once]
 
 
-def _rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if list(values) != sorted(set(values)):
         raise ValueError("must rise")
     return values
 
 
-Rising = AfterValidator(_rising)
+Rising = AfterValidator(_check_rising)
 """Marks a list of numbers, each above the one before."""
 
 
-def _refit(value: str) -> str:
+def _check_refit(value: str) -> str:
     every, _, count = value.partition("_")
     if value not in ("always", "never") and not (
         every == "every" and count.isdigit() and int(count) > 0
@@ -245,7 +245,7 @@ def _refit(value: str) -> str:
     return value
 
 
-Refit = Annotated[str, AfterValidator(_refit)]
+Refit = Annotated[str, AfterValidator(_check_refit)]
 """When there is a new fit: at every cutoff (`always`), at the first alone (`never`), or at every
 K-th (`every_K`).
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from os.path import isfile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hwds.core.cache import noted_inputs
 from hwds.core.errors import ConfigError, nearest
@@ -139,7 +139,7 @@ def resolve(group: str, recipe: str) -> type[Any]:
     if not name:
         return _entry_point(group, recipe)
     try:
-        module = _imported(name)
+        module = _import_module(name)
     except ModuleNotFoundError as error:
         if not error.name or not f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(
@@ -152,22 +152,20 @@ def resolve(group: str, recipe: str) -> type[Any]:
         raise ConfigError(
             f"{group}: module '{name}' fails: {type(error).__name__}: {error} (-v shows where)."
         ) from error
-    wanted = (class_name or recipe.rsplit("/", 1)[-1]).replace("_", "").lower()
+    called = class_name or recipe.rsplit("/", 1)[-1]
+    wanted = called.replace("_", "").lower()
     for attribute, value in vars(module).items():
         if isinstance(value, type) and attribute.replace("_", "").lower() == wanted:
-            return _recipe(group, recipe, value)
+            return _require_recipe(group, recipe, value)
     classes = [
         each
         for each, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == name
     ]
-    missing = class_name or recipe.rsplit("/", 1)[-1]
-    raise ConfigError(
-        f"{group}: module '{name}' has no class '{missing}'{nearest(missing, classes)}"
-    )
+    raise ConfigError(f"{group}: module '{name}' has no class '{called}'{nearest(called, classes)}")
 
 
-def _imported(name: str) -> Any:
+def _import_module(name: str) -> Any:
     """Return a module; the data files that a user's own module reads when it is imported are
     noted.
     """
@@ -189,7 +187,7 @@ def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
     return resolve(group, recipe)
 
 
-def _recipe(group: str, name: str, value: Any) -> type[Any]:
+def _require_recipe(group: str, name: str, value: Any) -> type[Any]:
     from hwds.core.recipe import Recipe  # commands that only list names do without pydantic
 
     if isinstance(value, type) and issubclass(value, Recipe):
@@ -205,7 +203,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
         with noted_inputs():
-            return _recipe(group, recipe, entries[recipe].load())
+            return _require_recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
     named = (
         re.search(r"^recipe: *(\S+)", option.read_text(encoding="utf-8"), re.MULTILINE)
@@ -246,8 +244,9 @@ def source_file(group: str, recipe: str) -> Path | None:
     return next((root / below for root in roots if (root / below).is_file()), None)
 
 
-# Families: each one kind of question in one folder, with its tasks and the reports and
-# comparisons that they name.
+# Families: each one kind of question in one folder, whose `family.py` says what the rest of hwds
+# needs of it. What a family offers is named as `package.module:NAME`, so that it is imported when
+# it is first used: a command that reads no bundle imports nothing that serves one.
 
 Kind = TypeVar("Kind")
 
@@ -256,9 +255,6 @@ Kind = TypeVar("Kind")
 class Task:
     """A task that the protocols of a family evaluate, by its name in the tables.
 
-    Reports and comparisons are named as `package.module:NAME`, so that they are imported when they
-    are first used.
-
     Attributes:
         name: The value in the column `task` of the scores.
         frame: The type of data that its protocols split (`Panel`, `Table`, `World`).
@@ -266,6 +262,7 @@ class Task:
         report: A `hwds.report.hooks.TaskReport`; empty for the leaderboard alone.
         comparison: A `hwds.stats.evidence.TaskComparison`; empty for a comparison of headlines.
         comparable: Whether its models can be compared with each other.
+        hub_task: The name of its kind of question in the model cards of Hugging Face.
     """
 
     name: str
@@ -274,6 +271,7 @@ class Task:
     report: str = ""
     comparison: str = ""
     comparable: bool = True
+    hub_task: str = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,13 +282,24 @@ class Family:
     Attributes:
         name: The name of the family.
         tasks: The tasks that its protocols evaluate.
-        tables: The `hwds.report.hooks.TableReport` of each table of its decisions, as
-            `package.module:NAME`.
+        tables: The `hwds.report.hooks.TableReport` of each table of its decisions.
+        rows: The `hwds.evaluation.serving.RowModel` that asks its fitted models about rows one by
+            one; empty where none scores rows.
+        stream: The `hwds.evaluation.serving.StreamModel` that lets its fitted models follow
+            machines; empty where none does.
+        policies: The `hwds.evaluation.serving.Policies` that puts its policies into production;
+            empty where it has none.
+        single_precision: Whether all its models answer in single precision, whose last bits depend
+            on what stands beside a row.
     """
 
     name: str
     tasks: tuple[Task, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
+    rows: str = ""
+    stream: str = ""
+    policies: str = ""
+    single_precision: bool = False
 
     def task(self, name: str) -> Task | None:
         """Return the task of a name; None where it is not one of this family."""
@@ -331,6 +340,28 @@ def families_of(recipe: type) -> Iterator[Family]:
     """Yield the families of a recipe's class and of its bases, nearest first."""
     modules = dict.fromkeys(base.__module__ for base in recipe.__mro__)
     yield from (family for module in modules if (family := family_around(module)))
+
+
+def offered(cls: type, hook: Literal["rows", "stream", "policies"], kind: type) -> Any:
+    """Return the class that the nearest family of a class names for a hook of `Family`.
+
+    None where no family names one.
+
+    Args:
+        cls: The class of a model, of a fitted model or of a protocol.
+        hook: The field of `Family`.
+        kind: The class that the one named must derive from.
+
+    Raises:
+        ConfigError: A family, or what it names, cannot be imported, or is of another kind.
+    """
+    named = next((name for family in families_of(cls) if (name := getattr(family, hook))), None)
+    if named is None:
+        return None
+    offer = load_reference(named, type)
+    if not issubclass(offer, kind):
+        raise ConfigError(f"family: '{named}' must be a {kind.__name__}.")
+    return offer
 
 
 def family_around(module: str) -> Family | None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from hwds.core.config import KINDS, LISTS, RANGES
@@ -236,15 +237,14 @@ def _is_number(value: Any) -> bool:
 
 def _refuse_twice(leaves: list[Leaf]) -> None:
     """Refuse a path that two leaves set that may occur together."""
-    for place, leaf in enumerate(leaves):
-        for other in leaves[:place]:
-            apart = any(
-                name == theirs and at != their_at
-                for name, at in leaf.when
-                for theirs, their_at in other.when
-            )
-            if leaf.path == other.path and not apart:
-                raise ConfigError(f"{START}.{leaf.path}: is searched twice.")
+    for leaf, other in combinations(leaves, 2):
+        apart = any(
+            name == theirs and at != their_at
+            for name, at in leaf.when
+            for theirs, their_at in other.when
+        )
+        if leaf.path == other.path and not apart:
+            raise ConfigError(f"{START}.{leaf.path}: is searched twice.")
 
 
 # The space of a sweep: the own space of the model's class, changed by what the config says,

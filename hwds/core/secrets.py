@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +52,21 @@ def without_secrets(text: str) -> str:
     return IN_ADDRESS.sub("***", redacted)
 
 
+def change_texts(node: Any, change: Callable[[str], str], *, but: Collection[str] = ()) -> Any:
+    """Return data in which every text is changed, and everything else as it is.
+
+    Values below the keys `but` are left alone.
+    """
+    if isinstance(node, Mapping):
+        return {
+            key: value if key in but else change_texts(value, change, but=but)
+            for key, value in node.items()
+        }
+    if isinstance(node, list | tuple):
+        return [change_texts(value, change, but=but) for value in node]
+    return change(node) if isinstance(node, str) else node
+
+
 def data_without_secrets(node: Any) -> Any:
     """Return plain data without secrets: texts by `without_secrets`, dates as texts, keys and
     numbers unchanged.
@@ -65,11 +80,7 @@ def data_without_secrets(node: Any) -> Any:
 
 def texts_without_secrets(node: Any) -> Any:
     """Return data in which every text is without secrets, and everything else as it is."""
-    if isinstance(node, Mapping):
-        return {key: texts_without_secrets(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [texts_without_secrets(value) for value in node]
-    return without_secrets(node) if isinstance(node, str) else node
+    return change_texts(node, without_secrets)
 
 
 def redact_env(node: Any) -> Any:
@@ -77,17 +88,13 @@ def redact_env(node: Any) -> Any:
 
     Names of options are unchanged.
     """
-    if isinstance(node, Mapping):
-        return {
-            key: value if key in ("name", "recipe") else redact_env(value)
-            for key, value in node.items()
-        }
-    if isinstance(node, list | tuple):
-        return [redact_env(value) for value in node]
-    if isinstance(node, str):
-        for value, name in _named().items():
-            node = node.replace(value, f"${{oc.env:{name}}}")
-    return node
+
+    def redact(text: str) -> str:
+        for value, name in _names_by_secret().items():
+            text = text.replace(value, f"${{oc.env:{name}}}")
+        return text
+
+    return change_texts(node, redact, but=("name", "recipe"))
 
 
 def restore_env(node: Any) -> Any:
@@ -95,11 +102,7 @@ def restore_env(node: Any) -> Any:
 
     A missing variable stays named.
     """
-    if isinstance(node, Mapping):
-        return {key: restore_env(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [restore_env(value) for value in node]
-    return REDACTED.sub(_restored, node) if isinstance(node, str) else node
+    return change_texts(node, lambda text: REDACTED.sub(_restored, text))
 
 
 def _restored(match: re.Match[str]) -> str:
@@ -109,13 +112,12 @@ def _restored(match: re.Match[str]) -> str:
 
 def remember(name: str) -> None:
     """Let the value of a variable count as a secret, here and in processes that are begun later."""
-    known = {*_remembered(), name}
-    os.environ[REMEMBERED] = ",".join(sorted(known))
+    os.environ[REMEMBERED] = ",".join(sorted({*_remembered(), name}))
 
 
 def given_by_environment(text: str) -> bool:
     """Return whether a text has the value of a variable that a config was given."""
-    return any(value in text for value in _given())
+    return any(value in text for value in _secrets_of_config())
 
 
 def secrets() -> tuple[str, ...]:
@@ -137,7 +139,7 @@ def _environment() -> tuple[Any, ...]:
 @lru_cache(maxsize=4)
 def _secrets_of(environment: tuple[Any, ...]) -> tuple[str, ...]:
     """Return the secrets of this very environment: a page asks for every text of its own."""
-    forms = {form for value in _named_in(environment) for form in _forms(value)}
+    forms = {form for value in _names_by_secret_in(environment) for form in _forms(value)}
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
@@ -184,53 +186,48 @@ class _Filtered:
         for line in lines:
             self.write(line)
 
+    def close(self) -> None:
+        """Leave the stream open: it is the host's, whatever a library's log handler makes of it."""
+        self._stream.flush()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 def _forms(value: str) -> set[str]:
-    written = {
-        value,
-        " ".join(value.split()),
-        html.escape(value),
-        quote(value),
-        quote(value, safe=""),
-    }
-    return (
-        written
-        | {json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-        | {repr(value)[1:-1]}
-    )
+    plain = (value, " ".join(value.split()), html.escape(value), quote(value), quote(value, ""))
+    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
+    return {*plain, *(text[1:-1] for text in quoted)}
 
 
-def _named() -> dict[str, str]:
+def _names_by_secret() -> dict[str, str]:
     """Return each secret with the name of its variable."""
-    return _named_in(_environment())
+    return _names_by_secret_in(_environment())
 
 
 @lru_cache(maxsize=4)
-def _named_in(_: tuple[Any, ...]) -> dict[str, str]:
+def _names_by_secret_in(_: tuple[Any, ...]) -> dict[str, str]:
     """Return the secrets of this very environment; it is what the answer is remembered by."""
     named = {
         value: name
         for name, value in sorted(os.environ.items())
         if NAMES.search(name) and len(value) >= SHORTEST
     }
-    named |= _given()
+    named |= _secrets_of_config()
     return {
         value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)
     }
 
 
-def _given() -> dict[str, str]:
+def _secrets_of_config() -> dict[str, str]:
     """Return the values of the remembered variables that are secrets: no number and no path is
     one.
     """
-    values = {
-        value: name for name in _remembered() if len(value := os.environ.get(name, "")) >= SHORTEST
-    }
     return {
-        value: name for value, name in values.items() if not (_is_path(value) or _is_number(value))
+        value: name
+        for name in _remembered()
+        if len(value := os.environ.get(name, "")) >= SHORTEST
+        and not (_is_path(value) or _is_number(value))
     }
 
 

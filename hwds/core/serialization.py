@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.files import write_bytes
@@ -54,13 +56,13 @@ def stored_attributes(cls: Any, value: Any) -> tuple[str, ...]:
     )
 
 
-def split_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def split_body(body: memoryview) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the JSON of a body, and the arrays behind it, which can be no longer than the body
     itself.
     """
     size = int.from_bytes(body[:8], "little")
     head, at = json.loads(bytes(body[8 : 8 + size])), 8 + size
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, ndarray] = {}
     for kind, count in head["arrays"].items():
         if np.dtype(kind).hasobject or not 0 <= count <= len(body):
             raise ValueError(f"{count} items of {kind}")
@@ -83,7 +85,7 @@ class Decoder:
     """
 
     def __init__(
-        self, head: dict[str, Any], arrays: dict[str, np.ndarray], buildable: Callable[[str], type]
+        self, head: dict[str, Any], arrays: dict[str, ndarray], buildable: Callable[[str], type]
     ) -> None:
         self._classes = [buildable(path) for path in head["classes"]]
         self._arrays = arrays
@@ -111,24 +113,22 @@ class Decoder:
             self._deep.pop(number)
         return self._tuples[number]
 
-    def _slice(self, kind: str, begin: int, size: int) -> np.ndarray:
+    def _slice(self, kind: str, begin: int, size: int) -> ndarray:
         self._left[kind] -= size
         if begin < 0 or size < 0 or self._left[kind] < 0:
             raise ValueError(f"an array of {size} items is read twice")
         return self._arrays[kind][begin : begin + size].copy()
 
-    def _array(self, kind: str, shape: list[int], turned: bool, begin: int) -> np.ndarray:
+    def _array(self, kind: str, shape: list[int], turned: bool, begin: int) -> ndarray:
         flat = self._slice(kind, begin, int(np.prod(shape, dtype=np.int64)))
         return flat.reshape(shape[::-1]).T if turned else flat.reshape(shape)
 
-    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> pl.DataFrame:
+    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> DataFrame:
         values = [self.decode(column) for column in columns]
         if len({len(column) for column in values}) > 1:
             raise ValueError("a table has columns of several lengths")
         parts = zip(names, kinds, values, strict=True)
-        return pl.DataFrame(
-            [pl.Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts]
-        )
+        return DataFrame([Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts])
 
     def _generator(self, tree: Any) -> np.random.Generator:
         state = self.decode(tree)
@@ -383,7 +383,7 @@ class _Encoder:
         self._paths = paths
         self.tuples: list[Any] = []
         self.classes: dict[str, int] = {}
-        self.arrays: dict[str, list[np.ndarray]] = {}
+        self.arrays: dict[str, list[ndarray]] = {}
         self.sizes: dict[str, int] = {}
         self._known: dict[Any, int] = {}
 
@@ -400,7 +400,7 @@ class _Encoder:
             return self._object(value)
         if isinstance(value, np.generic):
             return ["scalar", *self._array(np.asarray(value))[1:]]
-        if isinstance(value, pl.DataFrame):
+        if isinstance(value, DataFrame):
             return self._table(value)
         raise Unserializable(
             f"a '{class_path(type(value))}' cannot be stored: its class is no Serializable."
@@ -431,7 +431,7 @@ class _Encoder:
             number = self._known[kinds, value] = len(self.tuples) - 1
         return number
 
-    def _array(self, value: np.ndarray) -> Any:
+    def _array(self, value: ndarray) -> Any:
         if value.dtype.hasobject or value.dtype.kind == "V":
             raise Unserializable(f"an array of {value.dtype} cannot be stored.")
         turned = (
@@ -440,14 +440,14 @@ class _Encoder:
         begin, _ = self._append((value.T if turned else value).ravel())
         return ["array", value.dtype.str, list(value.shape), turned, begin]
 
-    def _table(self, value: pl.DataFrame) -> Any:
+    def _table(self, value: DataFrame) -> Any:
         kinds = [str(kind) for kind in value.dtypes]
         unknown = [kind for kind in kinds if kind not in COLUMN_TYPES]
         if unknown:
             raise Unserializable(f"a table with a column of {unknown[0]} cannot be stored.")
         return ["table", value.columns, kinds, [self._list(column.to_list()) for column in value]]
 
-    def _append(self, flat: np.ndarray) -> tuple[int, int]:
+    def _append(self, flat: ndarray) -> tuple[int, int]:
         """Append the items to those of their type.
 
         Return where they begin there, and how many they are.
@@ -489,7 +489,7 @@ _ENCODE: dict[type, Callable[..., Any]] = {
     deque: lambda self, value: ["deque", self._list(list(value)), value.maxlen],
     bytes: _Encoder._bytes,
     bytearray: _Encoder._bytes,
-    np.ndarray: _Encoder._array,
+    ndarray: _Encoder._array,
     np.random.Generator: lambda self, value: ["generator", self.encode(value.bit_generator.state)],
     date: lambda _, value: ["date", value.isoformat()],
     datetime: lambda _, value: ["instant", *_instant(value)],

@@ -31,14 +31,14 @@ PLACE = r"{(\w+)}"
 """A placeholder in an answer, for the names of the contrasts with a verdict."""
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Return a single value as a list of one."""
     return value if isinstance(value, list | tuple) or value is None else (value,)
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Verdicts = Annotated[
-    tuple[Literal["better", "worse", "alike", "unsure"], ...], BeforeValidator(_listed)
+    tuple[Literal["better", "worse", "alike", "unsure"], ...], BeforeValidator(_as_list)
 ]
 
 
@@ -72,7 +72,7 @@ class Clause(Recipe):
             and not any(verdict in self.none for verdict in found)
         )
 
-    def said(self, verdicts: Mapping[str, str]) -> str:
+    def answer(self, verdicts: Mapping[str, str]) -> str:
         """Return the answer with the contrasts filled in.
 
         A part after a semicolon that would name none of them is left out.
@@ -82,15 +82,19 @@ class Clause(Recipe):
             for kind in VERDICTS
         }
         first, *others = self.then.removesuffix(".").split("; ")
-        asked = ((part, re.findall(PLACE, part)) for part in others)
+        placeholders = ((part, re.findall(PLACE, part)) for part in others)
         parts = [
             first,
-            *(part for part, kinds in asked if not kinds or any(lists[kind] for kind in kinds)),
+            *(
+                part
+                for part, kinds in placeholders
+                if not kinds or any(lists[kind] for kind in kinds)
+            ),
         ]
-        said = re.sub(
-            PLACE, lambda match: _enumerated(_by_experiment(lists[match[1]])), "; ".join(parts)
+        answer = re.sub(
+            PLACE, lambda match: _enumerate(_join_rivals(lists[match[1]])), "; ".join(parts)
         )
-        return said + "." * self.then.endswith(".")
+        return answer + "." * self.then.endswith(".")
 
 
 class Study(Recipe):
@@ -151,21 +155,23 @@ class Study(Recipe):
             raise ConfigError(f"{where}: must be a mapping, got {show_value(data)}.")
         if "name" in data:
             raise ConfigError(f"{where}: no key 'name'; the folder is the study's name.")
-        study = construct(cls, where, {**data, "name": path.resolve().parent.name} | _named(data))
+        study = construct(
+            cls, where, {**data, "name": path.resolve().parent.name} | _experiments_by_name(data)
+        )
         study._check_rule(where)
         return study
 
     @property
     def plan(self) -> dict[str, Any]:
         """All decisions made in advance, as plain data."""
-        said = {
+        fields = {
             key: value for key, value in canonical(self).items() if key not in ("recipe", "rule")
         }
         clauses = [
             {key: value for key, value in clause.items() if key != "recipe" and value}
             for clause in canonical(self)["rule"]
         ]
-        return said | {"rule": clauses}
+        return fields | {"rule": clauses}
 
     @property
     def plan_hash(self) -> str:
@@ -174,20 +180,20 @@ class Study(Recipe):
 
     def words_of(self, experiment: str, seed: int) -> list[str]:
         """Return the overrides of one run."""
-        said = [
+        words = [
             word.replace("{seed}", str(seed))
             for word in (*self.words, *self.experiments[experiment])
         ]
         named = [
-            word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in said
+            word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in words
         ]
         return (
             named if any(word.startswith("seed=") for word in named) else [*named, f"seed={seed}"]
         )
 
-    def decided(self, verdicts: Mapping[str, str]) -> str:
+    def answer(self, verdicts: Mapping[str, str]) -> str:
         """Return the answer of the rule to verdicts by contrast."""
-        return next(clause for clause in self.rule if clause.holds(verdicts)).said(verdicts)
+        return next(clause for clause in self.rule if clause.holds(verdicts)).answer(verdicts)
 
     def _check_rule(self, where: str) -> None:
         for place, clause in enumerate(self.rule):
@@ -225,7 +231,7 @@ def studies() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob("*/study.yaml"))
 
 
-def _named(data: Mapping[str, Any]) -> dict[str, Any]:
+def _experiments_by_name(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return experiments given as a list of names as a mapping."""
     given = data.get("experiments")
     return (
@@ -235,18 +241,18 @@ def _named(data: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _by_experiment(contrasts: list[str]) -> list[str]:
+def _join_rivals(contrasts: list[str]) -> list[str]:
     """Return `drift (against a)` and `drift (against b)` as `drift (against a and b)`."""
     rivals: dict[str, list[str]] = {}
     for contrast in contrasts:
         experiment, against, rival = contrast.partition(AGAINST)
         rivals.setdefault(experiment, []).extend([rival.removesuffix(")")] if against else [])
     return [
-        f"{name}{AGAINST}{_enumerated(names)})" if names else name for name, names in rivals.items()
+        f"{name}{AGAINST}{_enumerate(names)})" if names else name for name, names in rivals.items()
     ]
 
 
-def _enumerated(names: list[str]) -> str:
+def _enumerate(names: list[str]) -> str:
     """Return `a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own.
 
     `none` for no names.

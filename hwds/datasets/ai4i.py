@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-import polars as pl
+from polars import col
 
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset, PublicFile
@@ -48,6 +48,7 @@ class Ai4i(Dataset):
         pieces: At most so many, the first ones.
     """
 
+    public = PUBLIC
     gives = Table
     failure: Failure = "any"
     pieces: Annotated[PositiveInt, Small(1_000)] = 10_000
@@ -58,21 +59,17 @@ class Ai4i(Dataset):
         Raises:
             DataError: The data does not lie below $HWDS_DATA.
         """
-        label = pl.col(FAILURES[self.failure]).alias("failure")
+        label = col(FAILURES[self.failure]).alias("failure")
         rows = (
             PUBLIC.read()
             .head(self.pieces)
             .select(
-                pl.col("Product ID").alias("piece"),
+                col("Product ID").alias("piece"),
                 label,
-                *(pl.col(a).alias(b) for a, b in MEASURED.items()),
+                *(col(a).alias(b) for a, b in MEASURED.items()),
             )
         )
         return Table.build(
             rows,
             {"entity": ("piece",), "label": ("failure",), "covariate": tuple(MEASURED.values())},
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Literal
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.datasets.base import Dataset, PublicFile
@@ -50,6 +51,7 @@ class Asos(Dataset):
         metric: The outcome: 1 is a conversion, 2 and 3 are counts, 4 is a real number.
     """
 
+    public = PUBLIC
     gives = Table
     experiment: str = "036afc"
     metric: Literal[1, 2, 3, 4] = 1
@@ -70,21 +72,15 @@ class Asos(Dataset):
                 f"dataset.experiment: no experiment "
                 f"'{self.experiment}'{nearest(self.experiment, known)}"
             )
-        rows = every.filter(
-            (pl.col("experiment_id") == self.experiment) & (pl.col("metric_id") == self.metric)
-        )
-        treated = pl.concat_str(pl.lit("treatment_"), pl.col("variant_id"))
+        rows = every.filter(experiment_id=self.experiment, metric_id=self.metric)
+        treated = pl.concat_str(pl.lit("treatment_"), col("variant_id"))
         parts = [
             _arm(rows, pl.lit("control"), "c").unique(["days"], keep="first"),
             _arm(rows, treated, "t"),
         ]
         return Table.build(pl.concat(parts).drop_nulls().sort("days", "arm"), dict(ROLES))
 
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()
-
 
 def _arm(rows: pl.DataFrame, name: pl.Expr, suffix: str) -> pl.DataFrame:
-    sums = [pl.col(f"{column}_{suffix}").alias(column) for column in SUMS]
-    return rows.select(name.alias("arm"), pl.col("time_since_start").alias("days"), *sums)
+    sums = [col(f"{column}_{suffix}").alias(column) for column in SUMS]
+    return rows.select(name.alias("arm"), col("time_since_start").alias("days"), *sums)

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 from pydantic import Field
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
@@ -61,33 +62,31 @@ def with_joined(panel: Panel, joins: Sequence[Join]) -> Panel:
         ConfigError: No such run, model or column, or a name that is taken.
         DataError: A run has no forecast that the panel could use.
     """
-    vintages: list[pl.DataFrame] = []
+    vintages: list[DataFrame] = []
     sources: dict[str, str] = {}
     for index, join in enumerate(joins):
         path = f"dataset.join[{index}]"
-        _refuse_taken(path, join.as_, (SERIES, TIME, TARGET, *panel.roles.names, *sources))
-        folder = _run(path, join.run)
-        table = _forecasts(path, join, folder)
-        vintages.append(_usable(path, join, folder, _by_series(path, join, panel, table), panel))
+        if join.as_ in ("", SERIES, TIME, TARGET, *panel.roles.names, *sources):
+            raise ConfigError(f"{path}.as: must be the name of a new column, got '{join.as_}'.")
+        folder = _find_run(path, join.run)
+        table = _read_forecasts(path, join, folder)
+        vintages.append(
+            _usable_vintages(path, join, folder, _of_panel_series(path, join, panel, table), panel)
+        )
         sources[join.as_] = f"the {join.column} of run {folder.title}" + (
             f", {join.model}" if join.model else ""
         )
     return panel.with_vintages(Vintages(pl.concat(vintages), sources))
 
 
-def _refuse_taken(path: str, name: str, taken: Sequence[str]) -> None:
-    if not name or name in taken:
-        raise ConfigError(f"{path}.as: must be the name of a new column, got '{name}'.")
-
-
-def _run(path: str, name: str) -> RunFolder:
+def _find_run(path: str, name: str) -> RunFolder:
     try:
         return RunFolder.find(name)
     except HwdsError as error:
         raise ConfigError(f"{path}.run: {error}") from error
 
 
-def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
+def _read_forecasts(path: str, join: Join, folder: RunFolder) -> DataFrame:
     """Return all forecasts of a model of the run: `series_id`, `time`, `made_at`, `value`, with
     those of `hwds predict`.
     """
@@ -113,34 +112,34 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
         raise ConfigError(
             f"{path}.model: run {folder.title} has no model '{model}'{nearest(model, labels)}"
         )
-    parts = [_made(rows.filter(pl.col("model") == model))]
+    parts = [_with_made_at(rows.filter(model=model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
-        parts.append(read_table(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
-    columns = pl.col(_STEP).cast(pl.Int32), pl.col(join.column).cast(pl.Float64).alias(VALUE)
+        parts.append(read_table(future).with_columns(col(_CUTOFF).max().alias(MADE_AT)))
+    columns = col(_STEP).cast(pl.Int32), col(join.column).cast(pl.Float64).alias(VALUE)
     forecasts = pl.concat([part.select(SERIES, TIME, MADE_AT, _CUTOFF, *columns) for part in parts])
-    return forecasts.filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())
+    return forecasts.filter(col(VALUE).is_not_null() & col(VALUE).is_finite())
 
 
-def _made(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_made_at(rows: DataFrame) -> DataFrame:
     """Return the rows with `made_at`: the cutoff, where the series of a fold share its instants.
 
     Counted back from each series' own end, a fit knows others' later rows: then it is the latest
     cutoff of its turn.
     """
-    turn = pl.col(_CUTOFF).rank("dense", descending=True).over("fold", SERIES).alias("turn")
+    turn = col(_CUTOFF).rank("dense", descending=True).over("fold", SERIES).alias("turn")
     cuts = rows.select("fold", SERIES, _CUTOFF).unique().with_columns(turn)
-    shared = pl.col(_CUTOFF).n_unique().over("fold") == pl.col("turn").max().over("fold")
+    shared = col(_CUTOFF).n_unique().over("fold") == col("turn").max().over("fold")
     made = (
         pl.when(shared)
         .then(_CUTOFF)
-        .otherwise(pl.col(_CUTOFF).max().over("fold", "turn"))
+        .otherwise(col(_CUTOFF).max().over("fold", "turn"))
         .alias(MADE_AT)
     )
     return rows.join(cuts.with_columns(made).drop("turn"), on=["fold", SERIES, _CUTOFF], how="left")
 
 
-def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+def _of_panel_series(path: str, join: Join, panel: Panel, table: DataFrame) -> DataFrame:
     """Return the forecasts by the panel's series.
 
     By what these have in common where `on` says so.
@@ -153,8 +152,8 @@ def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.D
             raise ConfigError(
                 f"{path}.on: no static or level column '{name}'{nearest(name, known)}"
             )
-    series = panel.table[panel.offsets[:-1]].with_columns(pl.col(*names).cast(pl.String))
-    values = pl.concat_str(pl.col(*names), separator="|")
+    series = panel.table[panel.offsets[:-1]].with_columns(col(*names).cast(pl.String))
+    values = pl.concat_str(col(*names), separator="|")
     sums = pl.concat_str(
         [pl.concat_str(pl.lit(f"{name}="), name) for name in names], separator="|"
     )  # of a reconciled run
@@ -162,9 +161,9 @@ def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.D
     return table.rename({SERIES: _KEY}).join(keys, on=_KEY).select(table.columns)
 
 
-def _usable(
-    path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel: Panel
-) -> pl.DataFrame:
+def _usable_vintages(
+    path: str, join: Join, folder: RunFolder, table: DataFrame, panel: Panel
+) -> DataFrame:
     """Return the vintages of the panel's series, each forecast once.
 
     Raises:
@@ -176,13 +175,13 @@ def _usable(
             f"{path}.run: run {folder.title} tells time as {table.schema[TIME]}, the dataset as "
             f"{kind}."
         )
-    table = table.with_columns(pl.col(TIME, MADE_AT, _CUTOFF).cast(kind))
+    table = table.with_columns(col(TIME, MADE_AT, _CUTOFF).cast(kind))
     _refuse_other_steps(path, folder, table, panel.frequency)
     usable = table.join(panel.ends.select(SERIES), on=SERIES, how="semi")
     if table.is_empty() or usable.join(panel.table, on=[SERIES, TIME], how="semi").is_empty():
         raise DataError(
             f"{path}.run: run {folder.title} forecasts no row of the dataset: "
-            f"{_apart(table, usable, panel)}."
+            f"{_mismatch(table, usable, panel)}."
         )
     once = usable.sort(SERIES, TIME, MADE_AT, _CUTOFF).unique(
         [SERIES, TIME, MADE_AT], keep="last", maintain_order=True
@@ -191,7 +190,7 @@ def _usable(
 
 
 def _refuse_other_steps(
-    path: str, folder: RunFolder, table: pl.DataFrame, frequency: Frequency
+    path: str, folder: RunFolder, table: DataFrame, frequency: Frequency
 ) -> None:
     """Refuse a run of another frequency: a quarter dated by its first day is known two months later
     than a month so dated.
@@ -206,7 +205,7 @@ def _refuse_other_steps(
             )
 
 
-def _apart(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
+def _mismatch(table: DataFrame, own: DataFrame, panel: Panel) -> str:
     if table.is_empty():
         return "it has no value, or none of its series is named by dataset.join's 'on'"
     if own.is_empty():
@@ -253,7 +252,7 @@ def with_holidays(panel: Panel, country: str) -> Panel:
     return replace(panel, table=count_holidays(panel.table, panel, country), roles=roles, plan=plan)
 
 
-def count_holidays(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFrame:
+def count_holidays(rows: DataFrame, panel: Panel, country: str) -> DataFrame:
     """Return rows with the number of public holidays in each as their column `holidays`.
 
     Args:
@@ -268,11 +267,11 @@ def count_holidays(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFra
     days = _days_of_holidays(country, first.min().year, behind.max().year)  # type: ignore[union-attr]
     counts = np.searchsorted(days, behind.to_numpy()) - np.searchsorted(days, first.to_numpy())
     return rows.with_columns(
-        rows[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(HOLIDAYS)
+        rows[TIME].replace_strict(times, Series(counts, dtype=pl.Int32)).alias(HOLIDAYS)
     )
 
 
-def _row_spans(panel: Panel, times: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _row_spans(panel: Panel, times: Series) -> tuple[Series, Series]:
     """Return the first day of each row, and the first one behind it."""
     if panel.frequency.month_end:
         before, ends = panel.frequency.after(times, -1), times
@@ -300,7 +299,69 @@ def _days_of_holidays(country: str, first: int, last: int) -> np.ndarray:
     return np.unique(np.array(list(days), "datetime64[D]"))
 
 
-# Dataset: the recipe of a frame.
+# Dataset: the recipe of a frame, and the files of public data sets that are laid below
+# $HWDS_DATA: where each is to be had, what it must look like, how it is read.
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFile:
+    """One Parquet file of a public data set.
+
+    Attributes:
+        file: Its place below $HWDS_DATA.
+        origin: Who publishes it, for a user who has to fetch it.
+        licence: The licence of the data.
+        columns: What it holds.
+        rows: How many.
+        sha256: The digest of the file that this project's figures were made with; the same rows
+            written anew have another.
+    """
+
+    file: str
+    origin: str
+    licence: str
+    columns: tuple[str, ...]
+    rows: int
+    sha256: str
+
+    def source(self) -> str:
+        """Return where the file is to be had and where it must lie, in a line."""
+        return (
+            f"{self.origin} ({self.licence}); lay it at $HWDS_DATA/{self.file} with the columns "
+            f"{', '.join(self.columns)}"
+            f" and {self.rows:,} rows (sha256 {self.sha256})."
+        )
+
+    def read(self) -> DataFrame:
+        """Return the rows, with the columns in order.
+
+        Raises:
+            DataError: It is not there, with all that `source` says, or it is not what was
+                published.
+        """
+        from hwds.frames.files import read_files
+
+        name = Path(self.file).stem
+        folder = os.environ.get("HWDS_DATA")
+        if not folder:
+            raise DataError(
+                f"dataset: {name} is not at hand, for HWDS_DATA names no folder: {self.source()}"
+            )
+        file = Path(folder).expanduser() / self.file
+        if not file.is_file():
+            raise DataError(
+                f"dataset: {name} is not at hand, for there is no file '{file}': {self.source()}"
+            )
+        try:
+            table = read_files(str(file), self.columns).table
+        except DataError as error:  # these data sets have no `path` to correct
+            raise DataError(str(error).replace("dataset.path:", "dataset:", 1)) from error
+        if len(table) != self.rows:
+            raise DataError(
+                f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: "
+                f"{self.source()}"
+            )
+        return table
 
 
 class Truth(Recipe):
@@ -316,6 +377,7 @@ class Dataset(Recipe):
     """The recipe of a Panel, a Table or a World (`gives` says which), chosen by `dataset=`."""
 
     gives: ClassVar[type] = Frame
+    public: ClassVar[PublicFile | None] = None
 
     def load(self) -> Frame:
         """Return the frame, checked.
@@ -357,7 +419,7 @@ class Dataset(Recipe):
         """Return where the data is to be had, for `hwds data`: source, licence, columns and digest
         in a line or two.
         """
-        return "simulated; nothing to fetch."
+        return self.public.source() if self.public else "simulated; nothing to fetch."
 
 
 class PanelDataset(Dataset):
@@ -397,11 +459,8 @@ class PanelDataset(Dataset):
         """
         panel = self.load()
         assert isinstance(panel, Panel)
-        panel = (
-            as_demand(panel, unserved=self.unserved, stock=self.stock)
-            if self.unserved or self.stock
-            else panel
-        )
+        if self.unserved or self.stock:
+            panel = as_demand(panel, unserved=self.unserved, stock=self.stock)
         panel = with_holidays(panel, self.country) if self.country else panel
         return with_joined(panel, self.join) if self.join else panel
 
@@ -421,15 +480,15 @@ def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
         ConfigError: There is no such past-only column.
         DataError: A share is not from 0 to 1.
     """
-    demand = pl.col(TARGET)
+    demand = col(TARGET)
     if unserved:
         _check_past("unserved", unserved, panel)
         _check_shares(panel, unserved)
-        share = pl.col(unserved).fill_null(0.0)
+        share = col(unserved).fill_null(0.0)
         demand = pl.when(share == 0).then(demand).when(share < 1).then(demand / (1 - share))
     if stock:
         _check_past("stock", stock, panel)
-        demand = pl.when((pl.col(stock) > 0) | pl.col(stock).is_null()).then(demand)
+        demand = pl.when((col(stock) > 0) | col(stock).is_null()).then(demand)
     return replace(panel, table=panel.table.with_columns(demand.alias(TARGET)))
 
 
@@ -443,7 +502,7 @@ def _check_past(field: str, column: str, panel: Panel) -> None:
 
 def _check_shares(panel: Panel, column: str) -> None:
     wrong = (
-        panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
+        panel.table.select(~col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
     )
     if len(wrong):
         row = panel.table.row(wrong[0], named=True)
@@ -451,70 +510,7 @@ def _check_shares(panel: Panel, column: str) -> None:
         raise DataError(f"dataset.unserved: {where} in column '{column}', not a share from 0 to 1.")
 
 
-# Public data sets that are laid below $HWDS_DATA: where each is to be had, what it must look
-# like, how it is read.
-
-
-@dataclass(frozen=True, slots=True)
-class PublicFile:
-    """One Parquet file of a public data set.
-
-    Attributes:
-        file: Its place below $HWDS_DATA.
-        origin: Who publishes it, for a user who has to fetch it.
-        licence: The licence of the data.
-        columns: What it holds.
-        rows: How many.
-        sha256: The digest of the file that this project's figures were made with; the same rows
-            written anew have another.
-    """
-
-    file: str
-    origin: str
-    licence: str
-    columns: tuple[str, ...]
-    rows: int
-    sha256: str
-
-    def source(self) -> str:
-        """Return where the file is to be had and where it must lie, in a line."""
-        return (
-            f"{self.origin} ({self.licence}); lay it at $HWDS_DATA/{self.file} with the columns "
-            f"{', '.join(self.columns)}"
-            f" and {self.rows:,} rows (sha256 {self.sha256})."
-        )
-
-    def read(self) -> pl.DataFrame:
-        """Return the rows, with the columns in order.
-
-        Raises:
-            DataError: It is not there, with all that `source` says, or it is not what was
-                published.
-        """
-        from hwds.frames.files import read_files
-
-        name = Path(self.file).stem
-        folder = os.environ.get("HWDS_DATA")
-        if not folder:
-            raise DataError(
-                f"dataset: {name} is not at hand, for HWDS_DATA names no folder: {self.source()}"
-            )
-        file = Path(folder).expanduser() / self.file
-        if not file.is_file():
-            raise DataError(
-                f"dataset: {name} is not at hand, for there is no file '{file}': {self.source()}"
-            )
-        try:
-            table = read_files(str(file), self.columns).table
-        except DataError as error:  # these data sets have no `path` to correct
-            raise DataError(str(error).replace("dataset.path:", "dataset:", 1)) from error
-        if len(table) != self.rows:
-            raise DataError(
-                f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: "
-                f"{self.source()}"
-            )
-        return table
-
+# Public data sets of series.
 
 SeriesAtMost = Annotated[PositiveInt, Small(30)]
 """The most series of a public data set that are read; under size=small enough of them for every
@@ -522,13 +518,13 @@ kind to be there.
 """
 
 
-def limit_series(table: pl.DataFrame, most: int) -> pl.DataFrame:
+def limit_series(table: DataFrame, most: int) -> DataFrame:
     """Return the rows of at most so many series, evenly spread over them in their order."""
     names = table[SERIES].unique(maintain_order=True)
     if len(names) <= most:
         return table
     places = np.linspace(0, len(names) - 1, most).round().astype(np.int64)
-    return table.filter(pl.col(SERIES).is_in(names.gather(places).implode()))
+    return table.filter(col(SERIES).is_in(names.gather(places).implode()))
 
 
 class PublicSeries(PanelDataset):
@@ -563,10 +559,6 @@ class PublicSeries(PanelDataset):
             unit=self.unit,
         )
 
-    def rows(self) -> pl.DataFrame:
+    def rows(self) -> DataFrame:
         """Return the rows of the file under the names of a panel."""
         return self.public.read().rename({"date": TIME, self.public.columns[-1]: TARGET})
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return self.public.source()

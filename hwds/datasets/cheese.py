@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+from polars import col
 
 from hwds.datasets.base import PanelDataset, PublicFile, SeriesAtMost, limit_series
 from hwds.frames.frequency import Frequency
@@ -37,6 +38,8 @@ class Cheese(PanelDataset):
         series: Accounts at most; of more an even sample is taken.
     """
 
+    public = FILE
+
     series: SeriesAtMost = 100_000
 
     def load(self) -> Panel:
@@ -45,13 +48,13 @@ class Cheese(PanelDataset):
         Raises:
             DataError: It does not lie below $HWDS_DATA.
         """
-        account = pl.col("retailer").str.to_titlecase()
+        account = col("retailer").str.to_titlecase()
         table = FILE.read().select(
             account.alias(SERIES),
             pl.int_range(1, pl.len() + 1).over("retailer").alias(TIME),
-            pl.col("volume").cast(pl.Float64).alias(TARGET),
+            col("volume").cast(pl.Float64).alias(TARGET),
             "price",
-            pl.col("display_share").alias("promotion"),
+            col("display_share").alias("promotion"),
             account.alias("channel"),
             account.str.split(" - ").list.first().alias("market"),
         )
@@ -64,7 +67,3 @@ class Cheese(PanelDataset):
             horizon=8,
             unit="units",
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

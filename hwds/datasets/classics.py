@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.datasets.base import PanelDataset
 from hwds.frames.frequency import Frequency
@@ -57,7 +58,7 @@ class Classics(PanelDataset):
         """Return the panel of one group."""
         every, horizon = _SHAPES[self.frequency]
         group, values = _SERIES[self.frequency].items(), dict(_values())
-        tables = [_dated(name, start, every, values[name]) for name, start in group]
+        tables = [_series_table(name, start, every, values[name]) for name, start in group]
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
@@ -73,11 +74,11 @@ def _values() -> Iterator[tuple[str, list[float]]]:
         yield name, [float(number) for number in numbers]
 
 
-def _dated(name: str, start: date, every: str, values: Sequence[float]) -> pl.DataFrame:
+def _series_table(name: str, start: date, every: str, values: Sequence[float]) -> DataFrame:
     """Return one series from its first date."""
-    target = pl.Series(TARGET, values, dtype=pl.Float64)
-    end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]
+    target = Series(TARGET, values, dtype=pl.Float64)
+    end = Frequency(every).after(Series([start]), len(target) - 1)[0]
     times = pl.date_range(start, end, every, eager=True)
-    return pl.DataFrame(
+    return DataFrame(
         {SERIES: pl.repeat(name, len(target), eager=True), TIME: times, TARGET: target}
     )

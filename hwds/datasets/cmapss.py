@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
@@ -77,14 +78,14 @@ class Cmapss(Dataset):
         """
         engines = [self._rows("train"), self._rows("test")]
         rows = pl.concat(engines, how="vertical_relaxed")
-        rows = rows.filter(pl.col("engine").str.slice(-3).cast(pl.Int64) <= self.engines)
+        rows = rows.filter(col("engine").str.slice(-3).cast(pl.Int64) <= self.engines)
         return Runs.build(rows, ROLES, regimes=REGIMES[self.subset])
 
     def source(self) -> str:
         """Return where it is to be had."""
         return f"{ORIGIN}."
 
-    def _rows(self, split: str) -> pl.DataFrame:
+    def _rows(self, split: str) -> DataFrame:
         """Return the rows of one file."""
         rows = self._read(split, COLUMNS)
         count = rows["unit"].n_unique()
@@ -94,19 +95,19 @@ class Cmapss(Dataset):
                 f"dataset.path: the {split} file of {self.subset} has {count} engines, the "
                 f"published one {wanted}."
             )
-        last = pl.col("cycle") == pl.col("cycle").max().over("unit")
+        last = col("cycle") == col("cycle").max().over("unit")
         train = split == "train"
         left = pl.lit(None, pl.Float64) if train else self._remaining(rows)
         return rows.select(
-            pl.format(f"{split} {{}}", pl.col("unit").cast(pl.String).str.zfill(3)).alias("engine"),
-            pl.col("cycle").cast(pl.Float64),
-            pl.col(*SETTINGS, *SENSORS).cast(pl.Float64),
+            pl.format(f"{split} {{}}", col("unit").cast(pl.String).str.zfill(3)).alias("engine"),
+            col("cycle").cast(pl.Float64),
+            col(*SETTINGS, *SENSORS).cast(pl.Float64),
             (last & train).cast(pl.Float64).alias("failed"),
             left.alias("left"),
             pl.lit(split).alias("split"),
         )
 
-    def _remaining(self, rows: pl.DataFrame) -> pl.Expr:
+    def _remaining(self, rows: DataFrame) -> pl.Expr:
         """Return how long the engine of each test row lasts beyond its last one."""
         lives = self._read("rul", None)
         values = lives[lives.columns[-1]].cast(pl.Float64)
@@ -116,9 +117,9 @@ class Cmapss(Dataset):
                 f"dataset.path: the file of remaining lives has {len(values)} rows for "
                 f"{len(units)} engines."
             )
-        return pl.col("unit").replace_strict(units, values, return_dtype=pl.Float64)
+        return col("unit").replace_strict(units, values, return_dtype=pl.Float64)
 
-    def _read(self, part: str, columns: tuple[str, ...] | None) -> pl.DataFrame:
+    def _read(self, part: str, columns: tuple[str, ...] | None) -> DataFrame:
         """Return a file, as NASA has it or as Parquet."""
         folder = Path(self.path or Path(os.environ.get("HWDS_DATA", "")) / "cmapss").expanduser()
         if not self.path and not os.environ.get("HWDS_DATA"):
@@ -139,7 +140,7 @@ class Cmapss(Dataset):
         return table.select(columns) if columns else table
 
 
-def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
+def _from_text(file: Path, columns: tuple[str, ...] | None) -> DataFrame:
     """Return a file of numbers with blanks between them.
 
     Raises:
@@ -157,7 +158,7 @@ def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
             f"dataset.path: '{file}' line {wrong + 1} has {len(lines[wrong])} numbers, not "
             f"{len(names)}."
         )
-    table = pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
+    table = DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
     numbers = table.cast(pl.Float64, strict=False)
     for name in names:
         bad = numbers[name].is_null().arg_true()
@@ -167,5 +168,5 @@ def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
                 f"number."
             )
     return numbers.with_columns(
-        pl.col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle")
+        col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle")
     )

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -40,7 +41,7 @@ from hwds.frames.table import Frame
 from hwds.results.formatting import counted
 
 
-def _a_step(every: str) -> str:
+def _check_step(every: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*(i|us|ms|s|m|h|d|w|mo|q|y)", every):
         raise ValueError(
             "must be a number and a unit, such as 1mo, 1q, 1y, 1w, 7d, 1h, or 1i for whole numbers"
@@ -48,7 +49,7 @@ def _a_step(every: str) -> str:
     return every
 
 
-Every = Annotated[str, AfterValidator(_a_step)]
+Every = Annotated[str, AfterValidator(_check_step)]
 """A polars duration (`1mo`, `1q`, `7d`, `1h`), or `1i` for whole numbers."""
 
 FILLED: dict[Gaps, str] = {"zero": "0", "forward": "the last one before it", "null": "unknown"}
@@ -138,7 +139,7 @@ class File(PanelDataset):
         roles = _in_panel(given)
         _refuse_strangers(self.trust, given)
         source = read_files(self.path, given.names, sha256=self.sha256, form=self.text_format)
-        table = _renamed(source, given, roles)
+        table = _rename_columns(source, given, roles)
         if not given.get("series", ()):
             _refuse_many(table)
         frequency = self._frequency(table, given)
@@ -163,14 +164,18 @@ class File(PanelDataset):
         and that no season was taken for lack of one.
         """
         assert isinstance(frame, Panel)
+        short = (
+            f"Series of fewer than {self.min_length} rows are left out of all that follows "
+            f"(dataset.short=drop)."
+        )
         return [
             *without_line_break(self.path, sha256=self.sha256),
-            *self._on_gaps(frame),
-            *self._on_short(),
-            *self._on_season(frame),
+            *self._gap_remarks(frame),
+            *([short] if self.short == "drop" and self.min_length > 1 else []),
+            *self._season_remarks(frame),
         ]
 
-    def _on_gaps(self, panel: Panel) -> Iterator[str]:
+    def _gap_remarks(self, panel: Panel) -> Iterator[str]:
         """Yield how many rows the file lacks between the first and the last of each series, and how
         many of its rows lack the target.
         """
@@ -190,14 +195,7 @@ class File(PanelDataset):
                 f"of {counted(empty, 'rows')}; such a target is {FILLED[self.gaps]}."
             )
 
-    def _on_short(self) -> Iterator[str]:
-        if self.short == "drop" and self.min_length > 1:
-            yield (
-                f"Series of fewer than {self.min_length} rows are left out of all that follows "
-                f"(dataset.short=drop)."
-            )
-
-    def _on_season(self, panel: Panel) -> Iterator[str]:
+    def _season_remarks(self, panel: Panel) -> Iterator[str]:
         every = panel.frequency.every
         if self.season is not None or every in SEASONS or every.endswith("y"):
             return
@@ -225,7 +223,7 @@ class File(PanelDataset):
             f".target."
         )
 
-    def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
+    def _frequency(self, table: DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:
             return find_frequency(table, gaps=self.gaps != "error")
         unit = self.frequency.lstrip("0123456789")
@@ -268,7 +266,7 @@ class File(PanelDataset):
             panel.n_series,
             self.min_length,
         )
-        return replace(panel, table=panel.table.filter(pl.Series(np.repeat(~short, panel.lengths))))
+        return replace(panel, table=panel.table.filter(Series(np.repeat(~short, panel.lengths))))
 
 
 def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
@@ -280,7 +278,7 @@ def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
         )
 
 
-def _refuse_many(table: pl.DataFrame) -> None:
+def _refuse_many(table: DataFrame) -> None:
     """Refuse a file of which no column names the series, where two of its rows are of one time."""
     again = (table.select(SERIES, TIME).is_duplicated() & table[TIME].is_not_null()).arg_true()
     if len(again):
@@ -293,17 +291,17 @@ def _refuse_many(table: pl.DataFrame) -> None:
         )
 
 
-def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:
+def _rename_columns(source: FileSource, given: Roles, roles: Roles) -> DataFrame:
     """Return the columns with a role, series, time and target under the names that they have in
     every panel.
     """
     keys = {TIME: given["time"][0], TARGET: given["target"][0]}
     columns = {SERIES: series_of_rows(source, given.get("series", ()))}
     columns |= {key: column_of(source, name, given) for key, name in keys.items()}
-    return pl.DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
+    return DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
 
 
-def _test_rows(table: pl.DataFrame, split: str | None) -> int:
+def _test_rows(table: DataFrame, split: str | None) -> int:
     """Return the most rows of a series that are for testing."""
     if split is None:
         return 0

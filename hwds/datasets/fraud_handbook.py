@@ -46,6 +46,7 @@ class FraudHandbook(Dataset):
     Its published window: train 2018-07-25 to 31, seven days of delay, test 2018-08-08 to 14.
     """
 
+    public = PUBLIC
     gives = Table
 
     def load(self) -> Table:
@@ -56,7 +57,3 @@ class FraudHandbook(Dataset):
         """
         rows = PUBLIC.read().with_columns(pl.col("tx_datetime").cast(pl.Datetime("us")))
         return Table.build(rows.sort("tx_datetime", maintain_order=True), dict(ROLES))
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Names
@@ -101,7 +101,7 @@ class Images(Dataset):
             raise DataError(str(error).replace("dataset.path:", "dataset.labels:", 1)) from error
         return source
 
-    def _pixels(self, source: FileSource, given: Roles) -> np.ndarray:
+    def _pixels(self, source: FileSource, given: Roles) -> ndarray:
         path = Path(self.path).expanduser()
         if path.suffix == ".npz":
             pixels = open_archive(path, ("images",))["images"]

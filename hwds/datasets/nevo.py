@@ -5,6 +5,7 @@ instruments.
 from __future__ import annotations
 
 import polars as pl
+from polars import col
 
 from hwds.datasets.base import PanelDataset, PublicFile
 from hwds.frames.frequency import Frequency
@@ -50,20 +51,22 @@ class Nevo(PanelDataset):
     estimates, as published for teaching.
     """
 
+    public = FILE
+
     def load(self) -> Panel:
         """Return the panel.
 
         Raises:
             DataError: It does not lie below $HWDS_DATA.
         """
-        city = pl.col("city_ids").cast(pl.String).str.zfill(2)
+        city = col("city_ids").cast(pl.String).str.zfill(2)
         table = FILE.read().select(
             pl.format("{}.city {}", "product_ids", city).alias(SERIES),
-            pl.col("quarter").cast(pl.Int64).alias(TIME),
-            pl.col("shares").alias(TARGET),
-            pl.col("prices").alias("price"),
+            col("quarter").cast(pl.Int64).alias(TIME),
+            col("shares").alias(TARGET),
+            col("prices").alias("price"),
             *INSTRUMENTS,
-            pl.col("product_ids").alias("sku"),
+            col("product_ids").alias("sku"),
             pl.format("city {}", city).alias("channel"),
             pl.format("firm {}", "firm_ids").alias("firm"),
             "sugar",
@@ -72,7 +75,3 @@ class Nevo(PanelDataset):
         return Panel.build(
             table, Frequency("1i"), roles=ROLES, season=1, horizon=1, unit="share of the market"
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

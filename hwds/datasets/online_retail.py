@@ -8,6 +8,7 @@ from typing import Annotated
 
 import polars as pl
 from annotated_types import Ge, Le
+from polars import col
 
 from hwds.datasets.base import PanelDataset, PublicFile, SeriesAtMost, limit_series
 from hwds.frames.frequency import Frequency
@@ -50,6 +51,8 @@ class OnlineRetail(PanelDataset):
         horizon: Weeks to predict by default.
     """
 
+    public = FILE
+
     least_weeks: Annotated[int, Ge(2), Le(53)] = 20
     series: SeriesAtMost = 100_000
     horizon: Annotated[int, Ge(1), Le(52)] = 8
@@ -60,29 +63,25 @@ class OnlineRetail(PanelDataset):
         Raises:
             DataError: It does not lie below $HWDS_DATA.
         """
-        sold = FILE.read().filter((pl.col("Quantity") > 0) & (pl.col("UnitPrice") > 0))
-        sold = sold.filter(~pl.col("InvoiceNo").str.starts_with("C"))
-        week = pl.col("InvoiceDate").dt.truncate("1w").dt.date().alias(TIME)
+        sold = FILE.read().filter((col("Quantity") > 0) & (col("UnitPrice") > 0))
+        sold = sold.filter(~col("InvoiceNo").str.starts_with("C"))
+        week = col("InvoiceDate").dt.truncate("1w").dt.date().alias(TIME)
         name = pl.format("{}.{}", "StockCode", "Country").alias(SERIES)
         weekly = sold.group_by(
-            name, week, pl.col("StockCode").alias("sku"), pl.col("Country").alias("channel")
+            name, week, col("StockCode").alias("sku"), col("Country").alias("channel")
         ).agg(
-            pl.col("Quantity").sum().alias(TARGET),
-            (pl.col("Quantity") * pl.col("UnitPrice")).sum().alias("revenue"),
+            col("Quantity").sum().alias(TARGET),
+            (col("Quantity") * col("UnitPrice")).sum().alias("revenue"),
         )
         kept = weekly.filter(pl.len().over(SERIES) >= self.least_weeks)
-        table = _completed(limit_series(kept.sort(SERIES, TIME), self.series))
+        table = _fill_weeks(limit_series(kept.sort(SERIES, TIME), self.series))
         return Panel.build(table, Frequency("1w"), roles=ROLES, horizon=self.horizon, unit="units")
 
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()
 
-
-def _completed(weekly: pl.DataFrame) -> pl.DataFrame:
+def _fill_weeks(weekly: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with one for each week between the first and the last sale of a series."""
     spans = weekly.group_by(SERIES, "sku", "channel", maintain_order=True).agg(
-        pl.date_ranges(pl.col(TIME).min(), pl.col(TIME).max(), "1w").first().alias(TIME)
+        pl.date_ranges(col(TIME).min(), col(TIME).max(), "1w").first().alias(TIME)
     )
     grid = spans.explode(TIME)
     both = grid.join(
@@ -91,5 +90,5 @@ def _completed(weekly: pl.DataFrame) -> pl.DataFrame:
         "left",
         maintain_order="left",
     )
-    price = (pl.col("revenue") / pl.col(TARGET)).forward_fill().over(SERIES)
-    return both.with_columns(price.alias("price"), pl.col(TARGET).fill_null(0.0)).drop("revenue")
+    price = (col("revenue") / col(TARGET)).forward_fill().over(SERIES)
+    return both.with_columns(price.alias("price"), col(TARGET).fill_null(0.0)).drop("revenue")

@@ -4,12 +4,14 @@ et al. 2021).
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.datasets.base import Dataset, PublicFile, Truth
+from hwds.datasets.simulated.price_log import LogTruth
 from hwds.frames.table import Table
 from hwds.ope.estimates import EstimatorTerms, LogEvidence
 
@@ -72,7 +74,7 @@ class OpenBandit(Dataset):
         Raises:
             DataError: It does not lie below $HWDS_DATA.
         """
-        rows = logged(self.log)
+        rows = read_log(self.log)
         shares = other_policy(self.log, rows)
         columns = [pl.Series(f"{PREFIX}{item}", share) for item, share in enumerate(shares.T)]
         return Table.build(rows.with_columns(columns), ROLES)
@@ -88,7 +90,7 @@ class OpenBandit(Dataset):
         return " And ".join(file.source() for file in _FILES.values())
 
 
-class OpenBanditTruth(Truth):
+class OpenBanditTruth(LogTruth):
     """The mean click of the target policy in its own log: not the truth itself, but its best
     estimate, with a standard error.
 
@@ -96,40 +98,25 @@ class OpenBanditTruth(Truth):
         dataset: Whose log is evaluated; the other one's rows are the answer.
     """
 
-    needs_propensity: ClassVar[bool] = False
-    weighs: ClassVar[bool] = False
-    asks_price: ClassVar[bool] = False
-    learner: ClassVar[None] = None
-    name: str = "truth"
     dataset: OpenBandit
 
     def estimate(self, log: LogEvidence) -> EstimatorTerms | None:
         """Return a mean; None where the target is neither of the two policies."""
         other = "thompson" if self.dataset.log == "random" else "random"
-        ran = next(
-            (
-                policy
-                for policy, shares in self._policies(log, other).items()
-                if _same(log.target, shares)
-            ),
-            None,
-        )
+        policies = self._policies(log, other).items()
+        ran = next((policy for policy, shares in policies if _same(log.target, shares)), None)
         if ran is None:
             return None
-        clicks = logged(ran)["click"].cast(float).to_numpy()
+        clicks = read_log(ran)["click"].cast(float).to_numpy()
         return EstimatorTerms(None, clicks, np.ones(len(clicks)))
 
-    def _policies(self, log: LogEvidence, other: str) -> dict[str, np.ndarray]:
+    def _policies(self, log: LogEvidence, other: str) -> dict[str, ndarray]:
         uniform = np.full(log.target.shape, 1 / log.target.shape[1])
         items = [name for name in log.table.columns if name.startswith(PREFIX)]
         return {other: log.table.select(items).to_numpy(), "random": uniform}
 
-    def weights(self, log: LogEvidence) -> None:
-        """Return nothing: it weighs no rows."""
-        return
 
-
-def logged(policy: str) -> pl.DataFrame:
+def read_log(policy: str) -> pl.DataFrame:
     """Return the log of a policy, in the order of time."""
     table = _FILES[policy].read().select(_COLUMNS)
     instant = (
@@ -139,14 +126,14 @@ def logged(policy: str) -> pl.DataFrame:
     return table.with_columns(instant, position)
 
 
-def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
+def other_policy(log: str, rows: pl.DataFrame) -> ndarray:
     """Return the item probabilities of the policy that did not make the log, for each of its rows,
     shape (n, items).
     """
     items = int(rows["item_id"].max()) + 1  # type: ignore[arg-type]
     if log == "thompson":
         return np.full((len(rows), items), 1 / items)
-    other = logged("thompson")
+    other = read_log("thompson")
     place = {name: index for index, name in enumerate(("left", "middle", "right"))}
     counts = np.zeros((len(place), items))
     np.add.at(
@@ -159,5 +146,5 @@ def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
     ]
 
 
-def _same(target: np.ndarray, shares: np.ndarray) -> bool:
+def _same(target: ndarray, shares: ndarray) -> bool:
     return target.shape == shares.shape and bool(np.allclose(target, shares))

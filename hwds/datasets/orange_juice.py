@@ -8,6 +8,7 @@ from typing import Annotated
 
 import polars as pl
 from annotated_types import Ge, Le
+from polars import col
 
 from hwds.core.recipe import Small
 from hwds.datasets.base import PanelDataset, PublicFile
@@ -68,6 +69,8 @@ class OrangeJuice(PanelDataset):
         horizon: Weeks to predict by default.
     """
 
+    public = FILE
+
     stores: Annotated[int, Ge(1), Le(83), Small(4)] = 83
     published: bool = False
     horizon: Annotated[int, Ge(1), Le(100)] = 30
@@ -80,21 +83,21 @@ class OrangeJuice(PanelDataset):
         """
         rows = FILE.read()
         stores = rows["store"].unique().sort().head(self.stores)
-        rows = rows.filter(pl.col("store").is_in(stores.implode()))
+        rows = rows.filter(col("store").is_in(stores.implode()))
         if self.published:
-            rows = rows.filter(pl.col("brand_name").is_in(PUBLISHED))
-        price = pl.col("price") * OUNCES
+            rows = rows.filter(col("brand_name").is_in(PUBLISHED))
+        price = col("price") * OUNCES
         table = rows.select(
-            pl.format("{}.{}", "brand_name", pl.col("store").cast(pl.String).str.zfill(3)).alias(
+            pl.format("{}.{}", "brand_name", col("store").cast(pl.String).str.zfill(3)).alias(
                 SERIES
             ),
-            pl.col("week").cast(pl.Int64).alias(TIME),
-            pl.col("units").cast(pl.Float64).alias(TARGET),
+            col("week").cast(pl.Int64).alias(TIME),
+            col("units").cast(pl.Float64).alias(TARGET),
             price.alias("price"),
-            pl.col("feat").alias("promotion"),
-            pl.col("deal").cast(pl.Float64),
-            (price * (1 - pl.col("profit") / 100)).clip(0).alias("cost"),
-            pl.col("brand_name").alias("sku"),
+            col("feat").alias("promotion"),
+            col("deal").cast(pl.Float64),
+            (price * (1 - col("profit") / 100)).clip(0).alias("cost"),
+            col("brand_name").alias("sku"),
             pl.format("store {}", "store").alias("channel"),
             pl.lit("orange juice").alias("family"),
         )
@@ -103,7 +106,3 @@ class OrangeJuice(PanelDataset):
         return Panel.build(
             filled, frequency, roles=ROLES, season=52, horizon=self.horizon, unit="units"
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

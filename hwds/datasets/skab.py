@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import polars as pl
+from polars import col
 
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset, PublicFile
@@ -59,6 +60,7 @@ class Skab(Dataset):
         runs: At most so many, the first ones.
     """
 
+    public = PUBLIC
     gives = Runs
     anomaly_free: bool = False
     runs: Annotated[PositiveInt, Small(3)] = 100
@@ -71,20 +73,20 @@ class Skab(Dataset):
         """
         rows = PUBLIC.read().sort("datetime", maintain_order=True)
         if not self.anomaly_free:
-            rows = rows.filter(pl.col("group") != WITHOUT_FAULTS)
+            rows = rows.filter(col("group") != WITHOUT_FAULTS)
         names = rows["file"].unique(maintain_order=True)[: self.runs]
         seconds = rows.select(
-            (pl.col("datetime") - pl.col("datetime").min()).dt.total_seconds(fractional=True)
+            (col("datetime") - col("datetime").min()).dt.total_seconds(fractional=True)
         ).to_series()
         rows = rows.with_columns(seconds.alias("second")).with_columns(
-            pl.col("second").min().over("file").alias("start")
+            col("second").min().over("file").alias("start")
         )
-        table = rows.filter(pl.col("file").is_in(names.implode())).select(
-            pl.when(pl.col("group") == WITHOUT_FAULTS)
+        table = rows.filter(col("file").is_in(names.implode())).select(
+            pl.when(col("group") == WITHOUT_FAULTS)
             .then("file")
             .otherwise(pl.format("{} {}", "group", "file"))
             .alias("run"),
-            pl.col("second") - pl.col("start"),
+            col("second") - col("start"),
             *SENSORS,
             pl.lit(0.0).alias("failed"),
             "start",
@@ -92,7 +94,3 @@ class Skab(Dataset):
             "changepoint",
         )
         return Runs.build(table, ROLES, unit="seconds")
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names
@@ -37,7 +38,7 @@ events.
 BEGAN_AT = "__began"
 
 
-def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl.DataFrame:
+def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> DataFrame:
     """Return a row for the first exposure of each unit and one for each of its events from then on.
 
     A unit without an event counts, with 0 of everything; events of others and those before the
@@ -48,7 +49,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
         events: The events, which have no arm.
         exposures: The units, the arm and the time of each exposure; other columns are those of the
             first one.
-        roles: Of the columns of both files; `entity` and `time` are in both.
+        roles: The roles of the columns of both files; `entity` and `time` are in both.
 
     Raises:
         ConfigError: A role that is needed is not given.
@@ -72,8 +73,8 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
         "both files together",
     )
     shown, happened = (
-        pl.DataFrame([column_of(file, name, roles) for name in names]).with_columns(
-            pl.col(entity).cast(pl.String)
+        DataFrame([column_of(file, name, roles) for name in names]).with_columns(
+            col(entity).cast(pl.String)
         )
         for file, names in ((exposures, own), (events, others))
     )
@@ -88,10 +89,10 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
     first = shown.sort(time, maintain_order=True).unique(entity, keep="first", maintain_order=True)
     began = first.rename({time: BEGAN_AT})
     joined = happened.join(began, on=list(entity), how="inner", maintain_order="left")
-    early = pl.col(time) < pl.col(BEGAN_AT)
+    early = col(time) < col(BEGAN_AT)
     before = joined.filter(early).group_by(entity).agg(pl.len().cast(pl.Int64).alias(EVENTS_BEFORE))
     first = first.join(before, on=list(entity), how="left", maintain_order="left").with_columns(
-        pl.col(EVENTS_BEFORE).fill_null(0)
+        col(EVENTS_BEFORE).fill_null(0)
     )
     zeros = _zeros(happened, keys, ()) | {EVENTS: pl.lit(0)}
     late = joined.filter(~early).drop(BEGAN_AT)
@@ -101,7 +102,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
     return pl.concat([first.with_columns(**zeros), late.with_columns(**once)], how="diagonal")
 
 
-def _zeros(data: pl.DataFrame, keys: Sequence[str], kept: Collection[str]) -> dict[str, pl.Expr]:
+def _zeros(data: DataFrame, keys: Sequence[str], kept: Collection[str]) -> dict[str, pl.Expr]:
     """Return 0 for each column of numbers that is none of the names."""
     numbers = {
         name: kind for name, kind in data.schema.items() if kind.is_numeric() or kind == pl.Boolean
@@ -119,7 +120,7 @@ def _role(roles: Roles, name: str) -> tuple[str, ...]:
     return tuple(roles[name])
 
 
-def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) -> None:
+def _refuse_missing(data: DataFrame, names: Sequence[str], file: FileSource) -> None:
     for name in names:
         if len(missing := data[name].is_null().arg_true()):
             raise DataError(
@@ -128,9 +129,9 @@ def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) 
             )
 
 
-def _refuse_two_arms(shown: pl.DataFrame, entity: tuple[str, ...], arm: str) -> None:
-    arms = shown.group_by(entity, maintain_order=True).agg(pl.col(arm).n_unique().alias("n"))
-    several = arms.filter(pl.col("n") > 1)
+def _refuse_two_arms(shown: DataFrame, entity: tuple[str, ...], arm: str) -> None:
+    arms = shown.group_by(entity, maintain_order=True).agg(col(arm).n_unique().alias("n"))
+    several = arms.filter(col("n") > 1)
     if len(several):
         who = ", ".join(map(str, several.select(entity).row(0)))
         raise DataError(
@@ -145,9 +146,9 @@ LABEL, WHEN = "label", "reviewed_at"
 """The columns of the file: the label, and when it was given, which may be missing."""
 
 
-def with_reviewed(
-    data: pl.DataFrame, roles: Roles, path: str, form: TextFormat
-) -> tuple[pl.DataFrame, Roles]:
+def join_reviewed_labels(
+    data: DataFrame, roles: Roles, path: str, form: TextFormat
+) -> tuple[DataFrame, Roles]:
     """Return a table with the labels of a file, and its roles.
 
     The file has the column with the role `id` (or `row_id`, the number of a row from 0, where there
@@ -158,7 +159,7 @@ def with_reviewed(
     Args:
         data: The rows.
         roles: Their roles.
-        path: Of the file.
+        path: The path of the file.
         form: How it is written.
 
     Raises:
@@ -176,18 +177,18 @@ def with_reviewed(
     rows = data if key != ROW_ID else data.with_row_index(ROW_ID)
     if WHEN in file.columns:
         file = file.with_columns(times_of_column(source, WHEN, "label_time").alias(WHEN))
-    given = _given(file, key, rows[key], path)
+    given = _check_labels(file, key, rows[key], path)
     label = roles["label"][0] if "label" in roles else LABEL
     when = roles["label_time"][0] if "label_time" in roles else ""
     both = (
         rows.select(key)
-        .with_columns(pl.col(key).cast(pl.String))
+        .with_columns(col(key).cast(pl.String))
         .join(given, on=key, how="left", maintain_order="left")
     )
     old = (
         data[label].cast(pl.Float64)
         if label in data.columns
-        else pl.Series(label, [None] * len(data), dtype=pl.Float64)
+        else Series(label, [None] * len(data), dtype=pl.Float64)
     )
     apart = (
         (old.is_not_null() & both[LABEL].is_not_null() & (old != both[LABEL]))
@@ -202,11 +203,11 @@ def with_reviewed(
         )
     made = data.with_columns(old.fill_null(both[LABEL]).alias(label))
     if when and WHEN in file.columns:
-        made = made.with_columns(_moments(data[when], both[WHEN], path))
+        made = made.with_columns(_known_instants(data[when], both[WHEN], path))
     return made, roles | {"label": (label,)}
 
 
-def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
+def _known_instants(known: Series, given: Series, path: str) -> Series:
     """Return the moments of a table, and where it has none those of a file.
 
     Dates and instants together are instants.
@@ -218,10 +219,10 @@ def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
     return pl.select(pl.coalesce(known, given).alias(known.name)).to_series()
 
 
-def _given(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:
+def _check_labels(file: DataFrame, key: str, ids: Series, path: str) -> DataFrame:
     """Return the labels of a file by id, checked."""
-    given = file.filter(pl.col(LABEL).is_not_null()).with_columns(
-        pl.col(key).cast(pl.String), pl.col(LABEL).cast(pl.Float64, strict=False)
+    given = file.filter(col(LABEL).is_not_null()).with_columns(
+        col(key).cast(pl.String), col(LABEL).cast(pl.Float64, strict=False)
     )
     bad = (~given[LABEL].is_in([0.0, 1.0])).fill_null(True).arg_true()
     if len(bad):
@@ -230,13 +231,13 @@ def _given(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFr
             f"'{given[key][bad[0]]}' has neither."
         )
     known = ids.cast(pl.String)
-    strange = given.filter(~pl.col(key).is_in(known.implode()))[key]
+    strange = given.filter(~col(key).is_in(known.implode()))[key]
     if len(strange):
         raise DataError(f"dataset.reviewed: no row has the {key} '{strange[0]}' of '{path}'.")
     twice = (
         given.group_by(key, maintain_order=True)
-        .agg(pl.col(LABEL).n_unique().alias("n"))
-        .filter(pl.col("n") > 1)[key]
+        .agg(col(LABEL).n_unique().alias("n"))
+        .filter(col("n") > 1)[key]
     )
     if len(twice):
         raise DataError(f"dataset.reviewed: '{twice[0]}' is both 0 and 1 in '{path}'.")
@@ -315,7 +316,7 @@ class Table(Dataset):
         ignored, roles = given.get("ignore", ()), given.without("ignore")
         if self.exposures is None:
             source.must_have([*given.names, *self.trust])
-            data = pl.DataFrame(
+            data = DataFrame(
                 [
                     column_of(source, name, roles)
                     for name in source.table.columns
@@ -325,7 +326,7 @@ class Table(Dataset):
         else:
             data = from_exposure(source, read_files(self.exposures, form=self.text_format), given)
         if self.reviewed is not None:
-            data, roles = with_reviewed(data, roles, self.reviewed, self.text_format)
+            data, roles = join_reviewed_labels(data, roles, self.reviewed, self.text_format)
         if "label" in roles:
             roles = roles if "covariate" in roles else roles | {"covariate": _inputs(data, roles)}
             inputs = [name for name in roles.get("covariate", ()) if name not in self.trust]
@@ -352,7 +353,7 @@ NO_INPUT = (pl.Binary, pl.Object)
 """Types of columns that no model reads, besides lists and structures."""
 
 
-def _inputs(data: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
+def _inputs(data: DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns that a model may read where none were named.
 
     Raises:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.detection.reasons import in_words
-from hwds.detection.rows import entities_of_rows
+from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import counted
 
@@ -28,63 +29,52 @@ def link_columns(frame: Table) -> tuple[str, ...]:
     return frame.roles.get("link", ())
 
 
-def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
+def case_numbers(rows: DataFrame, frame: Table) -> Series:
     """Return the number of the case of each row, from 0 in the order of the rows.
 
     Args:
-        rows: With `row_id` and `entity`; one without an entity is an entity of its own.
+        rows: The rows with `row_id` and `entity`; one without an entity is an entity of its own.
         frame: The table that they are of. Of its columns with the role `link` equal values tie
             entities, unless more than `MOST_SHARING` entities of the whole table share them.
     """
-    entity = entities_of_rows(rows)
-    codes = entity.rank("dense").to_numpy().astype(np.int64) - 1
+    codes = distinct_codes(entities_of_rows(rows))
     owner = np.arange(int(codes.max(initial=-1)) + 1)
     for name in link_columns(frame):
         for tied in _entities_by_value(rows, codes, frame, name):
-            _join_entities(owner, tied)
-    roots = np.array([_first_entity(owner, code) for code in codes.tolist()], np.int64)
-    first = {root: place for place, root in enumerate(dict.fromkeys(roots.tolist()))}
-    return pl.Series("case", [first[root] for root in roots.tolist()], dtype=pl.Int64)
+            first = _first_entity(owner, tied[0])
+            for other in tied[1:]:
+                owner[_first_entity(owner, other)] = first
+    roots = [_first_entity(owner, code) for code in codes.tolist()]
+    numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+    return Series("case", [numbers[root] for root in roots], dtype=pl.Int64)
 
 
 def _entities_by_value(
-    rows: pl.DataFrame, codes: np.ndarray, frame: Table, name: str
+    rows: DataFrame, codes: np.ndarray, frame: Table, name: str
 ) -> list[list[int]]:
     """Return the entities of rows that share a value of a column, a list for each value that few
     entities share.
     """
     shared = usable_links(frame, name)
     values = rows.select(ROW_ID).join(
-        frame.data.select(ROW_ID, pl.col(name).alias("value")), on=ROW_ID, how="left"
+        frame.data.select(ROW_ID, value=col(name)), on=ROW_ID, how="left"
     )
-    both = values.with_columns(pl.Series("entity", codes)).filter(
-        pl.col("value").is_in(shared.implode())
-    )
-    tied: pl.Series = both.group_by("value", maintain_order=True).agg(
-        pl.col("entity").unique(maintain_order=True)
+    both = values.with_columns(entity=Series(codes)).filter(col("value").is_in(shared.implode()))
+    tied: Series = both.group_by("value", maintain_order=True).agg(
+        col("entity").unique(maintain_order=True)
     )["entity"]
     return [each for each in tied.to_list() if len(each) > 1]
 
 
-def usable_links(frame: Table, name: str) -> pl.Series:
+def usable_links(frame: Table, name: str) -> Series:
     """Return the values of a link that two entities of the table share, and no more than
     `MOST_SHARING`.
     """
-    entity = pl.col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
-    rows = frame.data.select(
-        ROW_ID, pl.col(name).alias("value"), entity.cast(pl.String).alias("entity")
-    )
-    owned = rows.select("value", entities_of_rows(rows).alias("owner"))
-    counts = (
-        owned.drop_nulls("value").group_by("value").agg(pl.col("owner").n_unique().alias("owners"))
-    )
-    return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
-
-
-def _join_entities(owner: np.ndarray, tied: Sequence[int]) -> None:
-    first = _first_entity(owner, tied[0])
-    for other in tied[1:]:
-        owner[_first_entity(owner, other)] = first
+    entity = col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
+    rows = frame.data.select(ROW_ID, value=col(name), entity=entity.cast(pl.String))
+    owned = rows.select("value", owner=entities_of_rows(rows))
+    counts = owned.drop_nulls("value").group_by("value").agg(owners=col("owner").n_unique())
+    return counts.filter(col("owners").is_between(2, MOST_SHARING))["value"]
 
 
 def _first_entity(owner: np.ndarray, code: int) -> int:
@@ -120,12 +110,12 @@ class Cases:
         rows: The rows of all cases, with their `case`, their links and their reasons.
     """
 
-    table: pl.DataFrame
-    rows: pl.DataFrame
+    table: DataFrame
+    rows: DataFrame
 
 
 def cases_of_rows(
-    rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False
+    rows: DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False
 ) -> Cases:
     """Return the cases of rows.
 
@@ -138,117 +128,94 @@ def cases_of_rows(
     """
     links = link_columns(frame)
     linked = frame.data.select(
-        ROW_ID, *(pl.col(name).cast(pl.String).alias(f"link: {name}") for name in links)
+        ROW_ID, *(col(name).cast(pl.String).alias(f"link: {name}") for name in links)
     )
     wide = rows.with_columns(case_numbers(rows, frame)).join(
         linked, on=ROW_ID, how="left", maintain_order="left"
     )
-    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
-    alone = pl.col("entity").fill_null(pl.format("row {}", pl.col(ROW_ID) + 1)).alias("who")
-    scored = wide.with_columns(alone).with_columns(of.over("case", "who").alias("own"))
+    of = col("score").mean() if score_of == "mean" else col("score").max()
+    alone = col("entity").fill_null(pl.format("row {}", col(ROW_ID) + 1)).alias("who")
+    scored = wide.with_columns(alone).with_columns(own=of.over("case", "who"))
     made = scored.group_by("case", maintain_order=True).agg(
-        pl.col("who").unique(maintain_order=True).alias("entities"),
-        pl.len().cast(pl.Int64).alias("rows"),
-        pl.col("time").min().alias("first"),
-        pl.col("time").max().alias("last"),
-        pl.col("at_stake").sum().alias("at_stake"),
-        pl.col("own").max().alias("score"),
-        pl.col("tier")
-        .sort_by(pl.col("tier").replace_strict(SEVERITY, default=0))
-        .last()
-        .alias("tier"),
+        entities=col("who").unique(maintain_order=True),
+        rows=pl.len().cast(pl.Int64),
+        first=col("time").min(),
+        last=col("time").max(),
+        at_stake=col("at_stake").sum(),
+        score=col("own").max(),
+        tier=col("tier").sort_by(col("tier").replace_strict(SEVERITY, default=0)).last(),
     )
     ordered = made.sort(
         "at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True
     )
     ordered = ordered.with_columns(
-        pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4)).alias("name")
+        name=pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4))
     )
-    parts = {int(number): part for (number,), part in wide.group_by("case", maintain_order=True)}
+    parts = {number: part for (number,), part in wide.group_by("case", maintain_order=True)}
     usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
-    shares = [_shared_links(parts[number], usable) for number in ordered["case"].to_list()]
-    reasons = ["; ".join(reasons_of(parts[number])) for number in ordered["case"].to_list()]
+    in_order = [parts[number] for number in ordered["case"].to_list()]
     kind = (
-        pl.when(pl.col("entities").list.len() > 1)
+        pl.when(col("entities").list.len() > 1)
         .then(pl.lit("ring"))
-        .when(pl.col("rows") > 1)
+        .when(col("rows") > 1)
         .then(pl.lit("account"))
-    ).otherwise(pl.lit("row"))
+        .otherwise(pl.lit("row"))
+    )
     table = ordered.select(
-        pl.col("name").alias("case"),
-        kind.alias("kind"),
-        pl.col("entities").list.join(", "),
-        pl.col("entities").list.len().cast(pl.Int64).alias("parties"),
-        "rows", "first", "last", "at_stake", "score", "tier",
-        pl.Series("shares", shares, dtype=pl.String),
-        pl.Series("reasons", reasons, dtype=pl.String),
-    )  # fmt: skip
+        case=col("name"),
+        kind=kind,
+        entities=col("entities").list.join(", "),
+        parties=col("entities").list.len().cast(pl.Int64),
+        **{name: col(name) for name in ("rows", "first", "last", "at_stake", "score", "tier")},
+        shares=Series([_shared_links(part, usable) for part in in_order], dtype=pl.String),
+        reasons=Series(["; ".join(reasons_of(part)) for part in in_order], dtype=pl.String),
+    )
     return Cases(table, _case_rows(wide, ordered))
 
 
-def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+def _case_rows(wide: DataFrame, ordered: DataFrame) -> DataFrame:
     """Return the rows under their cases' names, with their reasons in words."""
-    words = pl.Series(
-        "reasons",
-        ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()],
-        dtype=pl.String,
+    place = ordered.select("case", "name", place=pl.int_range(pl.len()))
+    named = wide.with_columns(reasons=reasons_in_words(wide["reasons"])).join(
+        place, on="case", how="left", maintain_order="left"
     )
-    place = ordered.select("case", pl.col("name"), pl.int_range(pl.len()).alias("place"))
-    named = (
-        wide.drop("reasons")
-        .with_columns(words)
-        .join(place, on="case", how="left", maintain_order="left")
+    links = [name for name in named.columns if name.startswith("link: ")]
+    kept = ["at_stake", "score", "probability", "p_value", "tier", "reasons"]
+    return named.sort("place", "time", ROW_ID).select(
+        col("name").alias("case"), ROW_ID, "id", "time", "entity", *links, *kept
     )
-    rows = named.sort("place", "time", ROW_ID)
-    links = [name for name in rows.columns if name.startswith("link: ")]
-    kept = [
-        ROW_ID,
-        "id",
-        "time",
-        "entity",
-        *links,
-        "at_stake",
-        "score",
-        "probability",
-        "p_value",
-        "tier",
-        "reasons",
-    ]
-    return rows.select(pl.col("name").alias("case"), *kept)
 
 
-def reasons_of(rows: pl.DataFrame) -> list[str]:
+def reasons_in_words(reasons: Series) -> Series:
+    """Return the reasons of each row as a text; empty where it has none."""
+    return Series(["; ".join(in_words(each or [])) for each in reasons.to_list()], dtype=pl.String)
+
+
+def reasons_of(rows: DataFrame) -> list[str]:
     """Return the sentences of a case: of each input the row to which it adds most, the inputs that
     add most over all rows.
     """
-    said: dict[str, Mapping[str, Any]] = {}
+    strongest: dict[str, Mapping[str, Any]] = {}
     total: dict[str, float] = {}
-    for reason in _flatten_reasons(rows["reasons"].to_list()):
-        name = str(reason["input"])
-        total[name] = total.get(name, 0.0) + float(reason["adds"])
-        if name not in said or reason["adds"] > said[name]["adds"]:
-            said[name] = reason
-    weighed = [{**reason, "adds": total[name]} for name, reason in said.items()]
-    return in_words(weighed, MOST_REASONS)
+    for reason in (each for several in rows["reasons"].to_list() for each in several or ()):
+        name, adds = str(reason["input"]), float(reason["adds"])
+        total[name] = total.get(name, 0.0) + adds
+        if name not in strongest or adds > strongest[name]["adds"]:
+            strongest[name] = reason
+    summed = [{**reason, "adds": total[name]} for name, reason in strongest.items()]
+    return in_words(summed, MOST_REASONS)
 
 
-def _flatten_reasons(
-    reasons: Sequence[Sequence[Mapping[str, Any]] | None],
-) -> Iterable[Mapping[str, Any]]:
-    for several in reasons:
-        yield from several or ()
-
-
-def _shared_links(rows: pl.DataFrame, usable: Mapping[str, set[str]]) -> str:
+def _shared_links(rows: DataFrame, usable: Mapping[str, set[str]]) -> str:
     """Return what ties the entities of a case: `3 share address A-17; 2 share contact C-4`."""
     if rows["entity"].n_unique() < 2:
         return ""
     words: list[str] = []
     for name, values in usable.items():
-        by = rows.group_by(pl.col(f"link: {name}").alias("value"), maintain_order=True).agg(
-            pl.col("entity").n_unique().alias("n")
+        by = rows.group_by(col(f"link: {name}").alias("value"), maintain_order=True).agg(
+            n=col("entity").n_unique()
         )
-        tied = by.filter((pl.col("n") > 1) & pl.col("value").is_in(list(values))).sort(
+        tied = by.filter((col("n") > 1) & col("value").is_in(list(values))).sort(
             "n", descending=True, maintain_order=True
         )
         words += [f"{count} share {name} {value}" for value, count in tied.head(2).iter_rows()]

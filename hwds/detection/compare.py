@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
+from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import DataError
-from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.base import Detection
 from hwds.detection.scores import (
     BY_BOTH,
@@ -23,6 +23,7 @@ from hwds.detection.scores import (
     ResampledMetrics,
     detection_measures,
     effect_of,
+    families_of_metric,
     few_positives,
     resample_windows,
     scored_windows,
@@ -44,32 +45,33 @@ from hwds.stats.sources import ModelRows, shared_rows
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnEvidence:
+class ResampledEvidence:
     """Metrics of models by dataset and seed, and in resamples of each way.
 
     Attributes:
         models: Their labels.
         values: Shape (datasets, seeds, models).
-        samples: Of each way to resample, averaged over seeds, shape (datasets, resamples, models).
-        counts: Of each way the clusters of the dataset that has fewest.
-        positives: Of each way the fewest clusters with a row of label 1 of a dataset.
+        samples: The samples of each way to resample, averaged over seeds, shape (datasets,
+            resamples, models).
+        counts: The clusters of the dataset that has fewest, by way.
+        positives: The fewest clusters with a row of label 1 of a dataset, by way.
         areas: The covariance of areas under the ROC by DeLong, where rows are independent.
     """
 
     models: tuple[str, ...]
-    values: np.ndarray
-    samples: Mapping[str, np.ndarray]
+    values: ndarray
+    samples: Mapping[str, ndarray]
     counts: Mapping[str, ClusterCounts]
     positives: Mapping[str, int]
-    areas: np.ndarray | None = None
+    areas: ndarray | None = None
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The metric of each model on each dataset, averaged over seeds."""
         return self.values.mean(axis=1)
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's metric over all datasets, NaN where clusters are few,
         shape (models,).
         """
@@ -78,7 +80,7 @@ class DrawnEvidence:
     def _error(self, place: int) -> float:
         effect = effect_of(
             float(self.means[:, place].mean()),
-            self._each(lambda drawn: drawn[..., place]),
+            self._in_resamples(lambda drawn: drawn[..., place]),
             self.counts,
         )
         return np.nan if effect.stderr is None else effect.stderr
@@ -89,7 +91,7 @@ class DrawnEvidence:
         """
         return [self._effect(pair, scale) for pair in pairs]
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return None: a ranking has no values of units."""
         return None
 
@@ -103,11 +105,11 @@ class DrawnEvidence:
         """False: rows share customers and days."""
         return False
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return the metrics of datasets."""
         return self.means, "datasets"
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return metrics as shares of the mean over all models, drawn by customer and by day; None
         where either are few.
 
@@ -137,15 +139,15 @@ class DrawnEvidence:
             )
         return np.asarray(point + draws)
 
-    def _shares(self, drawn: np.ndarray) -> np.ndarray:
+    def _shares(self, drawn: ndarray) -> ndarray:
         """Return the resamples of one way, in which all models have a value, as shares, shape
         (resamples, models).
         """
         shares = (drawn / self.means.mean(axis=1)[:, None, None]).mean(axis=0)
-        known: np.ndarray = shares[~np.isnan(shares).any(axis=1)]
+        known: ndarray = shares[~np.isnan(shares).any(axis=1)]
         return known
 
-    def _each(self, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+    def _in_resamples(self, of: Callable[[ndarray], ndarray]) -> dict[str, ndarray]:
         """Return a number of the models in each resample, averaged over datasets, by way."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return {way: of(drawn).mean(axis=0) for way, drawn in self.samples.items()}
@@ -155,14 +157,12 @@ class DrawnEvidence:
         by_seed = scale.between(self.values[..., first], self.values[..., second])
         value = float(scale.between(self.means[:, first], self.means[:, second]).mean())
         if self.areas is not None and scale.relative:
-            error, number = (
-                self._delong(pair),
-                min((each.number for each in self.counts.values()), default=0),
-            )
+            error = self._delong(pair)
+            number = min((each.number for each in self.counts.values()), default=0)
             return Effect(value, error, ReferenceDistribution(), "DeLong", number)
         effect = effect_of(
             value,
-            self._each(lambda drawn: scale.between(drawn[..., first], drawn[..., second])),
+            self._in_resamples(lambda drawn: scale.between(drawn[..., first], drawn[..., second])),
             self.counts,
         )
         effect = replace(effect, method=effect.method.replace("entity", "customer"))
@@ -183,7 +183,7 @@ class DrawnEvidence:
         return sqrt(max(float(variance), 0.0))
 
 
-def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
+def _with_seeds(effect: Effect, by_seed: ndarray) -> Effect:
     """Return an effect whose variance is that over rows and that over seeds, each with its own
     Student's t.
     """
@@ -220,26 +220,24 @@ def _few_clusters_factor(counts: ClusterCounts) -> float:
     )
 
 
-def _variance(draws: np.ndarray) -> float:
+def _variance(draws: ndarray) -> float:
     """Return the mean over models of the variance of each from the mean of all."""
     return float(np.var(draws - draws.mean(axis=1, keepdims=True), axis=0, ddof=1).mean())
 
 
 def detection_evidence(
     answers: Sequence[ModelRows], metric: str, resamples: int
-) -> tuple[DrawnEvidence, int]:
+) -> tuple[ResampledEvidence, int]:
     """Return the evidence of answers, and how many test rows were left out because some model lacks
     them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The rows of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of
-            it say the same.
+        resamples: The most resamples of each way, but no more than the protocol has: a run's page
+            and a comparison of it say the same.
     """
-    tests = [
-        replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers
-    ]
+    tests = [replace(answer, rows=answer.rows.filter(part="test")) for answer in answers]
     common, left_out = shared_rows(tests, ["fold", "row_id"])
     if not len(common[0].rows):
         raise DataError("compare: no test row is shared by all models.")
@@ -248,59 +246,41 @@ def detection_evidence(
     seeds = _shared_seeds(common, models, datasets)
     protocol = build("protocol", "protocol", sized_node(common[0].source.config, "protocol"))
     assert isinstance(protocol, Detection)
-    full = next(
-        (
-            each.name
-            for each in detection_measures(protocol, "")
-            if metric in (each.name, each.short)
-        ),
-        metric,
+    named = (
+        each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)
     )
+    full = next(named, metric)
+    used = [answer for answer in common if answer.seed in seeds]
     drawn = {
         (answer.dataset, answer.seed, answer.model): _resample_metrics(
             answer, protocol, full, min(resamples, protocol.resamples)
         )
-        for answer in common
-        if answer.seed in seeds
+        for answer in used
     }
-    values = np.array(
-        [
-            [[drawn[d, s, m].values.get(full, np.nan) for m in models] for s in seeds]
-            for d in datasets
-        ]
-    )
-    ways = set.intersection(*(set(each.samples) for each in drawn.values()))
-    samples = {
-        way: np.stack(
-            [
-                np.mean(
-                    [np.stack([drawn[d, s, m].drawn(full)[way] for m in models], 1) for s in seeds],
-                    0,
-                )
-                for d in datasets
-            ]
-        )
-        for way in sorted(ways)
-    }
-    each_counts = [each.clusters(full) for each in drawn.values()]
+
+    def table(of: Callable[[ResampledMetrics], Any]) -> ndarray:
+        """Return a number or numbers of each, shape (datasets, seeds, models, ...)."""
+        return np.array([[[of(drawn[d, s, m]) for m in models] for s in seeds] for d in datasets])
+
+    values = table(lambda each: each.values.get(full, np.nan))
+    ways = sorted(set.intersection(*(set(each.samples) for each in drawn.values())))
+
+    def resamples_of(way: str) -> ndarray:
+        drawn_by_way = table(lambda each: each.samples_of(full)[way])
+        return drawn_by_way.mean(axis=1).swapaxes(1, 2)
+
+    samples = {way: resamples_of(way) for way in ways}
+    clusters = [each.clusters(full) for each in drawn.values()]
     counts = {
-        way: min((each[way] for each in each_counts), key=lambda of_way: of_way.df)
-        for way in sorted(ways)
+        way: min((each[way] for each in clusters), key=lambda of_way: of_way.df) for way in ways
     }
     label = "truth" if full.startswith(TRUE) else "label"
-    positives = [
-        Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds
-    ]
+    positives = [Positives.of(answer.rows, label).clusters for answer in used]
     fewest = {way: min(each[way] for each in positives) for way in positives[0]}
-    first = [
-        answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])
-    ]
-    areas = (
-        _delong_covariance(first, full)
-        if len(seeds) == len(datasets) == 1 and BY_DAY not in ways
-        else None
-    )
-    return DrawnEvidence(models, values, samples, counts, fewest, areas), left_out
+    areas = None
+    if len(seeds) == len(datasets) == 1 and BY_DAY not in ways:
+        areas = _delong_covariance(used, full)
+    return ResampledEvidence(models, values, samples, counts, fewest, areas), left_out
 
 
 def _shared_seeds(
@@ -320,13 +300,11 @@ def _resample_metrics(
     answer: ModelRows, protocol: Detection, metric: str, resamples: int
 ) -> ResampledMetrics:
     """Return the metrics of a model, and those of resamples, of the family of one metric."""
-    settings = MetricSettings.by(protocol)
-    base = metric.removeprefix(TRUE)
-    family = [family for family, names in settings.families.items() if base in names]
-    return resample_windows(scored_windows(answer.rows, settings), family, resamples)
+    family = families_of_metric(protocol, metric)
+    return resample_windows(scored_windows(answer.rows, protocol), family, resamples)
 
 
-def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> np.ndarray | None:
+def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> ndarray | None:
     """Return DeLong's covariance where the metric is the AUROC of one window of independent rows.
 
     None elsewhere.

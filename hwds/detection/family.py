@@ -11,6 +11,7 @@ DETECTION = Task(
     headline="aucpr",
     report="hwds.detection.report.run:DETECTION_REPORT",
     comparison="hwds.detection.compare:COMPARISON",
+    hub_task="tabular-classification",
 )
 
 QUEUE = Task(
@@ -23,6 +24,7 @@ QUEUE = Task(
 FAMILY = Family(
     name="detection",
     tasks=(DETECTION, QUEUE),
+    rows="hwds.detection.serving:ServedClassifier",
     tables={
         "cases": "hwds.detection.report.decisions:CASES_REPORT",
         "alert_costs": "hwds.detection.report.decisions:ALERT_COSTS_REPORT",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
@@ -28,23 +29,24 @@ class ColumnScaling(Serializable):
     """Centre and spread of columns, of some after a logarithm.
 
     Attributes:
-        unit: Of each column what its log(1 + x / unit) is taken with; 0 where none is. Shape (k,).
-        centre: What becomes 0.
-        spread: What becomes 1; infinite for a column that was constant or never known, which
-            becomes 0.
+        unit: The unit of each column's log(1 + x / unit), 0 where no logarithm is taken; shape
+            (k,).
+        centre: The value that becomes 0.
+        spread: The distance from it that becomes 1; infinite for a column that was constant or
+            never known, which becomes 0.
     """
 
-    unit: np.ndarray
-    centre: np.ndarray
-    spread: np.ndarray
+    unit: ndarray
+    centre: ndarray
+    spread: ndarray
 
     @classmethod
     def learn(
         cls,
-        matrix: np.ndarray,
+        matrix: ndarray,
         spread: Spread = "deviation",
         logs: bool = True,
-        least: np.ndarray | float = 0.0,
+        least: ndarray | float = 0.0,
     ) -> Self:
         """Return the scaling of columns.
 
@@ -73,7 +75,7 @@ class ColumnScaling(Serializable):
         wide = np.maximum(spreads, least)
         return cls(unit, centre, np.where(wide > 1e-9 * (1 + np.abs(centre)), wide, np.inf))
 
-    def of(self, matrix: np.ndarray, clip: float) -> np.ndarray:
+    def of(self, matrix: ndarray, clip: float) -> ndarray:
         """Return columns on the scale, cut at `clip` on both sides, shape (n, k); NaN stays NaN."""
         logs, flat = self.unit > 0, np.isinf(self.spread)
         logged = np.where(
@@ -94,7 +96,7 @@ class ColumnScaling(Serializable):
 
 
 def join_scalings(parts: Sequence[ColumnScaling]) -> ColumnScaling:
-    """Join scalings of columns beside each other."""
+    """Return the scaling of all columns of several scalings."""
     nothing = np.zeros(0)
     units, centres, spreads = (
         [getattr(part, name) for part in parts] for name in ("unit", "centre", "spread")
@@ -102,7 +104,7 @@ def join_scalings(parts: Sequence[ColumnScaling]) -> ColumnScaling:
     return ColumnScaling(*(np.concatenate([nothing, *each]) for each in (units, centres, spreads)))
 
 
-def _log_unit(column: np.ndarray) -> float:
+def _log_unit(column: ndarray) -> float:
     """Return the unit of a skewed column's logarithm, or 0."""
     if not len(column) or column.min() < 0 or column.std() == 0:
         return 0.0
@@ -110,11 +112,11 @@ def _log_unit(column: np.ndarray) -> float:
     return float(np.median(column[column > 0])) if skewness > SKEWED else 0.0
 
 
-def _mean_and_deviation(column: np.ndarray) -> tuple[float, float]:
+def _mean_and_deviation(column: ndarray) -> tuple[float, float]:
     return float(column.mean()), float(column.std())
 
 
-def _median_and_deviation(column: np.ndarray) -> tuple[float, float]:
+def _median_and_deviation(column: ndarray) -> tuple[float, float]:
     """Return the median, and 1.4826 median absolute deviations or 1.2533 mean ones."""
     centre = float(np.median(column))
     away = np.abs(column - centre)
@@ -135,7 +137,7 @@ class ModelInputs(Serializable):
     Attributes:
         numbers: Columns of numbers (true and false are 1 and 0).
         texts: Columns of texts.
-        values: Of each text column the values that have a code, 1 and up; all others have 0.
+        values: The values of each text column that have a code, 1 and up; all others have 0.
         arrays: Columns that hold an array of numbers in each row.
     """
 
@@ -168,20 +170,20 @@ class ModelInputs(Serializable):
             numbers, texts, tuple(_most_frequent(rows.data[name], most) for name in texts), arrays
         )
 
-    def matrix(self, rows: RowReader) -> np.ndarray:
+    def matrix(self, rows: RowReader) -> ndarray:
         """Return the numbers, NaN where there is none, shape (n, numbers)."""
         return rows.numbers(self.numbers)
 
-    def codes(self, rows: RowReader) -> np.ndarray:
+    def codes(self, rows: RowReader) -> ndarray:
         """Return the codes of the texts, shape (n, texts)."""
         columns = [
             rows.codes(name, known, OTHER_CODE)
-            for name, known in zip(self.texts, self._known, strict=True)
+            for name, known in zip(self.texts, self._codes_of_texts, strict=True)
         ]
         return np.column_stack(columns) if columns else np.zeros((rows.height, 0), np.int32)
 
     @cached_property
-    def _known(self) -> tuple[dict[str, int], ...]:
+    def _codes_of_texts(self) -> tuple[dict[str, int], ...]:
         """The codes of each text column."""
         return tuple(
             {value: code for code, value in enumerate(values, 1)} for values in self.values
@@ -192,7 +194,7 @@ class ModelInputs(Serializable):
         """The columns of numbers and of texts."""
         return (*self.numbers, *self.texts)
 
-    def coded(self, rows: RowReader) -> np.ndarray:
+    def coded(self, rows: RowReader) -> ndarray:
         """Return numbers, then the code of each text, shape (n, columns).
 
         Raises:
@@ -204,7 +206,7 @@ class ModelInputs(Serializable):
             )
         return np.hstack([self.matrix(rows), self.codes(rows).astype(float)])
 
-    def one_hot(self, rows: RowReader) -> np.ndarray:
+    def one_hot(self, rows: RowReader) -> ndarray:
         """Return numbers, then one column for each coded value of each text, shape (n, columns)."""
         codes = self.codes(rows)
         hot = [
@@ -225,7 +227,7 @@ def _most_frequent(values: pl.Series, most: int) -> tuple[str, ...]:
     return tuple(sorted(counts[values.name].head(most).to_list()))
 
 
-def single_precision(matrix: np.ndarray) -> np.ndarray:
+def single_precision(matrix: ndarray) -> ndarray:
     """Return a matrix in single precision, as trees compare numbers.
 
     What is too large for it is its largest.
@@ -252,13 +254,14 @@ class NumberColumns(Serializable):
     """One number for each input of a row, but for arrays, which are left out.
 
     Attributes:
-        inputs: Names, kinds, and the codes of texts.
-        rarity: For each text column by code minus the logarithm of its share among the normal rows;
-            of a text that was not seen as if it were the next row's.
+        inputs: The names and kinds of the inputs, and the codes of texts.
+        rarity: Minus the logarithm of the share of each text among the normal rows, by code, an
+            array for each text column; a text that was not seen counts as if it were the next
+            row's.
     """
 
     inputs: ModelInputs
-    rarity: tuple[np.ndarray, ...]
+    rarity: tuple[ndarray, ...]
 
     @classmethod
     def learn(cls, rows: Table) -> Self:
@@ -285,13 +288,13 @@ class NumberColumns(Serializable):
         return self.inputs.plain
 
     @property
-    def least_spread(self) -> np.ndarray:
+    def least_spread(self) -> ndarray:
         """The least spread of each column: 1 for texts, since some that are nearly as frequent are
         all alike. Shape (k,).
         """
         return np.repeat([0.0, 1.0], [len(self.inputs.numbers), len(self.inputs.texts)])
 
-    def matrix(self, rows: RowReader) -> np.ndarray:
+    def matrix(self, rows: RowReader) -> ndarray:
         """Return the numbers of rows, shape (n, k), NaN where one is not known."""
         codes = self.inputs.codes(rows)
         rare = [by_code[codes[:, [i]]] for i, by_code in enumerate(self.rarity)]
@@ -313,17 +316,17 @@ class UsualValues(Serializable):
     """Quantiles of the inputs that are numbers, and how common each text of the others is.
 
     Attributes:
-        names: Of the inputs.
-        quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row
-            has a value.
-        texts: Of each input that is no number the share of rows that has a text, the commonest
+        names: The names of the inputs.
+        quantiles: The quantiles of each input from the least to the largest value, shape (names,
+            101); NaN where no row has a value.
+        texts: The share of rows that has a text, for each input that is no number, the commonest
             first and none below `LEAST_SHARE`; rows without one have the empty text.
     """
 
     added: ClassVar[Mapping[str, Any]] = {"texts": {}}
 
     names: tuple[str, ...]
-    quantiles: np.ndarray
+    quantiles: ndarray
     texts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
@@ -367,10 +370,8 @@ class UsualValues(Serializable):
         grid = self.quantiles[self.names.index(name)]
         if np.isnan(grid[0]):
             return None, None
-        below, above = (
-            np.searchsorted(grid, value, "left"),
-            len(grid) - np.searchsorted(grid, value, "right"),
-        )
+        below = np.searchsorted(grid, value, "left")
+        above = len(grid) - np.searchsorted(grid, value, "right")
         return float(below) / len(grid), float(above) / len(grid)
 
     def text_shares(self, name: str, text: str | None) -> tuple[float | None, float | None]:

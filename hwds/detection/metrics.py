@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.binary_labels import LIKELY, Probabilities, Ranking, group_sums
 
@@ -20,30 +21,30 @@ class EntityDays:
     falling.
 
     Attributes:
-        entity: Its number, shape (entity days,).
-        starts: Where each day begins, and the number of entity days at the end.
-        top: Of each the row with the highest score.
-        hit: Whether it had a row of label 1 that day.
-        place: Of each row its entity day, shape (n,).
+        entity: The number of the entity, shape (entity days,).
+        starts: The place where each day begins, and the number of entity days at the end.
+        top: The row with the highest score of each.
+        hit: A flag for each: it had a row of label 1 that day.
+        place: The entity day of each row, shape (n,).
         positives: The rows of label 1.
-        entities: How many there are.
+        entities: The number of entities.
     """
 
-    entity: np.ndarray
-    starts: np.ndarray
-    top: np.ndarray
-    hit: np.ndarray
-    place: np.ndarray
-    positives: np.ndarray
+    entity: ndarray
+    starts: ndarray
+    top: ndarray
+    hit: ndarray
+    place: ndarray
+    positives: ndarray
     entities: int
 
     @classmethod
     def of(
         cls,
-        label: np.ndarray,
-        score: np.ndarray,
-        entity: np.ndarray,
-        day: np.ndarray,
+        label: ndarray,
+        score: ndarray,
+        entity: ndarray,
+        day: ndarray,
         days: int | None = None,
     ) -> Self:
         """Prepare rows: numbers of entities and of days from 0, shape (n,) each.
@@ -73,7 +74,7 @@ class EntityDays:
             entities,
         )
 
-    def looked_at(self, weight: np.ndarray, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def looked_at(self, weight: ndarray, capacity: ndarray) -> tuple[ndarray, ndarray]:
         """Return how much of each entity day is looked at, and whether the entity was found on an
         earlier day.
 
@@ -81,7 +82,7 @@ class EntityDays:
         day it was found.
 
         Args:
-            weight: Of each row in each weighting, shape (weightings, n).
+            weight: The weight of each row in each weighting, shape (weightings, n).
             capacity: Entities that can be looked at, for each day, shape (weightings, days).
 
         Returns:
@@ -101,8 +102,8 @@ class EntityDays:
         return taken, earlier
 
     def values(
-        self, weight: np.ndarray, capacity: int, times: np.ndarray, amount: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, weight: ndarray, capacity: int, times: ndarray, amount: ndarray | None
+    ) -> tuple[ndarray, ndarray]:
         """Return card precision and the share of money that is caught, shape (weightings,) each.
 
         Card precision is the mean over days of the share with a row of label 1 that day among the
@@ -112,10 +113,10 @@ class EntityDays:
         on the day it is looked at, and on all later ones where it had one of label 1 that day.
 
         Args:
-            weight: Of each row in each weighting, `times` of its day included, shape (weightings,
-                n).
+            weight: The weight of each row in each weighting, `times` of its day included, shape
+                (weightings, n).
             capacity: Entities that can be looked at on a day.
-            times: How often each day counts, shape (weightings, days).
+            times: The number of times that each day counts, shape (weightings, days).
             amount: Money at stake in each row; without it the second is NaN.
         """
         taken, earlier = self.looked_at(weight, capacity * times)
@@ -124,18 +125,18 @@ class EntityDays:
             weight, taken, earlier, amount
         )
 
-    def _precision(self, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def _precision(self, taken: ndarray, times: ndarray) -> ndarray:
         looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
         share = np.divide(caught, looked, out=np.zeros(looked.shape), where=looked > 0)
         days = np.where(looked > 0, times, 0.0)
-        return _day_ratio(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
+        return ratio_or_nan(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
 
-    def _by_day(self, values: np.ndarray) -> np.ndarray:
+    def _by_day(self, values: ndarray) -> ndarray:
         return group_sums(values, self.starts[1:])
 
     def _caught(
-        self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray
-    ) -> np.ndarray:
+        self, weight: ndarray, taken: ndarray, earlier: ndarray, amount: ndarray
+    ) -> ndarray:
         rows = self.positives
         held, place = weight[:, self.top], self.place[rows]
         of, part = held[:, place], taken[:, place]
@@ -143,14 +144,15 @@ class EntityDays:
             earlier[:, place], 1.0, np.divide(part, of, out=np.zeros(of.shape), where=of > 0)
         )
         money = weight[:, rows] * amount[rows]
-        return _day_ratio(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
+        return ratio_or_nan(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
 
 
-def _day_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+def ratio_or_nan(top: ndarray, bottom: ndarray) -> ndarray:
+    """Return ratios, NaN where the lower number is not above 0."""
+    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
 
 
-def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
+def flag_top_entities(score: ndarray, entity: ndarray, day: ndarray, k: int) -> ndarray:
     """Return a mask of the rows of the k entities with the highest scores of their day, found
     before or not, shape (n,).
     """
@@ -166,7 +168,7 @@ def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k:
 RANKS, DAYS, FLAGS, CHANCES, COSTS = "ranks", "days", "flags", "chances", "costs"
 """Families of metrics that are computed together."""
 
-Values = dict[str, np.ndarray]
+Values = dict[str, ndarray]
 """Metrics by full name, shape (weightings,) each."""
 
 
@@ -198,32 +200,18 @@ class ScoredBy(Protocol):
         """The resamples of each way."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSettings:
-    """The settings of a protocol that its metrics depend on."""
-
-    card_k: int
-    precision: float
-    recall: float
-    wrong_block: float
-
-    @classmethod
-    def by(cls, protocol: ScoredBy) -> Self:
-        """Return the fields of a detection protocol."""
-        return cls(protocol.card_k, protocol.precision, protocol.recall, protocol.wrong_block)
-
-    @property
-    def families(self) -> dict[str, tuple[str, ...]]:
-        """The metrics of each family, by their full names."""
-        chances = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
-        points = (f"precision@recall={self.recall:g}", f"recall@precision={self.precision:g}")
-        return {
-            RANKS: ("aucpr", "prevalence", "auroc", *points),
-            DAYS: (f"card_precision@{self.card_k}", "caught_value"),
-            FLAGS: ("false_positive_rate",),
-            CHANCES: (*chances, f"observed_to_expected[p>={LIKELY}]"),
-            COSTS: ("expected_cost",),
-        }
+def metric_families(protocol: ScoredBy) -> dict[str, tuple[str, ...]]:
+    """Return the metrics of each family, by their full names."""
+    chances = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+    at_recall = f"precision@recall={protocol.recall:g}"
+    at_precision = f"recall@precision={protocol.precision:g}"
+    return {
+        RANKS: ("aucpr", "prevalence", "auroc", at_recall, at_precision),
+        DAYS: (f"card_precision@{protocol.card_k}", "caught_value"),
+        FLAGS: ("false_positive_rate",),
+        CHANCES: (*chances, f"observed_to_expected[p>={LIKELY}]"),
+        COSTS: ("expected_cost",),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,14 +219,14 @@ class TestRows:
     """The rows of one window.
 
     Attributes:
-        table: In their order.
+        table: The rows in their order.
         entity: The number of each one's entity, over all windows.
         day: The number of each one's day, in this window.
     """
 
     table: pl.DataFrame
-    entity: np.ndarray
-    day: np.ndarray
+    entity: ndarray
+    day: ndarray
 
     @property
     def days(self) -> int:
@@ -251,66 +239,54 @@ class WindowSide:
     """The rows of a window whose label, or whose truth, is known.
 
     Attributes:
-        settings: The settings of the metrics.
-        places: Among the window's rows.
-        base: How many rows each stands for.
-        ranking: By their scores.
-        days: By entity and day.
+        protocol: The settings of the metrics.
+        places: The places of the rows among the window's rows.
+        base: The number of rows that each stands for.
+        ranking: The ranking by their scores.
+        days: The rows by entity and day.
         amount: Money at stake; None where the data does not say.
-        chances: By their probabilities; None where there are none.
-        parts: Of each row what is summed, shape (n, columns): one, label, label 0 of a flagged
-            entity, cost, and the parts of `chances`; weighted by `base`.
+        chances: The metrics of their probabilities; None where there are none.
+        parts: The parts of each row that are summed, shape (n, columns): one, label, label 0 of a
+            flagged entity, cost, and the parts of `chances`; weighted by `base`.
     """
 
-    settings: MetricSettings
-    places: np.ndarray
-    base: np.ndarray
+    protocol: ScoredBy
+    places: ndarray
+    base: ndarray
     ranking: Ranking
     days: EntityDays
-    amount: np.ndarray | None
+    amount: ndarray | None
     chances: Probabilities | None
-    parts: np.ndarray
+    parts: ndarray
 
     @classmethod
-    def of(cls, window: TestRows, label: str, weighted: bool, settings: MetricSettings) -> Self:
+    def of(cls, window: TestRows, label: str, weighted: bool, protocol: ScoredBy) -> Self:
         """Return the rows whose column `label` is known.
 
         Weighted, those alone that stand for any.
         """
-        counts = (
-            (window.table["weight"] > 0)
-            if weighted
-            else pl.Series([True]).new_from_index(0, len(window.table))
-        )
-        places = (window.table[label].is_not_null() & counts).arg_true().to_numpy()
-        known = window.table[places]
-        values, score = known[label].to_numpy(), known["score"].to_numpy()
-        base = known["weight"].to_numpy() if weighted else np.ones(len(known))
-        amount = (
-            None
-            if window.table["amount"].null_count() == len(window.table)
-            else known["amount"].fill_null(0).to_numpy()
-        )
-        probability = (
-            known["probability"].to_numpy()
-            if len(known) and not known["probability"].null_count()
-            else None
-        )
+        known = window.table[label].is_not_null()
+        if weighted:
+            known &= window.table["weight"] > 0
+        places = known.arg_true().to_numpy()
+        rows = window.table[places]
+        values, score = rows[label].to_numpy(), rows["score"].to_numpy()
+        base = rows["weight"].to_numpy() if weighted else np.ones(len(rows))
+        priced = window.table["amount"].null_count() < len(window.table)
+        amount = rows["amount"].fill_null(0).to_numpy() if priced else None
+        likely = len(rows) and not rows["probability"].null_count()
+        probability = rows["probability"].to_numpy() if likely else None
         chances = None if probability is None else Probabilities.of(values, probability, base)
         days = EntityDays.of(values, score, window.entity[places], window.day[places], window.days)
-        parts = [np.ones(len(known)), values, (1 - values) * known["flagged"].to_numpy()]
-        unpriced = np.full(len(known), np.nan)
-        parts.append(
-            unpriced
-            if probability is None or amount is None
-            else blocking_costs(values, probability, amount, settings.wrong_block)
-        )
-        table = (
-            np.column_stack(parts if chances is None else [*parts, chances.parts]) * base[:, None]
-        )
-        return cls(settings, places, base, Ranking.of(values, score), days, amount, chances, table)
+        cost = np.full(len(rows), np.nan)
+        if probability is not None and amount is not None:
+            cost = blocking_costs(values, probability, amount, protocol.wrong_block)
+        parts = [np.ones(len(rows)), values, (1 - values) * rows["flagged"].to_numpy(), cost]
+        table = np.column_stack(parts if chances is None else [*parts, chances.parts])
+        ranking = Ranking.of(values, score)
+        return cls(protocol, places, base, ranking, days, amount, chances, table * base[:, None])
 
-    def sums(self, cluster: np.ndarray, clusters: int) -> np.ndarray:
+    def sums(self, cluster: ndarray, clusters: int) -> ndarray:
         """Return the parts summed over the rows of each cluster, shape (clusters, columns)."""
         cluster_of = cluster[self.places]
         return np.column_stack(
@@ -318,59 +294,54 @@ class WindowSide:
         )
 
     def values(
-        self, times: np.ndarray, days: np.ndarray, sums: np.ndarray, wanted: Collection[str]
+        self, times: ndarray, days: ndarray, sums: ndarray, wanted: Collection[str]
     ) -> Values:
         """Return the metrics of some families, NaN where one is undefined.
 
         Args:
-            times: How often each row of the window counts in each weighting, shape (weightings, n).
-            days: How often each of its days does, shape (weightings, days); in `times` already.
-            sums: Of the parts, so weighted, shape (weightings, columns).
+            times: The number of times that each row of the window counts in each weighting, shape
+                (weightings, n).
+            days: The number of times that each day of the window counts, shape (weightings, days);
+                it is in `times` already.
+            sums: The weighted sums of the parts, shape (weightings, columns).
             wanted: Families.
         """
-        by_family: dict[str, list[np.ndarray]] = {}
+        families = metric_families(self.protocol)
+        by_family: dict[str, list[ndarray]] = {}
         if {RANKS, DAYS} & set(wanted):
             weight = self.base * times[:, self.places]
-            by_family[RANKS] = self._ranks(weight, sums) if RANKS in wanted else []
-            by_family[DAYS] = (
-                list(self.days.values(weight, self.settings.card_k, days, self.amount))
-                if DAYS in wanted
-                else []
-            )
-        by_family[FLAGS] = [_weighted_ratio(sums[:, 2], sums[:, 0] - sums[:, 1])]
-        unknown = [np.full(len(sums), np.nan)] * len(self.settings.families[CHANCES])
+            if RANKS in wanted:
+                by_family[RANKS] = self._ranks(weight, sums)
+            if DAYS in wanted:
+                by_day = self.days.values(weight, self.protocol.card_k, days, self.amount)
+                by_family[DAYS] = list(by_day)
+        by_family[FLAGS] = [ratio_or_nan(sums[:, 2], sums[:, 0] - sums[:, 1])]
+        unknown = [np.full(len(sums), np.nan)] * len(families[CHANCES])
         by_family[CHANCES] = (
             list(self.chances.values(sums[:, 4:]).values()) if self.chances else unknown
         )
-        by_family[COSTS] = [_weighted_ratio(sums[:, 3], sums[:, 0])]
-        names = {
-            family: each for family, each in self.settings.families.items() if family in wanted
-        }
+        by_family[COSTS] = [ratio_or_nan(sums[:, 3], sums[:, 0])]
         return {
             name: value
-            for family in names
-            for name, value in zip(names[family], by_family[family], strict=True)
+            for family, names in families.items()
+            if family in wanted
+            for name, value in zip(names, by_family[family], strict=True)
         }
 
-    def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
-        curves, settings = self.ranking.curves(weight), self.settings
-        points = [
-            curves.precision_at_recall(settings.recall),
-            curves.recall_at_precision(settings.precision),
+    def _ranks(self, weight: ndarray, sums: ndarray) -> list[ndarray]:
+        curves = self.ranking.curves(weight)
+        return [
+            curves.average_precision,
+            np.where(sums[:, 1] > 0, ratio_or_nan(sums[:, 1], sums[:, 0]), np.nan),
+            curves.auroc,
+            curves.precision_at_recall(self.protocol.recall),
+            curves.recall_at_precision(self.protocol.precision),
         ]
-        chance = np.where(
-            sums[:, 1] > 0, _weighted_ratio(sums[:, 1], sums[:, 0]), np.nan
-        )  # of the windows that have a precision
-        return [curves.average_precision, chance, curves.auroc, *points]
-
-
-def _weighted_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return top / np.where(bottom > 0, bottom, np.nan)
 
 
 def blocking_costs(
-    label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float
-) -> np.ndarray:
+    label: ndarray, probability: ndarray, amount: ndarray, wrong_block: float
+) -> ndarray:
     """Return the cost of each row where a row is blocked if that is cheaper in expectation, shape
     (n,).
 
@@ -380,9 +351,9 @@ def blocking_costs(
 
     Args:
         label: 1.0 or 0.0, shape (n,).
-        probability: Of the label being 1, shape (n,).
+        probability: The probability of the label being 1, shape (n,).
         amount: Money at stake, shape (n,).
-        wrong_block: What it costs to block an honest row, in the same unit.
+        wrong_block: The cost of blocking an honest row, in the same unit.
     """
     blocked = probability * amount >= (1 - probability) * wrong_block
     return np.where(blocked, (1 - label) * wrong_block, label * amount)

@@ -6,17 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Recipe, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ColumnScaling, ModelInputs, join_scalings
-from hwds.detection.kernels.dense import DenseLayers, DenseScratch, add_path_integrals, forward
+from hwds.detection.kernels.dense import (
+    DenseLayers,
+    DenseScratch,
+    add_path_integrals,
+    forward,
+    gauss_legendre,
+)
 from hwds.detection.models.base import REST, Classifier, Contributions
 from hwds.detection.rows import RowContext, labelled_rows, labels_of, learnable
 from hwds.evaluation.networks import GRAPHS, Layers, forward_of, on_device
@@ -29,7 +36,7 @@ from hwds.frames.table import RowReader, Table
 EMBEDDED = 8
 """Numbers that a text is embedded as, at most."""
 
-RowArrays = tuple[np.ndarray, ...]
+RowArrays = tuple[ndarray, ...]
 """Numbers (n, k), codes of texts (n, c), then one array (n, steps, a) for each column of arrays."""
 
 
@@ -37,7 +44,11 @@ class RowExamples(NamedTuple):
     """Rows and their targets."""
 
     inputs: RowArrays
-    target: np.ndarray
+    target: ndarray
+
+    def of(self, which: ndarray) -> RowExamples:
+        """Return the rows of a mask."""
+        return RowExamples(tuple(part[which] for part in self.inputs), self.target[which])
 
 
 class RowDesign(Protocol):
@@ -52,7 +63,7 @@ class RowDesign(Protocol):
     def loss(self, answer: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def numpy_loss(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
 
 
@@ -61,10 +72,10 @@ class RowShape:
     """The shape of a network of rows, which determines its graph.
 
     Attributes:
-        numbers: How many.
-        texts: Of each column of texts how many codes there are.
-        arrays: Of each column of arrays steps and numbers of each.
-        design: Builds the network.
+        numbers: The number of inputs that are numbers.
+        texts: The number of codes of each column of texts.
+        arrays: The steps, and the numbers of each, of each column of arrays.
+        design: The recipe that builds the network.
         soft: Whether texts are read as weights of their codes, not as codes: what a gradient is
             taken by.
     """
@@ -106,7 +117,7 @@ class RowShape:
         """Return the design's."""
         return self.design.loss(answer, target)
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the design's."""
         return self.design.numpy_loss(answer, target)
 
@@ -138,7 +149,7 @@ class RowParts(Layers):
         return [self.numbers, self._codes, *self.arrays]
 
     def plain(self) -> Any:
-        """Return the numbers and the embeddings of the texts, beside each other: shape (n,
+        """Return the numbers and the embeddings of the texts side by side: shape (n,
         features).
         """
         from keras import layers, ops
@@ -188,39 +199,38 @@ class RowNetwork(Recipe):
         """
         return ()
 
-    def trained(
-        self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
-    ) -> tuple[np.ndarray, ...]:
-        """Return the weights of all networks, one after the other, each from the epoch of its least
-        loss on the inner rows.
-        """
+    def _training(self, inputs: RowArrays, shape: RowShape, context: RowContext) -> Any:
+        """Return the training of a network on some rows."""
         from hwds.evaluation.networks import Schedule, Training
 
         schedule = Schedule(
             self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
         )
-        training = Training(rows.inputs, shape, schedule, context)
+        return Training(inputs, shape, schedule, context)
+
+    def train_networks(
+        self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
+    ) -> tuple[ndarray, ...]:
+        """Return the weights of all networks, one after the other, each from the epoch of its least
+        loss on the inner rows.
+        """
+        training = self._training(rows.inputs, shape, context)
         return tuple(
             part
             for seed in range(self.seeds)
             for part in training.stopped(rows.target, inner, seed)
         )
 
-    def trained_anew(
-        self, shape: RowShape, rows: RowExamples, hidden: np.ndarray, context: RowContext
-    ) -> tuple[np.ndarray, ...]:
-        """Return the same with the hidden rows as the inner ones, trained anew for as many epochs
+    def retrain_networks(
+        self, shape: RowShape, rows: RowExamples, hidden: ndarray, context: RowContext
+    ) -> tuple[ndarray, ...]:
+        """Return the same with the hidden rows as the inner ones, trained again for as many epochs
         on all rows.
         """
-        from hwds.evaluation.networks import Schedule, Training
-
-        schedule = Schedule(
-            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
-        )
-        inner = RowExamples(tuple(part[hidden] for part in rows.inputs), rows.target[hidden])
-        early = Training(tuple(part[~hidden] for part in rows.inputs), shape, schedule, context)
-        training, seeds = Training(rows.inputs, shape, schedule, context), range(self.seeds)
-        epochs = [early.best_epochs(rows.target[~hidden], inner, seed) for seed in seeds]
+        seen, inner = rows.of(~hidden), rows.of(hidden)
+        early = self._training(seen.inputs, shape, context)
+        training, seeds = self._training(rows.inputs, shape, context), range(self.seeds)
+        epochs = [early.best_epochs(seen.target, inner, seed) for seed in seeds]
         return tuple(
             part for seed in seeds for part in training.train(rows.target, epochs[seed], seed)
         )
@@ -238,18 +248,18 @@ class InputReader(Serializable):
     """The inputs that a network learned to read from rows.
 
     Attributes:
-        inputs: Names, kinds, and the codes of texts.
-        scaling: Of the numbers.
+        inputs: The names and kinds of the inputs, and the codes of texts.
+        scaling: The scaling of the numbers.
         holed: Mask of the numbers that had missing values; a flag of each stands beside them. Shape
             (k,).
-        within: Of the numbers of a step, those of all columns of arrays beside each other.
-        steps: Of each column of arrays how many steps it has; none where arrays are not read.
-        widths: And how many numbers a step.
+        within: The scaling of the numbers of a step, those of all columns of arrays side by side.
+        steps: The number of steps of each column of arrays; none where arrays are not read.
+        widths: The numbers of a step of each column of arrays.
     """
 
     inputs: ModelInputs
     scaling: ColumnScaling
-    holed: np.ndarray
+    holed: ndarray
     within: ColumnScaling
     steps: tuple[int, ...]
     widths: tuple[int, ...]
@@ -259,7 +269,7 @@ class InputReader(Serializable):
         """Learn the inputs of rows.
 
         Args:
-            rows: To learn from.
+            rows: The rows to learn from.
             arrays: Whether columns of arrays are read.
 
         Raises:
@@ -322,7 +332,7 @@ class InputReader(Serializable):
             *(part.mean(axis=0, keepdims=True) for part in arrays),
         )
 
-    def by_input(self, parts: RowArrays) -> np.ndarray:
+    def by_input(self, parts: RowArrays) -> ndarray:
         """Return contributions of numbers, texts and steps of arrays as contributions by input,
         shape (n, inputs).
         """
@@ -346,21 +356,21 @@ class DenseNetworks:
     precision.
 
     Attributes:
-        nets: Of each its weights.
-        begins: Where the codes of each text begin among all codes.
-        mean: Where paths begin: numbers, and weights of codes, first axes 1; None where no path is
-            asked.
+        nets: The weights of each network.
+        begins: The place where the codes of each text begin among all codes.
+        mean: The row where paths begin: numbers, and weights of codes, first axes 1; None where no
+            path is asked.
     """
 
     nets: tuple[DenseLayers, ...]
-    begins: np.ndarray
+    begins: ndarray
     mean: RowArrays | None = None
 
     @classmethod
     def of(
         cls,
         shape: RowShape,
-        weights: tuple[np.ndarray, ...],
+        weights: tuple[ndarray, ...],
         count: int,
         silu: tuple[bool, ...],
         mean: RowArrays | None = None,
@@ -368,12 +378,12 @@ class DenseNetworks:
         """Make the networks from the weights that Keras trained.
 
         Args:
-            shape: Of each.
-            weights: Of all of them, one after the other: what texts are embedded as, then weights
-                and bias of each layer.
-            count: How many.
-            silu: Of each layer whether that function follows it.
-            mean: Where paths begin.
+            shape: The shape of each network.
+            weights: The weights of all networks, one after the other: the embeddings of texts, then
+                weights and bias of each layer.
+            count: The number of networks.
+            silu: A flag for each layer: that function follows it.
+            mean: The row where paths begin.
         """
         each, doubles = len(weights) // count, [part.astype(np.float64) for part in weights]
         nets = tuple(
@@ -381,7 +391,7 @@ class DenseNetworks:
         )
         return cls(nets, np.cumsum([0, *shape.texts])[:-1], mean)
 
-    def predict(self, rows: RowArrays) -> np.ndarray:
+    def predict(self, rows: RowArrays) -> ndarray:
         """Return the answer of each network for n rows, shape (networks, n, outputs)."""
         numbers, places = self._read(rows)
         out = np.zeros((len(self.nets), len(numbers), int(self.nets[0].sizes[-1])))
@@ -401,10 +411,8 @@ class DenseNetworks:
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
         """Return the same as `Networks.path_parts`: contributions of numbers, and of texts."""
         numbers, places = self._read(rows)
-        parts, taken = (
-            np.zeros((len(numbers), numbers.shape[1] + places.shape[1])),
-            gauss_legendre(points),
-        )
+        parts = np.zeros((len(numbers), numbers.shape[1] + places.shape[1]))
+        taken = gauss_legendre(points)
         for net, begin in self._starts:
             compiled(add_path_integrals)(
                 numbers,
@@ -419,7 +427,7 @@ class DenseNetworks:
         parts /= len(self.nets)
         return parts[:, : numbers.shape[1]], parts[:, numbers.shape[1] :]
 
-    def _read(self, rows: RowArrays) -> tuple[np.ndarray, np.ndarray]:
+    def _read(self, rows: RowArrays) -> tuple[ndarray, ndarray]:
         return np.ascontiguousarray(rows[0], np.float64), rows[1].astype(np.int64) + self.begins
 
     @cached_property
@@ -445,21 +453,12 @@ class _PathStart(NamedTuple):
     layer.
     """
 
-    numbers: np.ndarray
-    texts: np.ndarray
-    first: np.ndarray
+    numbers: ndarray
+    texts: ndarray
+    first: ndarray
 
 
-@cache
-def gauss_legendre(points: int) -> np.ndarray:
-    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
-    points).
-    """
-    at, weight = np.polynomial.legendre.leggauss(points)
-    return np.stack([(at + 1) / 2, weight / 2])
-
-
-def _dense(shape: RowShape, weights: list[np.ndarray], silu: tuple[bool, ...]) -> DenseLayers:
+def _dense(shape: RowShape, weights: list[ndarray], silu: tuple[bool, ...]) -> DenseLayers:
     texts = len(shape.texts)
     embedded, kernels, biases = weights[:texts], weights[texts::2], weights[texts + 1 :: 2]
     cuts = np.cumsum([shape.numbers, *(part.shape[1] for part in embedded)])
@@ -497,24 +496,25 @@ class TrainedNetworks:
     """Trained networks of one shape.
 
     Attributes:
-        shape: Of each.
-        weights: Of all of them, one after the other.
-        count: How many.
-        device, cpus: Where they compute, and with how many threads.
-        mean: Where paths begin, with weights of codes, first axes 1; None where no path is asked.
+        shape: The shape of each network.
+        weights: The weights of all networks, one after the other.
+        count: The number of networks.
+        device, cpus: The device and the number of threads that they compute with.
+        mean: The row where paths begin, with weights of codes, first axes 1; None where no path is
+            asked.
     """
 
     shape: RowShape
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     count: int
     device: Device
     cpus: int
     mean: RowArrays | None = None
 
-    def predict(self, rows: RowArrays) -> np.ndarray:
+    def predict(self, rows: RowArrays) -> ndarray:
         """Return the answer of each network for n rows, shape (networks, n, ...)."""
         with on_device(self.device, self.cpus):
-            forward, held = forward_of(self.shape), self._held()
+            forward, held = forward_of(self.shape), self._constant_weights()
             parts = [
                 np.stack([forward(weights, _constants(block)).numpy()[:n] for weights in held])
                 for block, n in _blocks(rows)
@@ -525,7 +525,7 @@ class TrainedNetworks:
     def base(self) -> float:
         """The mean answer where paths begin."""
         assert self.mean is not None
-        return float(self._soft().predict(self.mean).astype(np.float64).mean(axis=0)[0])
+        return float(self._with_soft_codes().predict(self.mean).astype(np.float64).mean(axis=0)[0])
 
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
         """Return the contribution of each input along the straight path from `mean`: of numbers, of
@@ -536,32 +536,31 @@ class TrainedNetworks:
 
         Args:
             rows: The inputs of networks with one output.
-            points: Where gradients are taken.
+            points: The number of points where gradients are taken.
         """
         assert self.mean is not None
         hot = [
             np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)
         ]
         given = (rows[0], np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot]), *rows[2:])
-        numbers, codes, *arrays = self._soft()._paths(given, self.mean, points)
+        numbers, codes, *arrays = self._with_soft_codes()._path_blocks(given, self.mean, points)
         cuts = np.cumsum(self.shape.texts, dtype=int)
         texts = [part.sum(axis=1, keepdims=True) for part in np.split(codes, cuts, axis=1)[:-1]]
         return (numbers, np.hstack([np.zeros((len(numbers), 0)), *texts]), *arrays)
 
-    def _paths(self, rows: RowArrays, base: RowArrays, points: int) -> RowArrays:
+    def _path_blocks(self, rows: RowArrays, base: RowArrays, points: int) -> RowArrays:
         with on_device(self.device, self.cpus):
-            held = self._held()
+            held = self._constant_weights()
             contributions = [
-                self._along(held, block, base, points, n) for block, n in _blocks(rows)
+                self._path_gradients(held, block, base, points, n) for block, n in _blocks(rows)
             ]
         return tuple(np.concatenate(parts) for parts in zip(*contributions, strict=True))
 
-    def _along(
-        self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int
+    def _path_gradients(
+        self, held: list[Any], block: Sequence[ndarray], base: RowArrays, points: int, n: int
     ) -> RowArrays:
-        nodes, shares = np.polynomial.legendre.leggauss(points)
         total = [np.zeros(part.shape) for part in block]
-        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+        for node, share in gauss_legendre(points).T:
             at = [
                 (begin + node * (end - begin)).astype(np.float32)
                 for begin, end in zip(base, block, strict=True)
@@ -574,12 +573,12 @@ class TrainedNetworks:
         paths = zip(total, block, base, strict=True)
         return tuple((part * (end - begin))[:n] / self.count for part, end, begin in paths)
 
-    def _held(self) -> list[Any]:
+    def _constant_weights(self) -> list[Any]:
         """Return the weights of each network as constants."""
         each, held = len(self.weights) // self.count, _constants(self.weights)
         return [held[i : i + each] for i in range(0, len(held), each)]
 
-    def _soft(self) -> TrainedNetworks:
+    def _with_soft_codes(self) -> TrainedNetworks:
         """Return the same networks, which read weights of codes."""
         return replace(self, shape=replace(self.shape, soft=True))
 
@@ -587,7 +586,7 @@ class TrainedNetworks:
 def trained_networks(
     model: RowNetwork,
     shape: RowShape,
-    weights: tuple[np.ndarray, ...],
+    weights: tuple[ndarray, ...],
     device: Device,
     cpus: int,
     mean: RowArrays | None = None,
@@ -621,13 +620,13 @@ def _gradient_of(shape: RowShape) -> Callable[..., Any]:
     return tf.function(gradient, autograph=False).get_concrete_function(specs, shape.specs())
 
 
-def _constants(parts: Sequence[np.ndarray]) -> list[Any]:
+def _constants(parts: Sequence[ndarray]) -> list[Any]:
     import tensorflow as tf
 
     return [tf.constant(part) for part in parts]
 
 
-def _blocks(rows: RowArrays) -> Iterator[tuple[list[np.ndarray], int]]:
+def _blocks(rows: RowArrays) -> Iterator[tuple[list[ndarray], int]]:
     """Yield blocks of rows, the last one filled up by zeros, and how many rows are in each.
 
     At least one block.
@@ -661,7 +660,7 @@ class NetworkClassifier(RowNetwork, Classifier):
     cross-entropy.
 
     Without labels of the window for stopping, the last fifth of the training rows chooses the
-    number of epochs, and networks are trained anew on all rows. Several are averaged by their log
+    number of epochs, and networks are trained again on all rows. Several are averaged by their log
     odds.
     """
 
@@ -679,10 +678,10 @@ class NetworkClassifier(RowNetwork, Classifier):
         shape, given = reader.shape(self), reader.rows(rows)
         examples = RowExamples(given, labels_of(rows).astype(np.float32))
         if later_rows.data.is_empty():
-            weights = self.trained_anew(shape, examples, latest_share(rows, INNER), context)
+            weights = self.retrain_networks(shape, examples, latest_share(rows, INNER), context)
         else:
             inner = RowExamples(reader.rows(later_rows), labels_of(later_rows).astype(np.float32))
-            weights = self.trained(shape, examples, inner, context)
+            weights = self.train_networks(shape, examples, inner, context)
         return NetworkScorer(
             self, reader, weights, reader.mean(given), context.cpus, context.device
         )
@@ -701,7 +700,7 @@ class NetworkClassifier(RowNetwork, Classifier):
 
         return tf.reduce_mean(tf.nn.softplus(answer) - target * answer)
 
-    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def numpy_loss(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         odds = answer.astype(np.float64)
         return float(np.mean(np.logaddexp(0, odds) - target * odds))
@@ -713,20 +712,20 @@ class NetworkScorer(Serializable):
 
     Attributes:
         model: The recipe: how the networks are built.
-        reader: What they read.
-        weights: Of all networks, one after the other.
+        reader: The reader of the networks' inputs.
+        weights: The weights of all networks, one after the other.
         mean: The mean row that they were trained on, with weights of codes.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: NetworkClassifier
     reader: InputReader
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     mean: RowArrays
     cpus: int
     device: Device
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the mean log odds of the networks."""
         return _mean(self._networks.predict(self.reader.rows(rows)))
 
@@ -737,11 +736,9 @@ class NetworkScorer(Serializable):
         """
         given, base = self.reader.rows(rows), self._networks.base
         score = _mean(self._networks.predict(given))
-        values, far, points = (
-            np.zeros((len(score), len(self.reader.names))),
-            np.arange(len(score)),
-            POINTS,
-        )
+        values = np.zeros((len(score), len(self.reader.names)))
+        far = np.arange(len(score))
+        points = POINTS
         while True:
             part = tuple(each[far] for each in given)
             values[far] = self.reader.by_input(self._networks.path_parts(part, points))
@@ -763,7 +760,7 @@ class NetworkScorer(Serializable):
         )
 
 
-def _mean(odds: np.ndarray) -> np.ndarray:
+def _mean(odds: ndarray) -> ndarray:
     """Return the mean over the networks, in double precision."""
-    mean: np.ndarray = odds.astype(np.float64).reshape(*odds.shape[:2]).mean(axis=0)
+    mean: ndarray = odds.astype(np.float64).reshape(*odds.shape[:2]).mean(axis=0)
     return mean

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream, stream_key
 from hwds.detection.inputs import UsualValues
 from hwds.detection.metrics import flag_top_entities
 from hwds.detection.models.base import REST, Contributions, FittedClassifier
 from hwds.detection.reasons import companion_inputs, input_subject
-from hwds.detection.rows import RowContext, distinct_codes, entities_of_rows
+from hwds.detection.rows import RowContext, distinct_codes, draw_by_id, entities_of_rows
 from hwds.evaluation.protocol import Score
 from hwds.frames.table import ROW_ID, RowReader, Table
-from hwds.results.tables import Measure
+from hwds.results.tables import Measure, Tables
 from hwds.stats.estimates import clustered_wilson
 
 # The back-test of rules: how many rows to come each named, how many of those were of label 1,
@@ -30,7 +31,7 @@ RULE_COLUMN = "rules"
 RULE_RATE, RULE_HITS, RULE_MONEY = "rule_hit_rate", "rule_rows", "rule_money"
 
 
-def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def rule_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield for each rule of one model its rows, the share of label 1 among those looked at, and
     the money in that.
     """
@@ -38,38 +39,37 @@ def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
         return
     each = rows.drop_nulls(RULE_COLUMN).explode(RULE_COLUMN).drop_nulls(RULE_COLUMN)
     for (name,), part in each.group_by(RULE_COLUMN, maintain_order=True):
-        fields = {"segment_by": "rule", "segment": str(name)}
-        known = part.filter(pl.col("label").is_not_null() & (pl.col("weight") > 0))
-        yield Score(RULE_HITS, "pooled", float(len(part)), n=len(part), **fields)  # type: ignore[arg-type]
-        if len(known):
-            found = int((known["label"] == 1).sum())
-            low, high = clustered_wilson(
-                found / len(known), len(known), entities_of_rows(known).n_unique(), None
-            )
-            ends = {"ci_low": low, "ci_high": high, "ci_method": "Wilson"}
-            yield Score(RULE_RATE, "pooled", found / len(known), n=len(known), **ends, **fields)  # type: ignore[arg-type]
+
+        def score(metric: str, value: float, n: int, rule: str = str(name), **ends: Any) -> Score:
+            return Score(metric, "pooled", value, n=n, segment_by="rule", segment=rule, **ends)
+
+        yield score(RULE_HITS, float(len(part)), len(part))
+        known = part.filter(col("label").is_not_null(), col("weight") > 0)
+        found, looked = part.filter(label=1), len(known)
+        if looked:
+            share = int((known["label"] == 1).sum()) / looked
+            low, high = clustered_wilson(share, looked, entities_of_rows(known).n_unique(), None)
+            yield score(RULE_RATE, share, looked, ci_low=low, ci_high=high, ci_method="Wilson")
         if part["amount"].count():
-            gray = float(part.filter(pl.col("label") == 1)["amount"].sum())
-            yield Score(RULE_MONEY, "pooled", gray, n=len(part), **fields)  # type: ignore[arg-type]
+            yield score(RULE_MONEY, float(found["amount"].sum()), len(part))
 
 
 def rule_measures(unit: str) -> list[Measure]:
     """Return the meanings of these metrics."""
+    meanings = {
+        RULE_HITS: "rows to come that a rule named",
+        RULE_RATE: "share of label 1 among those of them that were looked at",
+        RULE_MONEY: "the amount of those of label 1",
+    }
     return [
-        Measure(RULE_HITS, meaning="rows to come that a rule named", better="none", units="rows"),
         Measure(
-            RULE_RATE,
-            meaning="share of label 1 among those of them that were looked at",
+            name,
+            meaning=meaning,
             better="none",
             units="rows",
-        ),
-        Measure(
-            RULE_MONEY,
-            meaning="the amount of those of label 1",
-            better="none",
-            units="rows",
-            measured_in=unit,
-        ),
+            measured_in=unit if name == RULE_MONEY else "",
+        )
+        for name, meaning in meanings.items()
     ]
 
 
@@ -107,10 +107,10 @@ def mean_contributions(
     """Return the mean absolute contributions of inputs over rows; None where there are no rows.
 
     Args:
-        fit: Fits the model anew under a context's seed.
+        fit: The function that fits the model again, under a context's seed.
         first: The model that scored the rows.
         rows: The rows with their inputs.
-        context: Of the first fit.
+        context: The context of the first fit.
         seeds: Fits, the first one included.
         most: Rows that the mean is over, drawn by their ids: the same for every model.
     """
@@ -118,19 +118,21 @@ def mean_contributions(
     return list(_by_seed(fit, first, shown, context, seeds)) if len(shown.data) else None
 
 
-def with_importances(rows: pl.DataFrame, values: list[dict[str, object]] | None) -> pl.DataFrame:
+def in_first_row(rows: DataFrame, name: str, value: Any, kind: Any) -> DataFrame:
+    """Return the rows with a column that is filled in the first of them."""
+    values = [value, *[None] * (len(rows) - 1)][: len(rows)]
+    return rows.with_columns(Series(name, values, dtype=kind))
+
+
+def with_importances(rows: DataFrame, values: list[dict[str, object]] | None) -> DataFrame:
     """Return scored rows with a column for importances, filled in the first of them."""
-    borne = [values, *[None] * (len(rows) - 1)][: len(rows)]
-    return rows.with_columns(pl.Series(IMPORTANCE_COLUMN, borne, dtype=IMPORTANCES_TYPE))
+    return in_first_row(rows, IMPORTANCE_COLUMN, values, IMPORTANCES_TYPE)
 
 
 def draw_rows(rows: Table, most: int, seed: int) -> Table:
     """Return so many of the rows at most, drawn at random by their ids, in their order."""
     ids = rows.data[ROW_ID].to_numpy()
-    random = stream(seed, "importances").random(int(ids.max(initial=-1)) + 1)[ids]
-    chosen = np.zeros(len(ids), bool)
-    chosen[np.argsort(random, kind="stable")[:most]] = True
-    return rows.filter(chosen)
+    return rows.filter(draw_by_id(ids, most, stream(seed, "importances")))
 
 
 def _by_seed(
@@ -148,13 +150,10 @@ def _by_seed(
         seeded = replace(context, seed=stream_key(context.seed, "importances", seed) % 2**31)
         parts.append(fit(seeded).explain(rows))
     for seed, contributions in enumerate(parts):
-        for of, part in (
-            (INPUT, contributions),
-            (SUBJECT, contributions_by_subject(contributions)),
-        ):
-            for name, adds in zip(
-                part.names, np.abs(part.values).mean(axis=0).tolist(), strict=True
-            ):
+        by_subject = contributions_by_subject(contributions)
+        for of, part in ((INPUT, contributions), (SUBJECT, by_subject)):
+            means = np.abs(part.values).mean(axis=0).tolist()
+            for name, adds in zip(part.names, means, strict=True):
                 yield {"seed": seed, "of": of, "name": name, "adds": adds, "n": len(part.values)}
 
 
@@ -171,7 +170,7 @@ def contributions_by_subject(contributions: Contributions) -> Contributions:
     return Contributions(names, contributions.base, values)
 
 
-def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def importance_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield the mean absolute contribution of each input, and its share of the sum: over all
     windows, then of each.
 
@@ -184,18 +183,13 @@ def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
     column = rows.get_column(IMPORTANCE_COLUMN, default=None)
     if column is None or not column.count():
         return
-    each = (
-        pl.DataFrame({"window": rows["cutoff"], "importance": column})
-        .drop_nulls()
-        .explode("importance")
+    each = DataFrame({"window": rows["cutoff"], "importance": column}).drop_nulls()
+    total = col("adds").sum().over("window", "seed", "of")
+    shared = (
+        each.explode("importance")
         .unnest("importance")
+        .with_columns(share=(col("adds") / total).fill_nan(0.0))
     )
-    share = (
-        (pl.col("adds") / pl.col("adds").sum().over("window", "seed", "of"))
-        .fill_nan(0.0)
-        .alias("share")
-    )
-    shared = each.with_columns(share)
     windows = shared.partition_by("window", as_dict=True, maintain_order=True)
     yield from _window_importances(shared, len(windows), None)
     if len(windows) > 1:
@@ -203,40 +197,32 @@ def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
             yield from _window_importances(part, 1, str(window))
 
 
-def _window_importances(rows: pl.DataFrame, windows: int, cutoff: str | None) -> Iterator[Score]:
+def _window_importances(rows: DataFrame, windows: int, cutoff: str | None) -> Iterator[Score]:
     """Yield the scores of windows; an input that a window does not have adds nothing there."""
     seeds = rows["seed"].n_unique()
     sums = rows.group_by("of", "name", "seed", maintain_order=True).agg(
-        pl.col("adds", "share").sum() / windows, pl.col("n").sum()
+        col("adds", "share").sum() / windows, col("n").sum()
     )
-    for (of, name), part in sums.partition_by(
-        "of", "name", as_dict=True, maintain_order=True
-    ).items():
-        fields = {
-            "n": int(part["n"].max()),  # type: ignore[arg-type]
-            "segment_by": str(of),
-            "segment": str(name),
-            "cutoff": cutoff,
-        }
+    for part in sums.partition_by("of", "name", maintain_order=True):
+        of, name = part.row(0)[:2]
         for metric, column in ((IMPORTANCE_SUM, "adds"), (IMPORTANCE_SHARE, "share")):
-            yield _importance_score(
-                metric, [*part[column].to_list(), *[0.0] * (seeds - len(part))], fields
+            values = [*part[column].to_list(), *[0.0] * (seeds - len(part))]
+            low, high = min(values), max(values)
+            ends: dict[str, Any] = (
+                {"ci_low": low, "ci_high": high, "ci_method": f"range of {seeds} seeds"}
+                if seeds > 1
+                else {}
             )
-
-
-def _importance_score(metric: str, values: Sequence[float], fields: dict[str, Any]) -> Score:
-    mean = float(np.mean(values)) if min(values) < max(values) else values[0]
-    if len(values) == 1:
-        return Score(metric, "mean", mean, **fields)
-    return Score(
-        metric,
-        "mean",
-        mean,
-        ci_low=min(values),
-        ci_high=max(values),
-        ci_method=f"range of {len(values)} seeds",
-        **fields,
-    )
+            yield Score(
+                metric,
+                "mean",
+                float(np.mean(values)) if low < high else low,
+                n=int(part["n"].max()),  # type: ignore[arg-type]
+                segment_by=of,
+                segment=name,
+                cutoff=cutoff,
+                **ends,
+            )
 
 
 # Scored rows: the predictions of a fitted classifier, with all that metrics need.
@@ -254,10 +240,25 @@ REASONS_TYPE = pl.List(
 MOST_INPUTS = 5
 """Inputs that a row's reasons name."""
 
+NO_ROWS = DataFrame(
+    schema={
+        **dict.fromkeys(("model", "part", "cutoff", "entity"), pl.String),
+        **dict.fromkeys(("fold", "row_id", "day"), pl.Int64),
+        **dict.fromkeys(("label", "truth", "weight", "score", "probability"), pl.Float64),
+        "reasons": REASONS_TYPE,
+    }
+)
+"""The rows of a run that predicted nothing."""
+
+
+def scored_rows(tables: Tables, **which: str) -> DataFrame:
+    """Return the scored rows of a run whose columns have these values."""
+    return (tables.predictions if tables.predictions.width else NO_ROWS).filter(**which)
+
 
 def row_predictions(
     fitted: FittedClassifier, rows: Table, source: Table, part: str, explained: int
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row for each scored row: its number, id, time and entity, its outcome, and its
     predictions.
 
@@ -270,39 +271,38 @@ def row_predictions(
     """
     scored = fitted.score_rows(rows)
     facts = rows.data.select(ROW_ID).join(source.data, on=ROW_ID, how="left", maintain_order="left")
-    return pl.DataFrame(
+    low, high = (None, None) if scored.interval is None else scored.interval
+    truth = truth_column(source)
+    columns = {
+        ROW_ID: facts[ROW_ID],
+        "id": _role_column(source, facts, "id", pl.String),
+        "part": pl.repeat(part, len(facts), eager=True),
+        "time": _role_column(source, facts, "time", None),
+        "entity": _role_column(source, facts, "entity", pl.String),
+        "label": _role_column(source, facts, "label"),
+        "truth": facts[truth].cast(pl.Float64) if truth else None,
+        "weight": _label_weights(source, facts),
+        "amount": _role_column(source, facts, "amount"),
+        "score": scored.score,
+        "probability": scored.probability,
+        "probability_low": low,
+        "probability_high": high,
+        "p_value": scored.p_value,
+        "reasons": _top_reasons(fitted, rows, scored.score, explained),
+        RULE_COLUMN: _rules_met(fitted.scorer, rows),
+    }
+    kinds: dict[str, Any] = {"id": pl.String, "time": pl.Datetime("us"), "entity": pl.String}
+    return DataFrame(
         {
-            ROW_ID: facts[ROW_ID],
-            "id": _role_column(source, facts, "id").cast(pl.String),
-            "part": pl.Series([part]).new_from_index(0, len(facts)),
-            "time": facts[source.name("time")]
-            if source.roles.get("time")
-            else _null_column(len(facts), pl.Datetime("us")),
-            "entity": _role_column(source, facts, "entity").cast(pl.String),
-            "label": facts[source.name("label")].cast(pl.Float64),
-            "truth": (
-                facts[truth]
-                if (truth := truth_column(source))
-                else _null_column(len(facts), pl.Float64)
-            ).cast(pl.Float64),
-            "weight": _label_weights(source, facts),
-            "amount": _role_column(source, facts, "amount").cast(pl.Float64),
-            "score": scored.score,
-            "probability": _number_column(scored.probability, len(facts)),
-            "probability_low": _number_column(
-                scored.interval[0] if scored.interval is not None else None, len(facts)
-            ),
-            "probability_high": _number_column(
-                scored.interval[1] if scored.interval is not None else None, len(facts)
-            ),
-            "p_value": _number_column(scored.p_value, len(facts)),
-            "reasons": _top_reasons(fitted, rows, scored.score, explained),
-            RULE_COLUMN: _rules_met(fitted.scorer, rows),
+            name: _null_column(len(facts), kinds.get(name, pl.Float64))
+            if column is None
+            else column
+            for name, column in columns.items()
         }
     )
 
 
-def _rules_met(scorer: Any, rows: Table) -> pl.Series:
+def _rules_met(scorer: Any, rows: Table) -> Series:
     """Return the rules that each row meets, of a scorer or of the members of a stack.
 
     Null where there are none.
@@ -315,13 +315,13 @@ def _rules_met(scorer: Any, rows: Table) -> pl.Series:
     if not ruled:
         return _null_column(rows.height, pl.List(pl.String))
     parts = [each.hits(rows) for each in ruled]
-    return pl.Series(
+    return Series(
         [[name for part in row for name in part] for row in zip(*parts, strict=True)],
         dtype=pl.List(pl.String),
     )
 
 
-def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
+def with_flags(rows: DataFrame, k: int) -> DataFrame:
     """Return the rows with `flagged`: true for test rows of one of the k entities with the highest
     scores of their day.
 
@@ -335,72 +335,61 @@ def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
     test = (rows["part"] == "test").to_numpy()
     flags, tested = np.zeros(len(rows), bool), rows.filter(test)
     if len(tested):
-        day = tested.select(pl.struct("fold", pl.col("day").fill_null(0))).to_series()
-        flags[test] = flag_top_entities(
-            tested["score"].to_numpy(),
-            distinct_codes(entities_of_rows(tested)),
-            distinct_codes(day),
-            k,
-        )
-    return rows.with_columns(
-        pl.when(pl.col("part") == "test").then(pl.Series("flagged", flags)).alias("flagged")
-    )
+        day = tested.select(pl.struct("fold", col("day").fill_null(0))).to_series()
+        entities = distinct_codes(entities_of_rows(tested))
+        scores = tested["score"].to_numpy()
+        flags[test] = flag_top_entities(scores, entities, distinct_codes(day), k)
+    return rows.with_columns(flagged=pl.when(Series(test)).then(Series(flags)))
 
 
 def truth_column(table: Table) -> str:
     """Return the column of the truth; empty where there is none, or where it equals the labels."""
     names = table.roles.get("truth", ())
-    if (
-        not names
-        or table.column("label")
-        .cast(pl.Float64)
-        .eq_missing(table.data[names[0]].cast(pl.Float64))
-        .all()
-    ):
+    label = table.column("label").cast(pl.Float64)
+    if not names or label.eq_missing(table.data[names[0]].cast(pl.Float64)).all():
         return ""
     return names[0]
 
 
-def _role_column(source: Table, rows: pl.DataFrame, role: str) -> pl.Series:
+def _role_column(
+    source: Table, rows: DataFrame, role: str, kind: Any = pl.Float64
+) -> Series | None:
+    """Return the column of a role as some kind, or as it is; None where there is none."""
     names = source.roles.get(role, ())
-    return rows[names[0]] if names else _null_column(len(rows), pl.Float64)
+    if not names:
+        return None
+    return rows[names[0]] if kind is None else rows[names[0]].cast(kind)
 
 
-def _null_column(n: int, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
-    return pl.Series([None], dtype=kind).new_from_index(0, n)
+def _null_column(n: int, kind: pl.DataType | type[pl.DataType]) -> Series:
+    return Series([None], dtype=kind).new_from_index(0, n)
 
 
-def _number_column(values: np.ndarray | None, n: int) -> pl.Series:
-    return _null_column(n, pl.Float64) if values is None else pl.Series(values, dtype=pl.Float64)
-
-
-def _label_weights(source: Table, rows: pl.DataFrame) -> pl.Series:
+def _label_weights(source: Table, rows: DataFrame) -> Series:
     """Return how many rows each labelled one stands for: one over the chance that its label was
     looked for.
 
     0 where that chance is not known: a row investigated on suspicion stands for no other. 1 where
     the data has no such role.
     """
-    if not source.roles.get("label_propensity"):
-        return pl.Series([1.0]).new_from_index(0, len(rows))
-    return (1 / _role_column(source, rows, "label_propensity").cast(pl.Float64)).fill_null(0.0)
+    chance = _role_column(source, rows, "label_propensity")
+    if chance is None:
+        return pl.repeat(1.0, len(rows), eager=True)
+    return (1 / chance).fill_null(0.0)
 
 
 def _top_reasons(
     fitted: FittedClassifier, table: Table, score: np.ndarray, explained: int
-) -> pl.Series:
+) -> Series:
     """Return the reasons of the rows with the highest scores; null for all others."""
     reasons: list[list[dict[str, object]] | None] = [None] * len(score)
     top = np.sort(np.argsort(-score, kind="stable")[:explained])
     if len(top):
-        mask = np.zeros(len(score), bool)
-        mask[top] = True
-        rows = table.filter(mask)
-        for place, inputs in zip(
-            top.tolist(), main_inputs(fitted.explain(rows), rows, fitted.usual), strict=True
-        ):
-            reasons[place] = inputs
-    return pl.Series("reasons", reasons, dtype=REASONS_TYPE)
+        rows = table.filter(np.isin(np.arange(len(score)), top))
+        inputs = main_inputs(fitted.explain(rows), rows, fitted.usual)
+        for place, of_row in zip(top.tolist(), inputs, strict=True):
+            reasons[place] = of_row
+    return Series("reasons", reasons, dtype=REASONS_TYPE)
 
 
 def main_inputs(
@@ -413,49 +402,39 @@ def main_inputs(
     they are compared with.
 
     Args:
-        contributions: Of the inputs of each row.
+        contributions: The contributions of the inputs of each row.
         rows: The rows.
         usual: Quantiles and shares of the inputs among the rows that were learned from.
     """
     numbers = rows.numbers(usual.names)
     columns = {name: place for place, name in enumerate(usual.names)}
+    places = {name: place for place, name in enumerate(contributions.names)}
     order = np.argsort(-contributions.values, axis=1, kind="stable")[:, :MOST_INPUTS]
-    places, texts = (
-        {name: place for place, name in enumerate(contributions.names)},
-        cache(rows.texts),
-    )
-    reasons: list[list[dict[str, object]]] = []
+    texts = cache(rows.texts)
+
+    def reason(row: int, name: str) -> dict[str, object]:
+        adds = float(contributions.values[row, places[name]]) if name in places else 0.0
+        text = contributions.records.get(name, texts(name)[row])
+        if name in columns:
+            below, above = usual.ranks(name, numbers[row, columns[name]])
+            share = None
+        else:
+            below, (share, above) = None, usual.text_shares(name, text)
+        shares = {"below": below, "above": above, "share": share}
+        return {"input": name, "value": text, "adds": adds, **shares}
+
+    reasons = []
     for row, first in enumerate(order.tolist()):
         main = [
             contributions.names[place]
             for place in first
             if contributions.values[row, place] > 0 and contributions.names[place] != REST
         ]
-        beside = (
+        companions = [
             other
             for name in main
             for other in companion_inputs(name)
             if other in places or name in contributions.records
-        )
-        adds = {
-            name: float(contributions.values[row, places[name]]) if name in places else 0.0
-            for name in (*main, *beside)
-        }
-        reasons.append([])
-        for name, added in adds.items():
-            text = contributions.records.get(name, texts(name)[row])
-            number = columns.get(name)
-            below, above = (
-                (None, None) if number is None else usual.ranks(name, numbers[row, number])
-            )
-            share, above = usual.text_shares(name, text) if number is None else (None, above)
-            said = {
-                "input": name,
-                "value": text,
-                "adds": added,
-                "below": below,
-                "above": above,
-                "share": share,
-            }
-            reasons[-1].append(said)
+        ]
+        reasons.append([reason(row, name) for name in dict.fromkeys((*main, *companions))])
     return reasons

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from math import floor, isfinite
 from typing import Any
 
+from hwds.report.words import say
 from hwds.results.formatting import brief, fixed, percent
 
 # Headings of subjects of inputs, for a row or a bar.
@@ -62,9 +63,6 @@ def topic_heading(topic: str) -> str:
 
 # Phrases for single inputs, by the pattern of their names.
 
-Groups = Mapping[str, str]
-Say = Callable[[float, Groups], str]
-
 WINDOW = r"_(?P<days>\d+)d(?:ay_window)?"
 OVER = r"(?:_(?P<days>\d+)d)?"
 PLACE = r"(?P<place>[a-z][a-z_]*?)"
@@ -88,9 +86,17 @@ def written_number(value: float) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
-def counted_noun(value: float, one: str, many: str = "") -> str:
-    """Return a number with its noun: `1 order`, `41 units`, `2.5 units`."""
-    return f"{written_number(value)} {one if value == 1 else many or f'{one}s'}"
+def counted_noun(value: float, nouns: str) -> str:
+    """Return a number with its noun: `1 order`, `41 units`, `2.5 units`; alone for no noun."""
+    return f"{written_number(value)} {nouns.removesuffix('s') if value == 1 else nouns}".rstrip()
+
+
+def _place_words(place: str) -> dict[str, str]:
+    """Return a place in words: `rows` (`the rows at its store`) and `there` (`at its store`)."""
+    if place == "customer":
+        return {"place": place, "rows": "its own rows", "there": "of the customer"}
+    there = f"at its {place.replace('_', ' ')}"
+    return {"place": place, "rows": f"the rows {there}", "there": there}
 
 
 def days_in_words(days: str) -> str:
@@ -98,119 +104,190 @@ def days_in_words(days: str) -> str:
     return "a day" if days == "1" else f"{days} days"
 
 
-def _time(days: float) -> str:
+def duration_in_words(days: float) -> str:
     """Return a duration: `4 minutes`, `30 hours`, `42 days`."""
-    for size, unit in ((2.0, "day"), (1 / 12, "hour")):
+    for size, unit, per_day in ((2.0, "days", 1), (1 / 12, "hours", 24)):
         if days >= size:
-            return counted_noun(float(round(days if unit == "day" else 24 * days)), unit)
-    return counted_noun(float(round(1440 * days)), "minute")
+            return counted_noun(float(round(per_day * days)), unit)
+    return counted_noun(float(round(1440 * days)), "minutes")
 
 
-def _sum(what: str) -> Say:
-    verb, _, noun = COUNTED[what]
+PAYMENTS = """
+{%- if place == "customer" -%}
+the customer paid {{ "once" if value == 1 else number ~ " times" }}
+{%- else -%}
+{{ count("payments") }} of known outcome came {{ there }}
+{%- endif %} in {{ days }}"""
+MEAN = "payments {{ there }} in {{ days }} are {{ number }} on average"
+KNOWN_LABELS = """{{ number if value else "none" }} of {{ rows }}
+{{ "was" if value == 1 else "were" }} %s in {{ days }}"""
 
-    def say(value: float, groups: Groups) -> str:
-        counted = (
-            written_number(value) if not noun else counted_noun(value, noun.removesuffix("s"), noun)
-        )
-        return f"{verb} {counted} in {days_in_words(groups['days'])}"
+PHRASES: tuple[tuple[str, str, str], ...] = (
+    *(
+        (f"{what}{WINDOW}", what, f"{verb} {{{{ count('{nouns}') }}}} in {{{{ days }}}}")
+        for what, (verb, _, nouns) in COUNTED.items()
+    ),
+    ("quantity", "quantity", "buys {{ count('units') }}"),
+    ("(?:amount|tx_amount)", "amount", "is worth {{ number }}"),
+    (f"quantity_ratio{OVER}", "quantity", "buys {{ ratio }}its usual quantity"),
+    (f"amount_ratio{OVER}", "amount", "spends {{ ratio }}its usual amount"),
+    (
+        f"quantity_least{WINDOW}",
+        "least units",
+        """{% if value > 1 %}never bought fewer than {{ count("units") }}
+        {%- else %}bought single units, too,{% endif %}{{ window }}""",
+    ),
+    (
+        f"spread_share_least{WINDOW}",
+        "least gain",
+        """{% if value > 0 %}each of its lines{{ window }} would earn {{ share }} or more
+        {%- else %}one of its lines{{ window }} would earn nothing{% endif %} on the street""",
+    ),
+    ("usual_ratio", "usual", "is {{ number }} times what the customer pays on average"),
+    ("highest_ratio", "recent", "of late the customer paid up to {{ number }} times the usual"),
+    ("usual_count", "known payments", "the customer paid {{ count('times') }} before"),
+    (
+        f"cross_channel{OVER}",
+        "channels",
+        """bought through {{ "more than one channel" if value else "one channel alone" }}
+        {{- window }}""",
+    ),
+    (
+        f"promoted_share{OVER}",
+        "promoted",
+        "{{ share }} of its lines{{ window }} were bought on promotion",
+    ),
+    ("promotion", "promoted", "is bought {{ 'on promotion' if value else 'without a promotion' }}"),
+    (
+        f"weekend_share{OVER}",
+        "weekend",
+        "{{ share }} of its lines{{ window }} were bought at a weekend",
+    ),
+    ("(?:tx_during_weekend)", "weekend", "is of a {{ 'weekend' if value else 'weekday' }}"),
+    ("(?:tx_during_night)", "night", "is of the {{ 'night' if value else 'day' }}"),
+    (
+        f"over_tier_share{OVER}",
+        "tier",
+        "{{ share }} of its orders{{ window }} were just over a tier of discounts",
+    ),
+    (
+        f"quarter_end_share{OVER}",
+        "quarter end",
+        "{{ share }} of its lines{{ window }} were bought at the end of a quarter",
+    ),
+    (f"return_rate{OVER}", "returns", "{{ share }} of its units{{ window }} came back"),
+    (
+        f"sku_concentration{OVER}",  # a Herfindahl index: as many devices would have it
+        "devices",
+        """{% if 0 < value <= 0.995 -%}
+        spread its units{{ window }} as if over {{ inverse }} devices alike
+        {%- else %}bought one device alone{{ window }}{% endif %}""",
+    ),
+    ("tenure_days", "tenure", "{{ 'has been known for ' ~ duration if value else 'is new' }}"),
+    ("order_gap_days", "gap", "orders again after {{ duration }}"),
+    (
+        "loss_at_stake",
+        "spread",
+        "its units cost {{ number if value > 0 else 'no' }} less than on the street",
+    ),
+    ("at_stake", "spread", "{{ number }} are at stake"),
+    ("spread", "spread", "a unit resold on the street {{ earns }} {{ size }}"),
+    (
+        "spread_share",
+        "spread",
+        "a unit resold on the street {{ earns }} {{ size_share }} of its price",
+    ),
+    ("best_pair_spread", "spread", "a unit resold in another market {{ earns }} {{ size }}"),
+    (
+        "best_pair_share",
+        "spread",
+        "a unit resold in another market {{ earns }} {{ size_share }} of its price",
+    ),
+    (
+        "price_rank",
+        "price",
+        """{{ "no market is cheaper" if value == 1
+        else "its price is number " ~ number ~ " of all markets" }}""",
+    ),
+    ("markets_seen", "price", "the device is seen in {{ count('markets') }}"),
+    ("unit_price", "price", "a unit costs {{ number }}"),
+    (
+        "(?:network_degree|customers_sharing_(?P<what>\\w+))",
+        "network",
+        "shares {{ 'its ' ~ what if what else 'identifiers' }} with {{ count('other customers') }}",
+    ),
+    ("network_size", "network", "is tied to a group of {{ count('customers') }}"),
+    (
+        "network_confirmed",
+        "network",
+        """{% if value == 1 %}1 customer that shares identifiers with it was
+        {%- else %}{{ number if value else "none of the" }} customers that share identifiers with it
+        were{% endif %} confirmed""",
+    ),
+    (
+        "network_confirmed_share",
+        "network",
+        "{{ share }} of those that share identifiers with it were confirmed",
+    ),
+    (
+        f"{PLACE}_id_risk{WINDOW}",
+        "risk",
+        "{{ share }} of {{ rows }} that were investigated in {{ days }} were confirmed",
+    ),
+    (
+        f"{PLACE}_risk{WINDOW}",  # shrunk to the overall share: an expectation, not a count
+        "risk",
+        "by those of {{ days }} {{ share }} of {{ rows }} are expected to be confirmed",
+    ),
+    (f"{PLACE}_confirmed{WINDOW}", "risk", KNOWN_LABELS % "confirmed"),
+    (f"{PLACE}_labels{WINDOW}", "risk", KNOWN_LABELS % "investigated"),
+    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", PAYMENTS),
+    (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", MEAN),
+    (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", PAYMENTS),
+    (f"(?P<place>customer)_mean{WINDOW}", "mean payment", MEAN),
+    (
+        "(?P<place>terminal)_run",
+        "risk",
+        """{% if value == 1 %}the last payment that is known at its terminal was a fraud
+        {%- elif value %}the last {{ number }} payments that are known at its terminal were frauds
+        {%- else %}none of the last payments that are known at its terminal was a fraud
+        {%- endif %}""",
+    ),
+    (
+        "(?P<place>terminal)_fraud_share",
+        "risk",
+        "{{ share }} of payments at its terminal since its first fraud were frauds",
+    ),
+    (
+        "(?P<place>terminal)_run_age",
+        "risk",
+        "its terminal's latest frauds began {{ duration }} ago",
+    ),
+    ("(?P<place>terminal)_first_age", "risk", "its terminal's first fraud is {{ duration }} old"),
+    (
+        "(?P<place>terminal)_honest_age",
+        "risk",
+        "its terminal's last honest payment is {{ duration }} old",
+    ),
+)
+"""A pattern of a whole name, its topic, and the template of its phrase; the first that fits counts.
 
-    return say
+A template names the `value`, `number` (the value as people write it), `share` (in percent), `size`
+and `size_share` (the same without sign), `inverse`, `duration` (the value as days), `ratio` (`3
+times `), `earns` (or loses), `count` of a noun, and what the name of the input says: `days`,
+`window` (` in 30 days`), `place`, `rows` and `there` (at that place) and `what` (is shared).
+"""
 
-
-def _window_words(groups: Groups) -> str:
-    """Return the window in words, ` in 90 days`; empty where the name has no window."""
-    return f" in {days_in_words(groups['days'])}" if groups.get("days") else ""
-
-
-def _share_phrase(what: str, did: str) -> Say:
-    return lambda value, groups: f"{percent(value)} of {what}{_window_words(groups)} {did}"
-
-
-def _counts(before: str, one: str, many: str, after: str = "") -> Say:
-    return lambda value, _: f"{before}{counted_noun(value, one, many)}{after}"
-
-
-def _money(before: str, after: str = "") -> Say:
-    return lambda value, _: f"{before}{written_number(value)}{after}"
-
-
-def _concentration(value: float, groups: Groups) -> str:
-    """Return a Herfindahl index as the number of devices that would have it if all were bought
-    alike.
-    """
-    if not value > 0 or value > 0.995:
-        return f"bought one device alone{_window_words(groups)}"
-    return (
-        f"spread its units{_window_words(groups)} as if over {written_number(1 / value)} "
-        f"devices alike"
-    )
-
-
-def _gap(value: float, _: Groups) -> str:
-    return (
-        f"its units cost {written_number(value)} less than on the street"
-        if value > 0
-        else "its units cost no less than on the street"
-    )
-
-
-def _least_units(value: float, groups: Groups) -> str:
-    few = f"never bought fewer than {counted_noun(value, 'unit')}"
-    return f"{few if value > 1 else 'bought single units, too,'}{_window_words(groups)}"
-
-
-def _least_gain(value: float, groups: Groups) -> str:
-    """Return what the line that pays least would earn."""
-    each = (
-        f"each of its lines{_window_words(groups)} would earn {percent(value)} or more on the "
-        f"street"
-    )
-    return (
-        each
-        if value > 0
-        else f"one of its lines{_window_words(groups)} would earn nothing on the street"
-    )
-
-
-def _whether(yes: str, no: str) -> Say:
-    return lambda value, groups: f"{yes if value else no}{_window_words(groups)}"
-
-
-def _earns(where: str) -> Say:
-    return lambda value, _: (
-        f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {written_number(abs(value))}"
-    )
-
-
-def _earns_share(where: str) -> Say:
-    return lambda value, _: (
-        f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {percent(abs(value))} of its "
-        f"price"
-    )
-
-
-def _place_words(groups: Groups) -> str:
-    """Return the rows of a place in words: `the rows at its store`."""
-    place = groups["place"].replace("_", " ")
-    return "its own rows" if place == "customer" else f"the rows at its {place}"
-
-
-def _risk(value: float, groups: Groups) -> str:
-    return (
-        f"{percent(value)} of {_place_words(groups)} that were investigated in "
-        f"{days_in_words(groups['days'])} were confirmed"
-    )
-
-
-def _expected(value: float, groups: Groups) -> str:
-    """Return the phrase of a share that is shrunk to the overall one: an expectation, not a
-    count.
-    """
-    return (
-        f"by those of {days_in_words(groups['days'])} {percent(value)} of "
-        f"{_place_words(groups)} are expected to be confirmed"
-    )
+COUNTS_BEHIND_SHARE = """
+{%- if not labels -%}
+none of {{ rows }} was investigated in {{ days }}
+{%- elif not confirmed -%}
+none of {{ rows }} was confirmed of {{ number(labels) }} that were investigated in {{ days }}
+{%- else -%}
+of {{ rows }} {{ number(labels) }} were investigated in {{ days }} and {{ number(confirmed) }}
+confirmed
+{%- endif %}
+"""
 
 
 def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
@@ -219,220 +296,20 @@ def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
 
     Args:
         base: The name of the share (`store_risk_30d`).
-        confirmed: Rows that were confirmed.
-        labels: Rows that were investigated.
+        confirmed: The number of rows that were confirmed.
+        labels: The number of rows that were investigated.
     """
     match = re.fullmatch(f"{PLACE}_risk{WINDOW}", base)
     assert match is not None
-    there, days = _place_words(match.groupdict()), days_in_words(match["days"])
-    if not labels:
-        return f"none of {there} was investigated in {days}"
-    if not confirmed:
-        return (
-            f"none of {there} was confirmed of {written_number(labels)} that were investigated "
-            f"in {days}"
-        )
-    return (
-        f"of {there} {written_number(labels)} were investigated in {days} and "
-        f"{written_number(confirmed)} confirmed"
+    return say(
+        COUNTS_BEHIND_SHARE,
+        _place_words(match["place"]),
+        days=days_in_words(match["days"]),
+        confirmed=confirmed,
+        labels=labels,
+        number=written_number,
     )
 
-
-def _count_at_place(what: str) -> Say:
-    one = what.replace("were ", "was ")
-
-    def say(value: float, groups: Groups) -> str:
-        return (
-            f"{written_number(value) if value else 'none'} of {_place_words(groups)} "
-            f"{one if value == 1 else what} in {days_in_words(groups['days'])}"
-        )
-
-    return say
-
-
-def _payments(value: float, groups: Groups) -> str:
-    """Return how many payments there were: of the customer, or at a place."""
-    days = days_in_words(groups["days"])
-    if groups["place"] == "customer":
-        return (
-            f"the customer paid {'once' if value == 1 else f'{written_number(value)} times'} "
-            f"in {days}"
-        )
-    return (
-        f"{counted_noun(value, 'payment')} of known outcome came at its "
-        f"{groups['place'].replace('_', ' ')} in {days}"
-    )
-
-
-def _mean(value: float, groups: Groups) -> str:
-    of = (
-        "of the customer"
-        if groups["place"] == "customer"
-        else f"at its {groups['place'].replace('_', ' ')}"
-    )
-    return (
-        f"payments {of} in {days_in_words(groups['days'])} are {written_number(value)} on average"
-    )
-
-
-def _frauds_in_a_row(value: float, _: Groups) -> str:
-    if value == 1:
-        return "the last payment that is known at its terminal was a fraud"
-    return (
-        f"the last {written_number(value)} payments that are known at its terminal were frauds"
-        if value
-        else NO_FRAUDS
-    )
-
-
-NO_FRAUDS = "none of the last payments that are known at its terminal was a fraud"
-
-
-def _confirmed(value: float, _: Groups) -> str:
-    if value == 1:
-        return "1 customer that shares identifiers with it was confirmed"
-    return (
-        f"{written_number(value) if value else 'none of the'} customers that share identifiers "
-        f"with it were confirmed"
-    )
-
-
-def _ratio(verb: str, usual: str) -> Say:
-    """Return the phrase of a ratio to what is usual, which says whether it is more or less."""
-
-    def say(value: float, _: Groups) -> str:
-        if value == 1:
-            return f"{verb} {usual}"
-        less = "" if value > 1 else "less than usual: "
-        return f"{verb} {less}{written_number(value)} times {usual}"
-
-    return say
-
-
-def _sharing(value: float, what: str | None) -> str:
-    """Return with how many customers something is shared.
-
-    `what` is None where several kinds of identifiers count.
-    """
-    others = counted_noun(value, "other customer")
-    return (
-        f"shares its {what.replace('_', ' ')} with {others}"
-        if what
-        else f"shares identifiers with {others}"
-    )
-
-
-PHRASES: tuple[tuple[str, str, Say], ...] = (
-    *((f"{what}{WINDOW}", what, _sum(what)) for what in COUNTED),
-    ("quantity", "quantity", _counts("buys ", "unit", "units")),
-    ("(?:amount|tx_amount)", "amount", _money("is worth ")),
-    (f"quantity_ratio{OVER}", "quantity", _ratio("buys", "its usual quantity")),
-    (f"amount_ratio{OVER}", "amount", _ratio("spends", "its usual amount")),
-    (f"quantity_least{WINDOW}", "least units", _least_units),
-    (f"spread_share_least{WINDOW}", "least gain", _least_gain),
-    (
-        "usual_ratio",
-        "usual",
-        lambda value, _: f"is {written_number(value)} times what the customer pays on average",
-    ),
-    (
-        "highest_ratio",
-        "recent",
-        lambda value, _: f"of late the customer paid up to {written_number(value)} times the usual",
-    ),
-    ("usual_count", "known payments", _counts("the customer paid ", "time", "times", " before")),
-    (
-        f"cross_channel{OVER}",
-        "channels",
-        _whether("bought through more than one channel", "bought through one channel alone"),
-    ),
-    (f"promoted_share{OVER}", "promoted", _share_phrase("its lines", "were bought on promotion")),
-    ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
-    (f"weekend_share{OVER}", "weekend", _share_phrase("its lines", "were bought at a weekend")),
-    ("(?:tx_during_weekend)", "weekend", _whether("is of a weekend", "is of a weekday")),
-    ("(?:tx_during_night)", "night", _whether("is of the night", "is of the day")),
-    (
-        f"over_tier_share{OVER}",
-        "tier",
-        _share_phrase("its orders", "were just over a tier of discounts"),
-    ),
-    (
-        f"quarter_end_share{OVER}",
-        "quarter end",
-        _share_phrase("its lines", "were bought at the end of a quarter"),
-    ),
-    (f"return_rate{OVER}", "returns", _share_phrase("its units", "came back")),
-    (f"sku_concentration{OVER}", "devices", _concentration),
-    (
-        "tenure_days",
-        "tenure",
-        lambda value, _: f"has been known for {_time(value)}" if value else "is new",
-    ),
-    ("order_gap_days", "gap", lambda value, _: f"orders again after {_time(value)}"),
-    ("loss_at_stake", "spread", _gap),
-    ("at_stake", "spread", _money("", " are at stake")),
-    ("spread", "spread", _earns("on the street")),
-    ("spread_share", "spread", _earns_share("on the street")),
-    ("best_pair_spread", "spread", _earns("in another market")),
-    ("best_pair_share", "spread", _earns_share("in another market")),
-    (
-        "price_rank",
-        "price",
-        lambda value, _: (
-            "no market is cheaper"
-            if value == 1
-            else f"its price is number {written_number(value)} of all markets"
-        ),
-    ),
-    ("markets_seen", "price", _counts("the device is seen in ", "market", "markets")),
-    ("unit_price", "price", _money("a unit costs ")),
-    (
-        "(?:network_degree|customers_sharing_(?P<what>\\w+))",
-        "network",
-        lambda value, groups: _sharing(value, groups.get("what")),
-    ),
-    ("network_size", "network", _counts("is tied to a group of ", "customer", "customers")),
-    (
-        "network_confirmed",
-        "network",
-        _confirmed,
-    ),
-    (
-        "network_confirmed_share",
-        "network",
-        _share_phrase("those that share identifiers with it", "were confirmed"),
-    ),
-    (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
-    (f"{PLACE}_risk{WINDOW}", "risk", _expected),
-    (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
-    (f"{PLACE}_labels{WINDOW}", "risk", _count_at_place("were investigated")),
-    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", _payments),
-    (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", _mean),
-    (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", _payments),
-    (f"(?P<place>customer)_mean{WINDOW}", "mean payment", _mean),
-    ("(?P<place>terminal)_run", "risk", _frauds_in_a_row),
-    (
-        "(?P<place>terminal)_fraud_share",
-        "risk",
-        _share_phrase("payments at its terminal since its first fraud", "were frauds"),
-    ),
-    (
-        "(?P<place>terminal)_run_age",
-        "risk",
-        lambda days, _: f"its terminal's latest frauds began {_time(days)} ago",
-    ),
-    (
-        "(?P<place>terminal)_first_age",
-        "risk",
-        lambda days, _: f"its terminal's first fraud is {_time(days)} old",
-    ),
-    (
-        "(?P<place>terminal)_honest_age",
-        "risk",
-        lambda days, _: f"its terminal's last honest payment is {_time(days)} old",
-    ),
-)
-"""A pattern of a whole name, its topic, and its words; the first that fits counts."""
 
 FLAG_NAMES = re.compile(f"cross_channel{OVER}|promotion|tx_during_(?:weekend|night)")
 """Inputs that are 1 or 0: yes or no."""
@@ -471,18 +348,39 @@ def topic_of(name: str) -> str | None:
     return f"{topic} {groups['place']}" if groups.get("place") else topic
 
 
+@lru_cache(maxsize=10_000)
 def phrase_of(name: str, value: float) -> str | None:
     """Return an input in words; None where no pattern fits it."""
     match = _match_phrase(name)
-    return None if match is None else match[1](value, match[2])
+    if match is None:
+        return None
+    _, template, groups = match
+    number, size = written_number(value), abs(value)
+    return say(
+        template,
+        _place_words(groups.get("place") or ""),
+        value=value,
+        number=number,
+        share=percent(value),
+        size=written_number(size),
+        size_share=percent(size),
+        inverse=written_number(1 / value) if value else "",
+        duration=duration_in_words(value),
+        ratio="" if value == 1 else f"{'less than usual: ' * (value < 1)}{number} times ",
+        earns="earns" if value >= 0 else "loses",
+        count=partial(counted_noun, value),
+        what=(groups.get("what") or "").replace("_", " "),
+        days=(days := days_in_words(groups.get("days") or "")),
+        window=f" in {days}" if groups.get("days") else "",
+    )
 
 
 @cache
-def _match_phrase(name: str) -> tuple[str, Say, Groups] | None:
-    for pattern, topic, say in PHRASES:
+def _match_phrase(name: str) -> tuple[str, str, Mapping[str, str | None]] | None:
+    for pattern, topic, template in PHRASES:
         match = re.fullmatch(pattern, name)
         if match:
-            return topic, say, match.groupdict()
+            return topic, template, match.groupdict()
     return None
 
 
@@ -571,8 +469,8 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST_SENTENCES) -
     ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
     grounds = [facts for facts in ordered if not all(map(_is_usual, facts))] or ordered
     sentences = [_sentence(facts) for facts in grounds]
-    said = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
-    return (said or sentences)[:most]  # that nobody looked is no ground by itself
+    grounded = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (grounded or sentences)[:most]  # that nobody looked is no ground by itself
 
 
 @cache

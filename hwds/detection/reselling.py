@@ -8,9 +8,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
+from hwds.detection.rows import distinct_codes
 from hwds.frames.table import Table
 from hwds.results.tables import Verdict
 
@@ -55,7 +58,7 @@ class Reselling(Recipe):
 
         Args:
             table: The rows.
-            path: Of these fields in the config (`features`).
+            path: The path of these fields in the config (`features`).
 
         Raises:
             ConfigError: With the nearest right name, or what the column holds.
@@ -78,22 +81,22 @@ class Reselling(Recipe):
                     f"{path}.{field}: column '{name}' must hold numbers, it holds {kind}."
                 )
 
-    def cost(self, paid: np.ndarray, *, abroad: bool) -> np.ndarray:
+    def cost(self, paid: ndarray, *, abroad: bool) -> ndarray:
         """Return what a unit has cost once it is resold: price paid, freight, risk, and duty where
         that is abroad.
         """
         return paid * (1 + self.risk + (self.duty if abroad else 0.0)) + self.freight
 
-    def lines(self, data: pl.DataFrame) -> pl.DataFrame:
+    def lines(self, data: DataFrame) -> DataFrame:
         """Return the columns by one name each: sku, channel, region (empty where there is but one),
         and three of numbers.
         """
-        numbers = [pl.col(getattr(self, name)).cast(pl.Float64).alias(name) for name in NUMBERS]
+        numbers = [col(getattr(self, name)).cast(pl.Float64).alias(name) for name in NUMBERS]
         region = (
-            pl.lit("") if self.region is None else pl.col(self.region).cast(pl.String).fill_null("")
+            pl.lit("") if self.region is None else col(self.region).cast(pl.String).fill_null("")
         )
         texts = [
-            pl.col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")
+            col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")
         ]
         return data.select(*texts, region.alias("region"), *numbers)
 
@@ -113,18 +116,18 @@ class ShrunkPrices:
     """The posterior of each cell's median price.
 
     Attributes:
-        mean: Of the price, shape (n,).
+        mean: The mean of the price, shape (n,).
         deviation: Its standard deviation, shape (n,).
         own: The weight of the cell's own sales, from 0 (what SKU and market say) to 1, shape (n,).
     """
 
-    mean: np.ndarray
-    deviation: np.ndarray
-    own: np.ndarray
+    mean: ndarray
+    deviation: ndarray
+    own: ndarray
 
 
 def shrink_prices(
-    price: np.ndarray, lines: np.ndarray, spread: np.ndarray, sku: np.ndarray, market: np.ndarray
+    price: ndarray, lines: ndarray, spread: ndarray, sku: ndarray, market: ndarray
 ) -> ShrunkPrices:
     """Return prices under a prior whose logarithm is the sum of one number for the SKU and one for
     the market.
@@ -148,6 +151,7 @@ def shrink_prices(
     design = np.zeros((len(price), int(sku.max(initial=-1)) + int(market.max(initial=-1)) + 2))
     design[np.arange(len(price)), sku] = 1.0
     design[np.arange(len(price)), int(sku.max(initial=-1)) + 1 + market] = 1.0
+    # Degrees of freedom: without any, the sums fit every cell and nothing can be shrunk.
     free = len(price) - int(np.linalg.matrix_rank(design)) if len(price) else 0
     if free <= 0:
         deviation = np.sqrt(error)
@@ -155,6 +159,7 @@ def shrink_prices(
     prior = _variance(logged, error, design, free)
     fit, leverage = _fit_sums(logged, error + prior, design)
     parts = prior * SCALES**2
+    # Under each part of the prior: the weight of a cell's own sales, then the chance of the part.
     own = np.divide(
         parts,
         parts + error[:, None],
@@ -168,12 +173,13 @@ def shrink_prices(
     )
     weight = (chance * own).sum(axis=1)
     middle = fit + weight * (logged - fit)
+    # The variance within parts, between parts, and of the sums.
     apart = (chance * (own - weight[:, None]) ** 2).sum(axis=1) * (logged - fit) ** 2
     variance = (chance * own).sum(axis=1) * error + apart + (1 - weight) ** 2 * leverage
     return _price_in_money(middle, np.sqrt(variance), weight)
 
 
-def median_variance_ratio(lines: np.ndarray) -> np.ndarray:
+def median_variance_ratio(lines: ndarray) -> ndarray:
     """Return the variance of a median over that of a mean, of normal numbers: exact of 1, of 2 and
     of very many.
     """
@@ -182,13 +188,13 @@ def median_variance_ratio(lines: np.ndarray) -> np.ndarray:
     )
 
 
-def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
+def _part_chances(residual: ndarray, variance: ndarray) -> ndarray:
     """Return the chance that each residual is of each part of the prior, shape (n, parts), by the
     EM algorithm.
 
     Args:
         residual: Shape (n,).
-        variance: Of a residual under each part, shape (n, parts).
+        variance: The variance of a residual under each part, shape (n, parts).
     """
     density = np.exp(-0.5 * residual[:, None] ** 2 / variance) / np.sqrt(variance) + 1e-300
     share = np.full(variance.shape[1], 1 / variance.shape[1])
@@ -199,12 +205,12 @@ def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return np.asarray(chance)
 
 
-def _price_in_money(logged: np.ndarray, deviation: np.ndarray, own: np.ndarray) -> ShrunkPrices:
+def _price_in_money(logged: ndarray, deviation: ndarray, own: ndarray) -> ShrunkPrices:
     mean = np.exp(logged + deviation**2 / 2)
     return ShrunkPrices(mean, mean * deviation, own)
 
 
-def _variance(logged: np.ndarray, error: np.ndarray, design: np.ndarray, free: int) -> float:
+def _variance(logged: ndarray, error: ndarray, design: ndarray, free: int) -> float:
     """Return the variance of deviations from the sums, by bisection."""
 
     def surplus(prior: float) -> float:
@@ -223,9 +229,7 @@ def _variance(logged: np.ndarray, error: np.ndarray, design: np.ndarray, free: i
     return (low + high) / 2
 
 
-def _fit_sums(
-    logged: np.ndarray, variance: np.ndarray, design: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _fit_sums(logged: ndarray, variance: ndarray, design: ndarray) -> tuple[ndarray, ndarray]:
     """Return the weighted least-squares fit, and the variance of each fitted number."""
     weight = 1 / np.sqrt(np.maximum(variance, 1e-18))
     inverse = np.linalg.pinv(design * weight[:, None])
@@ -272,13 +276,13 @@ CELL = ("sku", "channel", "region")
 
 
 def resale_thresholds(
-    lines: pl.DataFrame,
+    lines: DataFrame,
     costs: Reselling,
     least_lines: int = 1,
-    pairs: pl.DataFrame | None = None,
+    pairs: DataFrame | None = None,
     *,
     shrink: bool = True,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return each SKU and pair of channels, by the best route between two regions, the largest
     margin first.
 
@@ -292,8 +296,8 @@ def resale_thresholds(
     own.
 
     Args:
-        lines: As `Reselling.lines` gives them.
-        costs: Of reselling.
+        lines: The lines as `Reselling.lines` gives them.
+        costs: The costs of reselling.
         least_lines: Lines below which a price is weak.
         pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in,
             freight, duty, risk`.
@@ -307,138 +311,125 @@ def resale_thresholds(
     cells = _with_shrunk_prices(
         pl.concat([_cells(lines), _street_prices(lines)]), least_lines, shrink
     )
-    here = cells.filter(pl.col("channel") != STREET)
+    here = cells.filter(col("channel") != STREET)
     ends = {"channel": "sold_in", "region": "to_region", "price": "price_there"}
     kept = ("seen", "deviation", "weak")
     there = cells.select(
         "sku",
-        *(pl.col(name).alias(to) for name, to in ends.items()),
-        *(pl.col(n).alias(f"{n}_there") for n in kept),
+        *(col(name).alias(to) for name, to in ends.items()),
+        *(col(n).alias(f"{n}_there") for n in kept),
     )
     bought = here.rename({"channel": "bought_in", "region": "from_region", "price": "price_paid"})
     routes = bought.join(there, on="sku")
-    same = (pl.col("bought_in") == pl.col("sold_in")) & (
-        pl.col("from_region") == pl.col("to_region")
-    )
+    same = (col("bought_in") == col("sold_in")) & (col("from_region") == col("to_region"))
     return _best_routes(routes.filter(~same.fill_null(False)), costs, pairs)
 
 
-def _cells(lines: pl.DataFrame) -> pl.DataFrame:
+def _cells(lines: DataFrame) -> DataFrame:
     """Return the median price of each SKU in each channel and region, and how far its lines
     spread.
     """
     known = lines.drop_nulls(["sku", "channel", "unit_price"])
-    return _median_prices(known.select(*CELL, pl.col("unit_price").alias("price"), "quantity"))
+    return _median_prices(known.select(*CELL, col("unit_price").alias("price"), "quantity"))
 
 
-def _street_prices(lines: pl.DataFrame) -> pl.DataFrame:
+def _street_prices(lines: DataFrame) -> DataFrame:
     """Return the open market of each SKU, which has no region."""
     known = lines.drop_nulls(["sku", "street_price"])
     market = pl.lit(STREET).alias("channel"), pl.lit(None, pl.String).alias("region")
     return _median_prices(
-        known.select("sku", *market, pl.col("street_price").alias("price"), "quantity")
+        known.select("sku", *market, col("street_price").alias("price"), "quantity")
     )
 
 
-def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
-    centre = pl.col("price").median()
+def _median_prices(lines: DataFrame) -> DataFrame:
+    centre = col("price").median()
     return (
         lines.cast({"price": pl.Float64})
         .group_by(CELL, maintain_order=True)
         .agg(
-            pl.len().cast(pl.Int64).alias("lines"),
-            pl.col("quantity").sum().alias("units"),
-            centre.alias("seen"),
-            ((pl.col("price") / centre).log() ** 2).sum().alias("squares"),
+            lines=pl.len().cast(pl.Int64),
+            units=col("quantity").sum(),
+            seen=centre,
+            squares=((col("price") / centre).log() ** 2).sum(),
         )
     )
 
 
-def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> pl.DataFrame:
+def _with_shrunk_prices(cells: DataFrame, least_lines: int, shrink: bool) -> DataFrame:
     """Return the cells with their shrunk prices.
 
     The spread of lines is that of all cells of a kind, the street or others.
     """
-    cells = cells.filter(pl.col("seen") > 0)
-    street = pl.col("channel") == STREET
-    cells = cells.with_columns(
-        pl.Series(
-            "spare",
-            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy()),
-        )
-    )
-    spare = pl.col("spare").sum().over(street)
-    pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
-    wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
+    cells = cells.filter(col("seen") > 0)
+    street = col("channel") == STREET
+    lines = cells["lines"].to_numpy()
+    cells = cells.with_columns(spare=Series(lines - 2 + median_variance_ratio(lines)))
+    spare = col("spare").sum().over(street)
+    pooled = (col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
+    wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
     shrunk = (
         _shrink_prices(wide)
         if shrink
         else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
     )
-    weak = (pl.col("lines") < least_lines) | pl.Series(shrunk.own < OWN_SPREAD)
+    weak = (col("lines") < least_lines) | Series(shrunk.own < OWN_SPREAD)
     return wide.select(
         *CELL,
         "lines",
         "units",
         "seen",
-        pl.Series("price", shrunk.mean),
-        pl.Series("deviation", shrunk.deviation),
-        weak.alias("weak"),
+        price=Series(shrunk.mean),
+        deviation=Series(shrunk.deviation),
+        weak=weak,
     )
 
 
-def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
-    market = cells.select(
-        pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0").rank("dense")
-    ).to_series()
-    codes = (
-        values.to_numpy().astype(np.int64) - 1 for values in (cells["sku"].rank("dense"), market)
-    )
+def _shrink_prices(cells: DataFrame) -> ShrunkPrices:
+    market = cells.select(pl.concat_str("channel", col("region").fill_null(""), separator="\0"))
     return shrink_prices(
         cells["seen"].to_numpy(),
         cells["lines"].to_numpy().astype(float),
         cells["spread"].to_numpy(),
-        *codes,
+        distinct_codes(cells["sku"]),
+        distinct_codes(market.to_series()),
     )
 
 
-def _best_routes(
-    routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | None
-) -> pl.DataFrame:
-    abroad = (pl.col("from_region") != pl.col("to_region")).fill_null(True)
+def _best_routes(routes: DataFrame, costs: Reselling, pairs: DataFrame | None) -> DataFrame:
+    abroad = (col("from_region") != col("to_region")).fill_null(True)
     usual = {"freight": costs.freight, "duty": costs.duty, "risk": costs.risk}
     if pairs is not None:
         given = pairs.select(
             "bought_in",
             "sold_in",
-            *(pl.col(name).cast(pl.Float64) for name in usual if name in pairs.columns),
+            *(col(name).cast(pl.Float64) for name in usual if name in pairs.columns),
         )
         routes = routes.join(given, on=["bought_in", "sold_in"], how="left", maintain_order="left")
     own = [
-        pl.col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n)
-        for n, v in usual.items()
+        col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n) for n, v in usual.items()
     ]
     routes = routes.with_columns(own)
-    share = pl.col("risk") + pl.when(abroad).then(pl.col("duty")).otherwise(0.0)
+    share = col("risk") + pl.when(abroad).then(col("duty")).otherwise(0.0)
     far = (
         NormalDist().inv_cdf((1 + LEVEL) / 2)
-        * (pl.col("deviation_there") ** 2 + ((1 + share) * pl.col("deviation")) ** 2).sqrt()
+        * (col("deviation_there") ** 2 + ((1 + share) * col("deviation")) ** 2).sqrt()
     )
-    seen = pl.col("seen_there") - pl.col("seen") - pl.col("freight") - share * pl.col("seen")
+    seen = col("seen_there") - col("seen") - col("freight") - share * col("seen")
     priced = routes.with_columns(
-        (pl.col("price_there") - pl.col("price_paid")).alias("difference"),
-        (pl.col("freight") + share * pl.col("price_paid")).alias("threshold"),
-        ((pl.col("price_there") - pl.col("freight")) / (1 + share)).alias("pays_below"),
-        (pl.col("weak") | pl.col("weak_there")).alias("weak"),
-        seen.alias("margin_seen"),
-    ).with_columns((pl.col("difference") - pl.col("threshold")).alias("margin"))
-    ends = {"margin_low": pl.col("margin") - far, "margin_high": pl.col("margin") + far}
+        difference=col("price_there") - col("price_paid"),
+        threshold=col("freight") + share * col("price_paid"),
+        pays_below=(col("price_there") - col("freight")) / (1 + share),
+        weak=col("weak") | col("weak_there"),
+        margin_seen=seen,
+    ).with_columns(margin=col("difference") - col("threshold"))
+    ends = {"margin_low": col("margin") - far, "margin_high": col("margin") + far}
     named = ["sku", "bought_in", "sold_in", "from_region", "to_region"]
     ranked = priced.with_columns(**ends).sort(
         "margin", *named, descending=[True, *[False] * len(named)], nulls_last=True
     )
     best = ranked.unique(named[:3], keep="first", maintain_order=True)
-    return best.with_columns((pl.col("margin") > 0).alias("pays")).select(THRESHOLDS)
+    return best.with_columns(pays=col("margin") > 0).select(THRESHOLDS)
 
 
 # The verdict on where reselling pays, as plain values and a table of pairs.
@@ -450,7 +441,7 @@ class Reviewed:
     known.
 
     Attributes:
-        lines: How many.
+        lines: The number of lines.
         share: The share of gray ones, each line for as many as it stands for; None without a line.
     """
 
@@ -470,8 +461,8 @@ class ArbitrageVerdict(Verdict):
         offers, leaking: SKUs in channels, and those from which it pays to resell anywhere.
         above, below: Lines that were bought where the street paid more than all costs, and all
             others.
-        freight, duty, risk: What reselling costs.
-        unit: Of money; empty where the data names none.
+        freight, duty, risk: The costs of reselling.
+        unit: The unit of money; empty where the data names none.
         thresholds: A row for each pair; see `hwds.detection.reselling.resale_thresholds`.
     """
 
@@ -488,7 +479,7 @@ class ArbitrageVerdict(Verdict):
     duty: float
     risk: float
     unit: str
-    thresholds: pl.DataFrame
+    thresholds: DataFrame
 
     files: ClassVar = {"arbitrage_thresholds": "thresholds"}
     words = """

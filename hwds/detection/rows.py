@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError
 from hwds.core.keys import Conditions, key_of
@@ -39,7 +41,7 @@ class RowContext(RunContext):
             key, FITTED, lambda: model.learn(train, stop=stop, context=self)
         )
 
-    def columns_of(self, table: Table) -> pl.DataFrame:
+    def columns_of(self, table: Table) -> DataFrame:
         """Return the columns that the feature set adds to a table.
 
         A run computes them once for all models.
@@ -51,20 +53,20 @@ class RowContext(RunContext):
         )
         return self.cache.get_or_make(key, COLUMNS, lambda: self._computed(table))
 
-    def _computed(self, table: Table) -> pl.DataFrame:
-        columns: pl.DataFrame = self.features.compute(table)
+    def _computed(self, table: Table) -> DataFrame:
+        columns: DataFrame = self.features.compute(table)
         return columns
 
 
 # Rows by what they share: numbers of their entities and days.
 
 
-def distinct_codes(values: pl.Series) -> np.ndarray:
+def distinct_codes(values: Series) -> ndarray:
     """Return the place of each value among the distinct ones in order, from 0, shape (n,)."""
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
+def entities_of_rows(rows: DataFrame) -> Series:
     """Return the entity of each scored row.
 
     One without is an entity of its own, of a name that no other has.
@@ -73,12 +75,29 @@ def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
     return rows.select(pl.col("entity").fill_null(alone)).to_series()
 
 
+def uniform_by_id(ids: ndarray, rng: np.random.Generator) -> ndarray:
+    """Return a uniform number for each id, shape (n,); more rows change none."""
+    return rng.random(int(ids.max(initial=-1)) + 1)[ids]
+
+
+def draw_by_id(ids: ndarray, most: int, rng: np.random.Generator) -> ndarray:
+    """Return a mask of so many rows at most, drawn by their ids: more rows contain the fewer."""
+    chosen = np.zeros(len(ids), bool)
+    chosen[np.argsort(uniform_by_id(ids, rng), kind="stable")[:most]] = True
+    return chosen
+
+
 # Labels of rows: 1.0, 0.0, or null where none was known by then.
 
 
-def labels_of(rows: Table) -> np.ndarray:
+def labels_of(rows: Table) -> ndarray:
     """Return the labels, NaN where they are not known, shape (n,)."""
     return rows.column("label").cast(pl.Float64).to_numpy()
+
+
+def with_labels(rows: Table, labels: pl.Expr | Series) -> Table:
+    """Return the rows with other labels."""
+    return replace(rows, data=rows.data.with_columns(labels.alias(rows.name("label"))))
 
 
 def labelled_rows(rows: Table) -> Table:
@@ -103,7 +122,7 @@ def learnable(train: Table) -> Table:
     return rows
 
 
-def representative_rows(rows: Table) -> tuple[Table, np.ndarray]:
+def representative_rows(rows: Table) -> tuple[Table, ndarray]:
     """Return the rows that stand for others, and for how many each does, 1 on the average: those to
     calibrate by.
 
@@ -137,6 +156,6 @@ def split_halves(rows: Table) -> tuple[Table, Table]:
     early = (
         (order < order.sort()[len(order) // 2]).fill_null(False)
         if len(order)
-        else pl.Series([], dtype=pl.Boolean)
+        else Series([], dtype=pl.Boolean)
     )
     return rows.filter(early), rows.filter(~early)

@@ -66,7 +66,7 @@ class Rule(Serializable):
 
     Attributes:
         name: Its name; its conditions where it has none.
-        conditions: At least one.
+        conditions: The conditions, at least one.
     """
 
     name: str

@@ -9,17 +9,19 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.detection.metrics import (
     CHANCES,
     COSTS,
-    RANKS,
-    MetricSettings,
     ScoredBy,
     TestRows,
     Values,
     WindowSide,
+    metric_families,
+    ratio_or_nan,
 )
 from hwds.detection.predictions import IMPORTANCE_SHARE, IMPORTANCE_SUM
 from hwds.detection.rows import distinct_codes, entities_of_rows
@@ -41,7 +43,7 @@ from hwds.stats.contrasts import Scale
 from hwds.stats.distributions import sigmoid
 from hwds.stats.effects import LEAST_CLUSTERS, LEVEL, Effect, ReferenceDistribution
 
-# Clusters of scored rows by entity, by day, and by both; drawn anew they say how much a metric
+# Clusters of scored rows by entity, by day, and by both; drawn again they say how much a metric
 # may vary.
 
 BY_ENTITY, BY_DAY, BY_BOTH = "entity", "day", "entity and day"
@@ -53,21 +55,21 @@ class Clusters:
 
     Attributes:
         way: `BY_ENTITY`, `BY_DAY` or `BY_BOTH`.
-        of_rows: The number of each row's, by window.
-        number: How many there are.
+        of_rows: The cluster of each row, by window.
+        number: The number of clusters.
         strata: The clusters of each group within which they are drawn.
-        called: What one is.
+        called: The name of a cluster in words.
     """
 
     way: str
-    of_rows: tuple[np.ndarray, ...]
+    of_rows: tuple[ndarray, ...]
     number: int
-    strata: tuple[np.ndarray, ...]
+    strata: tuple[ndarray, ...]
     called: str
 
     @classmethod
     def of(
-        cls, way: str, called: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False
+        cls, way: str, called: str, of_rows: Sequence[ndarray], *, by_window: bool = False
     ) -> Self:
         """Return clusters by the codes of rows.
 
@@ -75,25 +77,21 @@ class Clusters:
         """
         ends = np.cumsum([len(each) for each in of_rows])[:-1]
         present, codes = np.unique(np.concatenate(of_rows), return_inverse=True)
-        parts = np.split(codes, ends)
-        own = [np.unique(part) for part in parts]
-        apart = by_window and sum(map(len, own)) == len(present) and min(map(len, own)) > 1
-        return cls(
-            way,
-            tuple(parts),
-            len(present),
-            tuple(own) if apart else (np.arange(len(present)),),
-            called,
-        )
+        parts = tuple(np.split(codes, ends))
+        strata = tuple(np.unique(part) for part in parts)
+        apart = sum(map(len, strata)) == len(present) and min(map(len, strata)) > 1
+        if not (by_window and apart):
+            strata = (np.arange(len(present)),)
+        return cls(way, parts, len(present), strata, called)
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, rng: np.random.Generator) -> ndarray:
         """Return how often each cluster is drawn, shape (clusters,)."""
         counts = np.zeros(self.number)
         for stratum in self.strata:
             counts[stratum] = resample_clusters(len(stratum), rng)
         return counts
 
-    def counts(self, weight: np.ndarray) -> ClusterCounts:
+    def counts(self, weight: ndarray) -> ClusterCounts:
         """Return the clusters as far as they have weight, shape (clusters,)."""
         return ClusterCounts(
             self.called, int((weight > 0).sum()), even_number(weight), len(self.strata)
@@ -102,11 +100,8 @@ class Clusters:
     def same_as(self, way: str, others: Sequence[Clusters]) -> bool:
         """Return whether another way has the same clusters, each of which a row is in."""
         other = next(each for each in others if each.way == way)
-        return (
-            self.way == BY_BOTH
-            and other.number == self.number
-            and len(self.strata) == len(other.strata)
-        )
+        own = self.number, len(self.strata)
+        return self.way == BY_BOTH and own == (other.number, len(other.strata))
 
 
 def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
@@ -131,7 +126,7 @@ def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
     return ways
 
 
-def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | None:
+def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[ndarray], str] | None:
     """Return the number of each row's block of days, by window, and what a block is called.
 
     None where no day is known.
@@ -156,14 +151,15 @@ def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | N
 
 
 def effect_of(
-    value: float, samples: Mapping[str, np.ndarray], counts: Mapping[str, ClusterCounts]
+    value: float, samples: Mapping[str, ndarray], counts: Mapping[str, ClusterCounts]
 ) -> Effect:
     """Return a number with its variance over entities and days, both of which its rows share.
 
     Args:
-        value: Of the rows as they are.
-        samples: By way of resampling, shape (resamples,) each; NaN where a resample has none.
-        counts: Of the same ways.
+        value: The number on the rows as they are.
+        samples: The resamples by way of resampling, shape (resamples,) each; NaN where a resample
+            has no value.
+        counts: The clusters of the same ways.
     """
     parts = {
         way: part
@@ -182,7 +178,7 @@ def effect_of(
     )
 
 
-def _clustered_part(samples: np.ndarray, counts: ClusterCounts) -> ClusteredPart | None:
+def _clustered_part(samples: ndarray, counts: ClusterCounts) -> ClusteredPart | None:
     """Return the variance of resamples, as large as that of so many clusters.
 
     None where most have no value.
@@ -203,15 +199,16 @@ class Positives:
     """The rows of label 1.
 
     Attributes:
-        rows: How many they are.
-        clusters: By the way of resampling, the customers and the days (of all windows) with one.
+        rows: The number of rows.
+        clusters: The customers and the days (of all windows) with such a row, by the way of
+            resampling.
     """
 
     rows: int
     clusters: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, label: str) -> Positives:
+    def of(cls, rows: DataFrame, label: str) -> Positives:
         """Count the scored rows of one model whose `label` (or `truth`) is 1.
 
         A row without an entity is one of its own.
@@ -229,12 +226,9 @@ def few_positives(clusters: Mapping[str, int]) -> str:
     way, count = min(clusters.items(), key=lambda each: each[1], default=("", LEAST_CLUSTERS))
     if count >= LEAST_CLUSTERS:
         return ""
-    what = (
-        ("day has" if count == 1 else "days have")
-        if way == BY_DAY
-        else ("customer has" if count == 1 else "customers have")
-    )
-    return f"Only {count} {what} a positive row: the next few may change the result."
+    noun = "day" if way == BY_DAY else "customer"
+    has = f"{noun} has" if count == 1 else f"{noun}s have"
+    return f"Only {count} {has} a positive row: the next few may change the result."
 
 
 # Test windows of scored rows: their metrics, and those of bootstrap resamples.
@@ -275,16 +269,16 @@ class WindowWeighting:
     """The weights of each row and each day of a window, in several weightings.
 
     Attributes:
-        times: Shape (weightings, rows).
+        times: The number of times that each row counts, shape (weightings, rows).
         days: Shape (weightings, days).
-        sums: Of each side the parts so weighted, shape (weightings, columns).
+        sums: The weighted parts of each side, shape (weightings, columns).
         share: The weight of the window in the mean over windows, shape (weightings,).
     """
 
-    times: np.ndarray
-    days: np.ndarray
-    sums: dict[str, np.ndarray]
-    share: np.ndarray
+    times: ndarray
+    days: ndarray
+    sums: dict[str, ndarray]
+    share: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,16 +286,16 @@ class WindowClusters:
     """The clusters of one way to resample in one window.
 
     Attributes:
-        of_row: The number of each row's, over all windows.
-        of_day: That of each day where days are drawn; None elsewhere.
+        of_row: The cluster of each row, of those of all windows.
+        of_day: The cluster of each day where days are drawn; None elsewhere.
         present: The numbers of those that are here.
         sums: The parts of their rows, by side, shape (clusters that are here, columns).
     """
 
-    of_row: np.ndarray
-    of_day: np.ndarray | None
-    present: np.ndarray
-    sums: dict[str, np.ndarray]
+    of_row: ndarray
+    of_day: ndarray | None
+    present: ndarray
+    sums: dict[str, ndarray]
 
     @classmethod
     def of(cls, window: Window, clusters: Clusters, place: int) -> WindowClusters:
@@ -315,7 +309,7 @@ class WindowClusters:
             of_day[window.rows.day] = of_row
         return cls(of_row, of_day, present, sums)
 
-    def weighted(self, window: Window, counts: np.ndarray) -> WindowWeighting:
+    def weighted(self, window: Window, counts: ndarray) -> WindowWeighting:
         """Return the weightings in which each cluster counts so many times, shape (weightings,
         clusters of all windows).
         """
@@ -332,11 +326,11 @@ class ResampledMetrics:
     """Metrics of one model, and of resamples of its rows.
 
     Attributes:
-        values: Of all rows as they are.
-        samples: By way of resampling and metric, shape (resamples,).
-        counts: By side and way, the clusters with a row of label 1, or with any where there is
-            none.
-        any_counts: The same of the clusters with any row.
+        values: The metrics of all rows as they are.
+        samples: The metrics of the resamples by way and metric, shape (resamples,).
+        counts: The clusters with a row of label 1, or with any where there is none, by side and
+            way.
+        any_counts: The clusters with any row, by side and way.
     """
 
     values: dict[str, float]
@@ -344,7 +338,7 @@ class ResampledMetrics:
     counts: dict[str, dict[str, ClusterCounts]]
     any_counts: dict[str, dict[str, ClusterCounts]]
 
-    def drawn(self, metric: str) -> dict[str, np.ndarray]:
+    def samples_of(self, metric: str) -> dict[str, ndarray]:
         """Return the resamples of one metric by way."""
         return {way: each[metric] for way, each in self.samples.items()}
 
@@ -356,21 +350,21 @@ class ResampledMetrics:
         return counts[TRUE if metric.startswith(TRUE) and TRUE in counts else ""]
 
 
-def scored_windows(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
+def scored_windows(rows: DataFrame, protocol: ScoredBy) -> list[Window]:
     """Return the windows of test rows, in the order of their cutoffs.
 
     A row without an entity is one of its own. Against labels a row weighs as many as it stands for
     (`weight`), against the truth all rows weigh the same.
     """
-    coded = rows.with_columns(pl.Series("__entity", distinct_codes(entities_of_rows(rows))))
+    coded = rows.with_columns(__entity=Series(distinct_codes(entities_of_rows(rows))))
     windows = []
     for part in coded.partition_by("cutoff", maintain_order=True):
         window = TestRows(
             part, part["__entity"].to_numpy(), distinct_codes(part["day"].fill_null(0))
         )
-        sides = {"": WindowSide.of(window, "label", True, settings)}
+        sides = {"": WindowSide.of(window, "label", True, protocol)}
         if part["truth"].null_count() < len(part):
-            sides[TRUE] = WindowSide.of(window, "truth", False, settings)
+            sides[TRUE] = WindowSide.of(window, "truth", False, protocol)
         windows.append(Window(window, sides))
     return windows
 
@@ -384,9 +378,9 @@ def resample_windows(
     day are resampled; the draws depend on the rows alone, so that rivals meet the same.
 
     Args:
-        windows: Of one model.
+        windows: The windows of one model.
         wanted: Families of metrics.
-        resamples: Of each way.
+        resamples: The number of resamples of each way.
     """
     ways = clusters_of_windows([window.rows for window in windows])
     counts: dict[str, dict[str, ClusterCounts]] = {}
@@ -401,31 +395,27 @@ def resample_windows(
             positive = weights[:, 1] if weights[:, 1].any() else weights[:, 0]
             counts.setdefault(side, {})[clusters.way] = clusters.counts(positive)
             any_counts.setdefault(side, {})[clusters.way] = clusters.counts(weights[:, 0])
+        # Where a row is the only one of its day, both ways draw the same rows.
         same = next((way for way in samples if clusters.same_as(way, ways)), None)
-        parts = (
-            []
-            if same
-            else [
+        if same is None:
+            parts = [
                 _mean_over_windows(windows, each, drawn, wanted)
                 for drawn in _draws(clusters, windows, resamples)
             ]
-        )
-        samples[clusters.way] = (
-            samples[same]
-            if same
-            else {name: np.concatenate([part[name] for part in parts]) for name in values}
-        )
+            samples[clusters.way] = {
+                name: np.concatenate([part[name] for part in parts]) for name in values
+            }
+        else:
+            samples[clusters.way] = samples[same]
     return ResampledMetrics(
         {name: float(value[0]) for name, value in values.items()}, samples, counts, any_counts
     )
 
 
-def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
+def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[ndarray]:
     """Yield how often each cluster is drawn, shape (some resamples, clusters)."""
-    rng, rows = (
-        stream(0, f"bootstrap by {clusters.way}"),
-        sum(len(window.rows.day) for window in windows),
-    )
+    rng = stream(0, f"bootstrap by {clusters.way}")
+    rows = sum(len(window.rows.day) for window in windows)
     at_once = max(AT_ONCE // max(clusters.number, rows, 1), 1)
     for begin in range(0, resamples, at_once):
         yield np.stack([clusters.draw(rng) for _ in range(min(at_once, resamples - begin))])
@@ -433,35 +423,30 @@ def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Ite
 
 def _weights(
     windows: Sequence[Window], each: Sequence[WindowClusters], number: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, ndarray]:
     """Return by side the weight of the rows of each cluster, and of those of label 1, shape
     (clusters, 2).
     """
-    weights: dict[str, np.ndarray] = {}
-    for window, clusters in zip(windows, each, strict=True):
-        for side in window.sides:
-            weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[
-                side
-            ][:, :2]
+    weights = {side: np.zeros((number, 2)) for window in windows for side in window.sides}
+    for clusters in each:
+        for side, sums in clusters.sums.items():
+            weights[side][clusters.present] += sums[:, :2]
     return weights
 
 
 def _mean_over_windows(
     windows: Sequence[Window],
     clusters: Sequence[WindowClusters],
-    counts: np.ndarray,
+    counts: ndarray,
     wanted: Collection[str],
 ) -> Values:
     """Return each metric's mean over windows in each weighting, shape (weightings,)."""
-    weightings = [
-        each.weighted(window, counts) for window, each in zip(windows, clusters, strict=True)
-    ]
+    both = list(zip(windows, clusters, strict=True))
+    weightings = [each.weighted(window, counts) for window, each in both]
     by_window = [
         window.values(each, wanted) for window, each in zip(windows, weightings, strict=True)
     ]
-    shares = (
-        np.stack([each.share for each in weightings]) if weightings else np.zeros((0, len(counts)))
-    )
+    shares = np.array([each.share for each in weightings]).reshape(-1, len(counts))
     names = dict.fromkeys(name for values in by_window for name in values)
     unknown = np.full(len(counts), np.nan)
     metrics = {
@@ -473,16 +458,10 @@ def _mean_over_windows(
     return metrics
 
 
-def _weighted_mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _weighted_mean(values: ndarray, shares: ndarray) -> ndarray:
     """Return the mean over windows in which a metric is defined; NaN where it is in none."""
     known = np.where(np.isnan(values), 0.0, shares)
-    total = known.sum(axis=0)
-    return np.divide(
-        (known * np.nan_to_num(values)).sum(axis=0),
-        total,
-        out=np.full(len(total), np.nan),
-        where=total > 0,
-    )
+    return ratio_or_nan((known * np.nan_to_num(values)).sum(axis=0), known.sum(axis=0))
 
 
 # Names, meanings and directions of the metrics of detection.
@@ -493,154 +472,132 @@ the average precision.
 """
 
 
+MEASURES: tuple[tuple[str, Better, Beside, str], ...] = (
+    ("aucpr", "high", "page", "average precision: the area under precision against recall"),
+    (
+        "prevalence",
+        "none",
+        "page",
+        "share of rows with label 1, in windows that have any: the average precision of chance",
+    ),
+    ("auroc", "high", "page", "chance that a row of label 1 has the higher score, ties half"),
+    (
+        "precision@recall={by.recall:g}",
+        "high",
+        "page",
+        "highest precision of a threshold with that recall",
+    ),
+    (
+        "recall@precision={by.precision:g}",
+        "high",
+        "page",
+        "highest recall of a threshold with that precision",
+    ),
+    (
+        "false_positive_rate",
+        "low",
+        "segments",
+        "share of label 0 whose entity is among the {by.card_k} with the highest scores of the day",
+    ),
+    (
+        "card_precision@{by.card_k}",
+        "high",
+        "page",
+        "share with a row of label 1 that day among {first}, those found before left out; mean "
+        "over days",
+    ),
+    (
+        "caught_value",
+        "high",
+        "page",
+        "share of the money at stake in rows of label 1 that is caught where {first} are looked at",
+    ),
+    ("brier", "low", "page", "mean squared difference of probability and label"),
+    (
+        "log_loss",
+        "low",
+        "page",
+        "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
+    ),
+    (
+        "ece",
+        "low",
+        "page",
+        f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
+    ),
+    (
+        "calibration_slope",
+        "none",
+        "page",
+        "of the label's log odds on those of the probability; 1 is calibrated",
+    ),
+    ("calibration_intercept", "none", "page", "beside that slope; 0 is calibrated"),
+    (
+        f"observed_to_expected[p>={LIKELY}]",
+        "none",
+        "page",
+        f"rows of label 1 over those expected, where p >= {LIKELY}",
+    ),
+    (
+        "expected_cost",
+        "low",
+        "page",
+        "mean cost of a row where p x amount >= (1 - p) x {by.wrong_block:g} blocks: "
+        "{by.wrong_block:g} for an "
+        "honest row, the amount for one let pass",
+    ),
+)
+"""The metrics against labels: name, direction, place and meaning, with the fields of a protocol and
+the `first` entities of a day.
+"""
+
+
 def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
     """Return all metrics of a detection protocol: against labels, against the truth, and the gap
     between the two.
 
     Args:
-        protocol: For the definitions in their names.
+        protocol: The protocol, whose settings are in the names.
         unit: The currency of amounts; empty where it is not known.
     """
-    by_label = [
-        *_rank_measures(protocol),
-        *_day_measures(protocol),
-        *_probability_measures(protocol, unit),
+    first = f"the {protocol.card_k} entities with the highest scores of each day"
+    adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of"
+    described = [
+        (name.format(by=protocol), better, beside, meaning.format(by=protocol, first=first))
+        for name, better, beside, meaning in MEASURES
     ]
-    true = [_truth_measure(measure) for measure in by_label]
-    main, other = (true, by_label) if protocol.headline.startswith(TRUE) else (by_label, true)
     gap = "average precision against the labels that had been found less that against the truth"
-    apart = Measure("gap_aucpr", meaning=gap, better="none", units="rows", beside="page")
-    always = {f"{TRUE}{name}" for name in SHOWN_METRICS if name != "auroc"} | set(
-        SHOWN_METRICS
-    )  # a terminal has room for so many
+    apart: tuple[tuple[str, Better, Beside, str], ...] = (
+        ("gap_aucpr", "none", "page", gap),
+        (IMPORTANCE_SUM, "none", "no", f"{adds} drawn rows"),
+        (IMPORTANCE_SHARE, "none", "no", f"{adds} drawn rows, as a share of the sum over all"),
+    )
+    by_label, others = (
+        [
+            Measure(name, meaning=meaning, better=better, units="rows", beside=beside)
+            for name, better, beside, meaning in rows
+        ]
+        for rows in (described, apart)
+    )
+    by_label[-1] = replace(by_label[-1], measured_in=unit)
+    true = [
+        replace(
+            each,
+            name=f"{TRUE}{each.name}",
+            meaning=f"{each.meaning}; against the truth of all rows",
+        )
+        for each in by_label
+    ]
+    main, other = (true, by_label) if protocol.headline.startswith(TRUE) else (by_label, true)
+    # A terminal has room for so many.
+    always = {*SHOWN_METRICS, *(f"{TRUE}{name}" for name in SHOWN_METRICS if name != "auroc")}
     shown = [replace(each, beside="always") if each.short in always else each for each in main]
     hidden = [
         replace(each, beside="always" if each.short.endswith("aucpr") else "no") for each in other
     ]
-    every = [*shown, *hidden, apart, *_importance_measures()]
+    every = [*shown, *hidden, *others]
     headline = next((measure for measure in every if measure.short == protocol.headline), None)
     return every if headline is None else [*every, _behind_measure(headline)]
-
-
-def _rank_measures(protocol: ScoredBy) -> list[Measure]:
-    k, recall, precision = protocol.card_k, protocol.recall, protocol.precision
-    high: dict[str, Any] = {"better": "high", "units": "rows"}
-    flags = f"share of label 0 whose entity is among the {k} with the highest scores of the day"
-    return [
-        Measure(
-            "aucpr",
-            meaning="average precision: the area under precision against recall",
-            beside="page",
-            **high,
-        ),
-        _row_measure(
-            "prevalence",
-            "share of rows with label 1, in windows that have any: the average precision of chance",
-            "none",
-            "page",
-        ),
-        Measure(
-            "auroc",
-            meaning="chance that a row of label 1 has the higher score, ties half",
-            beside="page",
-            **high,
-        ),
-        Measure(
-            f"precision@recall={recall:g}",
-            meaning="highest precision of a threshold with that recall",
-            beside="page",
-            **high,
-        ),
-        Measure(
-            f"recall@precision={precision:g}",
-            meaning="highest recall of a threshold with that precision",
-            beside="page",
-            **high,
-        ),
-        _row_measure("false_positive_rate", flags, "low", "segments"),
-    ]
-
-
-def _day_measures(protocol: ScoredBy) -> list[Measure]:
-    k = protocol.card_k
-    each = f"the {k} entities with the highest scores of each day"
-    card = (
-        f"share with a row of label 1 that day among {each}, those found before left out; mean "
-        f"over days"
-    )
-    caught = (
-        f"share of the money at stake in rows of label 1 that is caught where {each} are looked at"
-    )
-    return [
-        Measure(f"card_precision@{k}", meaning=card, better="high", units="rows", beside="page"),
-        Measure("caught_value", meaning=caught, better="high", units="rows", beside="page"),
-    ]
-
-
-def _probability_measures(protocol: ScoredBy, unit: str) -> list[Measure]:
-    block = f"p x amount >= (1 - p) x {protocol.wrong_block:g}"
-    cost = (
-        f"mean cost of a row where {block} blocks: {protocol.wrong_block:g} for an honest row, "
-        f"the amount for one let pass"
-    )
-    return [
-        _row_measure("brier", "mean squared difference of probability and label", "low", "page"),
-        _row_measure(
-            "log_loss",
-            "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
-            "low",
-            "page",
-        ),
-        _row_measure(
-            "ece",
-            f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
-            "low",
-            "page",
-        ),
-        _row_measure(
-            "calibration_slope",
-            "of the label's log odds on those of the probability; 1 is calibrated",
-            "none",
-            "page",
-        ),
-        _row_measure("calibration_intercept", "beside that slope; 0 is calibrated", "none", "page"),
-        _row_measure(
-            f"observed_to_expected[p>={LIKELY}]",
-            f"rows of label 1 over those expected, where p >= {LIKELY}",
-            "none",
-            "page",
-        ),
-        replace(_row_measure("expected_cost", cost, "low", "page"), measured_in=unit),
-    ]
-
-
-def _row_measure(name: str, meaning: str, better: Better, beside: Beside) -> Measure:
-    return Measure(name, meaning=meaning, better=better, units="rows", beside=beside)
-
-
-def _truth_measure(measure: Measure) -> Measure:
-    """Return the same against what only the simulator knows."""
-    return replace(
-        measure,
-        name=f"{TRUE}{measure.name}",
-        meaning=f"{measure.meaning}; against the truth of all rows",
-    )
-
-
-def _importance_measures() -> list[Measure]:
-    adds = (
-        "mean absolute contribution of an input, or of all inputs of a subject, to the score "
-        "of drawn rows"
-    )
-    return [
-        Measure(IMPORTANCE_SUM, meaning=adds, better="none", units="rows"),
-        Measure(
-            IMPORTANCE_SHARE,
-            meaning=f"{adds}, as a share of the sum over all",
-            better="none",
-            units="rows",
-        ),
-    ]
 
 
 def _behind_measure(headline: Measure) -> Measure:
@@ -663,7 +620,7 @@ SIGNED = ("calibration_slope", "calibration_intercept", "gap_aucpr")
 """Metrics that may be of either sign; all others are shares, from 0 to 1."""
 
 
-def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
+def detection_scores(rows: DataFrame, protocol: ScoredBy) -> list[Score]:
     """Return every metric of the test rows of one model: the mean over its windows, with an
     interval.
 
@@ -676,23 +633,21 @@ def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     amounts.
 
     Args:
-        rows: With the columns of `prediction_rows`, and `flagged`.
+        rows: The rows with the columns of `prediction_rows`, and `flagged`.
         protocol: A detection protocol, for what it asks of its metrics.
     """
     if rows.is_empty():
         return []
-    settings = MetricSettings.by(protocol)
-    windows = scored_windows(rows, settings)
-    metrics = _metric_names(rows, settings)
-    families = [family for family, names in settings.families.items() if set(names) & set(metrics)]
+    windows = scored_windows(rows, protocol)
+    metrics = _metric_names(rows, protocol)
+    known = metric_families(protocol)
+    families = [family for family, names in known.items() if set(names) & set(metrics)]
     drawn = resample_windows(windows, families, protocol.resamples)
     cutoff = rows["cutoff"][0] if len(windows) == 1 else None
     return [_score(name, drawn, windows, cutoff) for name in metrics if name in drawn.values]
 
 
-def behind_scores(
-    rows: Mapping[str, pl.DataFrame], protocol: ScoredBy
-) -> Iterator[tuple[str, Score]]:
+def behind_scores(rows: Mapping[str, DataFrame], protocol: ScoredBy) -> Iterator[tuple[str, Score]]:
     """Yield by how much the headline of each model is behind that of the best, on the same rows and
     under the same draws.
 
@@ -702,15 +657,9 @@ def behind_scores(
         rows: The test rows of each model.
         protocol: A detection protocol.
     """
-    settings = MetricSettings.by(protocol)
-    windows = {label: scored_windows(part, settings) for label, part in _shared_rows(rows).items()}
+    windows = {label: scored_windows(part, protocol) for label, part in _shared_rows(rows).items()}
     metric = headline_name(protocol)
-    base = metric.removeprefix(TRUE)
-    family = {
-        (RANKS if metric == "gap_aucpr" else family)
-        for family, names in settings.families.items()
-        if base in names
-    }
+    family = families_of_metric(protocol, metric)
     drawn = {
         label: resample_windows(each, family, protocol.resamples) for label, each in windows.items()
     }
@@ -726,18 +675,12 @@ def behind_scores(
     for label in (label for label in scored if label != best):
         effect = model_difference(metric, drawn[best], drawn[label], scale)
         least = min(headlines[label], headlines[best]) if scale.relative else None
-        most = np.inf if short(base) in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
-        n = sum(
-            len(side.places)
-            for side in (window.sides[_metric_side(metric)] for window in windows[label])
-        )
-        yield (
-            label,
-            replace(
-                Score(f"behind_{metric}", "mean", abs(headlines[label] - headlines[best]), n=n),
-                **_effect_as_amount(effect, least, most),
-            ),
-        )
+        base = short(metric.removeprefix(TRUE))
+        most = np.inf if base in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
+        n = sum(len(window.sides[_metric_side(metric)].places) for window in windows[label])
+        apart = abs(headlines[label] - headlines[best])
+        interval = _effect_as_amount(effect, least, most)
+        yield label, Score(f"behind_{metric}", "mean", apart, n=n, **interval)
 
 
 def model_difference(
@@ -745,7 +688,7 @@ def model_difference(
 ) -> Effect:
     """Return how much better the first of two models is, under the same draws."""
     value = float(scale.between(np.array(first.values[metric]), np.array(second.values[metric])))
-    ways = first.drawn(metric), second.drawn(metric)
+    ways = first.samples_of(metric), second.samples_of(metric)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = {way: scale.between(ways[0][way], ways[1][way]) for way in ways[0]}
     return effect_of(value, samples, first.clusters(metric))
@@ -757,18 +700,23 @@ def headline_name(protocol: ScoredBy) -> str:
     return next(name for name in names if short(name) == protocol.headline)
 
 
-def _metric_names(rows: pl.DataFrame, settings: MetricSettings) -> list[str]:
+def families_of_metric(protocol: ScoredBy, metric: str) -> list[str]:
+    """Return the family that a metric, by its full name, is computed in."""
+    base = metric.removeprefix(TRUE)
+    return [family for family, names in metric_families(protocol).items() if base in names]
+
+
+def _metric_names(rows: DataFrame, protocol: ScoredBy) -> list[str]:
     """Return the metrics that these rows allow, in the order in which they are reported."""
     money = rows["amount"].null_count() < len(rows)
     likely = rows["probability"].null_count() < len(rows)
     there = {CHANCES: likely, COSTS: likely and money}
     metrics = [
         name
-        for family, names in settings.families.items()
-        if there.get(family, True)
+        for family, names in metric_families(protocol).items()
         for name in names
+        if there.get(family, True) and (money or name != "caught_value")
     ]
-    metrics = [name for name in metrics if money or name != "caught_value"]
     if rows["truth"].null_count() == len(rows):
         return metrics
     return [*metrics, *(f"{TRUE}{name}" for name in metrics), "gap_aucpr"]
@@ -779,18 +727,14 @@ def _score(
 ) -> Score:
     """Return one score; its rows are those of the windows in which the metric is defined."""
     value = drawn.values[name]
-    sides = [
-        window.sides[_metric_side(name)] for window in windows if _metric_side(name) in window.sides
-    ]
-    known, total = (
-        sum(len(side.places) for side in sides),
-        sum(len(window.rows.day) for window in windows),
-    )
+    side = _metric_side(name)
+    known = sum(len(window.sides[side].places) for window in windows if side in window.sides)
+    total = sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
-    effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
-    score = Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff)
-    return replace(score, **_metric_interval(effect, short(name.removeprefix(TRUE))))
+    effect = effect_of(value, drawn.samples_of(name), drawn.clusters(name))
+    interval = _metric_interval(effect, short(name.removeprefix(TRUE)))
+    return Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff, **interval)
 
 
 def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
@@ -803,20 +747,13 @@ def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
         return {"stderr": None, "ci_method": "resamples that are all alike cannot tell"}
     ends: tuple[float | None, float | None] = effect.interval(LEVEL) or (None, None)
     if effect.stderr is not None and share and 0 < value < 1:
-        odds, half = (
-            log(value / (1 - value)),
-            effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value)),
-        )
+        odds = log(value / (1 - value))
+        half = effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value))
         low, high = sigmoid(np.array([odds - half, odds + half])).tolist()
         ends = low, high
     elif ends[0] is not None and ends[1] is not None and not signed:
         ends = max(ends[0], 0.0), min(ends[1], 1.0 if share else np.inf)
-    return {
-        "stderr": effect.stderr,
-        "ci_low": ends[0],
-        "ci_high": ends[1],
-        "ci_method": effect.method,
-    }
+    return _interval_fields(effect, effect.stderr, ends)
 
 
 def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
@@ -826,24 +763,28 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
     Args:
         effect: A difference, or the logarithm of a ratio.
         least: The smaller value, where it is a ratio.
-        most: How far apart two values can be: shares are no more than 1.
+        most: The largest distance of two values: that of shares is 1.
     """
-    ends = effect.difference(LEVEL)
-    turned = (
-        [None, None]
-        if ends is None
-        else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
-    )
+    ends: list[float | None] = [
+        min(end if least is None else least * (exp(end) - 1), most)
+        for end in effect.difference(LEVEL) or ()
+    ] or [None, None]
     slope = 1.0 if least is None else least * exp(effect.value)
     stderr = None if effect.stderr is None else slope * effect.stderr
-    return {"stderr": stderr, "ci_low": turned[0], "ci_high": turned[1], "ci_method": effect.method}
+    return _interval_fields(effect, stderr, ends)
+
+
+def _interval_fields(
+    effect: Effect, stderr: float | None, ends: Sequence[float | None]
+) -> dict[str, Any]:
+    return {"stderr": stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
 
 
 def _metric_side(metric: str) -> str:
     return TRUE if metric.startswith(TRUE) else ""
 
 
-def _shared_rows(rows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _shared_rows(rows: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """Return the rows that all models have scored: a fold that failed for one is left out for
     all.
     """

@@ -9,10 +9,12 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs, single_precision
+from hwds.detection.kernels.dense import gauss_legendre
 from hwds.detection.kernels.trees import (
     BoosterNodes,
     ForestNodes,
@@ -33,24 +35,26 @@ from hwds.frames.table import RowReader
 class BoosterTrees:
     """A booster of one margin.
 
-    A row's margin is the base and the leaves that it reaches, added tree by tree in single
-    precision, as XGBoost does. What an input adds is its Shapley value where unknown inputs take
-    both branches, each as often as training rows did (Lundberg et al. 2020, path dependent): for a
-    leaf of value v, whose path asks inputs that a share z of those rows met and that this row does
-    (o = 1) or does not (o = 0) meet,
+    The margin of a row is the base plus the leaves that it reaches, added tree by tree in single
+    precision as XGBoost adds them.
+
+    The contribution of an input is its Shapley value (Lundberg et al. 2020, path dependent). An
+    unknown input takes both branches, each as often as training rows did. Take a leaf of value v.
+    On its path, condition i was met by a share z_i of the training rows that came so far, and this
+    row meets it (o_i = 1) or not (o_i = 0). The leaf then gives input i
 
         v (o_i - z_i) times the integral over t from 0 to 1 of the product over the others of (1 -
         t) z_j + t o_j
 
-    by the multilinear form of Owen (1972), which the rule of Gauss and Legendre gets exactly at
-    half as many points as inputs.
+    by the multilinear form of Owen (1972). The rule of Gauss and Legendre is exact for it at half
+    as many points as inputs.
 
     Attributes:
         base: The margin before the first tree.
-        nodes: Of all trees.
-        paths: To all leaves.
-        points: Where integrals are taken.
-        rest: What a row of which nothing is known has beside it.
+        nodes: The nodes of all trees.
+        paths: The paths to all leaves.
+        points: The points where integrals are taken.
+        rest: The expected sum of the leaves for a row of which nothing is known.
     """
 
     base: np.float32
@@ -65,7 +69,7 @@ class BoosterTrees:
 
         Args:
             booster: It.
-            codes: How many codes a text has at most.
+            codes: The most codes of a text.
         """
         learner = json.loads(booster.save_raw("json"))["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]
@@ -84,13 +88,13 @@ class BoosterTrees:
             rest,
         )
 
-    def margins(self, matrix: np.ndarray) -> np.ndarray:
+    def margins(self, matrix: ndarray) -> ndarray:
         """Return the log odds of numbers and codes, in single precision, shape (n,)."""
         total = np.full(len(matrix), self.base, np.float32)
         compiled(add_leaves)(single_precision(matrix), self.nodes, total)
         return total
 
-    def shares(self, matrix: np.ndarray) -> np.ndarray:
+    def shares(self, matrix: ndarray) -> ndarray:
         """Return the contribution of each column to the margin above `base + rest`, shape (n,
         k).
         """
@@ -105,7 +109,7 @@ class BoosterTrees:
         return parts
 
 
-def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNodes, np.ndarray]:
+def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNodes, ndarray]:
     """Return the nodes of all trees from XGBoost's JSON, and the parent of each.
 
     Leaf values stand where thresholds do.
@@ -113,10 +117,8 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     counts = [len(tree["left_children"]) for tree in trees]
     roots = np.cumsum([0, *counts])[:-1]
     root, node = np.repeat(roots, counts), np.arange(sum(counts))
-    left, right = (
-        _concatenate(trees, "left_children", int),
-        _concatenate(trees, "right_children", int),
-    )
+    left = _concatenate(trees, "left_children", int)
+    right = _concatenate(trees, "right_children", int)
     inner = left >= 0
     left, right = np.where(inner, root + left, node), np.where(inner, root + right, node)
     parent = np.full(len(node), -1)
@@ -136,10 +138,8 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     under = np.concatenate([left[of_texts], right[of_texts]])
     below[under] = np.arange(len(under)) * codes
     threshold = _concatenate(trees, "split_conditions", np.float32)
-    column, missing_left = (
-        _concatenate(trees, "split_indices", int),
-        _concatenate(trees, "default_left", bool),
-    )
+    column = _concatenate(trees, "split_indices", int)
+    missing_left = _concatenate(trees, "default_left", bool)
     return BoosterNodes(
         roots,
         column,
@@ -155,11 +155,11 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     ), parent
 
 
-def _concatenate(trees: list[dict[str, Any]], name: str, kind: Any) -> np.ndarray:
+def _concatenate(trees: list[dict[str, Any]], name: str, kind: Any) -> ndarray:
     return np.concatenate([np.array(tree[name], kind) for tree in trees])
 
 
-def _leaf_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray) -> LeafPaths:
+def _leaf_paths(nodes: BoosterNodes, parent: ndarray, cover: ndarray) -> LeafPaths:
     """Return the paths to all leaves."""
     leaf = np.flatnonzero(nodes.left == np.arange(len(nodes.left)))
     most, above = 0, parent[leaf]
@@ -185,13 +185,10 @@ def _leaf_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray) -> L
 def _integration_points(paths: LeafPaths) -> PathPoints:
     """Return as many points as are exact for the longest path."""
     share, met = paths.share.reshape(-1, 1, 1), np.arange(2.0)[:, None]
-    at, weight = np.polynomial.legendre.leggauss(max(1, (int(np.diff(paths.begin).max()) + 1) // 2))
-    factor = (1 - (at + 1) / 2) * share + (at + 1) / 2 * met
-    return PathPoints(
-        weight / 2,
-        factor,
-        np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0),
-    )
+    at, weight = gauss_legendre(max(1, (int(np.diff(paths.begin).max()) + 1) // 2))
+    factor = (1 - at) * share + at * met
+    slope = np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0)
+    return PathPoints(weight, factor, slope)
 
 
 # A forest as arrays of nodes.
@@ -202,7 +199,7 @@ class ForestScorer(Serializable):
     """A forest that scores rows.
 
     Attributes:
-        inputs: What it reads.
+        inputs: The inputs that the trees read.
         nodes: The nodes of all trees.
     """
 
@@ -211,10 +208,10 @@ class ForestScorer(Serializable):
 
     chance: ClassVar[bool] = True
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the mean probability of the trees, to the bit what scikit-learn makes of them."""
         matrix = self.inputs.coded(rows)
-        return self._walked(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
+        return self._sum_leaves(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return contributions by which each split on the way down changes the probability (Saabas
@@ -222,14 +219,14 @@ class ForestScorer(Serializable):
         """
         matrix = self.inputs.coded(rows)
         parts = np.zeros(matrix.shape)
-        self._walked(matrix, parts)
+        self._sum_leaves(matrix, parts)
         return Contributions(
             self.inputs.plain,
             float(self.nodes.value[self.nodes.roots].mean()),
             parts / len(self.nodes.roots),
         )
 
-    def _walked(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    def _sum_leaves(self, matrix: ndarray, parts: ndarray) -> ndarray:
         """Return the sum of the trees' probabilities, added one after the other, as scikit-learn
         does.
         """
@@ -248,7 +245,7 @@ def forest_scorer(inputs: ModelInputs, trees: Sequence[Any]) -> ForestScorer:
     )
 
 
-def _forest_nodes(tree: Any, root: int) -> tuple[np.ndarray, ...]:
+def _forest_nodes(tree: Any, root: int) -> tuple[ndarray, ...]:
     node = np.arange(tree.node_count)
     leaf = tree.children_left < 0
     return (

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.elasticity.design import DemandDesign
-from hwds.evaluation.protocol import Device
+from hwds.evaluation.protocol import Device, RunContext
 from hwds.evaluation.trees import compute_device
+
+COUNTS = {"objective": "count:poisson", "max_delta_step": 0.7}
+"""XGBoost's parameters of a Poisson likelihood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class TreeSettings:
         trees: How many.
         depth: Splits below each other.
         rate: The share of each tree's step that is taken.
-        seed: Of their draws.
+        seed: The seed of their draws.
         cpus: Threads.
         device: Where they are grown.
     """
@@ -30,6 +34,12 @@ class TreeSettings:
     seed: int
     cpus: int
     device: Device
+
+    @classmethod
+    def of(cls, trees: int, depth: int, rate: float, context: RunContext) -> TreeSettings:
+        """Return the settings of a model in a run."""
+        seed = context.seed_for("trees")
+        return cls(trees, depth, rate, seed, context.cpus, context.device)
 
     def settings(self) -> dict[str, object]:
         """Return XGBoost's parameters."""
@@ -45,7 +55,7 @@ class TreeSettings:
         }
 
 
-def tree_features(design: DemandDesign) -> np.ndarray:
+def tree_features(design: DemandDesign) -> ndarray:
     """Return what trees read beside the price: product, channel, family, season, time, other
     columns; shape (rows, f).
     """
@@ -56,7 +66,7 @@ def tree_features(design: DemandDesign) -> np.ndarray:
     )
 
 
-def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+def cell_margins(units: ndarray, cell: ndarray, cells: int) -> ndarray:
     """Return the log mean units of each cell, a period of the mean of all added, shape (cells,)."""
     whole = max(float(np.mean(units)), 1e-9)
     total, count = np.bincount(cell, units, cells), np.bincount(cell, minlength=cells)
@@ -65,27 +75,25 @@ def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
 
 def fit_units(
     trees: TreeSettings,
-    x: np.ndarray,
-    units: np.ndarray,
-    margin: np.ndarray,
-    new_x: np.ndarray,
-    new_margin: np.ndarray,
-) -> np.ndarray:
+    x: ndarray,
+    units: ndarray,
+    margin: ndarray,
+    new_x: ndarray,
+    new_margin: ndarray,
+) -> ndarray:
     """Return the log of expected units of new rows, by trees with a Poisson likelihood around a
     margin, shape (new,).
     """
     from xgboost import DMatrix, train
 
-    settings = trees.settings() | {"objective": "count:poisson", "max_delta_step": 0.7}
+    settings = trees.settings() | COUNTS
     booster = train(settings, DMatrix(x, units, base_margin=margin), trees.trees)
     return np.log(
         np.maximum(booster.predict(DMatrix(new_x, base_margin=new_margin)).astype(float), 1e-12)
     )
 
 
-def fit_prices(
-    trees: TreeSettings, x: np.ndarray, price: np.ndarray, new_x: np.ndarray
-) -> np.ndarray:
+def fit_prices(trees: TreeSettings, x: ndarray, price: ndarray, new_x: ndarray) -> ndarray:
     """Return the expected log price of new rows, by trees with a squared error, shape (new,)."""
     from xgboost import DMatrix, train
 
@@ -99,11 +107,11 @@ def fit_prices(
 
 def monotone_boosters(
     trees: TreeSettings,
-    x: np.ndarray,
-    price: np.ndarray,
-    units: np.ndarray,
-    margin: np.ndarray,
-    weights: list[np.ndarray],
+    x: ndarray,
+    price: ndarray,
+    units: ndarray,
+    margin: ndarray,
+    weights: list[ndarray],
 ) -> list[object]:
     """Return boosters of units in which no unit is gained by a higher price, one for each weighting
     of the rows.
@@ -111,11 +119,7 @@ def monotone_boosters(
     from xgboost import DMatrix, train
 
     signs = "(" + ",".join(["-1", *["0"] * x.shape[1]]) + ")"
-    settings = trees.settings() | {
-        "objective": "count:poisson",
-        "max_delta_step": 0.7,
-        "monotone_constraints": signs,
-    }
+    settings = trees.settings() | COUNTS | {"monotone_constraints": signs}
     columns = np.column_stack([price, x])
     return [
         train(settings, DMatrix(columns, units, weight=weight, base_margin=margin), trees.trees)
@@ -123,7 +127,7 @@ def monotone_boosters(
     ]
 
 
-def log_units(booster: object, x: np.ndarray, price: np.ndarray, margin: np.ndarray) -> np.ndarray:
+def log_units(booster: object, x: ndarray, price: ndarray, margin: ndarray) -> ndarray:
     """Return the log of expected units of rows at prices, shape (n,)."""
     from xgboost import Booster, DMatrix
 

@@ -5,9 +5,11 @@ answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.frames.roles import SERIES, TIME
 from hwds.stats.evidence import (
@@ -20,8 +22,8 @@ from hwds.stats.evidence import (
 from hwds.stats.sources import ModelRows, shared_rows
 
 CHANGE_ERRORS = {
-    "change_rmse": (pl.col("move"), pl.col("predicted") - pl.col("actual")),
-    "level_rmse": (pl.lit(True), pl.col("log_predicted") - pl.col("log_units")),
+    "change_rmse": (col("move"), col("predicted") - col("actual")),
+    "level_rmse": (pl.lit(True), col("log_predicted") - col("log_units")),
 }
 """The metrics by which models are compared: the rows that count, and the error of each."""
 
@@ -38,7 +40,7 @@ def price_change_evidence(
     Args:
         answers: Of every model, dataset and seed.
         metric: `change_rmse` or `level_rmse`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one.
@@ -47,7 +49,7 @@ def price_change_evidence(
     known = [_with_error(answer, counts, error) for answer in answers]
     kept, left_out = shared_rows(known, ["cutoff", SERIES, TIME])
 
-    def table(own: list[ModelRows]) -> pl.DataFrame:
+    def table(own: list[ModelRows]) -> DataFrame:
         periods = own[0].rows.select("cutoff", TIME).unique().sort("cutoff", TIME)
         names = periods.select(pl.format("{} {}", "cutoff", TIME)).to_series()
         return long_table(own, names, [_by_period(answer.rows, periods) for answer in own])
@@ -57,10 +59,10 @@ def price_change_evidence(
 
 def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows:
     rows = answer.rows.filter(counts).with_columns(error.alias("error")).drop_nulls("error")
-    return ModelRows(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
+    return replace(answer, rows=rows)
 
 
-def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
+def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     """Return a value for each period whose mean is the root mean squared error of all rows, shape
     (periods,).
 
@@ -69,7 +71,7 @@ def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
     roots (delta method).
     """
     sums = rows.group_by("cutoff", TIME).agg(
-        (pl.col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
+        (col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
     )
     both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
     squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()

@@ -8,12 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import product as every
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.elasticity.crossed import VAGUE_VARIANCE, CellLayout, CrossedGroups, least_squares_moments
+from hwds.elasticity.crossed import (
+    VAGUE_VARIANCE,
+    CellLayout,
+    CrossedGroups,
+    centred,
+    least_squares_moments,
+)
 from hwds.elasticity.design import CROSS, DemandDesign, substitute_places
-from hwds.elasticity.fitted import CrossPairs, Estimates
+from hwds.elasticity.fitted import CrossPairs, Estimates, named_notes, shared_slope
 from hwds.elasticity.models.base import demand_levels
 from hwds.elasticity.slopes import FittedSlopes, shared_shocks
+from hwds.elasticity.sweeping import number_groups
 
 # What rows say of the slopes of substitutes' prices, cell by cell, and what pairs of products
 # share.
@@ -41,15 +49,15 @@ class PairMoments:
         common_slope: The shared parameters of the fit without pairs, shape (q,).
     """
 
-    square: np.ndarray
-    terms: np.ndarray
-    shared: np.ndarray
+    square: ndarray
+    terms: ndarray
+    shared: ndarray
     own: float
     pairs: ProductPairs
-    noise: np.ndarray
+    noise: ndarray
     families: int
-    members: np.ndarray
-    common_slope: np.ndarray
+    members: ndarray
+    common_slope: ndarray
 
     @classmethod
     def of(
@@ -57,17 +65,17 @@ class PairMoments:
         layout: CellLayout,
         fit: FittedSlopes,
         groups: CrossedGroups,
-        prices: np.ndarray,
-        family: np.ndarray,
-        product: np.ndarray,
-        rivals: np.ndarray,
+        prices: ndarray,
+        family: ndarray,
+        product: ndarray,
+        rivals: ndarray,
     ) -> PairMoments:
         """Return the moments at the fit.
 
         Args:
             layout: The rows, laid out.
-            fit: Of the model with the mean price of substitutes.
-            groups: Of the prior of own elasticities.
+            fit: The fit of the model with the mean price of substitutes.
+            groups: The groups of the prior of own elasticities.
             prices: Log price of each cell's substitutes over the number on sale, 0 where there is
                 none, shape (n, K, T).
             family: The family of each cell, shape (K,).
@@ -76,7 +84,7 @@ class PairMoments:
         """
         rows, pairs = _PairRows.of(layout, fit, prices), ProductPairs.of(product, rivals)
         square = np.einsum("akt,bkt->kab", rows.columns * rows.weight, rows.columns)
-        members = np.unique(family, return_inverse=True)[1]
+        members = number_groups(family)
         effects = _group_effects(groups.design(layout.cells)[0], members, square.shape[1])
         terms = _pair_terms(layout, rows, square @ effects)
         shared = _shared_moments(
@@ -102,16 +110,16 @@ class ProductPairs:
         slopes: 1 where a slope of a cell is of a pair, else 0, shape (K, 1 + n, R).
     """
 
-    product: np.ndarray
-    place: np.ndarray
-    slopes: np.ndarray
+    product: ndarray
+    place: ndarray
+    slopes: ndarray
 
     @classmethod
-    def of(cls, product: np.ndarray, rivals: np.ndarray) -> ProductPairs:
+    def of(cls, product: ndarray, rivals: ndarray) -> ProductPairs:
         """Return the pairs of cells' products, shape (K,), and those of their substitutes, -1 for
         none, shape (K, n).
         """
-        product, there = np.unique(product, return_inverse=True)[1], rivals >= 0
+        product, there = number_groups(product), rivals >= 0
         first = np.broadcast_to(product[:, None], rivals.shape)[there]
         codes, code = np.unique(np.stack([first, rivals[there]]), axis=1, return_inverse=True)
         place = np.full(rivals.shape, -1)
@@ -124,13 +132,13 @@ class ProductPairs:
         )
         return cls(product, place, slopes.astype(float))
 
-    def summed(self, values: np.ndarray) -> np.ndarray:
+    def summed(self, values: ndarray) -> ndarray:
         """Return sums by pair of values of slopes, shape (K, 1 + n, m): shape (P, R, m)."""
         order = np.argsort(self.product, kind="stable")
         starts = np.searchsorted(self.product[order], np.arange(self.product.max() + 1))
         return np.add.reduceat((np.swapaxes(self.slopes, 1, 2) @ values)[order], starts, axis=0)
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
+    def spread(self, values: ndarray) -> ndarray:
         """Return for each slope the values of its pair, shape (P, R, m), 0 where it is of none:
         shape (K, 1 + n, m).
         """
@@ -148,13 +156,13 @@ class _PairRows:
         scores: What each row says of the slopes of substitutes, shape (K, n, T).
     """
 
-    weight: np.ndarray
-    working: np.ndarray
-    columns: np.ndarray
-    scores: np.ndarray
+    weight: ndarray
+    working: ndarray
+    columns: ndarray
+    scores: ndarray
 
     @classmethod
-    def of(cls, layout: CellLayout, fit: FittedSlopes, prices: np.ndarray) -> _PairRows:
+    def of(cls, layout: CellLayout, fit: FittedSlopes, prices: ndarray) -> _PairRows:
         """Return the rows at a fit without pairs."""
         used = layout.seen & (fit.mean > 0)
         mean = np.where(used, fit.mean, 1.0)
@@ -164,20 +172,14 @@ class _PairRows:
         if layout.own is not None:
             working = working - np.where(used, fit.own[:, None] * layout.x[layout.own], 0.0)
         columns = np.concatenate([layout.log_price[None], prices])
-        columns = columns - (weight * columns).sum(axis=2, keepdims=True) / np.maximum(
-            weight.sum(axis=1)[:, None], 1e-300
-        )
-        moved = columns[1:]
-        if layout.by_period:
-            moved = moved - (weight * moved).sum(axis=1, keepdims=True) / np.maximum(
-                weight.sum(axis=0), 1e-300
-            )
+        columns = centred(columns, weight)
+        moved = centred(columns[1:], weight, -2) if layout.by_period else columns[1:]
         return cls(
             weight, working, columns, np.moveaxis(moved * (layout.units - mean) * share, 0, 1)
         )
 
 
-def _group_effects(dummies: np.ndarray, members: np.ndarray, width: int) -> np.ndarray:
+def _group_effects(dummies: ndarray, members: ndarray, width: int) -> ndarray:
     """Return what the effects of groups and of families add to each slope, per unit, shape (K,
     width, groups + families).
     """
@@ -187,7 +189,7 @@ def _group_effects(dummies: np.ndarray, members: np.ndarray, width: int) -> np.n
     return out
 
 
-def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> np.ndarray:
+def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: ndarray) -> ndarray:
     """Return B, whose last columns are given, and h, shape (K, W, Q + 1)."""
     weighted = rows.columns * rows.weight
     by_column = np.einsum("akt,mkt->kam", weighted, layout.x)
@@ -201,8 +203,8 @@ def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> n
 
 
 def _shared_moments(
-    layout: CellLayout, rows: _PairRows, terms: np.ndarray, effects: np.ndarray, prior: np.ndarray
-) -> np.ndarray:
+    layout: CellLayout, rows: _PairRows, terms: ndarray, effects: ndarray, prior: ndarray
+) -> ndarray:
     """Return G and k, with the precision of the prior of the groups' effects, shape (Q + 1, Q +
     1).
     """
@@ -217,9 +219,7 @@ def _shared_moments(
     return out
 
 
-def _shock_variance(
-    scores: np.ndarray, precision: np.ndarray, pairs: ProductPairs, lost: int
-) -> np.ndarray:
+def _shock_variance(scores: ndarray, precision: ndarray, pairs: ProductPairs, lost: int) -> ndarray:
     """Return the variance of the error that shared shocks give to what all cells say of a pair of
     products, shape (P, R).
 
@@ -227,8 +227,8 @@ def _shock_variance(
 
     Args:
         scores: Shape (K, n, T).
-        precision: Of each slope, shape (K, n).
-        pairs: Of products.
+        precision: The precision of each slope, shape (K, n).
+        pairs: The pairs of products.
         lost: Degrees of freedom of a pair's periods that the fit has taken.
     """
     there = pairs.place >= 0
@@ -265,11 +265,11 @@ class PairSystem:
     within: dict[float, _PairEffects]
 
     @classmethod
-    def of(cls, moments: PairMoments, cells: np.ndarray) -> PairSystem:
+    def of(cls, moments: PairMoments, cells: ndarray) -> PairSystem:
         """Return the system of moments, for some standard deviations of what pairs of cells add."""
         return cls(moments, {cell: _PairEffects.of(moments, cell) for cell in cells.tolist()})
 
-    def log_likelihoods(self, families: np.ndarray, product: float, cell: float) -> np.ndarray:
+    def log_likelihoods(self, families: ndarray, product: float, cell: float) -> ndarray:
         """Return the marginal log-likelihoods of standard deviations of families, given those of
         pairs and cells.
         """
@@ -281,7 +281,7 @@ class PairSystem:
         logs = 0.5 * (fixed + np.array(gains) - np.linalg.slogdet(matrices)[1])
         return np.asarray(logs - self.moments.families * np.log(families))
 
-    def _precisions(self, left: np.ndarray, families: np.ndarray) -> np.ndarray:
+    def _precisions(self, left: ndarray, families: ndarray) -> ndarray:
         """Return the precision of s by the standard deviation of families, shape (families, Q,
         Q).
         """
@@ -291,8 +291,8 @@ class PairSystem:
         return out
 
     def slopes(
-        self, families: np.ndarray, product: float, cell: float, common: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, families: ndarray, product: float, cell: float, common: int
+    ) -> tuple[ndarray, ndarray]:
         """Return means and variances of the slopes of substitutes, means less that of the mean
         price, shape (families, K, n).
 
@@ -334,13 +334,13 @@ class _PairEffects:
         terms: Z' (I + A D)^-1 X, shape (P, R, Q + 1).
     """
 
-    prior: np.ndarray
-    square: np.ndarray
-    rest: np.ndarray
-    taken: np.ndarray
+    prior: ndarray
+    square: ndarray
+    rest: ndarray
+    taken: ndarray
     logs: float
-    precision: np.ndarray
-    terms: np.ndarray
+    precision: ndarray
+    terms: ndarray
 
     @classmethod
     def of(cls, moments: PairMoments, cell: float) -> _PairEffects:
@@ -348,34 +348,29 @@ class _PairEffects:
         prior = np.full(moments.square.shape[1], cell**2)
         prior[0] = moments.own
         factor = np.eye(len(prior)) + moments.square * prior
-        square, rest = (
-            np.linalg.solve(factor, moments.square),
-            np.linalg.solve(factor, moments.terms),
-        )
+        square, rest = (np.linalg.solve(factor, each) for each in (moments.square, moments.terms))
         taken = _cross_products(moments.terms, prior[:, None] * rest)
-        precision, logs = (
-            moments.pairs.summed(square @ moments.pairs.slopes),
-            float(np.linalg.slogdet(factor)[1].sum()),
-        )
+        precision = moments.pairs.summed(square @ moments.pairs.slopes)
+        logs = float(np.linalg.slogdet(factor)[1].sum())
         return cls(prior, square, rest, taken, logs, precision, moments.pairs.summed(rest))
 
-    def _factor(self, variance: np.ndarray) -> np.ndarray:
+    def _factor(self, variance: ndarray) -> ndarray:
         """Return I + S Z'EZ of the prior variances S of pairs' effects, shape (P, R, R)."""
         return np.eye(variance.shape[1]) + variance[:, :, None] * self.precision
 
-    def _covariance(self, variance: np.ndarray) -> np.ndarray:
+    def _covariance(self, variance: ndarray) -> ndarray:
         """Return the posterior covariance of pairs' effects given s, shape (P, R, R)."""
         return np.linalg.solve(
             self._factor(variance), variance[:, :, None] * np.eye(variance.shape[1])
         )
 
-    def log_determinant(self, variance: np.ndarray) -> float:
+    def log_determinant(self, variance: ndarray) -> float:
         """Return log |I + V A| of the prior covariance V of all slopes, with pairs' prior
         variances, shape (P, R).
         """
         return self.logs + float(np.linalg.slogdet(self._factor(variance))[1].sum())
 
-    def left(self, moments: PairMoments, variance: np.ndarray) -> np.ndarray:
+    def left(self, moments: PairMoments, variance: ndarray) -> ndarray:
         """Return the shared moments with all slopes integrated out, shape (Q + 1, Q + 1)."""
         return (
             moments.shared
@@ -383,7 +378,7 @@ class _PairEffects:
             - _cross_products(self.terms, self._covariance(variance) @ self.terms)
         )
 
-    def answers(self, moments: PairMoments, effect: float) -> tuple[np.ndarray, np.ndarray]:
+    def answers(self, moments: PairMoments, effect: float) -> tuple[ndarray, ndarray]:
         """Return the answers of substitutes' slopes to the terms, shape (K, n, Q + 1), and
         variances given s, shape (K, n).
 
@@ -413,12 +408,12 @@ class _PairEffects:
         return mean[:, 1:], (prior - known)[:, 1:]
 
 
-def _cross_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _cross_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the sum of left'right over all rows of stacks, shape (m, m)."""
     return np.asarray(left.reshape(-1, left.shape[2]).T @ right.reshape(-1, right.shape[2]))
 
 
-def _row_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _row_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the products of matching rows, shape (K, 1 + n)."""
     return np.asarray(np.einsum("kar,kar->ka", left, right))
 
@@ -454,17 +449,17 @@ class PairSlopes:
 
     Attributes:
         deviation: Of each slope from that of the mean price, which all cells share, shape (K, n).
-        stderr: Of the whole slope, shape (K, n).
+        stderr: The standard error of the whole slope, shape (K, n).
         deviations: Standard deviations of what families, pairs of products and pairs of cells add,
             posterior means, shape (3,).
     """
 
-    deviation: np.ndarray
-    stderr: np.ndarray
-    deviations: np.ndarray
+    deviation: ndarray
+    stderr: ndarray
+    deviations: ndarray
 
 
-def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSlopes:
+def pair_slopes(moments: PairMoments, prices: ndarray, common: int) -> PairSlopes:
     """Return the slopes of the prices of substitutes: that of their mean, plus what a family, a
     pair and a cell add.
 
@@ -503,7 +498,7 @@ def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSl
     )
 
 
-def _grid_widths(tried: np.ndarray) -> np.ndarray:
+def _grid_widths(tried: ndarray) -> ndarray:
     """Return how much of the space each set of standard deviations stands for, shape (tried,)."""
     grids = (FAMILY_GRID, PRODUCT_GRID, CELL_GRID)
     places = [np.searchsorted(grid, column) for grid, column in zip(grids, tried.T, strict=True)]
@@ -526,23 +521,20 @@ def add_pair_slopes(
     Args:
         design: The rows, with the mean price of substitutes as a column.
         layout: The rows, laid out.
-        fit: Of the slopes that all cells share.
+        fit: The fit of the slopes that all cells share.
         estimates: Made of it.
     """
-    place, product, places = (
-        design.columns.index(CROSS),
-        design.codes("sku"),
-        substitute_places(design.groups),
-    )
+    place, product = design.columns.index(CROSS), design.codes("sku")
+    places = substitute_places(design.groups)
     rivals = np.where(places >= 0, product[places], -1)
-    prices, groups = design.substitutes_laid(), fit.groups or design.crossed
+    prices, groups = design.lay_out_substitutes(), fit.groups or design.crossed
     moments = PairMoments.of(layout, fit, groups, prices, design.codes("family"), product, rivals)
     found = pair_slopes(moments, prices, place)
-    spreads = zip(("family", "product", "pair"), found.deviations.tolist(), strict=True)
-    slots = found.deviation.shape[1]
-    own_theta = np.concatenate(
-        [_zero_if_missing(estimates.own_theta, design), found.deviation], axis=1
-    )
+    spreads = named_notes("sd_cross_", ("family", "product", "pair"), found.deviations)
+    slots, own_theta = found.deviation.shape[1], estimates.own_theta
+    if own_theta is None:
+        own_theta = np.zeros((len(design), design.x.shape[1]))
+    own_theta = np.concatenate([own_theta, found.deviation], axis=1)
     theta, none = np.concatenate([estimates.theta, np.zeros(slots)]), np.zeros(slots)
     wide = design.with_pairs()
     return replace(
@@ -553,18 +545,12 @@ def add_pair_slopes(
         theta_covariance=_pad_matrix(estimates.theta_covariance, slots, slots),
         shared_covariance=_pad_matrix(estimates.shared_covariance, 0, slots),
         own_theta=own_theta,
-        pairs=_cross_pairs(
-            design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place])
-        ),
-        notes=estimates.notes | {f"sd_cross_{name}": value for name, value in spreads},
+        pairs=_cross_pairs(design, found, *shared_slope(design, estimates, CROSS)),
+        notes=estimates.notes | spreads,
     )
 
 
-def _zero_if_missing(own_theta: np.ndarray | None, design: DemandDesign) -> np.ndarray:
-    return np.zeros((len(design), design.x.shape[1])) if own_theta is None else own_theta
-
-
-def _pad_matrix(matrix: np.ndarray | None, rows: int, columns: int) -> np.ndarray | None:
+def _pad_matrix(matrix: ndarray | None, rows: int, columns: int) -> ndarray | None:
     return None if matrix is None else np.pad(matrix, ((0, rows), (0, columns)))
 
 

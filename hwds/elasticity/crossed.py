@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy import ndarray
+
+from hwds.elasticity.sweeping import number_groups
 
 # Rows of cells laid out as cells by periods, and the weighted moments of a likelihood's
 # quadratic approximation.
@@ -24,21 +27,21 @@ class CellLayout:
         own: The column of `x` whose slope deviates by cell, too (promotion); None for none.
     """
 
-    seen: np.ndarray
-    units: np.ndarray
-    log_price: np.ndarray
-    x: np.ndarray
+    seen: ndarray
+    units: ndarray
+    log_price: ndarray
+    x: ndarray
     by_period: bool
     own: int | None = None
 
     @classmethod
     def of(
         cls,
-        units: np.ndarray,
-        log_price: np.ndarray,
-        x: np.ndarray,
-        cell: np.ndarray,
-        period: np.ndarray,
+        units: ndarray,
+        log_price: ndarray,
+        x: ndarray,
+        cell: ndarray,
+        period: ndarray,
         shape: tuple[int, int],
         *,
         by_period: bool,
@@ -64,7 +67,7 @@ class CellLayout:
         """
         return len(self.x) + (self.seen.shape[1] - 1 if self.by_period else 0)
 
-    def shared_effect(self, theta: np.ndarray) -> np.ndarray:
+    def shared_effect(self, theta: ndarray) -> ndarray:
         """Return what shared parameters add to the log mean, shape (K, T)."""
         effect = np.tensordot(theta[: len(self.x)], self.x, 1)
         return effect + np.concatenate([[0.0], theta[len(self.x) :]]) if self.by_period else effect
@@ -83,15 +86,15 @@ class LikelihoodExpansion:
         cross: B, shape (K, q).
         shared_linear: k, shape (q,).
         shared: C, shape (q, q).
-        second: Of a second slope that deviates by cell; None for none.
+        second: The moments of a second slope that deviates by cell; None for none.
         constant: What is added to the log-likelihood.
     """
 
-    linear: np.ndarray
-    precision: np.ndarray
-    cross: np.ndarray
-    shared_linear: np.ndarray
-    shared: np.ndarray
+    linear: ndarray
+    precision: ndarray
+    cross: ndarray
+    shared_linear: ndarray
+    shared: ndarray
     second: SecondSlope | None = None
     constant: float = 0.0
 
@@ -131,12 +134,12 @@ class SecondSlope:
         cross: B: with the shared parameters, shape (K, q).
     """
 
-    linear: np.ndarray
-    precision: np.ndarray
-    price: np.ndarray
-    cross: np.ndarray
+    linear: ndarray
+    precision: ndarray
+    price: ndarray
+    cross: ndarray
 
-    def deviations(self, deviation: float, slopes: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    def deviations(self, deviation: float, slopes: ndarray, theta: ndarray) -> ndarray:
         """Return the posterior means of the deviations, given slopes of price and shared
         parameters, shape (K,).
         """
@@ -144,8 +147,16 @@ class SecondSlope:
         return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
 
 
+def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
+    """Return values, shape (..., K, T), less their weighted means of cells, or of periods where
+    `axis` is -2.
+    """
+    total = np.maximum(weight.sum(axis=axis, keepdims=True), 1e-300)
+    return np.asarray(values - (weight * values).sum(axis=axis, keepdims=True) / total)
+
+
 def least_squares_moments(
-    layout: CellLayout, weight: np.ndarray, working: np.ndarray
+    layout: CellLayout, weight: ndarray, working: ndarray
 ) -> LikelihoodExpansion:
     """Return the moments of a weighted least squares of a working response on cell effects, slopes
     and shared parameters.
@@ -155,19 +166,14 @@ def least_squares_moments(
         weight: 0 where nothing was observed, shape (K, T).
         working: Shape (K, T).
     """
-    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
-
-    def centred(values: np.ndarray) -> np.ndarray:
-        return np.asarray(values - (weight * values).sum(axis=-1, keepdims=True) / total)
-
-    z, price, x = centred(working), centred(layout.log_price), centred(layout.x)
+    z, price, x = (centred(each, weight) for each in (working, layout.log_price, layout.x))
     weighted = weight * price
     xw = x * weight
     linear, precision = (weighted * z).sum(axis=1), (weighted * price).sum(axis=1)
     cross, shared_linear = (xw * price).sum(axis=2).T, (xw * z).sum(axis=(1, 2))
     shared = np.tensordot(xw, x, axes=([1, 2], [1, 2]))
     if layout.by_period:
-        share = weight / total
+        share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
         periods = np.diag(weight.sum(axis=0)) - weight.T @ share
         mixed = xw.sum(axis=1)
         shared = np.block([[shared, mixed[:, 1:]], [mixed[:, 1:].T, periods[1:, 1:]]])
@@ -228,22 +234,22 @@ class CrossedGroups:
     """The crossed groups of cells.
 
     Attributes:
-        names: Of the groupings (`family`, `sku`, `channel`).
-        codes: Of each grouping the group of each cell, shape (K,).
+        names: The names of the groupings (`family`, `sku`, `channel`).
+        codes: The group of each cell by each grouping, shape (K,).
         noise: Of each group of all groupings in turn the variance of an error that what its cells'
             data say has in common; None for no such errors.
     """
 
     names: tuple[str, ...]
-    codes: tuple[np.ndarray, ...]
-    noise: np.ndarray | None = None
+    codes: tuple[ndarray, ...]
+    noise: ndarray | None = None
 
     @classmethod
-    def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> CrossedGroups:
+    def of(cls, codes: Sequence[tuple[str, ndarray]]) -> CrossedGroups:
         """Return the groupings that tell cells apart but do not name nearly each, and of equal ones
         the first.
         """
-        kept: list[tuple[str, np.ndarray]] = []
+        kept: list[tuple[str, ndarray]] = []
         for name, code in codes:
             count = len(np.unique(code))
             same = any(
@@ -251,10 +257,10 @@ class CrossedGroups:
                 for _, other in kept
             )
             if 1 < count <= MOST_GROUPS * len(code) and not same:
-                kept.append((name, np.unique(code, return_inverse=True)[1]))
+                kept.append((name, number_groups(code)))
         return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
 
-    def design(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def design(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return the dummies of the mean and of every group, shape (K, r), and the grouping of each
         column, -1 for the mean.
         """
@@ -270,7 +276,7 @@ class CrossedGroups:
         """True where data of a group have an error in common."""
         return self.noise is not None and bool(self.noise.any())
 
-    def with_errors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def with_errors(self) -> Iterator[tuple[str, ndarray, ndarray]]:
         """Yield the name of each grouping, the group of each cell, and the standard deviation of
         each group's common error.
         """
@@ -284,14 +290,14 @@ class CrossedGroups:
             )
             start = end
 
-    def with_noise(self, code: np.ndarray, precision: np.ndarray, ratio: float) -> CrossedGroups:
+    def with_noise(self, code: ndarray, precision: ndarray, ratio: float) -> CrossedGroups:
         """Return the groups, with the error of those that are equal to other ones.
 
         None where no grouping is.
 
         Args:
             code: The set of each cell, within which data have an error in common, shape (K,).
-            precision: Of what each cell's data say, shape (K,).
+            precision: The precision of what each cell's data say, shape (K,).
             ratio: The variance of what a set's data say over that without a common error.
         """
         noise = []
@@ -309,7 +315,7 @@ class CrossedGroups:
             )
         return replace(self, noise=np.concatenate([[], *noise]))
 
-    def priors(self, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def priors(self, deviations: ndarray) -> tuple[ndarray, ndarray]:
         """Return the variance of what data say of the mean and of each group, and the share of it
         that is their own.
 
@@ -328,7 +334,7 @@ class SlopePosterior:
 
     Attributes:
         slopes: Shape (K,).
-        covariance: Of the slopes, shape (K, K).
+        covariance: The covariance of the slopes, shape (K, K).
         theta: The shared parameters, shape (q,).
         theta_covariance: Shape (q, q).
         shared_covariance: Of the slopes with the shared parameters, shape (K, q).
@@ -339,20 +345,20 @@ class SlopePosterior:
         log_likelihood: Marginal, of the approximation.
     """
 
-    slopes: np.ndarray
-    covariance: np.ndarray
-    theta: np.ndarray
-    theta_covariance: np.ndarray
-    shared_covariance: np.ndarray
-    own_weight: np.ndarray
+    slopes: ndarray
+    covariance: ndarray
+    theta: ndarray
+    theta_covariance: ndarray
+    shared_covariance: ndarray
+    own_weight: ndarray
     mean: tuple[float, float]
-    deviations: np.ndarray
+    deviations: ndarray
     log_likelihood: float
 
 
 def _system(
-    known: LikelihoodExpansion, dummies: np.ndarray, variances: np.ndarray, deviations: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    known: LikelihoodExpansion, dummies: ndarray, variances: ndarray, deviations: ndarray
+) -> tuple[ndarray, ndarray, ndarray, float]:
     """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k,
     and the constant.
 
@@ -384,10 +390,10 @@ def _system(
 def log_likelihood(
     known: LikelihoodExpansion,
     groups: CrossedGroups,
-    deviations: np.ndarray,
+    deviations: ndarray,
     *,
     gradient: bool = True,
-) -> tuple[float, np.ndarray]:
+) -> tuple[float, ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated
     out under flat priors.
 
@@ -424,8 +430,8 @@ def log_likelihood(
 
 
 def _minus_log_posterior(
-    parts: LikelihoodParts, groups: CrossedGroups, logs: np.ndarray
-) -> tuple[float, np.ndarray]:
+    parts: LikelihoodParts, groups: CrossedGroups, logs: ndarray
+) -> tuple[float, ndarray]:
     """Return minus the log posterior density of the logs of standard deviations, half-normal
     before, and its gradient.
     """
@@ -436,7 +442,7 @@ def _minus_log_posterior(
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
 
-def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray) -> float:
+def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: ndarray) -> float:
     """Return the standard deviation of the second slope's deviations with the greatest marginal
     posterior, given the others.
     """
@@ -455,7 +461,7 @@ def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: n
 
 
 def slope_posterior(
-    known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray
+    known: LikelihoodExpansion, groups: CrossedGroups, deviations: ndarray
 ) -> SlopePosterior:
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, _ = groups.design(len(known.linear))
@@ -489,8 +495,8 @@ def slope_posterior(
 
 
 def best_deviations(
-    known: LikelihoodParts, groups: CrossedGroups, start: np.ndarray | None = None
-) -> np.ndarray:
+    known: LikelihoodParts, groups: CrossedGroups, start: ndarray | None = None
+) -> ndarray:
     """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
 
     Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the
@@ -505,7 +511,7 @@ def best_deviations(
         else np.clip(start, 2 * SMALLEST_DEVIATION, LARGEST_DEVIATION / 2)
     )
 
-    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(logs: ndarray) -> tuple[float, ndarray]:
         return _minus_log_posterior(known, groups, logs)
 
     bounds = [(float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_DEVIATION)))] * len(begin)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import CellLayout, CrossedGroups
-from hwds.elasticity.sweeping import Sweeper, number_groups
+from hwds.elasticity.sweeping import Sweeper, group_means, number_groups, values_before
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 
@@ -86,7 +88,7 @@ def price_column(panel: Panel) -> str:
     return name
 
 
-def _refuse(panel: Panel, name: str, bad: np.ndarray, path: str, rule: str) -> None:
+def _refuse(panel: Panel, name: str, bad: ndarray, path: str, rule: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
         row = panel.table.row(int(rows[0]), named=True)
@@ -95,7 +97,7 @@ def _refuse(panel: Panel, name: str, bad: np.ndarray, path: str, rule: str) -> N
         )
 
 
-def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
+def cell_names(panel: Panel, terms: DemandTerms) -> DataFrame:
     """Return `series_id`, `sku`, `channel` and `family` of every cell, in order, and `nest` where
     there are nests.
 
@@ -129,12 +131,10 @@ def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
                 f"'{terms.nests}'{nearest(terms.nests, panel.roles.constant)}"
             )
         columns["nest"] = first[terms.nests].cast(pl.String).fill_null("")
-    return pl.DataFrame(columns)
+    return DataFrame(columns)
 
 
-def log_prices(
-    panel: Panel, centres: np.ndarray | None, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def log_prices(panel: Panel, centres: ndarray | None, known: ndarray) -> tuple[ndarray, ndarray]:
     """Return log prices less their cell's mean, NaN where there is no price, and these means.
 
     Args:
@@ -146,20 +146,11 @@ def log_prices(
     cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if centres is None:
         there = known & np.isfinite(logs)
-        count = np.bincount(cell, there, panel.n_series)
-        total = np.bincount(cell, np.where(there, logs, 0.0), panel.n_series)
-        centres = np.where(count > 0, total / np.maximum(count, 1), 0.0)
+        centres = group_means(logs[there], cell[there], panel.n_series)
     return logs - centres[cell], centres
 
 
-def lag_in_series(panel: Panel, values: np.ndarray) -> np.ndarray:
-    """Return each row's value of the row before in its series, NaN for the first."""
-    before = np.concatenate([[np.nan], values[:-1]])
-    before[panel.offsets[:-1]] = np.nan
-    return before
-
-
-def substitutes(names: pl.DataFrame) -> np.ndarray:
+def substitutes(names: DataFrame) -> ndarray:
     """Return the group of each cell within which products are substitutes, -1 for a cell that is
     alone in it; shape (K,).
     """
@@ -175,8 +166,8 @@ def substitutes(names: pl.DataFrame) -> np.ndarray:
 
 
 def substitutes_price(
-    group: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
-) -> np.ndarray:
+    group: ndarray, cell: ndarray, period: ndarray, log_price: ndarray
+) -> ndarray:
     """Return the mean of the other cells' log prices in the group and period.
 
     0 where none was sold, shape (rows,).
@@ -190,7 +181,7 @@ def substitutes_price(
     return np.where(others > 0, sums / np.maximum(others, 1), 0.0)
 
 
-def substitute_places(group: np.ndarray) -> np.ndarray:
+def substitute_places(group: ndarray) -> ndarray:
     """Return the places of each cell's substitutes, shape (K, n), -1 beyond their number.
 
     Raises:
@@ -211,12 +202,12 @@ def substitute_places(group: np.ndarray) -> np.ndarray:
 
 
 def pair_prices(
-    places: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray,
-    log_price: np.ndarray,
-    which: np.ndarray,
-) -> np.ndarray:
+    places: ndarray,
+    cell: ndarray,
+    period: ndarray,
+    log_price: ndarray,
+    which: ndarray,
+) -> ndarray:
     """Return the log price of each substitute over the number on sale, 0 where it is not on sale,
     shape (rows asked, n).
 
@@ -224,8 +215,8 @@ def pair_prices(
 
     Args:
         places: See `substitute_places`.
-        cell: Of each row, shape (rows,).
-        period: Of each row, shape (rows,).
+        cell: The cell of each row, shape (rows,).
+        period: The period of each row, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
         which: The rows that are asked.
     """
@@ -236,11 +227,11 @@ def pair_prices(
     return np.where(there, prices, 0.0) / np.maximum(there.sum(axis=1, keepdims=True), 1)
 
 
-def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray]:
+def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, ndarray]:
     """Return promotion, the logs of competitors' prices and the controls by name, each of shape
     (rows,).
     """
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, ndarray] = {}
     promotion = panel.roles.one("promotion")
     if promotion is not None:
         columns[promotion] = np.nan_to_num(panel.values(promotion))
@@ -253,7 +244,7 @@ def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray
     return columns
 
 
-def shifters(panel: Panel) -> dict[str, np.ndarray]:
+def shifters(panel: Panel) -> dict[str, ndarray]:
     """Return the log of the cost and the instruments by name, NaN where unknown, each of shape
     (rows,).
     """
@@ -279,15 +270,15 @@ rounding.
 
 
 def independent_columns(
-    base: np.ndarray, columns: np.ndarray, effect: np.ndarray, period: np.ndarray | None
-) -> np.ndarray:
+    base: ndarray, columns: ndarray, effect: ndarray, period: ndarray | None
+) -> ndarray:
     """Return which columns still vary once effects, a base and the columns before them are taken
     out, shape (k,).
 
     Args:
         base: Columns that are there anyway, shape (n, b).
         columns: Those that are asked, the first ones first, shape (n, k).
-        effect: Of each row, that of its cell, shape (n,).
+        effect: The effect of each row, that of its cell, shape (n,).
         period: Shape (n,); None for no period effects.
     """
     order = np.argsort(effect, kind="stable")
@@ -316,7 +307,7 @@ class DemandDesign(Serializable):
 
     Attributes:
         names: `series_id`, `sku`, `channel`, `family` of every cell.
-        cell, period: Of each row of the panel, shape (rows,).
+        cell, period: The cell and the period of each row of the panel, shape (rows,).
         periods: How many there are.
         units: NaN where unknown, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
@@ -330,30 +321,30 @@ class DemandDesign(Serializable):
         used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
-        price: Of each row, shape (rows,).
+        price: The price of each row, shape (rows,).
         season: Periods in a season.
         shifters: Instruments by name, NaN where unknown, each of shape (rows,).
         promotion: The place of the promotion among the columns; None where there is none.
     """
 
-    names: pl.DataFrame
-    cell: np.ndarray
-    period: np.ndarray
+    names: DataFrame
+    cell: ndarray
+    period: ndarray
     periods: int
-    units: np.ndarray
-    log_price: np.ndarray
-    centres: np.ndarray
-    x: np.ndarray
-    column_centres: np.ndarray
+    units: ndarray
+    log_price: ndarray
+    centres: ndarray
+    x: ndarray
+    column_centres: ndarray
     columns: tuple[str, ...]
     left_out: tuple[str, ...]
-    used: np.ndarray
-    out: np.ndarray
-    groups: np.ndarray
-    price: np.ndarray
+    used: ndarray
+    out: ndarray
+    groups: ndarray
+    price: ndarray
     promotion: int | None
     season: int
-    shifters: Mapping[str, np.ndarray]
+    shifters: Mapping[str, ndarray]
 
     @classmethod
     def of(
@@ -394,14 +385,11 @@ class DemandDesign(Serializable):
             period,
             log_price,
         )
-        telling = (
-            _informative_columns(
-                columns, log_price, cell, period if terms.by_period else None, known
-            )
-            if like is None
-            else None
-        )
-        chosen, left_out = telling if telling is not None else (list(like.columns), ())  # type: ignore[union-attr]
+        if like is None:
+            effect = period if terms.by_period else None
+            chosen, left_out = _informative_columns(columns, log_price, cell, effect, known)
+        else:
+            chosen, left_out = list(like.columns), ()
         promotion = panel.roles.one("promotion") or ""
         x = (
             np.column_stack([columns[name] for name in chosen])
@@ -449,7 +437,7 @@ class DemandDesign(Serializable):
         centres = np.column_stack([self.column_centres, np.zeros((len(self), len(columns)))])
         return replace(self, x=x, column_centres=centres, columns=(*self.columns, *columns))
 
-    def substitutes_laid(self) -> np.ndarray:
+    def lay_out_substitutes(self) -> ndarray:
         """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by
         periods, shape (n, K, T).
         """
@@ -474,12 +462,14 @@ class DemandDesign(Serializable):
         return len(self.names)
 
     @property
-    def rows(self) -> np.ndarray:
+    def rows(self) -> ndarray:
         """Rows to learn from by cell, shape (K,)."""
         return np.bincount(self.cell, self.used, len(self)).astype(np.int64)
 
-    def codes(self, name: str) -> np.ndarray:
-        """Return the number of each cell's product, channel or family, shape (K,)."""
+    def codes(self, name: str) -> ndarray:
+        """Return the number of each cell's product, channel or family, of `all` 0, shape (K,)."""
+        if name == "all":
+            return np.zeros(len(self), np.int64)
         return self.names[name].rank("dense").cast(pl.Int64).to_numpy() - 1
 
     @property
@@ -503,9 +493,7 @@ class DemandDesign(Serializable):
         )
         return CellLayout.of(*parts, shape, by_period=by_period, own=own)
 
-    def instruments(
-        self, effect: np.ndarray | None = None, *, by_period: bool = False
-    ) -> np.ndarray:
+    def instruments(self, effect: ndarray | None = None, *, by_period: bool = False) -> ndarray:
         """Return the instruments that vary within effects, shape (rows, z), their mean of the cell
         where one is unknown.
 
@@ -524,8 +512,7 @@ class DemandDesign(Serializable):
         for name in chosen:
             values = self.shifters[name]
             there = np.isfinite(values)
-            count = np.maximum(np.bincount(self.cell[there], minlength=len(self)), 1)
-            mean = np.bincount(self.cell[there], values[there], len(self)) / count
+            mean = group_means(values[there], self.cell[there], len(self))
             columns.append(np.where(there, values, mean[self.cell]))
         known, used = np.column_stack(columns), self.used
         if chosen:
@@ -542,7 +529,7 @@ class DemandDesign(Serializable):
             )
         return known
 
-    def clusters(self, level: str) -> np.ndarray:
+    def clusters(self, level: str) -> ndarray:
         """Return the cluster of each row, shape (rows,).
 
         Args:
@@ -554,45 +541,45 @@ class DemandDesign(Serializable):
             return self.codes("sku")[self.cell] * self.periods + self.period
         return self.codes(level)[self.cell]
 
-    def last_prices(self) -> np.ndarray:
-        """Return the last known price of each cell, NaN where it has none, shape (K,)."""
-        return _last_by_cell(self.price, self.cell, len(self))
+    def last_known(self, values: ndarray) -> ndarray:
+        """Return the last known of the rows' values in each cell, NaN where it has none, shape
+        (K,).
+        """
+        out = np.full(len(self), np.nan)
+        there = np.isfinite(values)
+        out[self.cell[there]] = values[there]  # of equal places the last counts
+        return out
 
-    def last_columns(self) -> np.ndarray:
+    def last_prices(self) -> ndarray:
+        """Return the last known price of each cell, NaN where it has none, shape (K,)."""
+        return self.last_known(self.price)
+
+    def last_columns(self) -> ndarray:
         """Return the last known value of each column of each cell, 0 where it has none, shape (K,
         m).
         """
-        columns = [
-            np.nan_to_num(_last_by_cell(values, self.cell, len(self))) for values in self.x.T
-        ]
+        columns = [np.nan_to_num(self.last_known(values)) for values in self.x.T]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 
     @property
-    def columns_as_given(self) -> np.ndarray:
+    def columns_as_given(self) -> ndarray:
         """The columns with their means: what compares cells needs them, shape (rows, m)."""
         return self.x + self.column_centres[self.cell]
-
-
-def _last_by_cell(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    out = np.full(cells, np.nan)
-    there = np.isfinite(values)
-    out[cell[there]] = values[there]  # of equal places the last counts
-    return out
 
 
 def _columns(
     panel: Panel,
     terms: DemandTerms,
     controls: Sequence[str],
-    groups: np.ndarray,
-    period: np.ndarray,
-    log_price: np.ndarray,
-) -> dict[str, np.ndarray]:
+    groups: ndarray,
+    period: ndarray,
+    log_price: ndarray,
+) -> dict[str, ndarray]:
     """Return the columns that may have a slope that all cells share, by name."""
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, ndarray] = {}
     cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if terms.lagged_price:
-        columns[LAG] = lag_in_series(panel, log_price)
+        columns[LAG] = values_before(log_price, cell)
     if terms.substitutes_price and (groups >= 0).any():
         columns[CROSS] = substitutes_price(groups, cell, period, log_price)
     if terms.pairs:
@@ -601,26 +588,25 @@ def _columns(
 
 
 def _pair_columns(
-    groups: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
-) -> dict[str, np.ndarray]:
+    groups: ndarray, cell: ndarray, period: ndarray, log_price: ndarray
+) -> dict[str, ndarray]:
     """Return the price of each substitute of a row's cell by name, each of shape (rows,)."""
     prices = pair_prices(substitute_places(groups), cell, period, log_price, np.arange(len(cell)))
     return {f"{PAIR}{place + 1}": column for place, column in enumerate(prices.T)}
 
 
 def _centres(
-    x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int
-) -> np.ndarray:
+    x: ndarray, known: ndarray, cell: ndarray, as_they_are: Sequence[bool], cells: int
+) -> ndarray:
     """Return the means of columns by cell, 0 of those that stay as they are, shape (cells, m)."""
     out = np.zeros((cells, x.shape[1]))
     for place in np.flatnonzero(~np.array(as_they_are, bool)):
         there = known & np.isfinite(x[:, place])
-        count = np.maximum(np.bincount(cell[there], minlength=cells), 1)
-        out[:, place] = np.bincount(cell[there], x[there, place], cells) / count
+        out[:, place] = group_means(x[there, place], cell[there], cells)
     return out
 
 
-def _stock_outs(panel: Panel) -> np.ndarray:
+def _stock_outs(panel: Panel) -> ndarray:
     name = panel.roles.one("stock_out")
     return (
         np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
@@ -628,11 +614,11 @@ def _stock_outs(panel: Panel) -> np.ndarray:
 
 
 def _informative_columns(
-    columns: dict[str, np.ndarray],
-    log_price: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray | None,
-    known: np.ndarray,
+    columns: dict[str, ndarray],
+    log_price: ndarray,
+    cell: ndarray,
+    period: ndarray | None,
+    known: ndarray,
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the names of columns that vary beside the price, others and effects, and of those that
     only seem to.
@@ -649,17 +635,14 @@ def _informative_columns(
     return names[kept].tolist(), tuple(names[~kept].tolist())
 
 
-def _varying_columns(
-    columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray
-) -> list[str]:
+def _varying_columns(columns: dict[str, ndarray], cell: ndarray, known: ndarray) -> list[str]:
     """Return the names of columns that vary within some cell."""
     chosen = []
     for name, values in columns.items():
         there = known & np.isfinite(values)
         if not there.any():
             continue
-        count = np.maximum(np.bincount(cell[there], minlength=int(cell.max()) + 1), 1)
-        mean = np.bincount(cell[there], values[there], int(cell.max()) + 1) / count
+        mean = group_means(values[there], cell[there], int(cell.max()) + 1)
         if np.abs(values[there] - mean[cell[there]]).max() > 1e-9:
             chosen.append(name)
     return chosen
@@ -679,6 +662,9 @@ which a cell is weak.
 WEAK_ERROR = 1.0
 """The expected standard error of a cell's own estimate above which it is weak."""
 
+NO_ROW = "no row has units, a price and all columns of the model"
+"""Why a cell without a row to learn from has no answer."""
+
 LEAST_NOISE = 0.01
 """The least variance of log demand beside that of few units."""
 
@@ -688,7 +674,7 @@ answer demand.
 """
 
 
-def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
+def identify(design: DemandDesign, *, by_period: bool) -> DataFrame:
     """Return one row a cell of what its prices can say.
 
     Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`;
@@ -705,7 +691,7 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     """
     net, common = _net_prices(design, by_period=by_period)
     rows = design.rows
-    mean_units = _cell_means(design.units, design.used, design)
+    mean_units = _cell_means(design.units, design)
     squares = np.bincount(design.cell[design.used], net**2, len(design))
     demand = _demand_beyond_units(design)
     weight = mean_units / (1 + _demand_noise(design, demand, mean_units) * mean_units)
@@ -713,14 +699,14 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     changes, distinct = _price_changes(design)
     lead, lead_p = _lead_correlation(design, demand)
     total = np.maximum(np.bincount(design.cell, minlength=len(design)), 1)
-    table = pl.DataFrame(
+    table = DataFrame(
         {
             "series_id": design.names["series_id"],
             "rows": rows,
             "units": mean_units,
             "price_changes": changes,
             "distinct_prices": distinct,
-            "sd_price": np.sqrt(_cell_means(design.log_price**2, design.used, design)),
+            "sd_price": np.sqrt(_cell_means(design.log_price**2, design)),
             "sd_net": np.sqrt(squares / np.maximum(rows, 1)),
             "common": common,
             "lead": lead,
@@ -732,8 +718,8 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     )
     judged = [_status_and_reason(row) for row in table.to_dicts()]
     return table.with_columns(
-        pl.Series("status", [status for status, _ in judged], pl.String),
-        pl.Series("reason", [reason for _, reason in judged], pl.String),
+        Series("status", [status for status, _ in judged], pl.String),
+        Series("reason", [reason for _, reason in judged], pl.String),
     )
 
 
@@ -745,7 +731,7 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
         (
             row["rows"] == 0,
             "no_variation",
-            "no row has units, a price and all columns of the model",
+            NO_ROW,
         ),
         (row["units"] == 0, "no_variation", f"nothing was sold in {row['rows']:.0f} periods"),
         (row["distinct_prices"] < 2, "no_variation", "it had one price"),
@@ -772,46 +758,32 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
     )
 
 
-def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, np.ndarray]:
+def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[ndarray, ndarray]:
     """Return log prices of used rows net of effects and the other columns, and the common share of
     their variance by cell.
     """
     used = design.used
-    cell = np.unique(design.cell[used], return_inverse=True)[1]
-    period = np.unique(design.period[used], return_inverse=True)[1]
+    cell = number_groups(design.cell[used])
+    period = number_groups(design.period[used])
     ones = np.ones(int(used.sum()))
     columns = np.column_stack([design.log_price[used], design.x[used]])
     within = Sweeper.of(cell, None).residuals(columns, ones)
     both = Sweeper.of(cell, period).residuals(columns, ones)
     chosen = both if by_period else within
-    slopes = (
-        np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0]
-        if chosen.shape[1] > 1
-        else np.zeros(0)
-    )
+    slopes = np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0]
     net = chosen[:, 0] - chosen[:, 1:] @ slopes
     total = np.bincount(design.cell[used], within[:, 0] ** 2, len(design))
     rest = np.bincount(design.cell[used], both[:, 0] ** 2, len(design))
     return net, np.clip(1 - rest / np.where(total > 0, total, np.inf), 0.0, 1.0)
 
 
-def _cell_means(values: np.ndarray, where: np.ndarray, design: DemandDesign) -> np.ndarray:
-    count = np.bincount(design.cell[where], minlength=len(design))
-    return np.bincount(design.cell[where], values[where], len(design)) / np.maximum(count, 1)
+def _cell_means(values: ndarray, design: DemandDesign) -> ndarray:
+    return group_means(values[design.used], design.cell[design.used], len(design))
 
 
-def _price_steps(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of the log price from the row before, NaN where unknown, and where it is
-    known.
-    """
-    change = np.concatenate([[np.nan], np.diff(design.log_price)])
-    change[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
-    return change, np.isfinite(change)
-
-
-def _price_changes(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
-    change, there = _price_steps(design)
-    moved = there & (np.abs(change) > LEAST_CHANGE)
+def _price_changes(design: DemandDesign) -> tuple[ndarray, ndarray]:
+    change = design.log_price - values_before(design.log_price, design.cell)
+    moved = np.abs(np.nan_to_num(change)) > LEAST_CHANGE
     changes = np.bincount(design.cell, moved, len(design)).astype(np.int64)
     known = design.used
     steps = np.round(design.log_price[known] / LEAST_CHANGE).astype(np.int64)
@@ -819,7 +791,7 @@ def _price_changes(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
     return changes, np.bincount(pairs[:, 0], minlength=len(design))
 
 
-def _demand_noise(design: DemandDesign, demand: np.ndarray, mean_units: np.ndarray) -> float:
+def _demand_noise(design: DemandDesign, demand: ndarray, mean_units: ndarray) -> float:
     """Return the variance of log demand beside the 1 / mean of few units, of all cells."""
     rows = design.used & (mean_units[design.cell] > 0)
     if not rows.any():
@@ -828,14 +800,14 @@ def _demand_noise(design: DemandDesign, demand: np.ndarray, mean_units: np.ndarr
     return max(float(np.mean(demand[rows] ** 2)) - few, LEAST_NOISE)
 
 
-def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
+def _demand_beyond_units(design: DemandDesign) -> ndarray:
     """Return log(units + 1/2) net of effects, columns and each cell's own slope of price.
 
     NaN where not used.
     """
     used = design.used
-    cell = np.unique(design.cell[used], return_inverse=True)[1]
-    period = np.unique(design.period[used], return_inverse=True)[1]
+    cell = number_groups(design.cell[used])
+    period = number_groups(design.period[used])
     columns = np.column_stack(
         [np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]]
     )
@@ -849,7 +821,7 @@ def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
     return out
 
 
-def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _lead_correlation(design: DemandDesign, demand: ndarray) -> tuple[ndarray, ndarray]:
     """Return the correlation of today's demand with the next price beyond today's by cell, and its
     p-value.
 
@@ -857,56 +829,49 @@ def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndar
     """
     from scipy.special import stdtr
 
-    following = np.concatenate([design.log_price[1:], [np.nan]])
-    following[np.concatenate([np.diff(design.cell) != 0, [True]])] = np.nan
+    following = values_before(design.log_price[::-1], design.cell[::-1])[::-1]
     correlation, count = _correlations(design, demand, _beyond_price(design, following))
     free = np.maximum(count - 3, 1)
     t = correlation * np.sqrt(free / np.maximum(1 - correlation**2, 1e-12))
     return correlation, np.where(count >= 8, 2 * stdtr(free, -np.abs(t)), 1.0)
 
 
-def _lag_correlation(design: DemandDesign, demand: np.ndarray) -> np.ndarray:
+def _lag_correlation(design: DemandDesign, demand: ndarray) -> ndarray:
     """Return the correlation of the price before, beyond today's, with today's demand, by cell."""
-    before = np.concatenate([[np.nan], design.log_price[:-1]])
-    before[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
+    before = values_before(design.log_price, design.cell)
     return _correlations(design, demand, _beyond_price(design, before))[0]
 
 
-def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
+def _beyond_price(design: DemandDesign, values: ndarray) -> ndarray:
     """Return values less their regression on today's price within each cell, NaN where either is
     unknown.
     """
     there = np.isfinite(values) & np.isfinite(design.log_price)
     cell = design.cell[there]
-    count = np.maximum(np.bincount(cell, minlength=len(design)), 1)
-    centred = []
-    for each in (values[there], design.log_price[there]):
-        centred.append(each - (np.bincount(cell, each, len(design)) / count)[cell])
+    centred = [
+        each[there] - group_means(each[there], cell, len(design))[cell]
+        for each in (values, design.log_price)
+    ]
     squares = np.bincount(cell, centred[1] ** 2, len(design))
-    slope = np.bincount(cell, centred[0] * centred[1], len(design)) / np.where(
-        squares > 0, squares, np.inf
-    )
+    products = np.bincount(cell, centred[0] * centred[1], len(design))
+    slope = products / np.where(squares > 0, squares, np.inf)
     out = np.full(len(values), np.nan)
     out[there] = centred[0] - slope[cell] * centred[1]
     return out
 
 
-def _correlations(
-    design: DemandDesign, first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _correlations(design: DemandDesign, first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
     """Return the correlation of two columns within each cell, 0 where one is constant, and the rows
     it is of.
     """
     there = np.isfinite(first) & np.isfinite(second)
-    count = np.bincount(design.cell[there], minlength=len(design))
-    cell = design.cell[there]
-    parts = []
-    for values in (first[there], second[there]):
-        mean = np.bincount(cell, values, len(design)) / np.maximum(count, 1)
-        parts.append(values - mean[cell])
+    cell, cells = design.cell[there], len(design)
+    parts = [each[there] - group_means(each[there], cell, cells)[cell] for each in (first, second)]
     sums = [
-        np.bincount(cell, a * b, len(design))
+        np.bincount(cell, a * b, cells)
         for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))
     ]
     bottom = np.sqrt(sums[1] * sums[2])
-    return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), count
+    return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), np.bincount(
+        cell, minlength=cells
+    )

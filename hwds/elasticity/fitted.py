@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.design import CROSS, LAG, PAIR, DemandDesign, DemandTerms
+from hwds.elasticity.sweeping import covariance_root
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.panel import Panel
 
@@ -21,7 +24,7 @@ class ElasticityContext(RunContext):
     """The settings of a run, and what a protocol asks of a model beside its own settings.
 
     Attributes:
-        level: Of the intervals.
+        level: The level of the intervals.
         controls: Columns of the panel to take beside the model's own, each with a slope that all
             cells share.
     """
@@ -32,24 +35,24 @@ class ElasticityContext(RunContext):
 
 # FittedElasticities: what a model says of every cell, and the demand that follows from prices.
 
-CELL_COLUMNS = {
-    "series_id": pl.String,
-    "sku": pl.String,
-    "channel": pl.String,
-    "family": pl.String,
-    "elasticity": pl.Float64,
-    "stderr": pl.Float64,
-    "df": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "weight_own": pl.Float64,
-    "lag": pl.Float64,
-    "lag_stderr": pl.Float64,
-    "cross": pl.Float64,
-    "cross_stderr": pl.Float64,
-    "status": pl.String,
-    "reason": pl.String,
-}
+CELL_COLUMNS = (
+    "series_id",
+    "sku",
+    "channel",
+    "family",
+    "elasticity",
+    "stderr",
+    "df",
+    "ci_low",
+    "ci_high",
+    "weight_own",
+    "lag",
+    "lag_stderr",
+    "cross",
+    "cross_stderr",
+    "status",
+    "reason",
+)
 """Columns of the cells, one row each, whether or not a model has an answer.
 
 `elasticity` is d log units / d log price in the same period; with `stderr`, `df` (null for a normal
@@ -76,19 +79,19 @@ class CrossPairs(Serializable):
             so that it moves together.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    value: np.ndarray
-    stderr: np.ndarray
-    own_stderr: np.ndarray
+    rows: ndarray
+    columns: ndarray
+    value: ndarray
+    stderr: ndarray
+    own_stderr: ndarray
 
-    def totals(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def totals(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return each cell's elasticity to all its substitutes' prices together and its standard
         error, shape (cells,).
         """
         return np.bincount(self.rows, self.value, cells), np.hypot(*self.total_errors(cells))
 
-    def total_errors(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    def total_errors(self, cells: int) -> tuple[ndarray, ndarray]:
         """Return the standard error of each total that all cells share, and that which is its own,
         each of shape (cells,).
         """
@@ -97,7 +100,7 @@ class CrossPairs(Serializable):
             np.bincount(self.rows, self.own_stderr**2, cells)
         )
 
-    def drawn_totals(self, error: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
+    def drawn_totals(self, error: ndarray, cells: int, rng: np.random.Generator) -> ndarray:
         """Return draws of each cell's total, shape (D, cells).
 
         Args:
@@ -127,7 +130,7 @@ class Estimates(Serializable):
         theta_stderr: Shape (m,).
         theta_critical: What their standard errors are multiplied by below and above, shape (m, 2);
             None for a normal law.
-        theta_p_values: Of no effect, shape (m,); None for a normal law.
+        theta_p_values: The p-values of no effect, shape (m,); None for a normal law.
         theta_covariance: Joint, of the slopes of the other columns, shape (m, m); None where it is
             not known.
         shared_covariance: Of the cells' slopes with those of the other columns, shape (K, m); given
@@ -153,37 +156,37 @@ class Estimates(Serializable):
         notes: Facts about the fit: names and numbers.
     """
 
-    slopes: np.ndarray
-    stderr: np.ndarray
-    critical: np.ndarray
-    level: np.ndarray
-    theta: np.ndarray
-    theta_stderr: np.ndarray
-    df: np.ndarray
-    own_weight: np.ndarray
-    covariance: np.ndarray | None = None
-    own_theta: np.ndarray | None = None
-    cross: np.ndarray | None = None
-    cross_stderr: np.ndarray | None = None
+    slopes: ndarray
+    stderr: ndarray
+    critical: ndarray
+    level: ndarray
+    theta: ndarray
+    theta_stderr: ndarray
+    df: ndarray
+    own_weight: ndarray
+    covariance: ndarray | None = None
+    own_theta: ndarray | None = None
+    cross: ndarray | None = None
+    cross_stderr: ndarray | None = None
     doubt: str = ""
     statuses: list[tuple[str, str]] | None = None
     unanswered: dict[int, str] = field(default_factory=dict)
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
-    theta_critical: np.ndarray | None = None
-    theta_p_values: np.ndarray | None = None
-    theta_covariance: np.ndarray | None = None
-    shared_covariance: np.ndarray | None = None
+    theta_critical: ndarray | None = None
+    theta_p_values: ndarray | None = None
+    theta_covariance: ndarray | None = None
+    shared_covariance: ndarray | None = None
     pairs: CrossPairs | None = None
     one_slope: bool = False
-    sampled: tuple[np.ndarray, np.ndarray] | None = None
+    sampled: tuple[ndarray, ndarray] | None = None
 
     @property
-    def both_sides(self) -> np.ndarray:
+    def both_sides(self) -> ndarray:
         """The critical values below and above each estimate, shape (2, K)."""
         return np.broadcast_to(np.atleast_2d(self.critical.T), (2, len(self.slopes)))
 
-    def other_effects(self, x: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    def other_effects(self, x: ndarray, cell: ndarray) -> ndarray:
         """Return what the other columns add to the log mean of rows, shape (n,)."""
         shared = x @ self.theta
         return (
@@ -207,12 +210,12 @@ class FittedElasticities(Serializable):
         terms: The columns that the model takes.
         controls: Those that the protocol added.
         estimates: As arrays.
-        level: Of the intervals.
+        level: The level of the intervals.
     """
 
-    table: pl.DataFrame
-    effects: pl.DataFrame
-    identification: pl.DataFrame
+    table: DataFrame
+    effects: DataFrame
+    identification: DataFrame
     design: DemandDesign
     terms: DemandTerms
     controls: Sequence[str]
@@ -225,7 +228,7 @@ class FittedElasticities(Serializable):
         design: DemandDesign,
         terms: DemandTerms,
         estimates: Estimates,
-        identification: pl.DataFrame,
+        identification: DataFrame,
         context: ElasticityContext,
     ) -> FittedElasticities:
         """Return the table of the cells and of the shared slopes."""
@@ -243,7 +246,7 @@ class FittedElasticities(Serializable):
             context.level,
         )
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN where the model has no answer, shape
         (rows,).
 
@@ -258,14 +261,20 @@ class FittedElasticities(Serializable):
         )
         return np.asarray(known.level[design.cell] + part)
 
-    def further_columns(self) -> pl.DataFrame:
+    @property
+    def price_evidence(self) -> DataFrame:
+        """What the prices of each cell can say, as it stands beside the answers, a row a cell."""
+        known = self.identification.drop("series_id", "units", "status", "reason")
+        return known.rename({"lag": "lag_correlation"})
+
+    def further_columns(self) -> DataFrame:
         """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell.
 
         Usually nothing.
         """
-        return pl.DataFrame()
+        return DataFrame()
 
-    def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def draws(self, count: int, rng: np.random.Generator) -> ndarray:
         """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
 
         Of a multivariate t where there are degrees of freedom. Each side is stretched as its
@@ -274,9 +283,7 @@ class FittedElasticities(Serializable):
         """
         return self.joint_draws(count, rng)[0]
 
-    def joint_draws(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def joint_draws(self, count: int, rng: np.random.Generator) -> tuple[ndarray, ndarray | None]:
         """Return draws of the elasticities, and of the slopes of the other columns that go with
         them, shape (count, m).
 
@@ -293,12 +300,9 @@ class FittedElasticities(Serializable):
             return known.sampled[0][taken], known.sampled[1][taken]
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
-        normal, df, half = (
-            rng.standard_normal((count, int(there.sum()))),
-            known.df[there],
-            (1 + self.level) / 2,
-        )
-        scale: np.ndarray | float = 1.0
+        normal, df = rng.standard_normal((count, int(there.sum()))), known.df[there]
+        half = (1 + self.level) / 2
+        scale: ndarray | float = 1.0
         if known.covariance is not None:
             df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
             values, vectors = np.linalg.eigh(known.covariance[np.ix_(there, there)])
@@ -323,25 +327,30 @@ class FittedElasticities(Serializable):
             return out, None
         roots = np.sqrt(np.where(values > ROUNDING * values.max(initial=0.0), values, np.inf))
         gain = (vectors / roots).T @ known.shared_covariance[there]
-        rest = _covariance_root(known.theta_covariance - gain.T @ gain)
+        rest = covariance_root(known.theta_covariance - gain.T @ gain)
         beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
-        return out, known.theta + beside * (
-            scale[:, :1] if isinstance(scale, np.ndarray) else scale
-        )
+        return out, known.theta + beside * (scale[:, :1] if isinstance(scale, ndarray) else scale)
 
 
-def _covariance_root(matrix: np.ndarray) -> np.ndarray:
-    """Return a root R of a covariance, R R' without its negative eigenvalues."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+def number_columns(columns: Mapping[str, ndarray]) -> list[Series]:
+    """Return arrays as columns, null for NaN."""
+    return [Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
 
 
-def cells_table(
-    design: DemandDesign, estimates: Estimates, identification: pl.DataFrame
-) -> pl.DataFrame:
+def reasons_where(cells: ndarray, reason: str) -> dict[int, str]:
+    """Return the reason for each of the cells that are true, by their place."""
+    return dict.fromkeys(np.flatnonzero(cells).tolist(), reason)
+
+
+def named_notes(prefix: str, names: Iterable[str], numbers: Iterable[float]) -> dict[str, float]:
+    """Return the notes of some numbers, by a prefix and the name of each."""
+    return {f"{prefix}{name}": float(value) for name, value in zip(names, numbers, strict=True)}
+
+
+def cells_table(design: DemandDesign, estimates: Estimates, identification: DataFrame) -> DataFrame:
     """Return the table of the cells; see `CELL_COLUMNS`."""
     below, above = estimates.both_sides * estimates.stderr
-    shared = {name: _shared_slope(design, estimates, name) for name in (LAG, CROSS)}
+    shared = {name: shared_slope(design, estimates, name) for name in (LAG, CROSS)}
     cross = (estimates.cross, estimates.cross_stderr)
     if estimates.pairs is not None:
         cross = estimates.pairs.totals(len(design))
@@ -358,15 +367,9 @@ def cells_table(
         "cross": np.where(alone, 0.0, shared[CROSS][0]) if cross[0] is None else cross[0],
         "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if cross[1] is None else cross[1],
     }
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
     status, reason = identification["status"].to_list(), identification["reason"].to_list()
     if estimates.statuses is not None:
-        status, reason = (
-            [each[0] for each in estimates.statuses],
-            [each[1] for each in estimates.statuses],
-        )
+        status, reason = map(list, zip(*estimates.statuses, strict=True))
     if estimates.doubt:
         reason = [
             estimates.doubt if each == "identified" else why
@@ -375,20 +378,21 @@ def cells_table(
         status = ["weak" if each == "identified" else each for each in status]
     for place, why in estimates.unanswered.items():
         reason[place] = why
-    table = design.names.hstack(numbers).with_columns(
-        pl.Series("status", status), pl.Series("reason", reason)
+    table = design.names.hstack(number_columns(columns)).with_columns(
+        Series("status", status), Series("reason", reason)
     )
-    return table.select(pl.col(name).cast(kind) for name, kind in CELL_COLUMNS.items())
+    return table.select(CELL_COLUMNS)
 
 
-def _shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple[float, float]:
+def shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple[float, float]:
+    """Return the slope of a column that all cells share and its standard error, 0 without it."""
     if name not in design.columns:
         return 0.0, 0.0
     place = design.columns.index(name)
     return float(estimates.theta[place]), float(estimates.theta_stderr[place])
 
 
-def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> pl.DataFrame:
+def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> DataFrame:
     """Return the slopes that all cells share, with p-values of no effect and intervals."""
     from scipy.special import ndtr, ndtri
 
@@ -400,7 +404,4 @@ def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> p
     critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
     low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
     columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
-    return pl.DataFrame([pl.Series("name", list(names), pl.String), *numbers])
+    return DataFrame([Series("name", list(names), pl.String), *number_columns(columns)])

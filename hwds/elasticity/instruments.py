@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.elasticity.sweeping import (
@@ -15,6 +16,7 @@ from hwds.elasticity.sweeping import (
     Sweeper,
     fit_ppml,
     free_effects,
+    is_singular,
     number_groups,
     robust_variance,
 )
@@ -31,23 +33,23 @@ class FirstStage:
     """The regression of the price on instruments.
 
     Attributes:
-        residual: Of the price, shape (n,).
+        residual: The residual of the price, shape (n,).
         f: The F statistic of the instruments, clustered.
-        coefficients: Of the instruments, shape (z,).
+        coefficients: The coefficients of the instruments, shape (z,).
     """
 
-    residual: np.ndarray
+    residual: ndarray
     f: float
-    coefficients: np.ndarray
+    coefficients: ndarray
 
 
 def first_stage(
-    price: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    price: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
-    weight: np.ndarray | None = None,
+    ways: Sequence[ndarray],
+    weight: ndarray | None = None,
 ) -> FirstStage:
     """Regress the price on instruments and the other columns, with effects swept out.
 
@@ -55,9 +57,9 @@ def first_stage(
         price: Shape (n,).
         instruments: Shape (n, z).
         x: Shape (n, m).
-        sweeper: Of the effects.
+        sweeper: The sweeper of the effects.
         ways: Clusterings of the rows.
-        weight: Of each row; None for 1.
+        weight: The weight of each row; None for 1.
 
     Raises:
         DataError: The instruments do not vary beside the effects and the other columns.
@@ -66,8 +68,7 @@ def first_stage(
     swept = sweeper.residuals(np.column_stack([price, instruments, x]), weights)
     target, columns = swept[:, 0], swept[:, 1:]
     gram = (columns * weights[:, None]).T @ columns
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
+    if is_singular(gram):
         raise DataError(
             "dataset: an instrument is a combination of the model's other columns and effects."
         )
@@ -90,24 +91,24 @@ class TwoStage:
     """Two-stage least squares.
 
     Attributes:
-        beta: Of the endogenous columns, then of the others, shape (e + m,).
+        beta: The coefficients of the endogenous columns, then of the others, shape (e + m,).
         variance: Clustered.
         f: The first stage's of each endogenous column, given the others; inf where it is its own
             instrument; shape (e,).
     """
 
-    beta: np.ndarray
+    beta: ndarray
     variance: RobustVariance
-    f: np.ndarray
+    f: ndarray
 
 
 def two_stage(
-    y: np.ndarray,
-    endogenous: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    y: ndarray,
+    endogenous: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
+    ways: Sequence[ndarray],
     *,
     efficient: bool = False,
 ) -> TwoStage:
@@ -119,7 +120,7 @@ def two_stage(
         instruments: Shape (n, z); none gives least squares. A column that is given to be its own
             instrument is not endogenous.
         x: Shape (n, m).
-        sweeper: Of the effects.
+        sweeper: The sweeper of the effects.
         ways: Clusterings of the rows.
         efficient: Weigh the moments of the instruments anew by their variance at the first estimate
             (Hansen 1982, two-step generalised method of moments).
@@ -154,11 +155,11 @@ def two_stage(
 
 def _strength(
     place: int,
-    endogenous: np.ndarray,
-    instruments: np.ndarray,
-    x: np.ndarray,
+    endogenous: ndarray,
+    instruments: ndarray,
+    x: ndarray,
     sweeper: Sweeper,
-    ways: Sequence[np.ndarray],
+    ways: Sequence[ndarray],
 ) -> float:
     """Return the first stage's F of one endogenous column, given the others (Sanderson and
     Windmeijer 2016).
@@ -178,14 +179,12 @@ def _strength(
     return first_stage(own, instruments, x, sweeper, ways).f * z / max(z - others.shape[1], 1)
 
 
-def _effect_count(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:
+def _effect_count(sweeper: Sweeper, ways: Sequence[ndarray]) -> int:
     """Return the degrees of freedom that swept effects take."""
     return sum(free_effects(effect, ways) for effect in sweeper.effects)
 
 
-def _from_moments(
-    target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
+def _from_moments(target: ndarray, columns: ndarray, moments: ndarray, weight: ndarray) -> ndarray:
     """Return the coefficients at which the weighted moments of the residuals are smallest."""
     slope = moments.T @ columns
     return np.asarray(
@@ -206,13 +205,13 @@ class DemandRows:
         ways: Clusterings of the rows.
     """
 
-    units: np.ndarray
-    price: np.ndarray
-    instruments: np.ndarray
-    x: np.ndarray
-    cell: np.ndarray
-    period: np.ndarray | None
-    ways: tuple[np.ndarray, ...]
+    units: ndarray
+    price: ndarray
+    instruments: ndarray
+    x: ndarray
+    cell: ndarray
+    period: ndarray | None
+    ways: tuple[ndarray, ...]
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper of the effects."""
@@ -220,13 +219,13 @@ class DemandRows:
             number_groups(self.cell), None if self.period is None else number_groups(self.period)
         )
 
-    def residual(self, weight: np.ndarray | None = None) -> FirstStage:
+    def residual(self, weight: ndarray | None = None) -> FirstStage:
         """Return the first stage."""
         return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
 
-    def controlled(
-        self, residual: np.ndarray, weight: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def control_function(
+        self, residual: ndarray, weight: ndarray | None = None
+    ) -> tuple[ndarray, ndarray]:
         """Return slopes and clustered errors of price, its first-stage residual and the other
         columns, by pseudo-likelihood.
         """
@@ -245,7 +244,7 @@ def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -
     slopes = []
     for _ in range(draws):
         weight = rng.exponential(size=int(cluster.max()) + 1)[cluster]
-        slopes.append(rows.controlled(rows.residual(weight).residual, weight)[0][0])
+        slopes.append(rows.control_function(rows.residual(weight).residual, weight)[0][0])
     return float(np.std(slopes, ddof=1))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
@@ -22,110 +23,89 @@ FEW_ROWS = 30
 """The rows under which the textbook leaves a cell without an answer."""
 
 
-def cell_measures(level: float) -> tuple[Measure, ...]:
-    """Return the metrics of cells that need no truth; `level` is that of their intervals."""
+MeasureRow = tuple[str, Better, Beside, str]
+"""The name of a metric, which way is better, where it stands, and its meaning."""
 
-    def counted(
-        name: str, meaning: str, better: Better = "none", beside: Beside = "page"
-    ) -> Measure:
-        return Measure(
-            name,
-            meaning=meaning,
-            better=better,
-            units="cells",
-            beside=beside,
-            confidence=level,
+CELL_MEASURES: tuple[MeasureRow, ...] = (
+    (
+        "mean_elasticity",
+        "none",
+        "always",
+        "mean own-price elasticity of the cells with an answer",
+    ),
+    ("answered", "high", "always", "share of cells with an answer"),
+    ("wrong_sign", "low", "always", "share of answers above 0"),
+    ("inelastic", "none", "page", "share of answers between -1 and 0, at which no price cut pays"),
+    ("median_stderr", "low", "page", "median standard error of an answer"),
+    ("own_weight", "none", "page", "mean share of an answer that the cell's own data decide"),
+    ("identified", "high", "page", "share of cells whose own prices identify the elasticity"),
+    ("lagged_price", "none", "page", "mean elasticity to the own price of the period before"),
+    ("cross_elasticity", "none", "page", "mean elasticity to the price of the cell's substitutes"),
+)
+"""The metrics of cells that need no truth."""
+
+TRUTH_MEASURES: tuple[MeasureRow, ...] = (
+    (
+        "elasticity_rmse",
+        "low",
+        "always",
+        "root mean squared error of the elasticities that were answered",
+    ),
+    ("elasticity_bias", "none", "always", "mean error of the elasticities that were answered"),
+    ("elasticity_coverage", "none", "always", "share of intervals that hold the true elasticity"),
+    ("interval_width", "low", "page", "mean width of an interval"),
+)
+"""The metrics of cells that compare answers with a simulator's truth."""
+
+SHARED_SLOPES = {
+    "lagged_price": ("lag", "lag_stderr"),
+    "cross_elasticity": ("cross", "cross_stderr"),
+}
+"""The metrics of slopes that cells share: the columns of the slope and of its standard error."""
+
+
+def measures_of(rows: Iterable[MeasureRow], level: float = 0.95) -> tuple[Measure, ...]:
+    """Return metrics of cells; `level` is that of their intervals."""
+    return tuple(
+        Measure(
+            name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level
         )
-
-    return (
-        counted(
-            "mean_elasticity",
-            "mean own-price elasticity of the cells with an answer",
-            beside="always",
-        ),
-        counted("answered", "share of cells with an answer", "high", "always"),
-        counted("wrong_sign", "share of answers above 0", "low", "always"),
-        counted("inelastic", "share of answers between -1 and 0, at which no price cut pays"),
-        counted("median_stderr", "median standard error of an answer", "low"),
-        counted("own_weight", "mean share of an answer that the cell's own data decide"),
-        counted("identified", "share of cells whose own prices identify the elasticity", "high"),
-        counted("lagged_price", "mean elasticity to the own price of the period before"),
-        counted("cross_elasticity", "mean elasticity to the price of the cell's substitutes"),
+        for name, better, beside, meaning in rows
     )
 
 
-def truth_measures(level: float) -> tuple[Measure, ...]:
-    """Return the metrics of cells that compare answers with a simulator's truth.
-
-    `level` is that of the answers' intervals.
-    """
-
-    def compared(
-        name: str, meaning: str, better: Better = "low", beside: Beside = "always"
-    ) -> Measure:
-        return Measure(
-            name,
-            meaning=meaning,
-            better=better,
-            units="cells",
-            beside=beside,
-            confidence=level,
-        )
-
-    return (
-        compared(
-            "elasticity_rmse", "root mean squared error of the elasticities that were answered"
-        ),
-        compared("elasticity_bias", "mean error of the elasticities that were answered", "none"),
-        compared("elasticity_coverage", "share of intervals that hold the true elasticity", "none"),
-        compared("interval_width", "mean width of an interval", beside="page"),
-    )
-
-
-def float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+def float_column(rows: DataFrame, name: str) -> ndarray:
     """Return a column as floats, NaN for null."""
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
+def score_cells(rows: DataFrame, level: float) -> list[Score]:
     """Return the scores of one model's cells that need no truth.
 
     `level` is that of their intervals.
     """
     slopes = float_column(rows, "elasticity")
     known = slopes[np.isfinite(slopes)]
-    lag, cross = float_column(rows, "lag"), float_column(rows, "cross")
-    scores = [
-        Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes, level)),
-        Score.of("answered", "mean", unit_share(len(known), len(rows))),
-        Score.of("wrong_sign", "mean", unit_share(int(np.sum(known > 0)), len(known))),
-        Score.of(
-            "inelastic", "mean", unit_share(int(np.sum((known <= 0) & (known > -1))), len(known))
-        ),
-        Score.of("median_stderr", "median", unit_median(float_column(rows, "stderr"))),
-        Score.of("own_weight", "mean", unit_mean(float_column(rows, "weight_own"))),
-        Score.of(
-            "identified", "mean", unit_share(int((rows["status"] == "identified").sum()), len(rows))
-        ),
-    ]
-    for name, values in (("lagged_price", lag), ("cross_elasticity", cross)):
+    estimates = {
+        "mean_elasticity": _mean_of_draws(rows, slopes, level),
+        "answered": unit_share(len(known), len(rows)),
+        "wrong_sign": unit_share(int(np.sum(known > 0)), len(known)),
+        "inelastic": unit_share(int(np.sum((known <= 0) & (known > -1))), len(known)),
+        "median_stderr": unit_median(float_column(rows, "stderr")),
+        "own_weight": unit_mean(float_column(rows, "weight_own")),
+        "identified": unit_share(int((rows["status"] == "identified").sum()), len(rows)),
+    }
+    for name, columns in SHARED_SLOPES.items():
+        values, errors = (float_column(rows, column) for column in columns)
         if np.nansum(np.abs(values)) > 0:
-            scores.append(
-                Score.of(
-                    name,
-                    "mean",
-                    _shared_mean(values, float_column(rows, name_of_error(name)), level),
-                )
-            )
-    return scores
+            estimates[name] = _shared_mean(values, errors, level)
+    return [
+        Score.of(name, "median" if name == "median_stderr" else "mean", estimate)
+        for name, estimate in estimates.items()
+    ]
 
 
-def name_of_error(metric: str) -> str:
-    """Return the column with the standard error of a shared slope."""
-    return {"lagged_price": "lag_stderr", "cross_elasticity": "cross_stderr"}[metric]
-
-
-def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estimate:
+def _shared_mean(values: ndarray, errors: ndarray, level: float) -> Estimate:
     """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of
     independent cells.
     """
@@ -136,7 +116,7 @@ def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estima
     )
 
 
-def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Estimate:
+def _mean_of_draws(rows: DataFrame, slopes: ndarray, level: float) -> Estimate:
     """Return the mean over cells, its error from joint draws where there are some: cells share
     errors.
     """
@@ -153,7 +133,7 @@ def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Esti
     return Estimate(plain.value, error, low, high, "joint draws", plain.n, plain.n_undefined)
 
 
-def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def truth_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield errors and coverage of each model against the truth, of all cells, and of those with
     few rows and with many.
     """
@@ -165,7 +145,7 @@ def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]
         yield from ((label, score) for score in _truth_errors(both))
         if label == TRUTH:
             continue
-        few = pl.col("rows") < FEW_ROWS
+        few = col("rows") < FEW_ROWS
         for segment, part in (
             (f"below {FEW_ROWS}", both.filter(few)),
             (f"{FEW_ROWS} or more", both.filter(~few)),
@@ -174,22 +154,21 @@ def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]
                 yield from ((label, score) for score in _truth_errors(part, segment))
 
 
-def _truth_errors(both: pl.DataFrame, segment: str | None = None) -> Iterator[Score]:
+def _truth_errors(both: DataFrame, segment: str | None = None) -> Iterator[Score]:
     """Yield the scores of cells whose true elasticity is beside them."""
     error = float_column(both, "elasticity") - float_column(both, "true")
     answered = np.isfinite(error)
     low, high, true = (float_column(both, name) for name in ("ci_low", "ci_high", "true"))
     inside = int(np.sum((low <= true) & (true <= high) & answered))
     estimates = {
-        "elasticity_rmse": pooled_ratio(error**2, np.where(answered, 1.0, np.nan), root=True),
+        "elasticity_rmse": _root_mean_square(error),
         "elasticity_bias": unit_mean(error),
         "elasticity_coverage": unit_share(inside, int(answered.sum())),
         "interval_width": unit_mean(high - low),
     }
-    by = {} if segment is None else {"segment_by": "rows", "segment": segment}
     for name, estimate in estimates.items():
         score = Score.of(name, "mean", estimate)
-        yield Score(**{field: getattr(score, field) for field in Score.__slots__} | by)
+        yield score if segment is None else replace(score, segment_by="rows", segment=segment)
 
 
 # Scores of one model's answers to different rows: samples against all, and windows against each
@@ -199,69 +178,57 @@ WHOLE_SAMPLE = "all rows"
 """The name of the sample that has all rows."""
 
 
-def sample_measures() -> tuple[Measure, ...]:
-    """Return the metrics of samples."""
-    return (
-        Measure(
+SAMPLE_MEASURES = measures_of(
+    (
+        (
             "sample_rmse",
-            meaning="root mean squared distance of a cell's answer to a sample from that to all "
-            "rows",
-            units="cells",
-            beside="always",
+            "low",
+            "always",
+            "root mean squared distance of a cell's answer to a sample from that to all rows",
         ),
-        Measure(
+        (
             "sample_coverage",
-            meaning="share of a sample's intervals that hold the answer to all rows",
-            better="none",
-            units="cells",
-            beside="always",
+            "none",
+            "always",
+            "share of a sample's intervals that hold the answer to all rows",
         ),
-        Measure(
+        (
             "sample_shift",
-            meaning="mean distance of a sample's answers from those to all rows",
-            better="none",
-            units="cells",
-            beside="always",
+            "none",
+            "always",
+            "mean distance of a sample's answers from those to all rows",
         ),
     )
+)
 
-
-def window_measures() -> tuple[Measure, ...]:
-    """Return the metrics of windows."""
-    return (
-        Measure(
+WINDOW_MEASURES = measures_of(
+    (
+        (
             "window_rmse",
-            meaning="root mean squared difference of a cell's elasticity from one window to the "
-            "next",
-            units="cells",
-            beside="always",
+            "low",
+            "always",
+            "root mean squared difference of a cell's elasticity from one window to the next",
         ),
-        Measure(
+        (
             "window_z",
-            meaning="root mean square of these differences over their standard errors; 1 where "
-            "nothing but chance moves them",
-            better="none",
-            units="cells",
-            beside="always",
+            "none",
+            "always",
+            "root mean square of these differences over their standard errors; 1 where nothing but "
+            "chance moves them",
         ),
-        Measure(
-            "window_shift",
-            meaning="mean difference from one window to the next",
-            better="none",
-            units="cells",
-            beside="always",
-        ),
+        ("window_shift", "none", "always", "mean difference from one window to the next"),
     )
+)
 
 
-def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def sample_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the distances of each model's samples from its answer to all rows.
 
     The truth has none.
     """
     for label, own in rows.items():
-        whole = own.filter(pl.col("sample") == WHOLE_SAMPLE).select(SERIES, whole="elasticity")
-        parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(
+        whole = own.filter(sample=WHOLE_SAMPLE).select(SERIES, whole="elasticity")
+        parts = own.filter(col("sample") != WHOLE_SAMPLE).join(
             whole, SERIES, "left", maintain_order="left"
         )
         if label == TRUTH or parts.is_empty():
@@ -270,19 +237,20 @@ def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         known = np.isfinite(error)
         low, high, goal = (float_column(parts, name) for name in ("ci_low", "ci_high", "whole"))
         inside = int(np.sum((low <= goal) & (goal <= high) & known))
-        yield (
-            label,
-            Score.of(
-                "sample_rmse",
-                "mean",
-                pooled_ratio(error**2, np.where(known, 1.0, np.nan), root=True),
-            ),
-        )
-        yield label, Score.of("sample_coverage", "mean", unit_share(inside, int(known.sum())))
-        yield label, Score.of("sample_shift", "mean", unit_mean(error))
+        estimates = {
+            "sample_rmse": _root_mean_square(error),
+            "sample_coverage": unit_share(inside, int(known.sum())),
+            "sample_shift": unit_mean(error),
+        }
+        yield from ((label, Score.of(name, "mean", each)) for name, each in estimates.items())
 
 
-def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def _root_mean_square(values: ndarray) -> Estimate:
+    """Return the root mean square of the values that are finite."""
+    return pooled_ratio(values**2, np.where(np.isfinite(values), 1.0, np.nan), root=True)
+
+
+def window_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the differences of each model's answers from one window to the next.
 
     The truth has none.
@@ -292,25 +260,19 @@ def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
             continue
         ordered = own.sort(SERIES, "window")
         before = ordered.select(
-            pl.col("elasticity").shift(1).over(SERIES).alias("before"),
-            pl.col("stderr").shift(1).over(SERIES).alias("error"),
+            col("elasticity").shift(1).over(SERIES).alias("before"),
+            col("stderr").shift(1).over(SERIES).alias("error"),
         )
         change = float_column(ordered, "elasticity") - float_column(before, "before")
         spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
-        known = np.isfinite(change)
-        one = np.where(known, 1.0, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(spread > 0, change / spread, np.nan)
-        yield label, Score.of("window_rmse", "mean", pooled_ratio(change**2, one, root=True))
-        yield (
-            label,
-            Score.of(
-                "window_z",
-                "mean",
-                pooled_ratio(z**2, np.where(np.isfinite(z), 1.0, np.nan), root=True),
-            ),
-        )
-        yield label, Score.of("window_shift", "mean", unit_mean(change))
+        estimates = {
+            "window_rmse": _root_mean_square(change),
+            "window_z": _root_mean_square(z),
+            "window_shift": unit_mean(change),
+        }
+        yield from ((label, Score.of(name, "mean", each)) for name, each in estimates.items())
 
 
 # Scores of held-out price moves: the change of demand that was predicted against the one that
@@ -320,80 +282,67 @@ LEAST_MOVES = 3
 """The fewest moves of a correlation."""
 
 
-def change_measures() -> tuple[Measure, ...]:
-    """Return the metrics of price moves."""
-
-    def measure(
-        name: str,
-        meaning: str,
-        better: Literal["low", "high", "none"] = "low",
-        beside: Literal["page", "always"] = "page",
-        units: str = "cells",
-    ) -> Measure:
-        return Measure(name, meaning=meaning, better=better, units=units, beside=beside)
-
-    return (
-        measure(
+CHANGE_MEASURES = measures_of(
+    (
+        (
             "change_rmse",
+            "low",
+            "always",
             "root mean squared error of the change of log units at a held-out price move",
-            beside="always",
         ),
-        measure("change_null", "the same of a prediction that nothing changes", "none", "always"),
-        measure(
+        ("change_null", "none", "always", "the same of a prediction that nothing changes"),
+        (
             "change_r",
-            "correlation of predicted and realised changes of log units at price moves",
             "high",
             "always",
+            "correlation of predicted and realised changes of log units at price moves",
         ),
-        measure(
+        (
             "change_slope",
-            "slope of realised on predicted changes; 1 where predictions are of the right size",
             "none",
+            "page",
+            "slope of realised on predicted changes; 1 where predictions are of the right size",
         ),
-        measure(
+        (
             "change_skill",
+            "high",
+            "always",
             "1 - binomial deviance of units before and after a move / that of no change; moves "
             "from or to no sale count",
-            "high",
-            "always",
         ),
-        measure(
+        (
             "level_rmse",
+            "low",
+            "always",
             "root mean squared error of log units in all held-out periods",
-            beside="always",
         ),
-        measure("level_bias", "mean error of log units in all held-out periods", "none"),
-        measure("moves", "held-out price moves beyond the threshold", "none"),
-        measure("answered", "share of price moves with a prediction", "high"),
-        measure("wrong_sign", "share of cells with an elasticity above 0", "low", "always"),
+        ("level_bias", "none", "page", "mean error of log units in all held-out periods"),
+        ("moves", "none", "page", "held-out price moves beyond the threshold"),
+        ("answered", "high", "page", "share of price moves with a prediction"),
+        ("wrong_sign", "low", "always", "share of cells with an elasticity above 0"),
     )
+)
+"""The metrics of price moves."""
 
 
-def score_changes(rows: pl.DataFrame) -> list[Score]:
+def score_changes(rows: DataFrame) -> list[Score]:
     """Return the scores of one model's held-out periods."""
-    moves = rows.filter(pl.col("move"))
-    known = moves.filter(pl.col("predicted").is_not_null())
-    changed = known.filter(pl.col("actual").is_not_null())
-    levels = rows.filter(pl.col("log_units").is_not_null() & pl.col("log_predicted").is_not_null())
-    cells = rows.group_by(SERIES).agg(pl.col("elasticity").first())["elasticity"].drop_nulls()
-    error, level = (
-        pl.col("predicted") - pl.col("actual"),
-        pl.col("log_predicted") - pl.col("log_units"),
-    )
-    undefined = len(known) - len(changed)
+    moves = rows.filter(col("move"))
+    known = moves.filter(col("predicted").is_not_null())
+    changed = known.filter(col("actual").is_not_null())
+    levels = rows.filter(col("log_units").is_not_null() & col("log_predicted").is_not_null())
+    cells = rows.group_by(SERIES).agg(col("elasticity").first())["elasticity"].drop_nulls()
+    error = col("predicted") - col("actual")
+    level = col("log_predicted") - col("log_units")
+    undefined, unknown = len(known) - len(changed), len(rows) - len(levels)
+    null = col("actual") ** 2
     scores = [
         _change_score("change_rmse", _moves_by_cell(changed, error**2, root=True), undefined),
-        _change_score(
-            "change_null", _moves_by_cell(changed, pl.col("actual") ** 2, root=True), undefined
-        ),
+        _change_score("change_null", _moves_by_cell(changed, null, root=True), undefined),
         *_correlations(changed),
         *_skill_scores(known),
-        _change_score(
-            "level_rmse", _moves_by_cell(levels, level**2, root=True), len(rows) - len(levels)
-        ),
-        _change_score(
-            "level_bias", _moves_by_cell(levels, level, root=False), len(rows) - len(levels)
-        ),
+        _change_score("level_rmse", _moves_by_cell(levels, level**2, root=True), unknown),
+        _change_score("level_bias", _moves_by_cell(levels, level, root=False), unknown),
         Score("moves", "mean", float(len(moves)), n=len(moves)),
         Score.of("answered", "mean", unit_share(len(known), len(moves))),
         Score.of("wrong_sign", "mean", unit_share(int((cells > 0).sum()), len(cells))),
@@ -402,13 +351,10 @@ def score_changes(rows: pl.DataFrame) -> list[Score]:
 
 
 def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
-    made = Score.of(name, "mean", estimate)
-    return Score(
-        **{field: getattr(made, field) for field in Score.__slots__} | {"n_undefined": undefined}
-    )
+    return replace(Score.of(name, "mean", estimate), n_undefined=undefined)
 
 
-def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
+def _moves_by_cell(rows: DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
     """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
     sums = rows.group_by(SERIES, maintain_order=True).agg(
         loss.sum().alias("top"), pl.len().alias("count")
@@ -418,7 +364,7 @@ def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate
     )
 
 
-def _correlations(rows: pl.DataFrame) -> list[Score]:
+def _correlations(rows: DataFrame) -> list[Score]:
     if len(rows) < LEAST_MOVES:
         return []
     predicted, actual = rows["predicted"].to_numpy(), rows["actual"].to_numpy()
@@ -433,11 +379,11 @@ def _correlations(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def _skill_scores(rows: pl.DataFrame) -> list[Score]:
+def _skill_scores(rows: DataFrame) -> list[Score]:
     """Return 1 less the binomial deviance of the units after a move among those before and after it
     over that of one half.
     """
-    known = rows.filter(pl.col("units").is_not_null() & pl.col("units_before").is_not_null())
+    known = rows.drop_nulls(["units", "units_before"])
     after, before = known["units"].to_numpy(), known["units_before"].to_numpy()
     total = after + before
     some = total > 0
@@ -462,7 +408,7 @@ def _skill_scores(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def _log_likelihood(after: np.ndarray, before: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def _log_likelihood(after: ndarray, before: ndarray, odds: ndarray) -> ndarray:
     """Return after log(p) + before log(1 - p) with log odds of p, by row."""
     return np.asarray(-after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds))
 
@@ -502,16 +448,15 @@ class CrossChecks:
     outweighed: int
 
 
-def cross_checks(
-    own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue: np.ndarray
-) -> CrossChecks:
+def cross_checks(own: ndarray, cross: ndarray, stderr: ndarray, revenue: ndarray) -> CrossChecks:
     """Return the checks of a matrix of cross elasticities.
 
     Args:
         own: Own elasticities, NaN where unknown, shape (K,).
-        cross: Of a row's units to a column's price, 0 where there is none, shape (K, K).
-        stderr: Of `cross`, shape (K, K).
-        revenue: Of each cell at today's prices, shape (K,).
+        cross: The cross elasticities of a row's units to a column's price, 0 where there is none,
+            shape (K, K).
+        stderr: The standard error of `cross`, shape (K, K).
+        revenue: The revenue of each cell at today's prices, shape (K,).
     """
     there = cross != 0
     both = np.triu(there & there.T)
@@ -535,7 +480,7 @@ def cross_checks(
     )
 
 
-def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
+def _connected_cells(there: ndarray) -> list[ndarray]:
     """Return the groups of two cells or more that pairs connect."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
@@ -545,7 +490,7 @@ def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
     return [cells for cells in groups if len(cells) > 1]
 
 
-def _is_outweighed(own: np.ndarray, cross: np.ndarray, revenue: np.ndarray) -> bool:
+def _is_outweighed(own: ndarray, cross: ndarray, revenue: ndarray) -> bool:
     """Return whether the symmetric part of d units / d price, in units of revenue, has a positive
     eigenvalue.
     """

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import LikelihoodExpansion, best_deviations
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.sweeping import Sweeper
+from hwds.elasticity.sweeping import Sweeper, number_groups
 from hwds.evaluation.networks import Layers, Schedule, Training
 from hwds.evaluation.protocol import Device, RunContext
 
@@ -57,7 +58,7 @@ class OutputColumns(NamedTuple):
     """The columns of the output, each of shape (n,).
 
     Attributes:
-        log_mean: Of the units.
+        log_mean: The log mean of the units.
         slope: d log units / d log price, in standard deviations of the log price; never above 0.
         gap: The next period's change of the log price less that of the product's other channels.
         risk: Log odds that the next period's price is beyond the cheapest other channel's by more
@@ -99,9 +100,9 @@ class DemandShape(Serializable):
     """The key of a graph: all that determines it.
 
     Attributes:
-        steps, columns: Of the history.
+        steps, columns: The numbers of steps and of columns of the history.
         many: How many products, channels and families there are.
-        units: Of the LSTM.
+        units: The units of the LSTM.
         heads: The weight of the heads of gap and risk.
     """
 
@@ -176,36 +177,34 @@ class DemandShape(Serializable):
         """
         import tensorflow as tf
 
-        said, goal = OutputColumns.of(answer), TargetColumns.of(target)
-        inverse = tf.exp(-said.log_overdispersion)
+        outputs, goal = OutputColumns.of(answer), TargetColumns.of(target)
+        inverse = tf.exp(-outputs.log_overdispersion)
         units = tf.where(tf.math.is_finite(goal.units), goal.units, 0.0)
         minus = (units + inverse) * tf.math.softplus(
-            said.log_mean + said.log_overdispersion
-        ) - units * said.log_mean
+            outputs.log_mean + outputs.log_overdispersion
+        ) - units * outputs.log_mean
         change, wide = (
             tf.where(tf.math.is_finite(part), part, 0.0) for part in (goal.gap, goal.risk)
         )
         losses = [
             (minus, goal.units, 1.0),
-            (tf.square(said.gap - change), goal.gap, self.heads),
-            (tf.math.softplus(said.risk) - wide * said.risk, goal.risk, self.heads),
+            (tf.square(outputs.gap - change), goal.gap, self.heads),
+            (tf.math.softplus(outputs.risk) - wide * outputs.risk, goal.risk, self.heads),
         ]
-        total = tf.reduce_mean(said.away)
+        total = tf.reduce_mean(outputs.away)
         for loss, known, weight in losses:
             there = tf.cast(tf.math.is_finite(known), tf.float32)
             total += weight * tf.reduce_sum(loss * there) / tf.maximum(tf.reduce_sum(there), 1.0)
         return total
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the mean negative log-likelihood of the units alone, in double precision."""
-        said, units = (
-            OutputColumns.of(answer.astype(np.float64)),
-            TargetColumns.of(target).units.astype(np.float64),
-        )
-        inverse = np.exp(-said.log_overdispersion)
+        outputs = OutputColumns.of(answer.astype(np.float64))
+        units = TargetColumns.of(target).units.astype(np.float64)
+        inverse = np.exp(-outputs.log_overdispersion)
         each = (units + inverse) * np.logaddexp(
-            0, said.log_mean + said.log_overdispersion
-        ) - units * said.log_mean
+            0, outputs.log_mean + outputs.log_overdispersion
+        ) - units * outputs.log_mean
         return float(np.nanmean(each))
 
 
@@ -240,19 +239,19 @@ class DemandInputs(NamedTuple):
             4).
         market: Today's gap, and today's price over that of the cheapest other channel; shape (n,
             2). Only the heads of gap and risk read it.
-        codes: Of product, channel and family, shape (n, 3).
+        codes: The codes of product, channel and family, shape (n, 3).
         price: Today's log price less its cell's mean, shape (n, 1). Only the own price's path reads
             it.
         constants: See `Constants`, shape (n, 4).
     """
 
-    history: np.ndarray
-    market: np.ndarray
-    codes: np.ndarray
-    price: np.ndarray
-    constants: np.ndarray
+    history: ndarray
+    market: ndarray
+    codes: ndarray
+    price: ndarray
+    constants: ndarray
 
-    def take(self, rows: np.ndarray) -> DemandInputs:
+    def take(self, rows: ndarray) -> DemandInputs:
         """Return some of the rows."""
         return DemandInputs(*(part[rows] for part in self))
 
@@ -266,7 +265,7 @@ class DemandExamples(NamedTuple):
     """
 
     inputs: DemandInputs
-    target: np.ndarray
+    target: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,10 +303,10 @@ class RelativePrices:
         promotion: 0 for none, shape (K, T).
     """
 
-    price: np.ndarray
-    gap: np.ndarray
-    excess: np.ndarray
-    promotion: np.ndarray
+    price: ndarray
+    gap: ndarray
+    excess: ndarray
+    promotion: ndarray
 
     @classmethod
     def of(cls, design: DemandDesign) -> RelativePrices:
@@ -325,7 +324,7 @@ class RelativePrices:
         return cls(price, gap, excess, promotion)
 
 
-def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _against_others(logs: ndarray) -> tuple[ndarray, ndarray]:
     """Return log prices of channels less the mean, and less the least, of the others, NaN without
     others; shape (c, T).
     """
@@ -343,9 +342,7 @@ def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def demand_examples(
-    design: DemandDesign, base: np.ndarray, scaling: PriceScaling
-) -> DemandExamples:
+def demand_examples(design: DemandDesign, base: ndarray, scaling: PriceScaling) -> DemandExamples:
     """Return the inputs and targets of all rows of a design.
 
     The targets of the heads of gap and risk are of the next period: the inputs end with today's
@@ -386,15 +383,15 @@ def demand_examples(
     return DemandExamples(inputs, np.stack(goal, axis=1).astype(np.float32))
 
 
-def _next_period(values: np.ndarray, cell: np.ndarray, period: np.ndarray) -> np.ndarray:
+def _next_period(values: ndarray, cell: ndarray, period: ndarray) -> ndarray:
     """Return the values of the next period, NaN for the last, shape (n,)."""
     later = np.concatenate([values[:, 1:], np.full((len(values), 1), np.nan)], axis=1)
     return later[cell, period]
 
 
 def _price_history(
-    market: RelativePrices, cell: np.ndarray, period: np.ndarray, scaling: PriceScaling
-) -> np.ndarray:
+    market: RelativePrices, cell: ndarray, period: ndarray, scaling: PriceScaling
+) -> ndarray:
     """Return the columns of the periods before each row's, 0 where there was no price, shape (n,
     steps, 4).
     """
@@ -434,12 +431,12 @@ class HeldOutPredictions(NamedTuple):
     """Predictions of networks for rows that they had not seen.
 
     Attributes:
-        said: Of the rows to learn from, columns of shape (n,).
+        outputs: The predictions of the rows to learn from, columns of shape (n,).
         fold: In which each was held out, shape (n,).
     """
 
-    said: OutputColumns
-    fold: np.ndarray
+    outputs: OutputColumns
+    fold: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -447,15 +444,15 @@ class HeldOutError:
     """The errors of a network's elasticities.
 
     Attributes:
-        names: Of the groupings, then `cell`.
+        names: The names of the groupings, then `cell`.
         deviations: The standard deviation of what is missed of each group and of each cell, shape
             (groupings + 1,).
-        covariance: Of what is missed of all cells, shape (K, K).
+        covariance: The covariance of what is missed of all cells, shape (K, K).
     """
 
     names: tuple[str, ...]
-    deviations: np.ndarray
-    covariance: np.ndarray
+    deviations: ndarray
+    covariance: ndarray
 
 
 def held_out_error(
@@ -485,12 +482,12 @@ def held_out_error(
         by_period: Whether there are effects of periods.
     """
     rows = np.flatnonzero(design.used)
-    units, mean = design.units[rows], np.exp(np.clip(unseen.said.log_mean, -30, 30))
+    units, mean = design.units[rows], np.exp(np.clip(unseen.outputs.log_mean, -30, 30))
     dispersion = max(float(np.mean((units - mean) ** 2 / (mean + overdispersion * mean**2))), 1e-6)
     weight = mean / (1 + overdispersion * mean) / dispersion
     cell = design.cell[rows]
-    period = np.unique(design.period[rows], return_inverse=True)[1] if by_period else None
-    sweeper = Sweeper.of(np.unique(cell, return_inverse=True)[1], period)
+    period = number_groups(design.period[rows]) if by_period else None
+    sweeper = Sweeper.of(number_groups(cell), period)
     price = sweeper.residuals(design.log_price[rows, None], weight)[:, 0]
     score, information = weight * price * (units - mean) / mean, weight * price**2
     none = np.zeros((len(design), 0))
@@ -518,19 +515,19 @@ class DemandEnsemble(Serializable):
     """Trained networks of one shape.
 
     Attributes:
-        shape: Of each.
-        weights: Of all of them, one after the other.
+        shape: The shape of each.
+        weights: The weights of all of them, one after the other.
         count: How many.
         device, cpus: Where they compute, and with how many threads.
     """
 
     shape: DemandShape
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[ndarray, ...]
     count: int
     device: Device
     cpus: int
 
-    def answers(self, inputs: Sequence[np.ndarray]) -> OutputColumns:
+    def answers(self, inputs: Sequence[ndarray]) -> OutputColumns:
         """Return the answers of each network for n rows, each column of shape (count, n), in double
         precision.
         """
@@ -549,7 +546,7 @@ class EnsemblePlan(NamedTuple):
     """The settings by which an ensemble is trained.
 
     Attributes:
-        shape: Of each network.
+        shape: The shape of each network.
         schedule: Epochs, batch, rate.
         networks: How many.
         folds: Parts of the clusters that are held out in turn.
@@ -568,34 +565,34 @@ class TrainedEnsemble:
     Attributes:
         design: The rows.
         base: The log mean of each without the own price's path, shape (rows,).
-        scaling: Of the inputs.
+        scaling: The scaling of the inputs.
         goal: Targets of the rows to learn from, columns of shape (n,).
         networks: Trained on these.
         unseen: Of each row to learn from the answer of a network that has not seen its cluster.
-        said: The answers of each network for all rows, columns of shape (count, rows).
+        outputs: The answers of each network for all rows, columns of shape (count, rows).
     """
 
     design: DemandDesign
-    base: np.ndarray
+    base: ndarray
     scaling: PriceScaling
     goal: TargetColumns
     networks: DemandEnsemble
     unseen: HeldOutPredictions
-    said: OutputColumns
+    outputs: OutputColumns
 
     @property
     def mean(self) -> OutputColumns:
         """The mean answer over the networks, columns of shape (rows,)."""
-        return OutputColumns(*(part.mean(axis=0) for part in self.said))
+        return OutputColumns(*(part.mean(axis=0) for part in self.outputs))
 
     @property
-    def without_effects(self) -> np.ndarray:
+    def without_effects(self) -> ndarray:
         """The networks' parts of the log mean of the rows to learn from: the own price's path and
         the correction.
         """
         return np.asarray((self.mean.log_mean - self.base)[self.design.used])
 
-    def slopes(self) -> np.ndarray:
+    def slopes(self) -> ndarray:
         """Return the mean elasticity of each network over each cell's rows, NaN for a cell without
         one, shape (count, K).
         """
@@ -603,16 +600,19 @@ class TrainedEnsemble:
         cell = self.design.cell[used]
         count = np.bincount(cell, minlength=cells).astype(float)
         total = np.stack(
-            [np.bincount(cell, each[used], cells) for each in self.said.slope / self.scaling.price]
+            [
+                np.bincount(cell, each[used], cells)
+                for each in self.outputs.slope / self.scaling.price
+            ]
         )
         return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
 def train_and_judge(
     design: DemandDesign,
-    base: np.ndarray,
+    base: ndarray,
     scaling: PriceScaling,
-    cluster: np.ndarray,
+    cluster: ndarray,
     plan: EnsemblePlan,
     context: RunContext,
 ) -> TrainedEnsemble:
@@ -621,7 +621,7 @@ def train_and_judge(
     Args:
         design: The rows.
         base: See `TrainedEnsemble`.
-        scaling: Of the inputs.
+        scaling: The scaling of the inputs.
         cluster: Of each row of the panel, shape (rows,): rows of one are held out together.
         plan: How it is trained.
         context: Streams, threads, device.
@@ -656,7 +656,7 @@ def train_ensemble(
 
 def predict_held_out(
     rows: DemandExamples,
-    cluster: np.ndarray,
+    cluster: ndarray,
     folds: int,
     shape: DemandShape,
     schedule: Schedule,
@@ -666,13 +666,13 @@ def predict_held_out(
 
     Args:
         rows: Inputs and targets of n rows.
-        cluster: Of each row, shape (n,).
+        cluster: The cluster of each row, shape (n,).
         folds: Parts of the clusters, drawn at random.
-        shape: Of the networks.
-        schedule: Of their training.
+        shape: The shape of the networks.
+        schedule: The schedule of their training.
         context: Streams, threads, device.
     """
-    code = np.unique(cluster, return_inverse=True)[1]
+    code = number_groups(cluster)
     fold = (context.stream("folds").permutation(int(code.max()) + 1) % folds)[code]
     training = Training(rows.inputs, shape, schedule, context)
     out = np.full((len(OutputColumns._fields), len(code)), np.nan)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isinf
+from dataclasses import asdict
+from math import inf, isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.elasticity.instruments import WEAK_F
 from hwds.elasticity.metrics import cross_checks
@@ -16,7 +19,7 @@ from hwds.elasticity.rows import cross_elasticities, note_meaning, note_title, n
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 from hwds.pricing.demand_evidence import CELL_STATUSES
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -32,7 +35,8 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.results.formatting import counted
+from hwds.report.words import say, scores_of
+from hwds.results.columns import Column, Declared
 from hwds.results.tables import TRUTH, Tables
 from hwds.stats.effects import Z95
 
@@ -43,6 +47,27 @@ if TYPE_CHECKING:
 
 # Tables of what prices identify: cells by status, and cell by cell.
 
+
+def _number(name: str, form: str, title: str, brief: str) -> Column:
+    """Return a column that shows numbers in one of Python's formats."""
+    return Column(name, "made", "", title, brief, f"{{{{ {name} | written('{form}') }}}}")
+
+
+def _percent(name: str, title: str, brief: str) -> Column:
+    """Return a column that shows shares in percent, nothing for None."""
+    share = f"{{{{ (100 * {name}) | written('.0f') }}}} %"
+    return Column(
+        name, "made", "", title, brief, f"{{% if {name} is not none %}}{share}{{% endif %}}"
+    )
+
+
+def _span(name: str, high: str, places: int, title: str, brief: str) -> Column:
+    """Return a column that shows the ends of an interval, nothing where the lower one is None."""
+    low, most = (f"{{{{ {end} | written('.{places}f') }}}}" for end in (name, high))
+    cell = f"{{% if {name} is not none %}}{low} to {most}{{% endif %}}"
+    return Column(name, "made", "", title, brief, cell)
+
+
 STATUS_MEANINGS = {
     "identified": "its own prices identify its elasticity",
     "weak": "its own prices hardly do: few changes, little that is its own, or few units",
@@ -50,122 +75,86 @@ STATUS_MEANINGS = {
     "endogenous?": "its price seems to answer its demand",
 }
 
+STATUSES = Declared.of(
+    Column("status", "text", "", "status", "status"),
+    Column("cells", "count", "", "cells", "cells"),
+    _number("price_changes", ".0f", "price changes", "changes"),
+    _number("sd_net", ".3f", "own sd of log price", "own sd"),
+    _percent("common", "common with the period", "common"),
+    _number("rows", ".0f", "rows", "rows"),
+    Column("meaning", "text", "", "meaning"),
+)
+
+CELLS = Declared.of(
+    Column(SERIES, "text", "", "cell", "cell"),
+    _number("elasticity", ".2f", "elasticity", "elasticity"),
+    _span("ci_low", "ci_high", 2, "{{ level }} interval", "interval"),
+    _percent("weight_own", "own data", "own"),
+    _number("rows", ",d", "rows", "rows"),
+    _number("price_changes", ",d", "price changes", "changes"),
+    _number("distinct_prices", ",d", "prices", "prices"),
+    _number("sd_net", ".3f", "own sd of log price", "own sd"),
+    _percent("common", "common with the period", "common"),
+    _number("lead", "+.2f", "lead", "lead"),
+    _number("lag_correlation", "+.2f", "lag", "lag"),
+    _percent("stock_outs", "stock-outs", "out"),
+    Column("status", "text", "", "status", "status"),
+    Column("reason", "text", "", "reason"),
+)
+
 MOST_CELLS = 80
 """Cells of which the page has a row."""
 
 
-def model_cells(tables: Tables, model: str) -> pl.DataFrame:
+def model_cells(tables: Tables, model: str) -> DataFrame:
     """Return the rows of one model, a cell each: of several samples or windows the first.
 
-    Empty where there are none.
+    Empty where the run's rows are no cells.
     """
     rows = tables.predictions
     if SERIES not in rows.columns:
-        return pl.DataFrame()
-    return rows.filter(pl.col("model") == model).unique(SERIES, keep="first", maintain_order=True)
+        return DataFrame()
+    return rows.filter(model=model).unique(SERIES, keep="first", maintain_order=True)
 
 
 def cell_level(tables: Tables) -> str:
     """Return the level of the intervals of cells in words: `95 %`."""
-    known = tables.metrics.filter(pl.col("metric") == "mean_elasticity")
+    known = tables.metrics.filter(metric="mean_elasticity")
     return f"{100 * (known['confidence'][0] if len(known) else 0.95):g} %"
 
 
 def status_grid(tables: Tables, model: str) -> Grid:
     """Return the number of cells of each status, with what their prices have in common."""
     cells = model_cells(tables, model)
-    titles = [
-        ("status", "status"),
-        ("cells", "cells"),
-        ("price changes", "changes"),
-        ("own sd of log price", "own sd"),
-    ]
-    titles += [("common with the period", "common"), ("rows", "rows"), ("meaning", "")]
-    if cells.is_empty():
-        return grid_of(titles, [])
+    medians = col("price_changes", "sd_net", "common", "rows").median()
     rows = [
-        _status_line(cells.filter(pl.col("status") == status), status) for status in CELL_STATUSES
+        own.select(pl.lit(status).alias("status"), pl.len().alias("cells"), medians).with_columns(
+            meaning=pl.lit(STATUS_MEANINGS[status])
+        )
+        for status in CELL_STATUSES
+        if len(cells) and len(own := cells.filter(status=status))
     ]
     caption = "What prices identify: medians over the cells of each status"
-    return grid_of(titles, [row for row in rows if row[1] != "0"], caption=caption, words=1)
-
-
-def _status_line(cells: pl.DataFrame, status: str) -> list[str]:
-    if cells.is_empty():
-        return [status, "0", "", "", "", "", ""]
-    changes, own, common, rows = (
-        float(np.median(cells[name].to_numpy()))
-        for name in ("price_changes", "sd_net", "common", "rows")
-    )
-    shares = f"{100 * common:.0f} %"
-    return [
-        status,
-        f"{len(cells):,}",
-        f"{changes:.0f}",
-        f"{own:.3f}",
-        shares,
-        f"{rows:.0f}",
-        STATUS_MEANINGS[status],
-    ]
+    return declared_grid(STATUSES, pl.concat(rows) if rows else cells, caption=caption, words=1)
 
 
 def cells_grid(tables: Tables, model: str) -> Grid:
     """Return each cell's answer and what its prices identify, at most `MOST_CELLS` of them evenly
-    over all.
+    over their order.
     """
     cells = model_cells(tables, model)
-    titles = [
-        ("cell", "cell"),
-        ("elasticity", "elasticity"),
-        (f"{cell_level(tables)} interval", "interval"),
-        ("own data", "own"),
-    ]
-    titles += [
-        ("rows", "rows"),
-        ("price changes", "changes"),
-        ("prices", "prices"),
-        ("own sd of log price", "own sd"),
-    ]
-    titles += [
-        ("common with the period", "common"),
-        ("lead", "lead"),
-        ("lag", "lag"),
-        ("stock-outs", "out"),
-    ]
-    titles += [("status", "status"), ("reason", "")]
-    step = -(-len(cells) // MOST_CELLS) if len(cells) else 1
-    shown = cells.gather_every(step) if len(cells) else cells
-    every = "" if step == 1 else f", one in {step} of {len(cells):,}"
-    return grid_of(
-        titles,
-        [_cell_line(row) for row in shown.to_dicts()],
-        caption=f"Cell by cell{every}",
+    step = max(-(-len(cells) // MOST_CELLS), 1)
+    unknown = [column.name for column in CELLS.columns if column.name not in cells.columns]
+    return declared_grid(
+        CELLS,
+        cells.gather_every(step).with_columns(pl.lit(None).alias(name) for name in unknown),
+        level=cell_level(tables),
+        caption="Cell by cell"
+        "{% if step > 1 %}, one in {{ step }} of {{ cells | count }}{% endif %}",
         words=2,
+        step=step,
+        cells=len(cells),
     )
-
-
-def _cell_line(row: Mapping[str, Any]) -> list[str]:
-    def number(name: str, form: str) -> str:
-        return "" if row.get(name) is None else format(row[name], form)
-
-    interval = "" if row.get("ci_low") is None else f"{row['ci_low']:.2f} to {row['ci_high']:.2f}"
-    weight = "" if row.get("weight_own") is None else f"{100 * row['weight_own']:.0f} %"
-    return [
-        row[SERIES],
-        number("elasticity", ".2f"),
-        interval,
-        weight,
-        number("rows", ",d"),
-        number("price_changes", ",d"),
-        number("distinct_prices", ",d"),
-        number("sd_net", ".3f"),
-        f"{100 * row['common']:.0f} %",
-        number("lead", "+.2f"),
-        number("lag_correlation", "+.2f"),
-        f"{100 * row['stock_outs']:.0f} %",
-        row["status"],
-        row["reason"],
-    ]
 
 
 # Tables of cross elasticities: by family with checks of sign and symmetry, and the strongest
@@ -173,6 +162,45 @@ def _cell_line(row: Mapping[str, Any]) -> list[str]:
 
 MOST_PAIR_ROWS = 12
 """Pairs in the table: those with the strongest effect."""
+
+FAMILIES = Declared.of(
+    Column("family", "text", "", "family", "family"),
+    Column("pairs", "count", "", "pairs", "pairs"),
+    _number("mean", ".3f", "mean cross elasticity", "mean"),
+    _span("least", "most", 3, "from least to most", "range"),
+    _number("error", ".3f", "mean standard error", "s.e."),
+    Column(
+        "negative",
+        "count",
+        "",
+        "below 0 (surely)",
+        "below 0",
+        "{{ negative | count }} ({{ surely_negative | count }})",
+    ),
+    Column(
+        "asymmetric",
+        "count",
+        "",
+        "two ways that differ beyond chance",
+        "asymmetric",
+        "{{ asymmetric | count }} of {{ two_way | count }}",
+    ),
+    Column(
+        "outweighed",
+        "count",
+        "",
+        "markets whose substitutes outweigh own prices",
+        "outweighed",
+        "{{ outweighed | count }} of {{ markets | count }}",
+    ),
+)
+
+PAIRS = Declared.of(
+    Column("row", "text", "", "units of", "units of"),
+    Column("column", "text", "", "answer to the price of", "price of"),
+    _number("value", ".3f", "cross elasticity", "elasticity"),
+    _span("low", "high", 3, "95 % interval", "interval"),
+)
 
 
 def cross_grids(tables: Tables, model: str) -> Iterator[Grid]:
@@ -190,19 +218,7 @@ def cross_grids(tables: Tables, model: str) -> Iterator[Grid]:
         yield _strongest_pairs(cells, cross, stderr)
 
 
-def _family_grid(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> Grid:
-    titles = [
-        ("family", "family"),
-        ("pairs", "pairs"),
-        ("mean cross elasticity", "mean"),
-        ("from least to most", "range"),
-    ]
-    titles += [
-        ("mean standard error", "s.e."),
-        ("below 0 (surely)", "below 0"),
-        ("two ways that differ beyond chance", "asymmetric"),
-    ]
-    titles += [("markets whose substitutes outweigh own prices", "outweighed")]
+def _family_grid(cells: DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     revenue = (cells["units"] * cells["price"]).fill_null(0.0).to_numpy()
     own = cells["elasticity"].fill_null(float("nan")).to_numpy()
     rows = []
@@ -210,46 +226,34 @@ def _family_grid(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> 
         place = np.flatnonzero((cells["family"] == family).to_numpy())
         part = np.ix_(place, place)
         values, errors = cross[part], stderr[part]
-        there = values != 0
-        if not there.any():
-            continue
-        checks = cross_checks(own[place], values, errors, revenue[place])
-        rows.append(
-            [
-                family or "all",
-                f"{checks.pairs:,}",
-                f"{values[there].mean():.3f}",
-                f"{values[there].min():.3f} to {values[there].max():.3f}",
-                f"{errors[there].mean():.3f}",
-                f"{checks.negative:,} ({checks.surely_negative:,})",
-                f"{checks.asymmetric:,} of {checks.two_way:,}",
-                f"{checks.outweighed:,} of {checks.markets:,}",
-            ]
-        )
+        pairs = values[values != 0]
+        if len(pairs):
+            answer = {"mean": pairs.mean(), "least": pairs.min(), "most": pairs.max()}
+            checks = cross_checks(own[place], values, errors, revenue[place])
+            error = errors[values != 0].mean()
+            rows.append(answer | asdict(checks) | {"family": family or "all", "error": error})
     caption = (
         "Cross elasticities, of units to a substitute's price: symmetric in revenue without "
         "income effects (Slutsky)"
     )
-    return grid_of(titles, rows, caption=caption)
+    return declared_grid(FAMILIES, DataFrame(rows), caption=caption)
 
 
-def _strongest_pairs(cells: pl.DataFrame, cross: np.ndarray, stderr: np.ndarray) -> Grid:
+def _strongest_pairs(cells: DataFrame, cross: ndarray, stderr: ndarray) -> Grid:
     rows, columns = np.nonzero(cross)
     order = np.argsort(-np.abs(cross[rows, columns]), kind="stable")[:MOST_PAIR_ROWS]
-    names = cells["series_id"].to_list()
-    lines = []
-    for row, column in zip(rows[order], columns[order], strict=True):
-        value, error = cross[row, column], stderr[row, column]
-        interval = f"{value - Z95 * error:.3f} to {value + Z95 * error:.3f}"
-        lines.append([names[row], names[column], f"{value:.3f}", interval])
-    titles = [
-        ("units of", "units of"),
-        ("answer to the price of", "price of"),
-        ("cross elasticity", "elasticity"),
-    ]
-    return grid_of(
-        [*titles, ("95 % interval", "interval")], lines, names=2, caption="The strongest pairs"
+    rows, columns, names = rows[order], columns[order], cells[SERIES]
+    value, half = cross[rows, columns], Z95 * stderr[rows, columns]
+    pairs = DataFrame(
+        {
+            "row": names[rows],
+            "column": names[columns],
+            "value": value,
+            "low": value - half,
+            "high": value + half,
+        }
     )
+    return declared_grid(PAIRS, pairs, names=2, caption="The strongest pairs")
 
 
 # forest.png: each cell's elasticity with its interval, and how much of it its own data decide.
@@ -268,21 +272,17 @@ UNKNOWN_SHARE = 0.4
 STATUS_COLOURS = {
     "identified": OWN_COLOUR,
     "weak": GREY,
-    "no_variation": LIGHT,
+    "no_variation": "#b9bfc7",
     "endogenous?": NAIVE_COLOUR,
 }
 
 
 def forest_figure(tables: Tables, model: str) -> Figure | None:
     """Draw the elasticities of a model; None where it has none."""
-    cells = (
-        model_cells(tables, model).drop_nulls("elasticity")
-        if SERIES in tables.predictions.columns
-        else pl.DataFrame()
-    )
-    if cells.is_empty():
+    cells = model_cells(tables, model)
+    if cells.is_empty() or cells["elasticity"].null_count() == len(cells):
         return None
-    ordered = cells.sort("elasticity", SERIES)
+    ordered = cells.drop_nulls("elasticity").sort("elasticity", SERIES)
     places = np.unique(
         np.linspace(0, len(ordered) - 1, min(MOST_DRAWN_CELLS, len(ordered))).round().astype(int)
     )
@@ -299,16 +299,15 @@ def forest_figure(tables: Tables, model: str) -> Figure | None:
         if len(shown) == len(ordered)
         else f", {len(shown)} of {len(ordered):,} evenly over their order"
     )
-    title = f"Own-price elasticities by {model}{every}"
-    headline(figure, title)
+    headline(figure, f"Own-price elasticities by {model}{every}")
     return figure
 
 
-def _draw_cells(axes: Axes, shown: pl.DataFrame) -> None:
+def _draw_cells(axes: Axes, shown: DataFrame) -> None:
     """Draw a bar and a dot for each cell; the dot is as large as the share of its own data."""
     low, high = _forest_limits(shown)
     for place, row in enumerate(shown.to_dicts()):
-        colour = STATUS_COLOURS[row["status"]] if row["status"] != "no_variation" else "#b9bfc7"
+        colour = STATUS_COLOURS[row["status"]]
         ends = [max(row["ci_low"], low), min(row["ci_high"], high)]
         axes.plot(
             ends, [place, place], color=colour, linewidth=1.8, alpha=0.55, solid_capstyle="butt"
@@ -328,12 +327,11 @@ def _draw_cells(axes: Axes, shown: pl.DataFrame) -> None:
             color=GREY,
         )
     for status in dict.fromkeys(shown["status"].to_list()):
-        colour = STATUS_COLOURS[status] if status != "no_variation" else "#b9bfc7"
-        axes.plot([], [], "o-", color=colour, label=status.replace("_", " "))
+        axes.plot([], [], "o-", color=STATUS_COLOURS[status], label=status.replace("_", " "))
     axes.set_xlim(low, high)
 
 
-def _forest_limits(shown: pl.DataFrame) -> tuple[float, float]:
+def _forest_limits(shown: DataFrame) -> tuple[float, float]:
     """Return the range of the picture: all answers, and intervals as far as a few spreads or their
     usual width.
     """
@@ -350,15 +348,11 @@ def _forest_limits(shown: pl.DataFrame) -> tuple[float, float]:
     return low - 0.1 * spread, max(high, 0.0) + 0.1 * spread
 
 
-def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
-    true = tables.predictions.filter(pl.col("model") == TRUTH).unique(
-        SERIES, keep="first", maintain_order=True
-    )
+def _mark_truth(axes: Axes, shown: DataFrame, tables: Tables) -> None:
+    true = model_cells(tables, TRUTH)
     if true.is_empty():
         return
-    known = shown.select(SERIES).join(
-        true.select(SERIES, "elasticity"), SERIES, "left", maintain_order="left"
-    )["elasticity"]
+    known = shown.select(SERIES).join(true, SERIES, "left", maintain_order="left")["elasticity"]
     axes.plot(
         known.to_numpy(),
         range(len(shown)),
@@ -370,8 +364,10 @@ def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
     )
 
 
-def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> None:
-    tidy(axes, grid="x")
+def _label_forest(axes: Axes, shown: DataFrame, every: DataFrame, level: str) -> None:
+    has_weights = shown["weight_own"].is_not_null().any()
+    share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
+    tidy(axes, grid="x", x=f"elasticity; bars: {level} interval{share}")
     name_rows(axes, range(len(shown)), shown[SERIES], 34)
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_ylim(-0.8, len(shown) - 0.2)
@@ -380,9 +376,6 @@ def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: s
         mean, color=INK, linewidth=1, linestyle=":", zorder=1, label=f"mean of all cells {mean:.2f}"
     )
     axes.axvline(0, color=LIGHT, linewidth=1.2, zorder=0)
-    has_weights = shown["weight_own"].is_not_null().any()
-    share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
-    axes.set_xlabel(f"elasticity; bars: {level} interval{share}", fontsize=9.5, color=INK)
 
 
 # price_changes.png: predicted against realised changes of demand at held-out price moves.
@@ -402,8 +395,8 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
     rows = tables.predictions
     if "move" not in rows.columns:
         return None
-    known = pl.col("predicted").is_not_null() & pl.col("actual").is_not_null()
-    moves = rows.filter((pl.col("model") == model) & pl.col("move") & known)
+    known = col("predicted").is_not_null() & col("actual").is_not_null()
+    moves = rows.filter(col("move") & known, model=model)
     if len(moves) < 3:
         return None
     figure = new_figure(7, 6.2)
@@ -412,16 +405,15 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
     reach = float(np.quantile(np.abs(np.concatenate([predicted, actual])), 0.995))
     _draw_moves(axes, predicted, actual, reach)
     _draw_group_means(axes, predicted, actual)
-    tidy(axes)
+    across, up = (
+        drawable(f"{what} change of log {quantity}") for what in ("predicted", "realised")
+    )
+    tidy(axes, x=across, y=up)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    axes.set_xlabel(drawable(f"predicted change of log {quantity}"), fontsize=10, color=INK)
-    axes.set_ylabel(drawable(f"realised change of log {quantity}"), fontsize=10, color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
-    rmse, r = (
-        tables.headline("change_rmse", model).get("value"),
-        tables.headline("change_r", model).get("value"),
-    )
+    scored = scores_of(tables, model)
+    rmse, r = scored("change_rmse")["value"], scored("change_r")["value"]
     if rmse is not None and r is not None:
         axes.text(
             0.98,
@@ -432,12 +424,11 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
             fontsize=10,
             color=INK,
         )
-    title = f"{len(moves):,} held-out price moves by {model}"
-    headline(figure, title, 12.5)
+    headline(figure, f"{len(moves):,} held-out price moves by {model}", 12.5)
     return figure
 
 
-def _draw_moves(axes: Axes, predicted: np.ndarray, actual: np.ndarray, reach: float) -> None:
+def _draw_moves(axes: Axes, predicted: ndarray, actual: ndarray, reach: float) -> None:
     axes.axhline(0, color=LIGHT, linewidth=1, zorder=0)
     axes.axvline(0, color=LIGHT, linewidth=1, zorder=0)
     axes.plot(
@@ -467,7 +458,7 @@ def _draw_moves(axes: Axes, predicted: np.ndarray, actual: np.ndarray, reach: fl
         )
 
 
-def _draw_group_means(axes: Axes, predicted: np.ndarray, actual: np.ndarray) -> None:
+def _draw_group_means(axes: Axes, predicted: ndarray, actual: ndarray) -> None:
     """Draw the mean of groups of moves of equal number, with two standard errors."""
     order = np.argsort(predicted, kind="stable")
     groups = [part for part in np.array_split(order, MOVE_GROUPS) if len(part) > 1]
@@ -492,131 +483,121 @@ def _draw_group_means(axes: Axes, predicted: np.ndarray, actual: np.ndarray) -> 
 ANSWERING_T = 2.0
 """The absolute t of the first stage's residual beyond which prices answer demand."""
 
+CONCLUSION = """
+{%- if not cells -%}{{ model }} says nothing of any cell.
+{%- else -%}
+{%- if not answers -%}
+{{ model }} has no answer for any of {{ cells | counted("cells") }}: {{ reason }}.
+{%- else -%}
+{{ model }} puts the mean elasticity at {{ mean.value | written(".2f") }}
+{%- if mean.ci_low is not none %} ({{ level }}:
+{{ mean.ci_low | written(".2f") }} to {{ mean.ci_high | written(".2f") }}){% endif -%};
+{% if answers | length == cells %}all{% else %}{{ answers | length | count }} of{% endif %}
+{{ cells | count }} cells have an answer,
+from {{ answers | min | written(".2f") }} to {{ answers | max | written(".2f") }},
+{{ wrong or "none" }} above 0.
+{%- endif %}
+Own prices identify the elasticity of {{ statuses.identified | counted("cells") }}
+{%- if statuses.weak %}, of {{ statuses.weak | count }} weakly{% endif %}
+{%- if statuses.no_variation %}, of {{ statuses.no_variation | count }} not at all{% endif %}
+{%- if statuses["endogenous?"] -%}
+; the prices of {{ statuses["endogenous?"] | count }} may answer demand
+{%- endif -%}.
+{% if notes.get("first_stage_f") is not none -%}
+The first stage of its instruments has an F of {{ notes.first_stage_f | written(",.1f") }}
+{%- if notes.first_stage_f < weak_f %}, and below {{ weak_f | written("g") }} they are weak
+{%- endif %}
+{%- if notes.get("price_residual_t") is not none -%}
+; prices {% if notes.price_residual_t | abs > answering %}answer demand
+{%- else %}are not seen to answer demand{% endif %}
+(t = {{ notes.price_residual_t | written(".1f") }} of what instruments leave of the price)
+{%- endif %}
+{%- if "anderson_rubin_low" in notes -%}
+; by Anderson and Rubin's test, which weak instruments do not mislead,
+{{ common }} ({{ level }})
+{%- endif -%}.
+{%- endif %}
+{% if error.value is not none and model != truth -%}
+Against the truth its error is {{ error.value | written(".2f") }} (root mean square),
+{{ bias.value | written("+.2f") }} on average, and {{ (100 * cover.value) | written(".0f") }} %
+of its {{ level }} intervals hold the true value.
+{%- endif %}
+{%- endif -%}
+"""
 
-def elasticity_conclusion(tables: Tables, model: str) -> str:
+COMMON_ELASTICITY = """
+{%- if low is none or high is none -%} no common elasticity is compatible with the data
+{%- elif low == -inf and high == inf -%} nothing is known of the common elasticity
+{%- elif low == -inf -%} the common elasticity is below {{ high | written(".2f") }}
+{%- elif high == inf -%} the common elasticity is above {{ low | written(".2f") }}
+{%- else -%}
+the common elasticity is between {{ low | written(".2f") }} and {{ high | written(".2f") }}
+{%- endif -%}
+"""
+
+PLACEBO = """
+{%- if p_value is none -%} {{ model }} says nothing of prices to come.
+{%- else -%}
+The placebo {{ "holds" if p_value >= 0.05 else "fails" }} for {{ model }}: the elasticity to prices
+still to come is {{ value | written("+.2f") }} (95 %: {{ ci_low | written("+.2f") }} to
+{{ ci_high | written("+.2f") }}, p = {{ p_value | written(".2g") }})
+{%- if p_value >= 0.05 %}: no more than chance.
+{%- else %}, where it must be 0. Prices answer demand, something that moves both is left out, or the
+model's errors are too small.
+{%- endif %}
+{%- endif -%}
+"""
+
+
+def elasticity_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
     """Return the mean elasticity, what was answered and identified, and the errors where the truth
     is known.
     """
-    cells = model_cells(tables, model)
+    cells, scored = model_cells(tables, model), scores_of(tables, model)
     if cells.is_empty():
-        return f"{model} says nothing of any cell."
-    known = cells.drop_nulls("elasticity")
-    parts = [
-        _mean_sentence(tables, model, cells, known),
-        _status_sentence(cells),
-        _instrument_sentence(tables, cells),
-        _truth_sentence(tables, model),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _mean_sentence(tables: Tables, model: str, cells: pl.DataFrame, known: pl.DataFrame) -> str:
-    if known.is_empty():
-        return (
-            f"{model} has no answer for any of {counted(len(cells), 'cells')}: "
-            f"{cells['reason'][0]}."
-        )
-    row = tables.headline("mean_elasticity", model)
-    interval = (
-        ""
-        if row.get("ci_low") is None
-        else f" ({cell_level(tables)}: {row['ci_low']:.2f} to {row['ci_high']:.2f})"
+        return say(CONCLUSION, model=model, cells=0)
+    answers, notes = cells["elasticity"].drop_nulls(), notes_of(cells)
+    counts = cells.group_by("status").len().iter_rows()
+    return say(
+        CONCLUSION,
+        model=model,
+        cells=len(cells),
+        answers=answers.to_list(),
+        reason=cells["reason"][0],
+        mean=scored("mean_elasticity"),
+        wrong=int((answers > 0).sum()),
+        level=cell_level(tables),
+        statuses=dict.fromkeys(CELL_STATUSES, 0) | dict(counts),
+        notes=notes,
+        common=anderson_rubin_words(notes) if "anderson_rubin_low" in notes else "",
+        weak_f=WEAK_F,
+        answering=ANSWERING_T,
+        error=scored("elasticity_rmse"),
+        bias=scored("elasticity_bias"),
+        cover=scored("elasticity_coverage"),
+        truth=TRUTH,
     )
-    answers = known["elasticity"].to_numpy()
-    wrong = int((known["elasticity"] > 0).sum())
-    sign = "none above 0" if not wrong else f"{wrong} above 0"
-    answered = "all" if len(known) == len(cells) else f"{len(known):,} of"
-    return (
-        f"{model} puts the mean elasticity at {row['value']:.2f}{interval}; {answered} "
-        f"{len(cells):,} cells have an answer,"
-        f" from {answers.min():.2f} to {answers.max():.2f}, {sign}."
-    )
-
-
-def _status_sentence(cells: pl.DataFrame) -> str:
-    counts = {row["status"]: row["len"] for row in cells.group_by("status").len().to_dicts()}
-    first = f"Own prices identify the elasticity of {counted(counts.get('identified', 0), 'cells')}"
-    rest = [(counts.get("weak", 0), "weakly"), (counts.get("no_variation", 0), "not at all")]
-    said = ", ".join([first, *(f"of {count:,} {words}" for count, words in rest if count)])
-    answering = counts.get("endogenous?", 0)
-    return f"{said}; the prices of {answering:,} may answer demand." if answering else f"{said}."
-
-
-def _instrument_sentence(tables: Tables, cells: pl.DataFrame) -> str:
-    """Return how strong instruments are, whether prices answer demand, and what holds for weak
-    ones; empty without any.
-    """
-    notes = notes_of(cells)
-    strength = notes.get("first_stage_f")
-    if strength is None:
-        return ""
-    weak = f", and below {WEAK_F:g} they are weak" if strength < WEAK_F else ""
-    parts = [f"The first stage of its instruments has an F of {strength:,.1f}{weak}"]
-    t = notes.get("price_residual_t")
-    if t is not None:
-        answers = (
-            "prices answer demand"
-            if abs(t) > ANSWERING_T
-            else "prices are not seen to answer demand"
-        )
-        parts.append(f"{answers} (t = {t:.1f} of what instruments leave of the price)")
-    if "anderson_rubin_low" in notes:
-        words = f"{anderson_rubin_words(notes)} ({cell_level(tables)})"
-        parts.append(
-            f"by Anderson and Rubin's test, which weak instruments do not mislead, {words}"
-        )
-    return f"{'; '.join(parts)}."
 
 
 def anderson_rubin_words(notes: Mapping[str, float | None]) -> str:
     """Return the common elasticities that Anderson and Rubin's test does not reject, in words."""
     low, high = notes["anderson_rubin_low"], notes["anderson_rubin_high"]
-    if low is None or high is None:
-        return "no common elasticity is compatible with the data"
-    if isinf(low) and isinf(high):
-        return "nothing is known of the common elasticity"
-    if isinf(low) or isinf(high):
-        return (
-            f"the common elasticity is {f'below {high:.2f}' if isinf(low) else f'above {low:.2f}'}"
-        )
-    return f"the common elasticity is between {low:.2f} and {high:.2f}"
+    return say(COMMON_ELASTICITY, low=low, high=high, inf=inf)
 
 
-def _truth_sentence(tables: Tables, model: str) -> str:
-    """Return the errors against the truth; empty where it is not known."""
-    rmse, bias = (tables.headline(name, model) for name in ("elasticity_rmse", "elasticity_bias"))
-    cover = tables.headline("elasticity_coverage", model)
-    if not rmse or rmse.get("value") is None or model == TRUTH:
-        return ""
-    return (
-        f"Against the truth its error is {rmse['value']:.2f} (root mean square), "
-        f"{bias['value']:+.2f} on average, and"
-        f" {100 * cover['value']:.0f} % of its {cell_level(tables)} intervals hold the true value."
-    )
-
-
-def placebo_conclusion(tables: Tables, model: str) -> str:
+def placebo_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
     """Return whether prices that are still to come have an effect, which they cannot have."""
-    row: dict[str, Any] = tables.headline("placebo_effect", model)
-    if not row or row.get("p_value") is None:
-        return f"{model} says nothing of prices to come."
-    effect = (
-        f"{row['value']:+.2f} (95 %: {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, p = "
-        f"{row['p_value']:.2g})"
-    )
-    if row["p_value"] >= 0.05:
-        return (
-            f"The placebo holds for {model}: the elasticity to prices still to come is "
-            f"{effect}: no more than chance."
-        )
-    return (
-        f"The placebo fails for {model}: the elasticity to prices still to come is {effect}, "
-        f"where it must be 0. Prices answer"
-        " demand, something that moves both is left out, or the model's errors are too small."
-    )
+    row = {"p_value": None} | tables.headline("placebo_effect", model)
+    return say(PLACEBO, row | {"model": model})
 
 
-# The pictures, tables and sentences of runs about elasticities.
+# The pictures and tables of runs about elasticities.
+
+NOTES = Declared.of(
+    Column("fact", "text", "", "fact", "fact"),
+    Column("value", "text", "", "value", "value"),
+    Column("meaning", "text", "", "meaning"),
+)
 
 
 def draw(panel: Panel, tables: Tables, model: str, folder: Path) -> None:
@@ -630,20 +611,8 @@ def draw_changes(panel: Panel, tables: Tables, model: str, folder: Path) -> None
     """Draw `price_changes.png`: predicted against realised changes of demand at held-out price
     moves.
     """
-    save_png(
-        scatter_figure(tables, model, panel.quantity or panel.unit or "units"),
-        folder / "price_changes.png",
-    )
-
-
-def elasticity_sentence(panel: Panel, tables: Tables, model: str) -> str:
-    """Return what the run says of elasticities."""
-    return elasticity_conclusion(tables, model)
-
-
-def placebo_sentence(panel: Panel, tables: Tables, model: str) -> str:
-    """Return whether prices that are still to come have an effect."""
-    return placebo_conclusion(tables, model)
+    figure = scatter_figure(tables, model, panel.quantity or panel.unit or "units")
+    save_png(figure, folder / "price_changes.png")
 
 
 def elasticity_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
@@ -659,15 +628,8 @@ def elasticity_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
 def notes_grid(tables: Tables, model: str) -> Grid:
     """Return a line for each fact that a model tells of its fit: its name, value and meaning."""
     notes = notes_of(model_cells(tables, model))
-    rows = [
-        [note_title(name), _note_value(value), note_meaning(name)] for name, value in notes.items()
-    ]
-    return grid_of(
-        [("fact", "fact"), ("value", "value"), ("meaning", "")],
-        rows,
-        caption="About the fit",
-        words=1,
-    )
+    rows = [(note_title(name), _note_value(notes[name]), note_meaning(name)) for name in notes]
+    return declared_grid(NOTES, NOTES.frame(rows), caption="About the fit", words=1)
 
 
 def _note_value(value: float | None) -> str:

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, identify, price_column
-from hwds.elasticity.fitted import FittedElasticities
+from hwds.elasticity.fitted import FittedElasticities, number_columns
 from hwds.elasticity.models.base import RECENT_ROWS, ElasticityModel, recent_units
+from hwds.elasticity.sweeping import group_means, values_before
 from hwds.evaluation.panel_folds import Cutoff, future_of, panel_known_at, select_series
 from hwds.evaluation.protocol import SEGMENT_COLUMN
 from hwds.frames.panel import Panel
@@ -140,7 +143,7 @@ def note_columns(notes: Mapping[str, float]) -> list[pl.Expr]:
     return [pl.lit(value, pl.Float64).alias(NOTE_PREFIX + name) for name, value in values.items()]
 
 
-def notes_of(rows: pl.DataFrame) -> dict[str, float | None]:
+def notes_of(rows: DataFrame) -> dict[str, float | None]:
     """Return the notes of one model's rows by name; those that the model has none of are left out.
 
     Ends of an Anderson-Rubin interval that are there and null say that the test rejects every
@@ -168,7 +171,7 @@ ROW_SEGMENTS = ("status",)
 """Segments that the rows of an evaluation hold themselves."""
 
 
-def cell_labels(frame: Panel, column: str) -> pl.DataFrame | None:
+def cell_labels(frame: Panel, column: str) -> DataFrame | None:
     """Return the segment of each cell by a static column; None for one of the rows themselves.
 
     Raises:
@@ -181,7 +184,7 @@ def cell_labels(frame: Panel, column: str) -> pl.DataFrame | None:
             f"protocol.segments: no static column "
             f"'{column}'{nearest(column, (*frame.roles.constant, *ROW_SEGMENTS))}"
         )
-    return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
+    return frame.table.select(SERIES, col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
 
 
 # Remarks on a panel before the first fit: which cells will have no answer of their own, and
@@ -241,25 +244,10 @@ COMMON_DRAWS = "cross_common_draws"
 of its own.
 """
 
-IDENTIFICATION_COLUMNS = (
-    "rows",
-    "price_changes",
-    "distinct_prices",
-    "sd_price",
-    "sd_net",
-    "common",
-    "lead",
-    "lead_p",
-    "lag_correlation",
-    "stock_outs",
-    "expected_stderr",
-)
-"""Columns of the identification that stand beside each answer."""
-
 
 def cell_rows(
     fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a cell: the fitted table, its identification, today's offer, expected units,
     notes on the fit and draws.
 
@@ -272,19 +260,18 @@ def cell_rows(
         draws: Joint draws to keep; 0 for none.
         rng: Draws them.
     """
-    known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
     offer = last_offers(fitted.design, panel).with_columns(
-        pl.Series("units", expected_units(fitted)).fill_nan(None)
+        Series("units", expected_units(fitted)).fill_nan(None)
     )
-    rows = fitted.table.hstack(known).hstack(offer).hstack(fitted.further_columns())
+    rows = fitted.table.hstack(fitted.price_evidence).hstack(offer).hstack(fitted.further_columns())
     rows = rows.with_columns(note_columns(fitted.estimates.notes))
     rows = rows.with_columns(pair_columns(fitted))
     return rows.with_columns(_draw_columns(fitted, rows, draws, rng)) if draws else rows
 
 
 def _draw_columns(
-    fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rng: np.random.Generator
-) -> list[pl.Series]:
+    fitted: FittedElasticities, rows: DataFrame, draws: int, rng: np.random.Generator
+) -> list[Series]:
     """Return the columns of joint draws.
 
     Where pairs of substitutes have elasticities, those of the common slope, too.
@@ -309,7 +296,7 @@ def _draw_columns(
     return columns
 
 
-def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
+def pair_columns(fitted: FittedElasticities) -> list[Series]:
     """Return for each cell the names of its substitutes, its elasticities to their prices, and
     `pair_` errors, as lists.
 
@@ -325,14 +312,12 @@ def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
     ends = np.searchsorted(pairs.rows, np.arange(len(fitted.table) + 1))
     kinds = {"substitutes": pl.List(pl.String)}
     return [
-        pl.Series(
-            name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64))
-        )
+        Series(name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64)))
         for name, values in columns.items()
     ]
 
 
-def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
+def _cross_like_own(rows: DataFrame, own: ndarray) -> ndarray:
     """Return draws of `cross` that are as many standard errors above it as own elasticities are
     below theirs, shape (D, K).
     """
@@ -344,15 +329,15 @@ def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
     return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
 
 
-def _draw_lists(name: str, drawn: np.ndarray) -> pl.Series:
+def _draw_lists(name: str, drawn: ndarray) -> Series:
     """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are
     not known.
     """
     lists = [None if np.isnan(values).any() else values.tolist() for values in drawn.T]
-    return pl.Series(name, lists, pl.List(pl.Float64))
+    return Series(name, lists, pl.List(pl.Float64))
 
 
-def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
+def last_offers(design: DemandDesign, panel: Panel) -> DataFrame:
     """Return today's `price`, `list_price`, `cost` and the `low` and `high` of prices by cell.
 
     Null where unknown.
@@ -360,27 +345,20 @@ def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
     columns = {"price": design.last_prices()}
     for role in ("list_price", "cost"):
         name = panel.roles.one(role)
-        columns[role] = np.full(len(design), np.nan) if name is None else _last_values(panel, name)
-    price = pl.DataFrame({"cell": design.cell, "price": design.price}).filter(
-        pl.col("price").is_finite()
-    )
-    ranges = price.group_by("cell").agg(low=pl.col("price").min(), high=pl.col("price").max())
-    cells = pl.DataFrame({"cell": np.arange(len(design))}).join(
-        ranges, "cell", "left", maintain_order="left"
-    )
-    last = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
-    return pl.DataFrame(last).hstack(cells.select("low", "high"))
+        values = np.full(len(design.cell), np.nan) if name is None else panel.values(name)
+        columns[role] = design.last_known(values)
+    return DataFrame(number_columns(columns)).hstack(price_ranges(design))
 
 
-def _last_values(panel: Panel, name: str) -> np.ndarray:
-    values = pl.DataFrame({SERIES: panel.table[SERIES], "value": panel.values(name)}).with_columns(
-        pl.col("value").fill_nan(None)
-    )
-    last = values.group_by(SERIES, maintain_order=True).agg(pl.col("value").drop_nulls().last())
-    return last["value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def price_ranges(design: DemandDesign) -> DataFrame:
+    """Return the `low` and `high` of the prices of each cell, null where it has none."""
+    known = np.where(np.isfinite(design.price), design.price, np.nan)
+    price = DataFrame({"cell": design.cell, "price": known}).fill_nan(None)
+    ranges = price.group_by("cell", maintain_order=True)
+    return ranges.agg(low=col("price").min(), high=col("price").max()).drop("cell")
 
 
-def expected_units(fitted: FittedElasticities) -> np.ndarray:
+def expected_units(fitted: FittedElasticities) -> ndarray:
     """Return the units of a period that each cell is expected to sell at today's prices, kept as
     they are; shape (K,).
 
@@ -402,7 +380,7 @@ def expected_units(fitted: FittedElasticities) -> np.ndarray:
     return np.where(_still_sold(design), units, np.nan)
 
 
-def _still_sold(design: DemandDesign) -> np.ndarray:
+def _still_sold(design: DemandDesign) -> ndarray:
     """Return which cells have a price in the last `RECENT` periods, shape (K,)."""
     near = np.isfinite(design.price) & (design.period >= design.periods - RECENT_ROWS)
     return np.bincount(design.cell, near, len(design)) > 0
@@ -414,7 +392,7 @@ def _still_sold(design: DemandDesign) -> np.ndarray:
 
 def price_scenario(
     frame: Panel, history: Panel, cutoff: Cutoff, horizon: int
-) -> tuple[Panel, np.ndarray]:
+) -> tuple[Panel, ndarray]:
     """Return the cells of a history with the rows until the horizon, and which rows are after the
     cutoff.
 
@@ -450,7 +428,7 @@ def change_rows(
     horizon: int,
     threshold: float,
     gap: int = 0,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a cell and held-out period with a price.
 
     Columns: `cutoff`, `series_id`, `time`; `price_change` (of the log price since the row before);
@@ -477,44 +455,40 @@ def change_rows(
         np.log(np.where(values > 0, values, np.nan)) for values in (units, asked.target)
     )
     level = log_demand + _log_shift(published, log_demand, cell, after)[cell]
-    clear = ~(out | _units_before(out.astype(float), cell, 1.0).astype(bool))
-    change = log_price - _units_before(log_price, cell)
+    clear = ~(out | values_before(out.astype(float), cell, 1.0).astype(bool))
+    change = log_price - values_before(log_price, cell)
     columns = {
         "price_change": change,
-        "predicted": log_demand - _units_before(log_demand, cell),
-        "actual": np.where(clear, logs - _units_before(logs, cell), np.nan),
+        "predicted": log_demand - values_before(log_demand, cell),
+        "actual": np.where(clear, logs - values_before(logs, cell), np.nan),
         "units": np.where(clear, units, np.nan),
-        "units_before": np.where(clear, _units_before(units, cell), np.nan),
+        "units_before": np.where(clear, values_before(units, cell), np.nan),
         "log_units": np.where(out, np.nan, logs),
         "log_predicted": level,
         "elasticity": fitted.estimates.slopes[cell],
     }
-    known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
     rows = asked.table.select(pl.lit(cutoff.label).alias("cutoff"), SERIES, TIME).with_columns(
-        *numbers,
-        pl.Series(
+        *number_columns(columns),
+        Series(
             "move",
             (np.abs(np.nan_to_num(change)) > threshold)
-            & _units_before(after.astype(float), cell, 0.0).astype(bool),
+            & values_before(after.astype(float), cell, 0.0).astype(bool),
         ),
-        *(fitted.table[name].gather(cell) for name in ("status", "reason")),
-        *(known[name].gather(cell) for name in known.columns),
+        *fitted.table.select("status", "reason")[cell],
+        *fitted.price_evidence[cell],
     )
     scored = after & (_places_after(after, cell) >= gap)
-    return rows.filter(pl.Series(scored & np.isfinite(log_price)))
+    return rows.filter(Series(scored & np.isfinite(log_price)))
 
 
-def _places_after(after: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def _places_after(after: ndarray, cell: ndarray) -> ndarray:
     """Return the number of rows between the cutoff and each row after it in its cell."""
     count = np.cumsum(after)
     starts = np.searchsorted(cell, cell)
     return count - 1 - np.where(starts > 0, count[starts - 1], 0)
 
 
-def _realised_units(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]:
+def _realised_units(frame: Panel, asked: Panel) -> tuple[ndarray, ndarray]:
     """Return the units of the rows that are asked, and whether there was a stock-out."""
     name = frame.roles.one("stock_out")
     columns = [TARGET, *([name] if name else [])]
@@ -526,16 +500,7 @@ def _realised_units(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]
     return units, out
 
 
-def _units_before(values: np.ndarray, cell: np.ndarray, first: float = np.nan) -> np.ndarray:
-    """Return the value of the row before in the cell."""
-    before = np.concatenate([[first], values[:-1]])
-    before[np.concatenate([[True], np.diff(cell) != 0])] = first
-    return before
-
-
-def _log_shift(
-    logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after: np.ndarray
-) -> np.ndarray:
+def _log_shift(logs: ndarray, log_demand: ndarray, cell: ndarray, after: ndarray) -> ndarray:
     """Return the mean of log units less the log of expected units in a cell's last rows before the
     cutoff, shape (K,).
     """
@@ -545,12 +510,7 @@ def _log_shift(
     ends = np.concatenate([np.flatnonzero(np.diff(cell) != 0) + 1, [len(cell)]])
     later = np.concatenate([count, [0]])[ends][cell]
     recent = there & (count - later <= RECENT_ROWS)
-    cells = int(cell[-1]) + 1
-    total, rows = (
-        np.bincount(cell[recent], gap[recent], cells),
-        np.bincount(cell[recent], minlength=cells),
-    )
-    return np.where(rows > 0, total / np.maximum(rows, 1), 0.0)
+    return group_means(gap[recent], cell[recent], int(cell[-1]) + 1)
 
 
 # Demand at planned prices: what a fitted model expects to be sold after the last rows.
@@ -558,7 +518,7 @@ def _log_shift(
 
 def demand_beyond(
     fitted: FittedElasticities, panel: Panel, cutoff: Cutoff, horizon: int
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the units that are expected at the planned prices, a row for each cell and period that
     has one.
 
@@ -586,10 +546,8 @@ def demand_beyond(
             f"FILE plans it."
         )
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
-    ranges = pl.DataFrame({SERIES: design.names[SERIES]}).hstack(
-        last_offers(design, panel).select("low", "high")
-    )
-    outside = (pl.col("price") < pl.col("low")) | (pl.col("price") > pl.col("high"))
+    ranges = design.names.select(SERIES).hstack(price_ranges(design))
+    outside = (col("price") < col("low")) | (col("price") > col("high"))
     known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
         outside.alias("beyond")
     )
@@ -599,7 +557,7 @@ def demand_beyond(
     )
 
 
-def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> pl.DataFrame:
+def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> DataFrame:
     """Return the expected units of the rows of the future that have a price."""
     both = history.followed_by(future)
     cell, price = np.repeat(np.arange(both.n_series), both.lengths), both.values(price_column(both))
@@ -616,10 +574,7 @@ def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) 
         "units_low": np.exp(ends.min(axis=0)),
         "units_high": np.exp(ends.max(axis=0)),
     }
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
-    rows = both.table.select(SERIES, TIME).with_columns(numbers)
+    rows = both.table.select(SERIES, TIME).with_columns(number_columns(columns))
     return rows.join(
         future.table.select(SERIES, TIME), [SERIES, TIME], "semi", maintain_order="left"
     ).drop_nulls("price")
@@ -652,7 +607,7 @@ PERIOD_NAMES = {
 """The time in which units of a frequency are counted."""
 
 
-def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
+def demand_estimates_of(rows: DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
     """Return what a model says of every cell that has a price.
 
     None where the rows have none of this model.
@@ -664,25 +619,25 @@ def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandE
     """
     if "model" not in rows.columns:
         return None
-    own = rows.filter((pl.col("model") == model) & pl.col("price").is_not_null())
+    own = rows.filter(col("price").is_not_null(), model=model)
     if own.is_empty():
         return None
     cells = own.select(
-        pl.col("series_id").alias("cell"),
-        pl.col("sku").alias("product"),
+        col("series_id").alias("cell"),
+        col("sku").alias("product"),
         "channel",
         "family",
         "price",
         "list_price",
         "cost",
-        pl.col("units").fill_null(0.0),
+        col("units").fill_null(0.0),
         "low",
         "high",
         "elasticity",
         "stderr",
         "df",
         "lag",
-        pl.col("lag_stderr").fill_null(0.0),
+        col("lag_stderr").fill_null(0.0),
         "status",
         "reason",
     )
@@ -702,7 +657,7 @@ def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandE
     )
 
 
-def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
+def _draw_matrix(own: DataFrame, name: str) -> ndarray | None:
     """Return the draws of a column, shape (D, K), NaN where a cell has none.
 
     None where no cell has any.
@@ -714,7 +669,7 @@ def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
     return np.array([values if values is not None else blank for values in own[name].to_list()]).T
 
 
-def _common_error(own: pl.DataFrame) -> np.ndarray | None:
+def _common_error(own: DataFrame) -> ndarray | None:
     """Return by how many standard errors the slope that cross elasticities share is off in each
     draw, shape (D,).
     """
@@ -729,10 +684,10 @@ def _common_error(own: pl.DataFrame) -> np.ndarray | None:
     return np.asarray(away[:, place] / spread[place]) if spread[place] > 0 else None
 
 
-OptionalMatrix = np.ndarray | None
+OptionalMatrix = ndarray | None
 
 
-def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
+def cross_elasticities(own: DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
     """Return the cross elasticities of pairs of cells, their standard errors and the part of these
     that is each pair's own.
 
@@ -748,14 +703,11 @@ def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatri
     family, channel, sku = (own[name].to_numpy() for name in ("family", "channel", "sku"))
     beside = (family[:, None] == family) & (channel[:, None] == channel) & (sku[:, None] != sku)
     count = np.maximum(beside.sum(axis=1, keepdims=True), 1)
-    return (
-        np.where(beside, cross[:, None] / count, 0.0),
-        np.where(beside, errors[:, None] / count, 0.0),
-        None,
-    )
+    shares = (np.where(beside, each[:, None] / count, 0.0) for each in (cross, errors))
+    return next(shares), next(shares), None
 
 
-def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
+def _pair_matrices(own: DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
     """Return the matrices of the pairs that the rows list, of substitutes among the rows."""
     names = ["substitutes", "pair_cross", "pair_stderr", "pair_own_stderr"]
     listed = (
@@ -765,7 +717,7 @@ def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, O
         .explode(names)
         .drop_nulls("substitutes")
     )
-    place = pl.DataFrame({"substitutes": own["series_id"], "column": np.arange(len(own))})
+    place = DataFrame({"substitutes": own["series_id"], "column": np.arange(len(own))})
     found = listed.join(place, "substitutes", maintain_order="left")
     rows, columns = found["row"].to_numpy(), found["column"].to_numpy()
     matrices = []
@@ -776,10 +728,10 @@ def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, O
     return matrices[0], matrices[1], matrices[2]
 
 
-def _true_demand(rows: pl.DataFrame, own: pl.DataFrame) -> TrueDemand | None:
+def _true_demand(rows: DataFrame, own: DataFrame) -> TrueDemand | None:
     """Return the true demand of the same cells, where the run knows it."""
     true = own.select("series_id").join(
-        rows.filter(pl.col("model") == TRUTH), "series_id", "left", maintain_order="left"
+        rows.filter(model=TRUTH), "series_id", "left", maintain_order="left"
     )
     if not len(true) or true["elasticity"].null_count():
         return None

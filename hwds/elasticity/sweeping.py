@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.core.errors import DataError
@@ -15,20 +16,20 @@ from hwds.core.errors import DataError
 
 @helper
 def period_sums(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    values: np.ndarray,
-    means: np.ndarray,
-    out: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    values: ndarray,
+    means: ndarray,
+    out: ndarray,
 ) -> None:
     """Write D_p g - W' D_c^-1 W g into `out`: the normal equations of period effects g once cell
     effects are eliminated.
 
     Args:
-        weight: Of each row, rows of one cell side by side, shape (n,).
+        weight: The weight of each row, rows of one cell side by side, shape (n,).
         starts: The first row of each cell and the end, shape (cells + 1,).
-        period: Of each row, shape (n,).
+        period: The period of each row, shape (n,).
         values: g, shape (periods,).
         means: Work space, shape (cells,).
         out: Shape (periods,).
@@ -48,12 +49,12 @@ def period_sums(
 
 @helper
 def cell_means(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    column: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    column: ndarray,
+    effects: ndarray,
+    means: ndarray,
 ) -> None:
     """Write the weighted mean of a column less the period effects of each cell into `means`."""
     for cell in range(len(starts) - 1):
@@ -66,7 +67,7 @@ def cell_means(
 
 
 @helper
-def weighted_squares(rest: np.ndarray, diagonal: np.ndarray) -> float:
+def weighted_squares(rest: ndarray, diagonal: ndarray) -> float:
     """Return the sum of squares over the diagonal."""
     total = 0.0
     for t in range(len(rest)):
@@ -76,12 +77,12 @@ def weighted_squares(rest: np.ndarray, diagonal: np.ndarray) -> float:
 
 @helper
 def right_side(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    column: np.ndarray,
-    means: np.ndarray,
-    out: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    column: ndarray,
+    means: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the sums by period of a column less its cells' means into `out`."""
     out[:] = 0.0
@@ -93,12 +94,12 @@ def right_side(
 
 @helper
 def subtract(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
-    column: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    effects: ndarray,
+    means: ndarray,
+    column: ndarray,
 ) -> None:
     """Take period effects, and the cell effects that go with them, out of a column."""
     cell_means(weight, starts, period, column, effects, means)
@@ -108,14 +109,14 @@ def subtract(
 
 
 def sweep_effects(
-    weight: np.ndarray,
-    starts: np.ndarray,
-    period: np.ndarray,
-    diagonal: np.ndarray,
-    column: np.ndarray,
-    effects: np.ndarray,
-    means: np.ndarray,
-    work: np.ndarray,
+    weight: ndarray,
+    starts: ndarray,
+    period: ndarray,
+    diagonal: ndarray,
+    column: ndarray,
+    effects: ndarray,
+    means: ndarray,
+    work: ndarray,
     tolerance: float,
     most: int,
 ) -> int:
@@ -128,15 +129,15 @@ def sweep_effects(
     which conjugate gradients bear.
 
     Args:
-        weight: Of each row, shape (n,).
+        weight: The weight of each row, shape (n,).
         starts: The first row of each cell and the end, shape (cells + 1,).
-        period: Of each row, shape (n,).
+        period: The period of each row, shape (n,).
         diagonal: The sum of the weights of each period, shape (periods,).
         column: Shape (n,); holds the residuals afterwards.
         effects: Where to begin, shape (periods,); holds the period effects afterwards.
         means: Work space, shape (cells,).
         work: Work space, shape (3, periods).
-        tolerance: Of the residual, relative to the right side.
+        tolerance: The tolerance of the residual, relative to the right side.
         most: Steps at most.
     """
     rest, direction, image = work[0], work[1], work[2]
@@ -185,13 +186,13 @@ class Sweeper:
         periods: How many there are; 1 where no period effects are swept.
     """
 
-    starts: np.ndarray
-    period: np.ndarray
+    starts: ndarray
+    period: ndarray
     periods: int
-    _effects: dict[int, np.ndarray] = field(default_factory=dict)
+    _effects: dict[int, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cell: np.ndarray, period: np.ndarray | None) -> Sweeper:
+    def of(cls, cell: ndarray, period: ndarray | None) -> Sweeper:
         """Return the sweeper of rows that are sorted by cell.
 
         No `period` sweeps cell effects alone.
@@ -203,7 +204,7 @@ class Sweeper:
         return cls(starts, period.astype(np.int64), int(period.max()) + 1)
 
     @property
-    def effects(self) -> tuple[np.ndarray, ...]:
+    def effects(self) -> tuple[ndarray, ...]:
         """The cell of each row, and its period where period effects are swept.
 
         Each of shape (n,).
@@ -216,9 +217,7 @@ class Sweeper:
         """The free effects: cells, and periods less one."""
         return len(self.starts) - 1 + self.periods - 1
 
-    def residuals(
-        self, columns: np.ndarray, weight: np.ndarray, tolerance: float = 1e-9
-    ) -> np.ndarray:
+    def residuals(self, columns: ndarray, weight: ndarray, tolerance: float = 1e-9) -> ndarray:
         """Return the columns less their weighted fit by cell and period effects, shape (n, k).
 
         Where the same columns come again with other weights, the effects of the last time are where
@@ -227,7 +226,7 @@ class Sweeper:
         Args:
             columns: Shape (n, k).
             weight: At least 0, shape (n,).
-            tolerance: Of the normal equations.
+            tolerance: The tolerance of the normal equations.
         """
         out = np.array(columns.T, order="C", dtype=float)
         kernel = compiled(sweep_effects)
@@ -285,34 +284,34 @@ class RobustVariance:
         covariance: Shape (k, k).
         clusters: The number of clusters, of two ways the smaller.
         critical: What a standard error is multiplied by below and above an estimate, shape (k, 2).
-        p_values: Of no effect, shape (k,).
+        p_values: The p-values of no effect, shape (k,).
         method: How intervals and p-values are made.
         even: Clusters of equal weight that each coefficient moves in, shape (k,); all of them where
             rows are not known.
     """
 
-    beta: np.ndarray
-    covariance: np.ndarray
+    beta: ndarray
+    covariance: ndarray
     clusters: int
-    critical: np.ndarray
-    p_values: np.ndarray
+    critical: ndarray
+    p_values: ndarray
     method: str
-    even: np.ndarray
+    even: ndarray
 
     @property
-    def sure(self) -> np.ndarray:
+    def sure(self) -> ndarray:
         """True for each coefficient that moves in enough clusters for a standard error, shape
         (k,).
         """
         return self.even >= LEAST_EFFECTIVE_CLUSTERS
 
     @property
-    def stderr(self) -> np.ndarray:
+    def stderr(self) -> ndarray:
         """The standard errors, shape (k,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
-def cluster_sums(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+def cluster_sums(scores: ndarray, cluster: ndarray) -> ndarray:
     """Return the sums of scores by cluster, shape (clusters, k).
 
     Args:
@@ -322,7 +321,7 @@ def cluster_sums(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(cluster, column) for column in scores.T], axis=1)
 
 
-def cluster_meat(scores: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
+def cluster_meat(scores: ndarray, ways: Sequence[ndarray]) -> ndarray:
     """Return the sum of outer products of cluster sums, with G / (G - 1).
 
     Of two ways one plus the other less both together.
@@ -340,14 +339,14 @@ def cluster_meat(scores: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
     return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
-def _cluster_ways(ways: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
+def _cluster_ways(ways: Sequence[ndarray]) -> list[tuple[int, ndarray]]:
     if len(ways) < 2:
         return [(1, number_groups(ways[0]))]
     first, second = (number_groups(way) for way in ways[:2])
     return [(1, first), (1, second), (-1, number_groups(first * (int(second.max()) + 1) + second))]
 
 
-def number_groups(values: np.ndarray) -> np.ndarray:
+def number_groups(values: ndarray) -> ndarray:
     """Return the values numbered from 0 in their order."""
     if (
         values.dtype.kind in "iu"
@@ -361,7 +360,35 @@ def number_groups(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
+def group_means(values: ndarray, group: ndarray, groups: int) -> ndarray:
+    """Return the mean of the values of each group, 0 of one without any, shape (groups,)."""
+    count = np.maximum(np.bincount(group, minlength=groups), 1)
+    return np.asarray(np.bincount(group, values, groups) / count)
+
+
+def values_before(values: ndarray, group: ndarray, first: float = np.nan) -> ndarray:
+    """Return each row's value of the row before in its group, and `first` for the first one.
+
+    Rows are sorted by group.
+    """
+    before = np.concatenate([[first], values[:-1]])
+    before[np.concatenate([[True], np.diff(group) != 0])] = first
+    return before
+
+
+def covariance_root(matrix: ndarray) -> ndarray:
+    """Return a root R of a covariance, R R' without its negative eigenvalues."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def is_singular(gram: ndarray) -> bool:
+    """Return whether a column of a Gram matrix is a combination of the others."""
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    return bool(np.linalg.cond(gram / np.outer(scale, scale)) > 1e12)
+
+
+def free_effects(effect: ndarray, ways: Sequence[ndarray]) -> int:
     """Return the number of effects that take degrees of freedom: one less than there are, none
     where nested in a cluster.
 
@@ -379,14 +406,14 @@ def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
 
 
 def robust_variance(
-    beta: np.ndarray,
-    bread: np.ndarray,
-    scores: np.ndarray,
-    ways: Sequence[np.ndarray],
+    beta: ndarray,
+    bread: ndarray,
+    scores: ndarray,
+    ways: Sequence[ndarray],
     *,
     lost: int = 0,
     level: float = 0.95,
-    rows: np.ndarray | None = None,
+    rows: ndarray | None = None,
     rng: np.random.Generator | None = None,
     draws: int = 999,
 ) -> RobustVariance:
@@ -400,15 +427,15 @@ def robust_variance(
     Args:
         beta: The estimates, shape (k,).
         bread: The inverse of the information, shape (k, k).
-        scores: Of each row, shape (n, k).
+        scores: The scores of each row, shape (n, k).
         ways: One or two clusterings, each of shape (n,).
         lost: Parameters that were fitted, effects nested in clusters apart: the variance is times
             (n - 1) / (n - lost).
-        level: Of the intervals.
+        level: The level of the intervals.
         rows: The columns times the roots of the weights, so that rows'rows is the information;
             shape (n, k).
         rng: Draws the weights of clusters.
-        draws: Of the bootstrap.
+        draws: The number of draws of the bootstrap.
 
     Raises:
         DataError: There are fewer than `LEAST_CLUSTERS` clusters.
@@ -432,28 +459,19 @@ def robust_variance(
     with np.errstate(invalid="ignore", divide="ignore"):
         p_values = 2 * stdtr(free, -np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)))
     critical = np.full((len(beta), 2), float(stdtrit(free, (1 + level) / 2)))
-    if rng is None or rows is None or count >= FEW_CLUSTERS:
-        return RobustVariance(
-            beta, covariance, count, critical, p_values, f"t, {count} clusters", even
-        )
-    weights = rng.choice(WEBB, (draws, count))
-    for place in range(len(beta)):
-        null = _NullScores.of(place, bread, scores, rows, few)
-        stderr = float(np.sqrt(covariance[place, place]))
-        critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
-        p_values[place] = null.p_value(weights, float(beta[place]))
-    return RobustVariance(
-        beta,
-        covariance,
-        count,
-        critical,
-        p_values,
-        f"wild cluster bootstrap, {count} clusters",
-        even,
-    )
+    method = f"t, {count} clusters"
+    if rng is not None and rows is not None and count < FEW_CLUSTERS:
+        method = f"wild cluster bootstrap, {count} clusters"
+        weights = rng.choice(WEBB, (draws, count))
+        for place in range(len(beta)):
+            null = _NullScores.of(place, bread, scores, rows, few)
+            stderr = float(np.sqrt(covariance[place, place]))
+            critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
+            p_values[place] = null.p_value(weights, float(beta[place]))
+    return RobustVariance(beta, covariance, count, critical, p_values, method, even)
 
 
-def _effective_clusters(bread: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+def _effective_clusters(bread: ndarray, rows: ndarray, cluster: ndarray) -> ndarray:
     """Return the clusters of equal weight that each coefficient's information comes from (Kish's
     number), shape (k,).
     """
@@ -474,23 +492,23 @@ class _NullScores:
         curvature: Its information by cluster, shape (clusters,).
     """
 
-    scores: np.ndarray
-    curvature: np.ndarray
+    scores: ndarray
+    curvature: ndarray
 
     @classmethod
     def of(
         cls,
         place: int,
-        bread: np.ndarray,
-        scores: np.ndarray,
-        rows: np.ndarray,
-        cluster: np.ndarray,
+        bread: ndarray,
+        scores: ndarray,
+        rows: ndarray,
+        cluster: ndarray,
     ) -> _NullScores:
         """Partial the other columns out."""
         part = bread[:, place] / bread[place, place]
         return cls(np.bincount(cluster, scores @ part), np.bincount(cluster, (rows @ part) ** 2))
 
-    def p_value(self, weights: np.ndarray, distance: float) -> float:
+    def p_value(self, weights: ndarray, distance: float) -> float:
         """Return the p-value of the value that lies so far below the estimate (Cameron, Gelbach and
         Miller 2008).
 
@@ -505,7 +523,7 @@ class _NullScores:
         seen = abs(whole * distance) / max(float(np.sqrt(np.sum(self.scores**2))), 1e-300)
         return float((1 + np.sum(drawn >= seen)) / (1 + len(drawn)))
 
-    def reach(self, weights: np.ndarray, level: float, stderr: float, side: int) -> float:
+    def reach(self, weights: ndarray, level: float, stderr: float, side: int) -> float:
         """Return how many standard errors from the estimate, on one side, values are not
         rejected.
         """
@@ -530,6 +548,11 @@ ROUGH_STEPS, ROUGH_TOLERANCE, SWEEP_TOLERANCE = 2, 1e-4, 1e-9
 LEAST_SHARE_LEFT = 1e-10
 """The share of a column's sum of squares within cells that sweeping must leave."""
 
+ABSORBED = (
+    "dataset: a column of the model is a combination of others and of cell and period effects."
+)
+"""The refusal of columns of which effects and other columns leave nothing."""
+
 LARGEST_EXPONENT = 30.0
 """The largest absolute log mean, relative to the mean of all."""
 
@@ -541,29 +564,29 @@ class PoissonFit:
     Attributes:
         beta: Slopes, shape (k,).
         bread: The inverse of the information, shape (k, k).
-        scores: Of each row that was used, shape (n, k).
+        scores: The scores of each row that was used, shape (n, k).
         mean: Fitted means of the rows that were used, shape (n,).
         used: Which rows were used: cells and periods without a sale tell nothing of a slope; shape
             of the rows given.
-        steps: Of the iteration.
+        steps: The number of steps of the iteration.
         units: What was sold in the rows that were used, shape (n,).
         effects: The cell, and the period where it has effects, of the rows that were used.
         rows: The swept columns times the roots of the weights, shape (n, k).
     """
 
-    beta: np.ndarray
-    bread: np.ndarray
-    scores: np.ndarray
-    mean: np.ndarray
-    used: np.ndarray
+    beta: ndarray
+    bread: ndarray
+    scores: ndarray
+    mean: ndarray
+    used: ndarray
     steps: int
-    units: np.ndarray
-    effects: tuple[np.ndarray, ...]
-    rows: np.ndarray
+    units: ndarray
+    effects: tuple[ndarray, ...]
+    rows: ndarray
 
     def variance(
         self,
-        ways: Sequence[np.ndarray],
+        ways: Sequence[ndarray],
         rng: np.random.Generator | None = None,
         level: float = 0.95,
     ) -> RobustVariance:
@@ -581,7 +604,7 @@ class PoissonFit:
             level=level,
         )
 
-    def iid_variance(self) -> np.ndarray:
+    def iid_variance(self) -> ndarray:
         """Return the variance that takes rows as independent with one dispersion: what clustered
         errors are compared with.
         """
@@ -591,13 +614,13 @@ class PoissonFit:
 
 
 def fit_ppml(
-    units: np.ndarray,
-    x: np.ndarray,
-    cell: np.ndarray,
-    period: np.ndarray | None,
+    units: ndarray,
+    x: ndarray,
+    cell: ndarray,
+    period: ndarray | None,
     *,
-    offset: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
+    offset: ndarray | None = None,
+    weight: ndarray | None = None,
     tolerance: float = 1e-10,
 ) -> PoissonFit:
     """Fit log E[units] = offset + cell effect + period effect + x beta.
@@ -613,8 +636,8 @@ def fit_ppml(
         cell: Numbers of cells, rows sorted by them, shape (n,).
         period: Numbers of periods, shape (n,); None for no period effects.
         offset: Added to the log mean, shape (n,); None for 0.
-        weight: Of each row, at least 0, shape (n,); None for 1.
-        tolerance: Of the relative change of the deviance.
+        weight: The weight of each row, at least 0, shape (n,); None for 1.
+        tolerance: The tolerance of the relative change of the deviance.
 
     Raises:
         DataError: Nothing was sold, or a column is a combination of others and the effects.
@@ -660,21 +683,16 @@ def fit_ppml(
     )
 
 
-def _refuse_absorbed(
-    columns: np.ndarray, swept: np.ndarray, weight: np.ndarray, cell: np.ndarray
-) -> None:
+def _refuse_absorbed(columns: ndarray, swept: ndarray, weight: ndarray, cell: ndarray) -> None:
     """Refuse columns of which period effects leave nothing."""
     total = np.bincount(cell, weight)
     for column, rest in zip(columns.T, swept.T, strict=True):
         mean = np.bincount(cell, weight * column) / np.where(total > 0, total, 1.0)
         if float(weight @ rest**2) <= LEAST_SHARE_LEFT * float(weight @ (column - mean[cell]) ** 2):
-            raise DataError(
-                "dataset: a column of the model is a combination of others and of cell and period "
-                "effects."
-            )
+            raise DataError(ABSORBED)
 
 
-def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
+def rows_with_sales(units: ndarray, cell: ndarray, period: ndarray | None) -> ndarray:
     """Return which rows are in cells and periods in which anything was sold, shape (n,)."""
     used = np.ones(len(units), bool)
     while True:
@@ -686,19 +704,15 @@ def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | No
         used &= keep
 
 
-def poisson_deviance(units: np.ndarray, mean: np.ndarray, weight: np.ndarray) -> float:
+def poisson_deviance(units: ndarray, mean: ndarray, weight: ndarray) -> float:
     """Return twice the log-likelihood that is lacking to a perfect fit."""
     logs = np.where(units > 0, units * np.log(np.maximum(units, 1e-300) / mean), 0.0)
     return float(2 * np.sum(weight * (logs - (units - mean))))
 
 
-def _solve_gram(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+def _solve_gram(gram: ndarray, right: ndarray, count: int) -> ndarray:
     if not count:
         return np.zeros(0)
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
-        raise DataError(
-            "dataset: a column of the model is a combination of others and of cell and period "
-            "effects."
-        )
+    if is_singular(gram):
+        raise DataError(ABSORBED)
     return np.linalg.solve(gram, right)

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.cache import Cache, Codec, Inputs, note, noted_inputs, read_so_far
 from hwds.core.checksums import lay_sealed, require_sound
@@ -52,7 +53,7 @@ class LearningFile:
         fold: The name of the fold.
         start: The first unit of the cell.
         within: The names of the fits that the one that begins is a part of, the outermost first.
-        fits: How often each name of a fit was taken.
+        fits: The number of fits of each name.
         lines: The lines that are not written yet.
         written: When it was written last, by `time.monotonic`.
     """
@@ -140,7 +141,7 @@ def recorded_learning(folder: Path | None, model: str, fold: str, start: int) ->
     Nothing where the folder is None.
 
     Args:
-        folder: Of a run or a sweep.
+        folder: The folder of a run or a sweep.
         model: The label of the model.
         fold: The name of the fold.
         start: The first unit of the cell.
@@ -197,12 +198,12 @@ EMPTY_COLUMN = "__empty__"
 class TimedRows(NamedTuple):
     """The rows of a cell, and the seconds that they took."""
 
-    rows: pl.DataFrame
+    rows: DataFrame
     seconds: float
 
 
 def _write_rows(timed: TimedRows) -> bytes:
-    rows, out = timed.rows if timed.rows.width else pl.DataFrame({EMPTY_COLUMN: []}), BytesIO()
+    rows, out = timed.rows if timed.rows.width else DataFrame({EMPTY_COLUMN: []}), BytesIO()
     rows.write_parquet(
         out, compression="zstd", metadata={"hwds": json.dumps({"seconds": timed.seconds})}
     )
@@ -215,14 +216,10 @@ def _read_rows(content: bytes) -> TimedRows:
     return TimedRows(rows.drop(EMPTY_COLUMN) if EMPTY_COLUMN in rows.columns else rows, seconds)
 
 
-def _write_columns(columns: pl.DataFrame) -> bytes:
+def _write_columns(columns: DataFrame) -> bytes:
     out = BytesIO()
     columns.write_ipc(out, compression="zstd")
     return out.getvalue()
-
-
-def _read_columns(content: bytes) -> pl.DataFrame:
-    return pl.read_ipc(BytesIO(content))
 
 
 def _write_forecasts(forecasts: Forecasts) -> bytes:
@@ -241,7 +238,7 @@ def _read_forecasts(content: bytes) -> Forecasts:
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)
-COLUMNS = Codec("arrow", _write_columns, _read_columns)
+COLUMNS = Codec("arrow", _write_columns, lambda content: pl.read_ipc(BytesIO(content)))
 FORECASTS = Codec("npz", _write_forecasts, _read_forecasts)
 FITTED: Codec[Any] = Codec("hwds", dumps, lambda content: loads(content, "the cache"))
 
@@ -312,7 +309,7 @@ class CellOutcome:
     """The result of a cell: its rows or its failure.
 
     Attributes:
-        cell: Which.
+        cell: The cell.
         rows: Its rows; None where it failed.
         seconds: What it took when it was computed.
         error: The message of a failure, empty where it succeeded.
@@ -322,7 +319,7 @@ class CellOutcome:
     """
 
     cell: Cell
-    rows: pl.DataFrame | None
+    rows: DataFrame | None
     seconds: float
     error: str = ""
     trace: str = ""

@@ -7,8 +7,8 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing.connection import Connection
@@ -18,8 +18,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
-from hwds.core.cache import NO_INPUTS, Cache, Codec, Value, is_of_system, opened_files
+from hwds.core.cache import (
+    NO_INPUTS,
+    PACKAGE,
+    Cache,
+    Codec,
+    Value,
+    is_of_system,
+    opened_files,
+)
 from hwds.core.compiling import cache_root
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
@@ -28,7 +37,7 @@ from hwds.core.keys import syntax_folder as sources
 from hwds.core.recipe import Recipe, canonical, texts_in
 from hwds.core.sealed import ForkServer, Given, SealedProcess
 from hwds.core.seeds import stream
-from hwds.evaluation.panel_folds import corrupt_panel
+from hwds.evaluation.panel_folds import corrupt_panel, with_rubbish
 from hwds.evaluation.protocol import (
     FILES_LEAK,
     IMPLAUSIBLE_LEAK,
@@ -42,6 +51,7 @@ from hwds.evaluation.protocol import (
     LeakTestable,
     RunContext,
     compare_answers,
+    differences,
 )
 from hwds.evaluation.row_folds import (
     Moment,
@@ -72,14 +82,6 @@ class MemoryCache(Cache):
         """Return one without a value."""
         return cls(Path())
 
-    def has(self, key: str, codec: Codec[Value]) -> bool:
-        """Return whether there is a value."""
-        return key in self.values
-
-    def keys(self, beginning: str, codec: Codec[Value]) -> list[str]:
-        """Return the keys that begin so."""
-        return [key for key in self.values if key.startswith(beginning)]
-
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
         """Return the value as it would be read, None where there is none."""
         content = self.values.get(key)
@@ -91,20 +93,15 @@ class MemoryCache(Cache):
         """Keep a value as it would be written."""
         self.values[key] = codec.encode(value)
 
-    def get_or_make(self, key: str, codec: Codec[Value], make: Callable[[], Value]) -> Value:
-        """Return the value; it is made now where there is none."""
-        found = self.load(key, codec)
-        if found is not None:
-            return found
-        value = make()
-        self.store(key, codec, value)
-        return value
+    def lock(
+        self, key: str, codec: Codec[Value], *, wait: bool = True
+    ) -> AbstractContextManager[bool]:
+        """Return a block that keeps nobody out, for no other process has this cache."""
+        return nullcontext(True)
 
 
 # Ways out of a fit that are no files: connections, other processes, and a walk through frames
 # and objects of this one.
-
-PACKAGE = str(Path(__file__).resolve().parents[1])
 
 PROCESSES = {"subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork", "os.forkpty"}
 OBJECTS = {"gc.get_objects", "gc.get_referrers", "gc.get_referents"}
@@ -160,12 +157,11 @@ def _describe_escape(event: str, arguments: tuple[Any, ...]) -> str:
         and _is_own(_outside_of_python(sys._getframe(2)))
     ):
         return f"starts another process ({event})"
-    if event in OBJECTS and _is_own(sys._getframe(2)):
-        return f"{WALKS} ({event})"
-    if event in FRAMES and _is_own(_outside_of_inspect(sys._getframe(2))):
-        return f"{WALKS} ({event})"
-    if event == "object.__getattr__" and arguments[1] == "tb_frame" and _is_own(sys._getframe(2)):
-        return f"{WALKS} (tb_frame)"
+    walks = arguments[1] if event == "object.__getattr__" else event
+    if walks in (*OBJECTS, *FRAMES, "tb_frame"):
+        caller = sys._getframe(2)
+        if _is_own(_outside_of_inspect(caller) if walks in FRAMES else caller):
+            return f"{WALKS} ({walks})"
     return ""
 
 
@@ -203,9 +199,6 @@ def _python() -> str:
 
 # Files that are not declared, connections and processes that a model opens while it is
 # imported, fitted and predicts.
-
-PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
-"""The folder of hwds, whose own files are no data."""
 
 LIBRARIES = (".keras", ".config/matplotlib", ".cache/matplotlib")
 """Settings of libraries in the user's home, which they read when they are imported."""
@@ -300,7 +293,7 @@ def _of_library(path: str) -> bool:
     homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARIES)
     own = (str(cache_root()) + os.sep, str(sources().absolute()) + os.sep)
     installed = any(part.endswith(PACKAGES) for part in Path(path).parts)
-    return installed or path.startswith((PACKAGE_FOLDER, *own, *homes))
+    return installed or path.startswith((PACKAGE, *own, *homes))
 
 
 # Asking a protocol for the rows of a fold: in this process, or in one that has never seen the
@@ -324,11 +317,9 @@ class Question:
 
 @dataclass(frozen=True)
 class AskedRows:
-    """The raw rows, as a run would give them to be settled; and what was opened that may not be, in
-    words.
-    """
+    """The raw rows, and what was opened that may not be, in words."""
 
-    rows: pl.DataFrame
+    rows: DataFrame
     opened: tuple[str, ...] = ()
 
 
@@ -456,12 +447,9 @@ def given_to(recipes: Sequence[Any], watch: FileWatch) -> Given:
 def raw_rows(question: Question) -> pl.DataFrame:
     """Return the raw rows of a fold with its number."""
     fold = question.fold
-    cell, context = (
-        Cell(question.label, fold, *(question.part or (0, fold.units))),
-        replace(question.context, fold=fold.name),
-    )
-    rows: pl.DataFrame = question.protocol.evaluate_cell(
-        question.model, question.frame, cell, context
+    cell = Cell(question.label, fold, *(question.part or (0, fold.units)))
+    rows: DataFrame = question.protocol.evaluate_cell(
+        question.model, question.frame, cell, replace(question.context, fold=fold.name)
     )
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
 
@@ -526,7 +514,7 @@ def unchanged_columns(
 
 
 def unreached_rows(
-    protocol: Any, where: str, clean: pl.DataFrame, rubbish: pl.DataFrame, cutoff: Any
+    protocol: Any, where: str, clean: DataFrame, rubbish: DataFrame, cutoff: Any
 ) -> Iterator[Leak]:
     """Yield a remark where the rows of a fold, outcomes included, are the same with rubbish after
     its first cutoff.
@@ -542,7 +530,7 @@ def unreached_rows(
         )
 
 
-def empty_answers(protocol: Any, where: str, answers: pl.DataFrame, cutoff: Any) -> Iterator[Leak]:
+def empty_answers(protocol: Any, where: str, answers: DataFrame, cutoff: Any) -> Iterator[Leak]:
     """Yield a remark where what is compared holds no answer."""
     keys = {*protocol.keys, protocol.unit, "model", "fold", "cutoff", "series_id", "time", "step"}
     if not set(answers.columns) - keys:
@@ -624,8 +612,8 @@ def check_leaks(
     here: Ask | None = None,
     elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
-    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers
-    agree bit for bit.
+    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the postprocessed
+    answers agree bit for bit.
 
     Clean folds are run first to last and poisoned ones last to first, so that a model which carries
     something from fold to fold is caught as well. What else is found follows, a leak each: files
@@ -634,10 +622,10 @@ def check_leaks(
 
     Args:
         protocol: Cuts and asks.
-        label: How the model is called.
+        label: The label of the model.
         model: The recipe.
         frame: The data.
-        context: Of the run.
+        context: The context of the run.
         here: Asks from the data as it is; in this process where it is not given.
         elsewhere: Asks from all other data, best in a process that has never seen this one; `here`
             where it is not given.
@@ -654,12 +642,12 @@ def check_leaks(
     check = _ModelCheck(protocol, label, model, frame, context, here, elsewhere or here)
     alone = check.other_seed()
     for fold in reversed(check.folds):
-        yield from check.of_cutoffs(fold)
-    yield from check.of_seeds(alone)
+        yield from check.check_cutoffs(fold)
+    yield from check.check_seeds(alone)
     for fold in check.folds:
-        yield from check.of_twins(fold)
-        yield from check.of_luck(fold)
-    yield from check.of_files()
+        yield from check.check_twins(fold)
+        yield from check.check_plausibility(fold)
+    yield from check.check_files()
 
 
 class _ModelCheck:
@@ -677,13 +665,8 @@ class _ModelCheck:
         here: Ask,
         elsewhere: Ask,
     ) -> None:
-        self.protocol, self.label, self.model, self.frame, self.context = (
-            protocol,
-            label,
-            model,
-            frame,
-            context,
-        )
+        self.protocol, self.label, self.model = protocol, label, model
+        self.frame, self.context = frame, context
         self.here, self.elsewhere = here, elsewhere
         self.opened: dict[str, str] = {}
         self.folds: list[Fold] = list(protocol.split(frame))
@@ -696,7 +679,7 @@ class _ModelCheck:
         fold: Fold,
         seed: int | None = None,
         part: tuple[int, int] | None = None,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the raw rows of a fold or a part of its units, under the run's seed or another.
 
         Note what was opened.
@@ -707,21 +690,21 @@ class _ModelCheck:
             self.opened.setdefault(what, fold.name)
         return answer.rows
 
-    def of_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
+    def check_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
         """Yield what each cutoff of a fold shows."""
-        settled = self.settled(self.clean, fold)
+        processed = self.postprocess_fold(self.clean, fold)
         for place, cutoff in enumerate(fold.cutoffs):
             rubbish = self.protocol.corrupt_after(
                 self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff))
             )
             raw = {
                 other.index: self.ask(self.elsewhere, rubbish, other)
-                for other in reversed(self.read_by(fold))
+                for other in reversed(self.folds_read_for(fold))
             }
-            wanted = self.protocol.predictions_at(settled, cutoff, self.frame)
-            got = self.protocol.predictions_at(self.settled(raw, fold), cutoff, rubbish)
+            wanted = self.protocol.predictions_at(processed, cutoff, self.frame)
+            got = self.protocol.predictions_at(self.postprocess_fold(raw, fold), cutoff, rubbish)
             leak = compare_answers(self.label, cutoff.label, wanted, got)
-            yield self.explained(leak, fold, rubbish, raw) if leak else None
+            yield self.explain(leak, fold, rubbish, raw) if leak else None
             if place == 0:
                 rng = stream(self.context.seed, "canary", "reference", str(cutoff))
                 yield from unchanged_columns(
@@ -732,7 +715,7 @@ class _ModelCheck:
                 )
                 yield from empty_answers(self.protocol, self.label, wanted, cutoff)
 
-    def other_seed(self) -> pl.DataFrame | None:
+    def other_seed(self) -> DataFrame | None:
         """Return the answers of the first fold under another seed, from a new process."""
         if (
             self.elsewhere is self.here or len(self.folds) < 2
@@ -740,7 +723,7 @@ class _ModelCheck:
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
-    def of_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
+    def check_seeds(self, alone: DataFrame | None) -> Iterator[Leak]:
         """Yield a leak where answers under another seed depend on what was run under this one."""
         if alone is None:
             return
@@ -748,16 +731,17 @@ class _ModelCheck:
         for cutoff in self.folds[0].cutoffs[:1]:
             before, after = (
                 self.protocol.predictions_at(
-                    self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame
+                    self.postprocess_fold({self.folds[0].index: raw}, self.folds[0]),
+                    cutoff,
+                    self.frame,
                 )
                 for raw in (alone, now)
             )
-            leak = compare_answers(
+            yield from differences(
                 self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED
             )
-            yield from [leak] if leak else []
 
-    def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
+    def explain(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_AGAIN)
@@ -767,24 +751,20 @@ class _ModelCheck:
             return replace(leak, check=STATE_LEAK, shows=CHANGED_ELSEWHERE)
         return leak
 
-    def read_by(self, fold: Fold) -> list[Fold]:
-        """Return the folds that settling one reads."""
+    def folds_read_for(self, fold: Fold) -> list[Fold]:
+        """Return the folds whose rows the postprocessing of one needs."""
         if not self.protocol.postprocess_needs_earlier_folds:
             return [fold]
         return [other for other in self.folds if other.index <= fold.index]
 
-    def settled(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
-        """Return the settled rows of a fold, from the raw ones of all that settling reads."""
-        there = [raw[other.index] for other in self.read_by(fold) if raw[other.index].width]
+    def postprocess_fold(self, raw: dict[int, DataFrame], fold: Fold) -> DataFrame:
+        """Return the postprocessed rows of a fold, from the raw ones of the folds they need."""
+        there = [raw[other.index] for other in self.folds_read_for(fold) if raw[other.index].width]
         if not there:
-            return pl.DataFrame()
-        return (
-            self.protocol.postprocess(pl.concat(there))
-            .filter(pl.col("fold") == fold.index)
-            .drop("fold")
-        )
+            return DataFrame()
+        return self.protocol.postprocess(pl.concat(there)).filter(fold=fold.index).drop("fold")
 
-    def of_twins(self, fold: Fold) -> Iterator[Leak]:
+    def check_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
             one = (
@@ -793,22 +773,15 @@ class _ModelCheck:
                 else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
             )
             other = self.ask(self.elsewhere, twin.other, fold, part=twin.part)
-            leak = compare_answers(
-                self.label,
-                twin.label,
-                twin.answers(one),
-                twin.answers(other),
-                twin.check,
-                twin.shows,
-            )
-            yield from [leak] if leak else []
+            pair = twin.answers(one), twin.answers(other)
+            yield from differences(self.label, twin.label, *pair, twin.check, twin.shows)
 
-    def of_luck(self, fold: Fold) -> Iterator[Leak]:
+    def check_plausibility(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
         for reason in self.protocol.implausible(self.clean[fold.index]):
             yield Leak(self.label, fold.name, check=IMPLAUSIBLE_LEAK, shows=reason)
 
-    def of_files(self) -> Iterator[Leak]:
+    def check_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""
         for what, where in self.opened.items():
             yield Leak(self.label, where, check=FILES_LEAK, shows=what)
@@ -838,25 +811,12 @@ def check_series_features(
     for back in sorted({1, longest // 3, 2 * longest // 3} - {0}, reverse=True):
         first = np.repeat(np.maximum(panel.lengths - back, 0), panel.lengths)
         rng = stream(0, "canary", back)
-        columns = ("target", *panel.roles.past_only)
-        rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(first))) for name in columns}
-        late = pl.Series(panel.positions >= first)
-        table = panel.table.with_columns(
-            pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
-            for name, values in rubbish.items()
-        )
-        known = pl.Series(panel.positions <= first)
+        late = Series(panel.positions >= first)
+        table = with_rubbish(panel.table, late, (TARGET, *panel.roles.past_only), rng)
+        known = Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compare_answers(label, f"end-{back}", clean.filter(known), got.filter(known))
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        features.compute(panel).table.select(names),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+    yield from _changed_again(label, clean, features.compute(panel).table.select(names))
 
 
 def check_row_features(
@@ -870,7 +830,7 @@ def check_row_features(
     moment did not know.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Row features.
         table: Rows, with labels.
         delay: Days until labels arrive, where no column tells.
@@ -886,15 +846,7 @@ def check_row_features(
         early = (times <= instant).fill_null(False)
         got = features.compute(as_known(rubbish, until, delay))
         yield compare_answers(label, str(instant), clean.filter(early), got.filter(early))
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        features.compute(as_known(table, until, delay)),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+    yield from _changed_again(label, clean, features.compute(as_known(table, until, delay)))
     yield from _own_labels(label, features, table, clean, until, delay)
 
 
@@ -903,58 +855,49 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
     to it must agree.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Features of runs.
-        runs: Whose scales are learned once, from the runs as they are.
+        runs: The runs; scales are learned once, from these as they are.
     """
 
-    def early_rows(some: Runs, known: np.ndarray) -> pl.Series:
-        return pl.Series(
+    def early_rows(some: Runs, known: np.ndarray) -> Series:
+        return Series(
             np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row]
         )
 
+    def computed(some: Runs) -> DataFrame:
+        return DataFrame(learned.compute(some), schema=list(learned.names))
+
     learned = features.learn(runs)
-    clean = pl.DataFrame(learned.compute(runs), schema=list(learned.names))
+    clean = computed(runs)
     for part in (1, 2, 3):
         known = runs.lengths * part // 4
         rubbish = corrupt_runs(runs, known, stream(0, "canary", part))
-        got = pl.DataFrame(learned.compute(rubbish), schema=list(learned.names))
-        yield compare_answers(
-            label,
-            f"quarter {part}",
-            clean.filter(early_rows(runs, known)),
-            got.filter(early_rows(rubbish, known)),
-        )
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        pl.DataFrame(learned.compute(runs), schema=list(learned.names)),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+        wanted = clean.filter(early_rows(runs, known))
+        got = computed(rubbish).filter(early_rows(rubbish, known))
+        yield compare_answers(label, f"quarter {part}", wanted, got)
+    yield from _changed_again(label, clean, computed(runs))
+
+
+def _changed_again(label: str, clean: DataFrame, again: DataFrame) -> Iterator[Leak]:
+    """Yield a leak where features that are computed twice of the same differ."""
+    yield from differences(label, "the end", clean, again, STATE_LEAK, CHANGED_AGAIN)
 
 
 def _own_labels(
-    label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int
+    label: str, features: Any, table: Table, clean: DataFrame, until: Any, delay: int
 ) -> Iterator[Leak]:
     """Turn the label of one row at a time: its own features must stay, whenever its label is said
     to be known.
     """
     name = table.name("label")
     known = table.data[name].is_not_null().arg_true().to_numpy()
-    for place in (
-        known[np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))].tolist()
-        if len(known)
-        else ()
-    ):
-        one = pl.Series(np.arange(table.height) == place)
+    spread = np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))
+    for place in known[spread[: len(known)]].tolist():
+        one = Series(np.arange(table.height) == place)
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
         got = features.compute(as_known(turned, until, delay))
         reason = "changed with the row's own label"
-        leak = compare_answers(
-            label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL_LEAK, reason
-        )
-        yield from [leak] if leak else []
+        pair = clean.filter(one), got.filter(one)
+        yield from differences(label, f"row {place + 1}", *pair, OWN_LABEL_LEAK, reason)

@@ -13,6 +13,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
@@ -149,7 +150,7 @@ class NetworkGraph(Hashable, Protocol):
     def loss(self, answer: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy, for choosing the number of epochs."""
 
 
@@ -183,16 +184,16 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
     model, (specs, inputs) = _model(graph), _specs(graph)
     shapes = [spec.shape for spec in specs]
 
-    def apart(flat: Any) -> list[Any]:
+    def unflatten(flat: Any) -> list[Any]:
         parts = tf.split(flat, [shape.num_elements() for shape in shapes])
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def joined(parts: Any) -> Any:
+    def flatten(parts: Any) -> Any:
         return tf.concat([tf.reshape(part, [-1]) for part in parts], 0)
 
     def step(state: Any, inputs: Any, target: Any) -> Any:
         flat, averaged, first, second, n = state
-        weights = apart(flat)
+        weights = unflatten(flat)
         with tf.GradientTape() as tape:
             tape.watch(weights)
             answer, _ = model.stateless_call(
@@ -201,11 +202,11 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
             value = graph.loss(answer, target)
         dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, weights)]
         gradients, _ = tf.clip_by_global_norm(dense, CLIP_NORM)
-        gradient, n = joined(gradients), n + 1.0
+        gradient, n = flatten(gradients), n + 1.0
         first = MOMENTUM * first + (1 - MOMENTUM) * gradient
         second = CURVATURE * second + (1 - CURVATURE) * gradient * gradient
-        pace = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
-        flat = flat - pace * first / (tf.sqrt(second) + 1e-7)
+        step_size = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
+        flat = flat - step_size * first / (tf.sqrt(second) + 1e-7)
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
         return (flat, keep * averaged + (1 - keep) * flat, first, second, n), value
 
@@ -221,11 +222,11 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
 
         *parts, n = state
         begun = (
-            *map(joined, parts),
+            *map(flatten, parts),
             n,
         )  # Adam's ten operations once, not once for each array of weights
         _, (*ended, n), total = tf.while_loop(lambda i, *_: i < steps, one, (0, begun, 0.0))
-        return (*map(apart, ended), n), total / tf.cast(steps, tf.float32)
+        return (*map(unflatten, ended), n), total / tf.cast(steps, tf.float32)
 
     state = (specs, specs, specs, specs, tf.TensorSpec(()))
     target = tf.TensorSpec(graph.target)
@@ -252,7 +253,15 @@ def forward_of(graph: NetworkGraph) -> Callable[..., Any]:
 
 @lru_cache(maxsize=GRAPHS)
 def _model(graph: NetworkGraph) -> Any:
-    """Return a network of which only the graph is used."""
+    """Return a network of which only the graph is used.
+
+    Keras numbers its layers as they are built (`dense_9`, `dense_10`), and TensorFlow orders what
+    it rewrites by these names, which the last bits of a fit depend on. So the numbers begin again:
+    the same network has the same graph, whatever was built before it.
+    """
+    from keras.src.utils.naming import reset_uids
+
+    reset_uids()
     return _build(graph, 0)
 
 
@@ -280,7 +289,7 @@ def _specs(graph: NetworkGraph) -> tuple[list[Any], list[Any]]:
 
 
 @lru_cache(maxsize=SEEDS)
-def initial_weights(graph: NetworkGraph, seed: int) -> tuple[np.ndarray, ...]:
+def initial_weights(graph: NetworkGraph, seed: int) -> tuple[ndarray, ...]:
     """Return the weights that training begins from: first until the best epoch, then again on all
     rows.
     """
@@ -288,8 +297,8 @@ def initial_weights(graph: NetworkGraph, seed: int) -> tuple[np.ndarray, ...]:
 
 
 def predict_network(
-    graph: NetworkGraph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]
-) -> np.ndarray:
+    graph: NetworkGraph, weights: Sequence[ndarray], inputs: Sequence[ndarray]
+) -> ndarray:
     """Return the predictions of a network for n rows, shape (n, ...)."""
     import tensorflow as tf
 
@@ -310,19 +319,19 @@ class Examples(Protocol):
     """Standardised inputs of an inner window, and its targets."""
 
     @property
-    def inputs(self) -> Sequence[np.ndarray]:
+    def inputs(self) -> Sequence[ndarray]:
         """First axes n."""
 
     @property
-    def target(self) -> np.ndarray:
+    def target(self) -> ndarray:
         """First axis n, NaN where unknown."""
 
 
 class InnerExamples(NamedTuple):
     """Examples by which the number of epochs is chosen; see `Examples`."""
 
-    inputs: Sequence[np.ndarray]
-    target: np.ndarray
+    inputs: Sequence[ndarray]
+    target: ndarray
 
 
 class Schedule(NamedTuple):
@@ -346,12 +355,12 @@ class Training:
         context: Streams, threads, device.
     """
 
-    inputs: Sequence[np.ndarray]
+    inputs: Sequence[ndarray]
     shape: NetworkGraph
     schedule: Schedule
     context: RunContext
 
-    def best_epochs(self, target: np.ndarray, inner: Examples, seed: int) -> int:
+    def best_epochs(self, target: ndarray, inner: Examples, seed: int) -> int:
         """Return the number of epochs after which a network forecasts the inner window best.
 
         Args:
@@ -361,14 +370,14 @@ class Training:
         """
         return self._best(target, inner, seed)[0]
 
-    def stopped(self, target: np.ndarray, inner: Examples, seed: int) -> list[np.ndarray]:
+    def stopped(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
         """Return the averaged weights after those epochs; as in `best_epochs`."""
         return [part.numpy() for part in self._best(target, inner, seed)[1]]
 
-    def _best(self, target: np.ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
+    def _best(self, target: ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
         best, best_weights, least = self.schedule.epochs, None, np.inf
         curve = learning_curve(f"network {seed + 1}", "epoch")
-        with self._placed():
+        with self._device():
             for done, (weights, own) in enumerate(
                 islice(self._epochs(target, seed), self.schedule.epochs), 1
             ):
@@ -382,18 +391,18 @@ class Training:
                     break
         return best, best_weights
 
-    def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
+    def train(self, target: ndarray, epochs: int, seed: int) -> list[ndarray]:
         """Return the averaged weights of a fresh network after so many epochs on targets, first
         axis n, NaN where unknown.
         """
         curve = learning_curve(f"network {seed + 1}, all rows", "epoch")
-        with self._placed():
+        with self._device():
             for done, (averaged, loss) in enumerate(islice(self._epochs(target, seed), epochs), 1):
                 curve.report(done, train=float(loss))
                 weights = averaged
             return [part.numpy() for part in weights]
 
-    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+    def _epochs(self, target: ndarray, seed: int) -> Iterator[Any]:
         """Yield the averaged weights and the mean loss of each epoch, without end.
 
         A seed has one network and one order.
@@ -417,11 +426,11 @@ class Training:
             )
             yield state[1], loss
 
-    def _placed(self) -> Any:
+    def _device(self) -> Any:
         return on_device(self.context.device, self.context.cpus)
 
 
-def shuffle_batches(windows: int, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
+def shuffle_batches(windows: int, schedule: Schedule, rng: np.random.Generator) -> ndarray:
     """Return the windows of each step of an epoch, shape (steps, batch): smaller batches where
     there are few windows.
     """

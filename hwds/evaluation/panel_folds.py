@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
@@ -26,10 +28,10 @@ class Cutoff(Protocol):
     def label(self) -> str:
         """The name in tables and of random streams."""
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows of each series up to it, shape (n_series,)."""
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a row at it, and so are to be forecast; shape (n_series,)."""
 
 
@@ -44,12 +46,12 @@ class AtTime:
         """The date, or the number of an integer time."""
         return str(self.instant)
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows up to and including the instant."""
         known = (panel.table[TIME] <= self.instant).to_numpy()
         return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have their next row after the instant.
 
         The others have ended before or not begun.
@@ -66,12 +68,12 @@ class AtLaunch(AtTime):
 
     launch: date | datetime | int
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series begin at the launch and, where they have begun by the cutoff, have
         not ended before it.
         """
         begins = (panel.table[TIME].gather(panel.offsets[:-1]) == self.launch).to_numpy()
-        alive: np.ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
+        alive: ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
         return alive
 
 
@@ -86,11 +88,11 @@ class FromEnd:
         """`end-18`: 18 rows before the last."""
         return f"end-{self.rows}"
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return all rows but the last ones."""
         return np.maximum(panel.lengths - self.rows, 0)
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a row left."""
         return ends > 0
 
@@ -106,12 +108,12 @@ class BySplit:
         """`split`."""
         return "split"
 
-    def ends(self, panel: Panel) -> np.ndarray:
+    def ends(self, panel: Panel) -> ndarray:
         """Return the train rows."""
         train = (panel.table[self.column] == "train").fill_null(False).to_numpy()
         return np.add.reduceat(train.astype(np.int64), panel.offsets[:-1])
 
-    def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
+    def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have a train row."""
         return ends > 0
 
@@ -123,7 +125,7 @@ def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> 
     Args:
         panel: The whole data.
         cutoff: The last instant to know.
-        sliding: How many rows of each series to keep at most; None keeps all.
+        sliding: The largest number of rows to keep of each series; None keeps all.
     """
     known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
     known = replace(known, plan=None)
@@ -136,32 +138,29 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     if not column:
         return history
     last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
-    instant = last if not isinstance(cutoff, AtTime) else pl.Series([cutoff.instant])
-    late = pl.Series((history.table[column] > instant).fill_null(True))
-    hidden = [
-        pl.when(late).then(None).otherwise(pl.col(name)).alias(name)
-        for name in (TARGET, *history.roles.past_only)
-    ]
-    return replace(history, table=history.table.with_columns(hidden))
+    instant = last if not isinstance(cutoff, AtTime) else Series([cutoff.instant])
+    late = Series((history.table[column] > instant).fill_null(True))
+    hidden = pl.when(~late).then(col(TARGET, *history.roles.past_only))
+    return replace(history, table=history.table.with_columns(hidden.name.keep()))
 
 
-def series_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
+def series_at(panel: Panel, cutoff: Cutoff) -> ndarray:
     """Return the indices of the series that are forecast at a cutoff, made from what is known at it
     alone.
     """
     return np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel)))
 
 
-def select_series(panel: Panel, series: np.ndarray) -> Panel:
+def select_series(panel: Panel, series: ndarray) -> Panel:
     """Return the series with these indices."""
     chosen = np.zeros(panel.n_series, bool)
     chosen[series] = True
-    return replace(panel, table=panel.table.filter(pl.Series(np.repeat(chosen, panel.lengths))))
+    return replace(panel, table=panel.table.filter(Series(np.repeat(chosen, panel.lengths))))
 
 
 def rows_after(
-    panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int
-) -> tuple[np.ndarray, np.ndarray]:
+    panel: Panel, series: ndarray, ends: ndarray, horizon: int
+) -> tuple[ndarray, ndarray]:
     """Return the table positions of the `horizon` rows after each series' end, and which exist.
 
     (series, horizon) each.
@@ -170,16 +169,16 @@ def rows_after(
     return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
 
 
-def last_instants(panel: Panel, series: np.ndarray, ends: np.ndarray) -> pl.Series:
+def last_instants(panel: Panel, series: ndarray, ends: ndarray) -> Series:
     """Return the last known instant of each of these series.
 
     The instant before its first row where it has none.
     """
     last = panel.table[TIME].gather(panel.offsets[series] + np.maximum(ends[series], 1) - 1)
-    return panel.frequency.after(last, -1).zip_with(pl.Series(ends[series] == 0), last)
+    return panel.frequency.after(last, -1).zip_with(Series(ends[series] == 0), last)
 
 
-def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> Panel:
+def future_of(panel: Panel, series: ndarray, ends: ndarray, horizon: int) -> Panel:
     """Return the rows to forecast: `horizon` of each series, with known-future and static columns
     and nothing else.
 
@@ -209,13 +208,13 @@ def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) 
     return replace(panel, table=table, plan=None, vintages=None)
 
 
-def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.DataFrame:
+def _known_ahead(panel: Panel, where: ndarray, exists: ndarray) -> DataFrame:
     """Return the planned columns of the rows that exist, null for the others."""
     taken = panel.table.select(panel.planned)[np.where(exists, where, 0).ravel()]
-    return taken.select(pl.when(pl.Series(exists.ravel())).then(pl.all()).name.keep())
+    return taken.select(pl.when(Series(exists.ravel())).then(pl.all()).name.keep())
 
 
-def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def _from_plan(future: DataFrame, plan: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Fill what the data's own rows do not know from the plan."""
     planned = future.join(
         plan.select(SERIES, TIME, *columns),
@@ -238,34 +237,36 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
     out yet (`available_at`); and forecasts of joined runs that were made after it.
     """
     ends, instants = cutoff.ends(panel), _instants(panel, cutoff)
-    after = pl.Series(panel.positions >= np.repeat(ends, panel.lengths))
+    after = Series(panel.positions >= np.repeat(ends, panel.lengths))
     if panel.roles.available_at:
         out = panel.table[panel.roles.available_at]
         after |= (
             out > instants.gather(np.repeat(np.arange(panel.n_series), panel.lengths))
         ).fill_null(True)
-    rubbish = {
-        name: pl.Series(1e6 * rng.standard_normal(len(after)))
-        for name in (TARGET, *panel.roles.past_only)
-    }
-    replaced = [
-        pl.when(after).then(values).otherwise(pl.col(name)).alias(name)
-        for name, values in rubbish.items()
-    ]
-    corrupted = replace(panel, table=panel.table.with_columns(replaced))
+    corrupted = replace(
+        panel, table=with_rubbish(panel.table, after, (TARGET, *panel.roles.past_only), rng)
+    )
     if not panel.vintages:
         return corrupted
-    return corrupted.with_vintages(
-        panel.vintages.corrupted_after(
-            pl.DataFrame({SERIES: panel.series_ids, TIME: instants}), rng
-        )
+    known = DataFrame({SERIES: panel.series_ids, TIME: instants})
+    return corrupted.with_vintages(panel.vintages.corrupted_after(known, rng))
+
+
+def with_rubbish(
+    table: DataFrame, late: Series, names: Sequence[str], rng: np.random.Generator
+) -> DataFrame:
+    """Return a table with random numbers in columns of its late rows."""
+    rubbish = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
+    return table.with_columns(
+        pl.when(late).then(values).otherwise(col(name)).alias(name)
+        for name, values in rubbish.items()
     )
 
 
-def _instants(panel: Panel, cutoff: Cutoff) -> pl.Series:
+def _instants(panel: Panel, cutoff: Cutoff) -> Series:
     """Return the instant of the cutoff for each series."""
     if isinstance(cutoff, AtTime):
-        return pl.Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(
+        return Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(
             0, panel.n_series
         )
     return last_instants(panel, np.arange(panel.n_series), cutoff.ends(panel))
@@ -312,8 +313,11 @@ class PanelSplitting(Recipe):
         return None
 
     def end(self, panel: Panel) -> Cutoff:
-        """Return the cutoff after the last rows, from which new ones are forecast."""
-        return FromEnd(0)
+        """Return the cutoff after the last rows, from which new ones are forecast: the last instant
+        of the panel, or each series' own end.
+        """
+        last: Any = panel.table[TIME].max()
+        return AtTime(last) if self.alignment() == "calendar" else FromEnd(0)
 
 
 # Walk-forward: many cutoffs, each forecast from what was known then.
@@ -369,7 +373,7 @@ class PanelWalkForward(PanelSplitting):
         if self.align == "end":
             return [FromEnd(rows) for rows in back]
         last = panel.table[TIME].max()
-        end = pl.Series([last], dtype=panel.table.schema[TIME])
+        end = Series([last], dtype=panel.table.schema[TIME])
         return [AtTime(panel.frequency.after(end, -rows)[0]) for rows in back]
 
     def stride_on(self, panel: Panel) -> int:
@@ -391,11 +395,6 @@ class PanelWalkForward(PanelSplitting):
     def rows_kept(self) -> int | None:
         """Return the sliding window."""
         return self.sliding
-
-    def end(self, panel: Panel) -> Cutoff:
-        """Return the last instant of the panel, or each series' own end."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last) if self.align == "calendar" else FromEnd(0)
 
 
 # Holdout: one cutoff, one test part.
@@ -441,18 +440,13 @@ class PanelHoldout(PanelSplitting):
             )
         table = panel.table
         if panel.roles.split:
-            return AtTime(table.filter(pl.col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
+            return AtTime(table.filter(col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
         last = table[TIME].sort().tail(1)
         return AtTime(panel.frequency.after(last, -(self.horizon or panel.horizon))[0])
 
     def alignment(self) -> Align:
         """Return `calendar` with one instant for all series, else `end`."""
         return "calendar" if self.one_instant else "end"
-
-    def end(self, panel: Panel) -> Cutoff:
-        """Return each series' own end, or the last instant of the panel."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last) if self.one_instant else FromEnd(0)
 
 
 # Launch: each series is forecast from its own launch, with what was known of all others then.
@@ -500,15 +494,10 @@ class PanelLaunch(PanelSplitting):
         late = (
             begins >= panel.frequency.after(begins.sort().head(1), self.before or panel.season)[0]
         )
-        launches = begins.filter(late & pl.Series(panel.lengths > self.after)).unique().sort()
+        launches = begins.filter(late & Series(panel.lengths > self.after)).unique().sort()
         cuts = panel.frequency.after(launches, self.after - 1)
         return [AtLaunch(cut, launch) for cut, launch in zip(cuts, launches, strict=True)]
 
     def alignment(self) -> Align:
         """Return `calendar`, which the series share."""
         return "calendar"
-
-    def end(self, panel: Panel) -> Cutoff:
-        """Return the last instant of the panel."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last)

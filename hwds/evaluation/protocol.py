@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.cache import Cache
 from hwds.core.errors import ConfigError, nearest
@@ -44,25 +45,9 @@ class Fold:
 
 # Leak: what was found where, and by which check; the comparison of two answers to the bit.
 
-(
-    FUTURE_LEAK,
-    STATE_LEAK,
-    FILES_LEAK,
-    PROTOCOL_LEAK,
-    TWIN_LEAK,
-    IMPLAUSIBLE_LEAK,
-    OWN_LABEL_LEAK,
-    GIVEAWAY_LEAK,
-) = (
-    "future",
-    "state",
-    "files",
-    "protocol",
-    "twins",
-    "implausible",
-    "own label",
-    "giveaway",
-)
+FUTURE_LEAK, STATE_LEAK, FILES_LEAK, PROTOCOL_LEAK = "future", "state", "files", "protocol"
+TWIN_LEAK, IMPLAUSIBLE_LEAK, OWN_LABEL_LEAK = "twins", "implausible", "own label"
+GIVEAWAY_LEAK = "giveaway"
 
 LEAK_CHECKS = {
     FUTURE_LEAK: "rubbish after each cutoff",
@@ -98,7 +83,7 @@ class Leak:
     Attributes:
         where: The model or feature set.
         fold: The fold or cutoff.
-        changed: How many answers changed.
+        changed: The number of answers that changed.
         asked: The number of answers that were compared.
         check: The check that found it, a key of `LEAK_CHECKS`.
         shows: What was found, in words; empty for answers that changed with the data after the
@@ -122,33 +107,35 @@ class Leak:
 def compare_answers(
     where: str,
     fold: str,
-    wanted: pl.DataFrame,
-    got: pl.DataFrame,
+    wanted: DataFrame,
+    got: DataFrame,
     check: str = FUTURE_LEAK,
     shows: str = "",
 ) -> Leak | None:
     """Return None where two tables hold the same bits, else the leak."""
     if wanted.height != got.height:
-        return Leak(
-            where,
-            fold,
-            abs(wanted.height - got.height),
-            max(wanted.height, got.height),
-            check,
-            shows,
-        )
+        most = max(wanted.height, got.height)
+        return Leak(where, fold, abs(wanted.height - got.height), most, check, shows)
     same = np.ones(wanted.height, bool)
     for name in wanted.columns:
         same &= _bits(wanted[name]) == _bits(got[name])
     return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, shows)
 
 
-def _bits(column: pl.Series) -> np.ndarray:
+def differences(
+    where: str, fold: str, wanted: DataFrame, got: DataFrame, check: str, shows: str
+) -> Iterator[Leak]:
+    """Yield the leak of two tables that do not hold the same bits."""
+    leak = compare_answers(where, fold, wanted, got, check, shows)
+    if leak is not None:
+        yield leak
+
+
+def _bits(column: Series) -> np.ndarray:
     """Return a column as something that is equal only where the bits are: floats as integers."""
-    if column.dtype == pl.Float64:
-        return column.fill_null(float("nan")).to_numpy().view(np.int64)
-    if column.dtype == pl.Float32:
-        return column.fill_null(float("nan")).to_numpy().view(np.int32)
+    if column.dtype.is_float():
+        whole = np.int64 if column.dtype == pl.Float64 else np.int32
+        return column.fill_null(float("nan")).to_numpy().view(whole)
     if isinstance(column.dtype, pl.Array):
         return np.array([values.tobytes() for values in column.to_numpy()], object)
     return column.cast(pl.String).fill_null("").to_numpy()
@@ -173,7 +160,7 @@ class Twin:
     shows: str
     one: Any
     other: Any
-    answers: Callable[[pl.DataFrame], pl.DataFrame]
+    answers: Callable[[DataFrame], DataFrame]
     part: tuple[int, int] | None = None
 
 
@@ -188,9 +175,9 @@ class Score:
         metric: The name with its definition (`mase[m=12]`).
         aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
         value: The number, None where nothing was defined.
-        n: How many units it is made of.
-        n_undefined: How many had no value (no scale, a division by zero).
-        n_fallback: How many were answered by something simpler than the model.
+        n: The number of units it is made of.
+        n_undefined: The number of units without a value (no scale, a division by zero).
+        n_fallback: The number of units that were answered by something simpler than the model.
         status: `ok`, or what is to be known before the number is read (`unregistered`).
     """
 
@@ -214,17 +201,10 @@ class Score:
     @classmethod
     def of(cls, metric: str, aggregate: str, estimate: Estimate) -> Score:
         """Return the line of an estimate, with its interval."""
-        return cls(
-            metric,
-            aggregate,
-            estimate.value,
-            estimate.stderr,
-            estimate.low,
-            estimate.high,
-            estimate.method if estimate.stderr is not None else None,
-            n=estimate.n,
-            n_undefined=estimate.n_undefined,
-        )
+        method = estimate.method if estimate.stderr is not None else None
+        interval = (estimate.stderr, estimate.low, estimate.high, method)
+        n, undefined = estimate.n, estimate.n_undefined
+        return cls(metric, aggregate, estimate.value, *interval, n=n, n_undefined=undefined)
 
 
 def check_headline(name: str, metrics: Iterable[Measure]) -> None:
@@ -385,7 +365,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     def evaluate_cell(
         self, model: Model, frame: Data, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Cut, fit and predict; return the rows of one cell, with all that scoring needs."""
         raise NotImplementedError(f"{type(self).__name__}.evaluate_cell")
 
@@ -400,7 +380,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """True where `postprocess` reads earlier folds for a later one."""
         return False
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Turn the rows of one model's cells into those that are scored and kept.
 
         Here what needs all units at once is done (intervals pooled over series), so that how they
@@ -415,11 +395,11 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
         return rows
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the scores of all rows of one model and one fold, or of all its folds."""
         raise NotImplementedError(f"{type(self).__name__}.score")
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return the part of one model's rows that the predictions table keeps."""
         return rows
 
@@ -437,7 +417,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
         return []
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return warnings about the predictions; one sentence each."""
         return []
 
@@ -537,8 +517,8 @@ class Tunable(ABC):
 
         Args:
             frame: As the dataset gives it (`prepare_frame` is called within).
-            windows: How many; all that happens in them was known before the first cutoff of this
-                protocol.
+            windows: Their number; all that happens in them was known before this protocol's first
+                cutoff.
 
         Raises:
             DataError: The data before it does not suffice.
@@ -556,7 +536,7 @@ class Deployable(ABC):
         """Return the model fitted on all rows, for use after the last one."""
 
     @abstractmethod
-    def predict_new(self, fitted: Any, frame: Any, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: Any, frame: Any, context: RunContext) -> DataFrame:
         """Return the predictions of a fitted model for what comes after the frame.
 
         Raises:
@@ -572,7 +552,7 @@ class Segmentable(ABC):
     """A protocol whose scores can be split by segment."""
 
     @abstractmethod
-    def labels(self, frame: Any, column: str) -> pl.DataFrame | None:
+    def labels(self, frame: Any, column: str) -> DataFrame | None:
         """Return the `segment` of every `unit`, one row a unit in their order.
 
         Where a unit has parts in several segments, those of its parts, named by further columns of
@@ -594,10 +574,10 @@ class LeakTestable(ABC):
         """Return the frame with rubbish for all that is not known at a cutoff."""
 
     @abstractmethod
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Any, frame: Any) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Any, frame: Any) -> DataFrame:
         """Return the part of the rows that was predicted at a cutoff, without what happened."""
 
-    def twins(self, frame: Any, fold: Any, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: Any, fold: Any, rows: DataFrame) -> Iterator[Twin]:
         """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to
         both must agree.
 
@@ -608,7 +588,7 @@ class LeakTestable(ABC):
         """
         yield from ()
 
-    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: DataFrame) -> Iterator[str]:
         """Yield, in words, what raw rows show that no decision made before its outcome brings
         about.
         """
@@ -619,7 +599,7 @@ class Contrasting(ABC):
     """A protocol with scores that need the rows of several models, or of all folds."""
 
     @abstractmethod
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the scores (paired differences), each with its model's label.
 
         Args:
@@ -668,7 +648,7 @@ class Trying(ABC):
             model: The recipe.
             frame: The data.
             fold: The first one.
-            context: Of the toys: with a seed and features, without a cache.
+            context: The context of the toys: with a seed and features, without a cache.
         """
 
     @abstractmethod
@@ -719,7 +699,7 @@ class ScoreSegments:
     """
 
     unit: str = ""
-    labels: Mapping[str, pl.DataFrame | None] = field(default_factory=dict)
+    labels: Mapping[str, DataFrame | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, protocol: Evaluation[Any, Any], frame: Any) -> ScoreSegments:
@@ -735,9 +715,8 @@ class ScoreSegments:
                 f"protocol.segments: protocol '{protocol.name}' has no segments, got "
                 f"'{protocol.segments[0]}'."
             )
-        return cls(
-            protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments}
-        )
+        labels = {column: protocol.labels(frame, column) for column in protocol.segments}
+        return cls(protocol.unit, labels)
 
     def values(self, column: str) -> list[str]:
         """Return the segments of a column, in order; empty where only the rows know them."""
@@ -745,7 +724,7 @@ class ScoreSegments:
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
     def scores(
-        self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]
+        self, protocol: Evaluation[Any, Any], rows: DataFrame, lost: Sequence[Cell]
     ) -> Iterator[tuple[Score, int]]:
         """Yield the scores of each segment that has rows, without those of single steps, and its
         number of failed units.
@@ -762,17 +741,14 @@ class ScoreSegments:
                     if score.step is None:
                         yield replace(score, segment_by=column, segment=value), failed
 
-    def _parts(self, column: str, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    def _parts(self, column: str, rows: DataFrame) -> Iterator[tuple[str, DataFrame]]:
         """Return the rows of each segment, in their order."""
         labels = self.labels[column]
         if labels is None:
             values = rows[column]
         else:
-            keys = [
-                name
-                for name in labels.columns
-                if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
-            ]
+            others = (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
+            keys = [name for name in labels.columns if name not in others]
             by_key = labels.select(*keys, SEGMENT_COLUMN)
             values = rows.select(keys).join(
                 by_key, keys, "left", maintain_order="left", nulls_equal=True
@@ -784,16 +760,16 @@ class ScoreSegments:
         return ((value, parts[(value,)]) for value in _ordered_segments(values))
 
 
-def _segment_texts(values: pl.Series) -> pl.Series:
+def _segment_texts(values: Series) -> Series:
     return values.cast(pl.String).fill_null(NO_SEGMENT)
 
 
-def _ordered_segments(values: pl.Series) -> list[str]:
+def _ordered_segments(values: Series) -> list[str]:
     """Return the distinct values as text, numbers and dates by size, none last."""
     return list(dict.fromkeys(_segment_texts(values.unique().sort(nulls_last=True))))
 
 
-def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
+def _units_in_segment(labels: DataFrame | None, cell: Cell, value: str) -> int:
     """Return the number of units of a cell in a segment: all of them where each has a part in every
     segment.
     """
@@ -801,19 +777,16 @@ def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> in
         return cell.stop - cell.start
     if PLACE_COLUMN in labels.columns:
         in_cell = labels.filter(
-            pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
+            col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
             _segment_texts(labels[SEGMENT_COLUMN]) == value,
         )
-        in_cell = (
-            in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index)
-            if FOLD_COLUMN in labels.columns
-            else in_cell
-        )
+        if FOLD_COLUMN in labels.columns:
+            in_cell = in_cell.filter(col(FOLD_COLUMN) == cell.fold.index)
         return in_cell[PLACE_COLUMN].n_unique()
     return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
 
 
-def labels_of_rows(frame: Table, column: str) -> pl.DataFrame:
+def labels_of_rows(frame: Table, column: str) -> DataFrame:
     """Return the `segment` of each row of a table: the value of any of its columns.
 
     Raises:
@@ -823,4 +796,4 @@ def labels_of_rows(frame: Table, column: str) -> pl.DataFrame:
         raise ConfigError(
             f"protocol.segments: no column '{column}'{nearest(column, frame.data.columns)}"
         )
-    return frame.data.select(ROW_ID, pl.col(column).alias(SEGMENT_COLUMN))
+    return frame.data.select(ROW_ID, col(column).alias(SEGMENT_COLUMN))

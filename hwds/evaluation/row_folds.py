@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
+from polars import Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Folds, Level, Recipe, Small, UnitInterval, ZeroDays, ZeroFolds
@@ -38,6 +40,11 @@ class Moment:
     def label(self) -> str:
         """The name in messages."""
         return str(self.at)
+
+
+def _moments(begin: datetime, end: datetime) -> tuple[Moment, ...]:
+    """Return the moments of a test window after which the canary looks at it."""
+    return tuple(map(Moment, (begin, begin + (end - begin) / 2, end)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +108,12 @@ def window_cutoffs(table: Table, lengths: Lengths, stride: int, windows: int) ->
     return [last - timedelta(days=stride * back) for back in reversed(range(windows))]
 
 
-def row_arrivals(table: Table) -> pl.Series:
+def row_arrivals(table: Table) -> Series:
     """Return when each row became known: its `available_at`, or else its `time`."""
     return _instants(table.column("available_at" if table.roles.get("available_at") else "time"))
 
 
-def label_arrivals(table: Table, delay: int) -> pl.Series:
+def label_arrivals(table: Table, delay: int) -> Series:
     """Return when each label became known: its `label_time`, or else the end of the row's day and
     the delay; null for none.
     """
@@ -143,7 +150,7 @@ def _unused(name: str, columns: Sequence[str]) -> str:
     return name
 
 
-def _instants(values: pl.Series) -> pl.Series:
+def _instants(values: Series) -> Series:
     if not values.dtype.is_temporal():
         raise DataError(
             f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds "
@@ -183,7 +190,7 @@ def corrupt_rows(table: Table, instant: Any, delay: int, rng: np.random.Generato
     )
 
 
-def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
+def _lies_ahead(values: Series, instant: Any, table: Table) -> ndarray:
     """Return which instants had not yet come, of a column that says when something happened after
     the row: they stay ahead.
     """
@@ -196,7 +203,7 @@ def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
     )
 
 
-def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl.Series:
+def _redraw(values: Series, late: ndarray, rng: np.random.Generator) -> Series:
     """Return the values of late rows drawn anew from them, so that their sum changes too.
 
     Floats also stretched.
@@ -209,15 +216,15 @@ def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl
     if not values.dtype.is_float():
         return moved
     stretch = np.where(late, np.exp(rng.normal(size=len(values))), 1.0)
-    return pl.Series(
+    return Series(
         values.name, np.where(late, moved.to_numpy() * stretch, values.to_numpy()), nan_to_null=True
     ).cast(values.dtype)
 
 
-def _turn_labels(label: pl.Series, unknown: np.ndarray) -> pl.Series:
+def _turn_labels(label: Series, unknown: ndarray) -> Series:
     """Swap 0 and 1 of the labels that were unknown."""
     return pl.select(
-        pl.when(pl.lit(pl.Series(unknown)))
+        pl.when(pl.lit(Series(unknown)))
         .then(1 - label.cast(pl.Float64))
         .otherwise(label)
         .alias(label.name)
@@ -256,14 +263,14 @@ class HeldOut:
 
 def rows_between(rows: Table, edges: Mapping[str, tuple[datetime, datetime]]) -> dict[str, Table]:
     """Return the rows that arrived between the edges of each part, its end excluded."""
-    times: pl.Series = row_arrivals(rows)
+    times: Series = row_arrivals(rows)
     return {
         name: rows.filter((times >= begin) & (times < stop))
         for name, (begin, stop) in edges.items()
     }
 
 
-def groups_of_rows(frame: Table) -> pl.Series:
+def groups_of_rows(frame: Table) -> Series:
     """Return the group of each row.
 
     Raises:
@@ -281,6 +288,21 @@ def groups_of_rows(frame: Table) -> pl.Series:
 def hash_of(name: str, purpose: bytes = b"") -> int:
     """Return a number below 2**64 that follows from a name; another one for another purpose."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=purpose).digest())
+
+
+def kept_apart(name: str, share: float) -> bool:
+    """Return whether a unit is of the share, by their names, that trials of a sweep are tested
+    on.
+    """
+    return hash_of(name, b"apart") < share * 2**64
+
+
+def held_out_folds(sizes: Sequence[int]) -> list[Fold]:
+    """Return a fold for each held-out part of so many units."""
+    return [
+        Fold(i, f"fold {i + 1} of {len(sizes)}", size, (HeldOut(i),))
+        for i, size in enumerate(sizes)
+    ]
 
 
 # Prequential: windows of rows that follow one another in time, and a delay before the next one
@@ -322,14 +344,7 @@ class RowPrequential(RowSplitting):
     @property
     def lengths(self) -> Lengths:
         """The days of each window."""
-        return Lengths(
-            self.train_days,
-            self.stop_days,
-            self.calibrate_days,
-            self.decide_days,
-            self.delay_days,
-            self.test_days,
-        )
+        return Lengths(*(getattr(self, f"{part.name}_days") for part in fields(Lengths)))
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """Return a fold for each test window, which the canary looks at from its beginning, within,
@@ -342,8 +357,7 @@ class RowPrequential(RowSplitting):
         for index, cutoff in enumerate(self.cutoffs(frame)):
             end = cutoff + timedelta(days=self.test_days)
             units = int(((times >= cutoff) & (times < end)).sum())
-            moments = tuple(Moment(at) for at in (cutoff, cutoff + (end - cutoff) / 2, end))
-            rows.append(Fold(index, fold_name(cutoff), max(units, 1), moments))
+            rows.append(Fold(index, fold_name(cutoff), max(units, 1), _moments(cutoff, end)))
         return rows
 
     def cutoffs(self, frame: Table) -> Sequence[datetime]:
@@ -370,15 +384,9 @@ class RowPrequential(RowSplitting):
 
     def _in_days_for_weeks(self) -> Self:
         """Return a day for each week, or a part of one, of all parts but what is learned from."""
-        names = (
-            "stop_days",
-            "calibrate_days",
-            "decide_days",
-            "delay_days",
-            "test_days",
-            "stride_days",
-        )
-        return replace(self, **{name: -(-getattr(self, name) // WEEK) for name in names})
+        names = ("stop", "calibrate", "decide", "delay", "test", "stride")
+        days = {f"{name}_days": getattr(self, f"{name}_days") for name in names}
+        return replace(self, **{name: -(-count // WEEK) for name, count in days.items()})
 
 
 def fold_name(cutoff: datetime) -> str:
@@ -441,12 +449,9 @@ class GroupKFold(RowSplitting):
                 f"protocol.folds: fold {sizes.index(0) + 1} of {self.folds} has no group; take "
                 f"fewer."
             )
-        return [
-            Fold(i, f"fold {i + 1} of {self.folds}", size, (HeldOut(i),))
-            for i, size in enumerate(sizes)
-        ]
+        return held_out_folds(sizes)
 
-    def part_of_rows(self, frame: Table, fold: int | None) -> np.ndarray:
+    def part_of_rows(self, frame: Table, fold: int | None) -> ndarray:
         """Return the use of each row where one fold is tested, or none: `train`, `stop`,
         `calibrate`, `decide` or `test`.
         """
@@ -465,7 +470,7 @@ class GroupKFold(RowSplitting):
         first = fold or 0
         return [uses[(number - first) % self.folds] for number in range(self.folds)]
 
-    def fold_of_rows(self, frame: Table) -> np.ndarray:
+    def fold_of_rows(self, frame: Table) -> ndarray:
         """Return the fold of each row's group, by a hash of its name, shape (n,).
 
         `APART` where it is kept apart.
@@ -476,10 +481,10 @@ class GroupKFold(RowSplitting):
         names = groups_of_rows(frame)
         distinct = names.unique()
         places = [
-            APART if hash_of(name, b"apart") < self.apart * 2**64 else hash_of(name) % self.folds
+            APART if kept_apart(name, self.apart) else hash_of(name) % self.folds
             for name in distinct
         ]
-        return names.replace_strict(distinct, pl.Series(places, dtype=pl.Int64)).to_numpy()
+        return names.replace_strict(distinct, Series(places, dtype=pl.Int64)).to_numpy()
 
 
 # Holdout of rows: the last of them in time, or a drawn share of their groups where there is no
@@ -517,10 +522,8 @@ class RowHoldout(RowSplitting):
         if frame.roles.get("time"):
             begin, end = self.edges(frame)["test"]
             times = row_arrivals(frame)
-            moments = tuple(Moment(at) for at in (begin, begin + (end - begin) / 2, end))
-            return [
-                Fold(0, begin.isoformat(), int(((times >= begin) & (times < end)).sum()), moments)
-            ]
+            units = int(((times >= begin) & (times < end)).sum())
+            return [Fold(0, begin.isoformat(), units, _moments(begin, end))]
         parts = self.part_of_rows(frame)
         for name in ("train", "test"):
             if name not in parts:
@@ -567,7 +570,7 @@ class RowHoldout(RowSplitting):
         edges["train"] = (before[0], stop)
         return edges
 
-    def part_of_rows(self, frame: Table, *, tests: bool = True) -> np.ndarray:
+    def part_of_rows(self, frame: Table, *, tests: bool = True) -> ndarray:
         """Return the use of each row of a table without times: `train`, `stop`, `calibrate`,
         `decide` or `test`.
 

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.cache import note, noted_inputs
 from hwds.core.recipe import Recipe
@@ -81,8 +82,8 @@ class FoldOutcomes:
     """Outcomes by model and fold, gathered as they come.
 
     Attributes:
-        sizes: How many there will be.
-        outcomes: Those that are there.
+        sizes: The number that there will be.
+        outcomes: The outcomes that are there.
     """
 
     sizes: Mapping[tuple[str, int], int]
@@ -257,39 +258,32 @@ def _report(
         )
         if not all(progress.complete(cell.model, index) for index in read):
             return
-        rows = postprocess_rows(
-            job,
-            {
-                index: merge_rows(job, progress.outcomes.get((cell.model, index), ()))
-                for index in read
-            },
-        )
+        merged = {
+            index: merge_rows(job, progress.outcomes.get((cell.model, index), ())) for index in read
+        }
+        rows = postprocess_rows(job, merged)
         if fold.index in rows:
             score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
             if score is not None:
                 watch.scored(cell.model, fold.name, score.metric, score.value)
 
 
-def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
+def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> DataFrame:
     """Return the rows of cells, sorted by the keys of rows: the cut into cells does not show."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.cell.start)
     parts = [outcome.rows for outcome in ordered if outcome.rows is not None and outcome.rows.width]
     if not parts:
-        return pl.DataFrame()
+        return DataFrame()
     rows, keys = pl.concat(parts), job.protocol.keys
     return rows if len(keys) == 1 and rows[keys[0]].is_sorted() else rows.sort(keys)
 
 
-def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
+def postprocess_rows(job: Job, folds: Mapping[int, DataFrame]) -> dict[int, DataFrame]:
     """Return the rows to score of one model by fold, from the merged rows of its folds.
 
     A fold without rows has none.
     """
-    rows = [
-        part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all())
-        for fold, part in folds.items()
-        if not part.is_empty()
-    ]
+    rows = [_in_fold(part, fold) for fold, part in folds.items() if not part.is_empty()]
     if not rows:
         return {}
     processed = job.protocol.postprocess(pl.concat(rows))
@@ -299,6 +293,10 @@ def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, p
     return {fold: part for (fold,), part in parts.items()}
 
 
+def _in_fold(rows: DataFrame, fold: int) -> DataFrame:
+    return rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all())
+
+
 def result_tables(
     job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]
 ) -> Tables:
@@ -306,7 +304,7 @@ def result_tables(
     timings.
     """
     lines: list[dict[str, Any]] = []
-    answered: dict[str, pl.DataFrame] = {}
+    answered: dict[str, DataFrame] = {}
     for label in job.models:
         own, rows = _of_model(job, work, label, outcomes)
         lines += own
@@ -321,24 +319,24 @@ def result_tables(
         rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()
     ]
     return Tables(
-        pl.DataFrame(lines, schema=SCORES),
+        DataFrame(lines, schema=SCORES),
         _concatenate([job.protocol.rows_to_keep(rows) for rows in named]),
         _timings([outcome for group in outcomes.values() for outcome in group]),
         metrics_table(work.measures),
     )
 
 
-def _concatenate(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _concatenate(parts: Sequence[DataFrame]) -> DataFrame:
     """Return the predictions of all models, one after the other.
 
     A column that a model lacks is null.
     """
-    return pl.concat(parts, how="diagonal").rechunk() if parts else pl.DataFrame()
+    return pl.concat(parts, how="diagonal").rechunk() if parts else DataFrame()
 
 
 def _of_model(
     job: Job, work: RunWork, label: str, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]
-) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+) -> tuple[list[dict[str, Any]], DataFrame]:
     """Return the lines of one model's failures and scores, fold by fold and together, and all its
     rows with their `fold`.
     """
@@ -347,7 +345,7 @@ def _of_model(
         job, {fold: merge_rows(job, group) for fold, group in groups.items()}
     )
     lines: list[dict[str, Any]] = []
-    whole: list[pl.DataFrame] = []
+    whole: list[DataFrame] = []
     lost: list[Cell] = []
     for fold, group in groups.items():
         failed = sorted(
@@ -356,13 +354,13 @@ def _of_model(
         )
         lines += [_failure(work, outcome) for outcome in failed]
         lost += [outcome.cell for outcome in failed]
-        rows = answered.get(fold, pl.DataFrame())
+        rows = answered.get(fold, DataFrame())
         if not rows.is_empty():
-            whole.append(rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()))
+            whole.append(_in_fold(rows, fold))
             own = _score_lines(job, work, label, fold, rows, [outcome.cell for outcome in failed])
             lines += own
     if not whole:
-        return lines, pl.DataFrame()
+        return lines, DataFrame()
     together = pl.concat(whole)
     if len(work.folds) == 1:  # then it is all folds together too
         return [*lines, *(line | {"fold": None} for line in own)], together
@@ -370,7 +368,7 @@ def _of_model(
 
 
 def _score_lines(
-    job: Job, work: RunWork, label: str, fold: int | None, rows: pl.DataFrame, lost: Sequence[Cell]
+    job: Job, work: RunWork, label: str, fold: int | None, rows: DataFrame, lost: Sequence[Cell]
 ) -> list[dict[str, Any]]:
     """Return the lines of the total, then those of each segment."""
     failed = sum(cell.stop - cell.start for cell in lost)
@@ -386,29 +384,16 @@ def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:
     units = outcome.cell.stop - outcome.cell.start
-    counts = {
-        "model": outcome.cell.model,
-        "fold": outcome.cell.fold.index,
-        "n": 0,
-        "n_failed": units,
-    }
-    return {**work.labels, **counts, "status": f"failed: {outcome.error}"}
+    where = {"model": outcome.cell.model, "fold": outcome.cell.fold.index}
+    counts = {"n": 0, "n_failed": units}
+    return {**work.labels, **where, **counts, "status": f"failed: {outcome.error}"}
 
 
-def _timings(outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
-    lines = [
-        (
-            o.cell.model,
-            o.cell.fold.index,
-            o.cell.start,
-            o.cell.stop,
-            o.seconds,
-            o.cached,
-            o.error or "ok",
-        )
-        for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
-    ]
-    return pl.DataFrame(lines, schema=TIMINGS, orient="row")
+def _timings(outcomes: Sequence[CellOutcome]) -> DataFrame:
+    cells = [(o.cell.model, o.cell.fold.index, o.cell.start, o.cell.stop) for o in outcomes]
+    taken = [(o.seconds, o.cached, o.error or "ok") for o in outcomes]
+    lines = sorted((*cell, *line) for cell, line in zip(cells, taken, strict=True))
+    return DataFrame(lines, schema=TIMINGS, orient="row")
 
 
 def unit_runs(units: int, size: int, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:

@@ -9,12 +9,15 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
+from polars import Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
 from hwds.core.seeds import stream
+from hwds.evaluation.panel_folds import with_rubbish
 from hwds.evaluation.protocol import Fold
-from hwds.evaluation.row_folds import HeldOut, hash_of
+from hwds.evaluation.row_folds import hash_of, held_out_folds, kept_apart
 from hwds.frames.images import BOARD, Images
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 
@@ -48,10 +51,8 @@ class HeldOutCut:
     @property
     def label(self) -> str:
         """The name in messages."""
-        return (
-            f"{'' if not self.repeat else f'repeat {self.repeat + 1}, '}fold {self.fold + 1}, "
-            f"cut {self.cut + 1}"
-        )
+        repeat = f"repeat {self.repeat + 1}, " if self.repeat else ""
+        return f"{repeat}fold {self.fold + 1}, cut {self.cut + 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +123,22 @@ class RunKFold(Recipe):
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
         return out
 
-    def fold_of_runs(self, runs: Runs, repeat: int) -> np.ndarray:
+    def fold_of_runs(self, runs: Runs, repeat: int) -> ndarray:
         """Return the fold of each run, shape (n,): dealt out in the order of a hash of their names.
 
         `APART` for others.
         """
-        mine = np.flatnonzero(~self.is_apart(runs))
-        order = mine[
-            np.argsort(
-                [hash_of(runs.names[place], b"r%d" % repeat) for place in mine], kind="stable"
-            )
-        ]
+        mine = np.flatnonzero(~self.is_apart(runs)).tolist()
+        order = sorted(mine, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
         fold = np.full(runs.n, APART)
         fold[order] = np.arange(len(order)) % self.folds
         return fold
 
-    def is_apart(self, runs: Runs) -> np.ndarray:
+    def is_apart(self, runs: Runs) -> ndarray:
         """Return which runs are kept for the trials of a sweep, shape (n,)."""
-        return np.array([hash_of(name, b"apart") < self.apart * 2**64 for name in runs.names], bool)
+        return np.array([kept_apart(name, self.apart) for name in runs.names], bool)
 
-    def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
+    def cut_rows(self, runs: Runs, repeat: int) -> ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts).
 
         0 where the run is too short.
@@ -166,7 +163,7 @@ class RunKFold(Recipe):
         return out
 
 
-def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Runs:
+def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
     """Return runs with rubbish for all that was not known of some of them: what sensors say later,
     and when and how they end.
 
@@ -175,7 +172,7 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
 
     Args:
         runs: All runs.
-        known: How many rows of each are known, -1 for a run of which everything is; shape (n,).
+        known: The number of known rows of each, -1 for a run of which everything is; shape (n,).
         rng: Draws the rubbish.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
@@ -185,7 +182,7 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
         for name in runs.data.columns
         if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
     ]
-    rubbish = {name: 1e6 * rng.standard_normal(len(late)) for name in columns}
+    data = with_rubbish(runs.data, Series(late), columns, rng)
     more = rng.integers(1, 500, runs.n).astype(float)
     kept = (
         np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
@@ -198,21 +195,15 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
         begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
         runs.cycles,
     )
-    data = runs.data.with_columns(
-        pl.Series(CYCLE, cycles),
-        *(
-            pl.when(pl.Series(late)).then(pl.Series(values)).otherwise(pl.col(name)).alias(name)
-            for name, values in rubbish.items()
-        ),
-    ).filter(pl.Series(~late | (place < kept[runs.run_of_row])))
-    ends = data.group_by(ENTITY, maintain_order=True).agg(pl.col(CYCLE).last().alias("age"))
-    open_ = pl.Series(known >= 0)
+    data = data.with_columns(Series(CYCLE, cycles)).filter(
+        Series(~late | (place < kept[runs.run_of_row]))
+    )
+    ends = data.group_by(ENTITY, maintain_order=True).agg(col(CYCLE).last().alias("age"))
+    open_ = Series(known >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
-        (pl.col("remaining") + pl.when(open_).then(pl.Series(more)).otherwise(0.0)).alias(
-            "remaining"
-        ),
-        pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
+        (col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),
+        pl.when(open_).then(False).otherwise(col("event")).alias("event"),
     )
     return Runs(data, ends, runs.roles, runs.regimes, runs.unit)
 
@@ -232,14 +223,14 @@ class FleetInstant:
         """The name in messages and of random streams."""
         return f"{self.at:g}"
 
-    def known_rows(self, runs: Runs) -> np.ndarray:
+    def known_rows(self, runs: Runs) -> ndarray:
         """Return how many rows of each run are known at it, shape (n,)."""
         then = (
             runs.ends["start"].to_numpy()[runs.run_of_row] + runs.data[CYCLE].to_numpy() <= self.at
         )
         return np.bincount(runs.run_of_row[then], minlength=runs.n)
 
-    def ended(self, runs: Runs) -> np.ndarray:
+    def ended(self, runs: Runs) -> ndarray:
         """Return which runs were seen to their last row by then, shape (n,)."""
         return self.known_rows(runs) == runs.lengths
 
@@ -297,39 +288,29 @@ class BoardFolds(Recipe):
             DataError: The boards do not suffice for them.
         """
         place = self.fold_of_images(images)
-        boards = images.boards.filter(pl.Series(place >= 0)).n_unique()
+        boards = images.boards.filter(Series(place >= 0)).n_unique()
         if boards < self.folds:
             raise DataError(
                 f"protocol.folds: must be at most {boards}, the labelled boards that are tested, "
                 f"got {self.folds}."
             )
-        sizes = np.bincount(
-            place[(place >= 0) & (images.codes >= 0)], minlength=self.folds
-        ).tolist()
-        names = [f"fold {number + 1} of {self.folds}" for number in range(self.folds)]
-        return [
-            Fold(number, names[number], size, (HeldOut(number),))
-            for number, size in enumerate(sizes)
-        ]
+        sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds)
+        return held_out_folds(sizes.tolist())
 
-    def fold_of_images(self, images: Images) -> np.ndarray:
+    def fold_of_images(self, images: Images) -> ndarray:
         """Return the fold of each image's board, shape (n,).
 
         Boards with a label are dealt out in the order of a hash of their names. `BOARDS_APART` and
         `UNLABELLED` are of no fold.
         """
-        labelled = images.boards.filter(pl.Series(images.codes >= 0)).unique(maintain_order=True)
-        tested = [name for name in labelled if hash_of(name, b"apart") >= self.apart * 2**64]
-        fold = {
-            name: number % self.folds
-            for number, name in enumerate(_in_hash_order(tested, b"board"))
-        }
-        places = (
-            dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART) | fold
-        )
+        labelled = images.boards.filter(Series(images.codes >= 0)).unique(maintain_order=True)
+        tested = [name for name in labelled if not kept_apart(name, self.apart)]
+        places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART)
+        for number, name in enumerate(_in_hash_order(tested, b"board")):
+            places[name] = number % self.folds
         return _by_board(images, places)
 
-    def calibrates(self, images: Images) -> np.ndarray:
+    def calibrates(self, images: Images) -> ndarray:
         """Return which of the images to learn from are of the boards that are set apart for
         calibration, shape (n,).
 
@@ -346,7 +327,7 @@ class BoardFolds(Recipe):
         return _by_board(images, {name: int(name in chosen) for name in boards}) == 1
 
 
-def with_kinds_changed(images: Images, which: np.ndarray, rng: np.random.Generator) -> Images:
+def with_kinds_changed(images: Images, which: ndarray, rng: np.random.Generator) -> Images:
     """Return the images with another kind for some of them, drawn among all others.
 
     Args:
@@ -356,7 +337,7 @@ def with_kinds_changed(images: Images, which: np.ndarray, rng: np.random.Generat
     """
     kinds, codes = len(images.kinds), images.codes
     other = (codes + rng.integers(1, kinds, images.n)) % kinds
-    turned = pl.Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
+    turned = Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
         {-1: None} | dict(enumerate(images.kinds)), return_dtype=pl.String
     )
     return images.labelled(turned)
@@ -366,5 +347,5 @@ def _in_hash_order(names: list[str], purpose: bytes) -> list[str]:
     return sorted(names, key=lambda name: hash_of(name, purpose))
 
 
-def _by_board(images: Images, numbers: dict[str, int]) -> np.ndarray:
+def _by_board(images: Images, numbers: dict[str, int]) -> ndarray:
     return images.data[BOARD].replace_strict(numbers, return_dtype=pl.Int64).to_numpy()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
@@ -89,7 +90,7 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
 # The later part of rows, which early stopping or a conformal quantile sets apart.
 
 
-def latest_share(rows: Table, share: float) -> np.ndarray:
+def latest_share(rows: Table, share: float) -> ndarray:
     """Return a mask of the last rows to arrive, shape (n,): so large a share, of two or more at
     least one and never all.
 
@@ -116,20 +117,20 @@ class IsolationTrees(Serializable):
 
     Attributes:
         roots: Node of each tree's root, shape (trees,).
-        left, right: Of each node the child for values up to its threshold, and for larger ones.
-        column: Which column it cuts.
-        threshold: Where.
+        left, right: The child of each node for values up to its threshold, and for larger ones.
+        column: The column that it cuts.
+        threshold: The value that it cuts at.
         length: The path length that rows of the tree's sample which reach the node have on the
             average, in units of that of a random binary tree.
         depth: Cuts at most.
     """
 
-    roots: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    length: np.ndarray
+    roots: ndarray
+    left: ndarray
+    right: ndarray
+    column: ndarray
+    threshold: ndarray
+    length: ndarray
     depth: int
 
     @property
@@ -137,20 +138,20 @@ class IsolationTrees(Serializable):
         """The score of which nothing is known: that of a mean row of the samples."""
         return -float(self.length[self.roots].mean())
 
-    def score(self, matrix: np.ndarray) -> np.ndarray:
+    def score(self, matrix: ndarray) -> ndarray:
         """Return minus the mean path length of rows.
 
         Scikit-learn's `score_samples` is minus 2 to its power.
         """
         return np.concatenate([np.zeros(0), *(self._scored(block) for block in _blocks(matrix))])
 
-    def _scored(self, matrix: np.ndarray) -> np.ndarray:
+    def _scored(self, matrix: ndarray) -> ndarray:
         nodes = np.broadcast_to(self.roots, (len(matrix), len(self.roots)))
         for _ in range(self.depth):
             nodes = self._step(matrix, nodes)
         return -self.length[nodes].mean(axis=1)
 
-    def parts(self, matrix: np.ndarray) -> np.ndarray:
+    def parts(self, matrix: ndarray) -> ndarray:
         """Return the contribution of each column's cuts above `base`, shape (n, k): the sum of
         their changes over the path.
 
@@ -160,7 +161,7 @@ class IsolationTrees(Serializable):
         none = np.zeros((0, matrix.shape[1]))
         return np.concatenate([none, *(self._changes(block) for block in _blocks(matrix))])
 
-    def _changes(self, matrix: np.ndarray) -> np.ndarray:
+    def _changes(self, matrix: ndarray) -> ndarray:
         n, k = matrix.shape
         nodes, changes = np.broadcast_to(self.roots, (n, len(self.roots))), np.zeros(n * k)
         for _ in range(self.depth):
@@ -172,12 +173,12 @@ class IsolationTrees(Serializable):
             nodes = below
         return changes.reshape(n, k) / len(self.roots)
 
-    def _step(self, matrix: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    def _step(self, matrix: ndarray, nodes: ndarray) -> ndarray:
         values = np.take_along_axis(matrix, self.column[nodes], axis=1)
         return np.where(values <= self.threshold[nodes], self.left[nodes], self.right[nodes])
 
 
-def _blocks(matrix: np.ndarray) -> Iterator[np.ndarray]:
+def _blocks(matrix: ndarray) -> Iterator[ndarray]:
     return (matrix[first : first + BLOCK] for first in range(0, len(matrix), BLOCK))
 
 
@@ -211,7 +212,7 @@ def read_isolation_trees(estimators: Sequence[Any], sample: int) -> IsolationTre
     )
 
 
-def mean_length(rows: np.ndarray) -> np.ndarray:
+def mean_length(rows: ndarray) -> ndarray:
     """Return the mean path length of a random binary tree on so many rows (Liu, Ting and Zhou 2008,
     eq. 1).
     """
@@ -220,7 +221,7 @@ def mean_length(rows: np.ndarray) -> np.ndarray:
     return np.where(rows > 2, long, np.where(rows == 2, 1.0, 0.0))
 
 
-def _lengths(tree: Any) -> np.ndarray:
+def _lengths(tree: Any) -> ndarray:
     """Return the mean path length below each node of the rows that reach it, counted from the root.
 
     Children follow parents.

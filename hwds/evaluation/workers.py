@@ -37,7 +37,7 @@ def resident_bytes(pid: int) -> int:
 
     0 where it is gone.
     """
-    return sum(process_bytes(process) for process in [pid, *child_processes(pid)])
+    return sum(map(process_bytes, (pid, *child_processes(pid))))
 
 
 def child_processes(pid: int) -> list[int]:
@@ -207,9 +207,9 @@ class CellLimits:
         """Return the limit that a process exceeds, in words; empty where it exceeds none.
 
         Args:
-            pid: Of the process.
-            cell: What it computes.
-            began: When it did, by `time.monotonic`.
+            pid: The number of the process.
+            cell: The cell that it computes.
+            began: The time at which it began, by `time.monotonic`.
         """
         if self.memory is not None and resident_bytes(pid) > GIB * self.memory:
             return OVER_MEMORY
@@ -256,7 +256,7 @@ class Worker:
     Attributes:
         job: That of its cells; None as long as it has had none.
         cell: What it computes; None where it waits.
-        began: When it did, by `time.monotonic`; None as long as it has not.
+        began: The time at which it began, by `time.monotonic`; None as long as it has not.
         before: The models whose cells it has computed before this one.
     """
 
@@ -413,7 +413,7 @@ def share_out(
         workers: Those that are there already; they stay there for the next time.
         job: What workers need.
         cells: Taken one by one, when somebody is free for the next.
-        count: How many workers there are at most.
+        count: The largest number of workers.
         limits: What a cell may take.
     """
     waiting = iter(cells)
@@ -429,9 +429,8 @@ def share_out(
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
             exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
-            again = exceeded == OVER_MEMORY and bool(
-                worker.before - {worker.cell.model if worker.cell else ""}
-            )
+            others = worker.before - {worker.cell.model if worker.cell else ""}
+            again = exceeded == OVER_MEMORY and bool(others)
             # what others have left in its process is not the trial's own: it is tried once more, in
             # a fresh one
             if exceeded:

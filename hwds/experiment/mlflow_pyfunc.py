@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.experiment.final_model import predict_new, require_plan, with_data
 from hwds.experiment.spec import check_asked
@@ -26,7 +27,7 @@ class KeptModel:
     """The model that `mlflow.pyfunc.load_model` loads.
 
     Attributes:
-        folder: Of its config and its fitted model.
+        folder: The folder of its config and its fitted model.
     """
 
     folder: RunFolder
@@ -45,7 +46,7 @@ class KeptModel:
             rows = pl.from_pandas(model_input) if len(model_input) else None
             return self._predict(rows, Path(beside)).to_pandas()
 
-    def _predict(self, rows: pl.DataFrame | None, beside: Path) -> pl.DataFrame:
+    def _predict(self, rows: DataFrame | None, beside: Path) -> DataFrame:
         data, plan = self.folder.read_config(secrets=True), ""
         if rows is not None:
             past, ahead = split_plan(rows, data["dataset"])
@@ -61,7 +62,7 @@ class KeptModel:
         return predict_new(experiment, frame, self.folder)
 
 
-def split_plan(rows: pl.DataFrame, dataset: dict[str, Any]) -> tuple[pl.DataFrame, ...]:
+def split_plan(rows: DataFrame, dataset: dict[str, Any]) -> tuple[DataFrame, ...]:
     """Return the rows of the past, and those of the plan: none where no column is known of the
     future.
     """

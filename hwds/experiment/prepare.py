@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
 from hwds.core.checksums import read_json, read_parquet
@@ -291,16 +292,16 @@ def timed_before(
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
     timings = [
-        _of_settings(rows, config, models or {}).filter(pl.col("status") == "ok")
+        _with_same_settings(rows, config, models or {}).filter(status="ok")
         for config, rows in found
     ]
     if not timings:
         return {}
-    units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
+    units = pl.max_horizontal(col("stop") - col("start"), 1).alias("units")
     by_size = (
         pl.concat(timings)
         .group_by("model", units)
-        .agg(pl.col("seconds").median())
+        .agg(col("seconds").median())
         .sort("model", "units")
     )
     parts = by_size.partition_by("model", as_dict=True, include_key=False)
@@ -310,7 +311,7 @@ def timed_before(
     }
 
 
-def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], pl.DataFrame]]:
+def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], DataFrame]]:
     """Return the configs and timings of all finished runs or sweeps below a folder on one dataset,
     but for damaged ones.
     """
@@ -337,26 +338,29 @@ def _config_beside(path: Path) -> dict[str, Any]:
     return dict(read_json(sweep)["config"]) if sweep.is_file() else read_config(run)
 
 
-def _of_settings(
-    rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
-) -> pl.DataFrame:
+def _with_same_settings(
+    rows: DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
+) -> DataFrame:
     """Return the timings of a run without those of models that had other settings in it."""
     before = {model["name"]: model for model in (config["model"], *config.get("rivals", ()))}
     other = [
         name
         for name in models
-        if name in before and _settings(before[name]) != _settings(canonical(models[name]))
+        if name in before
+        and _without_names(before[name]) != _without_names(canonical(models[name]))
     ]
-    return rows.filter(~pl.col("model").is_in(other))
+    return rows.filter(~col("model").is_in(other))
 
 
-def _settings(value: Any) -> Any:
+def _without_names(value: Any) -> Any:
     """Return plain data without names and classes."""
     if isinstance(value, Mapping):
         return {
-            key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")
+            key: _without_names(item)
+            for key, item in value.items()
+            if key not in ("name", "recipe")
         }
-    return [_settings(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_names(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
@@ -393,21 +397,15 @@ def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
     protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
     if not isinstance(protocol, Foreseeable):
         return None
-    if any(
-        cell.model == companion.name
-        for other in prepared.job.models.values()
-        for companion in other.companions()
-    ):
+    models = prepared.job.models.values()
+    if cell.model in {companion.name for other in models for companion in other.companions()}:
         return TimeEstimate(0.0, by_work=True)
     work = protocol.work(model, prepared.frame, cell)
-    speed = (
-        1.0 if model.why_unrepeatable() else seconds_per_unit()
-    )  # a budget by the clock is in seconds as it is
-    return (
-        None
-        if work is None
-        else TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
-    )
+    if work is None:
+        return None
+    # a budget by the clock is in seconds as it is
+    speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()
+    return TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
 
 
 # The warm-up: compilation once before the cells of a model, timed apart from them.
@@ -513,22 +511,22 @@ def remarks_before(prepared: Prepared) -> list[str]:
     frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
     columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
     return [
-        *_on_features(prepared),
-        *_on_packages(prepared),
+        *_remarks_on_features(prepared),
+        *_remarks_on_packages(prepared),
         *data,
         *columns,
         *prepared.job.protocol.warnings_before(frame, prepared.job.models),
     ]
 
 
-def _on_packages(prepared: Prepared) -> Iterator[str]:
+def _remarks_on_packages(prepared: Prepared) -> Iterator[str]:
     for name, model in prepared.experiment.models.items():
         if missing := model.lacking():
             packages, command = package_names(missing), install_command(missing)
             yield f"'{name}' does without {packages}, not installed: {command}."
 
 
-def _on_features(prepared: Prepared) -> Iterator[str]:
+def _remarks_on_features(prepared: Prepared) -> Iterator[str]:
     features = prepared.experiment.features
     if features.name == "none":
         return

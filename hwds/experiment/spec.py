@@ -191,7 +191,7 @@ def check_stored(data: dict[str, Any]) -> Experiment:
     rivals = tuple(build("model", f"rivals[{i}]", node) for i, node in enumerate(data["rivals"]))
     experiment = construct(Experiment, "", data | recipes | {"rivals": rivals})
     check_types(data, experiment, "")
-    _go_together(experiment)
+    _check_parts(experiment)
     return experiment
 
 
@@ -200,7 +200,7 @@ def _require_packages(parts: Mapping[str, Recipe]) -> None:
     require_installed(dict(chain.from_iterable(starmap(package_needs, parts.items()))))
 
 
-def _go_together(experiment: Experiment) -> None:
+def _check_parts(experiment: Experiment) -> None:
     """Refuse parts that cannot be one experiment, in words."""
     protocol, decision = experiment.protocol, experiment.decision
     _check_frame(experiment)

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.forecast.arima_kernels import (
@@ -41,7 +42,7 @@ MOST_SEASON_ROWS = 480
 """The most rows from which the season's strength is estimated."""
 
 
-def level_differences(values: np.ndarray, most: int) -> int:
+def level_differences(values: ndarray, most: int) -> int:
     """Difference until the KPSS test no longer refuses a level, as `ndiffs` of Hyndman and
     Khandakar (2008) does.
 
@@ -55,7 +56,7 @@ def level_differences(values: np.ndarray, most: int) -> int:
     return count
 
 
-def _kpss(values: np.ndarray) -> float:
+def _kpss(values: ndarray) -> float:
     n = len(values)
     errors = values - values.mean()
     long_run = errors @ errors
@@ -65,7 +66,7 @@ def _kpss(values: np.ndarray) -> float:
     return float((np.cumsum(errors) ** 2).sum() / (n * max(long_run, 1e-300)))
 
 
-def seasonal_differences(values: np.ndarray, season: int) -> int:
+def seasonal_differences(values: ndarray, season: int) -> int:
     """Return 1 where the season is strong, 0 where it is not or the series has less than three of
     them, which anything fits.
 
@@ -79,7 +80,7 @@ def seasonal_differences(values: np.ndarray, season: int) -> int:
     return int(both > 0 and 1 - np.var(remainder) / both > STRONG_SEASON)
 
 
-def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+def decompose_season(values: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the season and the remainder by loess: Cleveland, Cleveland, McRae and Terpenning
     (1990), "STL", not robust.
 
@@ -97,6 +98,7 @@ def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.nd
         for phase in range(season):
             part = (values - trend)[phase::season]
             cycles[phase::season] = _loess(len(part), LOESS_SEASONS, 1) @ part
+        # moving averages and a loess take the rest of the trend out of the phases
         low = cycles
         for width in (season, season, 3):
             low = np.convolve(low, np.full(width, 1 / width), "valid")
@@ -106,7 +108,7 @@ def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.nd
 
 
 @lru_cache(maxsize=512)
-def _loess(n: int, width: int, beyond: int) -> np.ndarray:
+def _loess(n: int, width: int, beyond: int) -> ndarray:
     """Return the matrix of a local line with tricube weights at -beyond .. n - 1 + beyond, of
     points at 0 .. n - 1.
     """
@@ -115,6 +117,7 @@ def _loess(n: int, width: int, beyond: int) -> np.ndarray:
     radius = np.sort(distance, axis=1)[:, min(width, n) - 1][:, None] + max(width - n, 0) / 2
     weights = np.clip(1 - (distance / np.maximum(radius, 1)) ** 3, 0, None) ** 3
     weights /= weights.sum(1, keepdims=True)
+    # a weighted line through the points, as the weights of its value at each place
     centre = (weights * np.arange(n)).sum(1, keepdims=True)
     apart = np.arange(n) - centre
     spread = (weights * apart**2).sum(1, keepdims=True)
@@ -132,21 +135,21 @@ FEW_ROWS = 10
 
 @dataclass
 class ArimaSeries:
-    """One series on its way to a model.
+    """One series on its objective to a model.
 
     Attributes:
-        values: In units of `scale`, NaN for holes; it begins with a known value.
-        filled: The same with its holes bridged by lines.
+        values: The series in units of `scale`, NaN for holes; it begins with a known value.
+        filled: The values with holes bridged by lines.
         covariates: Each less its mean and over its spread, shape (rows, covariates).
         season: Rows in a season, 1 for none.
         d: Differences.
         seasonal_d: Seasonal differences.
-        scale: What the values were divided by.
+        scale: The number that the values were divided by.
     """
 
-    values: np.ndarray
-    filled: np.ndarray
-    covariates: np.ndarray
+    values: ndarray
+    filled: ndarray
+    covariates: ndarray
     season: int
     d: int
     seasonal_d: int
@@ -154,26 +157,21 @@ class ArimaSeries:
 
     @classmethod
     def of(
-        cls, values: np.ndarray, covariates: np.ndarray, season: int, orders: tuple[int, int] | None
+        cls, values: ndarray, covariates: ndarray, season: int, orders: tuple[int, int] | None
     ) -> ArimaSeries:
         """Find the differences that are not given, and the scale."""
         rows = np.arange(len(values))
         known = ~np.isnan(values)
         filled = np.interp(rows, rows[known], values[known])
         seasonal_d = seasonal_differences(filled, season) if orders is None else orders[1]
-        d = (
-            level_differences(
-                take_differences(filled, 0, seasonal_d, season), 1 if seasonal_d else 2
-            )
-            if orders is None
-            else orders[0]
-        )
+        if orders is None:
+            work = take_differences(filled, 0, seasonal_d, season)
+            d = level_differences(work, 1 if seasonal_d else 2)
+        else:
+            d = orders[0]
         spread = float(np.std(take_differences(filled, d, seasonal_d, season)))
-        scale = (
-            spread
-            if spread > 1e-12 * np.abs(filled).max()
-            else max(float(np.abs(filled).max()), 1e-300)
-        )
+        largest = float(np.abs(filled).max())
+        scale = spread if spread > 1e-12 * largest else max(largest, 1e-300)
         return cls(values / scale, filled / scale, covariates, season, d, seasonal_d, scale)
 
     def regressed_on(self, columns: list[int]) -> ArimaSeries:
@@ -181,29 +179,24 @@ class ArimaSeries:
         return replace(self, covariates=self.covariates[:, columns])
 
     @cached_property
-    def work(self) -> np.ndarray:
+    def work(self) -> ndarray:
         """The differenced series without holes."""
         return take_differences(self.filled, self.d, self.seasonal_d, self.season)
 
     @cached_property
-    def levels(self) -> np.ndarray:
+    def levels(self) -> ndarray:
         """The regressors: the constant or the drift, then the covariates.
 
         Shape (rows, 1 + covariates).
         """
-        return np.column_stack(
-            [
-                drift_regressor(len(self.values), self.d, self.seasonal_d, self.season),
-                self.covariates,
-            ]
-        )
+        drift = drift_regressor(len(self.values), self.d, self.seasonal_d, self.season)
+        return np.column_stack([drift, self.covariates])
 
     @cached_property
-    def changes(self) -> np.ndarray:
+    def changes(self) -> ndarray:
         """The regressors differenced as the series is."""
-        return np.ascontiguousarray(
-            take_differences(self.levels, self.d, self.seasonal_d, self.season)
-        )
+        changes = take_differences(self.levels, self.d, self.seasonal_d, self.season)
+        return np.ascontiguousarray(changes)
 
     @property
     def may_drift(self) -> bool:
@@ -218,14 +211,14 @@ class ArimaSeries:
         return self.d + self.seasonal_d == 0 and len(self.values) < FEW_ROWS
 
 
-def drift_regressor(rows: int, d: int, seasonal_d: int, season: int) -> np.ndarray:
+def drift_regressor(rows: int, d: int, seasonal_d: int, season: int) -> ndarray:
     """Return the series whose differences are constant: 1, or the rows passed."""
     if d + seasonal_d == 0:
         return np.ones(rows)
     return np.arange(rows) / (season if seasonal_d else 1.0)
 
 
-def take_differences(values: np.ndarray, d: int, seasonal_d: int, season: int) -> np.ndarray:
+def take_differences(values: ndarray, d: int, seasonal_d: int, season: int) -> ndarray:
     """Return the values (or columns) less those a season before, then less those of the row before,
     d times.
     """
@@ -271,18 +264,18 @@ class OrderTrial(NamedTuple):
     """
 
     form: ArimaForm
-    point: np.ndarray
+    point: ndarray
     criterion: float
 
 
 class OrderSearch:
-    """Fits of many series with one desk.
+    """Fits of many series with one scratch memory.
 
     Args:
         limits: The largest orders.
         season: Rows in a season, 1 for none.
         rows: The longest series.
-        covariates: How many there are.
+        covariates: The number of covariates.
         thorough: All candidates are fitted by their exact likelihood, not only the best ones of the
             conditional sum of squares.
     """
@@ -295,7 +288,7 @@ class OrderSearch:
             limits.ordinary, 2, limits.ordinary, limits.seasonal, 1, limits.seasonal, season, 0
         )
         parameters = 2 * limits.ordinary + 2 * limits.seasonal + 1 + covariates
-        self.desk: ArimaScratch = make_scratch(
+        self.scratch: ArimaScratch = make_scratch(
             state_length(largest), differencing_rows(largest), parameters, rows
         )
         self._minimise: Any = compiled(minimise)
@@ -305,29 +298,23 @@ class OrderSearch:
         """Search stepwise: Hyndman and Khandakar (2008), "Automatic time series forecasting: the
         forecast package for R".
         """
-        way = EXACT if self.thorough else CONDITIONAL
+        objective = EXACT if self.thorough else CONDITIONAL
         tried: dict[ArimaForm, OrderTrial] = {}
-        best = min(
-            (self._try(way, series, form, tried) for form in self._first(series)),
-            key=lambda trial: trial.criterion,
-        )
-        searching = True
-        while searching:
-            near = (form for form in _neighbours(best.form, series) if form not in tried)
-            better = next(
-                (
-                    t
-                    for t in (self._try(way, series, f, tried) for f in near)
-                    if t.criterion < best.criterion
-                ),
-                None,
-            )
-            searching, best = better is not None, better or best
-        return self._final(series, sorted(tried.values(), key=lambda trial: trial.criterion))
+        first = [self._trial(objective, series, form, tried) for form in self._first_forms(series)]
+        best, better = None, min(first, key=lambda trial: trial.criterion)
+        while better is not best:
+            best = better
+            for form in _neighbours(best.form, series):
+                if form not in tried:
+                    trial = self._trial(objective, series, form, tried)
+                    if trial.criterion < best.criterion:
+                        better = trial
+                        break
+        return self._refine_best(series, sorted(tried.values(), key=lambda trial: trial.criterion))
 
     def fit(self, series: ArimaSeries, form: ArimaForm) -> OrderTrial:
         """Fit one model, first by the conditional sum of squares."""
-        return self._refined(series, self._fitted(CONDITIONAL, series, form, _flat_start(form)))
+        return self._refine(series, self._fit_from(CONDITIONAL, series, form, _flat_start(form)))
 
     def criterion(self, series: ArimaSeries, form: ArimaForm) -> float:
         """Return AICc of one model, wherever its roots lie.
@@ -335,9 +322,9 @@ class OrderSearch:
         Infinite where the series is too short for it.
         """
         point = _flat_start(form)
-        if not self._allowed(series, form):
+        if not self._is_allowed(series, form):
             return np.inf
-        square = self._least(self._way(series), series, form, point)
+        square = self._least_square(self._objective(series), series, form, point)
         return corrected_criterion(square, len(series.work), len(point) + 1)
 
     def variance(self, series: ArimaSeries, trial: OrderTrial, chosen: bool) -> float:
@@ -350,20 +337,18 @@ class OrderSearch:
             chosen: Whether the series itself has chosen the orders.
         """
         form, shaped = trial.form, _free_count(trial.form)
-        rest = (
-            series.values
-            - series.levels[:, _regressor_columns(form, series)] @ trial.point[shaped:]
+        regression = series.levels[:, _regressor_columns(form, series)] @ trial.point[shaped:]
+        total = self._innovations(
+            form, trial.point[:shaped], series.values - regression, self.scratch
         )
-        total = self._innovations(form, trial.point[:shaped], rest, self.desk)
         rows = int(np.count_nonzero(~np.isnan(series.values))) - differencing_rows(form)
-        choices = len(trial.point) + (
-            CHOICE_WEIGHT * (1 + form.d + form.seasonal_d) if chosen else 0
-        )
+        choices = len(trial.point)
+        if chosen:
+            choices += CHOICE_WEIGHT * (1 + form.d + form.seasonal_d)
         return expected_square(total, rows, choices)
 
-    def _first(self, series: ArimaSeries) -> Iterator[ArimaForm]:
-        seasonal = int(series.season > 1)
-        constant = int(series.may_drift)
+    def _first_forms(self, series: ArimaSeries) -> Iterator[ArimaForm]:
+        seasonal, constant = int(series.season > 1), int(series.may_drift)
         orders = [
             (2, 2, seasonal, seasonal),
             (0, 0, 0, 0),
@@ -371,18 +356,16 @@ class OrderSearch:
             (0, 1, 0, seasonal),
         ]
         forms = [arima_form(series, *order, constant) for order in orders]
-        yield from (form for form in forms if self._allowed(series, form) or form is forms[1])
+        yield from (form for form in forms if self._is_allowed(series, form) or form is forms[1])
         if constant and not series.keeps_mean:
             yield arima_form(series, 0, 0, 0, 0, 0)
 
-    def _allowed(self, series: ArimaSeries, form: ArimaForm) -> bool:
+    def _is_allowed(self, series: ArimaSeries, form: ArimaForm) -> bool:
         rows, most = len(series.work), self.limits
         ordinary = min(most.ordinary, len(series.values) // 3)
-        seasonal = (
-            min(most.seasonal, len(series.values) // (3 * series.season))
-            if series.season > 1
-            else 0
-        )
+        seasonal = 0
+        if series.season > 1:
+            seasonal = min(most.seasonal, len(series.values) // (3 * series.season))
         return (
             min(_orders(form)) >= 0
             and max(form.p, form.q) <= ordinary
@@ -391,57 +374,60 @@ class OrderSearch:
             and form.p + form.q + form.season * (form.seasonal_p + form.seasonal_q) < rows - 5
         )
 
-    def _try(
-        self, way: int, series: ArimaSeries, form: ArimaForm, tried: dict[ArimaForm, OrderTrial]
+    def _trial(
+        self,
+        objective: int,
+        series: ArimaSeries,
+        form: ArimaForm,
+        tried: dict[ArimaForm, OrderTrial],
     ) -> OrderTrial:
         if form not in tried:
-            allowed = self._allowed(series, form) or not any(_orders(form))
-            tried[form] = (
-                self._fitted(way, series, form, _flat_start(form))
-                if allowed
-                else OrderTrial(form, np.zeros(0), np.inf)
-            )
+            allowed = self._is_allowed(series, form) or not any(_orders(form))
+            tried[form] = OrderTrial(form, np.zeros(0), np.inf)
+            if allowed:
+                tried[form] = self._fit_from(objective, series, form, _flat_start(form))
         return tried[form]
 
-    def _final(self, series: ArimaSeries, trials: list[OrderTrial]) -> OrderTrial:
+    def _refine_best(self, series: ArimaSeries, trials: list[OrderTrial]) -> OrderTrial:
         if self.thorough and not np.isnan(series.values).any():
             return trials[0]
         refined = [
-            self._refined(series, trial)
+            self._refine(series, trial)
             for trial in trials[: self.limits.finalists]
             if np.isfinite(trial.criterion)
         ]
         best = min(refined, key=lambda trial: trial.criterion, default=trials[0])
         return best if np.isfinite(best.criterion) else trials[0]
 
-    def _refined(self, series: ArimaSeries, trial: OrderTrial) -> OrderTrial:
-        way, shaped = self._way(series), _free_count(trial.form)
+    def _refine(self, series: ArimaSeries, trial: OrderTrial) -> OrderTrial:
+        objective, shaped = self._objective(series), _free_count(trial.form)
         point = trial.point.copy()
         point[:shaped] = np.clip(point[:shaped], -2.0, 2.0)
         # a likelihood may have more than one peak: both that of the conditional sum of squares and
         # a usual one are climbed
-        starts = [point, _usual_start(trial.form)] if shaped and way == EXACT else [point]
-        fits = [self._fitted(way, series, trial.form, start) for start in starts]
+        starts = [point, _usual_start(trial.form)] if shaped and objective == EXACT else [point]
+        fits = [self._fit_from(objective, series, trial.form, start) for start in starts]
         return min(fits, key=lambda fit: fit.criterion)
 
-    def _fitted(
-        self, way: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray
+    def _fit_from(
+        self, objective: int, series: ArimaSeries, form: ArimaForm, point: ndarray
     ) -> OrderTrial:
-        square = self._least(way, series, form, point)
+        square = self._least_square(objective, series, form, point)
         if near_unit_circle(form, point, ROOT_MARGIN):
             return OrderTrial(form, point, np.inf)
-        return OrderTrial(
-            form, point, corrected_criterion(square, len(series.work), len(point) + 1)
-        )
+        criterion = corrected_criterion(square, len(series.work), len(point) + 1)
+        return OrderTrial(form, point, criterion)
 
-    def _least(self, way: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray) -> float:
-        values, regressors = (
-            (series.values, series.levels) if way == FILTERED else (series.work, series.changes)
-        )
+    def _least_square(
+        self, objective: int, series: ArimaSeries, form: ArimaForm, point: ndarray
+    ) -> float:
+        values, regressors = series.work, series.changes
+        if objective == FILTERED:
+            values, regressors = series.values, series.levels
         used = np.ascontiguousarray(regressors[:, _regressor_columns(form, series)])
-        return float(self._minimise(way, form, values, used, point, self.desk, FIT_ROUNDS))
+        return float(self._minimise(objective, form, values, used, point, self.scratch, FIT_ROUNDS))
 
-    def _way(self, series: ArimaSeries) -> int:
+    def _objective(self, series: ArimaSeries) -> int:
         return FILTERED if np.isnan(series.values).any() else EXACT
 
 
@@ -451,7 +437,7 @@ def expected_square(total: float, rows: int, choices: int) -> float:
 
     Args:
         total: The sum of squared errors of the rows that a model was fitted to.
-        rows: How many.
+        rows: The number of these rows.
         choices: The parameters, and what else was chosen by these rows.
     """
     return float(total / max(rows, 1) * (rows + choices) / max(rows - choices, 1))
@@ -484,11 +470,11 @@ def _free_count(form: ArimaForm) -> int:
     return sum(_orders(form))
 
 
-def _flat_start(form: ArimaForm) -> np.ndarray:
+def _flat_start(form: ArimaForm) -> ndarray:
     return np.r_[np.full(_free_count(form), 0.1), np.zeros(form.regressors)]
 
 
-def _usual_start(form: ArimaForm) -> np.ndarray:
+def _usual_start(form: ArimaForm) -> ndarray:
     """Return a usual start: positive autocorrelation and the moving averages of exponential
     smoothing.
     """

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -32,7 +33,7 @@ class ArimaForm(NamedTuple):
 
 
 class ArimaScratch(NamedTuple):
-    """Scratch of compiled code, made once for many fits.
+    """Scratch memory of compiled code, made once for many fits.
 
     Attributes:
         phi: Autoregressive coefficients, lag i at i - 1.
@@ -47,8 +48,8 @@ class ArimaScratch(NamedTuple):
         psi: Weights of the innovations.
         lags: The lags that are not zero.
         square: The state's covariance.
-        other: The same, on its way.
-        ahead: What each step ahead reads of the state, shape (steps, states).
+        other: The next state's covariance while it is computed.
+        ahead: The weights of the state in each step ahead, shape (steps, states).
         left: The matrix and the right side of linear equations.
         errors: The errors at the point and at each neighbour of it and at a trial, shape
             (parameters + 2, rows).
@@ -56,31 +57,31 @@ class ArimaScratch(NamedTuple):
         rest: The values less the regression.
     """
 
-    phi: np.ndarray
-    theta: np.ndarray
-    delta: np.ndarray
-    short: np.ndarray
-    long: np.ndarray
-    gain: np.ndarray
-    lead: np.ndarray
-    state: np.ndarray
-    auto: np.ndarray
-    psi: np.ndarray
-    lags: np.ndarray
-    square: np.ndarray
-    other: np.ndarray
-    ahead: np.ndarray
-    left: np.ndarray
-    errors: np.ndarray
-    trial: np.ndarray
-    rest: np.ndarray
+    phi: ndarray
+    theta: ndarray
+    delta: ndarray
+    short: ndarray
+    long: ndarray
+    gain: ndarray
+    lead: ndarray
+    state: ndarray
+    auto: ndarray
+    psi: ndarray
+    lags: ndarray
+    square: ndarray
+    other: ndarray
+    ahead: ndarray
+    left: ndarray
+    errors: ndarray
+    trial: ndarray
+    rest: ndarray
 
 
 def make_scratch(
     size: int, differences: int, parameters: int, rows: int, steps: int = 0
 ) -> ArimaScratch:
-    """Return scratch for models of at most `size` lags, `differences` rows lost by differencing and
-    so many parameters.
+    """Return scratch memory for models of at most `size` lags, `differences` rows that differencing
+    costs, and so many parameters.
     """
     states = size + differences + 1
     phi, theta, delta, short, long, gain, lead, state, auto, psi = np.zeros((10, states + 1))
@@ -122,9 +123,9 @@ def differencing_rows(form: ArimaForm) -> int:
 
 
 @helper
-def unpack(form: ArimaForm, free: np.ndarray, desk: ArimaScratch) -> None:
+def unpack(form: ArimaForm, free: ndarray, scratch: ArimaScratch) -> None:
     """Write phi and theta from the free parameters (p, q, P, Q in this order)."""
-    phi, theta, short, long = desk.phi, desk.theta, desk.short, desk.long
+    phi, theta, short, long = scratch.phi, scratch.theta, scratch.short, scratch.long
     size, first = state_length(form), form.p + form.q
     _factor(free, 0, form.p, short)
     _factor(free, first, form.seasonal_p, long)
@@ -138,7 +139,9 @@ def unpack(form: ArimaForm, free: np.ndarray, desk: ArimaScratch) -> None:
 
 
 @helper
-def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
+def _factor(free: ndarray, start: int, count: int, out: ndarray) -> None:
+    # Durbin and Levinson: a partial autocorrelation turns the coefficients of order k into those of
+    # order k + 1, in place
     for k in range(count):
         partial = math.tanh(free[start + k])
         for j in range((k + 1) // 2):
@@ -149,7 +152,7 @@ def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
 
 @helper
 def _product(
-    short: np.ndarray, m: int, long: np.ndarray, n: int, season: int, out: np.ndarray, size: int
+    short: ndarray, m: int, long: ndarray, n: int, season: int, out: ndarray, size: int
 ) -> None:
     for lag in range(size):
         out[lag] = 0.0
@@ -162,11 +165,12 @@ def _product(
 
 
 @helper
-def write_differencing(form: ArimaForm, desk: ArimaScratch) -> None:
+def write_differencing(form: ArimaForm, scratch: ArimaScratch) -> None:
     """Write delta, the differencing polynomial."""
-    delta, size = desk.delta, differencing_rows(form)
+    delta, size = scratch.delta, differencing_rows(form)
     for lag in range(size):
         delta[lag] = 0.0
+    # the product of (1-B)^d and (1-B^s), written lag by lag, for d is 2 at most
     # coefficients of (1-B)^d for d of 0, 1, 2: 1; 1 -1; 1 -2 1
     first = -float(form.d)
     second = 1.0 if form.d == 2 else 0.0
@@ -183,7 +187,7 @@ def write_differencing(form: ArimaForm, desk: ArimaScratch) -> None:
             delta[s + 1] += second
 
 
-def near_unit_circle(form: ArimaForm, free: np.ndarray, margin: float) -> bool:
+def near_unit_circle(form: ArimaForm, free: ndarray, margin: float) -> bool:
     """Tell whether a root lies within a margin of the unit circle, as auto.arima asks of each model
     (margin .01).
     """
@@ -197,7 +201,7 @@ def near_unit_circle(form: ArimaForm, free: np.ndarray, margin: float) -> bool:
     return False
 
 
-def _coefficients(free: np.ndarray) -> list[float]:
+def _coefficients(free: ndarray) -> list[float]:
     out: list[float] = []
     for value in free:
         partial = math.tanh(value)
@@ -228,7 +232,7 @@ steady.
 
 
 @helper
-def conditional_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
+def conditional_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> float:
     """Write the errors given zeros before the series.
 
     The first p + s P rows have none. Box and Jenkins (1976), chapter 7.
@@ -236,8 +240,9 @@ def conditional_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) ->
     Returns:
         Their mean square.
     """
-    phi, theta, lags, errors = desk.phi, desk.theta, desk.lags, desk.errors
-    rest, first, size = desk.rest, form.p + form.season * form.seasonal_p, state_length(form)
+    phi, theta, lags, errors = scratch.phi, scratch.theta, scratch.lags, scratch.errors
+    rest, first, size = scratch.rest, form.p + form.season * form.seasonal_p, state_length(form)
+    # with a season most lags are 0: only the others are visited in the loop over rows
     ar, total = 0, 0.0
     for lag in range(size):
         if phi[lag] != 0.0:
@@ -263,7 +268,7 @@ def conditional_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) ->
 
 
 @helper
-def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
+def exact_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> float:
     """Write the errors whose sum of squares is least where the exact likelihood is highest.
 
     Its cost is rows x lags.
@@ -275,16 +280,16 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
     Returns:
         The mean square: -2 log likelihood is n log of it, but for a constant.
     """
-    phi, state, gain, lead, first, errors = (
-        desk.phi,
-        desk.state,
-        desk.gain,
-        desk.lead,
-        desk.auto,
-        desk.errors,
-    )
-    rest, size = desk.rest, state_length(form)
-    first_column(form, desk)
+    phi = scratch.phi
+    state = scratch.state
+    gain = scratch.gain
+    lead = scratch.lead
+    first = scratch.auto
+    errors = scratch.errors
+    rest, size = scratch.rest, state_length(form)
+    # at the first row the state has its long-run covariance; its first column is all that the
+    # first gain needs
+    first_column(form, scratch)
     variance = first[0]
     for i in range(size):
         below = first[i + 1] if i + 1 < size else 0.0
@@ -298,6 +303,7 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
         total += error * error / variance
         logs += math.log(variance)
         head, push = state[0], error / variance
+        # once the variance is steady the gain is constant, and a row costs half
         if not moving:
             for i in range(size):
                 state[i] = state[i + 1] + phi[i] * head + gain[i] * push
@@ -314,6 +320,7 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
         rank -= pull * pull / changed
         variance = changed
         moving = -rank * norm > STEADY_CHANGE * variance
+    # the geometric mean of the variances: with it the sum of squares alone says the likelihood
     scale = math.exp(0.5 * logs / n)
     for t in range(n):
         errors[row, t] *= scale
@@ -321,21 +328,27 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
 
 
 @helper
-def first_column(form: ArimaForm, desk: ArimaScratch) -> None:
+def first_column(form: ArimaForm, scratch: ArimaScratch) -> None:
     """Write the covariance of the state with its first entry, for errors of variance 1, into
-    `desk.auto`.
+    `scratch.auto`.
     """
-    phi, theta, psi, auto, column = desk.phi, desk.theta, desk.psi, desk.auto, desk.lead
-    size, p, q = (
-        state_length(form),
-        form.p + form.season * form.seasonal_p,
-        form.q + form.season * form.seasonal_q,
+    phi, theta, psi, auto, column = (
+        scratch.phi,
+        scratch.theta,
+        scratch.psi,
+        scratch.auto,
+        scratch.lead,
     )
+    size = state_length(form)
+    p = form.p + form.season * form.seasonal_p
+    q = form.q + form.season * form.seasonal_q
     for j in range(size):
         psi[j] = theta[j]
         for i in range(min(j, p)):
             psi[j] += phi[i] * psi[j - 1 - i]
-    _autocovariances(p, q, desk)
+    # psi weights say how an innovation moves later rows; with them the autocovariances follow from
+    # linear equations, and from both the covariance of the state
+    _autocovariances(p, q, scratch)
     column[0] = auto[0]
     for j in range(1, size):
         column[j] = 0.0
@@ -348,9 +361,15 @@ def first_column(form: ArimaForm, desk: ArimaScratch) -> None:
 
 
 @helper
-def _autocovariances(p: int, q: int, desk: ArimaScratch) -> None:
+def _autocovariances(p: int, q: int, scratch: ArimaScratch) -> None:
     """Solve g(k) - sum phi_j g(|k - j|) = sum theta_j psi_(j-k) for k of 0 to p."""
-    phi, theta, psi, auto, left = desk.phi, desk.theta, desk.psi, desk.auto, desk.left
+    phi, theta, psi, auto, left = (
+        scratch.phi,
+        scratch.theta,
+        scratch.psi,
+        scratch.auto,
+        scratch.left,
+    )
     for k in range(p + 1):
         for j in range(p + 2):
             left[k, j] = 0.0
@@ -365,7 +384,7 @@ def _autocovariances(p: int, q: int, desk: ArimaScratch) -> None:
 
 
 @helper
-def solve_linear(left: np.ndarray, n: int) -> None:
+def solve_linear(left: ndarray, n: int) -> None:
     """Solve n linear equations in place, the right side in column n, by elimination with the
     largest pivot.
     """
@@ -399,12 +418,12 @@ DIFFUSE_BOUND = 1e6
 
 def forecast_from_ends(
     form: ArimaForm,
-    free: np.ndarray,
-    values: np.ndarray,
-    ends: np.ndarray,
-    mean: np.ndarray,
-    variance: np.ndarray,
-    desk: ArimaScratch,
+    free: ndarray,
+    values: ndarray,
+    ends: ndarray,
+    mean: ndarray,
+    variance: ndarray,
+    scratch: ArimaScratch,
 ) -> None:
     """Forecast from each of many ends of one series in one pass.
 
@@ -413,66 +432,66 @@ def forecast_from_ends(
         free: Its free parameters.
         values: The series less its regression, NaN where unknown, shape (rows,).
         ends: Rows known at each origin, rising, shape (origins,).
-        mean: Where forecasts are written, shape (origins, steps); one at less rows than
+        mean: The array that forecasts are written to, shape (origins, steps); one at less rows than
             differencing costs is left as it was.
-        variance: Where their variances are written, in units of the innovation's, shape (origins,
-            steps).
-        desk: Scratch.
+        variance: The array that their variances are written to, in units of the innovation's, shape
+            (origins, steps).
+        scratch: Scratch.
     """
-    unpack(form, free, desk)
-    write_differencing(form, desk)
-    _read_ahead(form, desk, mean.shape[1])
-    start_filter(form, values, values.size, desk)
+    unpack(form, free, scratch)
+    write_differencing(form, scratch)
+    _read_ahead(form, scratch, mean.shape[1])
+    start_filter(form, values, values.size, scratch)
     origin = 0
     for t in range(differencing_rows(form), values.size + 1):
         while origin < ends.size and ends[origin] <= t:
             if (
                 ends[origin] == t
             ):  # an origin among the first values, which the start takes as known, has no forecast
-                _forecast(form, desk, origin, mean, variance)
+                _forecast(form, scratch, origin, mean, variance)
             origin += 1
         if origin == ends.size:
             break
-        update_filter(form, values[t], desk)
-        advance_filter(form, desk)
+        update_filter(form, values[t], scratch)
+        advance_filter(form, scratch)
 
 
-def innovations(form: ArimaForm, free: np.ndarray, values: np.ndarray, desk: ArimaScratch) -> float:
+def innovations(form: ArimaForm, free: ndarray, values: ndarray, scratch: ArimaScratch) -> float:
     """Return the sum of squared innovations, each over its variance in units of the model's."""
-    unpack(form, free, desk)
-    write_differencing(form, desk)
-    start_filter(form, values, values.size, desk)
+    unpack(form, free, scratch)
+    write_differencing(form, scratch)
+    start_filter(form, values, values.size, scratch)
     total = 0.0
     for t in range(differencing_rows(form), values.size):
-        error, variance = update_filter(form, values[t], desk)
+        error, variance = update_filter(form, values[t], scratch)
         if 0.0 < variance < DIFFUSE_BOUND:
             total += error * error / variance
-        advance_filter(form, desk)
+        advance_filter(form, scratch)
     return total
 
 
 @helper
-def filtered_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
+def filtered_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> float:
     """Write errors as `exact_errors` does, 0 for a hole and for what a vague start leaves
     uncertain.
 
     Returns:
         Their mean square over the rows that count.
     """
-    errors, rest, total, logs, seen = desk.errors, desk.rest, 0.0, 0.0, 0
-    write_differencing(form, desk)
-    start_filter(form, rest, n, desk)
+    errors, rest, total, logs, seen = scratch.errors, scratch.rest, 0.0, 0.0, 0
+    write_differencing(form, scratch)
+    start_filter(form, rest, n, scratch)
     for t in range(min(differencing_rows(form), n)):
         errors[row, t] = 0.0
     for t in range(differencing_rows(form), n):
-        error, variance = update_filter(form, rest[t], desk)
+        error, variance = update_filter(form, rest[t], scratch)
         errors[row, t] = 0.0
         if 0.0 < variance < DIFFUSE_BOUND:
             errors[row, t] = error / math.sqrt(variance)
             total += error * error / variance
             logs += math.log(variance)
             seen += 1
-        advance_filter(form, desk)
+        advance_filter(form, scratch)
     scale = math.exp(0.5 * logs / max(seen, 1))
     for t in range(n):
         errors[row, t] *= scale
@@ -480,16 +499,22 @@ def filtered_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> fl
 
 
 @helper
-def start_filter(form: ArimaForm, values: np.ndarray, n: int, desk: ArimaScratch) -> None:
+def start_filter(form: ArimaForm, values: ndarray, n: int, scratch: ArimaScratch) -> None:
     """Initialise: the stationary part at its long-run distribution, the first values as they are, a
     hole among them diffuse.
     """
-    phi, theta, state, square, first = desk.phi, desk.theta, desk.state, desk.square, desk.auto
-    size, lost = state_length(form), differencing_rows(form)
-    first_column(form, desk)
-    for i in range(size + lost):
+    phi, theta, state, square, first = (
+        scratch.phi,
+        scratch.theta,
+        scratch.state,
+        scratch.square,
+        scratch.auto,
+    )
+    size, differenced = state_length(form), differencing_rows(form)
+    first_column(form, scratch)
+    for i in range(size + differenced):
         state[i] = 0.0
-        for j in range(size + lost):
+        for j in range(size + differenced):
             square[i, j] = 0.0
     first[size] = 0.0
     for i in range(size - 1, -1, -1):
@@ -497,33 +522,37 @@ def start_filter(form: ArimaForm, values: np.ndarray, n: int, desk: ArimaScratch
             after = square[i + 1, j + 1] if i + 1 < size else 0.0
             both = phi[i] * first[j + 1] + phi[j] * first[i + 1] + phi[i] * phi[j] * first[0]
             square[i, j] = square[j, i] = after + both + theta[i] * theta[j]
+    # the first rows are taken as known, so that differences exist from the first forecast on
     near = 0.0
-    for t in range(min(lost, n)):
+    for t in range(min(differenced, n)):
         known = not math.isnan(values[t])
         near = values[t] if known else near
-        state[size + lost - 1 - t] = near
-        square[size + lost - 1 - t, size + lost - 1 - t] = 0.0 if known else DIFFUSE_VARIANCE
+        state[size + differenced - 1 - t] = near
+        square[size + differenced - 1 - t, size + differenced - 1 - t] = (
+            0.0 if known else DIFFUSE_VARIANCE
+        )
 
 
 @helper
-def update_filter(form: ArimaForm, value: float, desk: ArimaScratch) -> tuple[float, float]:
+def update_filter(form: ArimaForm, value: float, scratch: ArimaScratch) -> tuple[float, float]:
     """Take a value in; the error and its variance, both 0 for a hole."""
     if math.isnan(value):
         return 0.0, 0.0
-    delta, state, square, gain = desk.delta, desk.state, desk.square, desk.gain
-    size, lost = state_length(form), differencing_rows(form)
-    states = size + lost
+    delta, state, square, gain = scratch.delta, scratch.state, scratch.square, scratch.gain
+    size, differenced = state_length(form), differencing_rows(form)
+    states = size + differenced
     for i in range(states):
         gain[i] = square[i, 0]
     error = value - state[0]
-    for j in range(lost):
+    for j in range(differenced):
         if delta[j] != 0.0:
             error -= delta[j] * state[size + j]
             for i in range(states):
                 gain[i] += delta[j] * square[i, size + j]
     variance = gain[0]
-    for j in range(lost):
+    for j in range(differenced):
         variance += delta[j] * gain[size + j]
+    # rounding may leave a variance of 0 or below where a value is all but determined
     variance = max(variance, 1e-12)
     for i in range(states):
         state[i] += gain[i] * error / variance
@@ -534,51 +563,58 @@ def update_filter(form: ArimaForm, value: float, desk: ArimaScratch) -> tuple[fl
 
 
 @helper
-def advance_filter(form: ArimaForm, desk: ArimaScratch) -> None:
+def advance_filter(form: ArimaForm, scratch: ArimaScratch) -> None:
     """Advance one step: the state, and its covariance by rows, then by columns."""
-    phi, delta, state = desk.phi, desk.delta, desk.state
-    size, lost = state_length(form), differencing_rows(form)
+    phi, delta, state = scratch.phi, scratch.delta, scratch.state
+    size, differenced = state_length(form), differencing_rows(form)
     head, value = state[0], state[0]
-    for j in range(lost):
+    for j in range(differenced):
         value += delta[j] * state[size + j]
     for i in range(size):
         state[i] = phi[i] * head + (state[i + 1] if i + 1 < size else 0.0)
-    for j in range(lost - 1, 0, -1):
+    for j in range(differenced - 1, 0, -1):
         state[size + j] = state[size + j - 1]
-    if lost:
+    if differenced:
         state[size] = value
-    _advance_rows(form, desk)
-    _advance_columns(form, desk)
+    # the transition is sparse: by rows, then by columns, it costs states^2 and not states^3
+    _advance_rows(form, scratch)
+    _advance_columns(form, scratch)
 
 
 @helper
-def _advance_rows(form: ArimaForm, desk: ArimaScratch) -> None:
-    phi, delta, square, other = desk.phi, desk.delta, desk.square, desk.other
-    size, lost = state_length(form), differencing_rows(form)
-    for j in range(size + lost):
+def _advance_rows(form: ArimaForm, scratch: ArimaScratch) -> None:
+    phi, delta, square, other = scratch.phi, scratch.delta, scratch.square, scratch.other
+    size, differenced = state_length(form), differencing_rows(form)
+    for j in range(size + differenced):
         for i in range(size):
             other[i, j] = phi[i] * square[0, j] + (square[i + 1, j] if i + 1 < size else 0.0)
-        for i in range(size + 1, size + lost):
+        for i in range(size + 1, size + differenced):
             other[i, j] = square[i - 1, j]
-        if lost:
+        if differenced:
             other[size, j] = square[0, j]
-            for i in range(lost):
+            for i in range(differenced):
                 if delta[i] != 0.0:
                     other[size, j] += delta[i] * square[size + i, j]
 
 
 @helper
-def _advance_columns(form: ArimaForm, desk: ArimaScratch) -> None:
-    phi, theta, delta, square, other = desk.phi, desk.theta, desk.delta, desk.square, desk.other
-    size, lost = state_length(form), differencing_rows(form)
-    for i in range(size + lost):
+def _advance_columns(form: ArimaForm, scratch: ArimaScratch) -> None:
+    phi, theta, delta, square, other = (
+        scratch.phi,
+        scratch.theta,
+        scratch.delta,
+        scratch.square,
+        scratch.other,
+    )
+    size, differenced = state_length(form), differencing_rows(form)
+    for i in range(size + differenced):
         for j in range(size):
             square[i, j] = phi[j] * other[i, 0] + (other[i, j + 1] if j + 1 < size else 0.0)
-        for j in range(size + 1, size + lost):
+        for j in range(size + 1, size + differenced):
             square[i, j] = other[i, j - 1]
-        if lost:
+        if differenced:
             square[i, size] = other[i, 0]
-            for j in range(lost):
+            for j in range(differenced):
                 if delta[j] != 0.0:
                     square[i, size] += delta[j] * other[i, size + j]
     for i in range(size):
@@ -587,38 +623,36 @@ def _advance_columns(form: ArimaForm, desk: ArimaScratch) -> None:
 
 
 @helper
-def _read_ahead(form: ArimaForm, desk: ArimaScratch, steps: int) -> None:
+def _read_ahead(form: ArimaForm, scratch: ArimaScratch, steps: int) -> None:
     """Write what the value h steps ahead reads of the state: the first row's weights times the
     transition h times.
     """
-    phi, delta, ahead, size, lost = (
-        desk.phi,
-        desk.delta,
-        desk.ahead,
-        state_length(form),
-        differencing_rows(form),
-    )
-    for j in range(size + lost):
+    phi = scratch.phi
+    delta = scratch.delta
+    ahead = scratch.ahead
+    size = state_length(form)
+    differenced = differencing_rows(form)
+    for j in range(size + differenced):
         ahead[0, j] = delta[j - size] if j >= size else 0.0
     ahead[0, 0] = 1.0
     for h in range(1, steps):
-        newest = ahead[h - 1, size] if lost else 0.0
+        newest = ahead[h - 1, size] if differenced else 0.0
         ahead[h, 0] = newest
         for i in range(size):
             ahead[h, 0] += phi[i] * ahead[h - 1, i]
         for j in range(1, size):
             ahead[h, j] = ahead[h - 1, j - 1]
-        for j in range(lost):
+        for j in range(differenced):
             ahead[h, size + j] = delta[j] * newest + (
-                ahead[h - 1, size + j + 1] if j + 1 < lost else 0.0
+                ahead[h - 1, size + j + 1] if j + 1 < differenced else 0.0
             )
 
 
 @helper
 def _forecast(
-    form: ArimaForm, desk: ArimaScratch, origin: int, mean: np.ndarray, variance: np.ndarray
+    form: ArimaForm, scratch: ArimaScratch, origin: int, mean: ndarray, variance: ndarray
 ) -> None:
-    theta, state, square, ahead = desk.theta, desk.state, desk.square, desk.ahead
+    theta, state, square, ahead = scratch.theta, scratch.state, scratch.square, scratch.ahead
     size = state_length(form)
     states, fresh = size + differencing_rows(form), 0.0
     for h in range(mean.shape[1]):
@@ -648,12 +682,12 @@ LEAST_GAIN = 1e-7
 
 
 def minimise(
-    way: int,
+    objective: int,
     form: ArimaForm,
-    values: np.ndarray,
-    regressors: np.ndarray,
-    point: np.ndarray,
-    desk: ArimaScratch,
+    values: ndarray,
+    regressors: ndarray,
+    point: ndarray,
+    scratch: ArimaScratch,
     rounds: int,
 ) -> float:
     """Move the point to where the mean square of the errors is least.
@@ -662,19 +696,19 @@ def minimise(
     exact likelihood of an ARMA model are both sums of squares.
 
     Args:
-        way: `CONDITIONAL`, `EXACT` or `FILTERED`.
+        objective: `CONDITIONAL`, `EXACT` or `FILTERED`.
         form: The model.
         values: The differenced series, shape (rows,); for `FILTERED` the series itself, NaN where
             unknown.
         regressors: Differenced likewise, shape (rows, at least form.regressors).
         point: The free parameters, then the regression's; changed in place.
-        desk: Scratch.
+        scratch: Scratch.
         rounds: The most trials.
 
     Returns:
         The least mean square.
     """
-    trial, errors, left = desk.trial, desk.errors, desk.left
+    trial, errors, left = scratch.trial, scratch.errors, scratch.left
     shaped = form.p + form.q + form.seasonal_p + form.seasonal_q
     count, rows = shaped + form.regressors, values.size
     best, damping = np.inf, 1e-3
@@ -682,11 +716,12 @@ def minimise(
         trial[k] = point[k]
     for _ in range(rounds):
         gain = -1.0
+        # k of 0 is the trial itself; if it is better, its neighbours give the Jacobian
         for k in range(count + 1):
             if k:
                 trial[k - 1] = point[k - 1] + DERIVATIVE_STEP
             value = _write_errors(
-                way, form, values, regressors, trial, desk, k if gain >= 0.0 else count + 1
+                objective, form, values, regressors, trial, scratch, k if gain >= 0.0 else count + 1
             )
             if k:
                 trial[k - 1] = point[k - 1]
@@ -699,6 +734,7 @@ def minimise(
             else:
                 gain = 0.0 if value - best < LEAST_GAIN * best else -1.0
                 break
+        # a good step trusts the quadratic more, a bad one leans to the gradient
         damping = max(damping * (0.2 if gain >= 0.0 else 8.0), 1e-9)
         if damping > 1e8 or best == np.inf or 0.0 <= gain < LEAST_GAIN * best or count == 0:
             break
@@ -712,29 +748,29 @@ def minimise(
 
 @helper
 def _write_errors(
-    way: int,
+    objective: int,
     form: ArimaForm,
-    values: np.ndarray,
-    regressors: np.ndarray,
-    free: np.ndarray,
-    desk: ArimaScratch,
+    values: ndarray,
+    regressors: ndarray,
+    free: ndarray,
+    scratch: ArimaScratch,
     row: int,
 ) -> float:
-    rest, first = desk.rest, form.p + form.q + form.seasonal_p + form.seasonal_q
+    rest, first = scratch.rest, form.p + form.q + form.seasonal_p + form.seasonal_q
     for t in range(values.size):
         rest[t] = values[t]
         for j in range(form.regressors):
             rest[t] -= free[first + j] * regressors[t, j]
-    unpack(form, free, desk)
-    if way == 0:
-        return conditional_errors(form, values.size, desk, row)
-    if way == 1:
-        return exact_errors(form, values.size, desk, row)
-    return filtered_errors(form, values.size, desk, row)
+    unpack(form, free, scratch)
+    if objective == CONDITIONAL:
+        return conditional_errors(form, values.size, scratch, row)
+    if objective == EXACT:
+        return exact_errors(form, values.size, scratch, row)
+    return filtered_errors(form, values.size, scratch, row)
 
 
 @helper
-def _equations(left: np.ndarray, errors: np.ndarray, count: int, rows: int, damping: float) -> None:
+def _equations(left: ndarray, errors: ndarray, count: int, rows: int, damping: float) -> None:
     """Write the damped normal equations.
 
     `errors` holds the point's errors in row 0, each neighbour's in the next.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.evaluation.cells import learning_curve
 from hwds.evaluation.trees import load_booster, observe_losses
-from hwds.forecast.models.base import Features, normal_bands
+from hwds.forecast.models.base import Features
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.statistical import spread_by_step
 from hwds.forecast.windows import (
@@ -22,8 +24,8 @@ from hwds.forecast.windows import (
     Windowing,
     Windows,
     WindowSource,
-    input_matrix,
-    mean_weights,
+    every_input,
+    read_grid,
 )
 from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import TARGET
@@ -40,7 +42,7 @@ window is no finer measure.
 """
 
 EARLY_ROWS = 40_000
-"""The most rows of a booster that chooses the rounds at a faster pace: so coarse a choice needs no
+"""The most rows of a booster that chooses the rounds at a higher rate: so coarse a choice needs no
 more.
 """
 
@@ -56,9 +58,9 @@ class EarlyBooster(NamedTuple):
     booster: Any
     rounds: int
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: ndarray) -> ndarray:
         """Return what it says after those rounds, shape (rows,)."""
-        return np.asarray(self.booster.inplace_predict(inputs, iteration_range=(0, self.rounds)))
+        return self.booster.inplace_predict(inputs, iteration_range=(0, self.rounds))
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,19 @@ class BoosterSettings:
         patience: Rounds without a better loss on the last rows after which growing stops; 0 always
             grows `trees` rounds.
         robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
-        pace: How many times as fast the booster learns that chooses the rounds; those of the
+        early_rate: The multiple of the learning rate with which the rounds are chosen; those of the
             booster of all rows are then as many times as many, the latest of those that are as good
             as the best.
-        turns: The parts of all rows that trees of quantiles learn from by turns; see `Turns`.
+        parts: The parts of all rows that trees of quantiles learn from by turns; see
+            `AlternatingRows`.
     """
 
     settings: Mapping[str, Any]
     trees: int
     patience: int
     robust: bool = False
-    pace: int = 1
-    turns: int = 1
+    early_rate: int = 1
+    parts: int = 1
 
     @property
     def smooth(self) -> bool:
@@ -100,38 +103,36 @@ class BoosterSettings:
 
     def rounds(self, early: EarlyBooster | None) -> int:
         """Return the rounds of the booster of all rows."""
-        return early.rounds * self.pace if early is not None else self.trees
+        return early.rounds * self.early_rate if early is not None else self.trees
 
     def early(self, rows: TrainingRows, last: TrainingRows) -> EarlyBooster | None:
         """Return the booster of the rows before the last horizon, grown until its forecasts of that
         horizon got no better.
         """
-        before = self._before(rows)
+        before = self._rows_before(rows)
         if not (self.patience and len(before.target) and len(last.target)):
             return None
         train, losses = self.matrix(before), dict[str, Any]()
-        booster = self._hasty().train(
-            train, max(self.trees // self.pace, 1), self.matrix(last, train), losses
-        )
-        if self.pace == 1:
+        rounds, stop = max(self.trees // self.early_rate, 1), self.matrix(last, train)
+        booster = self._faster().train(train, rounds, stop, losses)
+        if self.early_rate == 1:
             return EarlyBooster(booster, int(booster.best_iteration) + 1)
         loss = np.array(next(iter(losses["stop"].values())))
-        return EarlyBooster(
-            booster, int(np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))[-1]) + 1
-        )
+        good = np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))
+        return EarlyBooster(booster, int(good[-1]) + 1)
 
-    def _before(self, rows: TrainingRows) -> TrainingRows:
+    def _rows_before(self, rows: TrainingRows) -> TrainingRows:
         """Return the rows before the last horizon, evenly thinned where they are many."""
         known = np.flatnonzero(~rows.late)
-        if self.pace > 1 and len(known) > EARLY_ROWS:
+        if self.early_rate > 1 and len(known) > EARLY_ROWS:
             known = known[np.linspace(0, len(known) - 1, EARLY_ROWS).astype(np.int64)]
         return rows.take(known)
 
-    def _hasty(self) -> BoosterSettings:
-        if self.pace == 1:
+    def _faster(self) -> BoosterSettings:
+        if self.early_rate == 1:
             return self
-        settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.pace, 1.0)}
-        return replace(self, settings=settings, patience=max(self.patience // self.pace, 1))
+        settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.early_rate, 1.0)}
+        return replace(self, settings=settings, patience=max(self.patience // self.early_rate, 1))
 
     def train(
         self, train: Any, rounds: int, stop: Any = None, losses: dict[str, Any] | None = None
@@ -142,7 +143,7 @@ class BoosterSettings:
             train: The matrix of its rows.
             rounds: The most rounds.
             stop: The matrix of the rows by which growing stops; None grows all rounds.
-            losses: Is given the losses of those rows.
+            losses: A dictionary that the losses of those rows are written to.
         """
         import xgboost
 
@@ -152,8 +153,8 @@ class BoosterSettings:
                 "evals": [(stop, "stop")],
                 "early_stopping_rounds": self.patience,
                 "verbose_eval": False,
+                "evals_result": losses,
             }
-            options["evals_result"] = losses
         if self.robust:
             options |= {"obj": bounded_pull, "custom_metric": absolute_loss}
         curve = learning_curve("booster" if stop is not None else "booster, all rows", "round")
@@ -169,7 +170,7 @@ class BoosterSettings:
         return xgboost.QuantileDMatrix(rows.inputs, rows.target, ref=like, **options)
 
 
-def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
+def bounded_pull(forecast: ndarray, data: Any) -> tuple[ndarray, ndarray]:
     """Return the gradient of Huber's loss (1964, "Robust estimation of a location parameter") with
     a constant curvature.
 
@@ -179,7 +180,7 @@ def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarra
     return np.clip(forecast - data.get_label(), -HUBER_BOUND, HUBER_BOUND), np.ones_like(forecast)
 
 
-def absolute_loss(forecast: np.ndarray, data: Any) -> tuple[str, float]:
+def absolute_loss(forecast: ndarray, data: Any) -> tuple[str, float]:
     """Return the mean absolute loss, for growing to be stopped by."""
     return "mae", float(np.abs(data.get_label() - forecast).mean())
 
@@ -193,7 +194,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, eq=False)
 class AlternatingRows:
-    """Rows as XGBoost reads them, in as many matrices as there are turns (Friedman 2002,
+    """Rows as XGBoost reads them, in as many matrices as there are parts (Friedman 2002,
     "Stochastic gradient boosting").
 
     XGBoost's own `subsample` saves no time: its histograms pass over the rows that are left out,
@@ -201,12 +202,12 @@ class AlternatingRows:
 
     Attributes:
         rows: Part after part.
-        bounds: Where each part begins, and the last ends.
+        bounds: The first row of each part, and the end.
         matrices: One a part, all in the bins of the first.
     """
 
     rows: TrainingRows
-    bounds: np.ndarray
+    bounds: ndarray
     matrices: Sequence[Any]
 
     @classmethod
@@ -214,10 +215,10 @@ class AlternatingRows:
         """Deal the rows out evenly, in no rhythm with the steps of an origin, which follow each
         other.
         """
-        part = (np.arange(len(rows.target)) * GOLDEN % 1 * growing.turns).astype(np.int64)
-        if growing.turns > 1:
+        part = (np.arange(len(rows.target)) * GOLDEN % 1 * growing.parts).astype(np.int64)
+        if growing.parts > 1:
             rows = rows.take(np.argsort(part, kind="stable"))
-        bounds = np.cumsum([0, *np.bincount(part, minlength=growing.turns)])
+        bounds = np.cumsum([0, *np.bincount(part, minlength=growing.parts)])
         matrices: list[Any] = []
         for start, stop in pairwise(bounds.tolist()):
             matrices.append(growing.matrix(rows.take(slice(start, stop)), *matrices[:1]))
@@ -239,14 +240,14 @@ class AlternatingRows:
                 curve.report(index + 1, float(booster.eval(part).rpartition(":")[2]))
         return booster
 
-    def predict(self, booster: Any) -> np.ndarray:
+    def predict(self, booster: Any) -> ndarray:
         """Return what a booster predicts for `rows`.
 
         Trees that it has grown on them are not asked again.
         """
         return np.concatenate([booster.predict(matrix) for matrix in self.matrices])
 
-    def relabel(self, target: np.ndarray) -> None:
+    def relabel(self, target: ndarray) -> None:
         """Give the rows another target, shape (rows,): their bins are made once for both."""
         for matrix, (start, stop) in zip(
             self.matrices, pairwise(self.bounds.tolist()), strict=True
@@ -257,7 +258,7 @@ class AlternatingRows:
 # Quantiles of two boosters: the median, the spread about it, and the shape of what is left,
 # which is one for all rows.
 
-ROUNDS, DEPTH, PACE = 40, 4, 0.12
+ROUNDS, DEPTH, RATE = 40, 4, 0.12
 """The rounds, the levels of a tree and the learning rate of the booster of the spread: it differs
 less than the median does.
 """
@@ -276,14 +277,14 @@ class Boosters:
     """The boosters of a forecast, in XGBoost's own format (UBJSON).
 
     Attributes:
-        median: Of the median of what the seasonal naive missed, or of a location near it.
-        spread: Of the expected distance from it.
-        shape: Where each level lies, in spreads from what `median` predicts, shape (levels,).
+        median: The booster of the median of the seasonal naive's errors, or of a location near it.
+        spread: The booster of the expected distance from it.
+        shape: The place of each level, in spreads from what `median` predicts, shape (levels,).
     """
 
     median: bytes
     spread: bytes
-    shape: np.ndarray
+    shape: ndarray
 
 
 def fit_boosters(
@@ -291,7 +292,7 @@ def fit_boosters(
     rows: TrainingRows,
     last: TrainingRows,
     grid: tuple[float, ...],
-    constrained: np.ndarray,
+    constrained: ndarray,
 ) -> Boosters:
     """Grow the booster of the median, then that of the distance from it, and measure the shape on
     rows that were not learned.
@@ -304,17 +305,17 @@ def fit_boosters(
     those of one horizon share its shocks.
 
     Args:
-        growing: How the booster of the median is grown.
+        growing: The settings of the booster of the median.
         rows: Training rows.
         last: Rows of the last horizon, by which growing stops.
         grid: The levels.
-        constrained: Which inputs the forecast may only rise or fall with; the spread does not
+        constrained: The inputs that the forecast may only rise or fall with; the spread does not
             depend on them, for all levels are then held to it as the median is; shape (columns,).
     """
     early = growing.early(rows, last)
-    turns = AlternatingRows.of(growing, rows)
-    rows, median = turns.rows, turns.grow(growing, growing.rounds(early))
-    learned = turns.predict(median)
+    alternating = AlternatingRows.of(growing, rows)
+    rows, median = alternating.rows, alternating.grow(growing, growing.rounds(early))
+    learned = alternating.predict(median)
     error = np.abs(rows.target - learned)
     error = np.maximum(error, max(LEAST_ERROR * float(error.mean()), 1e-6))
     free = (
@@ -322,22 +323,18 @@ def fit_boosters(
     )
     spreading = _spread_settings(growing)
     if constrained.any():
-        turns = AlternatingRows.of(spreading, replace(rows, inputs=free, target=error))
+        alternating = AlternatingRows.of(spreading, replace(rows, inputs=free, target=error))
     else:
-        turns.relabel(error)
-    spread = turns.grow(spreading, ROUNDS)
+        alternating.relabel(error)
+    spread = alternating.grow(spreading, ROUNDS)
     honest = rows.late if early is not None and rows.late.any() else np.ones(len(rows.target), bool)
-    missed = rows.target[honest] - _median_predictions(early, median, rows.inputs[honest])
+    seen = rows.inputs[honest]
+    median_seen = median.inplace_predict(seen) if early is None else early.predict(seen)
+    missed = rows.target[honest] - median_seen
     shape = distance_quantiles(missed / spread.inplace_predict(free[honest]), grid)
     if growing.smooth:
-        shape = shape + np.median((rows.target - learned) / turns.predict(spread))
+        shape = shape + np.median((rows.target - learned) / alternating.predict(spread))
     return Boosters(bytes(median.save_raw("ubj")), bytes(spread.save_raw("ubj")), shape)
-
-
-def _median_predictions(early: EarlyBooster | None, median: Any, inputs: np.ndarray) -> np.ndarray:
-    return (
-        early.predict(inputs) if early is not None else np.asarray(median.inplace_predict(inputs))
-    )
 
 
 def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
@@ -351,26 +348,23 @@ def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
     )
     settings = {name: value for name, value in growing.settings.items() if name not in unlike}
     depth = min(DEPTH, int(settings["max_depth"]))
-    settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": PACE}
+    settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": RATE}
     return BoosterSettings(settings, ROUNDS, 0)
 
 
-def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.ndarray:
+def distance_quantiles(distances: ndarray, grid: tuple[float, ...]) -> ndarray:
     """Return the quantiles of distances from the median, drawn towards those of a normal
     distribution; 0 at the median.
 
     Args:
-        distances: In spreads, shape (rows,).
+        distances: Distances in spreads, shape (rows,).
         grid: The levels.
     """
     from scipy.stats import norm
 
     normal = norm.ppf(grid) * np.sqrt(np.pi / 2)
     seen = np.quantile(distances - np.median(distances), grid)
-    shape: np.ndarray = (len(distances) * seen + PRIOR_ROWS * normal) / (
-        len(distances) + PRIOR_ROWS
-    )
-    return shape
+    return (len(distances) * seen + PRIOR_ROWS * normal) / (len(distances) + PRIOR_ROWS)
 
 
 # Direct forecasts of gradient-boosted trees: two boosters predict every step at once.
@@ -397,7 +391,7 @@ class FittedXGBoost(Serializable):
     features: Features | None
     median: bytes
     spread: bytes
-    shape: np.ndarray
+    shape: ndarray
     grid: tuple[float, ...]
     levels: tuple[float, ...]
     cpus: int
@@ -407,39 +401,55 @@ class FittedXGBoost(Serializable):
 
         Without boosters, the seasonal naive with normal intervals, marked as a fallback.
         """
-        steps = int(future.lengths[0])
-        source = WindowSource.of(self.windowing, history.followed_by(future), self.features)
-        forecast = (
-            [load_booster(each, self.cpus) for each in (self.median, self.spread)]
-            if self.median
-            else []
-        )
-        parts = [
-            self._forecast(forecast, windows)
-            for _, windows in source.parts(source.at(history.lengths), steps)
-        ]
-        mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Forecasts.of(mean, quantiles, np.full(len(mean), not forecast))
+        grown = (self.median, self.spread) if self.median else ()
+        boosters = [load_booster(each, self.cpus) for each in grown]
+        mean, quantiles = forecast_windows(self, history, future, partial(self._forecast, boosters))
+        return Forecasts.of(mean, quantiles, np.full(len(mean), not boosters))
 
-    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        n, steps = windows.base.shape
+    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
         if not boosters:
-            # the standard deviation of a normal with this mean absolute change; a year ahead has
-            # one change more
-            spread = np.sqrt(np.pi / 2 * (np.arange(steps) // self.windowing.season + 1))
-            naive = normal_bands(windows.base, windows.scale[:, None] * spread, self.levels)
-            return naive.mean, self._bounded(naive.quantiles)
-        rows = input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))
+            return self.windowing.seasonal_naive(windows.base, windows.scale, self.levels)
+        rows = every_input(windows)
         median, spread = (
-            booster.inplace_predict(rows).reshape(n, steps, 1).astype(np.float64)
+            booster.inplace_predict(rows).reshape(*windows.base.shape, 1).astype(np.float64)
             for booster in boosters
         )
-        grid = self._bounded(windows.restore(median + spread * self.shape))
-        mean = (grid * mean_weights(self.grid)).sum(-1)
-        return mean, grid[..., [self.grid.index(level) for level in self.levels]]
+        grid = self.windowing.bound(windows.restore(median + spread * self.shape))
+        return read_grid(grid, self.grid, self.levels)
 
-    def _bounded(self, quantiles: np.ndarray) -> np.ndarray:
-        return np.maximum(quantiles, 0.0) if self.windowing.nonnegative else quantiles
+
+class WindowBoosters(Protocol):
+    """A fitted model whose boosters read windows."""
+
+    @property
+    def windowing(self) -> Windowing:
+        """The statistics of the history."""
+
+    @property
+    def features(self) -> Features | None:
+        """The feature set that it was fitted with."""
+
+
+def forecast_windows(
+    fitted: WindowBoosters,
+    history: Panel,
+    future: Panel,
+    forecast: Callable[[Windows], tuple[ndarray, ndarray]],
+) -> tuple[ndarray, ndarray]:
+    """Return the means and quantiles of all series, made of their windows some at a time.
+
+    Args:
+        fitted: The fitted model.
+        history: The history.
+        future: The rows to forecast.
+        forecast: The function of windows that returns means, shape (n, h), and quantiles, shape
+            (n, h, levels).
+    """
+    steps = int(future.lengths[0])
+    source = WindowSource.of(fitted.windowing, history.followed_by(future), fitted.features)
+    parts = [forecast(windows) for _, windows in source.parts(source.at(history.lengths), steps)]
+    mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return mean, quantiles
 
 
 # Gradient-boosted trees for demand that comes by chance: boosters of its mean and its chance, a
@@ -470,8 +480,8 @@ class FittedCounts(Serializable):
     features: Features | None
     mean: bytes
     chance: bytes
-    edges: np.ndarray
-    ratios: np.ndarray
+    edges: ndarray
+    ratios: ndarray
     whole: bool
     levels: tuple[float, ...]
     cpus: int
@@ -481,38 +491,24 @@ class FittedCounts(Serializable):
 
         The seasonal naive answers, marked, for one that is unknown or was ever negative.
         """
-        steps = int(future.lengths[0])
         simple = FittedSeasonalNaive(self.windowing.season, self.levels).predict(history, future)
         fallback = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) < 0
         fallback |= np.isnan(np.fmax.reduceat(history.target, history.offsets[:-1]))
         if not self.mean:
             return Forecasts.of(simple.mean, simple.quantiles, np.ones_like(fallback))
-        source = WindowSource.of(self.windowing, history.followed_by(future), self.features)
-        boosters = (
-            load_booster(self.mean, self.cpus),
-            load_booster(self.chance, self.cpus) if self.chance else None,
-        )
-        parts = [
-            self._forecast(*boosters, windows)
-            for _, windows in source.parts(source.at(history.lengths), steps)
-        ]
-        mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
+        grown = (self.mean, self.chance) if self.chance else (self.mean,)
+        boosters = [load_booster(each, self.cpus) for each in grown]
+        mean, quantiles = forecast_windows(self, history, future, partial(self._forecast, boosters))
         mean[fallback], quantiles[fallback] = simple.mean[fallback], simple.quantiles[fallback]
         return Forecasts.of(mean, quantiles, fallback)
 
-    def _forecast(self, mean: Any, chance: Any, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        n, steps = windows.base.shape
-        rows = input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))
-        expected = windows.restore(mean.inplace_predict(rows).reshape(n, steps))
-        probability = bound_chance(chance.inplace_predict(rows)) if chance else np.ones(n * steps)
-        return expected, demand_quantiles(
-            expected,
-            probability.reshape(n, steps),
-            self.levels,
-            self.edges,
-            self.ratios,
-            self.whole,
-        )
+    def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
+        shape, rows = windows.base.shape, every_input(windows)
+        mean, *chances = (booster.inplace_predict(rows).reshape(shape) for booster in boosters)
+        expected = windows.restore(mean)
+        probability = bound_chance(chances[0]) if chances else np.ones(shape)
+        sizes = self.edges, self.ratios, self.whole
+        return expected, demand_quantiles(expected, probability, self.levels, *sizes)
 
 
 def fit_counts(
@@ -528,57 +524,43 @@ def fit_counts(
     of the history.
 
     Args:
-        growing: How the booster of the mean is grown.
+        growing: The settings of the booster of the mean.
         rows: Training rows.
         last: Rows of the last horizon.
-        windowing: What the rows were cut by.
+        windowing: The settings that the rows were cut by.
         features: The feature set of the rows.
         levels: The levels to forecast.
         whole: Whether demand comes in whole numbers.
     """
     cpus = int(growing.settings["nthread"])
     if not (len(rows.target) and (rows.target > 0).any()):
-        return FittedCounts(
-            windowing,
-            features,
-            b"",
-            b"",
-            *size_table(np.zeros(0), np.zeros(0)),
-            whole,
-            levels,
-            cpus,
-        )
+        table = size_table(np.zeros(0), np.zeros(0))
+        return FittedCounts(windowing, features, b"", b"", *table, whole, levels, cpus)
     mean, early = growing.grow(rows, last)
     chance, early_chance = b"", None
     if (rows.target == 0).any():
-        chance, early_chance = _chance_settings(growing).grow(
-            _demand_events(rows), _demand_events(last)
-        )
+        events, last_events = _demand_events(rows), _demand_events(last)
+        chance, early_chance = _chance_settings(growing).grow(events, last_events)
     honest = last if early is not None else rows
     expected = _unseen_predictions(early, mean, honest, cpus) * honest.scale
-    probability = (
-        bound_chance(_unseen_predictions(early_chance, chance, honest, cpus))
-        if chance
-        else np.ones(len(expected))
-    )
+    probability = np.ones(len(expected))
+    if chance:
+        probability = bound_chance(_unseen_predictions(early_chance, chance, honest, cpus))
     came = honest.target > 0
     sizes = expected_size(expected[came], probability[came], whole)
     table = size_table(sizes, honest.target[came] * honest.scale[came])
     return FittedCounts(windowing, features, mean, chance, *table, whole, levels, cpus)
 
 
-def bound_chance(chance: np.ndarray) -> np.ndarray:
+def bound_chance(chance: ndarray) -> ndarray:
     """Return chances as float64, never 0."""
     return np.maximum(chance.astype(np.float64), LEAST_CHANCE)
 
 
 def _chance_settings(growing: BoosterSettings) -> BoosterSettings:
     """Return the same trees for whether there is any demand."""
-    settings = {
-        name: value
-        for name, value in growing.settings.items()
-        if name not in ("tweedie_variance_power", "base_score")
-    }
+    unlike = ("tweedie_variance_power", "base_score")
+    settings = {name: value for name, value in growing.settings.items() if name not in unlike}
     return replace(growing, settings=settings | {"objective": "binary:logistic"})
 
 
@@ -588,13 +570,13 @@ def _demand_events(rows: TrainingRows) -> TrainingRows:
 
 def _unseen_predictions(
     early: EarlyBooster | None, booster: bytes, rows: TrainingRows, cpus: int
-) -> np.ndarray:
+) -> ndarray:
     """Return the predictions of the booster that has not seen the rows.
 
     Of the final one where there is none.
     """
     if early is None:
-        return np.asarray(load_booster(booster, cpus).inplace_predict(rows.inputs))
+        return load_booster(booster, cpus).inplace_predict(rows.inputs)
     return early.predict(rows.inputs)
 
 
@@ -602,7 +584,7 @@ BINS, LEAST_ROWS, STEPS = 20, 50, 200
 """Bins of expected size, the least rows in one, and steps of the grid of levels."""
 
 
-def size_table(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def size_table(expected: ndarray, actual: ndarray) -> tuple[ndarray, ndarray]:
     """Return a table of quantiles of the ratio of actual to expected sizes, by bins of the expected
     size.
 
@@ -627,13 +609,13 @@ def size_table(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np
 
 
 def demand_quantiles(
-    mean: np.ndarray,
-    chance: np.ndarray,
+    mean: ndarray,
+    chance: ndarray,
     levels: tuple[float, ...],
-    edges: np.ndarray,
-    ratios: np.ndarray,
+    edges: ndarray,
+    ratios: ndarray,
     whole: bool,
-) -> np.ndarray:
+) -> ndarray:
     """Return quantiles of a demand that comes with a chance, and whose size varies about its mean
     as the table says.
 
@@ -644,8 +626,8 @@ def demand_quantiles(
         mean: The mean of demand, shape (n, h).
         chance: The chance of any, above 0, shape (n, h).
         levels: Quantile levels.
-        edges: From `size_table`.
-        ratios: From `size_table`.
+        edges: The edges of bins from `size_table`.
+        ratios: The ratios from `size_table`.
         whole: Whether demand comes in whole numbers: a size is then rounded, and at least 1.
 
     Returns:
@@ -658,7 +640,7 @@ def demand_quantiles(
     return np.where(inside > 0, np.maximum(np.rint(quantiles), 1.0) if whole else quantiles, 0.0)
 
 
-def expected_size(mean: np.ndarray, chance: np.ndarray, whole: bool) -> np.ndarray:
+def expected_size(mean: ndarray, chance: ndarray, whole: bool) -> ndarray:
     """Return the mean of a demand that comes; of whole numbers at least 1."""
     size = mean / chance
     return np.maximum(size, 1.0) if whole else size
@@ -687,7 +669,7 @@ class FittedRecursive(Serializable):
     windowing: Windowing
     features: Features | None
     booster: bytes
-    bands: np.ndarray
+    bands: ndarray
     grid: tuple[float, ...]
     levels: tuple[float, ...]
     cpus: int
@@ -697,19 +679,16 @@ class FittedRecursive(Serializable):
         fallback.
         """
         if not (self.booster and len(self.bands)):
-            simple = FittedSeasonalNaive(self.windowing.season, self.levels).predict(
-                history, future
-            )
+            naive = FittedSeasonalNaive(self.windowing.season, self.levels)
+            simple = naive.predict(history, future)
             return Forecasts.of(simple.mean, simple.quantiles, np.ones(len(simple.mean), bool))
         steps = int(future.lengths[0])
         median, scale = recursive_path(
             self.windowing, self.features, self.booster, self.cpus, history, future
         )
         bands = self.bands[np.minimum(np.arange(steps), len(self.bands) - 1)]
-        grid = median[..., None] + scale[:, None, None] * bands
-        grid = np.maximum(grid, 0.0) if self.windowing.nonnegative else grid
-        mean = (grid * mean_weights(self.grid)).sum(-1)
-        return Forecasts.of(mean, grid[..., [self.grid.index(level) for level in self.levels]])
+        grid = self.windowing.bound(median[..., None] + scale[:, None, None] * bands)
+        return Forecasts.of(*read_grid(grid, self.grid, self.levels))
 
 
 def recursive_path(
@@ -719,35 +698,25 @@ def recursive_path(
     cpus: int,
     history: Panel,
     future: Panel,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Forecast row by row, each the history of the next; past-only columns keep their last value.
 
     Returns:
         The path, shape (n, h), and each series' seasonal change at the cutoff, shape (n,).
     """
-    panel, model, steps = (
-        history.followed_by(future),
-        load_booster(booster, cpus),
-        int(future.lengths[0]),
-    )
+    panel, model = history.followed_by(future), load_booster(booster, cpus)
+    steps = int(future.lengths[0])
     rows = panel.offsets[:-1] + history.lengths
     target, forecasts = panel.target, np.empty((history.n_series, steps))
     scale = np.empty(0)
     for step in range(steps):
-        known = replace(
-            panel, table=panel.table.with_columns(pl.Series(TARGET, target, nan_to_null=True))
-        )
-        source = WindowSource.of(windowing, known, features)
+        table = panel.table.with_columns(pl.Series(TARGET, target, nan_to_null=True))
+        source = WindowSource.of(windowing, replace(panel, table=table), features)
         for part, windows in source.parts(source.at(history.lengths + step), 1):
-            zeros = np.zeros(len(windows.base), np.int64)
-            residual = model.inplace_predict(
-                input_matrix(windows, np.arange(len(zeros)), zeros)
-            ).reshape(-1, 1)
+            residual = model.inplace_predict(every_input(windows)).reshape(-1, 1)
             forecasts[part, step] = windows.restore(residual)[:, 0]
             scale = np.append(scale, windows.scale) if step == 0 else scale
-        forecasts[:, step] = (
-            np.maximum(forecasts[:, step], 0.0) if windowing.nonnegative else forecasts[:, step]
-        )
+        forecasts[:, step] = windowing.bound(forecasts[:, step])
         target[rows + step] = forecasts[:, step]
     return forecasts, scale
 
@@ -758,7 +727,7 @@ def path_errors(
     horizon: int,
     features: Features | None,
     cpus: int,
-) -> list[np.ndarray]:
+) -> list[ndarray]:
     """Return errors of paths over the last horizon of the history, learned from what lies before
     it.
 
@@ -775,9 +744,8 @@ def path_errors(
     able = history.lengths > horizon
     if not able.any():
         return []
-    whole = replace(
-        history, table=history.table.filter(pl.Series(np.repeat(able, history.lengths)))
-    )
+    learnable = pl.Series(np.repeat(able, history.lengths))
+    whole = replace(history, table=history.table.filter(learnable))
     early = whole.until(whole.lengths - horizon)
     windowing, booster = fit(early)
     if not booster:
@@ -785,13 +753,12 @@ def path_errors(
     actual = whole.last(horizon)
     future = replace(actual, table=actual.table.with_columns(_hide_ahead(actual)))
     median, scale = recursive_path(windowing, features, booster, cpus, early, future)
-    errors = np.clip(
-        (actual.target.reshape(median.shape) - median) / scale[:, None], -MOST_CHANGES, MOST_CHANGES
-    )
+    relative = (actual.target.reshape(median.shape) - median) / scale[:, None]
+    errors = np.clip(relative, -MOST_CHANGES, MOST_CHANGES)
     return [column[~np.isnan(column)] for column in errors.T]
 
 
-def error_quantiles(errors: list[np.ndarray], grid: tuple[float, ...]) -> np.ndarray:
+def error_quantiles(errors: list[ndarray], grid: tuple[float, ...]) -> ndarray:
     """Return quantiles of the errors at each step, shape (steps, grid); empty where there are none.
 
     Errors of all steps are divided by a spread that grows with the step and pooled, so that one
@@ -804,7 +771,7 @@ def error_quantiles(errors: list[np.ndarray], grid: tuple[float, ...]) -> np.nda
     return spread[:, None] * np.quantile(pooled, grid)
 
 
-def _step_errors(errors: list[np.ndarray]) -> list[np.ndarray]:
+def _step_errors(errors: list[ndarray]) -> list[ndarray]:
     """Return the root mean square error of each step, in the form that `spread_by_step` reads."""
     squares = [np.mean(step**2) if len(step) else np.nan for step in errors]
     filled = np.where(np.isnan(squares), np.nanmean(squares), squares)

@@ -12,9 +12,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Once, Steps, ZeroSteps
+from hwds.forecast.covariates import split_frequency
 from hwds.frames.features.base import Feature
 from hwds.frames.panel import Panel
 from hwds.frames.roles import ROLES, SERIES, TARGET, TIME, Roles
@@ -26,15 +29,15 @@ BLOCK = 8_192
 """Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache.
 """
 
-Sums = tuple[np.ndarray, np.ndarray]
+Sums = tuple[ndarray, ndarray]
 """The sums of windows of one size, and their sums of squares about the mean; entry i ends at row i
 + (size - 1) stride.
 """
 
 
 def window_moments(
-    values: np.ndarray, sizes: Iterable[int], stride: int = 1
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    values: ndarray, sizes: Iterable[int], stride: int = 1
+) -> dict[int, tuple[ndarray, ndarray]]:
     """Return mean and standard deviation (n - 1) of the rows t, t - stride, ..., t - (size - 1)
     stride, for every t.
 
@@ -64,25 +67,17 @@ def window_moments(
             part = values[max(start - span, 0) : start + block]
             sums = {1: (part, np.zeros_like(part))}
             for size, (mean, deviation) in moments.items():
-                _write(
-                    _sums(sums, size, stride),
-                    size,
-                    mean[start : start + block],
-                    deviation[start : start + block],
-                )
+                rows = slice(start, start + block)
+                _write(_sums(sums, size, stride), size, mean[rows], deviation[rows])
     return moments
 
 
 def _sums(known: dict[int, Sums], size: int, stride: int) -> Sums:
     if size not in known:
         early = 1 if size % 2 else size // 2
-        known[size] = _combine_windows(
-            _sums(known, size - early, stride),
-            size - early,
-            _sums(known, early, stride),
-            early,
-            stride,
-        )
+        late = size - early
+        parts = _sums(known, late, stride), late, _sums(known, early, stride), early
+        known[size] = _combine_windows(*parts, stride)
     return known[size]
 
 
@@ -101,7 +96,7 @@ def _combine_windows(late: Sums, n: int, early: Sums, k: int, stride: int) -> Su
     return late_sum + early_sum, squares
 
 
-def _write(sums: Sums, size: int, mean: np.ndarray, deviation: np.ndarray) -> None:
+def _write(sums: Sums, size: int, mean: ndarray, deviation: ndarray) -> None:
     rows = min(len(mean), len(sums[0]))
     first = len(mean) - rows
     mean[:first] = deviation[:first] = np.nan
@@ -141,18 +136,18 @@ class FeatureSource:
         self.season = season or panel.season
         self._moments: dict[tuple[tuple[int, ...], int], Moments] = {}
 
-    def with_columns(self, columns: Sequence[FeatureColumn]) -> pl.DataFrame:
+    def with_columns(self, columns: Sequence[FeatureColumn]) -> DataFrame:
         """Return the panel's table with these columns added, all floats."""
         made = [column.make(self).cast(pl.Float64).alias(column.feature.name) for column in columns]
         return self.panel.table.with_columns(self._positions()).with_columns(made).drop(POSITION)
 
-    def _positions(self) -> pl.Series:
+    def _positions(self) -> Series:
         """Return the same as `Panel.positions` in half the memory, which bounds this pass over the
         rows.
         """
         positions = np.arange(len(self.panel.table), dtype=np.int32)
         positions -= np.repeat(self.panel.offsets[:-1].astype(np.int32), self.panel.lengths)
-        return pl.Series(POSITION, positions)
+        return Series(POSITION, positions)
 
     @cached_property
     def codes(self) -> pl.Expr:
@@ -160,7 +155,7 @@ class FeatureSource:
         series.
         """
         return pl.lit(
-            pl.Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths))
+            Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths))
         )
 
     def moments(self, sizes: tuple[int, ...], stride: int = 1) -> Moments:
@@ -170,9 +165,8 @@ class FeatureSource:
         key = sizes, stride
         if key not in self._moments:
             longest = self.panel.lengths.max()
-            moments = window_moments(
-                self.panel.target, [size for size in sizes if size * stride < longest], stride
-            )
+            usable = [size for size in sizes if size * stride < longest]
+            moments = window_moments(self.panel.target, usable, stride)
             self._moments[key] = dict.fromkeys(sizes, (NULLS, NULLS)) | {
                 size: (_literal(mean), _literal(deviation))
                 for size, (mean, deviation) in moments.items()
@@ -185,7 +179,7 @@ def earlier_value(values: pl.Expr, rows: int, needs: int = 0) -> pl.Expr:
 
     Args:
         values: A column.
-        rows: At least 1.
+        rows: The rows back, at least 1.
         needs: Rows of the series that must have passed, where a value is made of more than one row;
             `rows` at the least.
     """
@@ -196,8 +190,8 @@ NULLS = pl.lit(None, pl.Float64)
 """A column of nulls."""
 
 
-def _literal(values: np.ndarray) -> pl.Expr:
-    return pl.lit(pl.Series(values, nan_to_null=True))
+def _literal(values: ndarray) -> pl.Expr:
+    return pl.lit(Series(values, nan_to_null=True))
 
 
 # The calendar as points on circles, so that December stands beside January.
@@ -233,7 +227,7 @@ def has_cycle(every: str, cycle: Cycle) -> bool:
     """Return whether rows of a frequency (`1mo`, `7d`, `1i`) fall on at least two places of a
     cycle.
     """
-    count, unit = _split_frequency(every)
+    count, unit = split_frequency(every)
     return unit in DAYS and 2 * count * DAYS[unit] <= LENGTHS[cycle]
 
 
@@ -258,18 +252,13 @@ def _passed_share(time: pl.Expr, every: str, cycle: Cycle) -> pl.Expr:
 
 def row_days(every: str) -> float:
     """Return the mean number of days from one row to the next."""
-    count, unit = _split_frequency(every)
+    count, unit = split_frequency(every)
     return count * DAYS[unit]
 
 
 def in_months(every: str) -> bool:
     """Return whether a frequency counts calendar months: then the day of the month says nothing."""
-    return _split_frequency(every)[1] in ("mo", "q", "y")
-
-
-def _split_frequency(every: str) -> tuple[int, str]:
-    unit = every.lstrip("0123456789")
-    return int(every.removesuffix(unit) or 1), unit
+    return split_frequency(every)[1] in ("mo", "q", "y")
 
 
 # Checks of a feature set: a role that does not allow the use, a lag not known at a step, a name

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.forecast.metrics import (
@@ -41,10 +42,10 @@ class ForecastEvidence(UnitEvidence):
     Attributes:
         origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`,
             `period` (the cutoff), and a column of each model.
-        span: How many origins one error reaches over, of each dataset.
+        span: The number of origins that one error reaches over, of each dataset.
     """
 
-    origins: pl.DataFrame = field(default_factory=pl.DataFrame)
+    origins: DataFrame = field(default_factory=DataFrame)
     span: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -55,9 +56,9 @@ def forecast_evidence(
     them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The forecasts of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: Of each bootstrap.
+        resamples: The resamples of each bootstrap.
     """
     common, left_out = shared_rows(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()
@@ -66,9 +67,8 @@ def forecast_evidence(
         by_series, by_origin = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
-        reaches[dataset] = Reach(
-            *forecast_reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0]))
-        )
+        first = of_dataset[0].rows
+        reaches[dataset] = Reach(*forecast_reach(first, int(first["season"][0])))
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
     periods = Periods.of(every, matrix, reaches)
     span = {dataset: each.span for dataset, each in reaches.items()}
@@ -82,26 +82,20 @@ def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     known = next(
         (answer.rows[FROM_LAST] for answer in answers if FROM_LAST in answer.rows.columns), None
     )
-    return (
-        answers
-        if known is None
-        else [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
-    )
+    if known is None:
+        return answers
+    return [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
-def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _values(answers: Sequence[ModelRows], metric: str) -> tuple[DataFrame, DataFrame]:
     """Return the metric of answers to the same rows of one dataset: of each series, and at each
     origin.
     """
     first = answers[0].rows
     names = first[SERIES].unique().sort()
-    at = pl.DataFrame(
-        [
-            first[SERIES].cast(pl.String).alias("unit"),
-            forecast_origins(first)["cutoff"].alias("period"),
-        ]
-    ).unique()
-    at = at.sort("unit", "period").with_columns(pl.col("period").rank("dense"))
+    unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
+    at = DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
+    at = at.with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None
     for answer in answers:
@@ -109,13 +103,12 @@ def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl
         rows = code_rows(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
-    means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
-    return long_table(answers, names, values), at.with_columns(
-        pl.lit(answers[0].dataset).alias("dataset"), **means
-    )
+    means = {model: Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
+    dataset = pl.lit(answers[0].dataset).alias("dataset")
+    return long_table(answers, names, values), at.with_columns(dataset, **means)
 
 
-def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
+def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> DataFrame:
     """Return Diebold-Mariano tests of one model against every other along each series that has
     origins enough.
 
@@ -129,14 +122,11 @@ def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.Da
         the subject is better), `statistic`, `p_value`, `p_steady`, `p_holm`.
     """
     sign = 1.0 if better == "low" else -1.0
-    enough_of_them = (
-        pl.len().over("dataset", "unit") >= LEAST_ORIGINS
-    )  # a thousand short series would be cut in vain
-    wide = evidence.origins.filter(enough_of_them)
+    # a thousand short series would be cut in vain
+    enough = pl.len().over("dataset", "unit") >= LEAST_ORIGINS
+    wide = evidence.origins.filter(enough).sort("dataset", "unit", "period")
     lines = []
-    for (dataset, series), part in wide.sort("dataset", "unit", "period").group_by(
-        ["dataset", "unit"], maintain_order=True
-    ):
+    for (dataset, series), part in wide.group_by(["dataset", "unit"], maintain_order=True):
         horizon = evidence.span[str(dataset)]
         if not has_enough_origins(len(part), horizon):
             continue
@@ -145,17 +135,10 @@ def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.Da
             test = diebold_mariano(differences, horizon)
             if test:
                 steady = cosine_effect(differences, horizon).p_value
-                statistics = (
-                    test.origins,
-                    test.horizon,
-                    test.mean,
-                    test.statistic,
-                    test.p_value,
-                    steady,
-                )
-                lines.append((dataset, series, rival, *statistics))
-    table = pl.DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
-    return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
+                found = test.origins, test.horizon, test.mean, test.statistic, test.p_value
+                lines.append((dataset, series, rival, *found, steady))
+    table = DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
+    return table.with_columns(p_holm=Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
 
 
 ORIGIN_TESTS = {
@@ -166,7 +149,7 @@ ORIGIN_TESTS = {
 """The columns of `origin_tests`, but for the adjusted p-value."""
 
 
-def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
+def _levels(rows: DataFrame) -> tuple[float, ...]:
     return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
 
 

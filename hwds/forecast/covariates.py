@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.frames.panel import Panel
@@ -31,11 +32,10 @@ class Standard(NamedTuple):
     centre: float
     spread: float
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
+    def apply(self, values: ndarray) -> ndarray:
         """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
-        standard: np.ndarray = (moved - self.centre) / self.spread
-        return standard
+        return (moved - self.centre) / self.spread
 
 
 @Serializable.register
@@ -45,7 +45,7 @@ class Codes(NamedTuple):
     name: str
     texts: tuple[str, ...]
 
-    def apply(self, panel: Panel) -> np.ndarray:
+    def apply(self, panel: Panel) -> ndarray:
         """Find the code of each series, -1 for a text that is not known, shape (n_series,),
         int32.
         """
@@ -79,16 +79,15 @@ def learn_codes(panel: Panel, name: str) -> Codes:
     return Codes(name, tuple(frequent.sort().to_list()))
 
 
-def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def first_known_rows(values: ndarray, offsets: ndarray) -> ndarray:
     """Find the row of each series' first known value, or its end where there is none, shape
     (n_series,).
     """
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
-    first: np.ndarray = np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
-    return first
+    return np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
 
 
-def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def fill_forward(values: ndarray, starts: ndarray) -> ndarray:
     """Fill each hole with the last known value since the start of its group.
 
     Args:
@@ -99,7 +98,7 @@ def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.where(last >= starts, values[last], np.nan)
 
 
-def fill_from_past(panel: Panel, values: np.ndarray, season: int) -> np.ndarray:
+def fill_from_past(panel: Panel, values: ndarray, season: int) -> ndarray:
     """Fill holes from the past of the same series: the same season of an earlier year, or else the
     last known value.
     """
@@ -122,6 +121,13 @@ def is_number(panel: Panel, name: str) -> bool:
     """Tell whether a column holds numbers or flags, rather than texts or dates."""
     kind = panel.table.schema[name]
     return kind.is_numeric() or kind == pl.Boolean
+
+
+def split_static(panel: Panel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the static and level columns that hold numbers, and the others."""
+    static = dict.fromkeys((*panel.roles.static, *panel.roles.level))
+    numbers = tuple(name for name in static if is_number(panel, name))
+    return numbers, tuple(name for name in static if name not in numbers)
 
 
 # The regressors of SARIMA: known-future columns of numbers, and Fourier terms of a long season.
@@ -154,7 +160,7 @@ class Regressors:
         """The number of columns."""
         return len(self.names) + 2 * self.pairs
 
-    def values(self, panel: Panel) -> np.ndarray:
+    def values(self, panel: Panel) -> ndarray:
         """Return the columns, shape (rows, count).
 
         A null takes the row before, or the first known one: 0 would be a shock.
@@ -168,7 +174,7 @@ class Regressors:
         return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
 
 
-def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
+def _fill_holes(panel: Panel, values: ndarray) -> ndarray:
     """Fill holes; 0 in a series without a known value."""
     if not np.isnan(values).any():
         return values
@@ -179,20 +185,29 @@ def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(before), np.repeat(first, panel.lengths), before)
 
 
-def _steps_since_epoch(panel: Panel) -> np.ndarray:
+MONTHS = {"mo": 1, "q": 3, "y": 12}
+SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Months and seconds in the units of a frequency."""
+
+
+def split_frequency(every: str) -> tuple[int, str]:
+    """Return the number and the unit of a frequency: `3mo`."""
+    unit = every.lstrip("0123456789")
+    return int(every.removesuffix(unit) or 1), unit
+
+
+def _steps_since_epoch(panel: Panel) -> ndarray:
     """Return steps since a fixed instant, so that a season's phase is the same whatever the first
     row is; shape (rows,).
     """
-    every = panel.frequency.every
-    size, unit = int("".join(filter(str.isdigit, every))), every.lstrip("0123456789")
+    size, unit = split_frequency(panel.frequency.every)
     times = panel.table[TIME]
-    if unit in ("mo", "q", "y"):
+    if unit in MONTHS:
         months = times.dt.year().cast(pl.Int64) * 12 + times.dt.month()
-        first = months.to_numpy() // (size * {"mo": 1, "q": 3, "y": 12}[unit])
+        first = months.to_numpy() // (size * MONTHS[unit])
     elif unit == "i":
         first = times.cast(pl.Int64).to_numpy() // size
     else:
-        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
-        first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
-    steps: np.ndarray = np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions
-    return steps
+        epoch = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()
+        first = epoch // (SECONDS[unit] * size)
+    return np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions

@@ -11,6 +11,7 @@ FORECAST = Task(
     headline="mase",
     report="hwds.forecast.report:REPORT",
     comparison="hwds.forecast.compare:COMPARISON",
+    hub_task="time-series-forecasting",
 )
 
 FAMILY = Family(name="forecast", tasks=(FORECAST,))

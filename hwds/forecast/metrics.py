@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
+from polars import DataFrame, col
 from pydantic import AfterValidator, PlainValidator
 
 from hwds.core.errors import ConfigError, nearest, with_article
@@ -32,9 +34,7 @@ measure no error.
 """
 
 
-def seasonal_scales(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def seasonal_scales(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the mean absolute and the mean squared seasonal difference of each series.
 
     Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; the squared form is
@@ -42,7 +42,7 @@ def seasonal_scales(
 
     Args:
         values: The series end to end, NaN where unknown.
-        offsets: Where each series begins, and the end; shape (n + 1,).
+        offsets: The first row of each series, and the end; shape (n + 1,).
         season: Rows in a season.
 
     Returns:
@@ -58,19 +58,16 @@ def seasonal_scales(
     return scales[0], scales[1]
 
 
-def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
+def has_differences(values: ndarray, offsets: ndarray, season: int) -> ndarray:
     """Return which series have two known values a season apart, shape (n,).
 
     See `seasonal_scales`.
     """
     series, _ = _differences(values, offsets, season)
-    has: np.ndarray = np.bincount(series, minlength=len(offsets) - 1) > 0
-    return has
+    return np.bincount(series, minlength=len(offsets) - 1) > 0
 
 
-def _differences(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _differences(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return the series of each seasonal difference that is known, and the difference."""
     lengths = np.diff(offsets)
     position = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
@@ -81,9 +78,7 @@ def _differences(
     return np.repeat(np.arange(len(lengths)), lengths)[usable], difference[usable]
 
 
-def short_scales(
-    values: np.ndarray, offsets: np.ndarray, season: int
-) -> tuple[np.ndarray, np.ndarray]:
+def short_scales(values: ndarray, offsets: ndarray, season: int) -> tuple[ndarray, ndarray]:
     """Return what errors of series without a seasonal scale are divided by, so that no young series
     vanishes from a score.
 
@@ -93,7 +88,7 @@ def short_scales(
 
     Args:
         values: The series end to end, NaN where unknown.
-        offsets: Where each series begins, and the end; shape (n + 1,).
+        offsets: The first row of each series, and the end; shape (n + 1,).
         season: Rows in a season.
 
     Returns:
@@ -116,7 +111,7 @@ def short_scales(
     return scales[0], scales[1]
 
 
-def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: int) -> np.ndarray:
+def last_season(values: ndarray, offsets: ndarray, season: int, horizon: int) -> ndarray:
     """Return the seasonal naive forecast of each series, shape (n, horizon).
 
     A hole in the last season, or a series shorter than one, takes the last known value of the
@@ -131,7 +126,7 @@ def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: i
     return tail[:, np.arange(horizon) % season]
 
 
-def last_known(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def last_known(values: ndarray, offsets: ndarray) -> ndarray:
     """Return the last value of each series that is not NaN, shape (n,); NaN where there is none."""
     known = np.where(np.isnan(values), -1, np.arange(len(values)))
     latest = np.maximum.reduceat(known, offsets[:-1]) if len(offsets) > 1 else np.zeros(0, int)
@@ -168,23 +163,23 @@ class ForecastArrays:
         season: Rows in a season.
     """
 
-    step: np.ndarray
-    actual: np.ndarray
-    mean: np.ndarray
-    median: np.ndarray
-    quantiles: np.ndarray
-    levels: np.ndarray
-    scale_abs: np.ndarray
-    scale_sq: np.ndarray
-    naive: np.ndarray
+    step: ndarray
+    actual: ndarray
+    mean: ndarray
+    median: ndarray
+    quantiles: ndarray
+    levels: ndarray
+    scale_abs: ndarray
+    scale_sq: ndarray
+    naive: ndarray
     season: int
 
     @property
-    def ones(self) -> np.ndarray:
+    def ones(self) -> ndarray:
         """A denominator that counts rows."""
         return np.ones_like(self.actual)
 
-    def pinball(self) -> np.ndarray:
+    def pinball(self) -> ndarray:
         """Return the quantile loss of each row and level, shape (rows, levels) (Koenker and Bassett
         1978).
         """
@@ -192,7 +187,7 @@ class ForecastArrays:
         return np.maximum(self.levels * error, (self.levels - 1) * error)
 
 
-MetricPart = Callable[[ForecastArrays], np.ndarray]
+MetricPart = Callable[[ForecastArrays], ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +223,12 @@ class Metric(Measure):
     reference: str = field(default=SEASONAL_NAIVE, kw_only=True)
 
 
-def absolute_error(forecasts: ForecastArrays) -> np.ndarray:
+def absolute_error(forecasts: ForecastArrays) -> ndarray:
     """Return |actual - median|."""
     return np.abs(forecasts.actual - forecasts.median)
 
 
-def squared_error(forecasts: ForecastArrays) -> np.ndarray:
+def squared_error(forecasts: ForecastArrays) -> ndarray:
     """Return (actual - mean)^2."""
     return (forecasts.actual - forecasts.mean) ** 2
 
@@ -260,7 +255,7 @@ def point_metrics(season: int) -> tuple[Metric, ...]:
         ),
         Metric(
             "bias",
-            _excess,
+            lambda forecasts: forecasts.mean - forecasts.actual,
             meaning="mean of the mean forecast minus the actual, in the target's unit",
             better="none",
         ),
@@ -273,7 +268,7 @@ def point_metrics(season: int) -> tuple[Metric, ...]:
         ),
         Metric(
             "mape",
-            _mape,
+            lambda forecasts: 100 * absolute_error(forecasts) / _nan_for_zero(forecasts.actual),
             meaning="100 |actual - median| / |actual|, undefined where the actual is 0",
         ),
     )
@@ -322,14 +317,14 @@ def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
     on the grid of levels.
     """
     loss = "mean quantile (pinball) loss at level q, in the target's unit"
-    single = tuple(
-        Metric(f"pinball[q={level:g}]", _pinball_at(i), meaning=loss)
-        for i, level in enumerate(levels)
+    single = (
+        Metric(f"pinball[q={level:g}]", _pinball_at(place), meaning=loss)
+        for place, level in enumerate(levels)
     )
     mean = "twice the mean pinball loss over so many quantile levels, over the mean absolute actual"
     wql = Metric(
         f"wql[{len(levels)}]",
-        _double_pinball,
+        lambda forecasts: 2 * np.mean(forecasts.pinball(), axis=1),
         _absolute_actual,
         meaning=mean,
         beside="always",
@@ -369,7 +364,7 @@ def _band(levels: Sequence[float], low: int, high: int, *, widest: bool) -> tupl
         ),
         Metric(
             f"width[{name}%]",
-            _width_of(low, high),
+            lambda forecasts: forecasts.quantiles[:, high] - forecasts.quantiles[:, low],
             meaning=width,
             better="none",
             beside=shown[1],
@@ -380,37 +375,21 @@ def _band(levels: Sequence[float], low: int, high: int, *, widest: bool) -> tupl
 
 def forecast_metrics(season: int, levels: Sequence[float]) -> dict[str, Metric]:
     """Return every metric of the task by its name."""
-    metrics: dict[str, Metric] = {}
-    for metric in (*point_metrics(season), *quantile_metrics(levels)):
-        metrics[metric.name] = metric
-    return metrics
+    return {each.name: each for each in (*point_metrics(season), *quantile_metrics(levels))}
 
 
-def _absolute_actual(forecasts: ForecastArrays) -> np.ndarray:
+def _absolute_actual(forecasts: ForecastArrays) -> ndarray:
     return np.abs(forecasts.actual)
 
 
-def _excess(forecasts: ForecastArrays) -> np.ndarray:
-    return forecasts.mean - forecasts.actual
+def _nan_for_zero(actual: ndarray) -> ndarray:
+    return np.where(actual == 0, np.nan, np.abs(actual))
 
 
-def _double_pinball(forecasts: ForecastArrays) -> np.ndarray:
-    return 2 * np.mean(forecasts.pinball(), axis=1)
-
-
-def _smape_m4(forecasts: ForecastArrays) -> np.ndarray:
+def _smape_m4(forecasts: ForecastArrays) -> ndarray:
     total = np.abs(forecasts.actual) + np.abs(forecasts.median)
-    return np.where(
-        total == 0, 0.0, 200 * absolute_error(forecasts) / np.where(total == 0, 1, total)
-    )
-
-
-def _mape(forecasts: ForecastArrays) -> np.ndarray:
-    return (
-        100
-        * absolute_error(forecasts)
-        / np.where(forecasts.actual == 0, np.nan, np.abs(forecasts.actual))
-    )
+    relative = 200 * absolute_error(forecasts) / np.where(total == 0, 1, total)
+    return np.where(total == 0, 0.0, relative)
 
 
 def _pinball_at(index: int) -> MetricPart:
@@ -418,21 +397,12 @@ def _pinball_at(index: int) -> MetricPart:
 
 
 def _coverage_of(low: int, high: int) -> MetricPart:
-    def inside(forecasts: ForecastArrays) -> np.ndarray:
-        hit = (forecasts.quantiles[:, low] <= forecasts.actual) & (
-            forecasts.actual <= forecasts.quantiles[:, high]
-        )
-        return np.where(
-            np.isnan(forecasts.actual) | np.isnan(forecasts.quantiles[:, low]),
-            np.nan,
-            hit.astype(float),
-        )
+    def inside(forecasts: ForecastArrays) -> ndarray:
+        actual, lower = forecasts.actual, forecasts.quantiles[:, low]
+        hit = (lower <= actual) & (actual <= forecasts.quantiles[:, high])
+        return np.where(np.isnan(actual) | np.isnan(lower), np.nan, hit.astype(float))
 
     return inside
-
-
-def _width_of(low: int, high: int) -> MetricPart:
-    return lambda forecasts: forecasts.quantiles[:, high] - forecasts.quantiles[:, low]
 
 
 def forecast_arrays(
@@ -441,20 +411,15 @@ def forecast_arrays(
     """Return forecasts from the columns of a predictions table (`step`, `actual`, `mean`, `q_0.1`,
     ...).
     """
-    quantiles = (
-        np.column_stack([columns[f"q_{level:g}"] for level in levels])
-        if levels
-        else np.empty((len(columns["mean"]), 0))
-    )
-    median = columns.get("q_0.5", columns["mean"])
+    quantiles = [columns[f"q_{level:g}"] for level in levels]
     given = {name: columns[name] for name in ("step", "actual", "mean", "scale_abs", "scale_sq")}
     for name in ("scale_abs", "scale_sq"):
         if f"short_{name}" in columns:
             given[name] = np.where(np.isnan(given[name]), columns[f"short_{name}"], given[name])
     return ForecastArrays(
         **given,
-        median=median,
-        quantiles=quantiles,
+        median=columns.get("q_0.5", columns["mean"]),
+        quantiles=np.column_stack(quantiles) if levels else np.empty((len(columns["mean"]), 0)),
         levels=np.asarray(levels),
         naive=columns["seasonal_naive"],
         season=season,
@@ -464,7 +429,7 @@ def forecast_arrays(
 # Quantiles of rows: of each group, and of all rows together with their interval.
 
 
-def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: float) -> np.ndarray:
+def group_quantiles(values: ndarray, group: ndarray, groups: int, level: float) -> ndarray:
     """Return a quantile of the values of each group, linear between them, shape (groups,).
 
     NaN where it has none.
@@ -473,7 +438,7 @@ def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: f
         values: Shape (rows,); NaN is left out.
         group: The group of each, from 0.
         groups: The number of groups.
-        level: Of the quantile.
+        level: The level of the quantile.
     """
     known = ~np.isnan(values)
     values, group = values[known], group[known]
@@ -490,7 +455,7 @@ def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: f
 
 
 def pooled_quantile(
-    values: np.ndarray, group: np.ndarray, cells: Cells, level: float, *, root: bool = False
+    values: ndarray, group: ndarray, cells: Cells, level: float, *, root: bool = False
 ) -> Estimate:
     """Return a quantile of all rows, with the interval of the share of rows below it turned into
     one of values.
@@ -502,23 +467,20 @@ def pooled_quantile(
         values: Shape (rows,); NaN is left out.
         group: The cell of each.
         cells: The unit and the period of each cell.
-        level: Of the quantile.
+        level: The level of the quantile.
         root: Give the square root of it.
     """
     known = ~np.isnan(values)
-    if not known.any():
-        return Estimate(None, None, None, None, "", 0, len(values))
     rows, n = values[known], len(cells.unit)
-    quantile = float(np.quantile(rows, level))
-    if root and quantile < 0:
+    quantile = float(np.quantile(rows, level)) if len(rows) else -1.0
+    if not len(rows) or (root and quantile < 0):
         return Estimate(None, None, None, None, "", 0, len(values))
     counts = np.bincount(group[known], minlength=n)
     below = np.bincount(group[known], rows <= quantile, n)[counts > 0]
     share = ratio_estimate(below, counts[counts > 0].astype(float), cells.where(counts > 0))
-    value = sqrt(quantile) if root else quantile
     estimate = replace(
         share,
-        value=value,
+        value=sqrt(quantile) if root else quantile,
         stderr=None,
         low=None,
         high=None,
@@ -528,10 +490,10 @@ def pooled_quantile(
     if share.low is None or share.high is None or share.stderr is None or share.high == share.low:
         return estimate
     half = (share.high - share.low) / 2
-    low, high = (
-        float(np.quantile(rows, min(max(level + side * half, 0.0), 1.0))) for side in (-1, 1)
-    )
-    low, high = (sqrt(max(end, 0.0)) if root else end for end in (low, high))
+    ends = [min(max(level + side * half, 0.0), 1.0) for side in (-1, 1)]
+    low, high = (float(end) for end in np.quantile(rows, ends))
+    if root:
+        low, high = (sqrt(max(end, 0.0)) for end in (low, high))
     return replace(estimate, stderr=(high - low) / 2 * share.stderr / half, low=low, high=high)
 
 
@@ -565,10 +527,10 @@ class CodedRows:
     """
 
     forecasts: ForecastArrays
-    series: np.ndarray
-    group: np.ndarray
+    series: ndarray
+    group: ndarray
     cells: Cells
-    step: np.ndarray
+    step: ndarray
     n_fallback: int
 
     @property
@@ -578,7 +540,7 @@ class CodedRows:
 
 
 def score_forecasts(
-    table: pl.DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
+    table: DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
 ) -> list[Score]:
     """Return all scores of one model's predictions.
 
@@ -591,23 +553,18 @@ def score_forecasts(
     metrics = (*forecast_metrics(season, levels).values(), *extra)
     scores = [
         score
-        for metric in metrics
-        for score in _errors_from_zero(metric, rows, _aggregates(metric, rows))
-    ]
-    stepped = [metric for metric in metrics if metric.by_step]
-    scores += [
-        score
-        for metric in stepped
-        for score in _errors_from_zero(metric, rows, _by_step(metric, rows))
+        for made, chosen in ((_aggregates, metrics), (_by_step, [m for m in metrics if m.by_step]))
+        for metric in chosen
+        for score in _errors_from_zero(metric, rows, made(metric, rows))
     ]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
     scores += [_choosing_score(table)] if CHOOSING_COST.name in table.columns else []
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
 
 
-def _choosing_score(table: pl.DataFrame) -> Score:
+def _choosing_score(table: DataFrame) -> Score:
     """Return the cost of choosing members, as the model reports it."""
-    values = table.group_by(SERIES).agg(pl.col(CHOOSING_COST.name).mean())[CHOOSING_COST.name]
+    values = table.group_by(SERIES).agg(col(CHOOSING_COST.name).mean())[CHOOSING_COST.name]
     return Score.of(CHOOSING_COST.name, "mean", unit_mean(values.to_numpy()))
 
 
@@ -620,57 +577,46 @@ def forecast_measures(
 
 
 def code_rows(
-    table: pl.DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None
+    table: DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None
 ) -> CodedRows:
     """Return predictions as arrays.
 
     Args:
-        table: Of one model.
-        levels: Of its quantiles.
-        season: Of the seasonal naive.
-        like: Those of another model with the same series, cutoff and step in each row, whose codes
-            are taken.
+        table: The predictions of one model.
+        levels: The levels of its quantiles.
+        season: The season of the seasonal naive.
+        like: The arrays of another model with the same series, cutoff and step in each row, whose
+            codes are taken.
     """
     columns = {
         name: table[name].to_numpy()
         for name in table.columns
         if table[name].dtype == pl.Float64 or name == "step"
     }
+    forecasts = forecast_arrays(columns, levels, season)
     fallback = table[SERIES].filter(table["fallback"]).n_unique()
     if like is not None:
-        return replace(
-            like, forecasts=forecast_arrays(columns, levels, season), n_fallback=fallback
-        )
+        return replace(like, forecasts=forecasts, n_fallback=fallback)
     series, cutoffs = (
         each.rank("dense").to_numpy().astype(np.int64) - 1
         for each in (table[SERIES], forecast_origins(table)["cutoff"])
     )
     many = int(cutoffs.max()) + 1
     keys, group = np.unique(series * many + cutoffs, return_inverse=True)
-    span, season_seen = forecast_reach(table, season)
-    cells = Cells(keys // many, keys % many, span, season_seen)
-    return CodedRows(
-        forecast_arrays(columns, levels, season),
-        series,
-        group,
-        cells,
-        table["step"].to_numpy(),
-        fallback,
-    )
+    cells = Cells(keys // many, keys % many, *forecast_reach(table, season))
+    return CodedRows(forecasts, series, group, cells, table["step"].to_numpy(), fallback)
 
 
-def forecast_origins(table: pl.DataFrame) -> pl.DataFrame:
+def forecast_origins(table: DataFrame) -> DataFrame:
     """Return the cutoff and the time of each row on one clock of all series: the data's own, or
     that of `FROM_LAST`.
     """
     if FROM_LAST not in table.columns:
         return table.select("cutoff", TIME)
-    return table.select(
-        pl.col(FROM_LAST).alias("cutoff"), pl.col(TIME) - pl.col("cutoff") + pl.col(FROM_LAST)
-    )
+    return table.select(col(FROM_LAST).alias("cutoff"), col(TIME) - col("cutoff") + col(FROM_LAST))
 
 
-def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
+def forecast_reach(table: DataFrame, season: int) -> tuple[int, float]:
     """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a
     season in all of them.
 
@@ -681,16 +627,13 @@ def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
     cutoffs = table["cutoff"].unique().sort()
     if len(cutoffs) < 2:
         return 1, seen
-    ends = table.group_by("cutoff").agg(pl.col(TIME).max()).sort("cutoff")[TIME]
-    later = np.searchsorted(
-        cutoffs.cast(pl.Int64).to_numpy(),
-        ends.cast(cutoffs.dtype).cast(pl.Int64).to_numpy(),
-        side="left",
-    )
+    ends = table.group_by("cutoff").agg(col(TIME).max()).sort("cutoff")[TIME]
+    begun, ended = (each.cast(pl.Int64).to_numpy() for each in (cutoffs, ends.cast(cutoffs.dtype)))
+    later = np.searchsorted(begun, ended, side="left")
     return int(max(later - np.arange(len(cutoffs)), default=1)), seen
 
 
-def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
+def per_series(metric: Metric, rows: CodedRows) -> ndarray:
     """Return the metric of each series, shape (n_series,), NaN where it has none."""
     value = per_origin(metric, rows)
     defined = ~np.isnan(value)
@@ -699,9 +642,7 @@ def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def per_origin(
-    metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None
-) -> np.ndarray:
+def per_origin(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> ndarray:
     """Return the metric of each series at each of its cutoffs, in the order of both, shape
     (groups,), NaN where it has none.
     """
@@ -715,14 +656,12 @@ def per_origin(
     return np.sqrt(value) if metric.root else value
 
 
-def _ratios(top: np.ndarray, bottom: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+def _ratios(top: ndarray, bottom: ndarray, undefined: ndarray) -> ndarray:
     """Return the ratio of each row, NaN where it has none."""
     return np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
 
 
-def _metric_parts(
-    metric: Metric, forecasts: ForecastArrays
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _metric_parts(metric: Metric, forecasts: ForecastArrays) -> tuple[ndarray, ndarray, ndarray]:
     """Return numerator and denominator of each row, both 0 where either is undefined, and which
     rows are undefined.
     """
@@ -735,12 +674,9 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     values = per_origin(metric, rows)
     known = ~np.isnan(values)
     cells = rows.cells.where(known)
-    yield Score.of(
-        metric.name, "mean", mean_estimate(values[known], cells, rows.n_series - cells.units)
-    )
-    yield Score.of(
-        metric.name, "median", median_estimate(values[known], cells, rows.n_series - cells.units)
-    )
+    for aggregate, estimate in (("mean", mean_estimate), ("median", median_estimate)):
+        found = estimate(values[known], cells, rows.n_series - cells.units)
+        yield Score.of(metric.name, aggregate, found)
     yield Score.of(metric.name, "pooled", _pooled(metric, rows))
 
 
@@ -759,13 +695,8 @@ def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
     top, bottom, undefined = _metric_parts(metric, rows.forecasts)
     n = len(rows.cells.unit)
     if metric.quantile is not None:
-        return pooled_quantile(
-            _ratios(top, bottom, undefined),
-            rows.group,
-            rows.cells,
-            metric.quantile,
-            root=metric.root,
-        )
+        ratios = _ratios(top, bottom, undefined)
+        return pooled_quantile(ratios, rows.group, rows.cells, metric.quantile, root=metric.root)
     above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
     known = np.bincount(rows.group, ~undefined, n) > 0
     estimate = ratio_estimate(above[known], below[known], rows.cells.where(known), metric.root)
@@ -780,17 +711,15 @@ def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
         here = rows.step == step
         series = len(np.unique(rows.series[here]))
         known = np.flatnonzero(here & ~np.isnan(ratio))
+        aggregate = "mean" if metric.quantile is None else "pooled"
         if metric.quantile is not None:
             estimate = pooled_quantile(
                 ratio[known], rows.group[known], rows.cells, metric.quantile, root=metric.root
             )
-            yield replace(Score.of(metric.name, "pooled", estimate), step=int(step))
-            continue
-        cells = rows.cells.at(rows.group[known])
-        yield replace(
-            Score.of(metric.name, "mean", mean_estimate(ratio[known], cells, series - cells.units)),
-            step=int(step),
-        )
+        else:
+            cells = rows.cells.at(rows.group[known])
+            estimate = mean_estimate(ratio[known], cells, series - cells.units)
+        yield replace(Score.of(metric.name, aggregate, estimate), step=int(step))
 
 
 def _skill(metric: Metric, rows: CodedRows) -> Score:
@@ -800,17 +729,13 @@ def _skill(metric: Metric, rows: CodedRows) -> Score:
     known = ~(np.isnan(ours) | np.isnan(theirs))
     cells = rows.cells.where(known)
     ours, theirs, weights = ours[known], theirs[known], cells.weights
-    whole = float(weights @ theirs)
+    whole, name = float(weights @ theirs), metric.as_skill().name
     if not whole:
-        return Score.of(
-            metric.as_skill().name, "mean", mean_estimate(np.zeros(0), cells, rows.n_series)
-        )
+        return Score.of(name, "mean", mean_estimate(np.zeros(0), cells, rows.n_series))
     ratio = float(weights @ ours) / whole
     added = (ours - ratio * theirs) / whole  # Cochran, Sampling Techniques, 6.4
     estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units)
-    return Score.of(
-        metric.as_skill().name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest)
-    )
+    return Score.of(name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest))
 
 
 def _skill_on_logarithms(estimate: Estimate, ratio: float, fewest: int) -> Estimate:
@@ -864,42 +789,36 @@ def check_metrics(names: Metrics, levels: Sequence[float]) -> tuple[Metric, ...]
         ConfigError: As `named_metrics`; a name is taken, or a function fails or does not return one
             number a row.
     """
-    metrics, taken = (
-        named_metrics(names),
-        {measure.short for measure in forecast_measures(1, tuple(levels))},
-    )
+    metrics = named_metrics(names)
+    taken = {measure.short for measure in forecast_measures(1, tuple(levels))}
     rows = _example_arrays(levels)
     for i, metric in enumerate(metrics):
+        path = _metric_path(i)
         if metric.short in taken or metric.name in {other.name for other in metrics[:i]}:
-            raise ConfigError(
-                f"{_metric_path(i)}: there is a metric '{metric.short}' already; rename it."
-            )
+            raise ConfigError(f"{path}: there is a metric '{metric.short}' already; rename it.")
         if metric.quantile is not None and not 0 < metric.quantile < 1:
             raise ConfigError(
-                f"{_metric_path(i)}: the quantile of '{metric.name}' must be > 0 and < 1, got "
+                f"{path}: the quantile of '{metric.name}' must be > 0 and < 1, got "
                 f"{metric.quantile}."
             )
         for part in ("numerator", "denominator"):
-            _check_part(
-                f"{_metric_path(i)}: the {part} of '{metric.name}'", getattr(metric, part), rows
-            )
+            _check_part(f"{path}: the {part} of '{metric.name}'", getattr(metric, part), rows)
     return metrics
 
 
 def _check_part(what: str, part: MetricPart, rows: ForecastArrays) -> None:
-    shape = rows.actual.shape
+    shape, actual = rows.actual.shape, np.array2string(rows.actual, separator=", ")
     wanted = f"must return an array of one number a row, shape {shape}"
-    given = (
-        f"; given were {len(rows.actual)} made-up rows, actual "
-        f"{np.array2string(rows.actual, separator=', ')}"
-    )
+    given = f"; given were {len(rows.actual)} made-up rows, actual {actual}"
     try:
         with np.errstate(all="ignore"):
             values = part(rows)
     except Exception as error:  # a user's own function may fail in any way
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ConfigError(f"{what} fails: {said}; it {wanted}{given} (-v shows where).") from error
-    if not isinstance(values, np.ndarray):
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(
+            f"{what} fails: {reason}; it {wanted}{given} (-v shows where)."
+        ) from error
+    if not isinstance(values, ndarray):
         raise ConfigError(f"{what} {wanted}, got {with_article(type(values).__name__)}{given}.")
     if values.shape != shape or values.dtype.kind not in "biuf":
         raise ConfigError(f"{what} {wanted}, got {values.dtype} of shape {values.shape}{given}.")

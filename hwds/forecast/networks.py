@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Rows, Small, Width, ZeroFolds, ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.evaluation.networks import Layers, Schedule, Training
 from hwds.evaluation.protocol import Device
-from hwds.forecast.models.base import Features, ForecastContext, Forecaster, normal_bands
+from hwds.forecast.models.base import Features, ForecastContext, Forecaster
 from hwds.forecast.windows import (
     MOST_CHANGES,
     Origins,
     Windowing,
     Windows,
     WindowSource,
-    mean_weights,
     quantile_grid,
+    read_grid,
     thin_evenly,
 )
 from hwds.frames.panel import Forecasts, Panel
@@ -43,27 +44,27 @@ class Head(Protocol):
     def target_shape(self) -> tuple[int, ...]:
         """Shape of the target of one step."""
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return a Keras tensor of raw outputs (n, h, outputs) as an answer."""
 
     def loss(self, output: Any, target: Any) -> Any:
         """Return the mean loss of known targets, in TensorFlow."""
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same in numpy, for choosing the number of epochs."""
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the target to learn, its first axes (n, h), NaN where unknown, float32."""
 
     def check(self, history: Panel) -> None:
         """Refuse a history that it cannot describe."""
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return which series it can forecast, shape (n_series,)."""
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return mean (n, h) and quantiles (n, h, levels) in the target's unit."""
 
 
@@ -94,7 +95,7 @@ class QuantileHead(NamedTuple):
         """One residual."""
         return ()
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return the levels, rising."""
         from keras import layers, ops
 
@@ -110,42 +111,35 @@ class QuantileHead(NamedTuple):
 
         grid = np.array(self.grid, np.float32)
         known = tf.math.is_finite(target)
+        weight = tf.cast(known, tf.float32)
         error = tf.where(known, target, 0.0)[..., None] - output
-        pinball = (
-            tf.maximum(grid * error, (grid - 1) * error) * tf.cast(known, tf.float32)[..., None]
-        )
-        return (
-            tf.reduce_sum(pinball)
-            / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
-            / len(grid)
-        )
+        pinball = tf.maximum(grid * error, (grid - 1) * error) * weight[..., None]
+        return tf.reduce_sum(pinball) / tf.maximum(tf.reduce_sum(weight), 1.0) / len(grid)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same."""
         error = target[..., None] - output
         levels = np.array(self.grid)
         return float(np.nanmean(np.maximum(levels * error, (levels - 1) * error)))
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the residual, shape (n, h)."""
         return windows.target
 
     def check(self, history: Panel) -> None:
         """Accept every history."""
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return all of them."""
         return np.ones(history.n_series, bool)
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return the levels to forecast, and the mean that all levels together make."""
         restored = np.sort(windows.restore(output), -1)
         grid = np.maximum(restored, 0.0) if self.nonnegative else restored
-        return (grid * mean_weights(self.grid)).sum(-1), grid[
-            ..., [self.grid.index(level) for level in levels]
-        ]
+        return read_grid(grid, self.grid, levels)
 
 
 # The head that answers with the distribution of a count.
@@ -171,7 +165,7 @@ class CountHead(NamedTuple):
         """The count and the size of its window."""
         return (2,)
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return outputs above 0."""
         from keras import ops
 
@@ -191,7 +185,7 @@ class CountHead(NamedTuple):
         weight = tf.cast(known, tf.float32)
         return -tf.reduce_sum(likelihood * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the same, in double precision."""
         from scipy.special import gammaln
 
@@ -206,17 +200,14 @@ class CountHead(NamedTuple):
         )
         return float(-np.nanmean(likelihood))
 
-    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
+    def target(self, source: WindowSource, origins: Origins, windows: Windows) -> ndarray:
         """Return the count and the window's size, shape (n, h, 2)."""
         first = (source.panel.offsets[origins.series] + origins.ends)[:, None]
         rows = first + np.arange(windows.target.shape[1])
         known = ~np.isnan(windows.target) & self.supports(source.panel)[origins.series][:, None]
         count = source.target[np.minimum(rows, len(source.target) - 1)]
-        both = np.stack(
-            [count, np.broadcast_to(_count_unit(windows)[:, None], rows.shape)],
-            -1,
-            dtype=np.float32,
-        )
+        size = np.broadcast_to(_count_unit(windows)[:, None], rows.shape)
+        both = np.stack([count, size], -1, dtype=np.float32)
         return np.where(known[..., None], both, np.float32(np.nan))
 
     def check(self, history: Panel) -> None:
@@ -232,27 +223,25 @@ class CountHead(NamedTuple):
                 " use 'quantile'."
             )
 
-    def supports(self, history: Panel) -> np.ndarray:
+    def supports(self, history: Panel) -> ndarray:
         """Return which series hold whole numbers from 0 on."""
         values = np.nan_to_num(history.target)
         odd = (values < 0) | (values != np.floor(values))
         return ~np.logical_or.reduceat(odd, history.offsets[:-1])
 
     def read(
-        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, output: ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
         """Return the mean, and the quantiles of the distribution: whole numbers."""
         from scipy.stats import nbinom
 
         mean = output[..., 0].astype(np.float64) * _count_unit(windows)[:, None]
         places = 1.0 / output[..., 1].astype(np.float64)
-        quantiles = nbinom.ppf(
-            np.array(levels), places[..., None], (places / (places + mean))[..., None]
-        )
-        return mean, quantiles
+        chance = places / (places + mean)
+        return mean, nbinom.ppf(np.array(levels), places[..., None], chance[..., None])
 
 
-def _count_unit(windows: Windows) -> np.ndarray:
+def _count_unit(windows: Windows) -> ndarray:
     """Return the unit of a count: the last season's mean with its changes, at least one piece in
     the window; (n,).
     """
@@ -278,7 +267,7 @@ class WindowShape:
 
     Attributes:
         past, steps, origin: Shapes of the inputs without the first axis.
-        texts: How many texts each code can be.
+        texts: The number of texts that each code can be.
         horizon: Steps that it was trained for; `steps` may have other ones.
         design: Builds the body.
         head: Makes an answer of it.
@@ -299,9 +288,7 @@ class WindowShape:
         parts = WindowParts(self, seed)
         body = self.design.body(parts)
         hidden = parts.dense(HIDDEN, "relu")(body)
-        return keras.Model(
-            parts.inputs, self.head.activated(parts.dense(self.head.outputs)(hidden))
-        )
+        return keras.Model(parts.inputs, self.head.activate(parts.dense(self.head.outputs)(hidden)))
 
     def specs(self) -> list[Any]:
         """Return the specifications of the inputs, with any number of windows."""
@@ -319,7 +306,7 @@ class WindowShape:
         """Return the head's."""
         return self.head.loss(output, target)
 
-    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+    def score(self, output: ndarray, target: ndarray) -> float:
         """Return the head's."""
         return self.head.score(output, target)
 
@@ -328,7 +315,7 @@ class WindowParts(Layers):
     """The inputs of a network as Keras tensors, and the layers that it is built of.
 
     Attributes:
-        shape: Of the inputs.
+        shape: The shape of the inputs.
         past: Shape (n, length, p).
         steps: Shape (n, h, q).
     """
@@ -354,13 +341,10 @@ class WindowParts(Layers):
         """
         from keras import layers
 
-        embeddings = []
-        for i, many in enumerate(self.shape.texts):
-            embeddings.append(
-                layers.Embedding(many, 4, embeddings_initializer=self.near_zero())(
-                    self._codes[:, i]
-                )
-            )
+        embeddings = [
+            layers.Embedding(many, 4, embeddings_initializer=self.near_zero())(self._codes[:, i])
+            for i, many in enumerate(self.shape.texts)
+        ]
         return [self._origin, *embeddings]
 
     def step_inputs(self, *about: Any) -> Any:
@@ -381,22 +365,22 @@ class NetworkInputs(NamedTuple):
     Attributes:
         past: The target, the known-future and the past-only columns over the window, shape (n,
             length, p).
-        steps: What is known of each step, its own number last, shape (n, h, q).
-        origin: What holds for all steps, shape (n, a).
+        steps: The inputs of each step, its own number last, shape (n, h, q).
+        origin: The inputs that hold for all steps, shape (n, a).
         codes: Static texts, 0 for one that fit has not seen, shape (n, c), int32.
     """
 
-    past: np.ndarray
-    steps: np.ndarray
-    origin: np.ndarray
-    codes: np.ndarray
+    past: ndarray
+    steps: ndarray
+    origin: ndarray
+    codes: ndarray
 
-    def take(self, index: np.ndarray) -> NetworkInputs:
+    def take(self, index: ndarray) -> NetworkInputs:
         """Return some of the windows."""
         return NetworkInputs(*(part[index] for part in self))
 
 
-Scaling = tuple[np.ndarray, ...]
+Scaling = tuple[ndarray, ...]
 """Centre and spread of `past`, `steps` and `origin`, each of shape (columns,)."""
 
 
@@ -404,19 +388,15 @@ class WindowExamples(NamedTuple):
     """Windows and what a head makes of what followed, its first axes (n, h), NaN where unknown."""
 
     inputs: NetworkInputs
-    target: np.ndarray
+    target: ndarray
 
 
 def window_examples(source: WindowSource, origins: Origins, head: Head) -> WindowExamples:
     """Return inputs of these origins, and their targets as the head learns them."""
-    parts = [
-        (_cut_part(source, origins.take(part), w), head.target(source, origins.take(part), w))
-        for part, w in source.parts(origins)
-    ]
-    return WindowExamples(
-        _concatenate_inputs([part[0] for part in parts]),
-        np.concatenate([part[1] for part in parts]),
-    )
+    cut = [(origins.take(part), windows) for part, windows in source.parts(origins)]
+    inputs = _concatenate_inputs([_cut_part(source, *part) for part in cut])
+    targets = [head.target(source, *part) for part in cut]
+    return WindowExamples(inputs, np.concatenate(targets))
 
 
 def window_inputs(
@@ -426,9 +406,8 @@ def window_inputs(
     restored by.
     """
     cut = list(source.parts(origins, steps))
-    return _concatenate_inputs(
-        [_cut_part(source, origins.take(part), windows) for part, windows in cut]
-    ), [windows for _, windows in cut]
+    inputs = [_cut_part(source, origins.take(part), windows) for part, windows in cut]
+    return _concatenate_inputs(inputs), [windows for _, windows in cut]
 
 
 def _concatenate_inputs(parts: list[NetworkInputs]) -> NetworkInputs:
@@ -439,13 +418,11 @@ def _cut_part(source: WindowSource, origins: Origins, windows: Windows) -> Netwo
     rows = source.past_rows(origins)
     covariates = [column[rows] for column in (*source.known.values(), *source.passed.values())]
     past = np.stack([windows.past, *covariates], -1, dtype=np.float32)
-    n, steps = windows.base.shape
-    number = np.broadcast_to(
-        (np.arange(steps, dtype=np.float32) + 1) / source.windowing.horizon, (n, steps)
-    )
+    number = (np.arange(windows.base.shape[1], dtype=np.float32) + 1) / source.windowing.horizon
+    steps = np.broadcast_to(number, windows.base.shape)[..., None]
     return NetworkInputs(
         past,
-        np.concatenate([windows.steps, number[..., None]], -1),
+        np.concatenate([windows.steps, steps], -1),
         windows.origin,
         windows.codes + 1,
     )
@@ -458,14 +435,14 @@ def learn_scaling(inputs: NetworkInputs) -> Scaling:
 
 def scale_inputs(inputs: NetworkInputs, scaling: Scaling) -> NetworkInputs:
     """Return inputs standardised and clipped; what is unknown counts as the mean."""
-    pairs: Iterator[tuple[np.ndarray, np.ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
+    pairs: Iterator[tuple[ndarray, ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
     past, steps, origin = (
         _standardise(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True)
     )
     return NetworkInputs(past, steps, origin, inputs.codes)
 
 
-def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(values: ndarray) -> tuple[ndarray, ndarray]:
     flat = np.clip(values.reshape(-1, values.shape[-1]).astype(np.float64), -1e6, 1e6)
     known = ~np.isnan(flat)
     count = np.maximum(known.sum(0), 1)
@@ -474,10 +451,9 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre.astype(np.float32), np.where(spread > 1e-9, spread, 1).astype(np.float32)
 
 
-def _standardise(values: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.clip((values - centre) / spread, -MOST_CHANGES, MOST_CHANGES)).astype(
-        np.float32
-    )
+def _standardise(values: ndarray, centre: ndarray, spread: ndarray) -> ndarray:
+    bounded = np.clip((values - centre) / spread, -MOST_CHANGES, MOST_CHANGES)
+    return np.nan_to_num(bounded).astype(np.float32)
 
 
 # A fitted network: its weights, and its forecasts.
@@ -495,14 +471,14 @@ class FittedWindowNetwork(Serializable):
         weights: The weights of all networks, one after the other; none where there was nothing to
             learn from.
         levels: The levels to forecast.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: Network
     windowing: Windowing
     features: Features | None
-    scaling: tuple[np.ndarray, ...]
-    weights: tuple[np.ndarray, ...]
+    scaling: tuple[ndarray, ...]
+    weights: tuple[ndarray, ...]
     levels: tuple[float, ...]
     cpus: int
     device: Device
@@ -519,7 +495,7 @@ class FittedWindowNetwork(Serializable):
         if not self.weights:
             return Forecasts.of(*naive, np.ones(len(naive[0]), bool))
         head = self.model.head(self.windowing, self.levels)
-        output = self._answer(scale_inputs(inputs, self.scaling))
+        output = self._predict_mean(scale_inputs(inputs, self.scaling))
         cuts = np.cumsum([len(part.scale) for part in windows])[:-1]
         read = [
             head.read(piece, part, self.levels)
@@ -527,33 +503,23 @@ class FittedWindowNetwork(Serializable):
         ]
         supported = head.supports(history)
         mean, quantiles = (np.concatenate(part) for part in zip(*read, strict=True))
-        mean, quantiles = (
-            np.where(supported[:, None], mean, naive[0]),
-            np.where(supported[:, None, None], quantiles, naive[1]),
-        )
+        mean = np.where(supported[:, None], mean, naive[0])
+        quantiles = np.where(supported[:, None, None], quantiles, naive[1])
         return Forecasts.of(mean, quantiles, ~supported)
 
-    def _naive(self, windows: list[Windows]) -> tuple[np.ndarray, np.ndarray]:
+    def _naive(self, windows: list[Windows]) -> tuple[ndarray, ndarray]:
         """Return mean and quantiles of the seasonal naive."""
         base, scale = (
             np.concatenate([getattr(part, name) for part in windows]) for name in ("base", "scale")
         )
-        # the standard deviation of a normal with this mean absolute change; a year ahead has one
-        # change more
-        seasons = np.arange(base.shape[1]) // self.windowing.season + 1
-        naive = normal_bands(base, scale[:, None] * np.sqrt(np.pi / 2 * seasons), self.levels)
-        return naive.mean, np.maximum(
-            naive.quantiles, 0.0
-        ) if self.windowing.nonnegative else naive.quantiles
+        return self.windowing.seasonal_naive(base, scale, self.levels)
 
-    def _answer(self, inputs: NetworkInputs) -> np.ndarray:
+    def _predict_mean(self, inputs: NetworkInputs) -> ndarray:
         """Return the mean over the networks, shape (n, h, outputs)."""
         from hwds.evaluation.networks import on_device, predict_network
 
-        shape, each = (
-            network_shape(self.model, self.windowing, inputs, self.levels),
-            len(self.weights) // self.model.seeds,
-        )
+        shape = network_shape(self.model, self.windowing, inputs, self.levels)
+        each = len(self.weights) // self.model.seeds
         with on_device(self.device, self.cpus):
             parts = [
                 predict_network(shape, self.weights[i : i + each], inputs)
@@ -627,27 +593,23 @@ class Network(Forecaster):
     ) -> FittedWindowNetwork:
         """Learn from the windows of the history."""
         windowing = Windowing.learn(history, season=self.season or context.season, horizon=horizon)
-        source, head = (
-            WindowSource.of(windowing, history, context.features),
-            self.head(windowing, context.levels),
-        )
+        source = WindowSource.of(windowing, history, context.features)
+        head = self.head(windowing, context.levels)
         head.check(history)
         origins = source.origins()
-        origins = origins.take(
-            thin_evenly(len(origins), self.max_windows, context.stream("windows"))
-        )
+        chosen = thin_evenly(len(origins), self.max_windows, context.stream("windows"))
+        origins = origins.take(chosen)
         examples = window_examples(source, origins, head) if len(origins) else None
-        scaling: tuple[np.ndarray, ...] = ()
-        weights: tuple[np.ndarray, ...] = ()
+        scaling: tuple[ndarray, ...] = ()
+        weights: tuple[ndarray, ...] = ()
         if examples is not None and not np.isnan(examples.target).all():
             scaling = learn_scaling(examples.inputs)
             inputs = scale_inputs(examples.inputs, scaling)
-            training = Training(
-                inputs,
-                network_shape(self, windowing, inputs, context.levels),
-                self._schedule(),
-                context,
+            shape = network_shape(self, windowing, inputs, context.levels)
+            schedule = Schedule(
+                self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
             )
+            training = Training(inputs, shape, schedule, context)
             inner = inner_window(source, history, horizon, head) if self.patience else None
             inner = inner and WindowExamples(scale_inputs(inner.inputs, scaling), inner.target)
             hidden = hide_inner_window(examples.target, origins, history, horizon)
@@ -663,18 +625,13 @@ class Network(Forecaster):
             context.device,
         )
 
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
-        )
-
     def _weights(
         self,
         training: Training,
-        target: np.ndarray,
-        hidden: np.ndarray,
+        target: ndarray,
+        hidden: ndarray,
         inner: WindowExamples | None,
-    ) -> tuple[np.ndarray, ...]:
+    ) -> tuple[ndarray, ...]:
         """Return the weights of all networks, each trained on all rows for as many epochs as its
         inner window chose, if any.
         """
@@ -689,18 +646,15 @@ class Network(Forecaster):
         )
 
 
-def hide_inner_window(
-    target: np.ndarray, origins: Origins, history: Panel, horizon: int
-) -> np.ndarray:
+def hide_inner_window(target: ndarray, origins: Origins, history: Panel, horizon: int) -> ndarray:
     """Return targets, first axes (n, h), hidden inside the inner window where a series is long
     enough to have one.
     """
     last = history.lengths[origins.series] - horizon
     inside = origins.ends[:, None] + np.arange(target.shape[1]) >= last[:, None]
     hidden = inside & (last > horizon)[:, None]
-    return np.where(hidden.reshape(hidden.shape + (1,) * (target.ndim - 2)), np.nan, target).astype(
-        np.float32
-    )
+    hidden = hidden.reshape(hidden.shape + (1,) * (target.ndim - 2))
+    return np.where(hidden, np.nan, target).astype(np.float32)
 
 
 def inner_window(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -27,17 +29,14 @@ CALIBRATED = "calibrated"
 """The column that says which rows have corrected quantiles; the others have the model's own."""
 
 
-def without_raw(rows: pl.DataFrame) -> pl.DataFrame:
+def without_raw(rows: DataFrame) -> DataFrame:
     """Return the rows of the real cutoffs, as the model gave them."""
-    real = (
-        rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
-        if WINDOW in rows.columns
-        else rows
-    )
-    return real.drop(RAW, strict=False)
+    if WINDOW in rows.columns:
+        rows = rows.filter(col(WINDOW).is_null() | (col(WINDOW) >= 0))
+    return rows.drop(RAW, strict=False)
 
 
-def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFrame:
+def conformal_rows(rows: DataFrame, levels: tuple[float, ...]) -> DataFrame:
     """Return the rows of the real cutoffs, with quantiles corrected by what each fold's inner
     windows say of its model.
 
@@ -45,21 +44,20 @@ def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFram
         rows: All rows of one model with their `fold`, inner windows among them.
         levels: Quantile levels, rising.
     """
-    folds = rows.partition_by("fold", maintain_order=True)
-    settled = [
-        correct_quantiles(real, learn_calibration(fold.filter(pl.col(WINDOW) < 0), levels), levels)
-        for fold in folds
-        if not (real := fold.filter(pl.col(WINDOW) >= 0)).is_empty()
-    ]
-    return without_raw(pl.concat(settled)) if settled else uncalibrated_rows(rows)
+    corrected = []
+    for fold in rows.partition_by("fold", maintain_order=True):
+        real, inner = fold.filter(col(WINDOW) >= 0), fold.filter(col(WINDOW) < 0)
+        if not real.is_empty():
+            corrected.append(correct_quantiles(real, learn_calibration(inner, levels), levels))
+    return without_raw(pl.concat(corrected)) if corrected else uncalibrated_rows(rows)
 
 
-def uncalibrated_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def uncalibrated_rows(rows: DataFrame) -> DataFrame:
     """Return the rows of the real cutoffs with the model's own quantiles, marked so."""
     return without_raw(rows).with_columns(pl.lit(False).alias(CALIBRATED))
 
 
-def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> ConformalCalibration:
+def learn_calibration(inner: DataFrame, levels: tuple[float, ...]) -> ConformalCalibration:
     """Learn the calibration of a model's quantiles from the rows of inner windows, by step.
 
     Rows that something simpler has answered say nothing of the model, and count only where there
@@ -75,71 +73,64 @@ def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> Conform
     )
 
 
-def answered_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def answered_rows(rows: DataFrame) -> DataFrame:
     """Return the rows that the model itself has answered, or all where there are none."""
-    by_model = rows.filter(~pl.col("fallback"))
+    by_model = rows.filter(~col("fallback"))
     return rows if by_model.is_empty() else by_model
 
 
 def correct_quantiles(
-    rows: pl.DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]
-) -> pl.DataFrame:
+    rows: DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]
+) -> DataFrame:
     """Return rows with the quantiles that a calibration gives them, and `calibrated`."""
     quantiles, done = calibration.correct(forecast_bands(rows, levels))
     return with_quantiles(rows, quantiles, done, levels)
 
 
 def with_quantiles(
-    rows: pl.DataFrame, quantiles: np.ndarray, done: np.ndarray, levels: tuple[float, ...]
-) -> pl.DataFrame:
+    rows: DataFrame, quantiles: ndarray, done: ndarray, levels: tuple[float, ...]
+) -> DataFrame:
     """Return rows with other quantiles, in the place of the old ones."""
     columns = [
-        pl.Series(quantile_name(level), quantiles[:, i], nan_to_null=True)
+        Series(quantile_name(level), quantiles[:, i], nan_to_null=True)
         for i, level in enumerate(levels)
     ]
-    return rows.with_columns(*columns, pl.Series(CALIBRATED, done))
+    return rows.with_columns(*columns, Series(CALIBRATED, done))
 
 
-def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
+def forecast_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
     """Return the quantile forecasts of rows as arrays."""
     from hwds.stats.conformal import Bands
 
-    names = [quantile_name(level) for level in levels]
     return Bands(
         np.array(levels),
-        _float_matrix(rows, names),
-        _float_matrix(rows, [quantile_name(0.5)])[:, 0],
-        _float_matrix(rows, ["scale_abs"])[:, 0],
+        np.column_stack([_floats(rows, quantile_name(level)) for level in levels]),
+        _floats(rows, quantile_name(0.5)),
+        _floats(rows, "scale_abs"),
         rows["step"].to_numpy(),
         rows[NONNEGATIVE].to_numpy(),
     )
 
 
-def actual_values(rows: pl.DataFrame) -> np.ndarray:
+def actual_values(rows: DataFrame) -> ndarray:
     """Return the actuals, NaN where unknown, shape (rows,)."""
-    return _float_matrix(rows, ["actual"])[:, 0]
+    return _floats(rows, "actual")
 
 
-def calibration_remark(predictions: pl.DataFrame) -> list[str]:
+def calibration_remark(predictions: DataFrame) -> list[str]:
     """Return a sentence where intervals that were to be calibrated are the model's own."""
     if CALIBRATED not in predictions.columns:
         return []
-    forecasts = (
-        predictions.filter(pl.col("model") != TRUTH)
-        if "model" in predictions.columns
-        else predictions
-    )
-    left = forecasts.filter(~pl.col(CALIBRATED)).height
+    if "model" in predictions.columns:
+        predictions = predictions.filter(col("model") != TRUTH)
+    left = predictions.filter(~col(CALIBRATED)).height
     why = "no inner window before the cutoff, or neither width nor scale to measure by"
-    return (
-        [f"{left} of {forecasts.height} forecasts have the model's own intervals: {why}."]
-        if left
-        else []
-    )
+    sentence = f"{left} of {predictions.height} forecasts have the model's own intervals: {why}."
+    return [sentence] if left else []
 
 
-def _float_matrix(rows: pl.DataFrame, names: list[str]) -> np.ndarray:
-    return np.column_stack([rows[name].cast(pl.Float64).to_numpy() for name in names])
+def _floats(rows: DataFrame, name: str) -> ndarray:
+    return rows[name].cast(pl.Float64).to_numpy()
 
 
 # Conformal intervals that go on learning: at every cutoff, what earlier forecasts have turned
@@ -154,7 +145,7 @@ HALF_RATE_SERIES = 50
 """Series at which the rate is half of it."""
 
 
-def adaptive_rows(rows: pl.DataFrame, levels: tuple[float, ...], windows: int) -> pl.DataFrame:
+def adaptive_rows(rows: DataFrame, levels: tuple[float, ...], windows: int) -> DataFrame:
     """Return the rows of the real cutoffs, each cutoff's quantiles corrected by what was known at
     it.
 
@@ -171,7 +162,7 @@ def adaptive_rows(rows: pl.DataFrame, levels: tuple[float, ...], windows: int) -
         windows: The least number of windows that each step keeps; older ones while these hold few
             rows.
     """
-    real, inner = rows.filter(pl.col(WINDOW) >= 0), rows.filter(pl.col(WINDOW) < 0)
+    real, inner = rows.filter(col(WINDOW) >= 0), rows.filter(col(WINDOW) < 0)
     if real.is_empty():
         return uncalibrated_rows(rows)
     past = PastRows.of(real, inner, levels)
@@ -194,30 +185,31 @@ class PastRows:
     Attributes:
         bands: The model's own quantiles of the real rows.
         actual: Shape (rows,).
-        own: Which rows the model itself has answered, or all where it has answered none.
+        own: A flag for each row that the model itself has forecast, or for all where it has
+            answered none.
         order: The number of each row's cutoff, oldest first, over all folds.
         series: Codes from 0.
         cutoff: Its instant, as a number.
-        out: When the actual was known: its own instant, or when it was published, if that was
-            later.
+        out: The time when the actual was known: its own instant, or when it was published, if that
+            was later.
         inner: The model's quantiles of inner windows.
-        inner_actual: What happened there.
+        inner_actual: The actuals there.
         inner_order: Their windows, counted back from -1.
     """
 
     bands: Bands
-    actual: np.ndarray
-    own: np.ndarray
-    order: np.ndarray
-    series: np.ndarray
-    cutoff: np.ndarray
-    out: np.ndarray
+    actual: ndarray
+    own: ndarray
+    order: ndarray
+    series: ndarray
+    cutoff: ndarray
+    out: ndarray
     inner: Bands
-    inner_actual: np.ndarray
-    inner_order: np.ndarray
+    inner_actual: ndarray
+    inner_order: ndarray
 
     @classmethod
-    def of(cls, real: pl.DataFrame, inner: pl.DataFrame, levels: tuple[float, ...]) -> PastRows:
+    def of(cls, real: DataFrame, inner: DataFrame, levels: tuple[float, ...]) -> PastRows:
         """Return the arrays of the rows of one model."""
         first = answered_rows(inner)
         fallback = real["fallback"].to_numpy()
@@ -236,35 +228,29 @@ class PastRows:
         )
 
     @property
-    def steps(self) -> np.ndarray:
+    def steps(self) -> ndarray:
         """The steps that are forecast, rising."""
         return np.unique(self.bands.step)
 
-    def cutoffs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def cutoffs(self) -> Iterator[tuple[ndarray, ndarray]]:
         """Yield the rows of each cutoff, oldest first, and which actuals were known at it."""
         for number in range(int(self.order.max()) + 1):
             here = self.order == number
-            limit = np.full(
-                int(self.series.max()) + 1, self.cutoff[here].min()
-            )  # of series that are not forecast any more
+            # the earliest cutoff for series that are not forecast any more
+            limit = np.full(int(self.series.max()) + 1, self.cutoff[here].min())
             limit[self.series[here]] = self.cutoff[here]
-            yield (
-                here,
-                (self.order < number) & (self.out <= limit[self.series]) & ~np.isnan(self.actual),
-            )
+            before = (self.order < number) & (self.out <= limit[self.series])
+            yield here, before & ~np.isnan(self.actual)
 
-    def calibration(
-        self, known: np.ndarray, shares: np.ndarray, windows: int
-    ) -> ConformalCalibration:
+    def calibration(self, known: ndarray, shares: ndarray, windows: int) -> ConformalCalibration:
         """Learn a calibration from the newest windows of the pool."""
         from hwds.stats.conformal import ConformalCalibration
 
         usable = known & self.own
         pool = self.inner.followed_by(self.bands.take(usable))
         actual = np.concatenate([self.inner_actual, self.actual[usable]])
-        recent = newest_rows(
-            pool.step, np.concatenate([self.inner_order, self.order[usable]]), windows
-        )
+        order = np.concatenate([self.inner_order, self.order[usable]])
+        recent = newest_rows(pool.step, order, windows)
         if not recent.any():
             return ConformalCalibration.nothing(self.bands.levels.tolist())
         return ConformalCalibration.learn(pool.take(recent), actual[recent], self.steps, shares)
@@ -280,19 +266,19 @@ class AimedShares:
         shares: Shape (KINDS, steps, levels).
     """
 
-    def __init__(self, steps: np.ndarray, levels: np.ndarray) -> None:
+    def __init__(self, steps: ndarray, levels: ndarray) -> None:
         from hwds.stats.conformal import nominal
 
         self.steps, self.levels = steps, levels
         self.nominal = nominal(levels, len(steps))
         self.shares = self.nominal.copy()
 
-    def learn(self, past: PastRows, quantiles: np.ndarray, newly_known: np.ndarray) -> None:
+    def learn(self, past: PastRows, quantiles: ndarray, newly_known: ndarray) -> None:
         """Move the shares against what was missed, cutoff by cutoff.
 
         Args:
             past: The rows.
-            quantiles: As they were issued, shape (rows, levels).
+            quantiles: The quantiles as they were issued, shape (rows, levels).
             newly_known: Rows that became known now.
         """
         from hwds.stats.conformal import KINDS
@@ -315,8 +301,8 @@ class AimedShares:
 
 
 def inside_intervals(
-    quantiles: np.ndarray, actual: np.ndarray, closed: np.ndarray, levels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    quantiles: ndarray, actual: ndarray, closed: ndarray, levels: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return which actuals lie strictly inside each level's central interval, and which inside or
     on an end; (rows, levels).
     """
@@ -328,7 +314,7 @@ def inside_intervals(
     return (lower < value) & (value < upper), (lower <= value) & (value <= upper)
 
 
-def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray:
+def newest_rows(step: ndarray, order: ndarray, windows: int) -> ndarray:
     """Return which rows each step keeps: at least so many of the newest windows, and more while
     they hold few rows.
     """
@@ -344,11 +330,11 @@ def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray
     return recent
 
 
-def _codes(values: pl.Series) -> np.ndarray:
+def _codes(values: Series) -> ndarray:
     return values.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _instants(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _instants(rows: DataFrame, name: str) -> ndarray:
     """Return instants as comparable numbers, the unknown after all."""
     column = rows[name]
     whole = column if column.dtype.is_integer() else column.cast(pl.Datetime("us"))
@@ -378,7 +364,7 @@ class ReconciledModel(Serializable):
 
     Attributes:
         model: The fitted model, or a calibrated one.
-        errors: Of its recipe on inner windows of the same history.
+        errors: The errors of its recipe on inner windows of the same history.
     """
 
     model: Any
@@ -395,21 +381,15 @@ DRAWS = 1000
 """The draws of the joint law of all series at one cutoff and step."""
 
 
-def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def with_groups(rows: DataFrame, panel: Panel, *, grouped: bool) -> DataFrame:
     """Return the raw rows of a cell with their groups."""
-    return (
-        rows.join(
-            aggregates_of_series(panel, grouped=grouped),
-            on=SERIES,
-            how="left",
-            maintain_order="left",
-        )
-        if rows.width
-        else rows
-    )
+    if not rows.width:
+        return rows
+    groups = aggregates_of_series(panel, grouped=grouped)
+    return rows.join(groups, on=SERIES, how="left", maintain_order="left")
 
 
-def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
+def with_summed_actuals(rows: DataFrame) -> DataFrame:
     """Return the raw rows, with what happened to an aggregate as the sum over the series that were
     forecast with it.
 
@@ -417,27 +397,24 @@ def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
     it; one that has ended adds nothing; where the actual of one is unknown, so is the sum.
     """
     keys = ["fold", WINDOW, "step"]
-    parts = (
-        rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS))
-        .select(*keys, GROUPS, "actual")
-        .explode(GROUPS)
-    )
-    total = pl.when(pl.col("actual").null_count() == 0).then(pl.col("actual").sum())
+    parts = rows.filter(col(GROUPS).is_not_null() & col(EXISTS))
+    total = pl.when(col("actual").null_count() == 0).then(col("actual").sum())
     sums = (
-        parts.group_by(*keys, GROUPS, maintain_order=True)
-        .agg(total.alias("summed"))
-        .rename({GROUPS: SERIES})
+        parts.select(*keys, "actual", col(GROUPS).alias(SERIES))
+        .explode(SERIES)
+        .group_by(*keys, SERIES, maintain_order=True)
+        .agg(summed=total)
     )
     joined = rows.join(sums, on=[*keys, SERIES], how="left", maintain_order="left")
-    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual").alias("actual")
-    return joined.with_columns(actual).drop("summed")
+    actual = pl.when(col(GROUPS).is_null()).then("summed").otherwise("actual")
+    return joined.with_columns(actual=actual).drop("summed")
 
 
-def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
+def learn_error_vectors(rows: DataFrame) -> ErrorVectors:
     """Return the error vectors of a fold's inner windows, from its raw rows."""
     from hwds.stats.reconciliation import ErrorVectors
 
-    inner = rows.filter(pl.col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
+    inner = rows.filter(col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
     if inner.is_empty():
         return ErrorVectors.nothing()
     names = inner[SERIES].unique().sort()
@@ -451,11 +428,11 @@ def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
 
 
 def reconcile_rows(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     past: Mapping[int, ErrorVectors],
     method: ReconciliationMethod,
     levels: tuple[float, ...],
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return rows with coherent means and quantiles, at each cutoff over the series that were
     forecast at it.
 
@@ -466,9 +443,9 @@ def reconcile_rows(
     cut at zero, and summed up after it; `bottom_up` leaves their means and quantiles as they are.
 
     Args:
-        rows: With their fold, `groups` and `nonnegative`, of real cutoffs only.
+        rows: The rows of real cutoffs with their fold, `groups` and `nonnegative`.
         past: The errors of each fold's inner windows.
-        method: How.
+        method: The method of reconciliation.
         levels: Quantile levels, rising.
     """
     from threadpoolctl import threadpool_limits
@@ -480,7 +457,7 @@ def reconcile_rows(
         for (fold, cutoff), part in at.group_by("fold", "cutoff", maintain_order=True):
             moment = CutoffForecasts.of(part, values, levels)
             moment.reconcile(values, past[fold], method, str(cutoff))
-    columns = [pl.Series(name, values[:, i], nan_to_null=True) for i, name in enumerate(names)]
+    columns = [Series(name, values[:, i], nan_to_null=True) for i, name in enumerate(names)]
     return rows.with_columns(columns).drop(GROUPS, NONNEGATIVE, strict=False)
 
 
@@ -490,8 +467,8 @@ class CutoffForecasts:
 
     Attributes:
         names: Shape (series,).
-        n_aggregates: How many of them are sums.
-        groups: Of the others.
+        n_aggregates: The number of those that are sums.
+        groups: The groups of the others.
         nonnegative: Shape (series,).
         rows: Where the value of each series and step stands, -1 where there is none, shape (series,
             steps).
@@ -501,43 +478,37 @@ class CutoffForecasts:
     names: list[str]
     n_aggregates: int
     groups: list[list[str]]
-    nonnegative: np.ndarray
-    rows: np.ndarray
-    levels: np.ndarray
+    nonnegative: ndarray
+    rows: ndarray
+    levels: ndarray
 
     @classmethod
-    def of(
-        cls, part: pl.DataFrame, values: np.ndarray, levels: tuple[float, ...]
-    ) -> CutoffForecasts:
+    def of(cls, part: DataFrame, values: ndarray, levels: tuple[float, ...]) -> CutoffForecasts:
         """Return the moment of a cutoff's rows, which bear their `row` in the values.
 
         Those without a value are not there.
         """
         series = part.unique(SERIES, maintain_order=True).sort(SERIES)
-        bottom = series.filter(pl.col(GROUPS).is_not_null())
+        bottom = series.filter(col(GROUPS).is_not_null())
         places: dict[str, int] = {}
         for chain in bottom[GROUPS].to_list():
             places |= {name: max(place, places.get(name, 0)) for place, name in enumerate(chain)}
-        sums = sorted(
-            (name for name in series[SERIES] if name in places),
-            key=lambda name: (places[name], name),
-        )
+        found = [name for name in series[SERIES] if name in places]
+        sums = sorted(found, key=lambda name: (places[name], name))
         names = [*sums, *bottom[SERIES]]
         order = {name: i for i, name in enumerate(names)}
         signs = dict(series.select(SERIES, NONNEGATIVE).iter_rows())
         steps = part["step"].unique().sort()
         table = np.full((len(names), len(steps)), -1)
-        known = part.filter(
-            pl.Series(np.isfinite(values[part["row"].to_numpy()]).all(1))
-            & pl.col(SERIES).is_in(names)
-        )
+        finite = np.isfinite(values[part["row"].to_numpy()]).all(1)
+        known = part.filter(Series(finite) & col(SERIES).is_in(names))
         who = known[SERIES].replace_strict(order, return_dtype=pl.Int64).to_numpy()
         table[who, steps.search_sorted(known["step"]).to_numpy()] = known["row"].to_numpy()
         signed = np.array([bool(signs[name]) for name in names], bool)
         return cls(names, len(sums), bottom[GROUPS].to_list(), signed, table, np.array(levels))
 
     def reconcile(
-        self, values: np.ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str
+        self, values: ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str
     ) -> None:
         """Change the values of this cutoff's rows, each step over the series that have one there.
 
@@ -555,22 +526,19 @@ class CutoffForecasts:
             sizes = np.abs(values[self.rows[np.ix_(series, np.flatnonzero(which == i))], 0]).mean(1)
             joint = past.of([self.names[at] for at in series], sizes, tree.sizes)
             # the name has no model in it: rivals share the draws
-            orders, reconciler = (
-                joint.orders(DRAWS, stream(0, "reconcile", cutoff)),
-                Reconciler(tree, method, joint),
-            )
+            orders = joint.orders(DRAWS, stream(0, "reconcile", cutoff))
+            reconciler = Reconciler(tree, method, joint)
             for step in np.flatnonzero(which == i):
                 at = self.rows[series, step]
                 values[at] = self._step(values[at], reconciler, orders, self.nonnegative[series])
 
     def _step(
-        self, values: np.ndarray, reconciler: Reconciler, orders: np.ndarray, signs: np.ndarray
-    ) -> np.ndarray:
+        self, values: ndarray, reconciler: Reconciler, orders: ndarray, signs: ndarray
+    ) -> ndarray:
         """Return the values of one step, shape (series, 1 + levels)."""
         draws = np.empty(orders.shape)
-        np.put_along_axis(
-            draws, orders, equal_draws(values[:, 1:], self.levels, orders.shape[1]), 1
-        )
+        equal = equal_draws(values[:, 1:], self.levels, orders.shape[1])
+        np.put_along_axis(draws, orders, equal, 1)
         base = np.column_stack([values[:, 0], draws])
         base[signs, 1:] = np.maximum(base[signs, 1:], 0)
         n, bottom = reconciler.tree.n_aggregates, reconciler.bottom(base)
@@ -582,7 +550,7 @@ class CutoffForecasts:
             quantiles[n:] = values[n:, 1:]
         return np.column_stack([whole[:, 0], quantiles])
 
-    def _tree(self, series: np.ndarray) -> SumTree:
+    def _tree(self, series: ndarray) -> SumTree:
         """Return which aggregates sum which of some of the series."""
         from hwds.stats.reconciliation import SumTree
 
@@ -599,21 +567,18 @@ class CutoffForecasts:
         return SumTree(len(sums), len(bottom), aggregate, member)
 
 
-def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray:
+def equal_draws(quantiles: ndarray, levels: ndarray, n: int) -> ndarray:
     """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at
     mid-levels.
     """
     from hwds.stats.distributions import interpolate_quantiles, middle_scores
 
     scores = middle_scores(n)
-    weights = np.stack(
-        [interpolate_quantiles(levels, unit, scores) for unit in np.eye(len(levels))]
-    )  # it is linear in the quantiles
-    values: np.ndarray = np.maximum.accumulate(quantiles @ weights, axis=1)
-    return values
+    units = np.eye(len(levels))  # it is linear in the quantiles
+    weights = np.stack([interpolate_quantiles(levels, unit, scores) for unit in units])
+    return np.maximum.accumulate(quantiles @ weights, axis=1)
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
-    return (
-        rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
-    )
+def _float_column(rows: DataFrame, name: str) -> ndarray:
+    values = rows[name].cast(pl.Float64).fill_null(float("nan"))
+    return values.to_numpy().astype(np.float64, copy=True)

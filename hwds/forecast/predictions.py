@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.cache import Cache
 from hwds.core.errors import DataError
@@ -79,7 +82,7 @@ def fit_and_forecast(
     paths: int = 0,
     whole: bool = False,
     inner: int = 0,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
 
     Those of inner windows are beside them: `window` is 0 at the first cutoff and counts on, and
@@ -88,8 +91,8 @@ def fit_and_forecast(
     Args:
         model: The recipe to fit.
         panel: The whole data; it is cut here.
-        cell: Which fold, and which of its series.
-        context: With the levels and the season.
+        cell: The fold, and the series of it.
+        context: The context with the levels and the season.
         horizon: The steps that the model forecasts, those of the gap among them.
         gap: Steps after the cutoff that are forecast but not scored.
         sliding: Rows of history that a fit may see at most.
@@ -100,7 +103,7 @@ def fit_and_forecast(
     block, first = panel.block(cell.start, cell.stop), cell.fold.cutoffs[0]
     history = panel_known_at(block, first, sliding)
     if not history.n_series:
-        return pl.DataFrame()
+        return DataFrame()
     inside = replace(
         context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding
     )
@@ -114,16 +117,13 @@ def fit_and_forecast(
         window = pl.lit(None if model.true_law else number, pl.Int32).alias(WINDOW)
         parts += [] if rows.is_empty() else [rows.with_columns(window)]
     if inner and not model.true_law:
-        earlier = model.backtest(
-            panel_known_at(block, first), inner, horizon=horizon, context=inside
-        ).drop(KNOWN_SHARE, strict=False)
+        known = panel_known_at(block, first)
+        earlier = model.backtest(known, inner, horizon=horizon, context=inside)
+        earlier = earlier.drop(KNOWN_SHARE, strict=False)
         there = [pl.lit(True).alias(EXISTS)] if whole else []
         parts += [] if earlier.is_empty() else [without_draws(earlier.with_columns(there), paths)]
-    return (
-        pl.concat([rows.select(prediction_columns(rows.columns)) for rows in parts])
-        if parts
-        else pl.DataFrame()
-    )
+    ordered = [rows.select(prediction_columns(rows.columns)) for rows in parts]
+    return pl.concat(ordered) if ordered else DataFrame()
 
 
 def forecast_rows(
@@ -138,7 +138,7 @@ def forecast_rows(
     forecasts: Forecasts | None = None,
     *,
     whole: bool = False,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the forecasts from one cutoff beside what happened, one row for each that did.
 
     Made unless they are given.
@@ -147,7 +147,7 @@ def forecast_rows(
     """
     series, ends = series_at(panel, cutoff), cutoff.ends(panel)
     if not len(series):
-        return pl.DataFrame()
+        return DataFrame()
     known = panel_known_at(select_series(panel, series), cutoff)
     future = future_of(panel, series, ends, horizon)
     seen = known.last(sliding) if sliding else known
@@ -156,34 +156,22 @@ def forecast_rows(
     forecasts = fitted.predict(seen, future) if forecasts is None else forecasts
     where, exists = rows_after(panel, series, ends, horizon)
     exists[:, :gap] = False
-    table = with_paths(
-        _forecast_table(forecasts, known, future, context),
-        fitted,
-        seen,
-        future,
-        context,
-        cutoff.label,
-        paths,
-    )
+    table = _forecast_table(forecasts, known, future, context)
+    table = with_paths(table, fitted, seen, future, context, cutoff.label, paths)
     table = table.with_columns(_outcomes(panel, where, exists, whole=whole))
     shown = (np.arange(horizon) >= gap) & (exists | whole)
-    return table.filter(pl.Series(shown.ravel())).select(prediction_columns(table.columns))
+    return table.filter(Series(shown.ravel())).select(prediction_columns(table.columns))
 
 
-def _outcomes(
-    panel: Panel, where: np.ndarray, exists: np.ndarray, *, whole: bool
-) -> list[pl.Series]:
+def _outcomes(panel: Panel, where: ndarray, exists: ndarray, *, whole: bool) -> list[Series]:
     """Return for each forecast row the actual, when it became known, and whether the row exists, as
     far as they are needed.
     """
     at, there = np.where(exists, where, 0).ravel(), exists.ravel()
-    columns = [pl.Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
-    columns += (
-        [panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE)]
-        if panel.roles.available_at
-        else []
-    )
-    return [*columns, pl.Series(EXISTS, there)] if whole else columns
+    columns = [Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
+    if panel.roles.available_at:
+        columns.append(panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE))
+    return [*columns, Series(EXISTS, there)] if whole else columns
 
 
 def prediction_columns(columns: list[str]) -> list[str]:
@@ -191,10 +179,8 @@ def prediction_columns(columns: list[str]) -> list[str]:
 
     What only `settle` reads comes last.
     """
-    first, last = (
-        [SERIES, "cutoff", TIME, "step", "actual", "mean"],
-        [name for name in (PATHS, *RAW) if name in columns],
-    )
+    first = [SERIES, "cutoff", TIME, "step", "actual", "mean"]
+    last = [name for name in (PATHS, *RAW) if name in columns]
     return [*first, *(name for name in columns if name not in (*first, *last)), *last]
 
 
@@ -207,56 +193,47 @@ def _launch_forecasts(fitted: FittedForecaster, known: Panel, future: Panel) -> 
 
 def _forecast_table(
     forecasts: Forecasts, known: Panel, future: Panel, context: ForecastContext
-) -> pl.DataFrame:
+) -> DataFrame:
     n, horizon = forecasts.mean.shape
     if known.n_series:
-        absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
-        short_absolute, short_squared = short_scales(known.target, known.offsets, known.season)
-        naive = last_season(known.target, known.offsets, known.season, horizon)
+        series = known.target, known.offsets, known.season
+        scales = np.stack([*seasonal_scales(*series), *short_scales(*series)])
+        naive = last_season(*series, horizon)
         cut, signs = known.table[TIME].gather(known.offsets[1:] - 1), nonnegative_series(known)
     else:  # launches: nothing is known of them
-        absolute, squared, short_absolute, short_squared = np.full((4, n), np.nan)
-        naive = np.full((n, horizon), np.nan)
-        cut, signs = (
-            known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1),
-            np.zeros(n, bool),
-        )
+        scales, naive = np.full((4, n), np.nan), np.full((n, horizon), np.nan)
+        first = future.table[TIME].gather(future.offsets[:-1])
+        cut, signs = known.frequency.after(first, -1), np.zeros(n, bool)
     quantiles = forecasts.quantiles.astype(float, copy=False)
-    columns = {
+    names = ("scale_abs", "scale_sq", "short_scale_abs", "short_scale_sq")
+    columns: dict[str, Any] = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
-        "mean": forecasts.mean.ravel().astype(
-            float, copy=False
-        ),  # a model of a user's own may answer in another precision
+        # a model of a user's own may answer in another precision
+        "mean": forecasts.mean.ravel().astype(float, copy=False),
         **{
             quantile_name(level): quantiles[..., i].ravel()
             for i, level in enumerate(context.levels)
         },
         "seasonal_naive": naive.ravel(),
-        "scale_abs": np.repeat(absolute, horizon),
-        "scale_sq": np.repeat(squared, horizon),
-        "short_scale_abs": np.repeat(short_absolute, horizon),
-        "short_scale_sq": np.repeat(short_squared, horizon),
+        **{name: np.repeat(scale, horizon) for name, scale in zip(names, scales, strict=True)},
         "season": np.full(n * horizon, known.season, np.int32),
+        "fallback": np.repeat(forecasts.fallback, horizon),
+        NONNEGATIVE: np.repeat(signs, horizon),
+        "cutoff": cut.gather(np.repeat(np.arange(n), horizon)),
+        **{name: np.repeat(each, horizon) for name, each in forecasts.diagnostics.items()},
     }
-    series = [pl.Series(name, values, nan_to_null=True) for name, values in columns.items()]
-    series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
-    series.append(pl.Series(NONNEGATIVE, np.repeat(signs, horizon)))
-    series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
-    series += [
-        pl.Series(name, np.repeat(values, horizon), nan_to_null=True)
-        for name, values in forecasts.diagnostics.items()
-    ]
-    return future.table.select(SERIES, TIME).hstack(series)
+    made = [Series(name, values, nan_to_null=True) for name, values in columns.items()]
+    return future.table.select(SERIES, TIME).hstack(made)
 
 
-def nonnegative_series(known: Panel) -> np.ndarray:
+def nonnegative_series(known: Panel) -> ndarray:
     """Return which series were never below zero, shape (n_series,)."""
     if not known.n_series:
         return np.zeros(0, bool)
     return np.minimum.reduceat(np.nan_to_num(known.target), known.offsets[:-1]) >= 0
 
 
-def forecasts_at(rows: pl.DataFrame, panel: Panel, cutoff: Cutoff) -> pl.DataFrame:
+def forecasts_at(rows: DataFrame, panel: Panel, cutoff: Cutoff) -> DataFrame:
     """Return the forecasts that were made at a cutoff, without what happened."""
     series, ends = series_at(panel, cutoff), cutoff.ends(panel)
     last = panel.table.select(SERIES)[panel.offsets[series]].with_columns(
@@ -272,8 +249,8 @@ def forecast_beyond(
     context: ForecastContext,
     horizon: int,
     paths: int = 0,
-    postprocess: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
-) -> pl.DataFrame:
+    postprocess: Callable[[DataFrame], DataFrame] = lambda rows: rows,
+) -> DataFrame:
     """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the
     quantiles.
 
@@ -281,10 +258,10 @@ def forecast_beyond(
         fitted: The model.
         panel: The whole data.
         cutoff: Its end.
-        context: With the levels and the season.
+        context: The context with the levels and the season.
         horizon: Steps.
         paths: Sample paths to keep of each series, where the model can draw them.
-        postprocess: From its rows to those that are shown.
+        postprocess: The function from its rows to those that are shown.
 
     Raises:
         DataError: The panel has known-future columns and the plan lacks one of them.
@@ -294,9 +271,9 @@ def forecast_beyond(
     future = future_of(panel, series, ends, horizon)
     rows = _forecast_table(fitted.predict(known, future), known, future, context)
     rows = with_paths(rows, fitted, known, future, context, cutoff.label, paths)
-    rows = postprocess(
-        rows.filter(_plan_covers(panel, future)) if panel.roles.known_future else rows
-    )
+    if panel.roles.known_future:
+        rows = rows.filter(_plan_covers(panel, future))
+    rows = postprocess(rows)
     hidden = ("scale_", "short_", "season", "fallback", NONNEGATIVE, "search")
     return rows.select(
         name
@@ -305,7 +282,7 @@ def forecast_beyond(
     )
 
 
-def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
+def _plan_covers(panel: Panel, future: Panel) -> Series:
     """Return which rows the plan covers.
 
     A series may end before the horizon, but no column of a planned row may be missing.
@@ -320,7 +297,7 @@ def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
                 f"{panel.table[TIME].max()!s}; {_plan_advice(panel, name)}"
             )
     if not names:
-        return pl.Series([True]).new_from_index(0, len(future.table))
+        return Series([True]).new_from_index(0, len(future.table))
     covered = future.table.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series()
     for name in names:
         hole = (covered & future.table[name].is_null()).arg_true()
@@ -341,14 +318,14 @@ def _plan_advice(panel: Panel, name: str) -> str:
 
 
 def with_paths(
-    table: pl.DataFrame,
+    table: DataFrame,
     fitted: FittedForecaster,
     known: Panel,
     future: Panel,
     context: ForecastContext,
     cutoff: str,
     count: int,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of forecasts with a column of draws, null where the model cannot draw.
 
     The same rows for a count of 0.
@@ -358,10 +335,10 @@ def with_paths(
 
     Args:
         table: One row for each series of `known` and each step, in their order.
-        fitted: What has forecast them.
+        fitted: The model that has forecast them.
         known: The history.
         future: The rows to forecast.
-        context: Names the random streams.
+        context: The context that names the random streams.
         cutoff: The label of the cutoff.
         count: Paths of a series.
     """
@@ -372,16 +349,13 @@ def with_paths(
     streams = [context.stream(PATHS, series, cutoff) for series in known.series_ids]
     drawn = fitted.sample(known, future, count, streams).astype(np.float32)
     rows = np.ascontiguousarray(drawn.transpose(0, 2, 1)).reshape(len(table), count)
-    return table.with_columns(pl.Series(PATHS, rows, pl.Array(pl.Float32, count)))
+    return table.with_columns(Series(PATHS, rows, pl.Array(pl.Float32, count)))
 
 
-def without_draws(table: pl.DataFrame, count: int) -> pl.DataFrame:
+def without_draws(table: DataFrame, count: int) -> DataFrame:
     """Return the rows with a column of draws that is null; the same rows for a count of 0."""
-    return (
-        table.with_columns(pl.lit(None, pl.Array(pl.Float32, count)).alias(PATHS))
-        if count
-        else table
-    )
+    draws = pl.lit(None, pl.Array(pl.Float32, count)).alias(PATHS)
+    return table.with_columns(draws) if count else table
 
 
 def all_cutoffs(
@@ -398,7 +372,7 @@ def all_cutoffs(
     Args:
         fitted: The model.
         panel: The whole data.
-        cutoffs: Those that the fit serves.
+        cutoffs: The cutoffs that the fit serves.
         horizon: Steps.
         sliding: Rows of history that may be seen at most.
     """
@@ -415,9 +389,8 @@ def all_cutoffs(
     if not len(series):
         return [None] * len(cutoffs)
     known = replace(select_series(panel, series).until(longest[series]), plan=None)
-    return fitted.predict_at(
-        known.followed_by(future_of(panel, series, longest, horizon)), ends[series], horizon
-    )
+    whole = known.followed_by(future_of(panel, series, longest, horizon))
+    return fitted.predict_at(whole, ends[series], horizon)
 
 
 def _has_one_past(panel: Panel) -> bool:
@@ -429,7 +402,7 @@ def _has_one_past(panel: Panel) -> bool:
     return not revised and not any(panel.table[name].null_count() for name in planned)
 
 
-def _known_ends(panel: Panel, cutoff: Cutoff) -> np.ndarray:
+def _known_ends(panel: Panel, cutoff: Cutoff) -> ndarray:
     """Return the number of known rows of each series, 0 where it is not forecast."""
     ends = cutoff.ends(panel)
     return np.where(cutoff.alive(panel, ends), ends, 0)
@@ -445,7 +418,7 @@ class InnerBacktests:
     cache.
 
     Attributes:
-        cache: Where the rows lie.
+        cache: The cache that the rows are kept in.
     """
 
     cache: Cache
@@ -459,20 +432,15 @@ class InnerBacktests:
         horizon: int,
         context: ForecastContext,
         refit: bool,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the rows of all windows; see `ForecastContext.inner`."""
         cutoffs = {
             back: _cutoff(history, context, horizon * back) for back in range(windows, 0, -1)
         }
-        if refit:
-            parts = [
-                self._window(model, history, horizon, context, back, cutoff)
-                for back, cutoff in cutoffs.items()
-            ]
-        else:
-            parts = list(self._once(model, history, horizon, context, cutoffs))
-        parts = [rows for rows in parts if not rows.is_empty()]
-        return pl.concat(parts) if parts else pl.DataFrame()
+        member = InnerMember(self.cache, model, history, horizon, context)
+        parts = member.windows(cutoffs) if refit else member.windows_of_one_fit(cutoffs)
+        known = [rows for rows in parts if not rows.is_empty()]
+        return pl.concat(known) if known else DataFrame()
 
     def fitted(
         self, model: Forecaster, history: Panel, *, horizon: int, context: ForecastContext
@@ -483,34 +451,41 @@ class InnerBacktests:
         """
         fold = Fold(0, f"{context.fold}, member", history.n_series)
         fit = partial(model.learn, history, horizon=horizon, context=context)
-        return CachedMember(self._key(model, history, horizon, fold, context), self.cache, fit)
+        member = InnerMember(self.cache, model, history, horizon, context)
+        return CachedMember(member.key(fold), self.cache, fit)
 
-    def _window(
-        self,
-        model: Forecaster,
-        history: Panel,
-        horizon: int,
-        context: ForecastContext,
-        back: int,
-        cutoff: Cutoff,
-    ) -> pl.DataFrame:
-        """Return the rows of one window, the last for `back` 1.
+
+@dataclass(frozen=True, eq=False)
+class InnerMember:
+    """A forecaster that is asked for windows before the end of a history.
+
+    Attributes:
+        cache: The cache that its rows are kept in.
+        model: The forecaster.
+        history: All that may be known.
+        horizon: The rows of a window.
+        context: The context of the model that asks.
+    """
+
+    cache: Cache
+    model: Forecaster
+    history: Panel
+    horizon: int
+    context: ForecastContext
+
+    def windows(self, cutoffs: dict[int, Cutoff]) -> Iterator[DataFrame]:
+        """Yield the rows of each window, from a fit of its own.
 
         Another number of windows has the same ones.
-        """
-        fold = Fold(
-            0, f"{context.fold}, inner window {back} of {horizon}", history.n_series, (cutoff,)
-        )
-        return self._rows(model, history, horizon, fold, context, back)
 
-    def _once(
-        self,
-        model: Forecaster,
-        history: Panel,
-        horizon: int,
-        context: ForecastContext,
-        cutoffs: dict[int, Cutoff],
-    ) -> Iterator[pl.DataFrame]:
+        Args:
+            cutoffs: The cutoff of each window by its number from the end, 1 for the last.
+        """
+        for back, cutoff in cutoffs.items():
+            name = f"{self.context.fold}, inner window {back} of {self.horizon}"
+            yield self._rows(Fold(0, name, self.history.n_series, (cutoff,)), back)
+
+    def windows_of_one_fit(self, cutoffs: dict[int, Cutoff]) -> Iterator[DataFrame]:
         """Yield the rows of all windows from one fit.
 
         Of a local model, from a fit of each series before each window.
@@ -518,79 +493,59 @@ class InnerBacktests:
         Of a series that is fitted alone the length of the history decides how it errs, and blocks
         of series change nothing.
         """
+        history = self.history
         usable = {back: _usable_series(history, cutoff) for back, cutoff in cutoffs.items()}
         earliest = max((back for back, series in usable.items() if series.any()), default=0)
-        every = np.ones(history.n_series, bool)
-        fits = (
-            [(back, series, 1) for back, series in usable.items()]
-            if model.local
-            else [(earliest, every, earliest)]
-        )
+        fits = [(earliest, np.ones(history.n_series, bool), earliest)]
+        if self.model.local:
+            fits = [(back, series, 1) for back, series in usable.items()]
         for begin, chosen, count in fits:
             if begin and chosen.any():
                 part = history if chosen.all() else select_series(history, np.flatnonzero(chosen))
-                cutoffs_of_fit = tuple(
+                served = tuple(
                     cutoff for back, cutoff in cutoffs.items() if begin - count < back <= begin
                 )
-                fold = Fold(
-                    0,
-                    f"{context.fold}, {count} from inner window {begin} of {horizon}",
-                    part.n_series,
-                    cutoffs_of_fit,
-                )
-                rows = self._rows(model, part, horizon, fold, context, begin)
+                name = f"{self.context.fold}, {count} from inner window {begin} of {self.horizon}"
+                fold = Fold(0, name, part.n_series, served)
+                rows = replace(self, history=part)._rows(fold, begin)
                 yield rows if rows.is_empty() else _usable_rows(rows, history, usable)
 
-    def _rows(
-        self,
-        model: Forecaster,
-        history: Panel,
-        horizon: int,
-        fold: Fold,
-        context: ForecastContext,
-        back: int,
-    ) -> pl.DataFrame:
+    def _rows(self, fold: Fold, back: int) -> DataFrame:
         """Return the rows of a fold whose first cutoff lies before the window `back`, cached or
         computed by one worker.
         """
-        cell = Cell(model.name, fold, 0, history.n_series)
+        model, history = self.model, self.history
 
         def make() -> TimedRows:
             began = time.perf_counter()
-            inside = replace(context, fold=fold.name)
+            cell = Cell(model.name, fold, 0, history.n_series)
+            inside, sliding = replace(self.context, fold=fold.name), self.context.sliding
             with inner_fit(model.name, fold.name):
                 rows = fit_and_forecast(
-                    model, history, cell, inside, horizon=horizon, sliding=context.sliding
+                    model, history, cell, inside, horizon=self.horizon, sliding=sliding
                 )
-            rows = (
-                rows
-                if rows.is_empty()
-                else _with_shares(rows, history, fold).with_columns(pl.col(WINDOW) - back)
-            )
+            if not rows.is_empty():
+                rows = _with_shares(rows, history, fold).with_columns(pl.col(WINDOW) - back)
             return TimedRows(rows, time.perf_counter() - began)
 
-        return self.cache.get_or_make(
-            self._key(model, history, horizon, fold, context), ROWS, make
-        ).rows
+        return self.cache.get_or_make(self.key(fold), ROWS, make).rows
 
-    @staticmethod
-    def _key(
-        model: Forecaster, history: Panel, horizon: int, fold: Fold, context: ForecastContext
-    ) -> str:
-        """Return the key of rows or of a member; the history counts by its content."""
+    def key(self, fold: Fold) -> str:
+        """Return the key of rows or of a fitted member; the history counts by its content."""
+        context = self.context
         settings = {
-            "model": model,
-            "features": context.features if uses_features(model) else None,
+            "model": self.model,
+            "features": context.features if uses_features(self.model) else None,
             "asked": [
                 context.levels,
                 context.season,
-                horizon,
+                self.horizon,
                 context.sliding,
                 context.align,
                 repr(context.known_until),
             ],
         }
-        data = [history.fingerprint, fold.name, repr(fold.cutoffs)]
+        data = [self.history.fingerprint, fold.name, repr(fold.cutoffs)]
         return key_of("windows", data, settings, context.conditions, __name__)
 
 
@@ -601,12 +556,11 @@ def _cutoff(history: Panel, context: ForecastContext, rows: int) -> Cutoff:
     if context.align == "end":
         return FromEnd(rows)
     last = history.table[TIME].max() if context.known_until is None else context.known_until
-    return AtTime(
-        history.frequency.after(pl.Series([last], dtype=history.table.schema[TIME]), -rows)[0]
-    )
+    instant = Series([last], dtype=history.table.schema[TIME])
+    return AtTime(history.frequency.after(instant, -rows)[0])
 
 
-def _usable_series(history: Panel, cutoff: Cutoff) -> np.ndarray:
+def _usable_series(history: Panel, cutoff: Cutoff) -> ndarray:
     """Return which series are forecast at a cutoff: those that have begun, and under their own ends
     keep half of their rows.
 
@@ -619,7 +573,7 @@ def _usable_series(history: Panel, cutoff: Cutoff) -> np.ndarray:
     return alive & (2 * ends >= history.lengths) if isinstance(cutoff, FromEnd) else alive
 
 
-def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame:
+def _with_shares(rows: DataFrame, history: Panel, fold: Fold) -> DataFrame:
     """Return rows with the share of the history's rows that were known before their window, counted
     from 0.
     """
@@ -629,13 +583,13 @@ def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame
         cutoff.ends(history).clip(0).sum() / max(history.lengths.sum(), 1)
         for cutoff in fold.cutoffs
     ]
-    return rows.with_columns(pl.Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
+    return rows.with_columns(Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
 
 
-def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, np.ndarray]) -> pl.DataFrame:
+def _usable_rows(rows: DataFrame, history: Panel, usable: dict[int, ndarray]) -> DataFrame:
     """Return the rows of the windows in which their series is usable."""
     parts = [
-        pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(
+        DataFrame({SERIES: history.series_ids.filter(Series(series))}).with_columns(
             pl.lit(-back, pl.Int32).alias(WINDOW)
         )
         for back, series in usable.items()
@@ -648,8 +602,8 @@ class CachedMember(Serializable):
     """A fitted forecaster whose forecasts lie in the cache.
 
     Attributes:
-        key: Names the model, its settings and what it is fitted on.
-        cache: Where its forecasts lie.
+        key: The key of the model, its settings and what it is fitted on.
+        cache: The cache that its forecasts are kept in.
         fit: Makes the fitted model.
     """
 

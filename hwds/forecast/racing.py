@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
-from hwds.core.recipe import construct
+from hwds.core.recipe import construct, labelled
 from hwds.evaluation.panel_folds import select_series
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.long_season import DAYS_A_WEEK, LongerSeason, LongSeason
@@ -27,7 +29,7 @@ from hwds.forecast.stacking import (
     shrunken_weights,
 )
 from hwds.forecast.windows import thin_evenly
-from hwds.forecast.work import Allowance, PanelSize, backtest_work, size_of, work_of
+from hwds.forecast.work import Allowance, ForecastWork, PanelSize, backtest_work, size_of, work_of
 from hwds.frames.panel import Panel
 
 # The candidates on a panel, in order: those that won most often on panels of its kind, cheap
@@ -144,11 +146,8 @@ def race_candidates(look: PanelTraits, own: Sequence[Forecaster] = ()) -> tuple[
     """
     if own:
         return tuple(Candidate(model) for model in own)
-    return (
-        tuple(_weekless_candidate(each) for each in _usual_candidates(look))
-        if look.weeks
-        else _usual_candidates(look)
-    )
+    usual = _usual_candidates(look)
+    return tuple(map(_weekless_candidate, usual)) if look.weeks else usual
 
 
 def _share_with_weeks(history: Panel, season: int) -> float:
@@ -156,9 +155,8 @@ def _share_with_weeks(history: Panel, season: int) -> float:
     panel.
     """
     week, step = LongerSeason(season, DAYS_A_WEEK), -(-history.n_series // SAMPLED_SERIES)
-    return float(
-        np.mean([bool(week.of(history.series(i))) for i in range(0, history.n_series, step)])
-    )
+    weeks = [bool(week.of(history.series(i))) for i in range(0, history.n_series, step)]
+    return float(np.mean(weeks))
 
 
 def _weekless_candidate(each: Candidate) -> Candidate:
@@ -168,12 +166,9 @@ def _weekless_candidate(each: Candidate) -> Candidate:
     """
     if _is_for_demand(each.model):
         return each
-    return _make_candidate(
-        LongSeason,
-        _week_name(each.name),
-        after=each.after and _week_name(each.after),
-        member=each.model,
-    )
+    member = each.name.removeprefix("forecast/")
+    after = each.after and _week_name(each.after)
+    return _make_candidate(LongSeason, after, {"member": each.model}, member=member)
 
 
 def _is_for_demand(model: Forecaster) -> bool:
@@ -210,81 +205,63 @@ def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
     from hwds.forecast.models.xgboost import XGBoost
     from hwds.forecast.models.zero import Zero
 
-    quick: dict[str, Any] = {"trees": 60, "patience": 0, "learning_rate": 0.1, "max_rows": 20_000}
-    light = "forecast/xgboost(trees=60,patience=0,max_rows=20000)"
-    network = "forecast/lstm(units=24,seeds=1)"
-    analog, trees = (
-        _make_candidate(Analog, "forecast/analog"),
-        _make_candidate(XGBoost, light, **quick),
-    )
-    forest = _make_candidate(XGBoost, "forecast/xgboost", after=light)
-    lined = _make_candidate(XGBoost, "forecast/xgboost(base=lines)", base="lines")
-    theta = _make_candidate(Theta, "forecast/theta(origins=0)", origins=0)
-    damped = _make_candidate(Damped, "forecast/damped(origins=0)", origins=0)
-    ets, ces = _make_candidate(ETS, "forecast/ets"), _make_candidate(CES, "forecast/ces")
-    small, large = (
-        _make_candidate(LSTM, network, units=24, seeds=1),
-        _make_candidate(LSTM, "forecast/lstm", after=network),
-    )
-    wide = _make_candidate(
-        MLP, "forecast/mlp(max_windows=60000)", after="forecast/mlp", max_windows=60_000
-    )
-    mlp, sarima = _make_candidate(MLP, "forecast/mlp"), _make_candidate(Sarima, "forecast/sarima")
+    def quick(**settings: Any) -> Candidate:
+        rate = {"learning_rate": 0.1}
+        return _make_candidate(
+            XGBoost, hidden=rate, **settings, trees=60, patience=0, max_rows=20_000
+        )
+
+    analog, trees, theta = _make_candidate(Analog), quick(), _make_candidate(Theta, origins=0)
+    forest = _make_candidate(XGBoost, after=trees.name)
+    ets = _make_candidate(ETS)
+    mlp = _make_candidate(MLP)
+    small = _make_candidate(LSTM, units=24, seeds=1)
+    large = _make_candidate(LSTM, after=small.name)
     if look.kind == "intermittent":
-        counts = _make_candidate(
-            XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick
-        )
-        simple = (
-            _make_candidate(Zero, "forecast/zero"),
-            _make_candidate(TSB, "forecast/tsb"),
-            _make_candidate(Croston, "forecast/croston"),
-        )
-        return (
-            *simple,
-            _make_candidate(ADIDA, "forecast/adida"),
-            theta,
-            trees,
-            counts,
-            ets,
-            forest,
-            small,
-        )
+        simple = map(_make_candidate, (Zero, TSB, Croston, ADIDA))
+        return (*simple, theta, trees, quick(objective="tweedie"), ets, forest, small)
     if look.kind == "covariates":
-        smooth = _make_candidate(Adjusted, "forecast/adjusted(member=theta)", member=theta.model)
-        searched = _make_candidate(
-            Adjusted,
-            "forecast/adjusted(member=sarima)",
-            member=construct(Sarima, "model", {"covariates": False}),
+        sarima = construct(Sarima, "model", {"covariates": False})
+        smooth, searched = (
+            _make_candidate(Adjusted, hidden={"member": model}, member=name)
+            for name, model in (("theta", theta.model), ("sarima", sarima))
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
-    first = (analog, theta, damped) if look.young >= YOUNG_SHARE else (theta, damped)
-    positive = look.zeros < FEW_ZEROS and not look.negative
-    rates, growing = (
-        (_logarithm_candidates(), (_make_candidate(LGT, "forecast/lgt"),)) if positive else ((), ())
-    )
-    networks = (
-        (mlp, wide, small, large)
-        if look.series * look.length > MLP.max_windows
-        else (mlp, small, large)
-    )
-    return (*first, *rates, trees, lined, forest, *networks, *growing, sarima, ets, ces)
-
-
-def _logarithm_candidates() -> tuple[Candidate, ...]:
-    """Return what is cheap and may forecast series above 0 in logarithms."""
-    from hwds.forecast.models.damped import Damped
-    from hwds.forecast.models.theta import Theta
-
-    theta = _make_candidate(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True)
-    return theta, _make_candidate(
-        Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True
-    )
+    lines = (theta, _make_candidate(Damped, origins=0))
+    first = (analog, *lines) if look.young >= YOUNG_SHARE else lines
+    rates: tuple[Candidate, ...] = ()
+    growing: tuple[Candidate, ...] = ()
+    if look.zeros < FEW_ZEROS and not look.negative:
+        # cheap models in logarithms, for series above 0
+        rates = tuple(_make_candidate(kind, logs=True, origins=0) for kind in (Theta, Damped))
+        growing = (_make_candidate(LGT),)
+    networks: tuple[Candidate, ...] = (mlp, small, large)
+    if look.series * look.length > MLP.max_windows:
+        wide = _make_candidate(MLP, after=mlp.name, max_windows=60_000)
+        networks = (mlp, wide, small, large)
+    corrected = _make_candidate(XGBoost, base="lines")
+    searches = (_make_candidate(Sarima), ets, _make_candidate(CES))
+    return (*first, *rates, trees, corrected, forest, *networks, *growing, *searches)
 
 
 def _make_candidate(
-    kind: type[Forecaster], name: str, after: str = "", **settings: Any
+    kind: type[Forecaster],
+    after: str = "",
+    hidden: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> Candidate:
-    return Candidate(construct(kind, "model", {"name": name, **settings}), after)
+    """Return a candidate by its class, which its option is named after.
+
+    Args:
+        kind: The class of the model.
+        after: The name of the lighter candidate.
+        hidden: The settings that its name does not tell.
+        **settings: The settings that its name tells.
+    """
+    option = f"forecast/{kind.__module__.rpartition('.')[2]}"
+    changes = ",".join(f"{key}={str(value).lower()}" for key, value in settings.items())
+    name = labelled(option, changes) if changes else option
+    return Candidate(construct(kind, "model", {"name": name, **settings, **(hidden or {})}), after)
 
 
 # Successive halving of forecasters on inner windows, with paired statistics, within a budget.
@@ -349,7 +326,7 @@ class CandidateStanding:
     """The standing of a candidate.
 
     Attributes:
-        candidate: Which.
+        candidate: The candidate.
         losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on
             those that it skipped.
         dropped: Why it went; empty while it is in the race.
@@ -372,7 +349,7 @@ class Team:
 
     Attributes:
         members: Their recipes.
-        weights: Of each.
+        weights: The weight of each.
         backtests: Their rows of inner windows.
         loss: The mean absolute scaled error of the combination there.
         rung: The rung.
@@ -381,11 +358,11 @@ class Team:
     """
 
     members: tuple[Forecaster, ...]
-    weights: np.ndarray
-    backtests: tuple[pl.DataFrame, ...]
+    weights: ndarray
+    backtests: tuple[DataFrame, ...]
     loss: float
     rung: Rung
-    young: np.ndarray | None = None
+    young: ndarray | None = None
     learned: bool = False
 
 
@@ -396,10 +373,10 @@ class Race:
     Attributes:
         history: All that may be known.
         horizon: Steps.
-        context: Of the run.
+        context: The context of the run.
         windows: Inner windows of the last rung.
         allowance: The budget.
-        standings: Of all candidates, in the order in which they were tried.
+        standings: The standings of all candidates, in the order in which they were tried.
         team: The best so far.
         blind: Whether no series is long enough for a window before the cutoff: nothing tells
             candidates apart.
@@ -417,35 +394,35 @@ class Race:
     def run(self, pool: Sequence[Candidate]) -> Team:
         """Race candidates and return those that answer."""
         naive = construct(SeasonalNaive, "model", {"name": NAIVE})
-        self.team = Team((naive,), np.ones(1), (), np.nan, Rung(0, 0))
+        self.team = _untried_team(naive)
         self.standings = {candidate.name: CandidateStanding(candidate) for candidate in pool}
         left = pool
         for rung in rungs(self.history.n_series, self.windows):
-            left = self._rung(rung, Candidate(naive), left)
+            left = self._run_rung(rung, Candidate(naive), left)
         if not self.blind and not any(standing.losses for standing in self.standings.values()):
-            self._untried(pool)
-        self._afford()
+            self._choose_untried(pool)
+        self._fit_team_into_budget()
         return self.team
 
-    def _untried(self, pool: Sequence[Candidate]) -> None:
-        """Take what usually wins, where nothing could be tried: the first candidate whose final fit
-        there is time for.
+    def _choose_untried(self, pool: Sequence[Candidate]) -> None:
+        """Choose the candidate that usually wins, where nothing could be tried: the first one whose
+        final fit there is time for.
         """
-        fitting = (each for each in pool if self._final_price(each.model) <= self.allowance.left)
-        first = next(fitting, None)
-        if first is not None:
-            self.team = Team((first.model,), np.ones(1), (), np.nan, Rung(0, 0))
+        for candidate in pool:
+            if self._final_price(candidate.model) <= self.allowance.left:
+                self.team = _untried_team(candidate.model)
+                return
 
-    def _rung(self, rung: Rung, naive: Candidate, pool: Sequence[Candidate]) -> list[Candidate]:
+    def _run_rung(self, rung: Rung, naive: Candidate, pool: Sequence[Candidate]) -> list[Candidate]:
         """Try what is in the race on one rung, and return what stays."""
         panel = sample_series(self.history, rung.series, self.context)
         last = rung.windows == self.windows
-        rows: dict[str, pl.DataFrame] = {}
+        rows: dict[str, DataFrame] = {}
         tried: list[Candidate] = []
         if self.team.backtests:
             self._make_room(pool, panel, rung)
         for candidate in (naive, *pool):
-            if candidate is not naive and not self._may(candidate, panel, rung, tried):
+            if candidate is not naive and not self._can_try(candidate, panel, rung, tried):
                 continue
             backtest = self._backtest(candidate.model, panel, rung.windows)
             if backtest.is_empty() and candidate is naive:
@@ -457,10 +434,10 @@ class Race:
             rows[candidate.name] = backtest
             tried.append(candidate)
             if not self.team.backtests or last or candidate is not naive:
-                self._seen(tried, rows, rung)
-        return self._halved(tried[1:], rows, pool)
+                self._record_losses(tried, rows, rung)
+        return self._drop_losers(tried[1:], rows, pool)
 
-    def _may(
+    def _can_try(
         self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]
     ) -> bool:
         """Return whether a candidate can be tried, and fitted after it, within what is left.
@@ -468,15 +445,15 @@ class Race:
         And whether it may help.
         """
         standing = self.standings[candidate.name]
-        if candidate.after and not self._worth(candidate, rung):
+        if candidate.after and not self._can_improve(candidate, rung):
             return False
         own = self._inner_price(candidate.model, panel, rung.windows)
-        if rung.windows < self.windows and self._dear(candidate.model, own):
+        if rung.windows < self.windows and self._costs_as_last_rung(candidate.model, own):
             return False
         standing.price, standing.kept = own + self._final_price(candidate.model), self._reserve()
         return standing.price + standing.kept <= self.allowance.left
 
-    def _dear(self, model: Forecaster, own: float) -> bool:
+    def _costs_as_last_rung(self, model: Forecaster, own: float) -> bool:
         """Return whether an earlier rung costs a candidate nearly what the last one does, and is
         felt in the budget.
         """
@@ -485,7 +462,7 @@ class Race:
         )
         return own > RUNG_SHARE * last and own > BUDGET_SHARE * self.allowance.limit
 
-    def _worth(self, candidate: Candidate, rung: Rung) -> bool:
+    def _can_improve(self, candidate: Candidate, rung: Rung) -> bool:
         """Return whether a heavier candidate may change the answer: on the last rung, unless the
         lighter one is dropped.
         """
@@ -496,16 +473,16 @@ class Race:
             standing.dropped = f"{candidate.after} is dropped"
         return lighter is None or bool(lighter.losses and not lighter.dropped)
 
-    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> pl.DataFrame:
+    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> DataFrame:
         began = time.perf_counter()
         rows = self.context.inner(model, panel, windows, horizon=self.horizon, refit=False)
-        work = backtest_work(model, self._size(panel), windows)
-        self.allowance.charge(
-            model.name, UNKNOWN_WORK if work is None else work.total, time.perf_counter() - began
-        )
+        seconds = time.perf_counter() - began
+        self.allowance.charge(model.name, self._inner_work(model, panel, windows), seconds)
         return rows
 
-    def _seen(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], rung: Rung) -> None:
+    def _record_losses(
+        self, tried: Sequence[Candidate], rows: dict[str, DataFrame], rung: Rung
+    ) -> None:
         """Take note of losses, and make the team anew where the leader so far has been tried on
         this rung.
         """
@@ -514,23 +491,18 @@ class Race:
         if not len(seen.target):
             return
         losses = seen.losses.mean(0)
+        place = list(rungs(self.history.n_series, self.windows)).index(rung)
         for candidate, loss in zip(tried, losses, strict=True):
             if candidate.name in self.standings:
-                own, place = (
-                    self.standings[candidate.name],
-                    _rung_index(rung, self.history.n_series, self.windows),
-                )
-                own.losses = [
-                    *own.losses[:place],
-                    *[np.nan] * (place - len(own.losses)),
-                    float(loss),
-                ]
+                own = self.standings[candidate.name]
+                skipped = [np.nan] * (place - len(own.losses))
+                own.losses = [*own.losses[:place], *skipped, float(loss)]
         leader = self.team.members[int(np.argmax(self.team.weights))].name
         if leader in rows:
             self.team = make_team(tried, backtests, seen, rung)
 
-    def _halved(
-        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]
+    def _drop_losers(
+        self, tried: Sequence[Candidate], rows: dict[str, DataFrame], pool: Sequence[Candidate]
     ) -> list[Candidate]:
         """Drop what is surely far behind and no help.
 
@@ -565,7 +537,7 @@ class Race:
         if candidate.name in self.standings:
             self.standings[candidate.name].dropped = why
 
-    def _afford(self) -> None:
+    def _fit_team_into_budget(self) -> None:
         """Leave out members whose final fits would go beyond the budget, the least weight for its
         price first.
         """
@@ -580,10 +552,8 @@ class Race:
             self._inner_price(each.model, panel, rung.windows) + self._final_price(each.model)
             for each in pool
         ]
-        least, one = (
-            min(prices, default=np.inf),
-            min(self._final_price(member) for member in self.team.members),
-        )
+        least = min(prices, default=np.inf)
+        one = min(self._final_price(member) for member in self.team.members)
         while (
             least + self._reserve() > self.allowance.left >= least + one
             and len(self.team.members) > 1
@@ -593,27 +563,30 @@ class Race:
     def _leave_out(self) -> None:
         """Leave out the member of the least weight for its price."""
         prices = np.array([self._final_price(member) for member in self.team.members])
-        keep = np.arange(len(prices)) != int(
-            np.argmin(self.team.weights / np.maximum(prices, 1e-9))
-        )
-        self.team = keep_members(self.team, keep)
+        worst = int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
+        self.team = keep_members(self.team, np.arange(len(prices)) != worst)
 
     def _reserve(self) -> float:
         """Return the price of fitting the team on all rows, and of asking it."""
         return sum(self._final_price(member) for member in self.team.members)
 
     def _final_price(self, model: Forecaster) -> float:
-        work = work_of(model, self._size(self.history))
-        return FINAL_FIT_MARGIN * self.allowance.price(
-            model.name, UNKNOWN_WORK if work is None else work.total
-        )
+        work = units_of(work_of(model, self._size(self.history)))
+        return FINAL_FIT_MARGIN * self.allowance.price(model.name, work)
 
     def _inner_price(self, model: Forecaster, panel: Panel, windows: int) -> float:
-        work = backtest_work(model, self._size(panel), windows)
-        return self.allowance.price(model.name, UNKNOWN_WORK if work is None else work.total)
+        return self.allowance.price(model.name, self._inner_work(model, panel, windows))
+
+    def _inner_work(self, model: Forecaster, panel: Panel, windows: int) -> float:
+        return units_of(backtest_work(model, self._size(panel), windows))
 
     def _size(self, panel: Panel) -> PanelSize:
         return size_of(panel, self.horizon, self.context.season, len(self.context.levels))
+
+
+def units_of(work: ForecastWork | None) -> float:
+    """Return the units of a model's work, those of a usual one where it has no law."""
+    return UNKNOWN_WORK if work is None else work.total
 
 
 def rungs(series: int, windows: int) -> Iterator[Rung]:
@@ -641,10 +614,6 @@ def _behind_text(share: float, error: float) -> str:
     )
 
 
-def _rung_index(rung: Rung, series: int, windows: int) -> int:
-    return list(rungs(series, windows)).index(rung)
-
-
 def sample_series(history: Panel, most: int, context: ForecastContext) -> Panel:
     """Return a history with at most so many of its series, evenly drawn.
 
@@ -652,13 +621,17 @@ def sample_series(history: Panel, most: int, context: ForecastContext) -> Panel:
     """
     if history.n_series <= most:
         return history
-    return select_series(
-        history, thin_evenly(history.n_series, most, context.stream("raced series", most))
-    )
+    drawn = thin_evenly(history.n_series, most, context.stream("raced series", most))
+    return select_series(history, drawn)
+
+
+def _untried_team(model: Forecaster) -> Team:
+    """Return the team of one model that was tried on no rung."""
+    return Team((model,), np.ones(1), (), np.nan, Rung(0, 0))
 
 
 def make_team(
-    tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung
+    tried: Sequence[Candidate], backtests: Sequence[DataFrame], seen: MemberWindows, rung: Rung
 ) -> Team:
     """Return the members that have weight for all series or for young ones, and their weights
     learned without the others.
@@ -666,21 +639,18 @@ def make_team(
     A lighter one is left out where a heavier one of its kind was tried and is no worse: they err
     alike.
     """
-    own = _unlike_members(tried, seen.losses.mean(0))
-    tried, backtests, seen = (
-        [tried[i] for i in own],
-        [backtests[i] for i in own],
-        seen.members(np.array(own)),
-    )
+    unlike = _unlike_members(tried, seen.losses.mean(0))
+    tried, backtests = [tried[i] for i in unlike], [backtests[i] for i in unlike]
+    seen = seen.members(np.array(unlike))
     young = young_windows(backtests)
     weights = team_weights(seen)
     most = weights if young is None else np.maximum(weights, team_weights(young) / 2)
     keep = np.flatnonzero(most >= min(LEAST_WEIGHT, float(most.max())))
-    chosen = tuple(backtests[place] for place in keep.tolist())
-    return _weigh_team(tuple(tried[place].model for place in keep.tolist()), chosen, rung)
+    members, rows = zip(*((tried[i].model, backtests[i]) for i in keep.tolist()), strict=True)
+    return _weigh_team(members, rows, rung)
 
 
-def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
+def _unlike_members(tried: Sequence[Candidate], losses: ndarray) -> list[int]:
     """Return the places of the candidates that no heavier one of their kind stands for: any stands
     for the seasonal naive.
     """
@@ -697,14 +667,14 @@ def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]
     ]
 
 
-def keep_members(team: Team, keep: np.ndarray) -> Team:
+def keep_members(team: Team, keep: ndarray) -> Team:
     """Return a team of some of its members, their weights learned again."""
-    places = np.flatnonzero(keep).tolist()
-    members = tuple(team.members[place] for place in places)
-    return _weigh_team(members, tuple(team.backtests[place] for place in places), team.rung)
+    kept = np.flatnonzero(keep).tolist()
+    members, rows = zip(*((team.members[i], team.backtests[i]) for i in kept), strict=True)
+    return _weigh_team(members, rows, team.rung)
 
 
-def team_weights(seen: MemberWindows) -> np.ndarray:
+def team_weights(seen: MemberWindows) -> ndarray:
     """Return weights as a stack learns them, but that a candidate goes which is surely behind the
     best one and no help.
 
@@ -716,7 +686,7 @@ def team_weights(seen: MemberWindows) -> np.ndarray:
     return shrunken_weights(level, screen_members(level, CLEAR_SHARE, helped=not flat), flat)
 
 
-def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
+def young_windows(backtests: Sequence[DataFrame]) -> MemberWindows | None:
     """Return the rows of series with no season behind them at their cutoff.
 
     None where they are few.
@@ -727,7 +697,7 @@ def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
 
 
 def _weigh_team(
-    members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung
+    members: tuple[Forecaster, ...], backtests: tuple[DataFrame, ...], rung: Rung
 ) -> Team:
     """Return a team with its weights: those of young series half way from those of all to their
     own, or those of launches.
@@ -737,12 +707,11 @@ def _weigh_team(
     loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
     if young is None:
         return Team(members, weights, backtests, loss, rung, launch_weights(members))
-    return Team(
-        members, weights, backtests, loss, rung, (team_weights(young) + weights) / 2, learned=True
-    )
+    own = (team_weights(young) + weights) / 2
+    return Team(members, weights, backtests, loss, rung, own, learned=True)
 
 
-def launch_weights(members: Sequence[Forecaster]) -> np.ndarray | None:
+def launch_weights(members: Sequence[Forecaster]) -> ndarray | None:
     """Return the weights of young series that no window shows, shape (members,).
 
     None where they are those of all.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -54,16 +55,14 @@ class ChosenSeries:
     metric: str
 
 
-def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
+def choose_series(rows: DataFrame) -> list[ChosenSeries]:
     """Return the series at the median, the best and the worst by MASE, each once.
 
     One without a scale only where no other is.
 
     Where none has a scale, as at a launch, they are chosen by WAPE.
     """
-    scores, metric = series_scores(rows), f"mase[m={rows['season'][0]}]"
-    if scores["score"].null_count() == len(scores):
-        scores, metric = series_wapes(rows), "wape"
+    scores, metric = rank_series(rows)
     known = scores.drop_nulls()
     if known.is_empty():
         return [ChosenSeries(scores[SERIES][0], "first", None, metric)]
@@ -76,38 +75,49 @@ def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
     ]
 
 
-def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
+def rank_series(of_model: DataFrame) -> tuple[DataFrame, str]:
+    """Return each series with its score, the best first, and the score's name: MASE, or WAPE where
+    none has a scale.
+    """
+    scores = series_scores(of_model)
+    if scores["score"].null_count() == len(scores):
+        return series_wapes(of_model), "wape"
+    return scores, f"mase[m={of_model['season'][0]}]"
+
+
+def series_scores(rows: DataFrame) -> DataFrame:
     """Return the MASE of each series, the mean over its cutoffs, best first, null where it has
     none.
     """
     scales = [name for name in ("scale_abs", "short_scale_abs") if name in rows.columns]
-    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None).alias("score")
-    return _by_series(rows.group_by(SERIES, "cutoff").agg(error.mean()))
+    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None)
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(score=error.mean()))
 
 
-def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
+def series_wapes(rows: DataFrame) -> DataFrame:
     """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has
     none.
     """
-    size = pl.col("actual").abs().sum()
-    ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None).alias("score")
-    return _by_series(rows.group_by(SERIES, "cutoff").agg(ratio))
+    size = col("actual").abs().sum()
+    ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None)
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(score=ratio))
 
 
-def _error(rows: pl.DataFrame) -> pl.Expr:
-    return (pl.col("actual") - pl.col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
+def _error(rows: DataFrame) -> pl.Expr:
+    return (col("actual") - col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
 
 
-def _by_series(at_cutoffs: pl.DataFrame) -> pl.DataFrame:
+def _by_series(at_cutoffs: DataFrame) -> DataFrame:
     return (
-        at_cutoffs.group_by(SERIES)
-        .agg(pl.col("score").mean())
-        .sort("score", SERIES, nulls_last=True)
+        at_cutoffs.group_by(SERIES).agg(col("score").mean()).sort("score", SERIES, nulls_last=True)
     )
 
 
 # by_step.png: how errors grow with the distance from the cutoff, and whether intervals hold
 # what they promise.
+
+LEGEND_BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False}
+"""The place of a legend of all panels."""
 
 COVERAGE = r"^coverage\[(\d+)%\]$"
 
@@ -117,104 +127,90 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
 
     None where no metric is scored by step.
     """
-    whole = pl.col("fold").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
-    steps = tables.scores.filter(
-        whole & pl.col("step").is_not_null() & pl.col("value").is_not_null()
-    )
-    errors = steps.filter(pl.col("metric") == board.headline)
+    whole = col("fold").is_null() & col("segment").is_null() & (col("aggregate") == "mean")
+    steps = tables.scores.filter(whole & col("step").is_not_null() & col("value").is_not_null())
+    errors = steps.filter(metric=board.headline)
     if errors["step"].n_unique() < 2:
         return None
     covers = interval_levels(steps)
     several = tables.scores.filter(
-        whole & pl.col("step").is_null() & pl.col("metric").is_in(list(covers))
+        whole & col("step").is_null() & col("metric").is_in(list(covers))
     )
     panels = 1 + bool(covers) + (len(covers) > 1)
     figure = new_figure(5.6 if panels == 1 else 11, 4.4)
     grid = figure.subplots(1, panels, squeeze=False)[0]
     paints = board_colours(board)
-    _lines(grid[0], errors, paints, board)
+    _draw_lines(grid[0], errors, paints, board)
     _label_axes(grid[0], "steps from the cutoff", drawable(board.called_in))
     if covers:
         widest = max(covers, key=lambda name: covers[name])
         grid[1].axhline(covers[widest], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
         grid[1].set_title("dashed: what is promised", loc="left", fontsize=9.5, color=GREY)
-        _lines(grid[1], steps.filter(pl.col("metric") == widest), paints, board)
+        _draw_lines(grid[1], steps.filter(metric=widest), paints, board)
         _label_axes(grid[1], "steps from the cutoff", widest)
     if len(covers) > 1:
-        _calibration(grid[2], several, covers, paints, board)
+        _draw_calibration(grid[2], several, covers, paints, board)
         _label_axes(grid[2], "share that an interval promises", "share of actuals inside it")
     handles, labels = grid[0].get_legend_handles_labels()
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(len(labels), 4),
-        frameon=False,
-        fontsize=9,
-    )
+    columns = min(len(labels), 4)
+    legend = figure.legend(handles, labels, ncols=columns, fontsize=9, **LEGEND_BELOW)
     for text in legend.get_texts():
         text.set_parse_math(False)
-    title = f"By step, with {100 * board.measure.confidence:g} % intervals"
-    headline(figure, title)
+    headline(figure, f"By step, with {100 * board.measure.confidence:g} % intervals")
     return figure
 
 
-def interval_levels(scores: pl.DataFrame) -> dict[str, float]:
+def interval_levels(scores: DataFrame) -> dict[str, float]:
     """Return the central intervals whose coverage was scored, and what each should hold."""
     names = scores["metric"].drop_nulls().unique(maintain_order=True)
     return {name: int(match[1]) / 100 for name in names if (match := re.match(COVERAGE, name))}
 
 
-def _lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standings) -> None:
+def _shown_models(
+    rows: DataFrame, paints: dict[str, str], board: Standings
+) -> Iterator[tuple[DataFrame, bool, dict[str, Any]]]:
+    """Yield the rows of each model in the order of the standings, whether it is the experiment's
+    own, and how it is drawn.
+    """
     for line in board.all:
-        of_model = rows.filter(pl.col("model") == line.model).sort("step")
-        if line.model not in paints or of_model.is_empty():
-            continue
-        name, colour = drawable(board.called(line), 40), paints[line.model]
+        of_model = rows.filter(model=line.model)
+        if line.model in paints and len(of_model):
+            style = {"color": paints[line.model], "label": drawable(board.called(line), 40)}
+            yield of_model, line is board.own, style | {"marker": "o"}
+
+
+def _draw_lines(axes: Axes, rows: DataFrame, paints: dict[str, str], board: Standings) -> None:
+    for of_model, own, style in _shown_models(rows.sort("step"), paints, board):
         steps = of_model["step"].to_numpy()
-        bold, marked = (2.2, 3) if line is board.own else (1.4, 2)
+        width, order = (2.2, 3) if own else (1.4, 2)
         axes.plot(
             steps,
             of_model["value"].to_numpy(),
-            color=colour,
-            linewidth=bold,
-            marker="o",
+            linewidth=width,
             markersize=3.5,
-            label=name,
-            zorder=marked,
+            zorder=order,
+            **style,
         )
-        if line is board.own and of_model["ci_low"].null_count() == 0:
+        if own and of_model["ci_low"].null_count() == 0:
             ends = of_model["ci_low"].to_numpy(), of_model["ci_high"].to_numpy()
-            axes.fill_between(steps, *ends, color=colour, alpha=0.15, linewidth=0, gid=name)
+            band = {"color": style["color"], "gid": style["label"]}
+            axes.fill_between(steps, *ends, alpha=0.15, linewidth=0, **band)
 
 
-def _calibration(
+def _draw_calibration(
     axes: Axes,
-    rows: pl.DataFrame,
+    rows: DataFrame,
     covers: dict[str, float],
     paints: dict[str, str],
     board: Standings,
 ) -> None:
     """Draw the coverage of intervals over their nominal level."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
-    for line in board.all:
-        of_model = rows.filter(pl.col("model") == line.model)
-        if line.model not in paints or of_model.is_empty():
-            continue
+    for of_model, _, style in _shown_models(rows.drop_nulls("value"), paints, board):
         points = sorted(
-            (covers[name], value)
-            for name, value in of_model.select("metric", "value").iter_rows()
-            if value is not None
+            (covers[name], value) for name, value in of_model.select("metric", "value").iter_rows()
         )
-        name = drawable(board.called(line), 40)
-        axes.plot(
-            *zip(*points, strict=True),
-            color=paints[line.model],
-            marker="o",
-            markersize=4,
-            linewidth=1.4,
-            label=name,
-        )
+        axes.plot(*zip(*points, strict=True), markersize=4, linewidth=1.4, **style)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
 
@@ -254,20 +250,18 @@ FIRST_DAY = -719162.0
 class SeriesView:
     """One series: its rows from the panel and the model's rows, both by time."""
 
-    rows: pl.DataFrame
-    forecasts: pl.DataFrame
+    rows: DataFrame
+    forecasts: DataFrame
 
     @property
-    def cutoffs(self) -> pl.Series:
+    def cutoffs(self) -> Series:
         """All of its cutoffs, oldest first."""
         return self.forecasts["cutoff"].unique().sort()
 
-    def windows(self) -> list[pl.DataFrame]:
+    def windows(self) -> list[DataFrame]:
         """Return the forecasts of each cutoff, by step."""
-        return [
-            part.sort("step")
-            for part in self.forecasts.sort("cutoff").partition_by("cutoff", maintain_order=True)
-        ]
+        parts = self.forecasts.sort("cutoff", "step")
+        return parts.partition_by("cutoff", maintain_order=True)
 
     @property
     def overlap(self) -> int:
@@ -275,7 +269,7 @@ class SeriesView:
         return int(self.forecasts[TIME].value_counts()["count"].max())  # type: ignore[arg-type]
 
 
-def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Figure | None:
+def forecasts_figure(panel: Panel, predictions: DataFrame, model: str) -> Figure | None:
     """Draw history, actual, median, bands and cutoffs of a typical, the best and the worst series
     of a model.
 
@@ -287,7 +281,7 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     Returns:
         The figure; None where the model has no forecast.
     """
-    of_model = predictions.filter(pl.col("model") == model) if predictions.width else predictions
+    of_model = predictions.filter(model=model) if predictions.width else predictions
     if of_model.is_empty():
         return None
     picks = choose_series(of_model)
@@ -295,19 +289,13 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
         view = series_view(panel, of_model, pick.series)
         draw_view(axes, view, panel.axis)
-        axes.set_title(
-            drawable(f"{pick.why}: {pick.series}"),
-            loc="left",
-            fontsize=11,
-            color=INK,
-            parse_math=False,
-        )
-        score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
+        title, score = drawable(f"{pick.why}: {pick.series}"), "no scale"
+        axes.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
+        if pick.score is not None:
+            score = f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
-    handles = _legend(figure.axes[0], of_model.columns)
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5
-    )
+    handles = _legend_entries(figure.axes[0], of_model.columns)
+    figure.legend(handles=handles, ncols=len(handles), fontsize=9.5, **LEGEND_BELOW)
     series = counted(of_model[SERIES].n_unique(), "series")
     headline(figure, f"{model}: {_reasons_text([pick.why for pick in picks])}{series}")
     return figure
@@ -321,21 +309,21 @@ def _reasons_text(reasons: list[str]) -> str:
     )
 
 
-def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
+def _legend_entries(axes: Axes, columns: list[str]) -> list[Artist]:
     """Return one entry for each thing drawn, the bands as dark as they look where they overlap."""
     from matplotlib.patches import Patch
 
-    lines: list[Artist] = list(axes.get_legend_handles_labels()[0])
-    for depth, (_, _, share) in enumerate(quantile_pairs(columns), 1):
-        lines.append(
-            Patch(
-                color=OWN_COLOUR,
-                alpha=1 - (1 - SHADE) ** depth,
-                linewidth=0,
-                label=f"{share} % band",
-            )
+    lines = axes.get_legend_handles_labels()[0]
+    bands = [
+        Patch(
+            color=OWN_COLOUR,
+            alpha=1 - (1 - SHADE) ** depth,
+            linewidth=0,
+            label=f"{share} % band",
         )
-    return lines
+        for depth, (_, _, share) in enumerate(quantile_pairs(columns), 1)
+    ]
+    return [*lines, *bands]
 
 
 def quantile_pairs(columns: list[str]) -> list[tuple[str, str, int]]:
@@ -351,25 +339,25 @@ def quantile_pairs(columns: list[str]) -> list[tuple[str, str, int]]:
     return [(f"q_{low:g}", f"q_{high:g}", round(100 * (high - low))) for low, high in pairs]
 
 
-def series_view(panel: Panel, of_model: pl.DataFrame, series: str) -> SeriesView:
+def series_view(panel: Panel, of_model: DataFrame, series: str) -> SeriesView:
     """Return the rows of a series from some seasons before its first cutoff to its last
     forecast.
     """
-    forecasts = of_model.filter(pl.col(SERIES) == series)
-    rows = panel.table.filter(pl.col(SERIES) == series).select(TIME, TARGET)
+    forecasts = of_model.filter(col(SERIES) == series)
+    rows = panel.table.filter(col(SERIES) == series).select(TIME, TARGET)
     steps = int(of_model["step"].max() or 1)  # type: ignore[arg-type]
     first, last = forecasts["cutoff"].min(), forecasts[TIME].max()
     before = int((rows[TIME] <= first).sum())
     start = max(before - max(SEASONS * panel.season, 3 * steps), 0)
-    return SeriesView(rows[start:].filter(pl.col(TIME) <= last), forecasts)
+    return SeriesView(rows[start:].filter(col(TIME) <= last), forecasts)
 
 
 def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
     """Draw history, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
     first = view.cutoffs[0]
     for label, colour, part in (
-        ("history", GREY, pl.col(TIME) <= first),
-        ("actual", INK, pl.col(TIME) >= first),
+        ("history", GREY, col(TIME) <= first),
+        ("actual", INK, col(TIME) >= first),
     ):
         rows = view.rows.filter(part)
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
@@ -386,23 +374,16 @@ def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
         _draw_window(axes, window, view.overlap, named=place == 0)
     width = 0.9 if len(view.cutoffs) < 7 else 0.5
     for place, cutoff in enumerate(axis_times(view.cutoffs)):
+        style: dict[str, Any] = {"linestyle": (0, (4, 3)), "zorder": 1, "gid": "cutoff"}
         label = "_" if place else "cutoff"
-        axes.axvline(
-            cutoff,
-            color=GREY,
-            linewidth=width,
-            linestyle=(0, (4, 3)),
-            zorder=1,
-            label=label,
-            gid="cutoff",
-        )
+        axes.axvline(cutoff, color=GREY, linewidth=width, label=label, **style)
     tidy(axes)
     axes.set_ylim(*value_limits(view))
-    _ticks(axes, view.rows.schema[TIME].is_temporal())
+    _set_ticks(axes, view.rows.schema[TIME].is_temporal())
     axes.set_ylabel(drawable(up), fontsize=9.5, color=INK, parse_math=False)
 
 
-def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:
+def _draw_window(axes: Axes, window: DataFrame, overlap: int, named: bool) -> None:
     """Draw the median and the bands from one cutoff; bars for a single step.
 
     Paler and thinner where many overlap.
@@ -410,20 +391,12 @@ def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) ->
     shade = min(SHADE, 1 - (1 - DARKEST) ** (1 / overlap))
     time = axis_times(window[TIME])
     for low, high, share in quantile_pairs(window.columns):
-        bottom, top = float_values(window[low]), float_values(window[high])
+        ends = float_values(window[low]), float_values(window[high])
+        style: dict[str, Any] = {"color": OWN_COLOUR, "alpha": shade, "zorder": 2}
         if len(window) > 1:
-            axes.fill_between(
-                time,
-                bottom,
-                top,
-                color=OWN_COLOUR,
-                alpha=shade,
-                linewidth=0,
-                zorder=2,
-                gid=f"{share} % band",
-            )
+            axes.fill_between(time, *ends, linewidth=0, gid=f"{share} % band", **style)
         else:
-            axes.vlines(time, bottom, top, color=OWN_COLOUR, alpha=shade, linewidth=5, zorder=2)
+            axes.vlines(time, *ends, linewidth=5, **style)
     median = float_values(window["q_0.5" if "q_0.5" in window.columns else "mean"])
     width = 1.8 if overlap == 1 else 0.9
     marker: dict[str, Any] = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
@@ -452,14 +425,12 @@ def value_limits(view: SeriesView) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(np.nanmin(solid)), float(np.nanmax(solid))
     height = (high - low) or abs(high) or 1.0
-    bottom, top = (
-        max(float(np.nanmin(every)), low - height),
-        min(float(np.nanmax(every)), high + height),
-    )
+    bottom = max(float(np.nanmin(every)), low - height)
+    top = min(float(np.nanmax(every)), high + height)
     return bottom - 0.05 * height, top + 0.05 * height
 
 
-def _ticks(axes: Axes, temporal: bool) -> None:
+def _set_ticks(axes: Axes, temporal: bool) -> None:
     """Set ticks: dates as short as they can be, integers whole, large values with k and M."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
@@ -482,14 +453,14 @@ def _ticks(axes: Axes, temporal: bool) -> None:
     axes.margins(x=0.01)
 
 
-def axis_times(times: pl.Series) -> np.ndarray:
+def axis_times(times: Series) -> np.ndarray:
     """Return times as matplotlib takes them; a time zone shows its own wall clock."""
     if isinstance(times.dtype, pl.Datetime):
         times = times.dt.replace_time_zone(None)
     return times.to_numpy()
 
 
-def float_values(values: pl.Series) -> np.ndarray:
+def float_values(values: Series) -> np.ndarray:
     """Return values with NaN for null."""
     return values.cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
 
@@ -510,7 +481,7 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
     """Yield the parts of the section; nothing where the experiment's own model has no forecast.
 
     Args:
-        tables: Of one run.
+        tables: The result tables of one run.
         board: Its standings.
         panel: The data; None where it is gone, so that no history is drawn.
     """
@@ -518,16 +489,14 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
 
     model = board.own.model if board.own else ""
     rows = tables.predictions
-    of_model = rows.filter(pl.col("model") == model) if rows.width else rows
+    of_model = rows.filter(model=model) if rows.width else rows
     if of_model.is_empty():
         return
     ranked, metric = rank_series(of_model)
     picks = spread_places(len(ranked))
-    which = (
-        "all"
-        if len(picks) == len(ranked)
-        else f"{len(picks)} drawn, evenly from the best to the worst"
-    )
+    which = f"{len(picks)} drawn, evenly from the best to the worst"
+    if len(picks) == len(ranked):
+        which = "all"
     bare = "" if panel is not None else " The history before the forecasts is not at hand any more."
     legend = (
         "With dots: what happened; grey: before that; blue: the median forecast and its "
@@ -537,25 +506,16 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
         f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {legend}{bare}"
     )
     yield Pictures(
-        tuple(_fan(of_model, panel, place + 1, ranked.row(place), metric) for place in picks)
+        tuple(
+            _series_picture(of_model, panel, place + 1, ranked.row(place), metric)
+            for place in picks
+        )
     )
     listed = min(len(ranked), LISTED)
-    title = (
-        "Each series"
-        if listed == len(ranked)
-        else f"The {listed:,} worst of {len(ranked):,} series"
-    )
+    title = f"The {listed:,} worst of {len(ranked):,} series"
+    if listed == len(ranked):
+        title = "Each series"
     yield Folded(f"{title} in a table", (GridTable(series_grid(tables, board)),))
-
-
-def rank_series(of_model: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Return each series with its score, the best first, and the score's name: MASE, or WAPE where
-    none has a scale.
-    """
-    scores = series_scores(of_model)
-    if scores["score"].null_count() == len(scores):
-        return series_wapes(of_model).select(SERIES, "score"), "wape"
-    return scores.select(SERIES, "score"), f"mase[m={of_model['season'][0]}]"
 
 
 def spread_places(many: int) -> list[int]:
@@ -563,8 +523,8 @@ def spread_places(many: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, many - 1, min(many, DRAWN))})
 
 
-def _fan(
-    of_model: pl.DataFrame,
+def _series_picture(
+    of_model: DataFrame,
     panel: Panel | None,
     rank: int,
     ranked: tuple[str, float | None],
@@ -574,12 +534,12 @@ def _fan(
     from hwds.report.page_parts import Picture
 
     series, score = ranked
-    forecasts = of_model.filter(pl.col(SERIES) == series)
-    view = (
-        SeriesView(_actuals(forecasts), forecasts)
-        if panel is None
-        else series_view(panel, of_model, series)
-    )
+    forecasts = of_model.filter(col(SERIES) == series)
+    if panel is None:
+        actuals = forecasts.select(TIME, col("actual").alias(TARGET)).unique(TIME).sort(TIME)
+        view = SeriesView(actuals, forecasts)
+    else:
+        view = series_view(panel, of_model, series)
     figure = new_figure(4.4, 2.3)
     axes = figure.subplots()
     draw_view(axes, view, "")
@@ -589,33 +549,24 @@ def _fan(
     return Picture.of_figure(figure, title, "")
 
 
-def _actuals(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Return the actuals, as far as the predictions have them."""
-    return forecasts.select(TIME, pl.col("actual").alias(TARGET)).unique(TIME).sort(TIME)
-
-
 def series_grid(tables: Tables, board: Standings) -> Grid:
     """Return the scores of each series by each model, the worst of the own model first."""
     assert board.own is not None
     others = [line.model for line in board.all if line is not board.own][:RIVALS]
     others += [TRUTH] if board.truth and TRUTH not in others else []
     rows = tables.predictions
-    of_model = rows.filter(pl.col("model") == board.own.model)
+    of_model = rows.filter(model=board.own.model)
     ranked, metric = rank_series(of_model)
     table = ranked.rename({"score": board.own.model}).join(
         _answer_shares(of_model), on=SERIES, how="left", maintain_order="left"
     )
     for model in others:
-        of_rival = rows.filter(pl.col("model") == model)
-        scores = rank_series(of_rival)[0].rename({"score": model}) if len(of_rival) else None
-        table = (
-            table
-            if scores is None
-            else table.join(scores, on=SERIES, how="left", maintain_order="left")
-        )
-    shown = (
-        table.reverse().sort(pl.col(board.own.model).is_null(), maintain_order=True).head(LISTED)
-    )
+        of_rival = rows.filter(model=model)
+        if len(of_rival):
+            scores = rank_series(of_rival)[0].rename({"score": model})
+            table = table.join(scores, on=SERIES, how="left", maintain_order="left")
+    unscored = col(board.own.model).is_null()
+    shown = table.reverse().sort(unscored, maintain_order=True).head(LISTED)
     models = [model for model in (board.own.model, *others) if model in shown.columns]
     places = decimals([value for model in models for value in shown[model]])
     covers = [name for name in shown.columns if name.endswith("% band")]
@@ -636,12 +587,12 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
     return grid_of([(title, title) for title in titles], lines)
 
 
-def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:
+def _answer_shares(of_model: DataFrame) -> DataFrame:
     """Return the number of forecasts of each series, and the share of actuals inside its widest
     band.
     """
     held = [
-        pl.col("actual").is_between(low, high).mean().alias(f"{share} % band")
+        col("actual").is_between(low, high).mean().alias(f"{share} % band")
         for low, high, share in quantile_pairs(of_model.columns)[:1]
     ]
     return of_model.group_by(SERIES).agg(pl.len().alias("forecasts"), *held)

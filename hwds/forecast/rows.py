@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.evaluation.panel_folds import (
@@ -27,7 +29,7 @@ from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
 # Numbered rows: which cutoffs of two series fall together, where no date tells it.
 
 
-def count_from_last(rows: pl.DataFrame) -> pl.DataFrame:
+def count_from_last(rows: DataFrame) -> DataFrame:
     """Return rows whose cutoffs are counted from each series' end, with `FROM_LAST` where they are
     numbers.
 
@@ -36,12 +38,12 @@ def count_from_last(rows: pl.DataFrame) -> pl.DataFrame:
     evidence of many.
 
     Args:
-        rows: Of one model at all cutoffs.
+        rows: The rows of one model at all cutoffs.
     """
     if rows.is_empty() or not rows.schema["cutoff"].is_integer():
         return rows
     return rows.with_columns(
-        (pl.col("cutoff") - pl.col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST)
+        (col("cutoff") - col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST)
     )
 
 
@@ -65,7 +67,7 @@ SCALES = {"scale_abs": "short_scale_abs", "scale_sq": "short_scale_sq"}
 """The seasonal scales of rows, and those of series without one."""
 
 
-def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
+def fill_young_scales(rows: DataFrame) -> DataFrame:
     """Return rows in which a series without a seasonal scale has the mean one of the other series
     at its cutoff.
 
@@ -74,7 +76,7 @@ def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
     series whose cutoffs are counted from their own ends.
 
     Args:
-        rows: Of one model at the cutoffs that are scored, with the series, the cutoff and the
+        rows: The rows of one model at the scored cutoffs, with the series, the cutoff and the
             columns of `SCALES`.
     """
     if not set(SCALES.values()) <= set(rows.columns):
@@ -83,13 +85,13 @@ def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
         "cutoff", maintain_order=True
     )
     means = others.agg(
-        pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES
+        col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES
     )
     joined = rows.join(means, on="cutoff", how="left", maintain_order="left")
     young = [
         pl.when(~_is_scale(scale) & _is_scale(own))
         .then(pl.coalesce(f"_{scale}", own))
-        .otherwise(pl.col(own))
+        .otherwise(col(own))
         .alias(own)
         for scale, own in SCALES.items()
     ]
@@ -97,7 +99,7 @@ def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_scale(name: str) -> pl.Expr:
-    return (pl.col(name).fill_nan(None) > 0).fill_null(value=False)
+    return (col(name).fill_nan(None) > 0).fill_null(value=False)
 
 
 # Segments of series, forecasts and rows of a panel: by its columns, and by classes that are
@@ -116,15 +118,13 @@ USUAL_SEASON = 4
 """Rows that count as a season where there is none."""
 
 
-Classify = Callable[[Panel], tuple[list[str], np.ndarray]]
+Classify = Callable[[Panel], tuple[list[str], ndarray]]
 """From what is known to the names of the classes, in order, and the place of each series' own, -1
 for none.
 """
 
 
-def panel_labels(
-    frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]
-) -> pl.DataFrame:
+def panel_labels(frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]) -> DataFrame:
     """Return the segments of a column: by series (static, level), by row (0 or not), or by series
     and cutoff (`DERIVED`).
 
@@ -137,7 +137,7 @@ def panel_labels(
 
     roles = frame.roles
     if column in (*roles.static, *roles.level):
-        return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
+        return frame.table.select(SERIES, col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
     if column in (*roles.known_future, *roles.past_only):
         return _row_segments(frame, column)
     played = role_of(column, roles)
@@ -157,7 +157,7 @@ def panel_labels(
     raise ConfigError(f"protocol.segments: no column '{column}'{nearest(column, names)}")
 
 
-def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
+def _row_segments(frame: Panel, column: str) -> DataFrame:
     """Return segments of rows where a column is 0, and where it is not: a promotion, a shortage.
 
     For scores alone.
@@ -174,30 +174,30 @@ def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
         )
     other = "1" if known.is_in([0.0, 1.0]).all() else "not 0"
     segment = pl.when(values == 0).then(pl.lit("0")).when(values.is_not_null()).then(pl.lit(other))
-    place = pl.Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
+    place = Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
     return frame.table.select(
         SERIES, TIME, segment.cast(pl.Enum(["0", other])).alias(SEGMENT_COLUMN), place
     )
 
 
-def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> pl.DataFrame:
+def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> DataFrame:
     """Return the class of each series that is forecast at a cutoff, made of what is known then."""
     series, ends = series_at(frame, cutoff), cutoff.ends(frame)
     known = panel_known_at(select_series(frame, series), cutoff)
     names, codes = classify(known)
     classes = codes if known.n_series else np.full(len(series), -1)
-    segment = pl.Series(
+    segment = Series(
         SEGMENT_COLUMN, [names[code] if code >= 0 else None for code in classes], pl.Enum(names)
     )
-    about = pl.DataFrame(
+    about = DataFrame(
         {SERIES: frame.series_ids.gather(series), "cutoff": last_instants(frame, series, ends)}
     )
     return about.with_columns(
-        segment, pl.Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN)
+        segment, Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN)
     )
 
 
-def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def age_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Classify series by rows since the launch (the static column `launch`, where it holds
     instants), else since the first row.
 
@@ -210,7 +210,7 @@ def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     return [*names, f"{bounds[-1]} or more"], np.searchsorted(bounds, rows, side="right")
 
 
-def _rows_before(known: Panel) -> np.ndarray:
+def _rows_before(known: Panel) -> ndarray:
     """Return rows from each series' launch to its first row, 0 where that is not known.
 
     Shape (n_series,).
@@ -224,13 +224,13 @@ def _rows_before(known: Panel) -> np.ndarray:
         return np.zeros(known.n_series, np.int64)
     first = known.table.select(TIME, LAUNCH)[known.offsets[:-1]]
     days = first.select(
-        (pl.col(TIME).cast(pl.Date) - pl.col(LAUNCH).cast(pl.Date)).dt.total_days()
+        (col(TIME).cast(pl.Date) - col(LAUNCH).cast(pl.Date)).dt.total_days()
     ).to_series()
     gone = days.cast(pl.Float64).fill_null(0.0).to_numpy() / row_days(known.frequency.every)
     return np.maximum(np.rint(gone), 0).astype(np.int64)
 
 
-def volume_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def volume_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Return the third of all series forecast at the cutoff in which the mean of a series' history
     lies.
     """
@@ -246,7 +246,7 @@ def volume_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     )
 
 
-def demand_classes(known: Panel) -> tuple[list[str], np.ndarray]:
+def demand_classes(known: Panel) -> tuple[list[str], ndarray]:
     """Return the four classes of Syntetos, Boylan and Croston (2005), "On the categorization of
     demand patterns".
 
@@ -257,7 +257,7 @@ def demand_classes(known: Panel) -> tuple[list[str], np.ndarray]:
     return ["smooth", "erratic", "intermittent", "lumpy"], np.array(codes, np.int64)
 
 
-def _demand_class(values: np.ndarray) -> int:
+def _demand_class(values: ndarray) -> int:
     values = values[~np.isnan(values)]
     if not len(values):
         return -1
@@ -283,7 +283,7 @@ NAMED_SERIES = 5
 """Series that a remark names."""
 
 
-def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
+def scale_remarks(predictions: DataFrame) -> Iterator[str]:
     """Yield sentences on series without a seasonal scale: how their scaled errors (mase, rmsse) are
     made, or that none are.
 
@@ -292,9 +292,9 @@ def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
     """
     if "scale_abs" not in predictions.columns:
         return
-    seasonal = _is_absent(pl.col("scale_abs"))
+    seasonal = _is_absent(col("scale_abs"))
     short = (
-        _is_absent(pl.col("short_scale_abs"))
+        _is_absent(col("short_scale_abs"))
         if "short_scale_abs" in predictions.columns
         else pl.lit(True)
     )
@@ -309,7 +309,7 @@ def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
     )
     because = f": before it they have {why}, or all such values are equal"
     scaled, bare = (
-        lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing")
+        lacking.filter(part)[SERIES].unique().sort() for part in (~col("nothing"), "nothing")
     )
     if len(scaled):
         yield (
@@ -331,7 +331,7 @@ def _is_absent(scale: pl.Expr) -> pl.Expr:
     return scale.is_null() | scale.is_nan() | (scale == 0)
 
 
-def _series_list(names: pl.Series) -> str:
+def _series_list(names: Series) -> str:
     """Return the number of series and the names of the first few."""
     named = (
         f"{', '.join(map(str, names.head(NAMED_SERIES)))}"
@@ -340,7 +340,7 @@ def _series_list(names: pl.Series) -> str:
     return f"{counted(len(names), 'series')} ({named})"
 
 
-def season_remarks(predictions: pl.DataFrame) -> Iterator[str]:
+def season_remarks(predictions: DataFrame) -> Iterator[str]:
     """Yield a sentence where the cutoffs are enough for intervals and cover a part of a season
     alone, which makes them wide.
 
@@ -378,7 +378,7 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
     to learn from.
 
     Args:
-        panel: With aggregates.
+        panel: The panel with aggregates.
         first: The first cutoff.
         steps: The horizon.
     """
@@ -389,7 +389,7 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
         f"A mean over series counts each series of each level once: {counts}; "
         f"protocol.segments=[{LEVEL}] tells them apart."
     ]
-    total = panel.table.filter(pl.col(SERIES) == TOTAL)
+    total = panel.table.filter(col(SERIES) == TOTAL)
     unknown = total[TARGET].null_count()
     if unknown:
         messages.append(
@@ -417,7 +417,7 @@ CLOCK_NOTE = (
 """What the story of a search by the clock ends with."""
 
 
-def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
+def search_stories(predictions: DataFrame) -> Iterator[str]:
     """Yield the story of each model and cutoff that has one, or of all cutoffs of a fold where its
     series end apart.
 
@@ -425,12 +425,12 @@ def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
     """
     if SEARCH_COLUMN not in predictions.columns:
         return
-    there = pl.col(SEARCH_COLUMN).is_not_null()
-    ends = pl.col("cutoff")
+    there = col(SEARCH_COLUMN).is_not_null()
+    ends = col("cutoff")
     spans = predictions.group_by("model", "fold").agg(
-        ends.min().alias("first"),
-        ends.max().alias("last"),
-        ends.filter(there).n_unique().alias("stories"),
+        first=ends.min(),
+        last=ends.max(),
+        stories=ends.filter(there).n_unique(),
     )
     stories = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
     rows = stories.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts()

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.core.seeds import stream
@@ -17,7 +18,7 @@ from hwds.core.seeds import stream
 NONE, ADDED, MULTIPLIED = range(3)
 """What a trend or a season may be, and (the last two) an error."""
 
-LEAST_PACE, MOST_PACE = 0.0001, 0.9999
+LEAST_ALPHA, MOST_ALPHA = 0.0001, 0.9999
 LEAST_DAMPING, MOST_DAMPING = 0.8, 0.98
 """Bounds of the level's smoothing parameter, and of the part of a trend that a row keeps, as in R's
 forecast.
@@ -64,7 +65,7 @@ class SmoothingFit(NamedTuple):
     Attributes:
         form: The form.
         loss: -2 log likelihood, without constants, and the prior.
-        level_pace, trend_pace, season_pace: The smoothing parameters; the trend's is a share of the
+        alpha, beta_share, gamma: The smoothing parameters; the trend's is a share of the
             level's.
         damping: The part of the trend that a row keeps.
         level, trend: The state after the last row.
@@ -75,21 +76,21 @@ class SmoothingFit(NamedTuple):
 
     form: SmoothingForm
     loss: float
-    level_pace: float
-    trend_pace: float
-    season_pace: float
+    alpha: float
+    beta_share: float
+    gamma: float
     damping: float
     level: float
     trend: float
     square: float
-    seasons: np.ndarray
+    seasons: ndarray
 
 
 def fit_smoothing(
-    values: np.ndarray,
+    values: ndarray,
     form: SmoothingForm,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     season: int,
 ) -> SmoothingFit:
     """Fit a form by maximum likelihood.
@@ -105,10 +106,10 @@ def fit_smoothing(
         form: The form.
         begin: The level after the last row, and its change or growth from row to row backwards,
             from which the backward smoothing begins.
-        factors: Those of the season, shape (m,); one of 0 where the form has none.
+        factors: The factors of the season, shape (m,); one of 0 where the form has none.
         season: Rows in a season, whether or not the form has one.
     """
-    paces, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
+    parameters, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
     searched, prior = np.array(form.searched), TREND_PENALTY * season
     compiled(smoothing_search)(
         np.ascontiguousarray(values, np.float64),
@@ -117,7 +118,7 @@ def fit_smoothing(
         begin,
         factors,
         prior,
-        paces,
+        parameters,
         seasons,
         result,
     )
@@ -125,65 +126,65 @@ def fit_smoothing(
 
 
 def smoothing_search(
-    values: np.ndarray,
+    values: ndarray,
     kinds: tuple[int, int, int],
-    searched: np.ndarray,
+    searched: ndarray,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     prior: float,
-    paces: np.ndarray,
-    seasons: np.ndarray,
-    result: np.ndarray,
+    parameters: ndarray,
+    seasons: ndarray,
+    result: ndarray,
 ) -> None:
     """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least
-    loss that is met from `paces` on.
+    loss that is met from `parameters` on.
 
     One parameter after the other goes a step up or down where that lowers the loss; where none
     does, steps are halved.
     """
-    best, step = (
-        _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result),
-        WIDEST,
+    best = _smoothing_loss(
+        values, kinds, searched, begin, factors, prior, parameters, seasons, result
     )
+    step = WIDEST
     while step > FINEST:
         lower = False
-        for k in range(2 * len(paces)):
-            before = paces[k // 2]
+        for k in range(2 * len(parameters)):
+            before = parameters[k // 2]
             if searched[k // 2]:
-                paces[k // 2] = min(max(before + (step if k % 2 else -step), 0.0), 1.0)
+                parameters[k // 2] = min(max(before + (step if k % 2 else -step), 0.0), 1.0)
                 loss = _smoothing_loss(
-                    values, kinds, searched, begin, factors, prior, paces, seasons, result
+                    values, kinds, searched, begin, factors, prior, parameters, seasons, result
                 )
                 if loss < best:
                     best, lower = loss, True
                 else:
-                    paces[k // 2] = before
+                    parameters[k // 2] = before
         if not lower:
             step *= 0.5
-    _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result)
+    _smoothing_loss(values, kinds, searched, begin, factors, prior, parameters, seasons, result)
 
 
 @helper
 def _smoothing_loss(
-    values: np.ndarray,
+    values: ndarray,
     kinds: tuple[int, int, int],
-    searched: np.ndarray,
+    searched: ndarray,
     begin: tuple[float, float],
-    factors: np.ndarray,
+    factors: ndarray,
     prior: float,
-    paces: np.ndarray,
-    seasons: np.ndarray,
-    result: np.ndarray,
+    parameters: ndarray,
+    seasons: ndarray,
+    result: ndarray,
 ) -> float:
     """Return what is made least, infinite where a mean that errors multiply is not above 0.
 
     Write the fit.
     """
     error, trend, seasonal = kinds
-    pace = LEAST_PACE + (MOST_PACE - LEAST_PACE) * paces[0]
-    share = paces[1] if searched[1] else 0.0
-    season_pace = paces[2] * (1.0 - pace) if searched[2] else 0.0
-    damping = LEAST_DAMPING + (MOST_DAMPING - LEAST_DAMPING) * paces[3] if searched[3] else 1.0
+    alpha = LEAST_ALPHA + (MOST_ALPHA - LEAST_ALPHA) * parameters[0]
+    share = parameters[1] if searched[1] else 0.0
+    gamma = parameters[2] * (1.0 - alpha) if searched[2] else 0.0
+    damping = LEAST_DAMPING + (MOST_DAMPING - LEAST_DAMPING) * parameters[3] if searched[3] else 1.0
     level, slope, square, logs = begin[0], begin[1], 0.0, 0.0
     for i in range(len(seasons)):
         seasons[i] = factors[i]
@@ -191,10 +192,8 @@ def _smoothing_loss(
         place = (-row - 1 if row < 0 else row) % len(seasons)
         value, about = values[-row - 1 if row < 0 else row], seasons[place]
         if row == 0:  # the backward path has come to the first row, and turns a row before it
-            level, slope = (
-                _expected_level(level, slope, damping, trend),
-                1.0 / slope if trend == MULTIPLIED else -slope,
-            )
+            level = _expected_level(level, slope, damping, trend)
+            slope = 1.0 / slope if trend == MULTIPLIED else -slope
             square, logs = 0.0, 0.0
         base = _expected_level(level, slope, damping, trend)
         mean = base * about if seasonal == MULTIPLIED else base + about
@@ -204,11 +203,11 @@ def _smoothing_loss(
             logs += math.log(mean)
         square += miss * miss
         level, slope, seasons[place] = _next_state(
-            value, base, level, slope, about, trend, seasonal, pace, share, season_pace, damping
+            value, base, level, slope, about, trend, seasonal, alpha, share, gamma, damping
         )
     loss = len(values) * math.log(square) + 2.0 * logs + prior * share
     loss = math.inf if math.isnan(loss) else loss
-    result[0], result[1], result[2], result[3], result[4] = loss, pace, share, season_pace, damping
+    result[0], result[1], result[2], result[3], result[4] = loss, alpha, share, gamma, damping
     result[5], result[6], result[7] = level, slope, square
     return loss
 
@@ -230,15 +229,15 @@ def _next_state(
     about: float,
     trend: int,
     seasonal: int,
-    pace: float,
+    alpha: float,
     share: float,
-    season_pace: float,
+    gamma: float,
     damping: float,
 ) -> tuple[float, float, float]:
     """Return level, trend and the place's season after a value, `base` being the level that was
     expected.
     """
-    moved = base + pace * ((value / about if seasonal == MULTIPLIED else value - about) - base)
+    moved = base + alpha * ((value / about if seasonal == MULTIPLIED else value - about) - base)
     if trend == MULTIPLIED:
         slope = slope**damping
         slope += share * (moved / level - slope)
@@ -246,17 +245,17 @@ def _next_state(
         slope *= damping
         slope += share * (moved - level - slope)
     if seasonal == MULTIPLIED:
-        about += season_pace * (value / base - about)
+        about += gamma * (value / base - about)
     elif seasonal == ADDED:
-        about += season_pace * (value - base - about)
+        about += gamma * (value - base - about)
     return moved, slope, about
 
 
-def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
+def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> ndarray:
     """Return the forecast of the next rows, shape (steps,).
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
     """
@@ -270,11 +269,11 @@ def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
     return base * about if fit.form.seasonal == MULTIPLIED else base + about
 
 
-def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarray:
+def smoothed_paths(fit: SmoothingFit, rows: int, shocks: ndarray) -> ndarray:
     """Return paths of the next rows, shape (steps, paths), of a form whose errors multiply.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         shocks: The relative errors, shape (steps, paths), above -1.
     """
@@ -286,18 +285,18 @@ def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarr
 
 def smoothing_paths(
     kinds: tuple[int, int],
-    state: np.ndarray,
-    begin: np.ndarray,
+    state: ndarray,
+    begin: ndarray,
     rows: int,
-    shocks: np.ndarray,
-    seasons: np.ndarray,
-    out: np.ndarray,
+    shocks: ndarray,
+    seasons: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the paths; `state` is in the order of `SmoothingFit`, from the level's smoothing on,
     `seasons` is space.
     """
     trend, seasonal = kinds
-    pace, share, season_pace, damping = state[0], state[1], state[2], state[3]
+    alpha, share, gamma, damping = state[0], state[1], state[2], state[3]
     steps, paths = shocks.shape
     for path in range(paths):
         level, slope = state[4], state[5]
@@ -311,7 +310,7 @@ def smoothing_paths(
                 1.0 + shocks[step, path]
             )
             level, slope, seasons[place] = _next_state(
-                value, base, level, slope, about, trend, seasonal, pace, share, season_pace, damping
+                value, base, level, slope, about, trend, seasonal, alpha, share, gamma, damping
             )
             out[step, path] = value
 
@@ -335,20 +334,20 @@ class DampedFit(NamedTuple):
 
     Attributes:
         loss: The mean square of its errors one row ahead.
-        level_pace, trend_pace: The smoothing parameters of level and trend.
+        alpha, beta: The smoothing parameters of level and trend.
         damping: The part of the trend that a row keeps.
         level, trend: The state after the last row.
     """
 
     loss: float
-    level_pace: float
-    trend_pace: float
+    alpha: float
+    beta: float
     damping: float
     level: float
     trend: float
 
 
-def fit_damped(values: np.ndarray) -> DampedFit:
+def fit_damped(values: ndarray) -> DampedFit:
     """Fit a damped trend by least squares.
 
     Gardner and McKenzie (1985), "Forecasting trends in time series". Given the parameters the
@@ -367,42 +366,40 @@ def fit_damped(values: np.ndarray) -> DampedFit:
 
 
 def damped_search(
-    values: np.ndarray,
-    levels: np.ndarray,
-    trends: np.ndarray,
-    dampings: np.ndarray,
+    values: ndarray,
+    levels: ndarray,
+    trends: ndarray,
+    dampings: ndarray,
     prior: float,
-    result: np.ndarray,
+    result: ndarray,
 ) -> None:
     """Write the fit of least loss among those tried into `result`, in the order of `DampedFit`."""
-    best, best_pace, best_trend, best_damping = np.inf, levels[0], trends[0], dampings[0]
+    best, best_alpha, best_trend, best_damping = np.inf, levels[0], trends[0], dampings[0]
     for damping in dampings:
         for trend in trends:
-            for pace in levels:
-                loss = _damped_loss(values, pace, trend, damping, prior, result)
+            for alpha in levels:
+                loss = _damped_loss(values, alpha, trend, damping, prior, result)
                 if loss < best:
-                    best, best_pace, best_trend, best_damping = loss, pace, trend, damping
-    _damped_loss(values, best_pace, best_trend, best_damping, prior, result)
+                    best, best_alpha, best_trend, best_damping = loss, alpha, trend, damping
+    _damped_loss(values, best_alpha, best_trend, best_damping, prior, result)
 
 
 @helper
 def _damped_loss(
-    values: np.ndarray, pace: float, share: float, damping: float, prior: float, result: np.ndarray
+    values: ndarray, alpha: float, share: float, damping: float, prior: float, result: ndarray
 ) -> float:
     """Return what is made least by the best first level and trend; write the fit.
 
     Three paths are smoothed beside each other: of the values from a state of zero, and of no values
     from a level of 1 and from a trend of 1. The errors of any first state are a sum of theirs.
     """
-    n, trend_pace = len(values), pace * share
+    n, beta = len(values), alpha * share
     level, trend, level_1, trend_1, level_2, trend_2 = 0.0, 0.0, 1.0, 0.0, 0.0, 1.0
     rr, r1, r2, s11, s12, s22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for value in values:
-        mean, mean_1, mean_2 = (
-            level + damping * trend,
-            level_1 + damping * trend_1,
-            level_2 + damping * trend_2,
-        )
+        mean = level + damping * trend
+        mean_1 = level_1 + damping * trend_1
+        mean_2 = level_2 + damping * trend_2
         error = value - mean
         rr += error * error
         r1 += error * mean_1
@@ -410,9 +407,10 @@ def _damped_loss(
         s11 += mean_1 * mean_1
         s12 += mean_1 * mean_2
         s22 += mean_2 * mean_2
-        level, trend = mean + pace * error, damping * trend + trend_pace * error
-        level_1, trend_1 = mean_1 - pace * mean_1, damping * trend_1 - trend_pace * mean_1
-        level_2, trend_2 = mean_2 - pace * mean_2, damping * trend_2 - trend_pace * mean_2
+        level, trend = mean + alpha * error, damping * trend + beta * error
+        level_1, trend_1 = mean_1 - alpha * mean_1, damping * trend_1 - beta * mean_1
+        level_2, trend_2 = mean_2 - alpha * mean_2, damping * trend_2 - beta * mean_2
+    # normal equations of the first level and trend; the prior draws the trend to none
     drawn = s22 * (1.0 + prior / n)
     free = s11 * drawn - s12 * s12
     first = (r1 * drawn - r2 * s12) / free
@@ -425,7 +423,7 @@ def _damped_loss(
         + 2.0 * first * slope * s12
     )
     square = max(square, 0.0)
-    result[0], result[1], result[2], result[3] = square / n, pace, trend_pace, damping
+    result[0], result[1], result[2], result[3] = square / n, alpha, beta, damping
     result[4], result[5] = (
         level + first * level_1 + slope * level_2,
         trend + first * trend_1 + slope * trend_2,
@@ -433,18 +431,18 @@ def _damped_loss(
     return square * (1.0 + prior * share / n)
 
 
-def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[ndarray, ndarray]:
     """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
 
     Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, table 6.1.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
     """
     reach = np.cumsum(fit.damping ** np.arange(1, steps + 1))
-    follows = fit.level_pace + fit.trend_pace * reach
+    follows = fit.alpha + fit.beta * reach
     variance = fit.loss * rows / max(rows - 2, 1) * (1.0 + np.r_[0.0, np.cumsum(follows[:-1] ** 2)])
     return fit.level + fit.trend * reach, variance
 
@@ -452,7 +450,7 @@ def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[np.ndarray, np.
 # The theta model of a series without a season: its fit, its forecast and the variance of its
 # errors, compiled.
 
-LEAST_THETA_PACE, MOST_THETA_PACE = 0.1, 0.99
+LEAST_THETA_ALPHA, MOST_THETA_ALPHA = 0.1, 0.99
 """Bounds of the smoothing parameter, as in statsforecast and R's forecTheta."""
 
 COARSE, FINE = 24, 26
@@ -474,14 +472,14 @@ class ThetaFit(NamedTuple):
 
     Attributes:
         loss: The mean square of its errors one row ahead, from the fourth on.
-        pace: The smoothing parameter.
+        alpha: The smoothing parameter.
         weight: The weight of the straight line, 1 - 1 / theta.
         level, mean, first, slope: The state after the last row: the smoothed level, the mean of the
             series, and its line.
     """
 
     loss: float
-    pace: float
+    alpha: float
     weight: float
     level: float
     mean: float
@@ -489,7 +487,7 @@ class ThetaFit(NamedTuple):
     slope: float
 
 
-def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
+def fit_theta(values: ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
     """Fit a theta model by least squares.
 
     Fiorucci et al. (2016), "Models for optimising the theta method and their relationship to state
@@ -501,7 +499,7 @@ def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) ->
     Args:
         values: The series without a season, shape (n,), n above 3.
         dynamic: Whether the line is that of the rows so far, or of all of them.
-        weight: Of the line; NaN has it estimated, between 0 and 1.
+        weight: The weight of the line; NaN has it estimated, between 0 and 1.
     """
     result = np.zeros(len(ThetaFit._fields))
     compiled(theta_search)(
@@ -515,10 +513,11 @@ def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) ->
 
 
 def theta_search(
-    values: np.ndarray, dynamic: bool, weight: float, lines: np.ndarray, result: np.ndarray
+    values: ndarray, dynamic: bool, weight: float, lines: ndarray, result: ndarray
 ) -> None:
     """Write the fit into `result`, in the order of `ThetaFit`; `lines` is space, shape (2, n)."""
     n = len(values)
+    # mean, intercept and slope of a line through the rows so far, updated row by row
     mean, first, slope = values[0], values[0], 0.0
     for i in range(n):
         if i > 0:
@@ -531,20 +530,17 @@ def theta_search(
             lines[0, i], lines[1, i] = first, slope
     best, at = np.inf, 0
     for k in range(COARSE + 1):
-        pace = LEAST_THETA_PACE + (MOST_THETA_PACE - LEAST_THETA_PACE) * k / COARSE
-        loss = _theta_loss(values, lines, pace, weight, result)
+        alpha = LEAST_THETA_ALPHA + (MOST_THETA_ALPHA - LEAST_THETA_ALPHA) * k / COARSE
+        loss = _theta_loss(values, lines, alpha, weight, result)
         if loss < best:
             best, at = loss, k
-    step = (MOST_THETA_PACE - LEAST_THETA_PACE) / COARSE
-    low, high = (
-        max(LEAST_THETA_PACE, LEAST_THETA_PACE + step * (at - 1)),
-        min(MOST_THETA_PACE, LEAST_THETA_PACE + step * (at + 1)),
-    )
+    # the loss may have several valleys: a coarse look first, then a golden section in the best one
+    step = (MOST_THETA_ALPHA - LEAST_THETA_ALPHA) / COARSE
+    low = max(LEAST_THETA_ALPHA, LEAST_THETA_ALPHA + step * (at - 1))
+    high = min(MOST_THETA_ALPHA, LEAST_THETA_ALPHA + step * (at + 1))
     left, right = high - GOLDEN_SECTION * (high - low), low + GOLDEN_SECTION * (high - low)
-    of_left, of_right = (
-        _theta_loss(values, lines, left, weight, result),
-        _theta_loss(values, lines, right, weight, result),
-    )
+    of_left = _theta_loss(values, lines, left, weight, result)
+    of_right = _theta_loss(values, lines, right, weight, result)
     for _ in range(FINE):
         if of_left <= of_right:
             high, right, of_right = right, left, of_left
@@ -555,7 +551,7 @@ def theta_search(
             right = low + GOLDEN_SECTION * (high - low)
             of_right = _theta_loss(values, lines, right, weight, result)
     fine = left if of_left <= of_right else right
-    coarse = LEAST_THETA_PACE + step * at
+    coarse = LEAST_THETA_ALPHA + step * at
     chosen = coarse if best < min(of_left, of_right) else fine
     _theta_loss(values, lines, chosen, weight, result)
     result[4], result[5], result[6] = mean, first, slope
@@ -563,27 +559,28 @@ def theta_search(
 
 @helper
 def _theta_loss(
-    values: np.ndarray, lines: np.ndarray, pace: float, weight: float, result: np.ndarray
+    values: ndarray, lines: ndarray, alpha: float, weight: float, result: ndarray
 ) -> float:
     """Return what is made least by the best first level and weight.
 
-    Write the mean square error, pace, weight, last level.
+    Write the mean square error, alpha, weight, last level.
     """
-    n, rest = len(values), 1.0 - pace
-    level, faded = pace * values[0], rest
+    n, rest = len(values), 1.0 - alpha
+    level, faded = alpha * values[0], rest
     rr, rd, rg, dd, dg, gg = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(1, n):
         if i >= FIRST_SCORED_ROW:
             error = values[i] - level
-            line = lines[0, i - 1] * faded + lines[1, i - 1] * (1.0 - faded * rest) / pace
+            line = lines[0, i - 1] * faded + lines[1, i - 1] * (1.0 - faded * rest) / alpha
             rr += error * error
             rd += error * faded
             rg += error * line
             dd += faded * faded
             dg += faded * line
             gg += line * line
-        level = pace * values[i] + rest * level
+        level = alpha * values[i] + rest * level
         faded *= rest
+    # the sums make the loss a quadratic in the first level and the weight of the line
     used, prior = weight, 0.0
     if math.isnan(weight):
         prior = HALF_WEIGHT_ROWS * gg / (n - FIRST_SCORED_ROW)
@@ -600,7 +597,7 @@ def _theta_loss(
     )
     result[0], result[1], result[2], result[3] = (
         square / (n - FIRST_SCORED_ROW),
-        pace,
+        alpha,
         used,
         level + faded * start,
     )
@@ -609,17 +606,17 @@ def _theta_loss(
 
 def forecast_theta(
     fit: ThetaFit, rows: int, steps: int, *, dynamic: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
 
     The model is linear in its errors, so that a variance is that of one row times the sum of the
     squares of what an error of 1 in each of the rows before, and in its own, does to it.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
-        dynamic: As in the fit.
+        dynamic: The flag of the fit.
     """
     mean, variance = np.zeros(steps), np.zeros(steps)
     compiled(theta_ahead)(np.array(fit), rows, dynamic, mean, variance)
@@ -628,9 +625,7 @@ def forecast_theta(
     )
 
 
-def theta_ahead(
-    fit: np.ndarray, rows: int, dynamic: bool, mean: np.ndarray, variance: np.ndarray
-) -> None:
+def theta_ahead(fit: ndarray, rows: int, dynamic: bool, mean: ndarray, variance: ndarray) -> None:
     """Write the forecasts, and the sums of squares; `fit` is in the order of `ThetaFit`."""
     steps = len(mean)
     _theta_walk(fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], rows, -1, dynamic, mean, False)
@@ -640,7 +635,7 @@ def theta_ahead(
 
 @helper
 def _theta_walk(
-    pace: float,
+    alpha: float,
     weight: float,
     level: float,
     mean: float,
@@ -649,7 +644,7 @@ def _theta_walk(
     rows: int,
     shaken: int,
     dynamic: bool,
-    out: np.ndarray,
+    out: ndarray,
     squared: bool,
 ) -> None:
     """Write what the model says of each next row, or add its square, where the row `shaken` is 1
@@ -657,15 +652,15 @@ def _theta_walk(
     """
     for step in range(max(shaken, 0), len(out)):
         i = rows + step
-        faded = (1.0 - pace) ** i
-        value = level + weight * (first * faded + slope * (1.0 - faded * (1.0 - pace)) / pace)
+        faded = (1.0 - alpha) ** i
+        value = level + weight * (first * faded + slope * (1.0 - faded * (1.0 - alpha)) / alpha)
         if step == shaken:
             value += 1.0
         if squared:
             out[step] += value * value
         else:
             out[step] = value
-        level += pace * (value - level)
+        level += alpha * (value - level)
         if dynamic:
             slope = ((i - 1) * slope + 6.0 * (value - mean) / (i + 1)) / (i + 2)
             mean = (i * mean + value) / (i + 1)
@@ -711,7 +706,7 @@ LEAST_LEVEL = 1e-6
 """The least level, as a share of the largest value: below it a level stays."""
 
 
-def has_posterior(values: np.ndarray) -> bool:
+def has_posterior(values: ndarray) -> bool:
     """Return whether errors of scale 0 are not the most likely ones.
 
     A level that stays, or one that follows each value, forecasts rows exactly where a series
@@ -728,7 +723,7 @@ def has_posterior(values: np.ndarray) -> bool:
     return exact <= FREEDOM * (len(values) - 1 - exact)
 
 
-def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
+def trend_paths(values: ndarray, season: int, steps: int) -> ndarray:
     """Return paths of the next rows, shape (paths, steps), in the units of the series.
 
     The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors
@@ -768,7 +763,7 @@ def _places(steps: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _random_tables(steps: int) -> tuple[ndarray, ndarray, ndarray]:
     """Return tables of standard normal moves, of uniform chances, and of errors of paths: always
     the same.
 
@@ -785,16 +780,16 @@ def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def trend_draws(
-    values: np.ndarray,
+    values: ndarray,
     growth: float,
-    moves: np.ndarray,
-    chances: np.ndarray,
-    shocks: np.ndarray,
-    place: np.ndarray,
-    spread: np.ndarray,
-    space: np.ndarray,
-    states: np.ndarray,
-    paths: np.ndarray,
+    moves: ndarray,
+    chances: ndarray,
+    shocks: ndarray,
+    place: ndarray,
+    spread: ndarray,
+    space: ndarray,
+    states: ndarray,
+    paths: ndarray,
 ) -> None:
     """Write a path of every draw after the first ones into `paths`.
 
@@ -806,7 +801,7 @@ def trend_draws(
         moves: Standard normal, shape (draws, PARAMETERS).
         chances: Uniform, shape (draws,).
         shocks: The errors of paths, shape (paths, steps).
-        place: Where the walk begins.
+        place: The place where the walk begins.
         spread: The lower triangle by which moves are multiplied, which adapts.
         space: Shape (2, PARAMETERS).
         states: Shape (2, STATE).
@@ -820,6 +815,7 @@ def trend_draws(
                 move += spread[i, j] * moves[draw, j]
             space[0, i], space[1, i] = place[i] + move, move
         proposed = _log_posterior(values, growth, space[0], states, 1)
+        # Metropolis: a step uphill is taken, one downhill with the ratio of the densities
         chance = math.exp(min(0.0, proposed - density))
         if chances[draw] < chance:
             density = proposed
@@ -840,7 +836,7 @@ def trend_draws(
 
 @helper
 def _log_posterior(
-    values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int
+    values: ndarray, growth: float, place: ndarray, states: ndarray, row: int
 ) -> float:
     """Return the logarithm of the posterior's density at a place of the walk, and write its state
     into a row of `states`.
@@ -858,13 +854,11 @@ def _log_posterior(
         - math.log1p(place[6] ** 2)
         - 0.5 * place[7] ** 2
     )
-    level_pace, trend_pace, power, kept, error_power = (
-        states[row, 2],
-        states[row, 3],
-        states[row, 4],
-        states[row, 5],
-        states[row, 6],
-    )
+    alpha = states[row, 2]
+    beta = states[row, 3]
+    power = states[row, 4]
+    kept = states[row, 5]
+    error_power = states[row, 6]
     level, trend, loss = values[0], growth * place[7], 0.0
     for i in range(1, len(values)):
         log_level = math.log(level)
@@ -872,15 +866,15 @@ def _log_posterior(
         log_scale = place[5] + error_power * log_level
         error = (values[i] - mean) * math.exp(-log_scale)
         loss += log_scale + 0.5 * (FREEDOM + 1.0) * math.log1p(error * error / FREEDOM)
-        moved = level + level_pace * (values[i] - level)
-        trend += trend_pace * (moved - level - trend)
+        moved = level + alpha * (values[i] - level)
+        trend += beta * (moved - level - trend)
         level = max(moved, LEAST_LEVEL)
     states[row, 0], states[row, 1] = level, trend
     return prior - loss if math.isfinite(prior - loss) else -math.inf
 
 
 @helper
-def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: float) -> None:
+def _adapt(spread: ndarray, move: ndarray, space: ndarray, weight: float) -> None:
     """Add a share of what a move was multiplied by to the spread: an update of rank one of its
     lower triangle.
     """
@@ -891,6 +885,7 @@ def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: floa
     for i in range(PARAMETERS):
         space[i] *= factor
     for j in range(PARAMETERS):
+        # Givens rotations keep the lower triangle a root of the covariance
         diagonal = spread[j, j] * spread[j, j] + sign * space[j] * space[j]
         if diagonal <= 1e-12:
             return
@@ -903,7 +898,7 @@ def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: floa
 
 
 @helper
-def _follow_path(state: np.ndarray, shocks: np.ndarray, path: np.ndarray) -> None:
+def _follow_path(state: ndarray, shocks: ndarray, path: ndarray) -> None:
     """Write the path that follows a state with these errors."""
     level, trend = state[0], state[1]
     for step in range(len(shocks)):

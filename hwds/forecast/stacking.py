@@ -9,6 +9,8 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
@@ -46,30 +48,36 @@ class MemberWindows:
             None counts all alike.
     """
 
-    forecasts: np.ndarray
-    target: np.ndarray
-    window: np.ndarray
-    series: np.ndarray
-    step: np.ndarray
-    known: np.ndarray | None = None
+    forecasts: ndarray
+    target: ndarray
+    window: ndarray
+    series: ndarray
+    step: ndarray
+    known: ndarray | None = None
 
-    def take(self, rows: np.ndarray) -> MemberWindows:
+    def take(self, rows: ndarray) -> MemberWindows:
         """Return some of the rows."""
-        window, series, step = self.window[rows], self.series[rows], self.step[rows]
         known = None if self.known is None else self.known[rows]
-        return MemberWindows(self.forecasts[rows], self.target[rows], window, series, step, known)
+        return MemberWindows(
+            self.forecasts[rows],
+            self.target[rows],
+            self.window[rows],
+            self.series[rows],
+            self.step[rows],
+            known,
+        )
 
-    def members(self, chosen: np.ndarray) -> MemberWindows:
+    def members(self, chosen: ndarray) -> MemberWindows:
         """Return the same rows of some of the members."""
         return replace(self, forecasts=self.forecasts[:, chosen])
 
     @property
-    def losses(self) -> np.ndarray:
+    def losses(self) -> ndarray:
         """Absolute scaled errors, shape (rows, members)."""
         return np.abs(self.forecasts - self.target[:, None])
 
 
-def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
+def member_windows(rows: Sequence[DataFrame]) -> MemberWindows:
     """Return the medians of all members (absolute errors judge medians), where each has one and the
     series has a scale.
     """
@@ -77,24 +85,23 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
         none = np.zeros(0, np.int64)
         return MemberWindows(np.zeros((0, len(rows))), np.zeros(0), none, np.zeros(0, object), none)
     scaled = [name for name in ("scale_abs", "short_scale_abs") if name in rows[0].columns]
-    known = pl.col(KNOWN_SHARE) if KNOWN_SHARE in rows[0].columns else pl.lit(1.0)
+    known = col(KNOWN_SHARE) if KNOWN_SHARE in rows[0].columns else pl.lit(1.0)
     first = rows[0].select(
         *KEYS,
         "actual",
         known.alias(KNOWN_SHARE),
-        pl.coalesce(scaled).alias("scale_abs"),
-        pl.col(MEDIAN).alias("member_0"),
+        scale_abs=pl.coalesce(scaled),
+        member_0=MEDIAN,
     )
     others = [
-        part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
-        for i, part in enumerate(rows[1:], 1)
+        part.select(*KEYS, col(MEDIAN).alias(f"member_{i}")) for i, part in enumerate(rows[1:], 1)
     ]
-    joined: pl.DataFrame = reduce(
+    joined: DataFrame = reduce(
         lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
     )
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")
-    scored = joined.with_columns(number).filter(
-        (pl.col("scale_abs") > 0) & pl.col("actual").is_not_null()
+    number = col("cutoff").rank("dense", descending=True).over("series_id")
+    scored = joined.with_columns(window=number).filter(
+        (col("scale_abs") > 0) & col("actual").is_not_null()
     )
     scale = scored["scale_abs"].to_numpy()
     forecasts = scored.select(f"member_{i}" for i in range(len(rows))).to_numpy() / scale[:, None]
@@ -111,23 +118,23 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
     ).take(defined)
 
 
-def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
+def absolute_simplex_weights(seen: MemberWindows) -> ndarray:
     """Return the weights of the least mean absolute error, at least 0 and with the sum 1, shape
     (members,).
 
     By iteratively reweighted least squares (Schlossmacher 1973): a row that is missed by far counts
     less, so that one launch does not decide.
     """
-    errors = (
-        seen.forecasts - seen.target[:, None]
-    )  # with the sum 1 the stack's error is the weighted error
+    # with the sum 1 the stack's error is the weighted error
+    errors = seen.forecasts - seen.target[:, None]
     weights = np.full(errors.shape[1], 1 / errors.shape[1])
     for _ in range(REWEIGHTING_ROUNDS):
-        weights = _least_on_simplex(_error_moments(errors, errors @ weights))
+        rows = _row_weights(errors @ weights)
+        weights = _least_on_simplex((errors * rows[:, None]).T @ errors / rows.sum())
     return weights
 
 
-def absolute_ridge_weights(seen: MemberWindows) -> np.ndarray:
+def absolute_ridge_weights(seen: MemberWindows) -> ndarray:
     """Return weights of any sign and sum, drawn to equal ones as far as windows left out in turn
     say, shape (members,).
 
@@ -142,7 +149,7 @@ def absolute_ridge_weights(seen: MemberWindows) -> np.ndarray:
     return _ridge_towards_equal(seen, STRENGTHS[best])
 
 
-def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
+def inverse_error_weights(seen: MemberWindows) -> ndarray:
     """Return weights in proportion to 1 / (mean absolute scaled error)^2, shape (members,): none is
     left out, none takes all.
 
@@ -150,16 +157,15 @@ def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
     windows cannot tell.
     """
     precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
-    weights: np.ndarray = precision / precision.sum()
-    return weights
+    return precision / precision.sum()
 
 
-def winner_weights(seen: MemberWindows) -> np.ndarray:
+def winner_weights(seen: MemberWindows) -> ndarray:
     """Return all for the member of the least mean absolute scaled error, shape (members,)."""
     return np.eye(seen.forecasts.shape[1])[int(np.argmin(seen.losses.mean(0)))]
 
 
-def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
+def _ridge_towards_equal(seen: MemberWindows, strength: float) -> ndarray:
     """Return equal weights plus their penalised correction."""
     count = seen.forecasts.shape[1]
     equal = np.full(count, 1 / count)
@@ -170,9 +176,8 @@ def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
     for _ in range(REWEIGHTING_ROUNDS):
         rows = _row_weights(missed - seen.forecasts @ change)
         moments = (seen.forecasts * rows[:, None]).T @ seen.forecasts / rows.sum()
-        change = np.linalg.lstsq(
-            moments + pull, seen.forecasts.T @ (rows * missed) / rows.sum(), rcond=None
-        )[0]
+        right = seen.forecasts.T @ (rows * missed) / rows.sum()
+        change = np.linalg.lstsq(moments + pull, right, rcond=None)[0]
     return equal + change
 
 
@@ -182,33 +187,27 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
     Of equal weights where there is no other.
     """
     inside = seen.window == window
-    weights = (
-        _ridge_towards_equal(seen, np.inf)
-        if inside.all()
-        else _ridge_towards_equal(seen.take(~inside), strength)
-    )
+    if inside.all():
+        weights = _ridge_towards_equal(seen, np.inf)
+    else:
+        weights = _ridge_towards_equal(seen.take(~inside), strength)
     return float(np.mean(np.abs(seen.forecasts[inside] @ weights - seen.target[inside])))
 
 
-def _error_moments(errors: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    rows = _row_weights(missed)
-    moments: np.ndarray = (errors * rows[:, None]).T @ errors / rows.sum()
-    return moments
-
-
-def _row_weights(missed: np.ndarray) -> np.ndarray:
+def _row_weights(missed: ndarray) -> ndarray:
     """Return the weights under which a sum of squares is one of absolute values."""
     sizes = np.abs(missed)
     return 1 / np.maximum(sizes, 1e-3 * np.mean(sizes) + 1e-12)
 
 
-def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
+def _least_on_simplex(matrix: ndarray) -> ndarray:
     """Return argmin w'Mw on the simplex, by dropping the most negative weight until none is (active
     set).
     """
     count = len(matrix)
     free = np.ones(count, bool)
     while True:
+        # the least squares with the sum 1, by a Lagrange multiplier, over the weights still free
         active = np.flatnonzero(free)
         ones = np.ones((len(active), 1))
         system = np.block([[2 * matrix[np.ix_(active, active)], ones], [ones.T, np.zeros((1, 1))]])
@@ -262,7 +261,7 @@ SERIES_PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
-def learned_weights(seen: MemberWindows) -> np.ndarray:
+def learned_weights(seen: MemberWindows) -> ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say,
     shape (members,).
 
@@ -279,7 +278,7 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     that had to be ahead of the best member in each window.
 
     Args:
-        seen: What members forecast on inner windows.
+        seen: The forecasts of members on inner windows.
     """
     level = level_losses(seen)
     return shrunken_weights(level, _near_best(level), FLAT_SHARES.get(_recent_windows(level), 0.0))
@@ -288,34 +287,31 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
 def level_losses(seen: MemberWindows) -> MemberWindows:
     """Return the rows in units of the median member's loss in their window."""
     numbers, place = np.unique(seen.window, return_inverse=True)
-    losses = np.median(
-        [np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0
-    )
+    counts = np.bincount(place)
+    losses = np.median([np.bincount(place, loss) / counts for loss in seen.losses.T], axis=0)
     size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
     return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
 
 
-def _recency_weights(seen: MemberWindows) -> np.ndarray:
+def _recency_weights(seen: MemberWindows) -> ndarray:
     """Return the weight of each row, of mean 1: the fewer the rows known before its window, the
     less.
     """
     if seen.known is None:
         return np.ones(len(seen.target))
     weights = seen.known**NEARNESS
-    counted: np.ndarray = weights / weights.mean()
-    return counted
+    return weights / weights.mean()
 
 
-def _mean_losses(seen: MemberWindows) -> np.ndarray:
-    means: np.ndarray = (seen.losses * _recency_weights(seen)[:, None]).mean(0)
-    return means
+def _mean_losses(seen: MemberWindows) -> ndarray:
+    return (seen.losses * _recency_weights(seen)[:, None]).mean(0)
 
 
-def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
+def shrunken_weights(seen: MemberWindows, kept: ndarray, flat: float) -> ndarray:
     """Return the weights of least loss on left-out windows among those tried, shape (members,).
 
     Args:
-        seen: What members forecast on inner windows, levelled.
+        seen: The forecasts of members on inner windows, levelled.
         kept: The members that may have weight.
         flat: The share of the least loss on left-out windows within which the weights nearest to
             equal ones are taken.
@@ -325,18 +321,17 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
     return weights
 
 
-def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
-    parts = [
-        (np.stack(list(_power_weights(before))), after) for before, after in _left_out_splits(seen)
-    ]
+def _choose_weights(seen: MemberWindows, flat: float) -> ndarray:
     losses = np.concatenate(
-        [np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts]
+        [
+            np.abs(after.forecasts @ np.stack(_power_weights(before)).T - after.target[:, None])
+            for before, after in _left_out_splits(seen)
+        ]
     )
     counted = np.concatenate([_recency_weights(seen)[rows] for rows in _split_rows(seen)])
     means = (losses * counted[:, None]).mean(0)
-    return list(_power_weights(seen))[
-        int(np.argmax(means <= means.min() * (1 + flat)))
-    ]  # of equals the nearest to equal weights
+    best = np.argmax(means <= means.min() * (1 + flat))  # of equals the nearest to equal weights
+    return _power_weights(seen)[best]
 
 
 def _recent_windows(seen: MemberWindows) -> int:
@@ -345,15 +340,13 @@ def _recent_windows(seen: MemberWindows) -> int:
     Of those of the most where none has.
     """
     numbers, place = np.unique(seen.window, return_inverse=True)
-    known = (
-        np.ones(len(numbers))
-        if seen.known is None
-        else np.bincount(place, seen.known) / np.bincount(place)
-    )
+    known = np.ones(len(numbers))
+    if seen.known is not None:
+        known = np.bincount(place, seen.known) / np.bincount(place)
     return int((known >= min(HALF_KNOWN, known.max())).sum())
 
 
-def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:
+def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> ndarray:
     """Return the members that are not screened out, rising: the best, those not surely behind it,
     and those that help it.
     """
@@ -361,20 +354,16 @@ def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = Tru
     best = int(np.argmin(means))
     kept = []
     for member in range(losses.shape[1]):
-        mean, error = paired_difference(
-            (losses[:, member] - losses[:, best]) * counted, seen.series
-        )
+        behind = (losses[:, member] - losses[:, best]) * counted
+        mean, error = paired_difference(behind, seen.series)
         close = means[member] <= (1 + near) * means[best]
-        if (
-            close
-            or not mean > SURE_ERRORS * error
-            or (helped and _helps(seen, counted, best, member))
-        ):
+        sure = mean > SURE_ERRORS * error
+        if close or not sure or (helped and _helps(seen, counted, best, member)):
             kept.append(member)
     return np.array(kept)
 
 
-def _near_best(seen: MemberWindows) -> np.ndarray:
+def _near_best(seen: MemberWindows) -> ndarray:
     """Return the members that are not clearly behind the best, rising: surely or not, unless series
     are few.
     """
@@ -384,7 +373,7 @@ def _near_best(seen: MemberWindows) -> np.ndarray:
     return np.flatnonzero(means <= (1 + CLEAR_SHARE) * means.min())
 
 
-def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
+def paired_difference(losses: ndarray, series: ndarray) -> tuple[float, float]:
     """Return the mean over series of differences of losses, and its standard error.
 
     Infinite of one series.
@@ -399,7 +388,7 @@ def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, fl
     return float(means.mean()), float(error)
 
 
-def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> bool:
+def _helps(seen: MemberWindows, counted: ndarray, best: int, member: int) -> bool:
     """Return whether a little of a member beside the best lowers the loss.
 
     It is convex, so that more would not else.
@@ -409,13 +398,12 @@ def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> 
     return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
 
 
-def _power_weights(seen: MemberWindows) -> Iterator[np.ndarray]:
-    """Yield the weights of each power."""
+def _power_weights(seen: MemberWindows) -> list[ndarray]:
+    """Return the weights of each power."""
     relative = np.maximum(_mean_losses(seen), EXACT_LOSS)
     relative = relative / relative.min()  # never below 1, of which no power overflows
-    for power in POWERS:
-        inverse = relative**-power
-        yield inverse / inverse.sum()
+    inverses = [relative**-power for power in POWERS]
+    return [inverse / inverse.sum() for inverse in inverses]
 
 
 def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
@@ -426,7 +414,7 @@ def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, Membe
         yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)
 
 
-def _split_rows(seen: MemberWindows) -> Iterator[np.ndarray]:
+def _split_rows(seen: MemberWindows) -> Iterator[ndarray]:
     """Yield the rows of each window, or of each part of the series where there is one window
     alone.
     """
@@ -458,16 +446,16 @@ class GroupWeights(Serializable):
         horizon: The steps that the parts divide.
     """
 
-    values: np.ndarray
+    values: ndarray
     groups: tuple[str, ...] = ()
     horizon: int = 1
 
     @classmethod
-    def same(cls, weights: np.ndarray) -> Self:
+    def same(cls, weights: ndarray) -> Self:
         """Return the same for every series and step."""
         return cls(weights[None, None])
 
-    def of(self, group: np.ndarray, step: np.ndarray) -> np.ndarray:
+    def of(self, group: ndarray, step: ndarray) -> ndarray:
         """Return the weights of rows, shape (rows, members), from the name of each one's group and
         its step.
         """
@@ -476,27 +464,26 @@ class GroupWeights(Serializable):
         return self.values[number, step_part(step, self.horizon, self.values.shape[1])]
 
 
-def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
+def step_part(step: ndarray, horizon: int, parts: int) -> ndarray:
     """Return the part of the horizon that a step lies in, from 0."""
-    place: np.ndarray = np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
-    return place
+    return np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
 
 
 def learn_group_weights(
     seen: MemberWindows,
-    group: np.ndarray,
+    group: ndarray,
     horizon: int,
-    learn: Callable[[MemberWindows], np.ndarray],
+    learn: Callable[[MemberWindows], ndarray],
     by_step: bool,
 ) -> GroupWeights:
     """Return weights of all rows, and of each large enough group and part: half its own, half those
     of what holds it.
 
     Args:
-        seen: At least one row.
+        seen: The forecasts of members, at least one row.
         group: The name of each row's group, '' where there are none.
         horizon: Steps.
-        learn: From rows to weights, shape (members,).
+        learn: The function from rows to weights, shape (members,).
         by_step: Whether parts of the horizon are told apart.
     """
     names = tuple(name for name in np.unique(group.astype(str)).tolist() if name)
@@ -509,27 +496,24 @@ def learn_group_weights(
         base = usual if not place else _half_own_weights(seen, inside, usual, learn)
         for number in range(parts):
             here = inside & (part == number)
-            values[place, number] = (
-                base if parts == 1 else _half_own_weights(seen, here, base, learn)
-            )
+            own = base if parts == 1 else _half_own_weights(seen, here, base, learn)
+            values[place, number] = own
     return GroupWeights(values, names, horizon)
 
 
 def _half_own_weights(
     seen: MemberWindows,
-    inside: np.ndarray,
-    base: np.ndarray,
-    learn: Callable[[MemberWindows], np.ndarray],
-) -> np.ndarray:
+    inside: ndarray,
+    base: ndarray,
+    learn: Callable[[MemberWindows], ndarray],
+) -> ndarray:
     """Return half way between the weights of some rows and `base`; `base` where they are few."""
-    few = (
-        len(set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True)))
-        < LEAST_CELLS
-    )
+    cells = set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True))
+    few = len(cells) < LEAST_CELLS
     return base if few else (learn(seen.take(inside)) + base) / 2
 
 
-def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
+def group_names(panel: Panel, columns: tuple[str, ...]) -> ndarray:
     """Return the name of each series' group: its values of static columns, shape (n_series,).
 
     Raises:
@@ -542,28 +526,28 @@ def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
                 f"model.weights_by: no static or level column "
                 f"'{name}'{nearest(name, ('step', *known))}"
             )
+    if not columns:
+        return np.array([""] * panel.n_series, object)
     rows = panel.table[panel.offsets[:-1]].select(columns).rows()
-    return np.array(
-        ["|".join(map(str, row)) for row in rows] if columns else [""] * panel.n_series, object
-    )
+    return np.array(["|".join(map(str, row)) for row in rows], object)
 
 
 # The forecasts of a stack on inner windows, made of those of its members.
 
 
 def combine_backtests(
-    parts: Sequence[pl.DataFrame],
+    parts: Sequence[DataFrame],
     weights: Callable[[int], GroupWeights],
     group: Mapping[str, str],
     *,
     median: bool = False,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows that every member has, with their combined means and quantiles.
 
     Args:
         parts: The inner rows of each member.
-        weights: Of the members for a window, counted from the end of each series; learned without
-            it.
+        weights: The weights of the members for a window, counted from the end of each series;
+            learned without it.
         group: The name of each series' group.
         median: Take the members' median instead.
     """
@@ -573,15 +557,10 @@ def combine_backtests(
     if median:
         mixed = np.median(forecasts, axis=0)
     else:
-        number = (
-            rows[0]
-            .select(pl.col("cutoff").rank("dense", descending=True).over("series_id"))
-            .to_series()
-            .to_numpy()
-        )
-        names_of = np.array(
-            [group.get(name, "") for name in rows[0]["series_id"].to_list()], object
-        )
+        last_first = col("cutoff").rank("dense", descending=True).over("series_id")
+        number = rows[0].select(last_first).to_series().to_numpy()
+        groups = [group.get(name, "") for name in rows[0]["series_id"].to_list()]
+        names_of = np.array(groups, object)
         step = rows[0]["step"].to_numpy().astype(np.int64)
         mixed = np.full(forecasts.shape[1:], np.nan)
         for window in np.unique(number):
@@ -589,11 +568,11 @@ def combine_backtests(
             window_weights = weights(int(window)).of(names_of[inside], step[inside])
             mixed[inside] = np.einsum("rm,mrq->rq", window_weights, forecasts[:, inside])
     fallback = np.any([part["fallback"].to_numpy() for part in rows], axis=0)
-    columns = [pl.Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
-    return rows[0].with_columns(*columns, pl.Series("fallback", fallback))
+    columns = [Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
+    return rows[0].with_columns(*columns, Series("fallback", fallback))
 
 
-def _shared_rows(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
     """Return the rows that all have, in one order."""
     keys = parts[0].select(KEYS)
     for part in parts[1:]:
@@ -609,7 +588,7 @@ def _shared_rows(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
 
 def member_forecasts(
     members: Sequence[FittedForecaster], history: Panel, future: Panel
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return what each member forecasts.
 
     Args:
@@ -629,13 +608,11 @@ def member_forecasts(
     return means, quantiles, fallback
 
 
-def mixture(
-    weights: np.ndarray, means: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray
-) -> Forecasts:
+def mixture(weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray) -> Forecasts:
     """Return the weighted means of members' means and quantiles.
 
     Args:
-        weights: Of each member, shape (n, steps, members).
+        weights: The weight of each member, shape (n, steps, members).
         means: Shape (members, n, steps).
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Steps, ZeroFolds, ZeroSteps
 from hwds.core.serialization import Serializable
@@ -19,7 +20,7 @@ from hwds.frames.panel import Forecasts, Panel
 # Quantiles round the forecasts of statistical models: their own, from past errors, or from past
 # demands.
 
-Banded = tuple[np.ndarray, np.ndarray]
+Banded = tuple[ndarray, ndarray]
 """A mean, shape (steps,), and quantiles, shape (steps, levels)."""
 
 FITTED_ROWS = 4_000
@@ -30,7 +31,7 @@ their history's length.
 
 def library_forecast(
     library: Any,
-    values: np.ndarray,
+    values: ndarray,
     steps: int,
     levels: tuple[float, ...],
     *,
@@ -41,16 +42,24 @@ def library_forecast(
     `origins`.
     """
     if origins:
-        return backtest_bands(
-            lambda past, ahead: library.forecast(y=past, h=ahead)["mean"],
-            values,
-            steps,
-            levels,
-            origins,
-            least,
-        )
+
+        def point(past: ndarray, ahead: int) -> ndarray:
+            return library.forecast(y=past, h=ahead)["mean"]
+
+        return backtest_bands(point, values, steps, levels, origins, least)
     forecasts = library.forecast(y=values, h=steps, level=interval_widths(levels))
     return forecasts["mean"], quantiles_of_intervals(forecasts, levels)
+
+
+def normal_quantiles(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> Banded:
+    """Return the mean and normal quantiles of one series.
+
+    Args:
+        mean: Shape (steps,).
+        spread: Standard deviations, shape (steps,).
+        levels: Quantile levels.
+    """
+    return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
 
 
 def interval_widths(levels: tuple[float, ...]) -> list[float]:
@@ -58,18 +67,14 @@ def interval_widths(levels: tuple[float, ...]) -> list[float]:
     return sorted({_interval_width(level) for level in levels} - {0.0})
 
 
-def quantiles_of_intervals(
-    forecasts: Mapping[str, np.ndarray], levels: tuple[float, ...]
-) -> np.ndarray:
+def quantiles_of_intervals(forecasts: Mapping[str, ndarray], levels: tuple[float, ...]) -> ndarray:
     """Return quantiles from the ends of a library's central intervals, shape (steps, levels).
 
     The median is the mean.
     """
-    return (
-        np.stack([forecasts[_interval_end(level)] for level in levels], -1)
-        if levels
-        else np.empty((len(forecasts["mean"]), 0))
-    )
+    if not levels:
+        return np.empty((len(forecasts["mean"]), 0))
+    return np.stack([forecasts[_interval_end(level)] for level in levels], -1)
 
 
 def _interval_width(level: float) -> float:
@@ -82,8 +87,8 @@ def _interval_end(level: float) -> str:
 
 
 def backtest_bands(
-    point: Callable[[np.ndarray, int], np.ndarray],
-    values: np.ndarray,
+    point: Callable[[ndarray, int], ndarray],
+    values: ndarray,
     steps: int,
     levels: tuple[float, ...],
     origins: int,
@@ -97,7 +102,7 @@ def backtest_bands(
         values: The history, shape (n,).
         steps: Steps to answer for.
         levels: Quantile levels.
-        origins: At most so many, a third of the horizon apart, after the first third of the
+        origins: The most origins, a third of the horizon apart, after the first third of the
             history.
         least: The fewest values that the model can be fitted to.
 
@@ -110,8 +115,7 @@ def backtest_bands(
     errors = [
         values[cut : cut + steps] - point(values[:cut], steps)[: len(values) - cut] for cut in cuts
     ]
-    mean = point(values, steps)
-    return mean, normal_bands(mean[None], spread_by_step(errors, steps)[None], levels).quantiles[0]
+    return normal_quantiles(point(values, steps), spread_by_step(errors, steps), levels)
 
 
 def past_origins(rows: int, steps: int, origins: int, least: int) -> list[int]:
@@ -123,7 +127,7 @@ def past_origins(rows: int, steps: int, origins: int, least: int) -> list[int]:
     return [cut for cut in range(rows - stride, 0, -stride) if cut >= max(least, rows / 3)][:number]
 
 
-def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
+def spread_by_step(errors: Sequence[ndarray], steps: int) -> ndarray:
     """Return standard deviations that grow with the step, shape (steps,), from errors of forecasts
     made inside the history.
 
@@ -141,11 +145,10 @@ def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
     first = float(squares.mean() - slope * step.mean())
     if first < 0:  # through the origin
         first, slope = 0.0, float(step @ squares / (step @ step))
-    spread: np.ndarray = np.sqrt(first + slope * np.arange(1, steps + 1))
-    return spread
+    return np.sqrt(first + slope * np.arange(1, steps + 1))
 
 
-def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:
+def demand_bands(values: ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:
     """Return the same mean for every step, and quantiles of a demand that comes by chance and is as
     large as one of the past.
 
@@ -161,14 +164,11 @@ def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[flo
         levels: Quantile levels.
     """
     sizes = values[values > 0]
-    chance = min(1.0, level / sizes.mean())
-    stretch = max(1.0, level / sizes.mean())
-    inside = 1.0 - (1.0 - np.array(levels)) / max(
-        chance, 1e-12
-    )  # the level among sizes; below 0 there is no demand
-    quantiles = np.where(
-        inside > 0, np.quantile(sizes, np.clip(inside, 0, 1), method="inverted_cdf") * stretch, 0.0
-    )
+    chance, stretch = min(1.0, level / sizes.mean()), max(1.0, level / sizes.mean())
+    # the level among sizes; below 0 there is no demand
+    inside = 1.0 - (1.0 - np.array(levels)) / max(chance, 1e-12)
+    size = np.quantile(sizes, np.clip(inside, 0, 1), method="inverted_cdf") * stretch
+    quantiles = np.where(inside > 0, size, 0.0)
     return np.full(steps, level), np.tile(quantiles, (steps, 1))
 
 
@@ -212,7 +212,7 @@ class Statistical(Forecaster):
         """
         return FittedStatistical(self, self.season or context.season, context.levels)
 
-    def suits(self, values: np.ndarray) -> bool:
+    def suits(self, values: ndarray) -> bool:
         """Return whether the model can be fitted to the known values of a series.
 
         Shape (known,).
@@ -222,7 +222,7 @@ class Statistical(Forecaster):
         return not self.of_demand or bool(values.min() >= 0)
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Return the mean, shape (steps,), and the quantiles, shape (steps, levels), after a series
         without holes.
@@ -248,12 +248,12 @@ class FittedStatistical(Serializable):
         mean, quantiles = simple.mean.copy(), simple.quantiles.copy()
         fallback = np.ones(len(mean), bool)
         for i in range(len(mean)):
-            forecast = self._answer(history.series(i)[-self.model.longest :], steps)
+            forecast = self._forecast_series(history.series(i)[-self.model.longest :], steps)
             if forecast is not None:
                 mean[i], quantiles[i], fallback[i] = *forecast, False
         return Forecasts.of(mean, quantiles, fallback)
 
-    def _answer(self, values: np.ndarray, steps: int) -> Banded | None:
+    def _forecast_series(self, values: ndarray, steps: int) -> Banded | None:
         there = np.flatnonzero(~np.isnan(values))
         known = values[there]
         if 2 * len(there) < len(values) or not self.model.suits(known):
@@ -264,16 +264,13 @@ class FittedStatistical(Serializable):
         try:
             # candidates that overflow are dropped by the library; what it answers is checked below
             with np.errstate(all="ignore"):
-                mean, quantiles = self.model.forecast(
-                    fill_holes(span, self.season) / scale, self.season, steps + gone, self.levels
-                )
+                whole = fill_holes(span, self.season) / scale
+                forecast = self.model.forecast(whole, self.season, steps + gone, self.levels)
         except Exception:  # the library raises bare ones; the caller counts it
             return None
-        both = np.column_stack([mean, quantiles])[gone:] * scale
-        if not (
-            np.abs(both)
-            <= np.array([WILD_MULTIPLE, *map(wild_multiple, self.levels)]) * np.abs(known).max()
-        ).all():
+        both = np.column_stack(forecast)[gone:] * scale
+        wild = np.array([WILD_MULTIPLE, *map(wild_multiple, self.levels)]) * np.abs(known).max()
+        if not (np.abs(both) <= wild).all():
             return None
         both = np.maximum(both, 0.0) if known.min() >= 0 else both
         return both[:, 0], both[:, 1:]
@@ -291,7 +288,7 @@ def wild_multiple(level: float) -> float:
     return float(WILD_MULTIPLE ** max(1.0, abs(normal.inv_cdf(level)) / normal.inv_cdf(WIDE_LEVEL)))
 
 
-def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
+def fill_holes(values: ndarray, season: int) -> ndarray:
     """Return a series that begins and ends with a known value, its holes closed.
 
     A hole takes the value of the same season a year before (itself closed, if need be); in the
@@ -307,7 +304,7 @@ def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
     return whole
 
 
-def power_of_two(values: np.ndarray) -> float:
+def power_of_two(values: ndarray) -> float:
     """Return a power of two that brings very large or small values near 1, else 1: division by it
     loses no bit.
 
@@ -316,6 +313,24 @@ def power_of_two(values: np.ndarray) -> float:
     """
     exponent = int(np.frexp(np.abs(values).max())[1])
     return 1.0 if -10 <= exponent <= 30 else float(2.0 ** (exponent - 10))
+
+
+class DemandLevel(Statistical):
+    """A model of intermittent demand with one level for every step, by statsforecast."""
+
+    least = 3
+    of_demand = True
+
+    def library(self) -> Any:
+        """Return statsforecast's model."""
+        raise NotImplementedError(f"{type(self).__name__}.library")
+
+    def forecast(
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
+    ) -> Banded:
+        """Find the level, which holds for every step."""
+        level = float(self.library().forecast(y=values, h=1)["mean"][0])
+        return demand_bands(values, level, steps, levels)
 
 
 # The season of one series: classical decomposition, its factors shrunk by how sure they are;
@@ -330,32 +345,32 @@ class Season:
     """The season of a series.
 
     Attributes:
-        factors: What each place in the season multiplies (or adds), shape (season,); they average 1
-            (or 0).
+        factors: The factor (or addition) of each place in the season, shape (season,); they average
+            1 (or 0).
         additive: Whether they are added.
     """
 
-    factors: np.ndarray
+    factors: ndarray
     additive: bool
 
-    def out_of(self, values: np.ndarray) -> np.ndarray:
+    def out_of(self, values: ndarray) -> ndarray:
         """Return a series without its season, shape (n,), which begins at the first place."""
         factors = self._at(0, len(values))
         return values - factors if self.additive else values / factors
 
-    def into(self, values: np.ndarray, first: int) -> np.ndarray:
+    def into(self, values: ndarray, first: int) -> ndarray:
         """Return rows with the season put back, the first of which stands `first` rows after the
         beginning.
         """
         factors = self._at(first, len(values))
         return values + factors if self.additive else values * factors
 
-    def _at(self, first: int, rows: int) -> np.ndarray:
+    def _at(self, first: int, rows: int) -> ndarray:
         return self.factors[(first + np.arange(rows)) % len(self.factors)]
 
 
 def season_of(
-    values: np.ndarray,
+    values: ndarray,
     season: int,
     *,
     additive: bool = False,
@@ -408,7 +423,7 @@ def season_of(
     return Season(factors, additive=False)
 
 
-def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
+def _moving_average(values: ndarray, season: int) -> ndarray:
     """Return the centred moving average over a season, NaN at both ends."""
     kernel = np.ones(season) if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5]
     half = len(kernel) // 2
@@ -417,7 +432,7 @@ def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
     return trend
 
 
-def is_significant(values: np.ndarray, season: int) -> bool:
+def is_significant(values: ndarray, season: int) -> bool:
     """Return whether the autocorrelation a season apart is, at 90 %, beyond what those of fewer
     rows make likely.
 
@@ -431,12 +446,10 @@ def is_significant(values: np.ndarray, season: int) -> bool:
     if season < 4 or len(values) < 2 * season:
         return False
     apart = values - values.mean()
-    correlations = np.array(
-        [apart[lag:] @ apart[: len(apart) - lag] for lag in range(1, season + 1)]
-    ) / (apart @ apart)
-    limit = NormalDist().inv_cdf(0.95) * np.sqrt(
-        (1 + 2 * (correlations[:-1] ** 2).sum()) / len(values)
-    )
+    products = [apart[lag:] @ apart[: len(apart) - lag] for lag in range(1, season + 1)]
+    correlations = np.array(products) / (apart @ apart)
+    variance = (1 + 2 * (correlations[:-1] ** 2).sum()) / len(values)
+    limit = NormalDist().inv_cdf(0.95) * np.sqrt(variance)
     return bool(abs(correlations[-1]) > limit)
 
 
@@ -470,7 +483,7 @@ class Seasonless(Statistical):
     logs: bool = False
     origins: ZeroFolds = 12
 
-    def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def plain(self, values: ndarray, season: int, steps: int) -> tuple[ndarray, ndarray]:
         """Return the forecast of a series without a season and the variances of its errors, both
         (steps,).
 
@@ -482,46 +495,38 @@ class Seasonless(Statistical):
         raise NotImplementedError(f"{type(self).__name__}.plain")
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Take out the season, fit, forecast, put the season back."""
-        tested = (
-            self.seasons == "tested" or values.min() == 0
-        )  # months without demand: a season of these is mostly chance
+        # months without demand: a season of these is mostly chance
+        tested = self.seasons == "tested" or values.min() == 0
         logs = self.logs and bool(values.min() > 0)
 
-        def point(past: np.ndarray, ahead: int) -> np.ndarray:
-            mean, _, back = self._apart(past, season, ahead, tested, logs)
+        def point(past: ndarray, ahead: int) -> ndarray:
+            mean, _, back = self._forecast_without_season(past, season, ahead, tested, logs)
             return back(mean)
 
         if self.origins:
             return backtest_bands(point, values, steps, levels, self.origins, self.least)
-        mean, variance, back = self._apart(values, season, steps, tested, logs)
-        both = np.column_stack(
-            [mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]]
-        )
-        both = np.column_stack([back(column) for column in both.T])
+        mean, variance, back = self._forecast_without_season(values, season, steps, tested, logs)
+        normal = np.column_stack(normal_quantiles(mean, np.sqrt(variance), levels))
+        both = np.column_stack([back(column) for column in normal.T])
         return both[:, 0], both[:, 1:]
 
-    def _apart(
-        self, values: np.ndarray, season: int, steps: int, tested: bool, logs: bool
-    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    def _forecast_without_season(
+        self, values: ndarray, season: int, steps: int, tested: bool, logs: bool
+    ) -> tuple[ndarray, ndarray, Callable[[ndarray], ndarray]]:
         """Return the forecast of what is left without season and units, its variances, both
         (steps,), and the way back.
         """
         unit = float(values.mean()) if logs else 1.0
         seen = np.log(values / unit) if logs else values
         additive = self.decomposition == "additive" or logs
-        if tested:
-            apart = (
-                season_of(seen, season, additive=additive, whole=True)
-                if is_significant(seen, season)
-                else None
-            )
-        else:
-            apart = season_of(seen, season, additive=additive)
+        apart = None
+        if not tested or is_significant(seen, season):
+            apart = season_of(seen, season, additive=additive, whole=tested)
 
-        def back(rows: np.ndarray) -> np.ndarray:
+        def back(rows: ndarray) -> ndarray:
             whole = rows if apart is None else apart.into(rows, len(values))
             return unit * np.exp(whole) if logs else whole
 

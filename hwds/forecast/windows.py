@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import col
 
 from hwds.core.recipe import PositiveInt, Recipe
 from hwds.forecast.covariates import (
@@ -15,11 +17,11 @@ from hwds.forecast.covariates import (
     Standard,
     fill_from_past,
     first_known_rows,
-    is_number,
     learn_codes,
     learn_standard,
+    split_static,
 )
-from hwds.forecast.models.base import Features
+from hwds.forecast.models.base import Features, normal_bands
 from hwds.frames.features.base import Feature
 from hwds.frames.panel import COLUMN, MADE_AT, VALUE, Panel
 from hwds.frames.roles import SERIES, TIME
@@ -45,9 +47,7 @@ class OriginForecasts(Recipe):
     depend on their code.
     """
 
-    def forecasts(
-        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
-    ) -> np.ndarray:
+    def forecasts(self, histories: Iterable[ndarray], season: int, base: ndarray) -> ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
 
         Args:
@@ -77,7 +77,7 @@ class Windowing(Recipe):
         usual_demand: The size of a usual demand, where demand comes by chance and the target is a
             multiple of each series' own mean demand; 0 where the target is what the seasonal naive
             missed.
-        lines: Where they are given, the target is what their mean missed instead, and they are
+        lines: The lines whose mean error is the target instead, where they are given; they are
             inputs.
     """
 
@@ -109,6 +109,26 @@ class Windowing(Recipe):
             )
         )
 
+    def bound(self, forecasts: ndarray) -> ndarray:
+        """Return forecasts, not below 0 where the panel never was."""
+        return np.maximum(forecasts, 0.0) if self.nonnegative else forecasts
+
+    def seasonal_naive(
+        self, base: ndarray, scale: ndarray, levels: tuple[float, ...]
+    ) -> tuple[ndarray, ndarray]:
+        """Return mean and normal quantiles of the seasonal naive.
+
+        Args:
+            base: Its forecasts, shape (n, h).
+            scale: The mean seasonal change of each series, shape (n,).
+            levels: Quantile levels.
+        """
+        # the standard deviation of a normal with this mean absolute change; a year ahead has one
+        # change more
+        spread = np.sqrt(np.pi / 2 * (np.arange(base.shape[1]) // self.season + 1))
+        naive = normal_bands(base, scale[:, None] * spread, levels)
+        return naive.mean, self.bound(naive.quantiles)
+
     @classmethod
     def learn(
         cls,
@@ -121,24 +141,21 @@ class Windowing(Recipe):
         lines: OriginForecasts | None = None,
     ) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
-        target, roles = history.target, history.roles
-        static = dict.fromkeys((*roles.static, *roles.level))
+        target, roles, span = history.target, history.roles, span_of(season)
+        numbers, texts = split_static(history)
         rows = history.offsets[1:] - first_known_rows(target, history.offsets)
+        shortest = np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span)
         return cls(
             season=season,
             horizon=horizon,
-            length=min(length, span_of(season)),
-            shortest=int(
-                np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span_of(season))
-            ),
+            length=min(length, span),
+            shortest=int(shortest),
             typical=_typical_change(history, season),
             nonnegative=not bool((target < 0).any()),
             known=tuple(learn_standard(history, name) for name in roles.known_future),
             passed=tuple(learn_standard(history, name) for name in roles.past_only),
-            codes=tuple(
-                learn_codes(history, name) for name in static if not is_number(history, name)
-            ),
-            numbers=tuple(name for name in static if is_number(history, name)),
+            codes=tuple(learn_codes(history, name) for name in texts),
+            numbers=numbers,
             usual_demand=_usual_demand(history) if of_demand else 0.0,
             lines=lines,
         )
@@ -187,17 +204,17 @@ class Origins:
 
     Attributes:
         series: The index of each origin's series in the panel, shape (n,).
-        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1`
+        ends: The number of its rows that are known there, shape (n,); step h is row `ends + h - 1`
             of the series.
     """
 
-    series: np.ndarray
-    ends: np.ndarray
+    series: ndarray
+    ends: ndarray
 
     def __len__(self) -> int:
         return len(self.series)
 
-    def take(self, index: np.ndarray | slice) -> Origins:
+    def take(self, index: ndarray | slice) -> Origins:
         """Keep some of the origins."""
         return Origins(self.series[index], self.ends[index])
 
@@ -222,24 +239,23 @@ class Windows:
             value.
     """
 
-    past: np.ndarray
-    origin: np.ndarray
-    codes: np.ndarray
-    steps: np.ndarray
-    target: np.ndarray
-    base: np.ndarray
-    level: np.ndarray
-    scale: np.ndarray
+    past: ndarray
+    origin: ndarray
+    codes: ndarray
+    steps: ndarray
+    target: ndarray
+    base: ndarray
+    level: ndarray
+    scale: ndarray
 
-    def restore(self, residual: np.ndarray) -> np.ndarray:
+    def restore(self, residual: ndarray) -> ndarray:
         """Turn residuals of shape (n, h) or (n, h, levels) into forecasts in the target's unit,
         float64.
         """
         scale, base = self.scale[:, None], self.base
         if residual.ndim == 3:
             scale, base = scale[..., None], base[..., None]
-        forecast: np.ndarray = base + scale * residual.astype(np.float64)
-        return forecast
+        return base + scale * residual.astype(np.float64)
 
 
 # Windows of demand that comes by chance: the target is a multiple of the series' own mean
@@ -273,13 +289,13 @@ class Demand:
         usual: The size of a usual demand, for series that had none yet.
     """
 
-    first: np.ndarray
-    starts: np.ndarray
-    unit: np.ndarray
-    size: np.ndarray
-    square: np.ndarray
-    count: np.ndarray
-    latest: np.ndarray
+    first: ndarray
+    starts: ndarray
+    unit: ndarray
+    size: ndarray
+    square: ndarray
+    count: ndarray
+    latest: ndarray
     season: int
     span: int
     usual: float
@@ -287,9 +303,9 @@ class Demand:
     @classmethod
     def of(
         cls,
-        values: np.ndarray,
-        offsets: np.ndarray,
-        first: np.ndarray,
+        values: ndarray,
+        offsets: ndarray,
+        first: ndarray,
         season: int,
         span: int,
         usual: float,
@@ -310,32 +326,22 @@ class Demand:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
-        stretches = (
-            f"{what}, {rows} rows"
-            for rows in self.stretches
-            for what in ("demand", "rows with demand")
-        )
-        return (
-            *stretches,
-            "size",
-            "spread of size",
-            "rows since demand",
-            "rows",
-            "mean demand",
-            "mean size",
-        )
+        what = ("demand", "rows with demand")
+        stretches = (f"{each}, {rows} rows" for rows in self.stretches for each in what)
+        sizes = ("size", "spread of size", "rows since demand", "rows", "mean demand", "mean size")
+        return (*stretches, *sizes)
 
     @property
     def stretches(self) -> tuple[int, ...]:
         """Rows that demand is averaged over, as inputs."""
         return tuple(sorted({1, 2, 3, max(self.season // 2, 1), self.season, self.span}))
 
-    def turn(self, windows: Windows, origins: Origins, actual: np.ndarray) -> Windows:
+    def turn(self, windows: Windows, origins: Origins, actual: ndarray) -> Windows:
         """Return the same windows with the target in mean demands, and with inputs of demand.
 
         Args:
             windows: Cut at the origins.
-            origins: Where.
+            origins: The origins.
             actual: The target of each step, NaN where unknown, shape (n, h).
         """
         ends = self.starts[origins.series] + origins.ends
@@ -351,31 +357,33 @@ class Demand:
             scale=mean,
         )
 
-    def _mean(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _mean(self, series: ndarray, begins: ndarray, ends: ndarray) -> ndarray:
         """Return the mean demand so far, with half a demand more in one row more: what has had none
         yet may have some.
         """
-        times = self._over(self.count, begins, ends)
-        total = self._over(self.size, begins, ends) * self.unit[series]
+        times = self._sum_over(self.count, begins, ends)
+        total = self._sum_over(self.size, begins, ends) * self.unit[series]
         usual = np.where(times > 0, total / np.maximum(times, 1), self.usual)
         return (total + PRIOR_DEMANDS * usual) / (np.maximum(ends - begins, 1) + 1)
 
     def _inputs(
-        self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray, mean: np.ndarray
-    ) -> list[np.ndarray]:
+        self, series: ndarray, begins: ndarray, ends: ndarray, mean: ndarray
+    ) -> list[ndarray]:
         unit = self.unit[series] / mean
         inputs = []
         for stretch in self.stretches:
             since = np.maximum(ends - stretch, begins)
             rows = np.maximum(ends - since, 1)
             inputs += [
-                self._over(self.size, since, ends) / rows * unit,
-                self._over(self.count, since, ends) / rows,
+                self._sum_over(self.size, since, ends) / rows * unit,
+                self._sum_over(self.count, since, ends) / rows,
             ]
-        times = self._over(self.count, begins, ends)
+        times = self._sum_over(self.count, begins, ends)
         times = np.where(times > 0, times, np.nan)
-        size = self._over(self.size, begins, ends) / times
-        spread = np.sqrt(np.maximum(self._over(self.square, begins, ends) / times - size**2, 0.0))
+        size = self._sum_over(self.size, begins, ends) / times
+        spread = np.sqrt(
+            np.maximum(self._sum_over(self.square, begins, ends) / times - size**2, 0.0)
+        )
         latest = self.latest[np.maximum(ends - 1, 0)]
         since = np.where((latest >= begins) & (ends > begins), ends - 1 - latest, ends - begins)
         return [
@@ -388,7 +396,7 @@ class Demand:
             np.log(size * self.unit[series]),
         ]
 
-    def _over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _sum_over(self, sums: ndarray, begins: ndarray, ends: ndarray) -> ndarray:
         return sums[ends] - sums[begins]
 
 
@@ -406,11 +414,11 @@ class VintageColumn:
     Attributes:
         keys: Row times `width` plus lead, rising, shape (n,).
         values: The latest forecast with that lead, standardised, shape (n,).
-        width: Above every lead.
+        width: A number above every lead.
     """
 
-    keys: np.ndarray
-    values: np.ndarray
+    keys: ndarray
+    values: ndarray
     width: int
 
     @classmethod
@@ -420,29 +428,30 @@ class VintageColumn:
         One that was made between two rows counts as known at the later.
         """
         assert panel.vintages is not None
-        rows = panel.table.select(SERIES, TIME, pl.int_range(pl.len(), dtype=pl.Int64).alias(_ROW))
-        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name).join(
-            rows, on=[SERIES, TIME]
+        row = pl.int_range(pl.len(), dtype=pl.Int64)
+        rows = panel.table.select(SERIES, TIME, row.alias(_ROW))
+        known = panel.table.select(SERIES, col(TIME).alias(MADE_AT), row.alias(_MADE))
+        forecasts = panel.vintages.table.filter(col(COLUMN) == standard.name)
+        dated = (
+            forecasts.join(rows, on=[SERIES, TIME])
+            .sort(MADE_AT)
+            .join_asof(
+                known.sort(MADE_AT),
+                on=MADE_AT,
+                by=SERIES,
+                strategy="forward",
+                check_sortedness=False,
+            )
         )
-        known = rows.select(SERIES, pl.col(TIME).alias(MADE_AT), pl.col(_ROW).alias(_MADE)).sort(
-            MADE_AT
-        )
-        dated = forecasts.sort(MADE_AT).join_asof(
-            known, on=MADE_AT, by=SERIES, strategy="forward", check_sortedness=False
-        )
-        ahead = dated.with_columns((pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)).filter(
-            pl.col(_LEAD) > 0
-        )
-        last = ahead.sort(_ROW, _LEAD, MADE_AT).unique(
-            [_ROW, _LEAD], keep="last", maintain_order=True
-        )
+        lead_of = (col(_ROW) - col(_MADE)).alias(_LEAD)
+        ahead = dated.with_columns(lead_of).filter(col(_LEAD) > 0).sort(_ROW, _LEAD, MADE_AT)
+        last = ahead.unique([_ROW, _LEAD], keep="last", maintain_order=True)
         lead = last[_LEAD].to_numpy()
         width = int(lead.max()) + 1 if len(lead) else 1
-        return cls(
-            last[_ROW].to_numpy() * width + lead, standard.apply(last[VALUE].to_numpy()), width
-        )
+        keys = last[_ROW].to_numpy() * width + lead
+        return cls(keys, standard.apply(last[VALUE].to_numpy()), width)
 
-    def __getitem__(self, ahead: np.ndarray) -> np.ndarray:
+    def __getitem__(self, ahead: ndarray) -> ndarray:
         """Return the forecasts of the rows ahead of n origins, column j for step j + 1.
 
         NaN where none, shape (n, h).
@@ -486,7 +495,7 @@ class WindowSource:
         whole: The target with holes filled from the past of the same series.
         first: The row of each series' first known value, or its end, shape (n_series,).
         known: Known-future columns, standardised.
-        vintages: Those of vintages, as they were known at an origin.
+        vintages: The columns of vintages, as they were known at an origin.
         passed: Past-only columns, standardised, holes filled from the past.
         codes: Codes of the static text columns.
         numbers: Static columns that are numbers.
@@ -497,15 +506,15 @@ class WindowSource:
 
     windowing: Windowing
     panel: Panel
-    target: np.ndarray = field(repr=False)
-    whole: np.ndarray = field(repr=False)
-    first: np.ndarray = field(repr=False)
-    known: dict[str, np.ndarray] = field(repr=False)
+    target: ndarray = field(repr=False)
+    whole: ndarray = field(repr=False)
+    first: ndarray = field(repr=False)
+    known: dict[str, ndarray] = field(repr=False)
     vintages: dict[str, VintageColumn] = field(repr=False)
-    passed: dict[str, np.ndarray] = field(repr=False)
-    codes: dict[str, np.ndarray] = field(repr=False)
-    numbers: dict[str, np.ndarray] = field(repr=False)
-    features: dict[Feature, np.ndarray] = field(repr=False)
+    passed: dict[str, ndarray] = field(repr=False)
+    codes: dict[str, ndarray] = field(repr=False)
+    numbers: dict[str, ndarray] = field(repr=False)
+    features: dict[Feature, ndarray] = field(repr=False)
     demand: Demand | None = field(repr=False)
 
     @classmethod
@@ -564,15 +573,12 @@ class WindowSource:
             "change between them",
             "neighbours of season ago",
         )
+        lines = ("theta beside season ago", "damped trend beside theta", "lines")
         known = (name for column in self.known for name in (column, f"{column} change"))
-        drawn = (
-            ("theta beside season ago", "damped trend beside theta", "lines")
-            if self.windowing.lines
-            else ()
-        )
+        drawn = lines if self.windowing.lines else ()
         return (*seasonal, *known, *(f.name for f in self._features("step")), *drawn)
 
-    def at(self, ends: np.ndarray) -> Origins:
+    def at(self, ends: ndarray) -> Origins:
         """Put one origin in each series, after its first `ends` rows, shape (n_series,)."""
         return Origins(np.arange(self.panel.n_series), ends)
 
@@ -587,12 +593,10 @@ class WindowSource:
         )
         counts = np.maximum(lengths - earliest, 0)
         series = np.repeat(np.arange(self.panel.n_series), counts)
-        return Origins(
-            series,
-            np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts - earliest, counts),
-        )
+        before = np.repeat(np.cumsum(counts) - counts - earliest, counts)
+        return Origins(series, np.arange(len(series)) - before)
 
-    def past_rows(self, origins: Origins) -> np.ndarray:
+    def past_rows(self, origins: Origins) -> ndarray:
         """Find the row of the panel that each value of `Windows.past` comes from, shape (n,
         length).
         """
@@ -603,9 +607,8 @@ class WindowSource:
 
         Each with its place among the origins.
         """
-        size = max(
-            NUMBERS_AT_ONCE // max(self.windowing.span, horizon or self.windowing.horizon), 1
-        )
+        numbers = max(self.windowing.span, horizon or self.windowing.horizon)
+        size = max(NUMBERS_AT_ONCE // numbers, 1)
         for start in range(0, len(origins), size):
             part = slice(start, min(start + size, len(origins)))
             yield part, self.cut(origins.take(part), horizon)
@@ -622,47 +625,45 @@ class WindowSource:
         actual = np.where(inside, self.target[ahead], np.nan)
         by_step = [
             *_season_ago(past, ago, settings.season),
-            *self._known(rows[:, ago], ahead, inside),
-        ]
-        by_step += [
-            np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
-            for f in self._features("step")
+            *self._known_columns(rows[:, ago], ahead, inside),
+            *(
+                np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
+                for f in self._features("step")
+            ),
         ]
         if settings.lines:
-            theta, damped = settings.lines.forecasts(
-                self._histories(origins), settings.season, base
-            )
+            histories = self._histories(origins)
+            theta, damped = settings.lines.forecasts(histories, settings.season, base)
             middle = (theta + damped) / 2
-            by_step += [
-                part / scale[:, None]
-                for part in (theta - base, damped - theta, middle - level[:, None])
-            ]
+            parts = (theta - base, damped - theta, middle - level[:, None])
+            by_step += [part / scale[:, None] for part in parts]
             base = middle
         change = past[:, settings.season :] - past[:, : -settings.season]
-        trends = [
-            change[:, -rows:].mean(1) for rows in settings.trends
-        ]  # what a damped trend would be
-        by_origin = [*self._sizes(origins, level, scale), *trends, *self._passed(origins, rows)]
-        by_origin += [
-            _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
-            for f in self._features("origin")
+        # the mean changes are what a damped trend would be
+        by_origin = [
+            *self._sizes(origins, level, scale),
+            *(change[:, -rows:].mean(1) for rows in settings.trends),
+            *self._past_columns(origins, rows),
+            *(
+                _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
+                for f in self._features("origin")
+            ),
         ]
+        missed = np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES)
         codes = [column[origins.series] for column in self.codes.values()]
         windows = Windows(
             past=past[:, -settings.length :].astype(np.float32),
             origin=np.stack(by_origin, 1, dtype=np.float32),
             codes=np.stack(codes, 1) if codes else np.zeros((len(rows), 0), np.int32),
             steps=np.stack(by_step, -1, dtype=np.float32),
-            target=np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES).astype(
-                np.float32
-            ),
+            target=missed.astype(np.float32),
             base=base,
             level=level,
             scale=scale,
         )
         return self.demand.turn(windows, origins, actual) if self.demand else windows
 
-    def _histories(self, origins: Origins) -> Iterator[np.ndarray]:
+    def _histories(self, origins: Origins) -> Iterator[ndarray]:
         """Yield the rows before each origin, from the first known one."""
         starts = self.panel.offsets[:-1]
         for series, end in zip(origins.series.tolist(), origins.ends.tolist(), strict=True):
@@ -671,7 +672,7 @@ class WindowSource:
     def _features(self, at: Literal["origin", "step"]) -> list[Feature]:
         return [feature for feature in self.features if feature.at == at]
 
-    def _rows(self, origins: Origins) -> np.ndarray:
+    def _rows(self, origins: Origins) -> ndarray:
         """Return the rows of the panel that make up each span.
 
         Before the first known row the first season is repeated.
@@ -679,11 +680,11 @@ class WindowSource:
         season = self.windowing.season
         first = self.first[origins.series][:, None]
         ends = (self.panel.offsets[origins.series] + origins.ends)[:, None]
-        rows: np.ndarray = ends + np.arange(-self.windowing.span, 0)
+        rows = ends + np.arange(-self.windowing.span, 0)
         repeated = np.where(ends - first >= season, first + (rows - first) % season, ends - 1)
         return np.where(rows >= first, rows, repeated)
 
-    def _ahead(self, origins: Origins, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _ahead(self, origins: Origins, steps: ndarray) -> tuple[ndarray, ndarray]:
         """Return the row of each step, and whether it is there.
 
         The row of one that is not is the series' last.
@@ -692,7 +693,7 @@ class WindowSource:
         ahead = (self.panel.offsets[origins.series] + origins.ends)[:, None] + steps
         return np.minimum(ahead, stop - 1), ahead < stop
 
-    def _normalisation(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _normalisation(self, rows: ndarray) -> tuple[ndarray, ndarray]:
         """Return level and scale.
 
         A seasonal change that is not known counts as the panel's typical one.
@@ -707,7 +708,7 @@ class WindowSource:
         scale = np.where(real, change, self.windowing.typical * size[:, None]).mean(1)
         return window[:, -season:].mean(1), np.maximum(np.maximum(scale, 1e-3 * size), 1e-9)
 
-    def _sizes(self, origins: Origins, level: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
+    def _sizes(self, origins: Origins, level: ndarray, scale: ndarray) -> list[ndarray]:
         """Return the log of the level relative to its changes, and the share of the span that is
         observed.
         """
@@ -715,9 +716,7 @@ class WindowSource:
         relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
         return [relative, np.minimum(have / self.windowing.span, 1.0)]
 
-    def _known(
-        self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray
-    ) -> Iterator[np.ndarray]:
+    def _known_columns(self, ago: ndarray, ahead: ndarray, inside: ndarray) -> Iterator[ndarray]:
         """Yield each known-future column at the step, and less its value a season ago: a promotion
         then is in the reference.
         """
@@ -725,7 +724,7 @@ class WindowSource:
             there = np.where(inside, self.vintages.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
-    def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def _past_columns(self, origins: Origins, rows: ndarray) -> Iterator[ndarray]:
         """Yield each past-only column's last value and its change over a season.
 
         Then the static numbers.
@@ -737,7 +736,7 @@ class WindowSource:
             yield column[origins.series]
 
 
-def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarray]:
+def _season_ago(past: ndarray, ago: ndarray, season: int) -> list[ndarray]:
     """Return the value a season before each step, two seasons before, their difference, and the
     last's neighbours less itself.
 
@@ -749,16 +748,13 @@ def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarr
     return [one, two, one - two, neighbours - one]
 
 
-def _scale_feature(
-    feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray
-) -> np.ndarray:
+def _scale_feature(feature: Feature, values: ndarray, level: ndarray, scale: ndarray) -> ndarray:
     """Return a feature in the unit of the window, shape (n,) or (n, h) as `values`."""
     if feature.scale == "none":
         return values
     shape = (-1,) + (1,) * (values.ndim - 1)
     moved = values - level.reshape(shape) if feature.scale == "level" else values
-    scaled: np.ndarray = moved / scale.reshape(shape)
-    return scaled
+    return moved / scale.reshape(shape)
 
 
 # Training rows of a model that forecasts each step alone: pairs of an origin and a step, evenly
@@ -773,15 +769,15 @@ class TrainingRows:
         inputs: Shape (rows, columns), float32.
         target: Shape (rows,), float32.
         late: Whether the target lies in the last horizon of its series, shape (rows,).
-        scale: What the target was divided by, shape (rows,), float64.
+        scale: The number that the target was divided by, shape (rows,), float64.
     """
 
-    inputs: np.ndarray
-    target: np.ndarray
-    late: np.ndarray
-    scale: np.ndarray
+    inputs: ndarray
+    target: ndarray
+    late: ndarray
+    scale: ndarray
 
-    def take(self, index: np.ndarray | slice) -> TrainingRows:
+    def take(self, index: ndarray | slice) -> TrainingRows:
         """Keep some of the rows."""
         return TrainingRows(
             self.inputs[index], self.target[index], self.late[index], self.scale[index]
@@ -802,7 +798,7 @@ def stopping_rows(source: WindowSource, most: int, rng: np.random.Generator) -> 
     return _sample_pairs(source, Origins(able, ends[able]), most, rng)
 
 
-def input_matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
+def input_matrix(windows: Windows, origin: ndarray, step: ndarray) -> ndarray:
     """Return the inputs of pairs of an origin and a step (both from 0), one row each, float32."""
     of_origin = (windows.past[origin], windows.origin[origin], windows.codes[origin])
     return np.concatenate(
@@ -819,7 +815,7 @@ def input_names(source: WindowSource) -> tuple[str, ...]:
     return (*past, *source.origin_names, *source.codes, "step", *source.step_names)
 
 
-def thin_evenly(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
+def thin_evenly(total: int, most: int, rng: np.random.Generator) -> ndarray:
     """Return about `most` of the numbers below `total`, rising: one drawn from each of as many
     equal stretches.
     """
@@ -845,15 +841,15 @@ def _sample_pairs(
         here = slice(*np.searchsorted(owner, [part.start, part.stop]))
         parts.append(_known_pairs(windows, owner[here] - part.start, step[here], late[here]))
     if not parts:
-        return TrainingRows(
-            np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
-        )
+        none = np.zeros(0)
+        inputs, target = np.zeros((0, 0), np.float32), none.astype(np.float32)
+        return TrainingRows(inputs, target, none.astype(bool), none)
     return TrainingRows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def _known_pairs(
-    windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray
-) -> tuple[np.ndarray, ...]:
+    windows: Windows, origin: ndarray, step: ndarray, late: ndarray
+) -> tuple[ndarray, ...]:
     target = windows.target[origin, step]
     known = ~np.isnan(target)
     return (
@@ -876,7 +872,7 @@ def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted({*levels, 0.5, *below, *above}))
 
 
-def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
+def mean_weights(grid: tuple[float, ...]) -> ndarray:
     """Return the weights that make a mean of quantiles: the integral of a quantile function that is
     linear between its levels.
 
@@ -886,3 +882,23 @@ def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
     """
     between = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
     return np.diff(np.concatenate([[0.0], between, [1.0]]))
+
+
+def read_grid(
+    values: ndarray, grid: tuple[float, ...], levels: tuple[float, ...]
+) -> tuple[ndarray, ndarray]:
+    """Return the mean that quantiles make, and those of some levels.
+
+    Args:
+        values: The quantiles of all levels of the grid, shape (..., grid).
+        grid: The levels that were learned.
+        levels: The levels to forecast, all in the grid.
+    """
+    mean = (values * mean_weights(grid)).sum(-1)
+    return mean, values[..., [grid.index(level) for level in levels]]
+
+
+def every_input(windows: Windows) -> ndarray:
+    """Return the inputs of every origin and step, one row each, float32."""
+    n, steps = windows.base.shape
+    return input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))

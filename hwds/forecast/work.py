@@ -68,7 +68,7 @@ class Allowance:
     """A budget, and the part of it that is spent.
 
     Attributes:
-        limit: In seconds of the clock, or units of work.
+        limit: The budget in seconds of the clock, or units of work.
         units: Whether the limit is in units.
         began: The clock when it began.
         spent: Units that were spent.
@@ -193,11 +193,8 @@ def backtest_work(model: Recipe, size: PanelSize, windows: int) -> ForecastWork 
     alone, and no final fit.
     """
     work = work_of(model, size.shorter(windows * size.horizon))
-    if work is None:
-        return None
-    return ForecastWork(
-        windows * work.fit if getattr(model, "local", False) else work.fit, windows * work.ask
-    )
+    fits = windows if getattr(model, "local", False) else 1
+    return None if work is None else ForecastWork(fits * work.fit, windows * work.ask)
 
 
 def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float | None:
@@ -206,14 +203,12 @@ def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float
 
     Args:
         model: The recipe.
-        size: Of the history at the first cutoff.
+        size: The size of the history at the first cutoff.
         cutoffs: The number of cutoffs that the fit serves.
         inner: Inner windows before the first of them.
     """
-    work, earlier = (
-        work_of(model, size),
-        backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0),
-    )
+    work = work_of(model, size)
+    earlier = backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0)
     if work is None or earlier is None:
         return None
     rows = size.series * (size.length + cutoffs * size.horizon)
@@ -227,13 +222,11 @@ def _law_by_series(
 
     def law(model: Any, size: PanelSize) -> ForecastWork:
         rows = min(size.length, getattr(model, "longest", size.length))
-        inside = getattr(model, "origins", 0) and min(
-            model.origins, max(4, 4_000 / max(rows, 1)), rows
-        )
+        origins = getattr(model, "origins", 0)
+        inside = origins and min(origins, max(4, 4_000 / max(rows, 1)), rows)
         factor = seasonal if 1 < size.season <= 24 else 1.0
-        return ForecastWork(
-            0.0, 0.002 + size.series * (1e-4 + (1 + 0.5 * inside) * factor * per_row * rows**power)
-        )
+        each = 1e-4 + (1 + 0.5 * inside) * factor * per_row * rows**power
+        return ForecastWork(0.0, 0.002 + size.series * each)
 
     return law
 
@@ -243,21 +236,12 @@ def _naive_work(model: Any, size: PanelSize) -> ForecastWork:
     return ForecastWork(0.001, 0.005 + size.series * (size.length + size.horizon) * 2e-8)
 
 
-def _truth_work(model: Any, size: PanelSize) -> ForecastWork:
-    """Return the law of `hardware_demand`'s truth: quantiles of mixtures by bisection."""
-    return ForecastWork(0.0, 0.01 + size.series * size.horizon * size.levels * 3.4e-6)
-
-
 def _analog_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
-    rows, width = (
-        min(size.series * size.length, model.max_rows),
-        20 + 4 * size.columns + min(size.season, 60),
-    )
-    return ForecastWork(
-        0.22 + rows * width * 5.5e-7,
-        0.005 + size.series * (size.length + size.horizon) * width * 2e-8,
-    )
+    rows = min(size.series * size.length, model.max_rows)
+    width = 20 + 4 * size.columns + min(size.season, 60)
+    asked = size.series * (size.length + size.horizon) * width * 2e-8
+    return ForecastWork(0.22 + rows * width * 5.5e-7, 0.005 + asked)
 
 
 def _window_count(size: PanelSize) -> float:
@@ -268,31 +252,23 @@ def _window_count(size: PanelSize) -> float:
     return size.series * max(min(size.length - min(size.season, size.length / 3), back), 1.0)
 
 
-def _input_count(size: PanelSize, length: int) -> float:
-    """Return the number of inputs of a row."""
-    return min(length, 2 * size.season) + 12 + 3 * size.columns
-
-
 def _boosting_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of boosted trees: rows are gathered, binned and read once a round."""
-    origins, width = _window_count(size), _input_count(size, model.length)
+    origins = _window_count(size)
+    width = min(model.length, 2 * size.season) + 12 + 3 * size.columns  # inputs of a row
     quantile = model.objective == "quantile"
-    rows = min(
-        origins * (min(size.horizon, model.looks) if quantile else size.horizon), model.max_rows
-    )
+    looks = min(size.horizon, model.looks) if quantile else size.horizon
+    rows = min(origins * looks, model.max_rows)
     gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
     line = (1.5e-4 + 2.5e-6 * size.length) if model.base == "lines" else 0.0
     drawn = line * (min(origins, model.max_rows / model.looks) + size.series)
     grown = min(model.trees, USUAL_ROUNDS) if model.patience else model.trees
-    rounds = (
-        (1.4 if model.patience else 1.0) * grown + 20
-        if quantile
-        else 2 * (2 if model.patience else 1) * grown
-    )
+    rounds = (1.4 if model.patience else 1.0) * grown + 20
+    if not quantile:
+        rounds = 2 * (2 if model.patience else 1) * grown
     fit = 0.1 + gathered + drawn + rounds * (0.002 + rows * width * 2e-9)
-    return ForecastWork(
-        fit, 0.02 + size.series * (line + size.horizon * (width * 4e-8 + rounds * 7e-9))
-    )
+    asked = line + size.horizon * (width * 4e-8 + rounds * 7e-9)
+    return ForecastWork(fit, 0.02 + size.series * asked)
 
 
 def _network_law(per_step: float) -> Callable[[Any, PanelSize], ForecastWork]:
@@ -310,10 +286,8 @@ def _network_law(per_step: float) -> Callable[[Any, PanelSize], ForecastWork]:
 def _sarima_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of an order search in each series, and of one filter pass for all cutoffs."""
     season = size.season if size.season <= 24 else 1
-    return ForecastWork(
-        0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 10)),
-        0.01 + size.series * size.length * 2e-6,
-    )
+    fit = 0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 10))
+    return ForecastWork(fit, 0.01 + size.series * size.length * 2e-6)
 
 
 def _members_work(model: Any, size: PanelSize) -> ForecastWork | None:
@@ -327,9 +301,8 @@ def _members_work(model: Any, size: PanelSize) -> ForecastWork | None:
             return None
         inner = work_of(member, size.shorter(size.horizon * model.windows))
         assert inner is not None
-        total = ForecastWork(
-            total.fit + model.windows * inner.total + final.fit, total.ask + final.ask
-        )
+        fit = total.fit + model.windows * inner.total + final.fit
+        total = ForecastWork(fit, total.ask + final.ask)
     return total
 
 
@@ -341,10 +314,8 @@ def _adjusted_work(model: Any, size: PanelSize) -> ForecastWork | None:
     if member is None:
         return None
     effects = 0.05 + size.series * (4e-4 + size.length * (1 + size.columns) * 3e-7)
-    return ForecastWork(
-        effects + member.fit,
-        member.ask + size.series * (size.length + size.horizon) * size.columns * 1e-7,
-    )
+    asked = size.series * (size.length + size.horizon) * size.columns * 1e-7
+    return ForecastWork(effects + member.fit, member.ask + asked)
 
 
 def _long_season_work(model: Any, size: PanelSize) -> ForecastWork | None:
@@ -356,11 +327,6 @@ def _long_season_work(model: Any, size: PanelSize) -> ForecastWork | None:
         return None
     taken_out = size.series * (1e-4 + size.length * 2e-7)
     return ForecastWork(member.fit + taken_out, member.ask + taken_out)
-
-
-def _auto_work(model: Any, size: PanelSize) -> ForecastWork:
-    """Return the whole budget."""
-    return ForecastWork(budget_amount(model.budget), 0.0)
 
 
 WORK_LAWS: Mapping[str, Callable[[Any, PanelSize], ForecastWork | None]] = {
@@ -387,8 +353,11 @@ WORK_LAWS: Mapping[str, Callable[[Any, PanelSize], ForecastWork | None]] = {
     "long_season": _long_season_work,
     "stack": _members_work,
     "select": _members_work,
-    "auto": _auto_work,
-    "hardware_demand": _truth_work,
+    "auto": lambda model, size: ForecastWork(budget_amount(model.budget), 0.0),
+    # the truth: quantiles of mixtures by bisection
+    "hardware_demand": lambda model, size: ForecastWork(
+        0.0, 0.01 + size.series * size.horizon * size.levels * 3.4e-6
+    ),
 }
 """By the module of the model's class. A model that is not here has no law, and is foreseen once it
 was timed.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import time
+from io import BytesIO
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
@@ -25,18 +27,18 @@ from hwds.frames.roles import (
 # Frames of polars or pandas as the columns of a panel or a table.
 
 
-def as_polars(data: Any) -> pl.DataFrame:
+def as_polars(data: Any) -> DataFrame:
     """Return a frame of polars, pandas or Arrow as one of polars; a mapping of columns likewise.
 
     Raises:
         DataError: It is none of these.
     """
-    if isinstance(data, pl.DataFrame):
+    if isinstance(data, DataFrame):
         return data
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if hasattr(data, "__arrow_c_stream__") or isinstance(data, dict):
-        return pl.DataFrame(data)
+        return DataFrame(data)
     if type(data).__module__.partition(".")[0] == "pandas":
         return pl.from_pandas(data)
     raise DataError(
@@ -45,8 +47,8 @@ def as_polars(data: Any) -> pl.DataFrame:
 
 
 def panel_columns(
-    data: pl.DataFrame, series: Names, time: str, target: str | None, roles: Roles
-) -> pl.DataFrame:
+    data: DataFrame, series: Names, time: str, target: str | None, roles: Roles
+) -> DataFrame:
     """Return the columns of a panel: `series_id`, `time`, `target`, then those with a role.
 
     Args:
@@ -55,27 +57,28 @@ def panel_columns(
             one series.
         time: The column of instants: dates, datetimes or whole numbers.
         target: The column to forecast; None for rows that are still to come.
-        roles: Of the other columns.
+        roles: The roles of the other columns.
 
     Raises:
         DataError: A column is missing, the times are text, or a column of numbers holds something
             else.
     """
     names = listed(series)
-    _require_columns(data, [*names, time, *([target] if target else []), *roles.names])
+    keys = [*names, time, *([target] if target else [])]
+    refuse_absent("frame", (*keys, *roles.names), data.columns)
     ids = (
-        pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|")
+        pl.concat_str([col(name).cast(pl.String) for name in names], separator="|")
         if names
         else pl.lit(target or "series")
     )
     columns = [ids.alias(SERIES), _dates_or_instants(data[time]).alias(TIME)]
     columns += [to_float_column(data[target]).alias(TARGET)] if target else []
     columns += [to_float_column(data[name]) for name in roles.numbers]
-    columns += [pl.col(name) for name in roles.names if name not in roles.numbers]
+    columns += [col(name) for name in roles.names if name not in roles.numbers]
     return data.select(columns)
 
 
-def to_float_column(column: pl.Series) -> pl.Series:
+def to_float_column(column: Series) -> Series:
     """Return a column as floats, null where it is NaN; numbers that are written as text are read.
 
     Raises:
@@ -93,13 +96,44 @@ def to_float_column(column: pl.Series) -> pl.Series:
     return values.fill_nan(None)
 
 
-def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
-    missing = next((name for name in names if name not in data.columns), None)
-    if missing is not None:
-        raise DataError(f"frame: no column '{missing}'{nearest(missing, data.columns)}")
+def refuse_absent(where: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names of columns that a frame does not have.
+
+    Raises:
+        DataError: With the nearest right name.
+    """
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where}: no column '{name}'{nearest(name, known)}")
 
 
-def _dates_or_instants(column: pl.Series) -> pl.Series:
+def first_row(table: DataFrame, mask: Series) -> dict[str, Any] | None:
+    """Return the first row of which a mask is true, by column; None where there is none."""
+    places = mask.arg_true()
+    return table.row(places[0], named=True) if len(places) else None
+
+
+def first_pair(table: DataFrame, mask: Series) -> tuple[dict[str, Any], ...]:
+    """Return the first row of which a mask is true after the row before it; nothing where there is
+    none.
+    """
+    places = mask.arg_true()[:1]
+    return tuple(table.row(at, named=True) for place in places for at in (place - 1, place))
+
+
+def is_number(kind: pl.DataType) -> bool:
+    """Return whether a column of a type can be computed with; that of nulls alone can."""
+    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
+
+
+def ipc_bytes(table: DataFrame) -> bytes:
+    """Return a table as uncompressed Arrow, of which digests are made."""
+    buffer = BytesIO()
+    table.rechunk().write_ipc(buffer)
+    return buffer.getvalue()
+
+
+def _dates_or_instants(column: Series) -> Series:
     """Dates where every instant is a midnight, as pandas has them; else as they are."""
     if not (column.dtype.is_temporal() or column.dtype.is_integer()):
         raise DataError(
@@ -120,8 +154,8 @@ ROW, _KEY = "__row__", "__key__"
 
 
 def check_panel(
-    table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False
-) -> pl.DataFrame:
+    table: DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False
+) -> DataFrame:
     """Return the table sorted by series and time, its columns in order: keys, target, then those
     with a role.
 
@@ -134,9 +168,7 @@ def check_panel(
     Raises:
         DataError: As `Panel.build` says.
     """
-    for name in (SERIES, TIME, TARGET, *roles.names):
-        if name not in table.columns:
-            raise DataError(f"dataset: no column '{name}'{nearest(name, table.columns)}")
+    refuse_absent("dataset", (SERIES, TIME, TARGET, *roles.names), table.columns)
     if table.is_empty():
         raise DataError("dataset: no rows.")
     refuse_unplaced(roles)
@@ -146,7 +178,7 @@ def check_panel(
     table = in_order(
         table.select(SERIES, TIME, TARGET, *roles.names)
         .with_columns(
-            pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers)
+            col(SERIES).cast(pl.String), *(col(name).cast(pl.Float64) for name in numbers)
         )
         .with_row_index(ROW)
     )
@@ -160,7 +192,7 @@ def check_panel(
     return table.drop(ROW).rechunk()
 
 
-def _no_null_keys(table: pl.DataFrame) -> None:
+def _no_null_keys(table: DataFrame) -> None:
     for role, name in KEYS.items():
         bad = table[name].is_null().arg_true()
         if len(bad) and not ROLES[role].null:
@@ -172,10 +204,10 @@ LARGEST = 1e100
 """
 
 
-def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
+def _finite(table: DataFrame, names: tuple[str, ...]) -> None:
     for name in names:
         column = table[name]
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        if not is_number(column.dtype):
             raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
         if not column.dtype.is_float():
             continue
@@ -188,32 +220,29 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
             )
 
 
-def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
-    bad = (same & (table[TIME] == table[TIME].shift(1)).fill_null(False)).arg_true()
-    if len(bad):
-        first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
-        rows = sorted((first[ROW] + 1, second[ROW] + 1))
+def _one_row_an_instant(table: DataFrame, same: Series) -> None:
+    if pair := first_pair(table, same & (table[TIME] == table[TIME].shift(1))):
+        first, second = sorted(row[ROW] + 1 for row in pair)
         raise DataError(
-            f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} "
-            f"and {rows[1]})."
+            f"dataset: series '{pair[1][SERIES]}' has two rows at {pair[1][TIME]} (rows {first} "
+            f"and {second})."
         )
 
 
-def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+def breaks(table: DataFrame, frequency: Frequency) -> Series:
     """Return, for each row of a sorted table, whether it is not one step after the row before in
     its series.
     """
     return same_series(table) & _off_step(table, frequency)
 
 
-def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+def _off_step(table: DataFrame, frequency: Frequency) -> Series:
     return (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
 
 
-def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
-    bad = (same & _off_step(table, frequency)).arg_true()
-    if len(bad):
-        before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+def _no_gaps(table: DataFrame, same: Series, frequency: Frequency) -> None:
+    if pair := first_pair(table, same & _off_step(table, frequency)):
+        before, after = pair
         raise DataError(
             f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by "
             f"{after[TIME]}"
@@ -222,34 +251,30 @@ def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None
         )
 
 
-def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> None:
+def _constant(table: DataFrame, same: Series, names: tuple[str, ...]) -> None:
     for name in names:
-        bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
-        if len(bad):
-            row = table.row(bad[0], named=True)
+        if row := first_row(table, same & table[name].ne_missing(table[name].shift(1))):
             raise DataError(
                 f"dataset: static column '{name}' changes in series '{row[SERIES]}' at "
                 f"{row[TIME]} (row {row[ROW] + 1})."
             )
 
 
-def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
+def _train_then_test(table: DataFrame, same: Series, split: str) -> None:
     values = table[split].cast(pl.String)
     for value in values.unique().sort().to_list():
         if value not in ("train", "test"):
             raise DataError(
                 f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}."
             )
-    bad = (same & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
-    if len(bad):
-        row = table.row(bad[0], named=True)
+    if row := first_row(table, same & (values == "train") & (values.shift(1) == "test")):
         raise DataError(
             f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} "
             f"(row {row[ROW] + 1})."
         )
 
 
-def in_order(table: pl.DataFrame) -> pl.DataFrame:
+def in_order(table: DataFrame) -> DataFrame:
     """Return the rows by series (text) and time, those of one key in the order they came in.
 
     Neither key may be null.
@@ -261,12 +286,12 @@ def in_order(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _is_in_order(table: pl.DataFrame) -> bool:
+def _is_in_order(table: DataFrame) -> bool:
     ids, times = table[SERIES], table[TIME]
     return ids.is_sorted() and not (same_series(table) & (times < times.shift(1))).any()
 
 
-def _key(table: pl.DataFrame) -> pl.Series:
+def _key(table: DataFrame) -> Series:
     """Return one whole number a row for both keys: it sorts several times faster than a text and a
     time, best with 32 bits.
     """
@@ -278,6 +303,6 @@ def _key(table: pl.DataFrame) -> pl.Series:
     return (series * len(instants) + places).alias(_KEY)
 
 
-def same_series(table: pl.DataFrame) -> pl.Series:
+def same_series(table: DataFrame) -> Series:
     """Return, for each row, whether the row before is of the same series; false for the first."""
     return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)

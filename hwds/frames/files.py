@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import os
 import re
-import tempfile
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
-from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.files import OUTPUTS, flush_to_disk
+from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
+from hwds.core.files import OUTPUTS, write_bytes
 
 # Files on this machine for a `dataset.path` (a file, a glob, a URL), downloaded where need be,
 # their digest checked.
@@ -52,9 +52,9 @@ def local_files(path: str, sha256: str | None = None) -> tuple[Path, ...]:
     file = Path(path).expanduser()
     if glob.has_magic(path) and not file.exists():
         return _match_files(str(file), sha256)
-    _must_be_a_file(path, file)
+    _require_file(path, file)
     if sha256 is not None:
-        _must_match(path, _digest(file), sha256)
+        _require_digest(path, _digest(file), sha256)
     return (file,)
 
 
@@ -78,7 +78,7 @@ def _match_files(pattern: str, sha256: str | None) -> tuple[Path, ...]:
     return files
 
 
-def _must_be_a_file(path: str, file: Path) -> None:
+def _require_file(path: str, file: Path) -> None:
     if file.is_file():
         return
     if file.is_dir():
@@ -103,7 +103,7 @@ def _fetch_url(url: str, sha256: str | None) -> Path:
     file = DOWNLOADS / f"{sha256.lower()}{''.join(Path(urlsplit(url).path).suffixes[-2:])}"
     if not (file.is_file() and _digest(file) == sha256.lower()):
         data = _download(url)
-        _must_match(url, hashlib.sha256(data).hexdigest(), sha256)
+        _require_digest(url, hashlib.sha256(data).hexdigest(), sha256)
         _write(file, data)
     return file
 
@@ -123,15 +123,11 @@ def _download(url: str) -> bytes:
 def _write(file: Path, data: bytes) -> None:
     """Write a file whole or not at all: another run may read it at the same time."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
-            part.write(data)
-        flush_to_disk(Path(part.name))
-        os.replace(part.name, file)
-        flush_to_disk(file.parent)
-    except OSError as error:
+        write_bytes(file, data)
+    except HwdsError as error:
+        reason = getattr(error.__cause__, "strerror", error)
         raise DataError(
-            f"dataset.path: the download cannot be kept in '{file.parent}' ({error.strerror})."
+            f"dataset.path: the download cannot be kept in '{file.parent}' ({reason})."
         ) from error
 
 
@@ -143,7 +139,7 @@ def _digest(file: Path) -> str:
         raise DataError(f"dataset.path: '{file}' cannot be read ({error.strerror}).") from error
 
 
-def _must_match(path: str, actual: str, wanted: str) -> None:
+def _require_digest(path: str, actual: str, wanted: str) -> None:
     if actual != wanted.lower():
         raise DataError(f"dataset.sha256: '{path}' has the digest {actual}, not {wanted.lower()}.")
 
@@ -246,14 +242,14 @@ USUAL_FORMAT = TextFormat()
 
 def read_text(
     file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of a text file with a header, all columns as text; empty fields are null.
 
     Args:
         file: Its path.
         name: Its name in refusals.
         wanted: The columns to read, in this order; all where None.
-        form: How it is written.
+        form: The format of the text.
         usual: The separator where the form names none.
 
     Raises:
@@ -288,13 +284,13 @@ def read_text(
         _long_row(data, name, separator, len(header), error)
         raise
     _refuse_cut(data, name, separator, len(header), len(table))
-    chosen = pl.DataFrame(
+    chosen = DataFrame(
         [table.get_column(column) for column in columns]
     )  # `select` looks at each of 100,000 others
     return with_points(chosen) if form.decimal == "comma" else chosen
 
 
-def with_points(table: pl.DataFrame) -> pl.DataFrame:
+def with_points(table: DataFrame) -> DataFrame:
     """Return columns of text with numbers such as `1.234,5` written as `1234.5`.
 
     What is no such number stays.
@@ -376,12 +372,7 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
     last = data[data.rfind(b"\n") + 1 :]
     # a line that begins within a quoted field has an odd number of quotes: only all lines tell that
     # row
-    try:
-        fields = _fields_of_last(data if last.count(b'"') % 2 else last, separator)
-    except csv.Error as error:
-        raise DataError(
-            f"dataset.path: '{name}' cannot be read as text in columns ({error})."
-        ) from error
+    fields = _fields_of_last(data if last.count(b'"') % 2 else last, name, separator)
     if fields < width:
         raise DataError(
             f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the "
@@ -390,29 +381,33 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
         )
 
 
-def _fields_of_last(text: bytes, separator: str) -> int:
+def _fields_of_last(text: bytes, name: str, separator: str) -> int:
     if b'"' not in text:  # one line
         return text.count(separator.encode()) + 1
-    return deque(
-        map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1
-    )[0]
+    return deque(map(len, _csv_rows(text, name, separator)), maxlen=1)[0]
 
 
 def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
     """Refuse a row with too many fields, which polars reports without its number."""
+    for row, fields in enumerate(_csv_rows(data, name, separator)):
+        if len(fields) > width:
+            raise DataError(
+                f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}."
+            ) from error
+
+
+def _csv_rows(data: bytes, name: str, separator: str) -> Iterator[list[str]]:
+    """Yield the fields of each row, the header's first.
+
+    Raises:
+        DataError: They are no such text.
+    """
     try:
-        for row, fields in enumerate(
-            csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)
-        ):
-            if len(fields) > width:
-                raise DataError(
-                    f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header "
-                    f"{width}."
-                ) from error
-    except csv.Error as worse:
+        yield from csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)
+    except csv.Error as error:
         raise DataError(
-            f"dataset.path: '{name}' cannot be read as text in columns ({worse})."
-        ) from worse
+            f"dataset.path: '{name}' cannot be read as text in columns ({error})."
+        ) from error
 
 
 # Files of rows (CSV, TSV, Parquet, Arrow) as one table that knows which file and row each row
@@ -448,7 +443,7 @@ class FileSource:
         starts: The first row of each file, and the number of rows at the end.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     files: tuple[str, ...]
     starts: tuple[int, ...]
 
@@ -467,9 +462,9 @@ class FileSource:
         """
         require_columns(columns, self.table.columns, self.files[0])
 
-    def stems(self) -> pl.Series:
+    def stems(self) -> Series:
         """Return the name of each row's file without its suffix."""
-        return pl.Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
+        return Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
 
 
 def read_files(
@@ -485,7 +480,7 @@ def read_files(
         path: See `local_files`.
         wanted: The columns to read, in this order; all where None.
         sha256: The digest that the file must have.
-        form: How text files are written.
+        form: The format of text files.
 
     Raises:
         ConfigError: See `local_files`; no such encoding.
@@ -505,7 +500,7 @@ def read_files(
     return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts))
 
 
-def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> pl.DataFrame:
+def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> DataFrame:
     kind = file_format(file) if file_format(file) in TEXT else file_suffix(file)
     if kind not in FORMATS:
         raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, FORMATS)}")
@@ -528,7 +523,7 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat)
         ) from error
 
 
-def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
+def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> DataFrame:
     if not file.stat().st_size:
         raise DataError(f"dataset.path: '{name}' is empty.")
     scan = FORMATS[file_suffix(file)](file)
@@ -539,14 +534,12 @@ def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.Data
     return scan.select(columns).collect().with_columns(texts)
 
 
-def _same_columns(first: str, one: pl.DataFrame, name: str, other: pl.DataFrame) -> None:
+def _same_columns(first: str, one: DataFrame, name: str, other: DataFrame) -> None:
     if one.columns != other.columns:
         odd = next(iter(set(one.columns) ^ set(other.columns)), "in another order")
         raise DataError(f"dataset.path: '{name}' and '{first}' have different columns ({odd}).")
     for column, left, right in zip(one.columns, one.dtypes, other.dtypes, strict=True):
-        numbers = (left.is_numeric() or left == pl.Boolean) and (
-            right.is_numeric() or right == pl.Boolean
-        )
+        numbers = all(kind.is_numeric() or kind == pl.Boolean for kind in (left, right))
         if left != right and not numbers and pl.Null not in (left, right):
             raise DataError(
                 f"dataset.path: column '{column}' holds {right} in '{name}' but {left} in "
@@ -568,7 +561,7 @@ def without_line_break(
     that was cut in writing.
 
     Args:
-        path: Of files that were read, see `local_files`; None for none.
+        path: The path of files that were read, see `local_files`; None for none.
         others: Paths beside it.
         sha256: The digest of the one file of `path`, if it was given: then it is whole.
 

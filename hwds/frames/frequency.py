@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.frames.roles import SERIES, TIME
@@ -39,7 +40,7 @@ class Frequency:
         """The usual season of this frequency in rows."""
         return SEASONS.get(self.every, 1)
 
-    def after(self, times: pl.Series, steps: int) -> pl.Series:
+    def after(self, times: Series, steps: int) -> Series:
         """Return the instants `steps` steps after `times`, of the same type.
 
         Raises:
@@ -73,7 +74,7 @@ _UNITS = (
 _STEP, _COUNT, _KINDS = "__step__", "__count__", "__kinds__"
 
 
-def find_frequency(table: pl.DataFrame, *, gaps: bool = False) -> Frequency:
+def find_frequency(table: DataFrame, *, gaps: bool = False) -> Frequency:
     """Return the step that most rows are from the row before.
 
     Args:
@@ -86,7 +87,7 @@ def find_frequency(table: pl.DataFrame, *, gaps: bool = False) -> Frequency:
     """
     keys = table.select(SERIES, TIME).drop_nulls().sort(SERIES, TIME)
     steps = keys.select(SERIES, _step(keys[TIME]).alias(_STEP))
-    steps = steps.filter((pl.col(SERIES) == pl.col(SERIES).shift(1)) & (pl.col(_STEP) != 0))
+    steps = steps.filter((col(SERIES) == col(SERIES).shift(1)) & (col(_STEP) != 0))
     if steps.is_empty():
         raise DataError("dataset.frequency: must be given; no series has two rows to find it from.")
     common = _most_common(steps)
@@ -97,21 +98,21 @@ def find_frequency(table: pl.DataFrame, *, gaps: bool = False) -> Frequency:
     )
 
 
-def is_month_end(times: pl.Series) -> bool:
+def is_month_end(times: Series) -> bool:
     """Return whether every date or instant stands on the last day of its month (false for whole
     numbers).
     """
     return times.dtype.is_temporal() and bool((_wall(times).dt.month_end() == _wall(times)).all())
 
 
-def _wall(times: pl.Series) -> pl.Series:
+def _wall(times: Series) -> Series:
     """Return dates, or instants as a clock on the wall shows them: the last day of a month is one
     of the calendar.
     """
     return times.dt.replace_time_zone(None) if isinstance(times.dtype, pl.Datetime) else times
 
 
-def _step(times: pl.Series) -> pl.Series:
+def _step(times: Series) -> Series:
     """Return the distance to the row before: months as a positive number, microseconds as a
     negative one; integers as they are.
 
@@ -130,12 +131,12 @@ def _step(times: pl.Series) -> pl.Series:
     return (-micros).zip_with(~(same_day & (months > 0)).fill_null(False), months)
 
 
-def _most_common(steps: pl.DataFrame) -> int:
+def _most_common(steps: DataFrame) -> int:
     counts = steps.group_by(_STEP).agg(pl.len().cast(pl.Int64).alias(_COUNT))
-    return int(counts.sort(-pl.col(_COUNT), pl.col(_STEP).abs())[_STEP][0])
+    return int(counts.sort(-col(_COUNT), col(_STEP).abs())[_STEP][0])
 
 
-def _refuse_mixed(steps: pl.DataFrame, common: int, gaps: bool, dtype: pl.DataType) -> None:
+def _refuse_mixed(steps: DataFrame, common: int, gaps: bool, dtype: pl.DataType) -> None:
     """Refuse a series of another frequency: its own step comes twice or more.
 
     With gaps allowed, three times and no other.
@@ -143,12 +144,12 @@ def _refuse_mixed(steps: pl.DataFrame, common: int, gaps: bool, dtype: pl.DataTy
     counts = steps.group_by(SERIES, _STEP).agg(pl.len().cast(pl.Int64).alias(_COUNT))
     by_series = (
         counts.with_columns(pl.len().over(SERIES).alias(_KINDS))
-        .sort(SERIES, -pl.col(_COUNT), pl.col(_STEP).abs())
+        .sort(SERIES, -col(_COUNT), col(_STEP).abs())
         .unique(SERIES, keep="first", maintain_order=True)
     )
-    least = (pl.col(_COUNT) >= 3) & (pl.col(_KINDS) == 1) if gaps else pl.col(_COUNT) >= 2
-    odd = by_series.filter(least & (pl.col(_STEP) != common))
-    usual = by_series.filter(pl.col(_STEP) == common)
+    least = (col(_COUNT) >= 3) & (col(_KINDS) == 1) if gaps else col(_COUNT) >= 2
+    odd = by_series.filter(least & (col(_STEP) != common))
+    usual = by_series.filter(col(_STEP) == common)
     if odd.is_empty() or usual.is_empty():
         return
     rows = (usual.row(0, named=True), odd.row(0, named=True))

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import digest_bytes
@@ -45,20 +47,20 @@ class Images:
         kinds: What an image may show: the good kind first, then the defects.
     """
 
-    data: pl.DataFrame
-    store: np.ndarray
-    places: np.ndarray
+    data: DataFrame
+    store: ndarray
+    places: ndarray
     kinds: tuple[str, ...]
 
     @classmethod
     def build(
-        cls, data: pl.DataFrame, pixels: np.ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
+        cls, data: DataFrame, pixels: ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
     ) -> Images:
         """Return checked images.
 
         Args:
             data: `image`, `board`, `kind` and static columns, a row an image.
-            pixels: Of type uint8, shape (n, height, width) or (n, height, width, channels).
+            pixels: Numbers of type uint8, shape (n, height, width) or (n, height, width, channels).
             good: The kind of an image without a defect.
             kinds: The defects, in the order of tables; those of the data, by name, where none are
                 given.
@@ -80,10 +82,10 @@ class Images:
             raise DataError(
                 f"dataset: pixels must be {wanted}, got {pixels.dtype} of shape {pixels.shape}."
             )
-        rows = data.with_columns(pl.col(IMAGE, BOARD, KIND).cast(pl.String))
+        rows = data.with_columns(col(IMAGE, BOARD, KIND).cast(pl.String))
         _refuse_rows(rows)
         order = (good, *(kinds or sorted(set(rows[KIND].drop_nulls()) - {good})))
-        wrong = rows.filter(~pl.col(KIND).is_in(order))
+        wrong = rows.filter(~col(KIND).is_in(order))
         if len(wrong):
             name, kind = wrong.select(IMAGE, KIND).row(0)
             raise DataError(
@@ -106,7 +108,7 @@ class Images:
         """Return checked images of arrays.
 
         Args:
-            pixels: Of type uint8, shape (n, height, width) or (n, height, width, channels).
+            pixels: Numbers of type uint8, shape (n, height, width) or (n, height, width, channels).
             kind: What each shows, None where it is not known; shape (n,).
             board: What each was cut from; each is a board of its own where it is not given.
             image: Their names; numbers where they are not given.
@@ -130,7 +132,7 @@ class Images:
             BOARD: names if board is None else list(board),
             KIND: list(kind),
         } | static
-        return cls.build(pl.DataFrame(columns, strict=False), np.asarray(pixels), good=good)
+        return cls.build(DataFrame(columns, strict=False), np.asarray(pixels), good=good)
 
     def __repr__(self) -> str:
         height, width, channels = self.shape
@@ -157,12 +159,12 @@ class Images:
         return self.kinds[0]
 
     @property
-    def names(self) -> pl.Series:
+    def names(self) -> Series:
         """The images' names."""
         return self.data[IMAGE]
 
     @property
-    def boards(self) -> pl.Series:
+    def boards(self) -> Series:
         """The board of each."""
         return self.data[BOARD]
 
@@ -172,7 +174,7 @@ class Images:
         return tuple(name for name in self.data.columns if name not in (IMAGE, BOARD))
 
     @cached_property
-    def codes(self) -> np.ndarray:
+    def codes(self) -> ndarray:
         """The number of each one's kind in `kinds`, -1 where it is not known; shape (n,)."""
         numbers = dict(zip(self.kinds, range(len(self.kinds)), strict=True))
         return (
@@ -182,20 +184,20 @@ class Images:
             .to_numpy()
         )
 
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> ndarray:
         """Return the pixels of all, shape (n, height, width, channels)."""
         return np.asarray(self.store[self.places])
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self) -> Iterator[ndarray]:
         """Yield the pixels of so many images at a time that memory holds what is made of them."""
         for begin in range(0, self.n, BLOCK):
             yield np.asarray(self.store[self.places[begin : begin + BLOCK]])
 
-    def take(self, which: np.ndarray) -> Images:
+    def take(self, which: ndarray) -> Images:
         """Return some of the images, by a mask of shape (n,)."""
         return replace(self, data=self.data.filter(which), places=self.places[which])
 
-    def labelled(self, kind: pl.Series) -> Images:
+    def labelled(self, kind: Series) -> Images:
         """Return the same images with other kinds."""
         return replace(self, data=self.data.with_columns(kind.cast(pl.String).alias(KIND)))
 
@@ -204,14 +206,14 @@ class Images:
         another kind beside them.
         """
         digests = [digest_bytes([image.tobytes()]) for block in self.blocks() for image in block]
-        alike = self.data.with_columns(pl.Series("__digest__", digests)).group_by("__digest__")
+        alike = self.data.with_columns(Series("__digest__", digests)).group_by("__digest__")
         counts = alike.agg(
             pl.len(),
-            pl.col(BOARD).n_unique().alias("boards"),
-            pl.col(KIND).n_unique().alias("several"),
+            col(BOARD).n_unique().alias("boards"),
+            col(KIND).n_unique().alias("several"),
         )
-        shared = counts.filter(pl.col("boards") > 1)
-        return int(shared["len"].sum()), int(shared.filter(pl.col("several") > 1)["len"].sum())
+        shared = counts.filter(col("boards") > 1)
+        return int(shared["len"].sum()), int(shared.filter(col("several") > 1)["len"].sum())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -246,12 +248,12 @@ class Images:
         )
 
 
-def _refuse_rows(rows: pl.DataFrame) -> None:
+def _refuse_rows(rows: DataFrame) -> None:
     """Refuse a row without a name or a board, and a name that stands twice."""
     for column in (IMAGE, BOARD):
         missing = rows[column].is_null().arg_true()
         if len(missing):
             raise DataError(f"dataset: row {missing[0] + 1} has no {column}.")
-    twice = rows.filter(pl.col(IMAGE).is_duplicated())
+    twice = rows.filter(col(IMAGE).is_duplicated())
     if len(twice):
         raise DataError(f"dataset: two images have the name '{twice[IMAGE][0]}'.")

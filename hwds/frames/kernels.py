@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
 # The compiled loops of window statistics: each window is summed by itself, so that a stream has
 # the bits of a batch.
 
-STATISTICS = (
+Statistic = Literal[
     "mean",
     "sd",
     "slope",
@@ -22,7 +24,8 @@ STATISTICS = (
     "crest",
     "skewness",
     "kurtosis",
-)
+]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 """The statistics of a window; a number of `kinds` below is a place in it."""
 
 
@@ -43,11 +46,11 @@ def window_statistic(
 
     Args:
         kind: Its place.
-        m: How many.
-        mean: Theirs.
-        second: The sum of squared deviations; `third` and `fourth` those of higher powers.
-        third: See above.
-        fourth: See above.
+        m: Their number.
+        mean: Their mean.
+        second: The sum of squared deviations.
+        third: The sum of third powers of deviations.
+        fourth: The sum of fourth powers of deviations.
         cross: The sum of deviations times places, these less their own mean.
         squares: The sum of squares.
         low: The least.
@@ -74,12 +77,12 @@ def window_statistic(
 
 
 def fill_windows(
-    values: np.ndarray,
-    begins: np.ndarray,
-    rows: np.ndarray,
+    values: ndarray,
+    begins: ndarray,
+    rows: ndarray,
     window: int,
-    kinds: np.ndarray,
-    out: np.ndarray,
+    kinds: ndarray,
+    out: ndarray,
 ) -> None:
     """Write statistics of the last `window` rows of a run up to some, or of as many as there are,
     into `out`.
@@ -90,7 +93,7 @@ def fill_windows(
         rows: The places of the requested rows, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
-        out: Shape (m, s, k).
+        out: The array that is filled, shape (m, s, k).
     """
     for asked in range(len(rows)):
         row = rows[asked]
@@ -126,25 +129,25 @@ def fill_windows(
 
 
 def fill_ewma(
-    values: np.ndarray,
-    runs: np.ndarray,
+    values: ndarray,
+    runs: ndarray,
     weight: float,
-    top: np.ndarray,
-    bottom: np.ndarray,
-    out: np.ndarray,
+    top: ndarray,
+    bottom: ndarray,
+    out: ndarray,
 ) -> None:
     """Write the exponentially weighted mean of each run up to each row into `out`.
 
     Its weights sum to 1 from the first row on.
 
     Args:
-        values: Shape (n, k).
+        values: Rows of numbers, shape (n, k).
         runs: The run of each row, shape (n,).
-        weight: Of the newest row against all before it.
+        weight: The weight of the newest row against all before it.
         top: The weighted sum of each run so far, 0 before its first row, which goes on; shape
             (runs, k).
         bottom: The sum of the weights, the same.
-        out: Shape (n, k).
+        out: The array that is filled, shape (n, k).
     """
     for row in range(len(values)):
         run = runs[row]
@@ -158,7 +161,7 @@ def fill_ewma(
 
 
 @helper
-def place_after(values: np.ndarray, low: int, high: int, value: float) -> int:
+def place_after(values: ndarray, low: int, high: int, value: float) -> int:
     """Return the first place from `low` to `high` whose number is larger than a value.
 
     Those between them are sorted.
@@ -173,7 +176,7 @@ def place_after(values: np.ndarray, low: int, high: int, value: float) -> int:
 
 
 @helper
-def place_in(values: np.ndarray, row: int, size: int, value: float) -> int:
+def place_in(values: ndarray, row: int, size: int, value: float) -> int:
     """Return how many of the first `size` sorted numbers of a row are less than a value."""
     low, high = 0, size
     while low < high:
@@ -186,7 +189,7 @@ def place_in(values: np.ndarray, row: int, size: int, value: float) -> int:
 
 
 @helper
-def insert(values: np.ndarray, row: int, size: int, value: float) -> None:
+def insert(values: ndarray, row: int, size: int, value: float) -> None:
     """Put a value among `size` sorted numbers of a row, which has room for it."""
     place = place_in(values, row, size, value)
     for k in range(size, place, -1):
@@ -195,14 +198,14 @@ def insert(values: np.ndarray, row: int, size: int, value: float) -> None:
 
 
 @helper
-def remove(values: np.ndarray, row: int, size: int, value: float) -> None:
+def remove(values: ndarray, row: int, size: int, value: float) -> None:
     """Take a value that is there out of `size` sorted numbers of a row."""
     for k in range(place_in(values, row, size, value), size - 1):
         values[row, k] = values[row, k + 1]
 
 
 @helper
-def middle_of(values: np.ndarray, row: int, size: int) -> float:
+def middle_of(values: ndarray, row: int, size: int) -> float:
     """Return the median of `size` sorted numbers of a row; NaN of none."""
     if size == 0:
         return math.nan
@@ -210,7 +213,7 @@ def middle_of(values: np.ndarray, row: int, size: int) -> float:
 
 
 @helper
-def median_of(values: np.ndarray, row: int, size: int) -> float:
+def median_of(values: ndarray, row: int, size: int) -> float:
     """Return the median of `size` numbers of a row, which change places; NaN of none."""
     if size == 0:
         return math.nan
@@ -224,7 +227,7 @@ def median_of(values: np.ndarray, row: int, size: int) -> float:
 
 
 @helper
-def _kth(values: np.ndarray, row: int, size: int, k: int) -> float:
+def _kth(values: ndarray, row: int, size: int, k: int) -> float:
     """Return the number that stands at k when sorted.
 
     Those before it are no larger (Hoare 1961, Algorithm 65: FIND).
@@ -250,7 +253,7 @@ def _kth(values: np.ndarray, row: int, size: int, k: int) -> float:
 
 
 @helper
-def push(heap: np.ndarray, size: int, keys: np.ndarray, item: int) -> None:
+def push(heap: ndarray, size: int, keys: ndarray, item: int) -> None:
     """Add an item to a heap of `size` items whose key is the least at 0."""
     at = size
     while at > 0 and keys[heap[(at - 1) // 2]] > keys[item]:
@@ -260,7 +263,7 @@ def push(heap: np.ndarray, size: int, keys: np.ndarray, item: int) -> None:
 
 
 @helper
-def pop(heap: np.ndarray, size: int, keys: np.ndarray) -> int:
+def pop(heap: ndarray, size: int, keys: ndarray) -> int:
     """Take the item of the least key out of a heap of `size` items."""
     least, item, at = heap[0], heap[size - 1], 0
     while 2 * at + 1 < size - 1:

@@ -7,17 +7,25 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.files import digest_bytes
-from hwds.frames.columns import breaks, in_order
-from hwds.frames.frequency import Frequency
+from hwds.frames.columns import (
+    as_polars,
+    breaks,
+    check_panel,
+    in_order,
+    ipc_bytes,
+    panel_columns,
+)
+from hwds.frames.frequency import Frequency, find_frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplaced
 
 # Forecasts: the answer of a fitted forecaster.
@@ -28,22 +36,20 @@ class Forecasts:
     """The forecasts of n series over h steps.
 
     Attributes:
-        mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
-        quantiles: Shape (n, h, levels), not decreasing along the last axis.
-        fallback: Shape (n,), true where something simpler than the model itself has answered.
+        mean: The means, shape (n, h), in the target's unit; NaN where the model has no answer.
+        quantiles: The quantiles, shape (n, h, levels), not decreasing along the last axis.
+        fallback: A mask, shape (n,), true where something simpler than the model answered.
         diagnostics: Further columns of the predictions, such as the member that answered for a
             series, each of shape (n,).
     """
 
-    mean: np.ndarray
-    quantiles: np.ndarray
-    fallback: np.ndarray
-    diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mean: ndarray
+    quantiles: ndarray
+    fallback: ndarray
+    diagnostics: Mapping[str, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None
-    ) -> Forecasts:
+    def of(cls, mean: ndarray, quantiles: ndarray, fallback: ndarray | None = None) -> Forecasts:
         """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
         Chernozhukov et al. 2010).
         """
@@ -72,7 +78,7 @@ class Vintages:
         sources: Each column and where its forecasts come from, in words.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     sources: Mapping[str, str]
 
     @property
@@ -80,19 +86,19 @@ class Vintages:
         """The names of the panel's columns that are made of them."""
         return tuple(self.sources)
 
-    def until(self, last: pl.DataFrame) -> Vintages:
+    def until(self, last: DataFrame) -> Vintages:
         """Return the forecasts of some series that were made up to an instant of each.
 
         Args:
             last: `series_id` and the instant, `time`.
         """
-        ends = last.select(SERIES, pl.col(TIME).alias(_BY))
+        ends = last.select(SERIES, col(TIME).alias(_BY))
         made = self.table.join(ends, on=SERIES, maintain_order="left").filter(
-            pl.col(MADE_AT) <= pl.col(_BY)
+            col(MADE_AT) <= col(_BY)
         )
         return replace(self, table=made.drop(_BY))
 
-    def latest(self, rows: pl.DataFrame, by: pl.Series) -> pl.DataFrame:
+    def latest(self, rows: DataFrame, by: Series) -> DataFrame:
         """Return the last forecast of each row that was made up to an instant of its own.
 
         Null where none was.
@@ -107,27 +113,25 @@ class Vintages:
         wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
         made = (
             wanted.join(self.table, on=[SERIES, TIME])
-            .filter(pl.col(MADE_AT) <= pl.col(_BY))
+            .filter(col(MADE_AT) <= col(_BY))
             .sort(_ROW, MADE_AT)
         )
         latest = wanted.select(_ROW)
         for name in self.columns:
             last = (
-                made.filter(pl.col(COLUMN) == name)
-                .group_by(_ROW)
-                .agg(pl.col(VALUE).last().alias(name))
+                made.filter(col(COLUMN) == name).group_by(_ROW).agg(col(VALUE).last().alias(name))
             )
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)
 
-    def corrupted_after(self, last: pl.DataFrame, rng: np.random.Generator) -> Vintages:
+    def corrupted_after(self, last: DataFrame, rng: np.random.Generator) -> Vintages:
         """Return the same with random values for what was made after an instant of each series
         (`series_id`, `time`).
         """
         ends = self.table.select(SERIES, MADE_AT).join(
             last, on=SERIES, how="left", maintain_order="left"
         )
-        rubbish = pl.Series(1e6 * rng.standard_normal(len(ends)))
+        rubbish = Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
         return replace(
             self,
@@ -177,16 +181,16 @@ class Panel:
             last row of their series.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     roles: Roles
     frequency: Frequency
     season: int = 1
     horizon: int = 1
-    plan: pl.DataFrame | None = None
+    plan: DataFrame | None = None
     unit: str = ""
     quantity: str = ""
     vintages: Vintages | None = None
-    offsets: np.ndarray = field(init=False, repr=False)
+    offsets: ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ids = self.table[SERIES]
@@ -198,13 +202,13 @@ class Panel:
     @classmethod
     def build(
         cls,
-        table: pl.DataFrame,
+        table: DataFrame,
         frequency: Frequency,
         *,
         roles: Roles | None = None,
         season: int | None = None,
         horizon: int = 1,
-        plan: pl.DataFrame | None = None,
+        plan: DataFrame | None = None,
         unit: str = "",
         quantity: str = "",
     ) -> Panel:
@@ -215,20 +219,10 @@ class Panel:
                 infinite target, a static column that changes, or a split that is not train first,
                 then test.
         """
-        from hwds.frames.columns import check_panel
-
         roles = roles or Roles()
         season = season or frequency.season
-        return cls(
-            check_panel(table, roles, frequency),
-            roles,
-            frequency,
-            season,
-            horizon,
-            plan,
-            unit,
-            quantity,
-        )
+        rows = check_panel(table, roles, frequency)
+        return cls(rows, roles, frequency, season, horizon, plan, unit, quantity)
 
     @classmethod
     def of(
@@ -269,9 +263,6 @@ class Panel:
             >>> of = {"series": ["sku"], "time": "month", "target": "units"}
             >>> panel = Panel.of(sales, **of)  # doctest: +SKIP
         """
-        from hwds.frames.columns import as_polars, panel_columns
-        from hwds.frames.frequency import find_frequency
-
         columns = Roles(roles)
         refuse_unplaced(columns)
         table = panel_columns(as_polars(data), series, time, target, columns)
@@ -313,29 +304,29 @@ class Panel:
         return len(self.offsets) - 1
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """Rows of each series, shape (n_series,)."""
         return np.diff(self.offsets)
 
     @cached_property
-    def series_ids(self) -> pl.Series:
+    def series_ids(self) -> Series:
         """The name of each series, in order."""
         return self.table[SERIES].gather(self.offsets[:-1])
 
     @cached_property
-    def target(self) -> np.ndarray:
+    def target(self) -> ndarray:
         """The target of all series end to end, shape (rows,), NaN where unknown."""
         return self.values(TARGET)
 
-    def values(self, column: str) -> np.ndarray:
+    def values(self, column: str) -> ndarray:
         """Return a numeric column as floats, shape (rows,), NaN where null."""
         return self.table[column].cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
 
-    def series(self, index: int) -> np.ndarray:
+    def series(self, index: int) -> ndarray:
         """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
-    def widened(self, table: pl.DataFrame) -> Panel:
+    def widened(self, table: DataFrame) -> Panel:
         """Return the same rows in the same order with more columns.
 
         Offsets are not computed again.
@@ -350,7 +341,7 @@ class Panel:
         first, last = self.offsets[start], self.offsets[stop]
         return replace(self, table=self.table.slice(first, last - first))
 
-    def until(self, ends: np.ndarray) -> Panel:
+    def until(self, ends: ndarray) -> Panel:
         """Return the first `ends[i]` rows of series i.
 
         A series left without rows is gone. `ends` has shape (n_series,).
@@ -358,12 +349,12 @@ class Panel:
         if np.array_equal(ends, self.lengths):
             return self
         cut = replace(
-            self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths)))
+            self, table=self.table.filter(Series(self.positions < np.repeat(ends, self.lengths)))
         )
         return replace(cut, vintages=self.vintages.until(cut.ends)) if self.vintages else cut
 
     @property
-    def ends(self) -> pl.DataFrame:
+    def ends(self) -> DataFrame:
         """The last instant of each series: `series_id`, `time`."""
         return self.table.select(SERIES, TIME)[self.offsets[1:] - 1]
 
@@ -386,10 +377,10 @@ class Panel:
     def last(self, rows: int) -> Panel:
         """Return at most the last `rows` rows of each series."""
         left = np.repeat(self.lengths, self.lengths) - self.positions
-        return replace(self, table=self.table.filter(pl.Series(left <= rows)))
+        return replace(self, table=self.table.filter(Series(left <= rows)))
 
     @cached_property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> ndarray:
         """The 0-based position of each row in its series, shape (rows,)."""
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
@@ -399,10 +390,7 @@ class Panel:
         """
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
         ranks = np.concatenate(
-            [
-                np.repeat(np.arange(self.n_series), self.lengths),
-                np.repeat(np.arange(future.n_series), future.lengths),
-            ]
+            [np.repeat(np.arange(part.n_series), part.lengths) for part in (self, future)]
         )
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
@@ -410,7 +398,7 @@ class Panel:
     def fingerprint(self) -> str:
         """The digest of all that the panel holds; equal content gives the same."""
         parts = (self.table, self.plan, self.vintages.table if self.vintages else None)
-        buffers = [_ipc(part) for part in parts if part is not None]
+        buffers = [ipc_bytes(part) for part in parts if part is not None]
         meta = {name: value for name, value in self._meta().items() if name != "quantity"}
         return digest_bytes([*buffers, json.dumps(meta).encode()])
 
@@ -433,20 +421,8 @@ class Panel:
         return cls(table, roles, frequency, plan=plan, vintages=Vintages.read(folder), **meta)
 
     def _meta(self) -> dict[str, object]:
-        return {
-            "roles": dict(self.roles),
-            "frequency": asdict(self.frequency),
-            "season": self.season,
-            "horizon": self.horizon,
-            "unit": self.unit,
-            "quantity": self.quantity,
-        }
-
-
-def _ipc(table: pl.DataFrame) -> bytes:
-    buffer = BytesIO()
-    table.rechunk().write_ipc(buffer)
-    return buffer.getvalue()
+        plain = {name: getattr(self, name) for name in ("season", "horizon", "unit", "quantity")}
+        return {"roles": dict(self.roles), "frequency": asdict(self.frequency)} | plain
 
 
 # A panel with its aggregates: the sums of its series at every level of its hierarchy, each a
@@ -491,9 +467,7 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     plan = panel.plan
     if plan is not None:
         rows = plan.join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
-        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(
-            pl.col(panel.planned).mean()
-        )
+        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(col(panel.planned).mean())
         plan = pl.concat([plan, means.rename({AGGREGATE: SERIES}).select(plan.columns)])
     whole = Panel.build(
         both,
@@ -507,16 +481,14 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
 
 
-def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
+def _with_means(vintages: Vintages, parts: DataFrame) -> Vintages:
     """Return the vintages and their plain means over each aggregate's series, by the instant at
     which they were made.
     """
     keys = [AGGREGATE, TIME, MADE_AT, COLUMN]
     rows = vintages.table.join(parts, on=SERIES).sort(*keys, SERIES)
     means = (
-        rows.group_by(keys, maintain_order=True)
-        .agg(pl.col(VALUE).mean())
-        .rename({AGGREGATE: SERIES})
+        rows.group_by(keys, maintain_order=True).agg(col(VALUE).mean()).rename({AGGREGATE: SERIES})
     )
     return replace(
         vintages, table=pl.concat([vintages.table, means.select(vintages.table.columns)])
@@ -525,21 +497,21 @@ def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
 
 def without_aggregates(panel: Panel) -> Panel:
     """Return the panel that `with_aggregates` was given."""
-    table = panel.table.filter(pl.col(LEVEL) == BOTTOM).drop(LEVEL)
+    table = panel.table.filter(col(LEVEL) == BOTTOM).drop(LEVEL)
     plan = panel.plan
     if plan is not None:
-        plan = plan.filter(pl.col(SERIES).is_in(table[SERIES].unique().implode()))
+        plan = plan.filter(col(SERIES).is_in(table[SERIES].unique().implode()))
     roles = panel.roles | {"static": tuple(name for name in panel.roles.static if name != LEVEL)}
     bottom = replace(panel, table=table, roles=roles, plan=plan)
     return replace(bottom, vintages=panel.vintages.until(bottom.ends)) if panel.vintages else bottom
 
 
-def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def aggregates_of(panel: Panel, *, grouped: bool) -> DataFrame:
     """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or
     without aggregates.
     """
     rows = panel.table[panel.offsets[:-1]]
-    rows = rows.filter(pl.col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
+    rows = rows.filter(col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
     seen: set[bytes] = set()
     groups = []
     for columns in _levels(panel.roles.level, grouped=grouped):
@@ -556,14 +528,14 @@ def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
     return pl.concat(groups) if groups else named.clear()
 
 
-def aggregates_of_series(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+def aggregates_of_series(panel: Panel, *, grouped: bool) -> DataFrame:
     """Return for each series that is no aggregate the names of those it is a part of, coarsest
     first: `series_id, groups`.
     """
     return (
         aggregates_of(panel, grouped=grouped)
         .group_by(SERIES, maintain_order=True)
-        .agg(pl.col(AGGREGATE).alias("groups"))
+        .agg(col(AGGREGATE).alias("groups"))
     )
 
 
@@ -581,13 +553,13 @@ def _aggregate_name(columns: tuple[str, ...]) -> pl.Expr:
     if not columns:
         return pl.lit(TOTAL)
     values = [
-        pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)"))
+        pl.concat_str(pl.lit(f"{name}="), col(name).cast(pl.String).fill_null("(none)"))
         for name in columns
     ]
     return pl.concat_str(values, separator="|")
 
 
-def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
+def _check_parts(panel: Panel, parts: DataFrame) -> None:
     if LEVEL in panel.roles.names:
         raise DataError(
             f"dataset: column '{LEVEL}' has the name of the column that tells levels apart; "
@@ -595,14 +567,14 @@ def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
         )
     if parts.is_empty():
         raise DataError("dataset: no two series to sum; a hierarchy needs several.")
-    taken = parts.filter(pl.col(AGGREGATE).is_in(panel.series_ids.implode()))
+    taken = parts.filter(col(AGGREGATE).is_in(panel.series_ids.implode()))
     if len(taken):
         raise DataError(
             f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it."
         )
     split = panel.roles.split
     if split:
-        both = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
+        both = panel.table.group_by(TIME).agg(col(split).n_unique()).filter(col(split) > 1)
         if len(both):
             raise DataError(
                 f"dataset: at {both[TIME].min()!s} some series are train and others test; their "
@@ -610,23 +582,23 @@ def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
             )
 
 
-def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+def _sums(panel: Panel, parts: DataFrame, table: DataFrame) -> DataFrame:
     """Return the rows of all aggregates, sorted."""
     roles = panel.roles
-    target = pl.when(pl.col(TARGET).null_count() == 0).then(pl.col(TARGET).sum())
+    target = pl.when(col(TARGET).null_count() == 0).then(col(TARGET).sum())
     numbers = dict.fromkeys((*roles.known_future, *roles.past_only))
-    made = [target.alias(TARGET), *(pl.col(name).mean() for name in numbers)]
+    made = [target.alias(TARGET), *(col(name).mean() for name in numbers)]
     if roles.available_at:
-        out = pl.col(roles.available_at)
+        out = col(roles.available_at)
         made.append(pl.when(out.null_count() == 0).then(out.max()).alias(roles.available_at))
     if roles.split:
-        made.append(pl.col(roles.split).first())
+        made.append(col(roles.split).first())
     rows = table.drop(LEVEL, strict=False).join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
     sums = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(*made)
     schema, once = panel.table.schema, parts.unique(AGGREGATE, keep="first", maintain_order=True)
     first = once.join(panel.table[panel.offsets[:-1]].select(SERIES, *roles.level), on=SERIES)
     depth = [
-        pl.when(pl.col(LEVEL).str.split("|").list.contains(name)).then(pl.col(name)).alias(name)
+        pl.when(col(LEVEL).str.split("|").list.contains(name)).then(col(name)).alias(name)
         for name in roles.level
     ]
     labels = first.select(AGGREGATE, LEVEL, *depth)
@@ -635,7 +607,7 @@ def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFram
     return sums.join(labels, on=AGGREGATE, maintain_order="left").rename({AGGREGATE: SERIES})
 
 
-def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.DataFrame:
+def _without_gaps(rows: DataFrame, frequency: Frequency, roles: Roles) -> DataFrame:
     """Return the rows with an unknown one at each instant between the first and the last at which
     no series had any.
     """
@@ -644,24 +616,24 @@ def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.
         return rows
     clock, last = [rows[TIME].min()], rows[TIME].max()
     while clock[-1] < last:  # type: ignore[operator]
-        clock.append(frequency.after(pl.Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
-    grid = pl.Series(TIME, clock, dtype=rows.schema[TIME])
-    off = rows.filter(~pl.col(TIME).is_in(grid.implode()))
+        clock.append(frequency.after(Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
+    grid = Series(TIME, clock, dtype=rows.schema[TIME])
+    off = rows.filter(~col(TIME).is_in(grid.implode()))
     if len(off):
         raise DataError(
             f"dataset: series do not share one clock; some have a row at {off[TIME][0]}, which "
             f"others skip."
         )
     ends = rows.group_by(SERIES, maintain_order=True).agg(
-        pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to")
+        col(TIME).min().alias("from"), col(TIME).max().alias("to")
     )
     whole = (
-        ends.join(pl.DataFrame([grid]), how="cross")
-        .filter(pl.col(TIME).is_between("from", "to"))
+        ends.join(DataFrame([grid]), how="cross")
+        .filter(col(TIME).is_between("from", "to"))
         .select(SERIES, TIME)
     )
     filled = in_order(whole.join(rows, on=[SERIES, TIME], how="left"))
     lasting = [*roles.level, LEVEL, *([roles.split] if roles.split else [])]
-    return filled.with_columns(pl.col(name).forward_fill().over(SERIES) for name in lasting).select(
+    return filled.with_columns(col(name).forward_fill().over(SERIES) for name in lasting).select(
         rows.columns
     )

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.serialization import Serializable
@@ -36,6 +38,11 @@ HIDDEN_ROLES = tuple(role.name for role in ROLES.values() if role.known == "neve
 """Roles of what is not known at a row's own moment."""
 
 
+def hidden_columns(table: Table) -> dict[str, str]:
+    """Return the columns that are not known at a row's own moment, each with its role."""
+    return {name: role for role in HIDDEN_ROLES for name in table.roles.get(role, ())}
+
+
 def optional_column(table: Table, field: str, name: str, default: str = "") -> str:
     """Return the name of a column that a field names, empty where there is none.
 
@@ -45,8 +52,7 @@ def optional_column(table: Table, field: str, name: str, default: str = "") -> s
         ConfigError: A name that the user chose is absent, or the column is not known at a row's own
             moment.
     """
-    role = next((role for role in HIDDEN_ROLES if name in table.roles.get(role, ())), "")
-    if role:
+    if role := hidden_columns(table).get(name):
         raise ConfigError(
             f"features.{field}: '{name}' is {role}, which is not known at the moment of its row."
         )
@@ -115,7 +121,7 @@ def require_not_negative(table: Table, field: str, name: str) -> None:
         )
 
 
-def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
+def wall_microseconds(values: Series, where: str) -> ndarray:
     """Return microseconds of the clock on the wall; a null is `NEVER`.
 
     Args:
@@ -132,13 +138,13 @@ def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
     return wall_instants(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
 
 
-def wall_instants(values: pl.Series) -> pl.Series:
+def wall_instants(values: Series) -> Series:
     """Return dates or instants as instants without a zone."""
     plain = values.dt.replace_time_zone(None) if isinstance(values.dtype, pl.Datetime) else values
     return plain.cast(pl.Datetime("us"))
 
 
-def event_times(table: Table) -> np.ndarray:
+def event_times(table: Table) -> ndarray:
     """Return when each row happened, in microseconds.
 
     Raises:
@@ -152,7 +158,7 @@ def event_times(table: Table) -> np.ndarray:
     return time
 
 
-def arrival_times(table: Table) -> np.ndarray:
+def arrival_times(table: Table) -> ndarray:
     """Return when each row became known, in microseconds: its `available_at` (`NEVER` where null),
     or else its `time`.
     """
@@ -160,12 +166,12 @@ def arrival_times(table: Table) -> np.ndarray:
     return wall_microseconds(table.column(role), f"dataset.roles.{role}")
 
 
-def as_floats(values: pl.Series) -> np.ndarray:
+def as_floats(values: Series) -> ndarray:
     """Return numbers, NaN where there is none."""
     return values.cast(pl.Float64).to_numpy()
 
 
-def codes_of(values: pl.Series) -> np.ndarray:
+def codes_of(values: Series) -> ndarray:
     """Return for each distinct value a number from 0, in order of first appearance; -1 for null."""
     frame = values.alias("value").to_frame().with_row_index("row")
     first = (
@@ -181,7 +187,7 @@ def codes_of(values: pl.Series) -> np.ndarray:
     return np.where(known, rank[place], -1)
 
 
-def codes_apart(values: pl.Series) -> np.ndarray:
+def codes_apart(values: Series) -> ndarray:
     """Return the same as `codes_of`, but each null is a value of its own."""
     codes = codes_of(values)
     unknown = np.flatnonzero(codes < 0)
@@ -189,7 +195,7 @@ def codes_apart(values: pl.Series) -> np.ndarray:
     return codes
 
 
-def column_floats(table: Table, name: str) -> np.ndarray:
+def column_floats(table: Table, name: str) -> ndarray:
     """Return a column as floats, NaN where there is none."""
     return np.array(as_floats(table.data[name]))  # a copy, which can be written to
 
@@ -249,12 +255,12 @@ class Instants:
             place[i]`.
     """
 
-    time: np.ndarray
-    arrival: np.ndarray
-    order: np.ndarray
-    place: np.ndarray
+    time: ndarray
+    arrival: ndarray
+    order: ndarray
+    place: ndarray
 
-    def first_place(self, at: np.ndarray) -> np.ndarray:
+    def first_place(self, at: ndarray) -> ndarray:
         """Return the place of the first row that arrived at or after each instant.
 
         N where there is none.
@@ -268,17 +274,17 @@ class LabelArrivals:
     (n_labels,).
 
     Attributes:
-        row: Whose label it is.
+        row: The row that each is the label of.
         value: 0 or 1.
         time: When it became known, in microseconds.
         enters: The place of the first row that knows it: one that arrived after the label's row,
             and not before the label.
     """
 
-    row: np.ndarray
-    value: np.ndarray
-    time: np.ndarray
-    enters: np.ndarray
+    row: ndarray
+    value: ndarray
+    time: ndarray
+    enters: ndarray
 
 
 def instants_of(table: Table) -> Instants:
@@ -328,7 +334,7 @@ class RowEvent:
     """A row that has just arrived.
 
     Attributes:
-        place: How many arrived before it.
+        place: The number of rows that arrived before it.
         time: When it happened, in microseconds of the clock on the wall.
         arrival: When it arrived, no earlier than the row before.
         values: By column, None where there is none; features add theirs, so that later ones can
@@ -472,7 +478,7 @@ class PastItems(Serializable):
         return bisect_right(self.times, time)
 
 
-def double_room(values: np.ndarray, fill: int = 0, axis: int = 0) -> np.ndarray:
+def double_room(values: ndarray, fill: int = 0, axis: int = 0) -> ndarray:
     """Return an array with room for as much again."""
     return np.concatenate([values, np.full_like(values, fill)], axis=axis)
 
@@ -487,7 +493,7 @@ def known_float(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def known_floats(values: np.ndarray) -> list[float | None]:
+def known_floats(values: ndarray) -> list[float | None]:
     """Return numbers as floats, None where one is NaN."""
     cells: list[float | None] = values.tolist()
     for place in np.flatnonzero(np.isnan(values)).tolist():

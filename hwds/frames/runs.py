@@ -7,17 +7,26 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
-from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest_bytes
 from hwds.core.serialization import Serializable
-from hwds.frames.columns import LARGEST
+from hwds.frames.columns import (
+    LARGEST,
+    as_polars,
+    first_pair,
+    first_row,
+    ipc_bytes,
+    is_number,
+    refuse_absent,
+)
 from hwds.frames.roles import ROLES, Names, Roles
 
 # Checks of runs when they are built; every refusal names the run and the rows of the source.
@@ -35,7 +44,7 @@ wear.
 _LOG = logging.getLogger(__name__)
 
 
-def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
+def checked_rows(data: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     """Return the rows by run, `entity` and `cycle` under these names, short gaps of sensors filled
     by the last number.
 
@@ -46,10 +55,10 @@ def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataF
     if data.is_empty():
         raise DataError("dataset: no rows.")
     _refuse_absent(data, roles)
-    names = [pl.col(name).cast(pl.String) for name in roles[ENTITY]]
+    names = [col(name).cast(pl.String) for name in roles[ENTITY]]
     rows = data.with_row_index(ROW).with_columns(
         pl.concat_str(names, separator="|").alias(ENTITY),
-        pl.col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE),
+        col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE),
     )
     for name in (ENTITY, CYCLE):
         bad = rows[name].is_null().arg_true()
@@ -61,7 +70,7 @@ def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataF
     return _fill_gaps(rows.drop("__first__"), roles, longest_gap)
 
 
-def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
@@ -75,13 +84,12 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     for role in ("split", "start", "remaining", "static"):
         for name in roles.get(role, ()):
             _refuse_changing(rows, name, role)
-    split = (
-        pl.col(roles["split"][0]).cast(pl.String).first() if roles.get("split") else pl.lit("train")
-    )
+    named = roles.one("split")
+    split = col(named).cast(pl.String).first() if named else pl.lit("train")
     tests = split == "test"
     columns = {
-        "age": pl.col(CYCLE).last(),
-        "event": (pl.col(event).cast(pl.Float64).last() == 1).fill_null(False) if event else ~tests,
+        "age": col(CYCLE).last(),
+        "event": (col(event).cast(pl.Float64).last() == 1).fill_null(False) if event else ~tests,
         "remaining": _first(roles, "remaining"),
         "split": split,
         "start": _first(roles, "start"),
@@ -89,18 +97,17 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     ends = rows.group_by(ENTITY, maintain_order=True).agg(
         value.alias(name) for name, value in columns.items()
     )
-    wrong = ends.filter(~pl.col("split").is_in(["train", "test"]).fill_null(False))
-    if len(wrong):
+    if wrong := first_row(ends, ~ends["split"].is_in(["train", "test"]).fill_null(False)):
         raise DataError(
-            f"dataset: run '{wrong[ENTITY][0]}' has split {wrong['split'][0]!r}; it must say "
+            f"dataset: run '{wrong[ENTITY]}' has split {wrong['split']!r}; it must say "
             f"'train' or 'test'."
         )
     _refuse_remaining(ends)
-    known = pl.when(pl.col("event")).then(0.0).otherwise(pl.col("remaining"))
+    known = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
     return ends.with_columns(known.alias("remaining"))
 
 
-def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
+def refuse_marks(rows: DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
     """Refuse a label or a change point that is neither 0 nor 1.
 
     Raises:
@@ -108,20 +115,24 @@ def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> No
     """
     for role in marks:
         for name in roles.get(role, ()):
-            if not (rows[name].dtype.is_numeric() or rows[name].dtype in (pl.Boolean, pl.Null)):
+            if not is_number(rows[name].dtype):
                 raise DataError(
                     f"dataset.roles.{role}: column '{name}' must hold 0 and 1, row 1 has "
                     f"{rows[name][0]!r}."
                 )
-            odd = rows.filter(~pl.col(name).cast(pl.Float64).is_in([0.0, 1.0]))
-            if len(odd):
-                raise DataError(
-                    f"dataset.roles.{role}: row {odd[ROW][0] + 1} has {odd[name][0]} in column "
-                    f"'{name}'; must be 0 or 1."
-                )
+            _refuse_no_mark(rows, name, role)
 
 
-def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
+def _refuse_no_mark(rows: DataFrame, name: str, role: str) -> None:
+    """Refuse a number of a column that is neither 0 nor 1."""
+    if row := first_row(rows, ~rows[name].cast(pl.Float64).is_in([0.0, 1.0])):
+        raise DataError(
+            f"dataset.roles.{role}: row {row[ROW] + 1} has {row[name]} in column '{name}'; must "
+            f"be 0 or 1."
+        )
+
+
+def informative_roles(rows: DataFrame, ends: DataFrame, roles: Roles) -> Roles:
     """Return the roles without the sensors that hardly change in the runs to learn from.
 
     A warning names them.
@@ -129,7 +140,7 @@ def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> R
     No label is looked at. Where no sensor changes, as in a few rows of new machines, all of them
     are kept.
     """
-    train = rows.join(ends.filter(pl.col("split") == "train").select(ENTITY), ENTITY, "semi")
+    train = rows.join(ends.filter(split="train").select(ENTITY), ENTITY, "semi")
     sensors = roles.get("sensor", ())
     left = [name for name in sensors if is_steady(train[name])]
     if len(left) == len(sensors):
@@ -144,21 +155,18 @@ def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> R
     return roles | {"sensor": tuple(name for name in sensors if name not in left)}
 
 
-def is_steady(values: pl.Series) -> bool:
+def is_steady(values: Series) -> bool:
     """Return whether one value makes up `STEADY` of the rows of a sensor."""
     most = values.value_counts(sort=True, name=ROW)
     return len(most) < 2 or float(most[ROW][0]) / len(values) >= STEADY
 
 
 def _first(roles: Roles, role: str) -> pl.Expr:
-    return (
-        pl.col(roles[role][0]).cast(pl.Float64).fill_nan(None).first()
-        if roles.get(role)
-        else pl.lit(None, pl.Float64)
-    )
+    name = roles.one(role)
+    return col(name).cast(pl.Float64).fill_nan(None).first() if name else pl.lit(None, pl.Float64)
 
 
-def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
+def _refuse_absent(data: DataFrame, roles: Roles) -> None:
     for role in (ENTITY, CYCLE):
         if not roles.get(role):
             raise DataError(f"dataset.roles.{role}: must be given.")
@@ -169,12 +177,9 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
                     f"dataset.roles.{role}: hwds gives the name '{name}' to another column; "
                     f"rename it in the data."
                 )
-            if name not in data.columns:
-                raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+            refuse_absent("dataset", [name], data.columns)
             column = data[name]
-            if ROLES[role].holds == "numbers" and not (
-                column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)
-            ):
+            if ROLES[role].holds == "numbers" and not is_number(column.dtype):
                 raise DataError(
                     f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}."
                 )
@@ -183,11 +188,10 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
                 raise DataError(f"dataset: column '{name}' has {column[row - 1]} in row {row}.")
 
 
-def _refuse_falling(rows: pl.DataFrame) -> None:
+def _refuse_falling(rows: DataFrame) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
-    bad = (same & (rows[CYCLE] <= rows[CYCLE].shift(1))).fill_null(False).arg_true()
-    if len(bad):
-        before, row = rows.row(bad[0] - 1, named=True), rows.row(bad[0], named=True)
+    if pair := first_pair(rows, same & (rows[CYCLE] <= rows[CYCLE].shift(1))):
+        before, row = pair
         raise DataError(
             f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} "
             f"(row {row[ROW] + 1}); cycles"
@@ -195,64 +199,50 @@ def _refuse_falling(rows: pl.DataFrame) -> None:
         )
 
 
-def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
-    odd = rows.filter(~pl.col(event).cast(pl.Float64).is_in([0.0, 1.0]))
-    if len(odd):
-        raise DataError(
-            f"dataset.roles.event: row {odd[ROW][0] + 1} has {odd[event][0]} in column '{event}'; "
-            f"must be 0 or 1."
-        )
-    failed = rows.with_row_index("__at__").filter(pl.col(event).cast(pl.Float64) == 1)
-    twice = failed.filter(pl.col(ENTITY) == pl.col(ENTITY).shift(1))
-    if len(twice):
-        own = failed.filter(pl.col(ENTITY) == twice[ENTITY][0])[ROW]
-        raise DataError(
-            f"dataset: run '{twice[ENTITY][0]}' fails twice (rows {own[0] + 1} and {own[1] + 1})."
-        )
+def _refuse_failures(rows: DataFrame, event: str) -> None:
+    _refuse_no_mark(rows, event, "event")
+    failed = rows.with_row_index("__at__").filter(col(event).cast(pl.Float64) == 1)
+    if twice := first_row(failed, failed[ENTITY] == failed[ENTITY].shift(1)):
+        first, second = failed.filter(col(ENTITY) == twice[ENTITY])[ROW][:2] + 1
+        raise DataError(f"dataset: run '{twice[ENTITY]}' fails twice (rows {first} and {second}).")
     last = rows.with_row_index("__at__").group_by(ENTITY).agg(pl.last("__at__").alias("__last__"))
-    early = failed.join(last, ENTITY, maintain_order="left").filter(
-        pl.col("__at__") < pl.col("__last__")
-    )
-    if len(early):
+    failed = failed.join(last, ENTITY, maintain_order="left")
+    if early := first_row(failed, failed["__at__"] < failed["__last__"]):
         raise DataError(
-            f"dataset: run '{early[ENTITY][0]}' goes on after its failure in row "
-            f"{early[ROW][0] + 1}."
+            f"dataset: run '{early[ENTITY]}' goes on after its failure in row {early[ROW] + 1}."
         )
 
 
-def _refuse_remaining(ends: pl.DataFrame) -> None:
-    below = ends.filter(pl.col("remaining") < 0)
-    if len(below):
-        name, left = below[ENTITY][0], below["remaining"][0]
-        raise DataError(f"dataset.roles.remaining: run '{name}' has {left:g}; must be >= 0.")
-    failed = ends.filter(pl.col("event") & (pl.col("remaining") > 0))
-    if len(failed):
-        name, left = failed[ENTITY][0], failed["remaining"][0]
+def _refuse_remaining(ends: DataFrame) -> None:
+    if run := first_row(ends, ends["remaining"] < 0):
         raise DataError(
-            f"dataset.roles.remaining: run '{name}' has {left:g}, but failed in its last row; "
+            f"dataset.roles.remaining: run '{run[ENTITY]}' has {run['remaining']:g}; must be >= 0."
+        )
+    if run := first_row(ends, ends["event"] & (ends["remaining"] > 0)):
+        raise DataError(
+            f"dataset.roles.remaining: run '{run[ENTITY]}' has {run['remaining']:g}, but failed "
+            f"in its last row; "
             f"dataset.roles.event says which"
             " runs failed: without it all did but those of the test."
         )
 
 
-def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:
+def _refuse_changing(rows: DataFrame, name: str, role: str) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
-    bad = (same & rows[name].ne_missing(rows[name].shift(1))).fill_null(False).arg_true()
-    if len(bad):
-        row = rows.row(bad[0], named=True)
+    if row := first_row(rows, same & rows[name].ne_missing(rows[name].shift(1))):
         raise DataError(
             f"dataset.roles.{role}: column '{name}' changes in run '{row[ENTITY]}' (row "
             f"{row[ROW] + 1})."
         )
 
 
-def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
+def _fill_gaps(rows: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     """Carry the last number of a run over short gaps.
 
     Refuse longer ones, and a run that begins without a number.
     """
     names = roles.columns(("sensor", "setting"))
-    numbers = rows.with_columns(pl.col(names).cast(pl.Float64).fill_nan(None)) if names else rows
+    numbers = rows.with_columns(col(names).cast(pl.Float64).fill_nan(None)) if names else rows
     runs, inside = rows[ENTITY].to_numpy(), np.arange(len(rows))
     begins = np.concatenate([[True], runs[1:] != runs[:-1]])
     for name in names:
@@ -265,11 +255,11 @@ def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFra
         bad = np.flatnonzero((length > longest_gap) | (gone & (last < first)))
         if len(bad):
             _refuse_gap(numbers, name, int(bad[0]), gone, begins, longest_gap)
-    return numbers.with_columns(pl.col(names).forward_fill().over(ENTITY)) if names else numbers
+    return numbers.with_columns(col(names).forward_fill().over(ENTITY)) if names else numbers
 
 
 def _refuse_gap(
-    rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begins: np.ndarray, longest_gap: int
+    rows: DataFrame, name: str, bad: int, gone: ndarray, begins: ndarray, longest_gap: int
 ) -> None:
     start, stop = bad, bad + 1
     while not begins[start] and gone[start - 1]:
@@ -301,7 +291,7 @@ LEAKING_CORRELATION = 0.999
 
 
 def telling_sensors(
-    data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...] = ()
+    data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Yield each sensor that is the remaining life, or a line of it, with the reason.
 
@@ -311,11 +301,11 @@ def telling_sensors(
         sensors: Columns of the rows.
         trusted: Columns that are not looked at.
     """
-    known = ends.filter("event").select(ENTITY, pl.col("age").alias(END))
+    known = ends.filter("event").select(ENTITY, col("age").alias(END))
     if known[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
         return
     rows = data.join(known, ENTITY, maintain_order="left").filter(
-        pl.col(END) - pl.col(CYCLE) <= LAST_SHARE * pl.col(END)
+        col(END) - col(CYCLE) <= LAST_SHARE * col(END)
     )
     left = (rows[END] - rows[CYCLE]).to_numpy()
     for name in sensors:
@@ -332,7 +322,7 @@ def telling_sensors(
 
 
 def refuse_telling_sensors(
-    data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
+    data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
 ) -> None:
     """Refuse a sensor that gives the remaining life away.
 
@@ -380,8 +370,8 @@ class Runs:
         unit: What cycles count.
     """
 
-    data: pl.DataFrame
-    ends: pl.DataFrame
+    data: DataFrame
+    ends: DataFrame
     roles: Roles
     regimes: int = 1
     unit: str = "cycles"
@@ -391,7 +381,7 @@ class Runs:
     @classmethod
     def build(
         cls,
-        data: pl.DataFrame,
+        data: DataFrame,
         roles: Mapping[str, Names],
         *,
         regimes: int = 1,
@@ -457,8 +447,6 @@ class Runs:
             >>> Runs.of(data, entity="m", cycle="t", sensor="x").n
             1
         """
-        from hwds.frames.columns import as_polars
-
         rows, named = as_polars(data), Roles(roles)
         named = named if named.get("sensor") else named | {"sensor": other_numbers(rows, named)}
         return cls.build(rows, named, regimes=regimes, unit=unit).without_giveaways(trust)
@@ -505,46 +493,45 @@ class Runs:
         return tuple(self.ends[ENTITY])
 
     @cached_property
-    def offsets(self) -> np.ndarray:
+    def offsets(self) -> ndarray:
         """The first row of each run, and the number of rows at the end; shape (n + 1,)."""
-        return np.concatenate(
-            [[0], np.cumsum(self.data[ENTITY].rle().struct.field("len").to_numpy())]
-        ).astype(np.int64)
+        lengths = self.data[ENTITY].rle().struct.field("len").to_numpy()
+        return np.r_[0, np.cumsum(lengths)].astype(np.int64)
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """The rows of each run, shape (n,)."""
         return np.diff(self.offsets)
 
     @cached_property
-    def run_of_row(self) -> np.ndarray:
+    def run_of_row(self) -> ndarray:
         """The place of each row's run, shape (rows,)."""
         return np.repeat(np.arange(self.n), self.lengths)
 
     @cached_property
-    def cycles(self) -> np.ndarray:
+    def cycles(self) -> ndarray:
         """The age of its run in each row, shape (rows,)."""
         return self.data[CYCLE].to_numpy()
 
     @cached_property
-    def ages(self) -> np.ndarray:
+    def ages(self) -> ndarray:
         """The age of each run at its last row, shape (n,)."""
         return self.ends["age"].to_numpy()
 
     @property
-    def events(self) -> np.ndarray:
+    def events(self) -> ndarray:
         """A flag for each run that failed at its last row, shape (n,)."""
         return self.ends["event"].to_numpy()
 
     @property
-    def remaining(self) -> np.ndarray:
+    def remaining(self) -> ndarray:
         """The time that each run lasts beyond its last row, NaN where that is not known.
 
         Shape (n,).
         """
         return self.ends["remaining"].to_numpy()
 
-    def remaining_of_rows(self) -> tuple[np.ndarray, np.ndarray]:
+    def remaining_of_rows(self) -> tuple[ndarray, ndarray]:
         """Return how long a run was seen to go on after each row, and whether it failed then.
 
         Shapes (rows,).
@@ -553,15 +540,15 @@ class Runs:
         """
         return self.ages[self.run_of_row] - self.cycles, self.events[self.run_of_row]
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, shape (rows, names)."""
         return (
-            self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy()
+            self.data.select(col(list(names)).cast(pl.Float64)).to_numpy()
             if names
             else np.zeros((len(self.data), 0))
         )
 
-    def marks(self, role: str) -> np.ndarray | None:
+    def marks(self, role: str) -> ndarray | None:
         """Return the label or the change point of each row, shape (rows,), NaN where not known.
 
         None where runs have none.
@@ -576,25 +563,25 @@ class Runs:
             self, data=self.data.drop(self.roles.columns(MARKS)), roles=self.roles.without(*MARKS)
         )
 
-    def take(self, which: np.ndarray) -> Runs:
+    def take(self, which: ndarray) -> Runs:
         """Return some of the runs, by a mask of shape (n,)."""
         return replace(
             self, data=self.data.filter(which[self.run_of_row]), ends=self.ends.filter(which)
         )
 
-    def until(self, rows: np.ndarray) -> Runs:
+    def until(self, rows: ndarray) -> Runs:
         """Return the first rows of each run: what is known at a cut, no failure and nothing of how
         the run goes on.
 
         Args:
-            rows: How many of each run, shape (n,); a run of 0 is left out.
+            rows: The number of rows of each run, shape (n,); a run of 0 is left out.
         """
         place = np.arange(len(self.data)) - self.offsets[:-1][self.run_of_row]
         known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
         last = self.cycles[self.offsets[:-1][there] + np.minimum(rows, self.lengths)[there] - 1]
         nothing = pl.lit(None, pl.Float64).alias("remaining")
         ends = self.ends.filter(there).with_columns(
-            pl.Series("age", last), pl.lit(False).alias("event"), nothing
+            Series("age", last), pl.lit(False).alias("event"), nothing
         )
         return replace(self, data=known, ends=ends)
 
@@ -606,17 +593,8 @@ class Runs:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the runs hold."""
-        parts = []
-        for frame in (self.data, self.ends):
-            buffer = BytesIO()
-            frame.rechunk().write_ipc(buffer)
-            parts.append(buffer.getvalue())
-        return digest_bytes(
-            [
-                *parts,
-                json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True).encode(),
-            ]
-        )
+        about = json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True)
+        return digest_bytes([ipc_bytes(self.data), ipc_bytes(self.ends), about.encode()])
 
     def write(self, folder: Path) -> None:
         """Write the runs as uncompressed Arrow, to be mapped into the memory of workers."""
@@ -637,7 +615,7 @@ class Runs:
         )
 
 
-def other_numbers(rows: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
+def other_numbers(rows: DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns of numbers that have no role."""
     return tuple(
         name for name, kind in rows.schema.items() if kind.is_numeric() and name not in roles.names
@@ -652,16 +630,16 @@ class RowsOfRuns:
     """New rows of some runs, those of a run side by side and in the order of their cycles.
 
     Attributes:
-        counts: How many of each run, shape (runs,).
-        cycles: Shape (rows,).
-        sensors: Shape (rows, sensors).
-        settings: Shape (rows, settings).
+        counts: The number of new rows of each run, shape (runs,).
+        cycles: The ages, shape (rows,).
+        sensors: The values of the sensors, shape (rows, sensors).
+        settings: The values of the settings, shape (rows, settings).
     """
 
-    counts: np.ndarray
-    cycles: np.ndarray
-    sensors: np.ndarray
-    settings: np.ndarray
+    counts: ndarray
+    cycles: ndarray
+    sensors: ndarray
+    settings: ndarray
 
 
 @dataclass(eq=False)
@@ -674,9 +652,9 @@ class SignalState(Serializable):
         bottom: The sums of their weights, the same.
     """
 
-    tail: np.ndarray
-    top: np.ndarray
-    bottom: np.ndarray
+    tail: ndarray
+    top: ndarray
+    bottom: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -684,26 +662,26 @@ class Stacked:
     """The last rows of runs with their new ones, one run after the other.
 
     Attributes:
-        values: Shape (rows, k).
+        values: The rows, shape (rows, k).
         begins: The first row of the run of each new one, shape (new rows,). It is the run's first
             only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
         ends: Where each run ends, shape (runs,).
     """
 
-    values: np.ndarray
-    begins: np.ndarray
-    rows: np.ndarray
-    ends: np.ndarray
+    values: ndarray
+    begins: ndarray
+    rows: ndarray
+    ends: ndarray
 
     @classmethod
-    def of(cls, tails: Sequence[np.ndarray], new: np.ndarray, counts: np.ndarray) -> Self:
+    def of(cls, tails: Sequence[ndarray], new: ndarray, counts: ndarray) -> Self:
         """Return the tails of runs with new rows after each.
 
         Args:
-            tails: Of each run, shape (rows, k).
+            tails: The last rows of each run, shape (rows, k).
             new: Rows of the runs side by side, shape (new rows, k).
-            counts: How many of each run.
+            counts: The number of new rows of each run.
         """
         stops = np.cumsum(counts)
         parts = (
@@ -719,12 +697,12 @@ class Stacked:
         return cls(np.concatenate([*parts]), np.repeat(starts, counts), rows, ends)
 
     @property
-    def begins_of_all(self) -> np.ndarray:
+    def begins_of_all(self) -> ndarray:
         """The first row of the run of each row, old and new; shape (rows,)."""
         starts = np.concatenate([[0], self.ends[:-1]])
         return np.repeat(starts, self.ends - starts)
 
-    def tails(self, length: int) -> Iterator[np.ndarray]:
+    def tails(self, length: int) -> Iterator[ndarray]:
         """Yield the last rows of each run, at most so many, as arrays of their own."""
         start = 0
         for end in self.ends.tolist():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import DataError
@@ -19,9 +20,7 @@ from hwds.frames.runs import RowsOfRuns, Runs, is_steady
 # Windows of rows of runs and their means, with the bits of a stream.
 
 
-def windows_of_rows(
-    signals: np.ndarray, begins: np.ndarray, window: int, rows: np.ndarray
-) -> np.ndarray:
+def windows_of_rows(signals: ndarray, begins: ndarray, window: int, rows: ndarray) -> ndarray:
     """Return the last rows up to some, the first row repeated where a run is younger.
 
     Shape (m, window, k), single precision.
@@ -36,7 +35,7 @@ def windows_of_rows(
     return np.ascontiguousarray(signals[places], np.float32)
 
 
-def moving_mean(values: np.ndarray, begins: np.ndarray, window: int) -> np.ndarray:
+def moving_mean(values: ndarray, begins: ndarray, window: int) -> ndarray:
     """Return the mean of the last rows of a run up to each, of as many as there are.
 
     The same shape.
@@ -69,26 +68,26 @@ class RegimeScales(Serializable):
     Attributes:
         sensors: The columns that are scaled.
         settings: The columns that tell conditions apart; none where there is one condition.
-        centres: Of each condition, in units of `spread`, shape (R, settings).
+        centres: The centre of each condition, in units of `spread`, shape (R, settings).
         spread: The standard deviation of each setting, 1 where it does not change; shape
             (settings,).
-        mean: Shape (R, sensors).
-        sd: The same; 0 where a sensor does not change within a condition.
+        mean: The mean by condition and sensor, shape (R, sensors).
+        sd: The standard deviation likewise; 0 where a sensor does not change within a condition.
     """
 
     sensors: tuple[str, ...]
     settings: tuple[str, ...]
-    centres: np.ndarray
-    spread: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
+    centres: ndarray
+    spread: ndarray
+    mean: ndarray
+    sd: ndarray
 
     @classmethod
     def learn(cls, runs: Runs, regimes: int = 0) -> Self:
         """Return the scales of runs.
 
         Args:
-            runs: Whose rows are looked at, each as much as any other.
+            runs: The runs to learn from; each row counts as much as any other.
             regimes: Conditions to tell apart by k-means of the settings; 0 takes as many as the
                 data says it has.
 
@@ -135,25 +134,25 @@ class RegimeScales(Serializable):
         sd = (numbers - mean[regime]).std(axis=0)
         return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))
 
-    def scaled(self, runs: Runs) -> np.ndarray:
+    def scaled(self, runs: Runs) -> ndarray:
         """Return the sensors of each row less the mean of its condition, in its standard
         deviations; shape (rows, sensors).
         """
         return self.scaled_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
 
-    def scaled_numbers(self, numbers: np.ndarray, settings: np.ndarray) -> np.ndarray:
+    def scaled_numbers(self, numbers: ndarray, settings: ndarray) -> ndarray:
         """Return the same of rows as arrays.
 
         Args:
-            numbers: Of the sensors, shape (rows, sensors).
-            settings: Shape (rows, settings).
+            numbers: The values of the sensors, shape (rows, sensors).
+            settings: The values of the settings, shape (rows, settings).
         """
         regime = nearest_centre(settings / self.spread, self.centres)
         sd = self.sd[regime]
         return np.where(sd > 0, (numbers - self.mean[regime]) / np.where(sd > 0, sd, 1.0), 0.0)
 
 
-def nearest_centre(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def nearest_centre(values: ndarray, centres: ndarray) -> ndarray:
     """Return the number of the nearest centre of each row, shape (rows,)."""
     if len(centres) == 1:
         return np.zeros(len(values), np.int64)
@@ -161,7 +160,7 @@ def nearest_centre(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.argmin(np.stack(distances), axis=0)
 
 
-def _squared_distance(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def _squared_distance(values: ndarray, centre: ndarray) -> ndarray:
     """Return that of each row, summed setting by setting: a sum by blocks has other bits of one row
     alone.
     """
@@ -171,7 +170,7 @@ def _squared_distance(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return total
 
 
-def _centres(values: np.ndarray, regimes: int) -> np.ndarray:
+def _centres(values: ndarray, regimes: int) -> ndarray:
     """Return the centres of k-means, begun at the rows that lie farthest apart (Gonzalez 1985):
     nothing is drawn.
     """
@@ -189,7 +188,7 @@ def _centres(values: np.ndarray, regimes: int) -> np.ndarray:
 # Spectra of windows: the shares of bands of frequency, how flat the spectrum is, and the
 # strongest beat of the envelope.
 
-SPECTRAL = ("entropy", "envelope")
+Spectral = Literal["entropy", "envelope"]
 """Numbers of a window's spectrum beside its bands."""
 
 FEWEST = 4
@@ -200,13 +199,13 @@ AT_ONCE = 1 << 20
 
 
 def spectra(
-    signals: np.ndarray,
-    begins: np.ndarray,
-    rows: np.ndarray,
+    signals: ndarray,
+    begins: ndarray,
+    rows: ndarray,
     window: int,
     bands: int,
     kinds: tuple[str, ...],
-) -> np.ndarray:
+) -> ndarray:
     """Return numbers of the spectrum of some rows' windows, shape (m, (bands + kinds) x signals),
     signals fastest.
 
@@ -217,13 +216,13 @@ def spectra(
     2011, "Rolling element bearing diagnostics").
 
     Args:
-        signals: Shape (n, signals).
+        signals: Rows of runs, shape (n, signals).
         begins: The first row of the run of each requested row, shape (m,): a window does not begin
             before it.
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
-        kinds: Which of `SPECTRAL` follow them.
+        kinds: Those of the numbers beside them that follow.
     """
     count = signals.shape[1]
     out = np.zeros((len(rows), bands + len(kinds), count))
@@ -240,7 +239,7 @@ def spectra(
     return out.reshape(len(rows), -1)
 
 
-def _numbers(windows: np.ndarray, bands: int, kinds: tuple[str, ...]) -> np.ndarray:
+def _numbers(windows: ndarray, bands: int, kinds: tuple[str, ...]) -> ndarray:
     """Return the numbers of windows, shape (windows, signals, length), as (windows, signals,
     numbers).
     """
@@ -257,19 +256,19 @@ def _numbers(windows: np.ndarray, bands: int, kinds: tuple[str, ...]) -> np.ndar
     return np.stack(numbers, axis=-1)
 
 
-def _shares(values: np.ndarray) -> np.ndarray:
+def _shares(values: ndarray) -> ndarray:
     """Return the power of each frequency above 0 as a share of all, 0 where there is none."""
     power = np.abs(np.fft.rfft(values, axis=-1)[..., 1:]) ** 2
     whole = _sum_in_order(power)[..., None]
     return np.divide(power, whole, out=np.zeros_like(power), where=whole > 1e-24)
 
 
-def _entropy(shares: np.ndarray) -> np.ndarray:
+def _entropy(shares: ndarray) -> ndarray:
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     return -_sum_in_order(shares * logs) / np.log(max(shares.shape[-1], 2))
 
 
-def _amplitude(values: np.ndarray) -> np.ndarray:
+def _amplitude(values: ndarray) -> ndarray:
     """Return the amplitude of the analytic signal less its mean, by the discrete Hilbert
     transform.
     """
@@ -283,11 +282,11 @@ def _amplitude(values: np.ndarray) -> np.ndarray:
     return amplitude - _mean(amplitude)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: ndarray) -> ndarray:
     return _sum_in_order(values)[..., None] / values.shape[-1]
 
 
-def _sum_in_order(values: np.ndarray) -> np.ndarray:
+def _sum_in_order(values: ndarray) -> ndarray:
     """Return sums along the last axis, added one after the other: a sum by blocks has other bits in
     other shapes.
     """
@@ -306,7 +305,7 @@ class LearnedRunFeatures(Protocol):
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it,
         and nothing else.
         """
@@ -327,7 +326,7 @@ class LiveRunFeatures(LearnedRunFeatures, Protocol):
     def new_state(self) -> Any:
         """Return what is kept of a run before its first row."""
 
-    def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> np.ndarray:
+    def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> ndarray:
         """Return the numbers of new rows, shape (rows, names), and let the states of their runs go
         on.
         """

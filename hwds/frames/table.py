@@ -6,16 +6,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
-from hwds.core.errors import ConfigError, DataError, nearest, with_article
+from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.files import digest_bytes
-from hwds.frames.columns import LARGEST
+from hwds.frames.columns import LARGEST, as_polars, ipc_bytes, refuse_absent, to_float_column
 from hwds.frames.roles import ROLES, Names, Roles
 
 # Frame: the data of a dataset, whatever its kind.
@@ -62,24 +64,24 @@ class RowReader(Protocol):
     """Rows as models read them: a `Table`, or a `RowBatch` of a few that have just arrived."""
 
     @property
-    def data(self) -> pl.DataFrame:
+    def data(self) -> DataFrame:
         """The rows as a frame; of a batch it is made for whoever asks."""
 
     @property
     def height(self) -> int:
         """The number of rows."""
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
         names).
         """
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """Return a column of arrays as numbers of steps, NaN for what is not there, shape (n,
         steps, a).
         """
@@ -89,6 +91,27 @@ class RowReader(Protocol):
 
         Nothing of arrays, and of a name that no column has.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class RowScores:
+    """Scores, probabilities and p-values that a model gives rows.
+
+    Attributes:
+        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
+            that.
+        probability: The probability of the label being 1, shape (n,); None where no labels were
+            learned from.
+        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
+            none were held out.
+        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
+            certain.
+    """
+
+    score: ndarray
+    probability: ndarray | None = None
+    p_value: ndarray | None = None
+    interval: ndarray | None = None
 
 
 # Table: rows that are not series (units of a test, logged decisions, transactions), with roles
@@ -114,7 +137,7 @@ class Table:
         unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
-    data: pl.DataFrame
+    data: DataFrame
     roles: Roles
     unit: str = ""
 
@@ -123,7 +146,7 @@ class Table:
             object.__setattr__(self, "roles", Roles(self.roles))
 
     @classmethod
-    def build(cls, data: pl.DataFrame, roles: Mapping[str, Names], unit: str = "") -> Table:
+    def build(cls, data: DataFrame, roles: Mapping[str, Names], unit: str = "") -> Table:
         """Return a checked table.
 
         Raises:
@@ -135,9 +158,7 @@ class Table:
         if ROW_ID in data.columns:
             raise DataError(f"dataset: column '{ROW_ID}' is taken by hwds; rename it.")
         columns = Roles(roles)
-        for name in (name for names in columns.values() for name in names):
-            if name not in data.columns:
-                raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+        refuse_absent("dataset", chain.from_iterable(columns.values()), data.columns)
         _refuse_infinite(data)
         return cls(
             data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit
@@ -163,35 +184,22 @@ class Table:
             >>> Table.of(data, arm="arm", outcome="outcome").height
             2
         """
-        from hwds.frames.columns import as_polars, to_float_column
-
         columns, rows = Roles(roles), as_polars(data)
         if "label" in columns and "covariate" not in columns:
-            taken = {
-                name
-                for role, names in columns.items()
-                if not ROLES[role].is_input
-                for name in names
-            }
-            columns = columns | {
-                "covariate": tuple(name for name in rows.columns if name not in taken)
-            }
+            taken = columns.columns(role for role in columns if not ROLES[role].is_input)
+            inputs = tuple(name for name in rows.columns if name not in taken)
+            columns = columns | {"covariate": inputs}
         rows = rows.drop(columns.get("ignore", ()), strict=False)
-        names = [
-            name
-            for role in columns
-            if ROLES[role].holds == "numbers" or role == "label"
-            for name in columns[role]
-        ]
-        known = [
-            to_float_column(rows[name]) for name in dict.fromkeys(names) if name in rows.columns
-        ]
+        names = columns.columns(
+            role for role in columns if ROLES[role].holds == "numbers" or role == "label"
+        )
+        known = [to_float_column(rows[name]) for name in names if name in rows.columns]
         return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
 
     def __repr__(self) -> str:
         return f"Table({self.height} rows{'; ' if self.roles else ''}{self.roles.summary})"
 
-    def column(self, role: str) -> pl.Series:
+    def column(self, role: str) -> Series:
         """Return the one column that plays a role.
 
         Raises:
@@ -220,20 +228,20 @@ class Table:
         """The number of rows."""
         return len(self.data)
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
         names).
         """
         columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.zeros((self.height, 0))
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
         if not known:
             return np.full(self.height, other, np.int32)
-        texts, codes = pl.Series(list(known)), pl.Series(list(known.values()), dtype=pl.Int32)
+        texts, codes = Series(list(known)), Series(list(known.values()), dtype=pl.Int32)
         values = (
             self.data[name]
             .cast(pl.String)
@@ -241,7 +249,7 @@ class Table:
         )
         return values.fill_null(other).to_numpy()
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """Return a column of arrays as numbers of steps, NaN for what is missing, shape (n, steps,
         a); one axis is of steps.
         """
@@ -257,11 +265,11 @@ class Table:
             return [None] * self.height
         return self.data[name].cast(pl.String).to_list()
 
-    def filter(self, which: pl.Series | np.ndarray) -> Table:
+    def filter(self, which: Series | ndarray) -> Table:
         """Return the rows for which a mask is true; `row_id` stays what it was."""
-        return replace(self, data=self.data.filter(pl.Series(which)))
+        return replace(self, data=self.data.filter(Series(which)))
 
-    def with_inputs(self, columns: pl.DataFrame) -> Table:
+    def with_inputs(self, columns: DataFrame) -> Table:
         """Return the table with computed columns as inputs beside its own.
 
         An input of the same name gives way.
@@ -289,11 +297,8 @@ class Table:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the table holds."""
-        buffer = BytesIO()
-        self.data.rechunk().write_ipc(buffer)
-        return digest_bytes(
-            [buffer.getvalue(), json.dumps([dict(self.roles), self.unit], sort_keys=True).encode()]
-        )
+        about = json.dumps([dict(self.roles), self.unit], sort_keys=True)
+        return digest_bytes([ipc_bytes(self.data), about.encode()])
 
     def write(self, folder: Path) -> None:
         """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""
@@ -309,7 +314,7 @@ class Table:
         return cls(pl.read_ipc(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])
 
 
-def _refuse_infinite(data: pl.DataFrame) -> None:
+def _refuse_infinite(data: DataFrame) -> None:
     """Refuse a column with a number that is infinite or too large to compute with."""
     largest = data.select(pl.col(pl.Float64, pl.Float32).fill_nan(None).abs().max())
     wrong = next((column.name for column in largest if (column[0] or 0.0) > LARGEST), None)
@@ -372,20 +377,20 @@ class RowBatch:
 
     def __init__(self, values: Sequence[Values], schema: BatchSchema) -> None:
         self._values, self._schema = values, schema
-        self._numbers: dict[tuple[str, ...], np.ndarray] = {}
+        self._numbers: dict[tuple[str, ...], ndarray] = {}
 
     @cached_property
     def table(self) -> Table:
         """The rows as a table, which is made when somebody asks for it."""
         schema = self._schema.table
         columns = [
-            pl.Series(name, [row.get(name) for row in self._values], kind)
+            Series(name, [row.get(name) for row in self._values], kind)
             for name, kind in schema.data.schema.items()
         ]
-        return Table(pl.DataFrame(columns), schema.roles, schema.unit)
+        return Table(DataFrame(columns), schema.roles, schema.unit)
 
     @property
-    def data(self) -> pl.DataFrame:
+    def data(self) -> DataFrame:
         """See `RowReader`."""
         return self.table.data
 
@@ -394,7 +399,7 @@ class RowBatch:
         """See `RowReader`."""
         return len(self._values)
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
+    def numbers(self, names: Sequence[str]) -> ndarray:
         """See `RowReader`; they are made once, and only to be read."""
         if not self._schema.plain.issuperset(names):
             return self.table.numbers(names)
@@ -409,11 +414,11 @@ class RowBatch:
             self._numbers[key] = numbers
         return self._numbers[key]
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
         """See `RowReader`."""
         return np.array([known.get(row.get(name), other) for row in self._values], np.int32)  # type: ignore[arg-type]
 
-    def steps(self, name: str) -> np.ndarray:
+    def steps(self, name: str) -> ndarray:
         """See `RowReader`."""
         shape = self._schema.table.data.schema[name].shape  # type: ignore[attr-defined]
         nothing = np.full(shape, np.nan)
@@ -445,7 +450,7 @@ def _writer(kind: Any) -> Callable[[Any], str | None]:
 
 
 def _polars_value(value: Any, kind: Any) -> str | None:
-    text: str | None = pl.Series([value], dtype=kind).cast(pl.String)[0]
+    text: str | None = Series([value], dtype=kind).cast(pl.String)[0]
     return text
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.files import digest_bytes
 from hwds.core.serialization import Serializable
@@ -46,26 +47,26 @@ class World(Serializable):
     """
 
     arms: tuple[str, ...]
-    values: np.ndarray
-    prices: np.ndarray
+    values: ndarray
+    prices: ndarray
     segments: tuple[str, ...]
-    shares: np.ndarray
-    contexts: np.ndarray
+    shares: ndarray
+    contexts: ndarray
     context_names: tuple[str, ...]
-    starts: np.ndarray
+    starts: ndarray
     cycle: int
-    conversions: np.ndarray
-    present: np.ndarray
+    conversions: ndarray
+    present: ndarray
     delay: float
     window: int
     batch: int
     horizon: int
     unit: str
-    lifts: np.ndarray = field(default_factory=lambda: np.ones(1))
-    amounts: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    lifts: ndarray = field(default_factory=lambda: np.ones(1))
+    amounts: ndarray = field(default_factory=lambda: np.zeros(0))
 
     @cached_property
-    def worth(self) -> np.ndarray:
+    def worth(self) -> ndarray:
         """The expected earning of one conversion, shape (K,)."""
         return self.values * self.lifts
 
@@ -75,7 +76,7 @@ class World(Serializable):
         return len(self.amounts) > 0 or bool((self.lifts != 1).any())
 
     @cached_property
-    def rewards(self) -> np.ndarray:
+    def rewards(self) -> ndarray:
         """The expected reward by moment, segment and arm, shape (M, S, K).
 
         -inf where the arm is absent.
@@ -83,7 +84,7 @@ class World(Serializable):
         return np.where(self.present[:, None, :], self.conversions * self.worth, -np.inf)
 
     @cached_property
-    def best(self) -> np.ndarray:
+    def best(self) -> ndarray:
         """The expected reward of the best arm of each moment and segment, shape (M, S)."""
         return self.rewards.max(axis=2)
 
@@ -97,7 +98,7 @@ class World(Serializable):
         """The least and the most that one step can earn."""
         return min(0.0, float(self.values.min())), max(0.0, float(self.values.max()))
 
-    def moments(self, horizon: int) -> np.ndarray:
+    def moments(self, horizon: int) -> ndarray:
         """Return the number of the first `horizon` steps that each moment lasts, shape (M,)."""
         steps = np.arange(horizon) % self.cycle if self.cycle else np.arange(horizon)
         return np.bincount(
@@ -112,7 +113,7 @@ class World(Serializable):
         earned = np.where(self.present[:, None, :], self.conversions * self.worth, 0.0)
         return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
 
-    def mean_conversions(self, horizon: int) -> np.ndarray:
+    def mean_conversions(self, horizon: int) -> ndarray:
         """Return the mean conversion of each arm over the first `horizon` steps that have it, NaN
         for none; shape (K,).
         """

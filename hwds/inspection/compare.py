@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import ConfigError
 from hwds.frames.images import BOARD, IMAGE
-from hwds.inspection.metrics import CHANCE, LEAST_CHANCE, ScoredImages, chance_columns, recall_at
+from hwds.inspection.metrics import CHANCE, ScoredImages, chance_columns, recall_at
 from hwds.inspection.protocols.board_kfold import BoardKFold
 from hwds.stats.evidence import (
     TaskComparison,
@@ -37,9 +38,9 @@ def inspection_evidence(
     judge them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The images of every model, dataset and seed.
         metric: One of `COMPARED`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one, or a model has none of this one.
@@ -54,7 +55,7 @@ def inspection_evidence(
     return UnitEvidence(by_dataset(kept, table), "boards", resamples), left_out
 
 
-def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.ndarray:
+def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> ndarray:
     """Return a value for each board whose mean is the metric of all images, linearised around it
     where it is a ratio.
     """
@@ -79,7 +80,7 @@ def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.nd
     return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
 
 
-def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _metric_parts(images: ScoredImages, metric: str) -> tuple[ndarray, ndarray]:
     """Return two numbers of each image, the ratio of whose sums is the metric.
 
     The first NaN where it is undefined.
@@ -93,16 +94,15 @@ def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.nda
         return images.right(), ones
     if images.chance is None:
         return np.full(len(ones), np.nan), ones
-    own = np.array([images.rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(images.actual)])
-    return -np.log(np.maximum(own, LEAST_CHANCE)), ones
+    return images.log_losses(), ones
 
 
-def _recall_parts(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
-    """Return hits and defects, the hits of a good image being what it moves the threshold by.
+def _recall_parts(images: ScoredImages) -> tuple[ndarray, ndarray]:
+    """Return hits and defects, shape (n,) each.
 
-    A quantile of good images is a threshold that varies with them: each moves the recall by the
-    slope of the curve of recall against false alarms at the budget times what it has above its
-    share of alarms (Hsieh and Turnbull 1996).
+    The threshold is a quantile of the good images, so each of them moves it, and the recall with
+    it. Its part of the hits is minus the slope of recall against false alarms at the budget times
+    the difference between its own alarm, 0 or 1, and the share of alarms (Hsieh and Turnbull 1996).
     """
     budget, defect = images.terms.budget, images.defect
     one = np.ones((1, len(defect)))

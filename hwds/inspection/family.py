@@ -11,6 +11,7 @@ INSPECTION = Task(
     headline="recall",
     report="hwds.inspection.report:REPORT",
     comparison="hwds.inspection.compare:COMPARISON",
+    hub_task="image-classification",
 )
 
-FAMILY = Family(name="inspection", tasks=(INSPECTION,))
+FAMILY = Family(name="inspection", tasks=(INSPECTION,), single_precision=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
-from hwds.results.tables import Measure
+from hwds.results.tables import Beside, Better, Measure
 from hwds.stats.clusters import ClusterBootstrap
 
 # The metrics of inspection, and what each of them means.
@@ -32,7 +33,7 @@ class InspectionTerms:
         budget: The share of good images that may be flagged.
         missed: The cost of a defect that is passed.
         false_alarm: The cost of a good image that is flagged.
-        resamples: Of the bootstrap over boards.
+        resamples: The number of resamples of the bootstrap over boards.
     """
 
     good: str
@@ -57,121 +58,122 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
 
     Args:
         terms: The settings.
-        kinds: Of defects.
+        kinds: The kinds of defects.
     """
-
-    def measure(
-        name: str,
-        meaning: str,
-        better: Literal["low", "high", "none"] = "high",
-        beside: Literal["no", "page", "always"] = "page",
-        units: str = "images",
-    ) -> Measure:
-        return Measure(name, meaning=meaning, better=better, units=units, beside=beside)
-
     share = f"{100 * terms.budget:g} %"
     flagged = f"at the threshold at which {share} of the tested good images are flagged"
     held = f"at the threshold that flags {share} of the good images of the boards that calibrate"
-    certain = f"{100 * CERTAIN:.0f} %"
-    return (
-        measure(
+    rows: list[tuple[str, Better, Beside, str, str]] = [
+        (
             f"recall{terms.at}",
-            f"share of defects that are flagged {flagged}",
             "high",
             "always",
             "defects",
+            f"share of defects that are flagged {flagged}",
         ),
-        measure(
+        (
             "average_precision",
-            "mean precision of flagging over all recalls of defects",
             "high",
             "always",
+            "images",
+            "mean precision of flagging over all recalls of defects",
         ),
-        measure("accuracy", "share of images whose kind is the likeliest", "high", "always"),
-        measure(
+        ("accuracy", "high", "always", "images", "share of images whose kind is the likeliest"),
+        (
             f"ece[{CALIBRATION_BINS}]",
-            "expected calibration error: how far the probability of the likeliest kind is from "
-            "how often it is right, in"
-            f" {CALIBRATION_BINS} bins of the same number of images",
             "low",
             "always",
+            "images",
+            "expected calibration error: how far the probability of the likeliest kind is from how "
+            f"often it is right, in {CALIBRATION_BINS} bins of the same number of images",
         ),
-        measure(
+        (
             "cost",
-            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for "
-            f"a good image rejected, and"
-            f" rejected is what costs less so by its probability; of a model without "
-            f"probabilities {held}",
             "low",
             "always",
             "boards",
+            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for a "
+            "good image rejected, and rejected is what costs less so by its probability; of a "
+            f"model without probabilities {held}",
         ),
-        measure(
+        (
             f"recall_held{terms.at}",
-            f"share of defects that are flagged {held}",
             "high",
             "page",
             "defects",
+            f"share of defects that are flagged {held}",
         ),
-        measure(
+        (
             f"false_alarms_held{terms.at}",
-            f"share of good images that are flagged {held}",
             "none",
             "page",
             "good images",
+            f"share of good images that are flagged {held}",
         ),
-        measure(
-            "cost_passing_all", "cost a board where no image is rejected", "none", "no", "boards"
-        ),
-        measure(
+        ("cost_passing_all", "none", "no", "boards", "cost a board where no image is rejected"),
+        (
             "cost_rejecting_all",
-            "cost a board where every image is rejected",
             "none",
             "no",
             "boards",
+            "cost a board where every image is rejected",
         ),
-        measure(
+        (
             "log_loss",
+            "low",
+            "page",
+            "images",
             "minus the logarithm of the probability of what an image shows, in nats",
-            "low",
         ),
-        measure(
+        (
             f"ece_defect[{CALIBRATION_BINS}]",
+            "low",
+            "page",
+            "images",
             "expected calibration error of the probability of a defect of any kind",
-            "low",
         ),
-        measure(
+        (
             f"error_at_coverage[{CERTAIN:g}]",
-            f"share of wrong kinds among the {certain} of images that are most certain",
             "low",
+            "page",
+            "images",
+            f"share of wrong kinds among the {100 * CERTAIN:.0f} % of images that are most certain",
         ),
-        measure(
+        (
             "aurc",
+            "low",
+            "page",
+            "images",
             "mean share of wrong kinds over all shares of images that are kept, the most certain "
             "first",
-            "low",
         ),
-        *(
-            measure(
-                recall_of(kind, terms), f"the recall of '{kind}' alone", "high", "page", "defects"
-            )
-            for kind in kinds
-        ),
+    ]
+    rows += [
+        (recall_of(kind, terms), "high", "page", "defects", f"the recall of '{kind}' alone")
+        for kind in kinds
+    ]
+    return tuple(
+        Measure(name, meaning=meaning, better=better, units=units, beside=beside)
+        for name, better, beside, units, meaning in rows
     )
 
 
 # Statistics of ranked and of probable images under weights of images, as a bootstrap over
 # boards needs them.
 
-Weighted = Callable[[np.ndarray], np.ndarray]
+Weighted = Callable[[ndarray], ndarray]
 """From weights of images, shape (weightings, n), the statistic under each, shape (weightings,); NaN
 where undefined.
 """
 
 
-def recall_at(
-    score: np.ndarray, defect: np.ndarray, counted: np.ndarray, budget: float
-) -> Weighted:
+def falling_order(score: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the images in the order of falling scores, and the last place of each score."""
+    order = np.argsort(-score, kind="stable")
+    return order, np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+
+
+def recall_at(score: ndarray, defect: ndarray, counted: ndarray, budget: float) -> Weighted:
     """Return the share of the counted defects above the threshold at which a share of the good
     images is flagged.
 
@@ -181,14 +183,13 @@ def recall_at(
     Args:
         score: Shape (n,).
         defect: Whether an image has a defect, shape (n,).
-        counted: Which defects count, shape (n,).
-        budget: The share.
+        counted: A flag for each defect that counts, shape (n,).
+        budget: The share of good images that may be flagged.
     """
-    order = np.argsort(-score, kind="stable")
-    ranked, good = score[order], ~defect[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    order, last = falling_order(score)
+    good = ~defect[order]
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         alarms = np.cumsum(sorted_weights * good, axis=1)
         hits = np.cumsum(sorted_weights * (defect & counted)[order], axis=1)
@@ -200,7 +201,7 @@ def recall_at(
     return of
 
 
-def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
+def image_average_precision(score: ndarray, defect: ndarray) -> Weighted:
     """Return the sum over thresholds of precision times the recall gained there.
 
     Images of one score have one threshold.
@@ -209,10 +210,9 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
         score: Shape (n,).
         defect: Whether an image has a defect, shape (n,).
     """
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    order, last = falling_order(score)
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         hits = np.cumsum(sorted_weights * defect[order], axis=1)[:, last]
         flagged = np.cumsum(sorted_weights, axis=1)[:, last]
@@ -224,7 +224,7 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
     return of
 
 
-def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> Weighted:
+def calibration_error(chance: ndarray, happened: ndarray, bins: int) -> Weighted:
     """Return the mean over bins of |mean probability - share that happened|.
 
     Bins hold the same number of images, those of one probability together (Naeini, Cooper and
@@ -233,20 +233,20 @@ def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> We
     Args:
         chance: Shape (n,).
         happened: 1.0 or 0.0, shape (n,).
-        bins: How many.
+        bins: The number of bins.
     """
     edges = np.unique(np.quantile(chance, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
     place = np.searchsorted(edges, chance, side="left")
     excess = (chance - happened)[:, None] * (place[:, None] == np.arange(len(edges) + 1))
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         total = weights.sum(axis=1)
         return np.abs(weights @ excess).sum(axis=1) / np.where(total > 0, total, np.nan)
 
     return of
 
 
-def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage(certainty: ndarray, wrong: ndarray) -> tuple[ndarray, ndarray]:
     """Return the share of images that are kept, the most certain first, and the share of these that
     are wrong.
 
@@ -257,13 +257,12 @@ def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray,
         certainty: Shape (n,).
         wrong: 1.0 or 0.0, shape (n,).
     """
-    order = np.argsort(-certainty, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(certainty[order])), len(order) - 1)
+    order, last = falling_order(certainty)
     kept = last + 1
     return kept / len(order), np.cumsum(wrong[order])[last] / kept
 
 
-def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted:
+def error_at(certainty: ndarray, wrong: ndarray, share: float) -> Weighted:
     """Return the share of wrong images among so many of the most certain.
 
     Of those that tie at the edge a part counts.
@@ -271,23 +270,22 @@ def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted
     Args:
         certainty: Shape (n,).
         wrong: 1.0 or 0.0, shape (n,).
-        share: Of all images.
+        share: The share of images that are kept.
     """
     return _errors_among_kept(certainty, wrong, np.array([share]))
 
 
-def area_under_risk(certainty: np.ndarray, wrong: np.ndarray) -> Weighted:
+def area_under_risk(certainty: ndarray, wrong: ndarray) -> Weighted:
     """Return the mean share of wrong images over the shares of images that are kept: a hundredth,
     two ... all.
     """
     return _errors_among_kept(certainty, wrong, np.arange(1, 101) / 100)
 
 
-def _errors_among_kept(certainty: np.ndarray, wrong: np.ndarray, shares: np.ndarray) -> Weighted:
-    order = np.argsort(-certainty, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(certainty[order])), len(order) - 1)
+def _errors_among_kept(certainty: ndarray, wrong: ndarray, shares: ndarray) -> Weighted:
+    order, last = falling_order(certainty)
 
-    def of(weights: np.ndarray) -> np.ndarray:
+    def of(weights: ndarray) -> ndarray:
         sorted_weights = weights[:, order]
         kept = np.cumsum(sorted_weights, axis=1)[:, last]
         errors = np.cumsum(sorted_weights * wrong[order], axis=1)[:, last]
@@ -313,7 +311,7 @@ LEAST_CHANCE = 1e-7
 """The least probability that counts in the log loss."""
 
 
-def inspection_scores(rows: pl.DataFrame, terms: InspectionTerms) -> list[Score]:
+def inspection_scores(rows: DataFrame, terms: InspectionTerms) -> list[Score]:
     """Return the scores of judged images.
 
     Args:
@@ -335,7 +333,7 @@ class ScoredImages:
         terms: The settings.
     """
 
-    def __init__(self, rows: pl.DataFrame, terms: InspectionTerms) -> None:
+    def __init__(self, rows: DataFrame, terms: InspectionTerms) -> None:
         self.terms = terms
         self.rows = rows
         _, board = np.unique(rows[BOARD].to_numpy(), return_inverse=True)
@@ -368,7 +366,7 @@ class ScoredImages:
             "cost_rejecting_all", self.terms.false_alarm * ~self.defect, self.per_board
         )
 
-    def costs(self) -> np.ndarray:
+    def costs(self) -> ndarray:
         """Return what each image costs, shape (n,)."""
         return image_costs(
             self.defect, self.score, self.flagged, self.chance is not None, self.terms
@@ -386,25 +384,19 @@ class ScoredImages:
         )
         yield self._statistic("aurc", area_under_risk(certainty, 1 - right), len(right))
 
-    def right(self) -> np.ndarray:
+    def right(self) -> ndarray:
         """Return 1 where the likeliest kind is the one that an image shows, NaN where none is
         named; shape (n,).
         """
-        named = self.rows["predicted"].is_not_null().to_numpy()
-        return np.where(
-            named,
-            (self.rows["predicted"] == self.rows["actual"]).fill_null(False).to_numpy(),
-            np.nan,
-        )
+        right = (self.rows["predicted"] == self.rows["actual"]).cast(pl.Float64)
+        return right.to_numpy()
 
     def chances(self) -> Iterator[Score]:
         """Yield what probabilities are worth; nothing of a model without."""
         if self.chance is None:
             return
-        said = self.rows.select(chance_columns(self.rows)).to_dict(as_series=False)
-        own = np.array([said[f"{CHANCE}{kind}"][row] for row, kind in enumerate(self.actual)])
-        yield self._ratio("log_loss", -np.log(np.maximum(own, LEAST_CHANCE)), np.ones(len(own)))
-        n = len(own)
+        n = len(self.rows)
+        yield self._ratio("log_loss", self.log_losses(), np.ones(n))
         yield self._statistic(
             f"ece[{CALIBRATION_BINS}]",
             calibration_error(self.chance.max(axis=1), self.right(), CALIBRATION_BINS),
@@ -416,6 +408,10 @@ class ScoredImages:
             n,
         )
 
+    def log_losses(self) -> ndarray:
+        """Return minus the logarithm of the probability of what each image shows, shape (n,)."""
+        return -np.log(np.maximum(chance_of_actual(self.rows), LEAST_CHANCE))
+
     def by_kind(self) -> Iterator[Score]:
         """Yield the recall of each kind of defects at the budget's threshold."""
         for kind in sorted(set(self.actual[self.defect])):
@@ -423,7 +419,7 @@ class ScoredImages:
             of = recall_at(self.score, self.defect, mine, self.terms.budget)
             yield self._statistic(recall_of(kind, self.terms), of, int(mine.sum()))
 
-    def _ratio(self, name: str, top: np.ndarray, bottom: np.ndarray) -> Score:
+    def _ratio(self, name: str, top: ndarray, bottom: ndarray) -> Score:
         return Score.of(name, "mean", self.bootstrap.ratio(top, bottom))
 
     def _statistic(self, name: str, of: Weighted, n: int) -> Score:
@@ -431,18 +427,18 @@ class ScoredImages:
 
 
 def image_costs(
-    defect: np.ndarray,
-    score: np.ndarray,
-    flagged: np.ndarray,
+    defect: ndarray,
+    score: ndarray,
+    flagged: ndarray,
     is_chance: bool,
     terms: InspectionTerms,
-) -> np.ndarray:
+) -> ndarray:
     """Return what each image costs: rejected where that is cheaper by its probability, or where it
     is flagged; shape (n,).
 
     Args:
         defect: Whether an image has a defect, shape (n,).
-        score: How suspicious it is, shape (n,).
+        score: The suspicion of each image, shape (n,).
         flagged: Whether it lies above the threshold of the boards that calibrate, shape (n,).
         is_chance: Whether the score is the probability of a defect.
         terms: The settings.
@@ -452,12 +448,19 @@ def image_costs(
     return np.where(defect, terms.missed * ~rejected, terms.false_alarm * rejected)
 
 
-def chance_columns(rows: pl.DataFrame) -> Sequence[str]:
+def chance_columns(rows: DataFrame) -> Sequence[str]:
     """Return the columns of probabilities."""
     return [name for name in rows.columns if name.startswith(CHANCE)]
 
 
-def kind_chances(rows: pl.DataFrame) -> np.ndarray | None:
+def chance_of_actual(rows: DataFrame) -> ndarray:
+    """Return the probability of what each image shows, NaN of a model that has none; shape (n,)."""
+    chances = rows.select(chance_columns(rows)).to_dict(as_series=False)
+    kinds = rows["actual"].to_list()
+    return np.array([chances[f"{CHANCE}{kind}"][row] for row, kind in enumerate(kinds)], float)
+
+
+def kind_chances(rows: DataFrame) -> ndarray | None:
     """Return the probabilities of kinds, shape (n, kinds); None of a model that has none."""
     chance = rows.select(chance_columns(rows)).cast(pl.Float64).to_numpy()
     return None if not chance.size or np.isnan(chance).all() else chance

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.frames.images import IMAGE, Images
 from hwds.inspection.judged import (
@@ -18,8 +18,8 @@ from hwds.inspection.judged import (
     names_kinds,
     rightness,
 )
-from hwds.inspection.metrics import CHANCE, kind_chances, risk_coverage
-from hwds.report.grid import Grid, grid_of
+from hwds.inspection.metrics import CHANCE, falling_order, kind_chances, risk_coverage
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -29,11 +29,13 @@ from hwds.report.pictures import (
     drawable,
     headline,
     model_colours,
+    name_rows,
     new_figure,
     save_png,
     tidy,
 )
 from hwds.report.words import rivals_words, say, scores_of
+from hwds.results.columns import Column, Declared
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 # confusion.png: which kind is taken for which.
 
 
-def confusion_counts(rows: pl.DataFrame) -> np.ndarray:
+def confusion_counts(rows: DataFrame) -> np.ndarray:
     """Return how many images of each kind are taken for each, shape (kinds, kinds)."""
     kinds = kinds_of(rows)
     places = {kind: place for place, kind in enumerate(kinds)}
@@ -80,24 +82,14 @@ def confusion_figure(tables: Tables, model: str) -> Figure | None:
             colour = "#ffffff" if share[row, column] > 0.5 else INK
             at = (column + 0.5, len(kinds) - row - 0.5)
             axes.text(*at, f"{count:,}", ha="center", va="center", fontsize=9, color=colour)
+    centres = np.arange(len(kinds)) + 0.5
     names = [drawable(kind, 14) for kind in kinds]
-    axes.set_xticks(
-        np.arange(len(kinds)) + 0.5,
-        names,
-        rotation=35,
-        ha="right",
-        fontsize=9,
-        color=INK,
-        parse_math=False,
-    )
-    axes.set_yticks(
-        np.arange(len(kinds)) + 0.5, names[::-1], fontsize=9, color=INK, parse_math=False
-    )
-    axes.set_xlabel("taken for", fontsize=10, color=INK)
-    axes.set_ylabel("shows", fontsize=10, color=INK)
-    axes.tick_params(length=0, colors=GREY, labelcolor=INK)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.set_xticks(centres, names, rotation=35, ha="right", parse_math=False)
+    name_rows(axes, centres, kinds[::-1], 14)
+    tidy(axes, x="taken for", y="shows")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     title = f"{drawable(model, 40)}: kinds of {len(rows):,} images"
     headline(figure, title, 12)
     return figure
@@ -106,18 +98,40 @@ def confusion_figure(tables: Tables, model: str) -> Figure | None:
 # A table of kinds: how often each is flagged and named rightly, and what it is taken for.
 
 
+KINDS = Declared.of(
+    Column("kind", "text", "", "kind", "kind"),
+    Column("images", "count", "", "images", "n"),
+    Column(
+        "recall",
+        "share",
+        "",
+        "flagged at the budget",
+        "recall",
+        "{% if recall is not none %}{{ recall | share }} %{% endif %}",
+    ),
+    Column("low", "share", "", "95 %", "95 %", to="high"),
+    Column(
+        "right",
+        "share",
+        "",
+        "named rightly",
+        "right",
+        "{% if right is not none %}{{ right | share }} %{% endif %}",
+    ),
+    Column(
+        "other",
+        "text",
+        "",
+        "else mostly taken for",
+        "else",
+        "{% if taken %}{{ other }} ({{ taken | share }} %){% endif %}",
+    ),
+)
+
+
 def by_kind_grid(tables: Tables, model: str) -> Grid:
     """Return a row for each kind of images that were judged."""
-    titles = [
-        ("kind", "kind"),
-        ("images", "n"),
-        ("flagged at the budget", "recall"),
-        ("95 %", "95 %"),
-    ]
-    titles += [("named rightly", "right"), ("else mostly taken for", "else")]
     rows = judged_images(tables, model)
-    if rows.is_empty():
-        return grid_of(titles, [])
     kinds = kinds_of(rows)
     counts = confusion_counts(rows) if names_kinds(rows) else None
     cells = []
@@ -126,37 +140,26 @@ def by_kind_grid(tables: Tables, model: str) -> Grid:
         if images:
             score = tables.headline(f"recall_of_{kind}", model) if place else {}
             cells.append(
-                [
-                    kind,
-                    f"{images:,}",
-                    _share_cell(score.get("value")),
-                    _interval_cell(score),
-                    *_naming_cells(counts, kinds, place),
-                ]
+                {
+                    "kind": kind,
+                    "images": images,
+                    "recall": score.get("value"),
+                    "low": score.get("ci_low"),
+                    "high": score.get("ci_high"),
+                    **_naming(counts, kinds, place),
+                }
             )
-    return grid_of(titles, cells, words=1)
+    return declared_grid(KINDS, DataFrame(cells, infer_schema_length=None), words=1)
 
 
-def _share_cell(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
-def _interval_cell(score: dict[str, float]) -> str:
-    low, high = score.get("ci_low"), score.get("ci_high")
-    return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
-
-
-def _naming_cells(counts: np.ndarray | None, kinds: list[str], place: int) -> list[str]:
+def _naming(counts: np.ndarray | None, kinds: list[str], place: int) -> dict[str, Any]:
+    """Return the share of a kind that is named rightly, and what else it is mostly taken for."""
     if counts is None:
-        return ["", ""]
-    row = counts[place].copy()
-    right, total = int(row[place]), int(row.sum())
-    row[place] = 0
-    other = int(row.argmax())
-    return [
-        _share_cell(right / total),
-        f"{kinds[other]} ({100 * row[other] / total:.1f} %)" if row[other] else "",
-    ]
+        return {"right": None, "other": "", "taken": None}
+    shares = counts[place] / counts[place].sum()
+    right, shares[place] = shares[place], 0
+    other = int(shares.argmax())
+    return {"right": right, "other": kinds[other], "taken": shares[other]}
 
 
 # patches.png: of each kind the image that is judged best, a typical one and the worst, and
@@ -180,9 +183,7 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
     figure = new_figure(10.5, 0.9 + 1.72 * len(kinds))
     grid = figure.subplots(len(kinds), 2 * len(PATCH_TITLES), squeeze=False)
     for down, kind in enumerate(kinds):
-        for across, row in enumerate(
-            three_images(rows.filter(pl.col("actual") == kind), kinds_of(rows)[0])
-        ):
+        for across, row in enumerate(three_images(rows.filter(actual=kind), kinds_of(rows)[0])):
             _draw_patch(grid[down, 2 * across], grid[down, 2 * across + 1], images, row)
         grid[down, 0].set_ylabel(drawable(kind, 16), fontsize=10, color=INK, parse_math=False)
     for across, title in enumerate(PATCH_TITLES):
@@ -199,7 +200,7 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def three_images(rows: pl.DataFrame, good: str) -> list[dict[str, Any]]:
+def three_images(rows: DataFrame, good: str) -> list[dict[str, Any]]:
     """Return the best judged image of a kind, the median and the worst."""
     order = np.argsort(-rightness(rows, good), kind="stable")
     return [
@@ -218,8 +219,7 @@ def _draw_patch(plain: Axes, mapped: Axes, images: Images, row: dict[str, Any]) 
         axes.imshow(flat, extent=(0, width, height, 0), interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_color(GREY)
+        axes.spines[:].set_color(GREY)
     heat = np.zeros((*cells.shape, 4))
     heat[..., 0], heat[..., 1], heat[..., 3] = 0.85, 0.2, STRONGEST_OPACITY * cells
     mapped.imshow(heat, extent=(0, width, height, 0), interpolation="bilinear")
@@ -278,7 +278,7 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def _draw_kept(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None:
+def _draw_kept(axes: Axes, rows: DataFrame, style: dict[str, object]) -> None:
     chance = kind_chances(rows)
     assert chance is not None
     wrong = (rows["predicted"] != rows["actual"]).to_numpy().astype(float)
@@ -287,19 +287,15 @@ def _draw_kept(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None
     axes.plot(kept[shown], risk[shown], **style)  # type: ignore[arg-type]
 
 
-def _draw_recall(axes: Axes, rows: pl.DataFrame, style: dict[str, object]) -> None:
+def _draw_recall(axes: Axes, rows: DataFrame, style: dict[str, object]) -> None:
     defect = (rows["actual"] != kinds_of(rows)[0]).to_numpy()
-    score = rows["score"].to_numpy()
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    order, last = falling_order(rows["score"].to_numpy())
     hits, alarms = (np.cumsum(each[order])[last] / max(each.sum(), 1) for each in (defect, ~defect))
     axes.plot(np.append(0.0, alarms), np.append(0.0, hits), **style)  # type: ignore[arg-type]
 
 
 def _finish_axes(axes: Axes, across: str, up: str) -> None:
-    tidy(axes)
-    axes.set_xlabel(across, fontsize=10, color=INK)
-    axes.set_ylabel(up, fontsize=10, color=INK)
+    tidy(axes, x=across, y=up)
     axes.legend(frameon=False, fontsize=8.5)
 
 
@@ -333,13 +329,14 @@ A board costs {{ cost.value | written(".3g") }}, where passing all costs
 """
 
 
-def inspection_conclusion(tables: Tables, model: str) -> str:
+def inspection_sentence(images: Images, tables: Tables, model: str) -> str:
     """Return what is flagged and named, the hardest kind, what probabilities and a board cost, and
     the rivals.
 
     Args:
-        tables: Of the run.
-        model: The experiment's own.
+        images: The data of the run.
+        tables: The tables of the run.
+        model: The experiment's model.
     """
     rows, of = judged_images(tables, model), scores_of(tables, model)
     if rows.is_empty() or of("recall")["value"] is None:
@@ -374,14 +371,9 @@ def draw_inspection(images: Images, tables: Tables, model: str, folder: Path) ->
     save_png(patches_figure(images, tables, model), folder / "patches.png")
 
 
-def inspection_sentence(images: Images, tables: Tables, model: str) -> str:
-    """Return what the run says of inspection."""
-    return inspection_conclusion(tables, model)
-
-
-def inspection_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield the kinds."""
-    yield by_kind_grid(tables, model)
+def inspection_page_grids(tables: Tables, model: str) -> list[Grid]:
+    """Return the kinds."""
+    return [by_kind_grid(tables, model)]
 
 
 REPORT = TaskReport(

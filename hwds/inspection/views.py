@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -35,7 +36,7 @@ def views_of(symmetry: Symmetry, shape: tuple[int, int, int]) -> tuple[tuple[int
     )
 
 
-def apply_view(pixels: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
+def apply_view(pixels: ndarray, view: tuple[int, bool, bool]) -> ndarray:
     """Return images in one of their views, shape (n, height, width, channels)."""
     axes, up, left = view
     out = pixels.transpose(0, 2, 1, 3) if axes else pixels
@@ -43,7 +44,7 @@ def apply_view(pixels: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
     return out[:, :, ::-1] if left else out
 
 
-def undo_view(maps: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
+def undo_view(maps: ndarray, view: tuple[int, bool, bool]) -> ndarray:
     """Return maps of images in one of their views as maps of the images, shape (n, height,
     width).
     """
@@ -54,8 +55,8 @@ def undo_view(maps: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
 
 
 def draw_views(
-    pixels: np.ndarray, symmetry: Symmetry, shift: int, rng: np.random.Generator
-) -> np.ndarray:
+    pixels: ndarray, symmetry: Symmetry, shift: int, rng: np.random.Generator
+) -> ndarray:
     """Return each image in a view of its own, moved by up to some pixels, the edge repeated; the
     same shape.
 
@@ -63,7 +64,7 @@ def draw_views(
         pixels: Shape (n, height, width, channels).
         symmetry: The views.
         shift: Pixels along each axis at most.
-        rng: Draws view and shift.
+        rng: The generator that draws view and shift.
     """
     views = views_of(symmetry, pixels.shape[1:])
     out, chosen = np.empty_like(pixels), rng.integers(0, len(views), len(pixels))
@@ -101,10 +102,10 @@ class Convolutions(Serializable):
     Attributes:
         height: Pixels.
         width: Pixels.
-        channels: Numbers of a pixel.
-        kinds: Of answers.
-        filters: Of the second convolution; the first has half of them, later ones two and three
-            times as many.
+        channels: The number of numbers of a pixel.
+        kinds: The number of kinds.
+        filters: The filters of the second convolution; the first has half of them, later ones two
+            and three times as many.
         hidden: Units of the dense layer.
     """
 
@@ -173,13 +174,13 @@ class Convolutions(Serializable):
         odds = answer - tf.reduce_logsumexp(answer, axis=1, keepdims=True)
         return -tf.reduce_sum(odds * target) / tf.reduce_sum(target)
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         odds = answer - np.logaddexp.reduce(answer, axis=1, keepdims=True)
         return float(-(odds * target).sum() / target.sum())
 
 
-def as_inputs(pixels: np.ndarray) -> np.ndarray:
+def as_inputs(pixels: ndarray) -> ndarray:
     """Return pixels as numbers from -1 to 1."""
     return np.asarray(pixels, np.float32) / np.float32(127.5) - np.float32(1)
 
@@ -197,7 +198,7 @@ class ViewTraining(Training):
     symmetry: Symmetry = "all"
     shift: int = 0
 
-    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+    def _epochs(self, target: ndarray, seed: int) -> Iterator[Any]:
         """Yield the averaged weights and the mean loss after each epoch, without end."""
         import tensorflow as tf
 
@@ -219,9 +220,7 @@ class ViewTraining(Training):
             yield state[1], loss
 
 
-def class_maps(
-    shape: Convolutions, weights: tuple[np.ndarray, ...], inputs: np.ndarray
-) -> np.ndarray:
+def class_maps(shape: Convolutions, weights: tuple[ndarray, ...], inputs: ndarray) -> ndarray:
     """Return how much each place of the layer that looks speaks for a defect, shape (n, rows,
     columns).
 
@@ -231,8 +230,8 @@ def class_maps(
     place apart (Draelos and Carin 2020).
 
     Args:
-        shape: Of the network.
-        weights: Its weights.
+        shape: The shape of the network.
+        weights: The weights of the network.
         inputs: Shape (n, height, width, channels).
     """
     import keras

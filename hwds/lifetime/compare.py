@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ def life_evidence(
     Args:
         answers: Of every model, dataset and seed.
         metric: One of `COMPARED`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one.
@@ -58,8 +59,7 @@ def life_evidence(
 
 
 def _known_lives(answer: ModelRows) -> ModelRows:
-    rows = answer.rows.filter(pl.col("actual").is_not_null())
-    return ModelRows(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
+    return replace(answer, rows=answer.rows.filter(pl.col("actual").is_not_null()))
 
 
 def _cap_of_metric(name: str) -> float:
@@ -83,10 +83,8 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
         .replace_strict(machines, pl.int_range(len(machines), eager=True), return_dtype=pl.Int64)
         .to_numpy()
     )
-    tops, counts = (
-        np.bincount(place, loss, len(machines)),
-        np.bincount(place, minlength=len(machines)).astype(float),
-    )
+    tops = np.bincount(place, loss, len(machines))
+    counts = np.bincount(place, minlength=len(machines)).astype(float)
     value = float(tops.sum() / counts.sum())
     if metric == "crps":
         return np.asarray(value + (tops - value * counts) / counts.mean())

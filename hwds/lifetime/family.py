@@ -11,6 +11,7 @@ REMAINING_LIFE = Task(
     headline="rmse_capped",
     report="hwds.lifetime.report:REPORT",
     comparison="hwds.lifetime.compare:COMPARISON",
+    hub_task="tabular-regression",
 )
 
 FAMILY = Family(

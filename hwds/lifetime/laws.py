@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.stats.distributions import kaplan_meier, quantiles_of
@@ -23,20 +24,20 @@ class Lives(Serializable):
     """Predictions of the remaining life of n machines.
 
     Attributes:
-        point: Of the remaining life up to the protocol's cap, shape (n,).
+        point: The point of the remaining life up to the protocol's cap, shape (n,).
         quantiles: Of the remaining life, however long, at `LIFE_LEVELS`; rising, shape (n, levels).
     """
 
-    point: np.ndarray
-    quantiles: np.ndarray
+    point: ndarray
+    quantiles: ndarray
 
     @classmethod
-    def of(cls, point: np.ndarray, quantiles: np.ndarray) -> Lives:
+    def of(cls, point: ndarray, quantiles: ndarray) -> Lives:
         """Return lives that are not below 0, their quantiles in order."""
         return cls(np.maximum(point, 0.0), np.maximum(np.sort(quantiles, axis=1), 0.0))
 
 
-def survival_at(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
+def survival_at(quantiles: ndarray, times: ndarray) -> ndarray:
     """Return the probability to last longer than each time, by the quantiles: a line between them,
     shape (n, times).
 
@@ -57,7 +58,7 @@ def survival_at(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
     return out
 
 
-def quantiles_of_survival(times: np.ndarray, survival: np.ndarray) -> np.ndarray:
+def quantiles_of_survival(times: ndarray, survival: ndarray) -> ndarray:
     """Return the quantiles at `LIFE_LEVELS` of survival curves: the first time at which no more
     than 1 - level are left.
 
@@ -73,7 +74,7 @@ def quantiles_of_survival(times: np.ndarray, survival: np.ndarray) -> np.ndarray
     return np.asarray(times[first], float)
 
 
-def restricted_mean(times: np.ndarray, survival: np.ndarray, cap: float) -> np.ndarray:
+def restricted_mean(times: ndarray, survival: ndarray, cap: float) -> ndarray:
     """Return E[min(life, cap)]: the area under survival curves up to the cap, shape (n,).
 
     Args:
@@ -93,7 +94,7 @@ nearly none until there.
 """
 
 
-def survival_with_tail(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
+def survival_with_tail(quantiles: ndarray, times: ndarray) -> ndarray:
     """Return the probability to last longer than each time, shape (n, times).
 
     From the lowest quantile on it is that of `survival_at`. Before it a line from 0 would spread
@@ -123,7 +124,7 @@ ends too.
 """
 
 
-def tail_hazard(left: np.ndarray | float, longest: float) -> np.ndarray:
+def tail_hazard(left: ndarray | float, longest: float) -> ndarray:
     """Return the hazard beyond the longest life seen: that of the exponential which leaves as many
     there as the curve does.
 
@@ -138,7 +139,7 @@ def tail_hazard(left: np.ndarray | float, longest: float) -> np.ndarray:
 
 
 def lives_of_curves(
-    times: np.ndarray, survival: np.ndarray, hazard: np.ndarray, longest: float, cap: float
+    times: ndarray, survival: ndarray, hazard: ndarray, longest: float, cap: float
 ) -> Lives:
     """Return the laws of remaining lives by step curves with an exponential tail.
 
@@ -183,29 +184,29 @@ class LocalErrors(Serializable):
 
     Attributes:
         nodes: Points, rising, shape (k,).
-        errors: Of the remaining life less the point, at `LEVELS`, shape (k, levels).
+        errors: The errors of the remaining life less the point, at `LEVELS`, shape (k, levels).
     """
 
-    nodes: np.ndarray
-    errors: np.ndarray
+    nodes: ndarray
+    errors: ndarray
 
     @classmethod
     def learn(
         cls,
-        point: np.ndarray,
-        seen: np.ndarray,
-        event: np.ndarray,
-        weight: np.ndarray,
+        point: ndarray,
+        seen: ndarray,
+        event: ndarray,
+        weight: ndarray,
         share: float,
     ) -> Self:
         """Return the errors of points of held-out machines.
 
         Args:
-            point: Of the remaining life, shape (n,).
+            point: The point of the remaining life, shape (n,).
             seen: How long each went on.
             event: Whether it failed then, or was last seen.
             weight: The weight of each row, as often as lives are predicted there.
-            share: Of the weights, how many of the nearest points count.
+            share: The share of all weights that the nearest points have together.
         """
         order = np.argsort(point, kind="stable")
         point, seen, event, weight = (part[order] for part in (point, seen, event, weight))
@@ -215,17 +216,14 @@ class LocalErrors(Serializable):
         nodes, errors = [], []
         for begin in begins:
             near = (place >= begin) & (place <= begin + share)
-            near = (
-                near
-                if near.any()
-                else np.arange(len(place)) == np.argmin(np.abs(place - begin - share / 2))
-            )
+            if not near.any():
+                near[np.argmin(np.abs(place - begin - share / 2))] = True
             nodes.append(float(np.average(point[near], weights=weight[near])))
             errors.append(_error_quantiles((seen - point)[near], event[near], weight[near]))
         rising, first = np.unique(nodes, return_index=True)
         return cls(rising, np.array(errors)[first])
 
-    def lives(self, point: np.ndarray) -> Lives:
+    def lives(self, point: ndarray) -> Lives:
         """Return the law around each point, shape (n,)."""
         columns = [
             np.interp(point, self.nodes, self.errors[:, level]) for level in range(len(LIFE_LEVELS))
@@ -233,7 +231,7 @@ class LocalErrors(Serializable):
         return Lives.of(point, point[:, None] + np.column_stack(columns))
 
 
-def _error_quantiles(error: np.ndarray, event: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _error_quantiles(error: ndarray, event: ndarray, weight: ndarray) -> ndarray:
     """Return the quantiles of errors at `LEVELS`, where they are not reached the largest.
 
     None is moved outwards for one machine more than were seen, as split conformal prediction does:

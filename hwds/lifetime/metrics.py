@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.laws import LIFE_LEVELS, Lives, survival_at
-from hwds.results.tables import Measure
+from hwds.results.tables import Beside, Better, Measure
 from hwds.stats.clusters import ClusterBootstrap
 from hwds.stats.distributions import kaplan_meier
 from hwds.stats.estimates import Estimate
@@ -35,7 +35,7 @@ class LifeTerms:
 
     Attributes:
         cap: Of points and of the lives that they are held against.
-        resamples: Of the bootstrap over machines.
+        resamples: The number of resamples of the bootstrap over machines.
         unit: What lives are counted in.
     """
 
@@ -53,14 +53,67 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
     """
     cap, unit = f"[cap={terms.cap:g}]", terms.unit
 
-    def measure(
-        name: str,
-        meaning: str,
-        better: Literal["low", "high", "none"] = "low",
-        beside: Literal["no", "page", "always"] = "page",
-        measured_in: str = "",
-    ) -> Measure:
-        return Measure(
+    error = "root mean squared error of the point against the remaining life"
+    rows: list[tuple[str, Better, Beside, str, str]] = [
+        (f"rmse_capped{cap}", "low", "always", unit, f"{error} up to {terms.cap:g}"),
+        ("rmse_uncapped", "low", "always", unit, f"{error}, however long it is"),
+        (
+            f"nasa_score{cap}",
+            "low",
+            "always",
+            "",
+            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, "
+            "on the average of predictions",
+        ),
+        (
+            f"bias_capped{cap}",
+            "none",
+            "page",
+            unit,
+            f"the point less the remaining life up to {terms.cap:g}, on average",
+        ),
+        (
+            "crps[19]",
+            "low",
+            "always",
+            unit,
+            "continuous ranked probability score by 19 quantiles, of the life however long",
+        ),
+        (
+            "crps_half_life[19]",
+            "low",
+            "page",
+            unit,
+            "the same at two to three fifths of a life",
+        ),
+        ("coverage[0.9]", "none", "always", "", "share of lives within the 90 % interval"),
+        ("width[0.9]", "none", "always", unit, "width of the 90 % interval"),
+        (
+            f"alpha_lambda[{ALPHA_SHARE:g}]",
+            "high",
+            "page",
+            "",
+            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the "
+            f"second half of lives",
+        ),
+        (
+            "concordance",
+            "high",
+            "page",
+            "",
+            "share of pairs of machines of which the one that fails first has the lower point",
+        ),
+        (
+            f"integrated_brier{cap}",
+            "low",
+            "page",
+            "",
+            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored "
+            f"lives weighted for",
+        ),
+    ]
+    own = [
+        Measure(
             name,
             meaning=meaning,
             better=better,
@@ -68,73 +121,24 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
             beside=beside,
             measured_in=measured_in,
         )
-
-    error = "root mean squared error of the point against the remaining life"
-    own = [
-        measure(f"rmse_capped{cap}", f"{error} up to {terms.cap:g}", "low", "always", unit),
-        measure("rmse_uncapped", f"{error}, however long it is", "low", "always", unit),
-        measure(
-            f"nasa_score{cap}",
-            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, "
-            "on the average of predictions",
-            "low",
-            "always",
-        ),
-        measure(
-            f"bias_capped{cap}",
-            f"the point less the remaining life up to {terms.cap:g}, on average",
-            "none",
-            "page",
-            unit,
-        ),
-        measure(
-            "crps[19]",
-            "continuous ranked probability score by 19 quantiles, of the life however long",
-            "low",
-            "always",
-            unit,
-        ),
-        measure(
-            "crps_half_life[19]", "the same at two to three fifths of a life", "low", "page", unit
-        ),
-        measure("coverage[0.9]", "share of lives within the 90 % interval", "none", "always"),
-        measure("width[0.9]", "width of the 90 % interval", "none", "always", unit),
-        measure(
-            f"alpha_lambda[{ALPHA_SHARE:g}]",
-            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the "
-            f"second half of lives",
-            "high",
-        ),
-        measure(
-            "concordance",
-            "share of pairs of machines of which the one that fails first has the lower point",
-            "high",
-        ),
-        measure(
-            f"integrated_brier{cap}",
-            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored "
-            f"lives weighted for",
-        ),
+        for name, better, beside, measured_in, meaning in rows
     ]
     if not test:
         return tuple(own)
     reported = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
     tested = [
-        measure(
-            f"{TEST_PREFIX}{each.name}",
-            f"of the official test: {_summed_measure(each)}",
-            "none",
-            "page",
-            each.measured_in,
+        replace(
+            each,
+            name=f"{TEST_PREFIX}{each.name}",
+            meaning=f"of the official test: "
+            f"{each.meaning.replace('on the average of predictions', 'summed over machines')}",
+            better="none",
+            beside="page",
         )
         for each in own
         if each.short in reported
     ]
     return (*own, *tested)
-
-
-def _summed_measure(each: Measure) -> str:
-    return each.meaning.replace("on the average of predictions", "summed over machines")
 
 
 # Scores of lives that censored machines count in: the order of failures, and the chance to
@@ -145,8 +149,8 @@ BRIER_TIMES = 25
 
 
 def concordant_pairs(
-    point: np.ndarray, seen: np.ndarray, failed: np.ndarray, machine: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    point: ndarray, seen: ndarray, failed: ndarray, machine: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the concordant and the comparable pairs of predictions, summed by machine.
 
     Shapes (machines, machines).
@@ -155,7 +159,7 @@ def concordant_pairs(
     points count one half. Two predictions of one machine are no pair.
 
     Args:
-        point: Of the remaining life, shape (n,).
+        point: The point of the remaining life, shape (n,).
         seen: How long each lasted on.
         failed: Whether it failed then.
         machine: The number of its machine, from 0.
@@ -170,9 +174,7 @@ def concordant_pairs(
     return top, bottom
 
 
-def brier_rows(
-    quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float
-) -> np.ndarray:
+def brier_rows(quantiles: ndarray, seen: ndarray, failed: ndarray, cap: float) -> ndarray:
     """Return each row's mean squared error of the chance to last, over times up to the cap, shape
     (n,).
 
@@ -180,7 +182,7 @@ def brier_rows(
     Failures at a time leave before the censorings at it, for which they are no longer at risk.
 
     Args:
-        quantiles: Of the remaining life, shape (n, levels).
+        quantiles: The quantiles of the remaining life, shape (n, levels).
         seen: How long each lasted on.
         failed: Whether it failed then.
         cap: The last time.
@@ -189,13 +191,8 @@ def brier_rows(
     lasts = survival_at(quantiles, times)
     ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)), events_first=False)
 
-    def uncensored(at: np.ndarray) -> np.ndarray:
-        place = np.searchsorted(ends, at, side="right") - 1
-        return (
-            np.where(place >= 0, share[np.maximum(place, 0)], 1.0)
-            if len(ends)
-            else np.ones(at.shape)
-        )
+    def uncensored(at: ndarray) -> ndarray:
+        return np.append(1.0, share)[np.searchsorted(ends, at, side="right")]
 
     gone = (seen[:, None] <= times) & failed[:, None]
     there = seen[:, None] > times
@@ -214,7 +211,7 @@ LEAST_MACHINES = 2
 """The fewest machines of a score."""
 
 
-def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+def life_scores(rows: DataFrame, terms: LifeTerms) -> list[Score]:
     """Return the scores of predictions.
 
     Args:
@@ -226,10 +223,11 @@ def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
     if rows.is_empty() or rows[ENTITY].n_unique() < LEAST_MACHINES:
         return []
     lives = ScoredLives(rows, terms)
-    return [*lives.points(), *lives.laws(), *lives.orders()]
+    estimates = lives.points() | lives.laws() | lives.orders()
+    return [Score.of(name, "mean", estimate) for name, estimate in estimates.items()]
 
 
-def official_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+def official_scores(rows: DataFrame, terms: LifeTerms) -> list[Score]:
     """Return the scores of the official test: one prediction a machine.
 
     NASA's score is a sum, as it is published.
@@ -237,9 +235,9 @@ def official_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
     if rows.is_empty():
         return []
     lives = ScoredLives(rows, terms)
+    estimates = lives.points(total=True) | lives.laws(halves=False)
     return [
-        _renamed_score(f"{TEST_PREFIX}{score.metric}", score)
-        for score in (*lives.points(total=True), *lives.laws(halves=False))
+        Score.of(f"{TEST_PREFIX}{name}", "mean", estimate) for name, estimate in estimates.items()
     ]
 
 
@@ -251,11 +249,10 @@ class ScoredLives:
         terms: The cap and the resamples.
     """
 
-    def __init__(self, rows: pl.DataFrame, terms: LifeTerms) -> None:
+    def __init__(self, rows: DataFrame, terms: LifeTerms) -> None:
         self.terms = terms
-        _, machine = np.unique(rows[ENTITY].to_numpy(), return_inverse=True)
-        self.machine = machine
-        self.bootstrap = ClusterBootstrap(machine, terms.resamples, "machines")
+        self.machine = np.unique(rows[ENTITY].to_numpy(), return_inverse=True)[1]
+        self.bootstrap = ClusterBootstrap(self.machine, terms.resamples, "machines")
         self.age, self.point = rows["age"].to_numpy(), rows["predicted"].to_numpy()
         self.quantiles = rows.select(QUANTILE_COLUMNS).to_numpy()
         self.actual = rows["actual"].cast(pl.Float64).to_numpy()
@@ -264,74 +261,61 @@ class ScoredLives:
         self.capped = np.minimum(self.actual, terms.cap)
         self.error = np.minimum(self.point, terms.cap) - self.capped
 
-    def points(self, *, total: bool = False) -> Iterator[Score]:
-        """Yield the errors of points; with `total` NASA's score as a sum."""
-        cap = f"[cap={self.terms.cap:g}]"
+    def points(self, *, total: bool = False) -> dict[str, Estimate]:
+        """Return the errors of points; with `total` NASA's score as a sum."""
+        cap, ratio = f"[cap={self.terms.cap:g}]", self.bootstrap.ratio
         late = self.error >= 0
         nasa = np.expm1(np.where(late, self.error / 10, -self.error / 13))
-        yield _life_score(
-            f"rmse_capped{cap}", self.bootstrap.ratio(self.error**2, self.ones, root=True)
-        )
-        yield _life_score(
-            "rmse_uncapped",
-            self.bootstrap.ratio((self.point - self.actual) ** 2, self.ones, root=True),
-        )
-        yield _life_score(f"nasa_score{cap}", self.bootstrap.ratio(nasa, self.ones, total=total))
+        errors = {
+            f"rmse_capped{cap}": ratio(self.error**2, self.ones, root=True),
+            "rmse_uncapped": ratio((self.point - self.actual) ** 2, self.ones, root=True),
+            f"nasa_score{cap}": ratio(nasa, self.ones, total=total),
+        }
         if total:
-            return
-        yield _life_score(f"bias_capped{cap}", self.bootstrap.ratio(self.error, self.ones))
-        second = np.where(np.isnan(self.actual), np.nan, (self.life >= 0.5).astype(float))
+            return errors
+        second = self.known(self.life >= 0.5)
         near = np.abs(self.point - self.actual) <= ALPHA_SHARE * self.actual
-        yield _life_score(
-            f"alpha_lambda[{ALPHA_SHARE:g}]", self.bootstrap.ratio(near * second, second)
-        )
+        return errors | {
+            f"bias_capped{cap}": ratio(self.error, self.ones),
+            f"alpha_lambda[{ALPHA_SHARE:g}]": ratio(near * second, second),
+        }
 
-    def laws(self, *, halves: bool = True) -> Iterator[Score]:
-        """Yield the scores of quantiles."""
-        crps, unknown = self.crps(), np.isnan(self.actual)
+    def laws(self, *, halves: bool = True) -> dict[str, Estimate]:
+        """Return the scores of quantiles."""
+        crps, ratio = self.crps(), self.bootstrap.ratio
         low, high = self.quantiles[:, 0], self.quantiles[:, -1]
-        inside = np.where(
-            unknown, np.nan, ((self.actual >= low) & (self.actual <= high)).astype(float)
-        )
-        yield _life_score("crps[19]", self.bootstrap.ratio(crps, self.ones))
+        inside = self.known((self.actual >= low) & (self.actual <= high))
+        scores = {"crps[19]": ratio(crps, self.ones)}
         if halves:
-            half = np.where(
-                unknown,
-                np.nan,
-                ((self.life >= HALF_LIFE[0]) & (self.life <= HALF_LIFE[1])).astype(float),
-            )
-            yield _life_score("crps_half_life[19]", self.bootstrap.ratio(crps * half, half))
-        yield _life_score("coverage[0.9]", self.bootstrap.ratio(inside, self.ones))
-        yield _life_score("width[0.9]", self.bootstrap.ratio(high - low, self.ones))
+            half = self.known((self.life >= HALF_LIFE[0]) & (self.life <= HALF_LIFE[1]))
+            scores["crps_half_life[19]"] = ratio(crps * half, half)
+        scores["coverage[0.9]"] = ratio(inside, self.ones)
+        return scores | {"width[0.9]": ratio(high - low, self.ones)}
 
-    def orders(self) -> Iterator[Score]:
-        """Yield concordance and the integrated Brier score, in which censored lives count too."""
+    def orders(self) -> dict[str, Estimate]:
+        """Return concordance and the integrated Brier score, in which censored lives count too."""
         top, bottom = concordant_pairs(self.point, self.seen, self.failed, self.machine)
-        yield _life_score("concordance", self.bootstrap.pairs(top, bottom, 0))
         brier = brier_rows(self.quantiles, self.seen, self.failed, self.terms.cap)
-        yield _life_score(
-            f"integrated_brier[cap={self.terms.cap:g}]", self.bootstrap.ratio(brier, self.ones)
-        )
+        return {
+            "concordance": self.bootstrap.pairs(top, bottom, 0),
+            f"integrated_brier[cap={self.terms.cap:g}]": self.bootstrap.ratio(brier, self.ones),
+        }
+
+    def known(self, holds: ndarray) -> ndarray:
+        """Return 1 where something holds and 0 where not, NaN where the life is not known."""
+        return np.where(np.isnan(self.actual), np.nan, holds.astype(float))
 
     @property
-    def life(self) -> np.ndarray:
+    def life(self) -> ndarray:
         """The part of its life that each machine has behind it, NaN where its end is not known."""
         return self.age / (self.age + self.actual)
 
-    def crps(self) -> np.ndarray:
+    def crps(self) -> ndarray:
         """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape
         (n,).
         """
         gap = self.actual[:, None] - self.quantiles
         return 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
-
-
-def _life_score(name: str, estimate: Estimate) -> Score:
-    return Score.of(name, "mean", estimate)
-
-
-def _renamed_score(name: str, score: Score) -> Score:
-    return Score(**{field: getattr(score, field) for field in Score.__slots__} | {"metric": name})
 
 
 # The rows of predicted lives, with what came of them.
@@ -340,7 +324,7 @@ PREDICTED = ["predicted", *QUANTILE_COLUMNS]
 """The columns that a model says."""
 
 
-def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> pl.DataFrame:
+def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> DataFrame:
     """Return a row for each predicted run.
 
     Args:
@@ -359,15 +343,15 @@ def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int)
     seen = (ends["end"] - ends["age"]).to_numpy()
     beyond = ends["remaining"].cast(pl.Float64).to_numpy()
     failed = np.isfinite(beyond)
-    return pl.DataFrame(
+    return DataFrame(
         {
-            "part": pl.Series([part] * asked.n),
+            "part": Series([part] * asked.n),
             ENTITY: ends[ENTITY],
-            "cut": pl.Series(np.full(asked.n, cut, np.int32)),
+            "cut": Series(np.full(asked.n, cut, np.int32)),
             "age": ends["age"],
             "predicted": lives.point,
             **{name: lives.quantiles[:, place] for place, name in enumerate(QUANTILE_COLUMNS)},
-            "actual": pl.Series(np.where(failed, seen + beyond, np.nan), nan_to_null=True),
+            "actual": Series(np.where(failed, seen + beyond, np.nan), nan_to_null=True),
             "seen": np.where(failed, seen + np.nan_to_num(beyond), seen),
             "failed": failed,
         }

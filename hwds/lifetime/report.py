@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.metrics import QUANTILE_COLUMNS, TEST_PREFIX
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
     GREY,
     INK,
     LIGHT,
     OWN_COLOUR,
+    RIVAL_COLOURS,
     drawable,
     headline,
     new_figure,
@@ -25,6 +26,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import rivals_words, say, scores_of
+from hwds.results.columns import Column, Declared
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -63,13 +65,13 @@ def life_conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
 
     Args:
         runs: The data; None where it is gone.
-        tables: Of the run.
+        tables: The tables of the run.
         model: The experiment's own.
     """
     of = scores_of(tables, model)
     if of("rmse_capped")["value"] is None:
         return ""
-    official = pl.col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped")
+    official = col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped")
     test = next(tables.scores.filter(official).iter_rows(named=True), None)
     tested = scores_of(tables, test["model"] if test else "")
     floor = "the truth, which knows all wear,"
@@ -109,12 +111,12 @@ LEAST_PREDICTIONS = 3
 """Predictions of a machine at least, for its life to be drawn."""
 
 
-def known_rows(tables: Tables, model: str) -> pl.DataFrame:
+def known_rows(tables: Tables, model: str) -> DataFrame:
     """Return the predictions of a model whose life is known; empty where there are none."""
     rows = tables.predictions
     if "actual" not in rows.columns:
-        return pl.DataFrame()
-    return rows.filter((pl.col("model") == model) & pl.col("actual").is_not_null())
+        return DataFrame()
+    return rows.filter(col("actual").is_not_null(), model=model)
 
 
 def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
@@ -129,12 +131,11 @@ def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     left, right = figure.subplots(1, 2)
     _draw_against(left, rows, unit)
     _draw_errors(right, rows, unit)
-    title = f"{len(rows):,} predictions for {asked_machines(tables)} by {model}"
-    headline(figure, title, 12.5)
+    headline(figure, f"{len(rows):,} predictions for {asked_machines(tables)} by {model}", 12.5)
     return figure
 
 
-def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+def _draw_against(axes: Axes, rows: DataFrame, unit: str) -> None:
     """Draw the point and the 90 % interval of at most some 150 predictions, in the order of the
     lives that came.
     """
@@ -144,35 +145,28 @@ def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
     low, high = some[LOW].to_numpy(), some[HIGH].to_numpy()
     out = (actual < low) | (actual > high)
     reach = float(max(np.quantile(high, 0.98), actual.max())) * 1.02
-    axes.vlines(
-        actual[~out],
-        low[~out],
-        high[~out],
-        color=OWN_COLOUR,
-        alpha=0.25,
-        linewidth=1.5,
-        label="90 % interval that holds it",
-    )
-    axes.vlines(
-        actual[out],
-        low[out],
-        high[out],
-        color="#b5485d",
-        alpha=0.5,
-        linewidth=1.5,
-        label="and that does not",
-    )
+    for rows_of, colour, alpha, label in (
+        (~out, OWN_COLOUR, 0.25, "90 % interval that holds it"),
+        (out, RIVAL_COLOURS[2], 0.5, "and that does not"),
+    ):
+        axes.vlines(
+            actual[rows_of],
+            low[rows_of],
+            high[rows_of],
+            color=colour,
+            alpha=alpha,
+            linewidth=1.5,
+            label=label,
+        )
     axes.plot(actual, point, "o", color=OWN_COLOUR, markersize=3, markeredgewidth=0, label="point")
     axes.plot([0, reach], [0, reach], color=GREY, linewidth=1, linestyle="--")
     axes.set_xlim(0, float(actual.max()) * 1.02)
     axes.set_ylim(0, reach)
-    tidy(axes)
-    axes.set_xlabel(f"remaining life, {unit}", fontsize=10, color=INK)
-    axes.set_ylabel(f"predicted, {unit}", fontsize=10, color=INK)
+    tidy(axes, x=f"remaining life, {unit}", y=f"predicted, {unit}")
     axes.legend(loc="upper left", frameon=False, fontsize=9)
 
 
-def _draw_errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+def _draw_errors(axes: Axes, rows: DataFrame, unit: str) -> None:
     """Draw the errors of points by the life that came: each, and the mean of twelfths of equal
     number.
     """
@@ -195,9 +189,7 @@ def _draw_errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
         linewidth=1.1,
         label="mean and sd of a twelfth",
     )
-    tidy(axes)
-    axes.set_xlabel(f"remaining life, {unit}", fontsize=10, color=INK)
-    axes.set_ylabel(f"predicted less remaining life, {unit}", fontsize=10, color=INK)
+    tidy(axes, x=f"remaining life, {unit}", y=f"predicted less remaining life, {unit}")
     axes.legend(loc="lower left", frameon=False, fontsize=9)
 
 
@@ -211,31 +203,30 @@ def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     grid = figure.subplots(2, 3, squeeze=False).ravel()
     top = float(max(rows["actual"].max(), rows[HIGH].quantile(0.98)))  # type: ignore[type-var, arg-type]
     for axes, name in zip(grid, names, strict=False):
-        _draw_life(axes, rows.filter(pl.col(ENTITY) == name).sort("age"), name, top)
+        _draw_life(axes, rows.filter(col(ENTITY) == name).sort("age"), name, top)
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     figure.supxlabel(f"age, {unit}", fontsize=10, color=INK)
     figure.supylabel(f"remaining life, {unit}", fontsize=10, color=INK)
-    title = f"{drawable(model, 36)} along lives: dashed what came, the band 90 %"
-    headline(figure, title, 12)
+    headline(figure, f"{drawable(model, 36)} along lives: dashed what came, the band 90 %", 12)
     return figure
 
 
-def _some_machines(rows: pl.DataFrame) -> list[str]:
+def _some_machines(rows: DataFrame) -> list[str]:
     """Return names of machines, evenly from the shortest to the longest life."""
     if rows.is_empty():
         return []
     lives = rows.group_by(ENTITY, maintain_order=True).agg(
-        (pl.col("age") + pl.col("actual")).max().alias("life"), pl.len()
+        (col("age") + col("actual")).max().alias("life"), pl.len()
     )
-    often = lives.filter(pl.col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
+    often = lives.filter(col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
     if often.is_empty():
         return []
     places = np.unique(np.linspace(0, len(often) - 1, SHOWN_MACHINES).round().astype(int))
     return [often[int(place)] for place in places.tolist()]
 
 
-def _draw_life(axes: Axes, rows: pl.DataFrame, name: str, top: float) -> None:
+def _draw_life(axes: Axes, rows: DataFrame, name: str, top: float) -> None:
     age = rows["age"].to_numpy()
     axes.fill_between(
         age, rows[LOW].to_numpy(), rows[HIGH].to_numpy(), color=OWN_COLOUR, alpha=0.18, linewidth=0
@@ -245,8 +236,7 @@ def _draw_life(axes: Axes, rows: pl.DataFrame, name: str, top: float) -> None:
     )
     axes.plot(age, rows["actual"].to_numpy(), color=INK, linewidth=1.2, linestyle="--")
     axes.set_ylim(0, top)
-    axes.set_title(drawable(name, 30), fontsize=9.5, color=INK, parse_math=False)
-    tidy(axes)
+    tidy(axes, title=drawable(name, 30))
 
 
 # A table of errors and intervals by how long machines still lasted.
@@ -255,48 +245,49 @@ BOUNDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 """The parts of the longest capped life by which predictions are told apart; the last is open."""
 
 
+BY_LIFE = Declared.of(
+    Column("life", "text", "", "remaining life", "life"),
+    Column("n", "count", "", "predictions", "n"),
+    Column("rmse", "made", "", "root mean squared error", "rmse", "{{ rmse | written('.1f') }}"),
+    Column("bias", "made", "", "mean error", "bias", "{{ bias | written('+.1f') }}"),
+    Column(
+        "coverage",
+        "made",
+        "",
+        "within the 90 % interval",
+        "coverage",
+        "{{ (100 * coverage) | written('.0f') }} %",
+    ),
+    Column("width", "made", "", "its width", "width", "{{ width | written('.0f') }}"),
+)
+
+
 def by_life_grid(tables: Tables, model: str) -> Grid:
     """Return the errors of points and what intervals hold, by the remaining life."""
-    titles = [
-        ("remaining life", "life"),
-        ("predictions", "n"),
-        ("root mean squared error", "rmse"),
-        ("mean error", "bias"),
-    ]
-    titles += [("within the 90 % interval", "coverage"), ("its width", "width")]
-    rows = known_rows(tables, model)
-    if rows.is_empty():
-        return grid_of(titles, [])
-    name = tables.headline("rmse_capped", model).get("metric", "")
-    cap = float(name.partition("cap=")[2].rstrip("]") or rows["actual"].max())  # type: ignore[arg-type]
-    edges = [part * cap for part in BOUNDS]
-    cells = [
-        _life_part(rows, low, high, cap)
-        for low, high in zip(edges, [*edges[1:], np.inf], strict=True)
-    ]
-    return grid_of(
-        titles,
-        [each for each in cells if each],
-        caption="By how long machines still lasted; points are capped",
-    )
+    rows, parts = known_rows(tables, model), []
+    if len(rows):
+        name = tables.headline("rmse_capped", model).get("metric", "")
+        cap = float(name.partition("cap=")[2].rstrip("]") or rows["actual"].max())  # type: ignore[arg-type]
+        edges = [part * cap for part in BOUNDS]
+        for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
+            part = rows.filter((col("actual") > low) & (col("actual") <= high))
+            if len(part):
+                life = f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}"
+                parts.append({"life": life, "n": len(part)} | _life_errors(part, cap))
+    caption = "By how long machines still lasted; points are capped"
+    return declared_grid(BY_LIFE, DataFrame(parts), caption=caption)
 
 
-def _life_part(rows: pl.DataFrame, low: float, high: float, cap: float) -> list[str]:
-    part = rows.filter((pl.col("actual") > low) & (pl.col("actual") <= high))
-    if part.is_empty():
-        return []
-    actual = part["actual"].to_numpy()
+def _life_errors(part: DataFrame, cap: float) -> dict[str, float]:
+    """Return the errors of some predictions, and what their intervals hold."""
+    actual, low, high = (part[name].to_numpy() for name in ("actual", LOW, HIGH))
     error = np.minimum(part["predicted"].to_numpy(), cap) - np.minimum(actual, cap)
-    inside = (actual >= part[LOW].to_numpy()) & (actual <= part[HIGH].to_numpy())
-    width = float((part[HIGH] - part[LOW]).to_numpy().mean())
-    return [
-        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}",
-        f"{len(part):,}",
-        f"{np.sqrt((error**2).mean()):.1f}",
-        f"{error.mean():+.1f}",
-        f"{100 * inside.mean():.0f} %",
-        f"{width:.0f}",
-    ]
+    return {
+        "rmse": float(np.sqrt((error**2).mean())),
+        "bias": float(error.mean()),
+        "coverage": float(((actual >= low) & (actual <= high)).mean()),
+        "width": float((high - low).mean()),
+    }
 
 
 # The pictures, tables and sentences of runs about remaining lives.
@@ -312,18 +303,13 @@ def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     save_png(machines_figure(tables, model, runs.unit), folder / "machines.png")
 
 
-def life_report_sentence(runs: Runs, tables: Tables, model: str) -> str:
-    """Return what the run says of lives."""
-    return life_conclusion(runs, tables, model)
-
-
-def life_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield the errors by remaining life."""
-    yield by_life_grid(tables, model)
+def life_page_grids(tables: Tables, model: str) -> list[Grid]:
+    """Return the errors by remaining life."""
+    return [by_life_grid(tables, model)]
 
 
 REPORT = TaskReport(
-    sentence=life_report_sentence,
+    sentence=life_conclusion,
     page_grids=life_page_grids,
     draw=draw,
     captions={

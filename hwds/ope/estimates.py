@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, student_critical
 
@@ -19,11 +20,11 @@ class LogEvidence:
     """The input of an off-policy estimator.
 
     Attributes:
-        reward: What came of each row, shape (n,).
+        reward: The reward of each row, shape (n,).
         action: The number of the arm that was logged, shape (n,).
         target: The target policy's probability of each arm in each row, shape (n, arms).
-        propensity: With which probability (of a continuous price: density) the log chose, shape
-            (n,); None where unknown.
+        propensity: The probability (of a continuous price: the density) with which the log chose,
+            shape (n,); None where unknown.
         predicted: A reward model's expectation of each arm, fitted without the row, shape (n,
             arms).
         largest_weight: What no weight exceeds, since the log promises a least propensity; None
@@ -34,24 +35,24 @@ class LogEvidence:
         table: The log's columns.
     """
 
-    reward: np.ndarray
-    action: np.ndarray
-    target: np.ndarray
-    propensity: np.ndarray | None = None
-    predicted: np.ndarray | None = None
+    reward: ndarray
+    action: ndarray
+    target: ndarray
+    propensity: ndarray | None = None
+    predicted: ndarray | None = None
     largest_weight: float | None = None
-    price: np.ndarray | None = None
-    target_price: np.ndarray | None = None
+    price: ndarray | None = None
+    target_price: ndarray | None = None
     arms: tuple[str, ...] = ()
     table: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
-    def target_logged(self) -> np.ndarray:
+    def target_logged(self) -> ndarray:
         """The target policy's probability of the arm that was logged, shape (n,)."""
         return self.target[np.arange(len(self.action)), self.action]
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> ndarray:
         """Importance weights: the target's probability of the logged arm over the log's own, shape
         (n,).
         """
@@ -59,13 +60,13 @@ class LogEvidence:
         return self.target_logged / self.propensity
 
     @property
-    def expected(self) -> np.ndarray:
+    def expected(self) -> ndarray:
         """The reward model's expectation of the target policy in each row, shape (n,)."""
         assert self.predicted is not None
         return np.sum(self.target * self.predicted, axis=1)
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """Reward minus what the reward model expected of the logged arm, shape (n,)."""
         assert self.predicted is not None
         return self.reward - self.predicted[np.arange(len(self.action)), self.action]
@@ -104,9 +105,9 @@ class EstimatorTerms:
             show; see `jackknife_stderr`.
     """
 
-    base: np.ndarray | None
-    top: np.ndarray
-    bottom: np.ndarray
+    base: ndarray | None
+    top: ndarray
+    bottom: ndarray
     limit: float = 0.0
     limit_known: bool = True
     parameter: float | None = None
@@ -129,14 +130,14 @@ class EstimatorTerms:
         """The estimate of the target policy's mean reward."""
         return self.ratio if self.base is None else float(np.mean(self.base)) + self.ratio
 
-    def less(self, reward: np.ndarray) -> EstimatorTerms:
+    def less(self, reward: ndarray) -> EstimatorTerms:
         """Return the parts of the estimate minus the mean of the log's own rewards, paired row by
         row.
         """
         return replace(self, base=-reward if self.base is None else self.base - reward)
 
 
-def influence(parts: EstimatorTerms, groups: np.ndarray | None = None) -> np.ndarray:
+def influence(parts: EstimatorTerms, groups: ndarray | None = None) -> ndarray:
     """Return what each row, or each group of rows, adds to n times the value's error.
 
     Shape (n,) or (groups,).
@@ -144,7 +145,7 @@ def influence(parts: EstimatorTerms, groups: np.ndarray | None = None) -> np.nda
     By linearisation of the ratio (Cochran, Sampling Techniques, 6.4).
 
     Args:
-        parts: Of the rows.
+        parts: The terms of the rows.
         groups: The number of the group of each row, from 0; None where each row is one draw.
     """
     share = float(np.mean(parts.bottom))
@@ -154,17 +155,24 @@ def influence(parts: EstimatorTerms, groups: np.ndarray | None = None) -> np.nda
     return errors if groups is None else np.bincount(groups, errors)
 
 
-def stderr(parts: EstimatorTerms, groups: np.ndarray | None = None) -> float | None:
+def stderr(parts: EstimatorTerms, groups: ndarray | None = None) -> float | None:
     """Return the standard error of the value.
 
     Rows of one group (numbered from 0) count as one draw. None for a single draw.
     """
-    errors = influence(parts, groups)
+    return mean_error(influence(parts, groups), parts.n)
+
+
+def mean_error(errors: ndarray, n: int) -> float | None:
+    """Return the standard error of a mean of n rows, from what each draw adds to n times its error.
+
+    None for a single draw.
+    """
     count = len(errors)
-    return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / parts.n if count > 1 else None
+    return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / n if count > 1 else None
 
 
-def effective_size(weights: np.ndarray) -> float:
+def effective_size(weights: ndarray) -> float:
     """Return Kish's effective sample size (sum w)^2 / sum w^2: the rows of an unweighted mean as
     precise (Kish 1965).
     """
@@ -177,18 +185,18 @@ class LogResamples:
     """Bootstrap resamples of a log, each of shape (resamples,).
 
     Attributes:
-        value: Of the estimator.
+        value: The estimates of the estimator.
         logged: The mean of the log's own rewards.
     """
 
-    value: np.ndarray
-    logged: np.ndarray
+    value: ndarray
+    logged: ndarray
 
 
 def resample_log(
     parts: EstimatorTerms,
-    reward: np.ndarray,
-    groups: np.ndarray | None,
+    reward: ndarray,
+    groups: ndarray | None,
     resamples: int,
     rng: np.random.Generator,
 ) -> LogResamples:
@@ -211,7 +219,7 @@ def resample_log(
 
 
 def bca_interval(
-    draws: np.ndarray, value: float, errors: np.ndarray, confidence: float
+    draws: ndarray, value: float, errors: ndarray, confidence: float
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated bootstrap interval (Efron 1987; Efron and
     Tibshirani 1993, section 14.3).
@@ -223,7 +231,7 @@ def bca_interval(
         draws: The estimates of the resamples.
         value: The estimate.
         errors: What each draw adds to the error, of which the acceleration is made.
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
     """
     squares = float(np.sum(errors**2))
     if not squares:
@@ -241,7 +249,7 @@ def bca_interval(
 
 
 def jackknife_stderr(
-    value: float, without: np.ndarray, confidence: float
+    value: float, without: ndarray, confidence: float
 ) -> tuple[float, float, float]:
     """Return the standard error and the interval by leaving out one part of the rows after the
     other, with all that is learned.
@@ -252,7 +260,7 @@ def jackknife_stderr(
     Args:
         value: The estimate.
         without: The estimate without each part, shape (parts,).
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
 
     Returns:
         The standard error, and the interval's ends.
@@ -287,9 +295,9 @@ def bernstein_interval(
     parameter that was chosen on them, are not, and there it is approximate.
 
     Args:
-        parts: Of independent rows.
+        parts: The terms of independent rows.
         rewards: The least and the largest reward there can be.
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
     """
     if parts.n < 2:
         return rewards
@@ -350,11 +358,11 @@ def refutes_propensities(
     the choices that the log never shows.
 
     Args:
-        mean_weight: Over the rows of the log.
+        mean_weight: The mean weight over the rows of the log.
         error: Its standard error; None where the weights are no such ratios.
         overlap: The share of the target's choices that are of arms which the log shows; None where
             it is unknown.
-        chance: Of so low a mean, see `chance_of_low_mean`; None takes it for normal.
+        chance: The chance of so low a mean, see `chance_of_low_mean`; None takes it for normal.
     """
     if not error:
         return False
@@ -364,7 +372,7 @@ def refutes_propensities(
     )
 
 
-def chance_of_low_mean(draws: np.ndarray, expected: float) -> float:
+def chance_of_low_mean(draws: ndarray, expected: float) -> float:
     """Return the chance that a mean of draws of a skewed law is as far below what is expected.
 
     1 where it is not.
@@ -374,7 +382,7 @@ def chance_of_low_mean(draws: np.ndarray, expected: float) -> float:
     (1992, "On the removal of skewness by transformation").
 
     Args:
-        draws: What is independent of each other, whose mean is tested, shape (n,).
+        draws: Independent numbers whose mean is tested, shape (n,).
         expected: The expectation of the mean.
     """
     n, centred = len(draws), draws - draws.mean()
@@ -398,19 +406,17 @@ def slope_choice(values: Sequence[float], half_widths: Sequence[float]) -> int:
     r_j for all j < i.
 
     Args:
-        values: Of the candidates, the least biased and most variable first.
+        values: The estimates of the candidates, the least biased and most variable first.
         half_widths: Half the width of each one's interval.
     """
-    last = 0
     for i in range(1, len(values)):
-        near = [
+        near = (
             abs(values[i] - values[j]) <= half_widths[i] + (np.sqrt(6) - 1) * half_widths[j]
             for j in range(i)
-        ]
+        )
         if not all(near):
-            break
-        last = i
-    return last
+            return i - 1
+    return len(values) - 1
 
 
 def tune_by_slope(
@@ -420,12 +426,9 @@ def tune_by_slope(
 
     Args:
         candidates: Parameters, the least biased first.
-        at: The parts under one parameter.
+        at: The function that gives the terms under one parameter.
     """
     parts = [at(candidate) for candidate in candidates]
-    chosen = parts[
-        slope_choice(
-            [part.value for part in parts], [Z95 * (stderr(part) or 0.0) for part in parts]
-        )
-    ]
-    return replace(chosen, learned=True)
+    half_widths = [Z95 * (stderr(part) or 0.0) for part in parts]
+    chosen = slope_choice([part.value for part in parts], half_widths)
+    return replace(parts[chosen], learned=True)

@@ -8,13 +8,15 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.table import ROW_ID
 from hwds.ope.estimates import EstimatorTerms, LogEvidence, effective_size
-from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, context_matrix, target_choices
+from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, target_choices
 from hwds.ope.models.base import Estimator, Learner
 
 # Reward models: the expected reward of each arm in each context, fitted without the rows that
@@ -40,27 +42,25 @@ class RewardRows:
         action: The number of the logged arm, shape (n,).
         reward: Shape (n,).
         arms: How many arms there are.
-        cpus: Threads.
-        seed: For learners that draw.
+        cpus: The number of threads.
+        seed: The seed of learners that draw.
     """
 
-    context: np.ndarray
-    cell: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
+    context: ndarray
+    cell: ndarray
+    action: ndarray
+    reward: ndarray
     arms: int
     cpus: int = 1
     seed: int = 0
 
-    def rows(self, which: np.ndarray) -> RewardRows:
+    def rows(self, which: ndarray) -> RewardRows:
         """Return some of the rows."""
-        parts = {
-            name: getattr(self, name)[which] for name in ("context", "cell", "action", "reward")
-        }
-        return replace(self, **parts)
+        names = ("context", "cell", "action", "reward")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
-def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.ndarray:
+def cross_fitted(learner: Learner, logged: RewardRows, part: ndarray) -> ndarray:
     """Return the expected reward of each arm in each row, from a model fitted on the other parts,
     shape (n, arms).
 
@@ -68,20 +68,18 @@ def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.
 
     Args:
         learner: The kind of reward model.
-        lessons: The log.
+        logged: The log.
         part: The number of the part that each row is in, shape (n,).
     """
-    expected = np.empty((len(part), lessons.arms))
+    expected = np.empty((len(part), logged.arms))
     for held_out in np.unique(part):
-        fit_rows, new_rows = lessons.rows(part != held_out), lessons.rows(part == held_out)
-        predictions = LEARNERS[learner](fit_rows, new_rows)
-        expected[part == held_out] = np.clip(
-            predictions, fit_rows.reward.min(), fit_rows.reward.max()
-        )
+        fit_rows, new_rows = logged.rows(part != held_out), logged.rows(part == held_out)
+        least, most = fit_rows.reward.min(), fit_rows.reward.max()
+        expected[part == held_out] = np.clip(LEARNERS[learner](fit_rows, new_rows), least, most)
     return expected
 
 
-def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return mean rewards by arm and combination of names, each pulled to the arm's mean, and that
     to the mean of all.
     """
@@ -94,19 +92,19 @@ def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     return inside[new_rows.cell]
 
 
-def _pull_means(fit_rows: RewardRows, place: np.ndarray, towards: np.ndarray) -> np.ndarray:
+def _pull_means(fit_rows: RewardRows, place: ndarray, towards: ndarray) -> ndarray:
     size = len(towards)
     return (np.bincount(place, fit_rows.reward, size) + PULL_ROWS * towards) / (
         np.bincount(place, minlength=size) + PULL_ROWS
     )
 
 
-def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return the predictions of a line for each arm, shrunk to one line for all."""
     return new_rows.context @ _arm_lines(fit_rows, fit_rows.reward, np.ones(len(fit_rows.reward))).T
 
 
-def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return the logistic form of `predict_ridge` for rewards within their range, by Newton's
     method (iteratively reweighted ridge).
     """
@@ -125,7 +123,7 @@ def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     return least + (most - least) / (1 + np.exp(-np.clip(new_rows.context @ lines.T, -30, 30)))
 
 
-def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> ndarray:
     """Return boosted trees on the context and the arm."""
     from xgboost import DMatrix, train
 
@@ -148,8 +146,8 @@ def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
 
 
 def _arm_lines(
-    fit_rows: RewardRows, target: np.ndarray, weight: np.ndarray, unit: float = 1.0
-) -> np.ndarray:
+    fit_rows: RewardRows, target: ndarray, weight: ndarray, unit: float = 1.0
+) -> ndarray:
     """Return a weighted least-squares line for each arm, shape (arms, width), shrunk towards a
     common line.
 
@@ -158,8 +156,8 @@ def _arm_lines(
 
     Args:
         fit_rows: The rows.
-        target: What the lines should give, shape (n,).
-        weight: Of each row, shape (n,).
+        target: The values that the lines should give, shape (n,).
+        weight: The weight of each row, shape (n,).
         unit: A typical weight, by which the penalty is scaled.
     """
     width, pull = fit_rows.context.shape[1], PULL_ROWS * unit * np.eye(fit_rows.context.shape[1])
@@ -178,7 +176,7 @@ def _arm_lines(
     )
 
 
-LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], np.ndarray]] = {
+LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], ndarray]] = {
     "frequency": predict_frequency,
     "ridge": predict_ridge,
     "logistic": predict_logistic,
@@ -196,25 +194,27 @@ class LogInquiry:
 
     Attributes:
         log: The log.
-        folds: Parts of the cross-fitting.
-        context: Threads and the seed of parts and reward models.
+        folds: The number of parts of the cross-fitting.
+        context: The threads, and the seed of parts and reward models.
         least: The least propensity that the log promises; None where it promises none.
-        fitted: What reward models expect, by kind and number of arms, as they come.
+        fitted: The expectations of reward models so far, by kind and number of arms.
     """
 
     log: DecisionLog
     folds: int
     context: RunContext
     least: float | None = None
-    fitted: dict[tuple[Learner, int], np.ndarray] = field(default_factory=dict)
+    fitted: dict[tuple[Learner, int], ndarray] = field(default_factory=dict)
 
-    def predictions(self, learner: Learner, arms: int | None = None) -> np.ndarray:
+    def predictions(self, learner: Learner, arms: int | None = None) -> ndarray:
         """Return a cross-fitted reward model's expectation of each arm, the log's first, in each
         row; shape (n, arms).
         """
         key = (learner, arms or len(self.log.arms))
         if key not in self.fitted:
-            self.fitted[key] = cross_fitted(learner, replace(self._lessons, arms=key[1]), self.part)
+            self.fitted[key] = cross_fitted(
+                learner, replace(self._reward_rows, arms=key[1]), self.part
+            )
         return self.fitted[key]
 
     def evidence(self, policy: TargetPolicy, learner: Learner | None) -> LogEvidence:
@@ -239,7 +239,7 @@ class LogInquiry:
         )
 
     @cached_property
-    def part(self) -> np.ndarray:
+    def part(self) -> ndarray:
         """The part that each row is in, shape (n,)."""
         return parts_of_rows(self.log, self.folds, self.context.seed)
 
@@ -252,13 +252,12 @@ class LogInquiry:
         )
 
     @cached_property
-    def _lessons(self) -> RewardRows:
+    def _reward_rows(self) -> RewardRows:
         log = self.log
-        numbers = context_matrix(log.context) if log.context.width else np.ones((log.n, 1))
         cell = context_cells(log.context) if log.context.width else np.zeros(log.n, np.int64)
         seed = self.context.seed_for("off_policy", "rewards")
         return RewardRows(
-            numbers, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed
+            log.features, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed
         )
 
 
@@ -268,7 +267,7 @@ know the seed.
 """
 
 
-def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
+def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> ndarray:
     """Return the part that each row is in, shape (n,): whole blocks, dealt out anew by every seed.
 
     Raises:
@@ -279,7 +278,7 @@ def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
     return dealt[block]
 
 
-def blocks_of_rows(log: DecisionLog, folds: int) -> np.ndarray:
+def blocks_of_rows(log: DecisionLog, folds: int) -> ndarray:
     """Return the block that each row is in, shape (n,).
 
     Rows of one group are in one block. Made from the number of rows alone.
@@ -353,7 +352,7 @@ def check_estimator(
         )
 
 
-def _refuse_estimator(values: np.ndarray, wrong: np.ndarray, why: str) -> None:
+def _refuse_estimator(values: ndarray, wrong: ndarray, why: str) -> None:
     bad = np.flatnonzero(wrong)
     if len(bad):
         raise DataError(
@@ -386,7 +385,7 @@ def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, le
 
 def policy_rows(
     model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str = ""
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the rows of one policy, one for each row of the log.
 
     None where a dataset does not know what the policy is worth.
@@ -403,48 +402,45 @@ def policy_rows(
     log, evidence = inquiry.log, inquiry.evidence(policy, model.learner)
     parts: EstimatorTerms | None = model.estimate(evidence)
     if parts is None:
-        return pl.DataFrame()
-    columns = {
+        return DataFrame()
+    of_arms = not model.asks_price
+    supported = np.sum(evidence.target[:, : len(log.arms)], axis=1)
+    numbers = {
         "reward": log.reward,
-        "target": None if model.asks_price else evidence.target_logged,
-        "supported": None
-        if model.asks_price
-        else np.sum(evidence.target[:, : len(log.arms)], axis=1),
+        "target": evidence.target_logged if of_arms else None,
+        "supported": supported if of_arms else None,
         "weight": model.weights(evidence) if model.weighs else None,
-        "base": parts.base,
-        "top": parts.top,
-        "bottom": parts.bottom,
-        "parameter": None if parts.parameter is None else np.full(log.n, parts.parameter),
+        **{name: getattr(parts, name) for name in TERM_COLUMNS},
     }
-    by_row = [_term_numbers(name, values, log.n) for name, values in columns.items()]
-    fields = [pl.Series(name, np.full(log.n, getattr(parts, name))) for name in SHARED_FIELDS]
-    left_out = _left_out_columns(model, inquiry, policy) if parts.learned else []
-    policies = pl.Series("policy", [label] * log.n)
-    seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
-    by_propensity = pl.Series(BY_PROPENSITY, [model.weighs and model.needs_propensity] * log.n)
-    rows = pl.DataFrame(
-        [log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *fields, *left_out]
+    shared = {"group": None if log.group is None else Series(log.group), "day": log.day}
+    return log.table.data.select(
+        ROW_ID,
+        policy=pl.lit(label),
+        seed=pl.lit(inquiry.context.seed, pl.Int64),
+        by_propensity=pl.lit(model.weighs and model.needs_propensity),
+        **{
+            name: pl.lit(None if values is None else Series(values), pl.Float64)
+            for name, values in numbers.items()
+        },
+        parameter=pl.lit(parts.parameter, pl.Float64),
+        **{name: pl.lit(getattr(parts, name)) for name in SHARED_FIELDS},
+        **(_left_out_columns(model, inquiry, policy) if parts.learned else {}),
+        **{name: codes for name, codes in shared.items() if codes is not None},
     )
-    shared = {"group": None if log.group is None else pl.Series(log.group), "day": log.day}
-    return rows.with_columns(**{name: codes for name, codes in shared.items() if codes is not None})
 
 
 def _left_out_columns(
     model: Estimator, inquiry: LogInquiry, policy: TargetPolicy
-) -> list[pl.Series]:
+) -> dict[str, Series]:
     """Return the parts of the estimate without each part of the rows, null in the rows that were
     left out.
     """
-    columns = []
+    columns = {}
     for part, rest in enumerate(inquiry.without):
         parts = model.estimate(rest.evidence(policy, model.learner))
         for name in TERM_COLUMNS:
             values, full = getattr(parts, name), np.full(inquiry.log.n, np.nan)
             if values is not None:
                 full[inquiry.part != part] = values
-            columns.append(pl.Series(f"{name}{LEFT_OUT_INFIX}{part}", full).fill_nan(None))
+            columns[f"{name}{LEFT_OUT_INFIX}{part}"] = Series(full).fill_nan(None)
     return columns
-
-
-def _term_numbers(name: str, values: np.ndarray | None, n: int) -> pl.Series:
-    return pl.Series(name, [None] * n if values is None else values, dtype=pl.Float64, strict=False)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 from pydantic import BeforeValidator, model_validator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -23,12 +25,12 @@ MOST_TEXT_VALUES = 50
 """Values of a text column that have a column of their own; the rarest beyond them share none."""
 
 
-def holds_names(column: pl.Series) -> bool:
+def holds_names(column: Series) -> bool:
     """Return whether a column holds names, not amounts."""
     return column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null)
 
 
-def context_matrix(context: pl.DataFrame) -> np.ndarray:
+def context_matrix(context: DataFrame) -> ndarray:
     """Return a column of ones, numbers and times centred and scaled, a column for each name.
 
     Shape (n, width).
@@ -38,44 +40,35 @@ def context_matrix(context: pl.DataFrame) -> np.ndarray:
     """
     columns = [np.ones(len(context))]
     for column in context:
-        columns += _name_columns(column) if holds_names(column) else [_scale_column(column)]
-    return np.stack(columns, axis=1)
+        if holds_names(column):
+            columns += rows_of_names(column, MOST_TEXT_VALUES).values()
+        else:
+            columns.append(_scale_column(column))
+    return np.stack(columns, axis=1, dtype=np.float64)
 
 
-def context_cells(context: pl.DataFrame) -> np.ndarray:
+def context_cells(context: DataFrame) -> ndarray:
     """Return the number of each row's combination of names, from 0, shape (n,).
 
     Numbers do not count.
     """
-    columns_of_names = [column.cast(pl.String) for column in context if holds_names(column)]
-    if not columns_of_names:
+    named = [column.cast(pl.String) for column in context if holds_names(column)]
+    if not named:
         return np.zeros(len(context), np.int64)
-    return (
-        pl.DataFrame(columns_of_names)
-        .select(pl.struct(pl.all()).rank("dense"))
-        .to_series()
-        .to_numpy()
-        .astype(np.int64)
-        - 1
-    )
+    return DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _name_columns(column: pl.Series) -> list[np.ndarray]:
+def rows_of_names(column: Series, most: int) -> dict[str, ndarray]:
+    """Return the rows of the most frequent names of a column, by the name, shape (n,) each."""
     texts = column.cast(pl.String)
-    counts = (
-        texts.drop_nulls()
-        .value_counts(name="count")
-        .sort(["count", texts.name], descending=[True, False])
-    )
-    return [
-        (texts == value).fill_null(value=False).to_numpy().astype(np.float64)
-        for value in counts[texts.name][:MOST_TEXT_VALUES]
-    ]
+    counts = texts.drop_nulls().value_counts(name="count")
+    ordered = counts.sort(["count", texts.name], descending=[True, False])[texts.name]
+    return {name: (texts == name).fill_null(value=False).to_numpy() for name in ordered[:most]}
 
 
-def _scale_column(column: pl.Series) -> np.ndarray:
+def _scale_column(column: Series) -> ndarray:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
-    centred: np.ndarray = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
+    centred: ndarray = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
     return centred / (float(np.std(centred)) or 1.0)
 
 
@@ -94,21 +87,21 @@ class DecisionLog:
         reward: Shape (n,).
         arms: The names of the arms that were logged, numbers by size.
         action: The number of the logged arm, shape (n,).
-        propensity: With which the arm was chosen, shape (n,); None where the table has no such
-            role.
+        propensity: The probability with which the arm was chosen, shape (n,); None where the table
+            has no such role.
         price: Shape (n,); None where the table has no such role.
         context: The columns that a reward model reads.
         group: The number of the draw that a row belongs to, shape (n,); None where each row is one.
     """
 
     table: Table
-    reward: np.ndarray
+    reward: ndarray
     arms: tuple[str, ...]
-    action: np.ndarray
-    propensity: np.ndarray | None
-    price: np.ndarray | None
-    context: pl.DataFrame
-    group: np.ndarray | None
+    action: ndarray
+    propensity: ndarray | None
+    price: ndarray | None
+    context: DataFrame
+    group: ndarray | None
 
     @property
     def n(self) -> int:
@@ -116,34 +109,43 @@ class DecisionLog:
         return len(self.reward)
 
     @property
-    def day(self) -> pl.Series | None:
+    def day(self) -> Series | None:
         """The day of each row as a number, which rows share.
 
         None where the table has no time, or not of every row.
         """
-        times = self.table.column("time") if self.table.roles.get("time") else None
-        if (
-            times is None
-            or times.null_count()
-            or times.dtype.base_type() not in (pl.Date, pl.Datetime)
-        ):
+        times = self.times
+        if times is None or times.dtype.base_type() not in (pl.Date, pl.Datetime):
             return None
         return times.cast(pl.Date).to_physical()
 
-    def rows(self, which: np.ndarray) -> DecisionLog:
+    @property
+    def times(self) -> Series | None:
+        """The time of each row; None where the table has no time, or not of every row."""
+        times = self.table.column("time") if self.table.roles.get("time") else None
+        return None if times is None or times.null_count() else times
+
+    @property
+    def features(self) -> ndarray:
+        """The context as numbers, see `context_matrix`; ones alone where there is no context."""
+        return context_matrix(self.context) if self.context.width else np.ones((self.n, 1))
+
+    def rows(self, which: ndarray) -> DecisionLog:
         """Return some of the rows, with all arms; groups are numbered anew."""
-        some = replace(self.table, data=self.table.data.filter(pl.Series(which)))
+
+        def part(values: ndarray | None) -> Any:
+            return None if values is None else values[which]
+
+        group = part(self.group)
         return replace(
             self,
-            table=some,
+            table=self.table.filter(which),
             reward=self.reward[which],
             action=self.action[which],
-            propensity=None if self.propensity is None else self.propensity[which],
-            price=None if self.price is None else self.price[which],
-            context=self.context.filter(pl.Series(which)) if self.context.width else self.context,
-            group=None
-            if self.group is None
-            else np.unique(self.group[which], return_inverse=True)[1],
+            propensity=part(self.propensity),
+            price=part(self.price),
+            context=self.context.filter(Series(which)) if self.context.width else self.context,
+            group=None if group is None else np.unique(group, return_inverse=True)[1],
         )
 
 
@@ -153,8 +155,8 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     The arm is the role `arm`, or else the role `price`: with neither, nothing was chosen.
 
     Args:
-        table: With the roles `outcome`, `arm` or `price`, and by need `propensity`, `context`,
-            `group`.
+        table: A table with the roles `outcome`, `arm` or `price`, and by need `propensity`,
+            `context`, `group`.
         reward: `outcome`, or `revenue`, which is price times outcome.
         within: The least and the largest reward there can be, where that is declared.
 
@@ -175,24 +177,21 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
         action,
         _read_propensities(table),
         price,
-        table.data.select(names) if names else pl.DataFrame(),
+        table.data.select(names) if names else DataFrame(),
         _read_groups(table),
     )
 
 
 def _read_rewards(
-    table: Table, kind: Reward, price: np.ndarray | None, within: RewardRange | None
-) -> np.ndarray:
+    table: Table, kind: Reward, price: ndarray | None, within: RewardRange | None
+) -> ndarray:
     values = _read_numbers(table, "outcome")
     if kind == "revenue":
         if price is None:
             raise DataError("dataset.roles.price: must be given, for protocol.reward is revenue.")
         sold = values != 0
-        if (
-            sold.any()
-            and np.array_equal(values[sold], price[sold])
-            and not (price[sold] == 1).all()
-        ):
+        is_price = sold.any() and np.array_equal(values[sold], price[sold])
+        if is_price and not (price[sold] == 1).all():
             raise DataError(
                 "protocol.reward: must be outcome, got revenue: the outcome of every sale is its "
                 "price already."
@@ -208,22 +207,28 @@ def _read_rewards(
     return values
 
 
-def _read_numbers(table: Table, role: str) -> np.ndarray:
-    column = table.column(role)
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise DataError(
-            f"dataset.roles.{role}: column '{column.name}' holds {column.dtype}, not numbers."
-        )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def _read_numbers(table: Table, role: str) -> ndarray:
+    values = _numbers(table, role)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
+        name = table.column(role).name
         raise DataError(
-            f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{column.name}'."
+            f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{name}'."
         )
     return values
 
 
-def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
+def _numbers(table: Table, role: str) -> ndarray:
+    """Return a column of numbers, NaN where one is missing."""
+    column = table.column(role)
+    if not (column.dtype.is_numeric() or (column.dtype == pl.Boolean and role != "propensity")):
+        raise DataError(
+            f"dataset.roles.{role}: column '{column.name}' holds {column.dtype}, not numbers."
+        )
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _read_arms(table: Table) -> tuple[tuple[str, ...], ndarray]:
     role = "arm" if table.roles.get("arm") else "price"
     column = table.column(role)
     if column.dtype.is_float():
@@ -232,17 +237,14 @@ def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
     if not column.dtype.is_numeric():
         column = column.cast(pl.String)
     distinct = column.unique().sort()
-    values = (
-        [float(str(value)) for value in distinct.to_numpy()]
-        if distinct.dtype == pl.Float32
-        else distinct.to_list()
-    )
-    return tuple(arm_name(value) for value in values), distinct.search_sorted(
-        column
-    ).to_numpy().astype(np.int64)
+    values = distinct.to_list()
+    if distinct.dtype == pl.Float32:
+        values = [float(str(value)) for value in distinct.to_numpy()]
+    places = distinct.search_sorted(column).to_numpy().astype(np.int64)
+    return tuple(map(arm_name, values)), places
 
 
-def _refuse_null(column: pl.Series, role: str) -> None:
+def _refuse_null(column: Series, role: str) -> None:
     if column.null_count():
         missing = column.is_null().arg_true()[0]
         raise DataError(
@@ -250,18 +252,13 @@ def _refuse_null(column: pl.Series, role: str) -> None:
         )
 
 
-def _read_propensities(table: Table) -> np.ndarray | None:
+def _read_propensities(table: Table) -> ndarray | None:
     if not table.roles.get("propensity"):
         return None
-    column = table.column("propensity")
-    if not column.dtype.is_numeric():
-        raise DataError(
-            f"dataset.roles.propensity: column '{column.name}' holds {column.dtype}, not numbers."
-        )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    values = _numbers(table, "propensity")
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
-        value = column[int(bad[0])]
+        value = table.column("propensity")[int(bad[0])]
         raise DataError(
             f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a "
             f"propensity above 0."
@@ -269,7 +266,7 @@ def _read_propensities(table: Table) -> np.ndarray | None:
     return values
 
 
-def _read_groups(table: Table) -> np.ndarray | None:
+def _read_groups(table: Table) -> ndarray | None:
     if not table.roles.get("group"):
         return None
     column = table.column("group")
@@ -279,7 +276,7 @@ def _read_groups(table: Table) -> np.ndarray | None:
 
 # The policy whose value is estimated: its choices in each row of a log.
 
-RewardPredictions = Callable[[Learner], np.ndarray]
+RewardPredictions = Callable[[Learner], ndarray]
 """Gives a cross-fitted reward model's expectation of each arm in each row, shape (n, arms)."""
 
 UNIFORM_POLICY = "uniform"
@@ -340,11 +337,8 @@ class TargetPolicy(Recipe):
 
     def __str__(self) -> str:
         """Return the policy as a config writes it: `uniform`, `arm=A`."""
-        return (
-            UNIFORM_POLICY
-            if self.kind == UNIFORM_POLICY
-            else f"{self.kind}={getattr(self, self.kind)}"
-        )
+        kind = self.kind
+        return kind if kind == UNIFORM_POLICY else f"{kind}={getattr(self, kind)}"
 
 
 def _by_name(value: Any) -> Any:
@@ -361,14 +355,14 @@ class TargetChoices:
 
     Attributes:
         arms: The names of its choices: the log's arms, then those that were never logged.
-        probability: Of each choice in each row, shape (n, arms).
-        price: Of each choice, shape (n, arms) or (1, arms); None where choices have no price of
-            their own.
+        probability: The probability of each choice in each row, shape (n, arms).
+        price: The price of each choice, shape (n, arms) or (1, arms); None where choices have no
+            price of their own.
     """
 
     arms: tuple[str, ...]
-    probability: np.ndarray
-    price: np.ndarray | None = None
+    probability: ndarray
+    price: ndarray | None = None
 
 
 def target_choices(
@@ -386,17 +380,9 @@ def target_choices(
             f"prices that vary continuously"
             " ask with target_policy.price and model=ope/kernel."
         )
-    return (
-        _uniform_choices(policy, log, predictions)
-        if policy.kind == UNIFORM_POLICY
-        else CHOOSERS[policy.kind](policy, log, predictions)
-    )
-
-
-def _uniform_choices(
-    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
-) -> TargetChoices:
-    return _choices_of_arms(log, np.full((log.n, len(log.arms)), 1 / len(log.arms)))
+    if policy.kind == UNIFORM_POLICY:
+        return _choices_of_arms(log, np.full((log.n, len(log.arms)), 1 / len(log.arms)))
+    return CHOOSERS[policy.kind](policy, log, predictions)
 
 
 def _arm_choices(
@@ -422,13 +408,9 @@ def _column_choices(
             f"'{prefix}{log.arms[0]}'{nearest(f'{prefix}{log.arms[0]}', columns)}"
         )
     arms = (*log.arms, *(name for name in named if name not in log.arms))
-    absent = pl.lit(0.0)
-    shares = log.table.data.select(
-        (pl.col(prefix + arm).cast(pl.Float64, strict=False) if arm in named else absent).alias(
-            str(place)
-        )
-        for place, arm in enumerate(arms)
-    )
+    shares = log.table.data.with_columns(
+        pl.lit(0.0).alias(prefix + arm) for arm in arms if arm not in named
+    ).select(pl.col(prefix + arm).cast(pl.Float64, strict=False) for arm in arms)
     probability = shares.fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(
         ~(np.all(probability >= 0, axis=1) & (np.abs(np.sum(probability, axis=1) - 1) <= TOLERANCE))
@@ -484,11 +466,11 @@ def _price_column_choices(
     return TargetChoices((name,), np.ones((log.n, 1)), prices[:, None])
 
 
-def _choices_of_arms(log: DecisionLog, probability: np.ndarray) -> TargetChoices:
+def _choices_of_arms(log: DecisionLog, probability: ndarray) -> TargetChoices:
     return TargetChoices(log.arms, probability, _policy_prices(log))
 
 
-def _policy_prices(log: DecisionLog) -> np.ndarray | None:
+def _policy_prices(log: DecisionLog) -> ndarray | None:
     """Return the price of each arm, shape (1, arms).
 
     None where an arm was logged at several prices.

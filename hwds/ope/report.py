@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,15 @@ from hwds.ope.support import (
     CONTEXT_SEGMENT,
     EFFECTIVE,
     LOG_SHARE,
-    OUTCOME,
-    PROPENSITY,
-    REFUTATION_LEVEL,
+    SUPPORT_MEANINGS,
     TARGET_SHARE,
-    WEIGHT,
+    refuting_tests,
 )
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
-    INK,
-    LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     headline,
@@ -39,17 +35,9 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.results.formatting import (
-    brief,
-    column_texts,
-    counted,
-    fixed,
-    interval,
-    p_value_text,
-    percent,
-    places_of,
-    with_errors,
-)
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import brief, first_few, percent, places_of, with_errors
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -69,9 +57,10 @@ class ValueWithInterval:
     low: float
     high: float
 
-    def holds(self, value: float) -> bool:
-        """Return whether the interval contains a value."""
-        return self.low <= value <= self.high
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> ValueWithInterval:
+        """Return that of a row of the scores."""
+        return cls(row["value"], row["stderr"], row["ci_low"], row["ci_high"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +75,9 @@ class EstimatorScores:
         size: The effective sample size, None where nothing is weighed.
         overlap: The share of the policy's choices that are of arms which the log shows.
         rows: Rows of the log.
-        biased: Its interval leaves its bias out.
         method: How its interval was made.
-        mean_weight: The mean of the weights and its standard error, which is None where they are no
-            ratios of propensities.
+        mean_weight: The mean of the weights; None where nothing is weighed.
+        weighed: Whether rows are weighed by propensities.
         wrong_weights: Whether the mean weight speaks against the log's propensities.
     """
 
@@ -100,15 +88,15 @@ class EstimatorScores:
     size: float | None
     overlap: float | None
     rows: int
-    biased: bool
     method: str = ""
-    mean_weight: tuple[float, float | None] | None = None
+    mean_weight: float | None = None
+    weighed: bool = False
     wrong_weights: bool = False
 
     @property
-    def weighed(self) -> bool:
-        """True where rows are weighed by propensities."""
-        return self.mean_weight is not None and self.mean_weight[1] is not None
+    def biased(self) -> bool:
+        """True where its interval leaves its bias out."""
+        return BIAS_APART in self.method
 
 
 def estimator_scores(tables: Tables) -> dict[str, EstimatorScores]:
@@ -118,6 +106,28 @@ def estimator_scores(tables: Tables) -> dict[str, EstimatorScores]:
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
     by_label = {label: _scores_of(tables, label) for label in labels}
     return {label: estimated for label, estimated in by_label.items() if estimated is not None}
+
+
+def _scores_of(tables: Tables, label: str) -> EstimatorScores | None:
+    policy, gain, logged = (
+        tables.headline(name, label) for name in ("policy_value", "improvement", "logged_value")
+    )
+    if policy.get("value") is None:
+        return None
+    weight = tables.headline("mean_weight", label)
+    return EstimatorScores(
+        label,
+        ValueWithInterval.of(policy),
+        ValueWithInterval.of(gain),
+        ValueWithInterval.of(logged),
+        tables.headline("effective_sample_size", label).get("value"),
+        tables.headline("overlap", label).get("value"),
+        policy["n"],
+        policy["ci_method"],
+        weight.get("value"),
+        weight.get("stderr") is not None,
+        policy["status"] == REFUTED_STATUS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +145,6 @@ class LoggedReward:
     unit: str
     confidence: float
     policy: str = ""
-
-    @property
-    def of_policy(self) -> str:
-        """The mean reward of the policy, in words."""
-        return (
-            f"the mean {self.name} of {self.policy_name}"
-            if self.policy
-            else f"the policy's mean {self.name}"
-        )
 
     @property
     def policy_name(self) -> str:
@@ -171,80 +172,27 @@ def logged_reward(tables: Tables) -> LoggedReward:
     )
 
 
-def true_value(by_label: dict[str, EstimatorScores]) -> EstimatorScores | None:
-    """Return the dataset's true value of the policy; None where it is unknown."""
-    return by_label.get(TRUTH)
-
-
-def _scores_of(tables: Tables, label: str) -> EstimatorScores | None:
-    rows = {}
-    for name in (
-        "policy_value",
-        "improvement",
-        "logged_value",
-        "effective_sample_size",
-        "overlap",
-        "mean_weight",
-    ):
-        table = tables.overall(name).filter(pl.col("model") == label)
-        rows[name] = table.row(0, named=True) if len(table) else {}
-    own = rows["policy_value"]
-    if own.get("value") is None:
-        return None
-    policy, gain, logged = (
-        _value_with_interval(rows[name]) for name in ("policy_value", "improvement", "logged_value")
-    )
-    size = rows["effective_sample_size"].get("value")
-    overlap = rows["overlap"].get("value")
-    mean_weight = (
-        (rows["mean_weight"]["value"], rows["mean_weight"]["stderr"])
-        if rows["mean_weight"]
-        else None
-    )
-    return EstimatorScores(
-        label,
-        policy,
-        gain,
-        logged,
-        size,
-        overlap,
-        own["n"],
-        BIAS_APART in own["ci_method"],
-        own["ci_method"],
-        mean_weight,
-        own["status"] == REFUTED_STATUS,
-    )
-
-
-def _value_with_interval(row: dict[str, Any]) -> ValueWithInterval:
-    return ValueWithInterval(row["value"], row["stderr"], row["ci_low"], row["ci_high"])
-
-
 # estimates.png: what each estimator says of a policy, beside the log and the truth.
 
 
 def estimates_figure(tables: Tables, model: str) -> Figure | None:
     """Draw the estimates; None where no estimator has a value."""
     by_label, reward = estimator_scores(tables), logged_reward(tables)
-    shown = [estimated for label, estimated in by_label.items() if label != TRUTH]
+    truth = by_label.pop(TRUTH, None)
+    shown = list(by_label.values())
     if not shown:
         return None
     figure = new_figure(9, 1.9 + 0.42 * len(shown))
     axes = figure.subplots()
     texts = with_errors(
-        [estimated.policy.value for estimated in shown],
-        [estimated.policy.stderr for estimated in shown],
+        [each.policy.value for each in shown], [each.policy.stderr for each in shown]
     )
     for place, (estimated, text) in enumerate(zip(shown, texts, strict=True)):
         _draw_estimate(axes, estimated, place, text, own=estimated.model == model)
-    _draw_references(axes, shown[0], true_value(by_label), reward)
+    _draw_references(axes, shown[0], truth, reward)
     _label_estimates(axes, shown, model, reward)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5
-    )
-    title = f"What {reward.policy_name} would earn, from {shown[0].rows:,} rows"
-    headline(figure, title)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9.5)
+    headline(figure, f"What {reward.policy_name} would earn, from {shown[0].rows:,} rows")
     return figure
 
 
@@ -253,26 +201,24 @@ def _draw_estimate(
 ) -> None:
     """Draw a dot with its bar; hollow and dashed where the bar leaves the estimator's bias out."""
     colour = OWN_COLOUR if own else GREY
-    style = (0, (2, 1.5)) if estimated.biased else "-"
+    policy = estimated.policy
     axes.plot(
-        [estimated.policy.low, estimated.policy.high],
+        [policy.low, policy.high],
         [place, place],
         color=colour,
         linewidth=2.2,
-        linestyle=style,
+        linestyle=(0, (2, 1.5)) if estimated.biased else "-",
         alpha=0.6,
     )
-    inside = "white" if estimated.biased else colour
     axes.plot(
-        [estimated.policy.value],
+        [policy.value],
         [place],
         color=colour,
         marker="o",
         markersize=8,
-        markerfacecolor=inside,
+        markerfacecolor="white" if estimated.biased else colour,
         zorder=4,
     )
-    weight = "bold" if own else "normal"
     axes.text(
         1.02,
         place,
@@ -281,7 +227,7 @@ def _draw_estimate(
         va="center",
         fontsize=9.5,
         color=colour,
-        fontweight=weight,
+        fontweight="bold" if own else "normal",
     )
 
 
@@ -291,55 +237,31 @@ def _draw_references(
     """Draw the log's own value, and the truth with its interval as a shade, as lines through all
     estimators.
     """
-    label = f"the log itself {brief(first.logged.value, None, reward.unit)}"
-    axes.axvline(
-        first.logged.value, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label
-    )
-    if truth is not None:
-        label = (
-            f"what it is worth in truth "
-            f"{brief(truth.policy.value, truth.policy.stderr, reward.unit)}"
-        )
-        axes.axvline(
-            truth.policy.value,
-            color=FLOOR_COLOUR,
-            linewidth=1.4,
-            linestyle="--",
-            zorder=1,
-            label=label,
-        )
-        axes.axvspan(
-            truth.policy.low,
-            truth.policy.high,
-            color=FLOOR_COLOUR,
-            alpha=0.10,
-            linewidth=0,
-            zorder=0,
-        )
+    logged = first.logged.value
+    label = f"the log itself {brief(logged, None, reward.unit)}"
+    axes.axvline(logged, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
+    if truth is None:
+        return
+    known = truth.policy
+    label = f"what it is worth in truth {brief(known.value, known.stderr, reward.unit)}"
+    colour = FLOOR_COLOUR
+    axes.axvline(known.value, color=colour, linewidth=1.4, linestyle="--", zorder=1, label=label)
+    axes.axvspan(known.low, known.high, color=colour, alpha=0.10, linewidth=0, zorder=0)
 
 
 def _label_estimates(
     axes: Axes, shown: list[EstimatorScores], model: str, reward: LoggedReward
 ) -> None:
-    tidy(axes, grid="x")
+    title = f"{reward.title}; bars: {reward.level} interval, ± one standard error"
+    if any(estimated.biased for estimated in shown):
+        title += "; hollow: the estimator's bias is not in its bar"
+    tidy(axes, grid="x", x=title)
     name_rows(axes, range(len(shown)), [estimated.model for estimated in shown], 44)
     for tick, estimated in zip(axes.get_yticklabels(), shown, strict=True):
         tick.set_fontweight("bold" if estimated.model == model else "normal")
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelsize=10)
-    axes.spines["left"].set_color(LIGHT)
     axes.margins(x=0.08)
-    note = (
-        "; hollow: the estimator's bias is not in its bar"
-        if any(estimated.biased for estimated in shown)
-        else ""
-    )
-    axes.set_xlabel(
-        f"{reward.title}; bars: {reward.level} interval, ± one standard error{note}",
-        fontsize=9.5,
-        color=INK,
-        parse_math=False,
-    )
 
 
 # Tables and sentences of what a log shows of each arm and of each group of customers, and of
@@ -357,23 +279,50 @@ LEAST_SHARE_TOLD = 0.05
 MOST_SEGMENTS_TOLD = 3
 """The most arms and groups that are named; the others are in the table."""
 
+SUPPORT = Declared.of(
+    Column("segment", "text", title="{{ by }}", brief="{{ by }}"),
+    Column("rows", "count", title="rows", brief="rows"),
+    Column(
+        "log_share",
+        "share",
+        title="share of the log",
+        brief="of the\nlog",
+        show="{{ log_share | percent }}",
+    ),
+    Column(
+        "target_share",
+        "share",
+        title="share of the policy's choices",
+        brief="of the\npolicy",
+        show="{{ target_share | percent }}",
+    ),
+    Column("propensity_shown", "number", title="mean propensity", brief="mean\npropensity"),
+    Column("weight_shown", "number", title="mean weight", brief="mean\nweight"),
+    Column("effective_size_shown", "units", title="effective sample size", brief="effective\nsize"),
+    Column("outcome_shown", "number", title="mean outcome", brief="mean\noutcome"),
+    Column(
+        "calibration",
+        "text",
+        title="shown over its propensities",
+        brief="shown over\npropensity",
+    ),
+    Column(
+        "p_value",
+        "number",
+        title="p of right propensities",
+        brief="p",
+        show="{{ p_value | p_value }}",
+    ),
+)
+"""The table of what a log shows, by arm or by group of the context."""
 
-def support_arms_grid(tables: Tables) -> Grid:
-    """Return a row for each arm: rows, shares, propensity, weight, effective sample size, outcome,
-    calibration.
-    """
-    return _support_grid(tables, ARM_SEGMENT, "What the log shows of each arm")
-
-
-def support_groups_grid(tables: Tables) -> Grid:
-    """Return the same for each group of the context."""
-    return _support_grid(tables, CONTEXT_SEGMENT, "What the log shows of groups of the context")
-
-
-def signed_p_value(p_value: float) -> str:
-    """Return a p-value with its sign: `= 0.003`, `< 0.0001`."""
-    text = p_value_text(p_value)
-    return text if text.startswith("<") else f"= {text}"
+REFUTATION = """
+a model of the log refutes its propensities
+(p {{ "" if small else "= " }}{{ worst.p_value | p_value }})
+{%- if worst.segment %}, most clearly in
+{{ "arm " if worst.segment_by == arm }}{{ worst.segment }}{% endif %}:
+what is shown is {{ worst.value | written(".3g") }} times what they say
+"""
 
 
 def refutation_words(tables: Tables) -> str:
@@ -381,37 +330,21 @@ def refutation_words(tables: Tables) -> str:
 
     Empty where it does not.
     """
-    tests = tables.scores.filter(
-        (pl.col("metric") == CALIBRATION_METRIC) & pl.col("fold").is_null()
-    ).to_dicts()
-    wrong = [test for test in tests if test["p_value"] < REFUTATION_LEVEL]
+    wrong = refuting_tests(tables).to_dicts()
     if not wrong:
         return ""
     worst = min(
         wrong, key=lambda test: (test["p_value"], -abs(test["value"] - 1) / (test["stderr"] or 1.0))
     )
-    named = f"arm {worst['segment']}" if worst["segment_by"] == ARM_SEGMENT else worst["segment"]
-    where = f", most clearly in {named}" if named else ""
-    often = f"what is shown is {worst['value']:.3g} times what they say"
-    return (
-        f"a model of the log refutes its propensities (p "
-        f"{signed_p_value(worst['p_value'])}){where}: {often}"
-    )
+    return say(REFUTATION, worst=worst, small=worst["p_value"] < 0.0001, arm=ARM_SEGMENT)
 
 
-def thin_support_words(tables: Tables) -> str:
-    """Return the arms and groups that matter and of which few rows count, in a sentence.
-
-    Empty where there are none.
-    """
-    weak = [
+def thin_segments(tables: Tables) -> list[str]:
+    """Return the arms and groups that matter and of which few rows count, in words."""
+    return [
         *_thin_segments(tables, ARM_SEGMENT, TARGET_SHARE, "of its choices"),
         *_thin_segments(tables, CONTEXT_SEGMENT, LOG_SHARE, "of the rows"),
     ]
-    more = f" and {len(weak) - MOST_SEGMENTS_TOLD} more" if len(weak) > MOST_SEGMENTS_TOLD else ""
-    return (
-        f" Hardly shown by the log: {', '.join(weak[:MOST_SEGMENTS_TOLD])}{more}." if weak else ""
-    )
 
 
 def _thin_segments(tables: Tables, by: str, share: str, of: str) -> Iterator[str]:
@@ -425,63 +358,137 @@ def _thin_segments(tables: Tables, by: str, share: str, of: str) -> Iterator[str
 def _scores_by_segment(tables: Tables, by: str) -> dict[str, SegmentScores]:
     """Return the scores of the log by segment and metric."""
     found: dict[str, SegmentScores] = {}
-    own = pl.col("metric").is_in(
-        [CALIBRATION_METRIC, LOG_SHARE, TARGET_SHARE, OUTCOME, PROPENSITY, WEIGHT, EFFECTIVE]
-    )
-    for row in tables.scores.filter(
-        own & (pl.col("segment_by") == by) & pl.col("fold").is_null()
-    ).to_dicts():
+    of_log = pl.col("metric").is_in(list(SUPPORT_MEANINGS)) & pl.col("fold").is_null()
+    for row in tables.scores.filter(of_log, segment_by=by).to_dicts():
         found.setdefault(row["segment"], {})[row["metric"]] = row
     return found
 
 
 def _support_grid(tables: Tables, by: str, caption: str) -> Grid:
+    """Return a row for each arm or group: rows, shares, propensity, weight, effective sample size,
+    outcome, calibration.
+    """
     by_segment = _scores_by_segment(tables, by)
-    rows = list(by_segment.values())
-    texts = {
-        (by, by): tuple(by_segment),
-        ("rows", "rows"): tuple(f"{next(iter(row.values()))['n']:,}" for row in rows),
-        ("share of the log", "of the\nlog"): _metric_texts(rows, LOG_SHARE, percent),
-        ("share of the policy's choices", "of the\npolicy"): _metric_texts(
-            rows, TARGET_SHARE, percent
-        ),
-        ("mean propensity", "mean\npropensity"): column_texts(_metric_values(rows, PROPENSITY)),
-        ("mean weight", "mean\nweight"): column_texts(_metric_values(rows, WEIGHT)),
-        ("effective sample size", "effective\nsize"): _metric_texts(
-            rows, EFFECTIVE, lambda size: f"{size:,.0f}"
-        ),
-        ("mean outcome", "mean\noutcome"): column_texts(_metric_values(rows, OUTCOME)),
-        ("shown over its propensities", "shown over\npropensity"): with_errors(
-            _metric_values(rows, CALIBRATION_METRIC),
-            [row.get(CALIBRATION_METRIC, {}).get("stderr") for row in rows],
-        ),
-        ("p of right propensities", "p"): tuple(
-            p_value_text(row[CALIBRATION_METRIC]["p_value"]) if CALIBRATION_METRIC in row else ""
-            for row in rows
-        ),
-    }
-    return grid_of(
-        list(texts), list(zip(*texts.values(), strict=True)), caption=caption if rows else ""
-    )
-
-
-def _metric_values(rows: Sequence[SegmentScores], metric: str) -> list[float | None]:
-    return [row[metric]["value"] if metric in row else None for row in rows]
-
-
-def _metric_texts(
-    rows: Sequence[SegmentScores], metric: str, text: Callable[[float], str]
-) -> tuple[str, ...]:
-    return tuple("" if value is None else text(value) for value in _metric_values(rows, metric))
+    tests = [row.get(CALIBRATION_METRIC, {}) for row in by_segment.values()]
+    ratios = with_errors(*([test.get(name) for test in tests] for name in ("value", "stderr")))
+    rows = [
+        {name: row.get(name, {}).get("value") for name in SUPPORT_MEANINGS}
+        | {"segment": segment, "rows": next(iter(row.values()))["n"]}
+        | {"calibration": ratio, "p_value": test.get("p_value")}
+        for (segment, row), test, ratio in zip(by_segment.items(), tests, ratios, strict=True)
+    ]
+    return declared_grid(SUPPORT, pl.DataFrame(rows), by=by, caption=caption if rows else "")
 
 
 # The result of an off-policy evaluation, in words and in a table.
+
+CONCLUSION = """
+{%- macro size(each) %}{{ each.value | size(each.low, each.high, reward.unit) }}{% endmacro -%}
+{%- macro ends(each, sign=False) -%}
+({{ reward.level }}: {{ each.value | ends(each.low, each.high, reward.unit, sign=sign) }}
+{%- endmacro -%}
+{% if own.weighed and (own.wrong_weights or refutation) -%}
+Do not trust what follows:
+{% if own.wrong_weights -%}
+the weights average {{ own.mean_weight | written(".3g") }}, and right propensities make that 1 on
+average
+{%- if own.overlap is not none and own.overlap <= 0.9995 %}, less what the log never shows
+({{ own.overlap | written(".3f") }}){% endif %};
+{{ refutation or
+   "the propensities of the log are wrong, or rows or choices are missing from it" }}.
+{% else -%}
+{{ refutation }}.
+{% endif %}
+{%- endif -%}
+{{ own.model }} puts
+{% if reward.policy -%}
+the mean {{ reward.name }} of {{ reward.policy_name }}
+{%- else -%}
+the policy's mean {{ reward.name }}
+{%- endif %}
+at {{ size(own.policy) }} per row {{ ends(own.policy) }}
+{%- if own.biased %}, the estimator's bias apart{% endif %}):
+{{ size(own.gain).lstrip("-") }} {{ "more" if own.gain.value >= 0 else "less" }} than the log's
+{{ own.logged.value | money(reward.unit) }}
+{%- if own.gain.low <= 0 <= own.gain.high %}, which may be chance{% endif %}
+{{ ends(own.gain, sign=True) }}).
+{% if own.overlap is not none and own.overlap < 1 - unseen_share -%}
+The log never shows the arms of {{ (1 - own.overlap) | percent }} of the policy's choices: of these
+nothing is known.
+{% endif %}
+{% if weak and own.weighed %}Hardly shown by the log: {{ weak }}.{% endif %}
+{% if days_alone %}The intervals are of these days alone: {{ days_alone }} of others.{% endif %}
+{% if own.size is not none -%}
+The estimate rests on {{ own.rows | counted("rows") }}, which tell
+{{ "no more than" if own.size < few_share * own.rows else "as much as" }} {{ own.size | units }}
+without weights would (effective sample size).
+{% endif %}
+{% if truth and truth.model != own.model -%}
+As far as the dataset knows it, the true value is {{ size(truth.policy) }}
+{{ ends(truth.policy) }}),
+{{ "inside" if own.policy.low <= truth.policy.value <= own.policy.high else "outside of" }}
+the interval.
+{% endif %}
+{% if ordered | length > 1 -%}
+The {{ ordered | length }} estimators lie between
+{{ ordered[0].policy.value | money(reward.unit) }} ({{ ordered[0].model }}) and
+{{ ordered[-1].policy.value | money(reward.unit) }} ({{ ordered[-1].model }}).
+{% endif %}
+"""
 
 UNSEEN_SHARE = 0.01
 """The share of the policy's choices from which arms that the log never shows are reported."""
 
 FEW_EFFECTIVE_SHARE = 0.05
 """The share of rows below which an effective sample size is called small."""
+
+ESTIMATES = Declared.of(
+    Column("model", "text", title="estimator", brief="estimator"),
+    Column(
+        "value",
+        "made",
+        title="value",
+        brief="value",
+        show="""{{ "refuted" if wrong_weights else policy.value | written(form) }}
+{{- "*" if biased and not wrong_weights }}""",
+    ),
+    Column(
+        "interval",
+        "made",
+        title="{{ reward.level }} interval",
+        brief="{{ reward.level }} interval",
+        show="""{% if not wrong_weights %}
+{{- policy.low | written(form) }} to {{ policy.high | written(form) }}{% endif %}""",
+    ),
+    Column(
+        "gain",
+        "made",
+        title="gain over the log",
+        brief="gain over\nthe log",
+        show='{{ "" if wrong_weights else gain.value | written("+" ~ form) }}',
+    ),
+    Column(
+        "gain_interval",
+        "made",
+        title="{{ reward.level }} interval of the gain",
+        brief="{{ reward.level }} interval",
+        show="""{% if not wrong_weights %}
+{{- gain.low | written("+" ~ form) }} to {{ gain.high | written("+" ~ form) }}{% endif %}""",
+    ),
+    Column("size", "units", title="effective sample size", brief="effective\nsample size"),
+)
+"""The table of the estimators."""
+
+ESTIMATES_CAPTION = """
+What {{ reward.policy_name }} would earn: {{ reward.title }}, from
+{{ first.rows | counted("rows") }};
+{% if first.overlap is not none -%}
+overlap: the log shows the arms of {{ (100 * first.overlap) | written(".1f") }} % of its choices;
+{% endif %}
+the log itself earns {{ first.logged.value | money(reward.unit) }}
+{%- if biased %}; *: the estimator's bias is not in its intervals{% endif %}
+{%- if refuted %}; refuted: the mean weight is not what right propensities give{% endif %}
+"""
 
 
 def ope_conclusion(tables: Tables, model: str) -> str:
@@ -492,71 +499,22 @@ def ope_conclusion(tables: Tables, model: str) -> str:
         tables: Of one run.
         model: The experiment's own model.
     """
-    by_label, reward = estimator_scores(tables), logged_reward(tables)
+    by_label = estimator_scores(tables)
     own = by_label.get(model)
     if own is None:
         return f"{model} says nothing of the policy."
-    value, ends = _value_with_ends(own.policy, reward)
-    bias = ", the estimator's bias apart" if own.biased else ""
-    value_text = (
-        f"{model} puts {reward.of_policy} at {value} per row ({reward.level}: {ends}{bias})"
-    )
-    weak = thin_support_words(tables) if own.weighed else ""
-    rest = (
-        _unseen_sentence(own),
-        weak,
-        _days_sentence(own),
-        _effective_rows_sentence(own),
-        _truth_sentence(by_label, own, reward),
-        _range_sentence(by_label, reward),
-    )
-    return f"{_doubt_sentence(own, tables)}{value_text}: {_gain_words(own, reward)}.{''.join(rest)}"
-
-
-WRONG_LOG = "the propensities of the log are wrong, or rows or choices are missing from it"
-
-
-def _doubt_sentence(own: EstimatorScores, tables: Tables) -> str:
-    """Return what speaks against the logged propensities, the mean weight or a model of the log.
-
-    Empty where they hold.
-    """
-    if own.mean_weight is None or not own.weighed:
-        return ""
-    model = refutation_words(tables)
-    if not own.wrong_weights:
-        return f"Do not trust what follows: {model}. " if model else ""
-    share = (
-        ""
-        if own.overlap is None or own.overlap > 0.9995
-        else f", less what the log never shows ({own.overlap:.3f})"
-    )
-    return (
-        f"Do not trust what follows: the weights average {own.mean_weight[0]:.3g}, and right "
-        f"propensities make that 1 on average{share}; {model or WRONG_LOG}. "
-    )
-
-
-def _unseen_sentence(own: EstimatorScores) -> str:
-    """Return that the log lacks arms that the policy chooses.
-
-    Empty where it chooses them hardly ever.
-    """
-    if own.overlap is None or own.overlap >= 1 - UNSEEN_SHARE:
-        return ""
-    return (
-        f" The log never shows the arms of {percent(1 - own.overlap)} of the policy's choices: "
-        f"of these nothing is known."
-    )
-
-
-def _days_sentence(own: EstimatorScores) -> str:
-    """Return that the intervals say nothing of other days; empty where they do."""
-    _, alone, reason = own.method.partition(f"{DAYS_ALONE}: ")
-    return (
-        f" The intervals are of these days alone: {reason.removesuffix(BIAS_APART)} of others."
-        if alone
-        else ""
+    truth = by_label.pop(TRUTH, None)
+    return say(
+        CONCLUSION,
+        own=own,
+        truth=truth,
+        ordered=sorted(by_label.values(), key=lambda each: each.policy.value),
+        reward=logged_reward(tables),
+        refutation=refutation_words(tables),
+        weak=first_few(thin_segments(tables), MOST_SEGMENTS_TOLD),
+        days_alone=own.method.partition(f"{DAYS_ALONE}: ")[2].removesuffix(BIAS_APART),
+        unseen_share=UNSEEN_SHARE,
+        few_share=FEW_EFFECTIVE_SHARE,
     )
 
 
@@ -565,115 +523,24 @@ def estimates_grid(tables: Tables, model: str) -> Grid:
 
     The truth's last.
     """
-    by_label, reward = estimator_scores(tables), logged_reward(tables)
-    titles = [("estimator", "estimator"), ("value", "value"), (f"{reward.level} interval",) * 2]
-    titles += [
-        ("gain over the log", "gain over\nthe log"),
-        (f"{reward.level} interval of the gain", f"{reward.level} interval"),
-    ]
-    titles += [("effective sample size", "effective\nsample size")]
-    ordered = sorted(by_label.values(), key=lambda estimated: estimated.model == TRUTH)
+    reward = logged_reward(tables)
+    ordered = sorted(estimator_scores(tables).values(), key=lambda each: each.model == TRUTH)
     ends = [
-        end
-        for estimated in ordered
-        for end in (estimated.policy.value, estimated.policy.low, estimated.policy.high)
+        abs(end)
+        for each in ordered
+        for end in (each.policy.value, each.policy.low, each.policy.high)
     ]
-    places = places_of(max((abs(end) for end in ends), default=0.0), None, reward.unit)
-    rows = [_estimate_cells(estimated, places) for estimated in ordered]
-    return grid_of(
-        titles, rows, own=model, caption=_grid_caption(ordered, reward) if ordered else ""
+    return declared_grid(
+        ESTIMATES,
+        pl.DataFrame([asdict(each) | {"biased": each.biased} for each in ordered]),
+        own=model,
+        caption=ESTIMATES_CAPTION if ordered else "",
+        reward=reward,
+        form=f"z,.{places_of(max(ends, default=0.0), None, reward.unit)}f",
+        first=next(iter(ordered), None),
+        biased=any(each.biased for each in ordered),
+        refuted=any(each.wrong_weights for each in ordered),
     )
-
-
-def _grid_caption(ordered: list[EstimatorScores], reward: LoggedReward) -> str:
-    """Return the facts that are the same for every estimator."""
-    first = ordered[0]
-    overlap = (
-        ""
-        if first.overlap is None
-        else f"overlap: the log shows the arms of {100 * first.overlap:.1f} % of its choices; "
-    )
-    log = f"the log itself earns {brief(first.logged.value, None, reward.unit)}"
-    star = (
-        "; *: the estimator's bias is not in its intervals"
-        if any(estimated.biased for estimated in ordered)
-        else ""
-    )
-    star += (
-        "; refuted: the mean weight is not what right propensities give"
-        if any(e.wrong_weights for e in ordered)
-        else ""
-    )
-    return (
-        f"What {reward.policy_name} would earn: {reward.title}, from "
-        f"{counted(first.rows, 'rows')}; {overlap}{log}{star}"
-    )
-
-
-def _estimate_cells(estimated: EstimatorScores, places: int) -> list[str]:
-    value, low, high = (
-        fixed(end, places)
-        for end in (estimated.policy.value, estimated.policy.low, estimated.policy.high)
-    )
-    gain, least, most = (
-        f"{end:+z,.{places}f}"
-        for end in (estimated.gain.value, estimated.gain.low, estimated.gain.high)
-    )
-    star = "*" if estimated.biased else ""
-    size = "" if estimated.size is None else f"{estimated.size:,.0f}"
-    if estimated.wrong_weights:
-        return [estimated.model, "refuted", "", "", "", size]
-    return [estimated.model, f"{value}{star}", f"{low} to {high}", gain, f"{least} to {most}", size]
-
-
-def _value_with_ends(
-    number: ValueWithInterval, reward: LoggedReward, *, sign: bool = False
-) -> tuple[str, str]:
-    return interval(number.value, number.low, number.high, reward.unit, sign=sign)
-
-
-def _gain_words(own: EstimatorScores, reward: LoggedReward) -> str:
-    value, ends = _value_with_ends(own.gain, reward, sign=True)
-    side = "more" if own.gain.value >= 0 else "less"
-    size = (
-        f"{value.lstrip('+-')} {side} than the log's {brief(own.logged.value, None, reward.unit)}"
-    )
-    sure = own.gain.low > 0 or own.gain.high < 0
-    return f"{size}{'' if sure else ', which may be chance'} ({reward.level}: {ends})"
-
-
-def _effective_rows_sentence(own: EstimatorScores) -> str:
-    if own.size is None:
-        return ""
-    as_much = "no more than" if own.size < FEW_EFFECTIVE_SHARE * own.rows else "as much as"
-    size = f"{own.size:,.0f} without weights would (effective sample size)"
-    return f" The estimate rests on {counted(own.rows, 'rows')}, which tell {as_much} {size}."
-
-
-def _truth_sentence(
-    by_label: dict[str, EstimatorScores], own: EstimatorScores, reward: LoggedReward
-) -> str:
-    truth = true_value(by_label)
-    if truth is None or own.model == TRUTH:
-        return ""
-    inside = "inside" if own.policy.holds(truth.policy.value) else "outside of"
-    known, ends = _value_with_ends(truth.policy, reward)
-    return (
-        f" As far as the dataset knows it, the true value is {known} ({reward.level}: {ends}), "
-        f"{inside} the interval."
-    )
-
-
-def _range_sentence(by_label: dict[str, EstimatorScores], reward: LoggedReward) -> str:
-    """Return the range of the estimators, if there are several."""
-    values = {
-        label: estimated.policy.value for label, estimated in by_label.items() if label != TRUTH
-    }
-    if len(values) < 2:
-        return ""
-    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
-    ends = [f"{brief(values[label], None, reward.unit)} ({label})" for label in (low, high)]
-    return f" The {len(values)} estimators lie between {ends[0]} and {ends[1]}."
 
 
 # The picture and the sentence of an off-policy evaluation.
@@ -693,12 +560,13 @@ def ope_sentence(table: Table, tables: Tables, model: str) -> str:
 
 def ope_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield the table of all estimators and that of the arms."""
-    yield from filter(len, (estimates_grid(tables, model), support_arms_grid(tables)))
+    arms = _support_grid(tables, ARM_SEGMENT, "What the log shows of each arm")
+    yield from filter(len, (estimates_grid(tables, model), arms))
 
 
 def ope_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield the table of groups of the context, for the page."""
-    yield support_groups_grid(tables)
+    yield _support_grid(tables, CONTEXT_SEGMENT, "What the log shows of groups of the context")
 
 
 REPORT = TaskReport(

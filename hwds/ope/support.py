@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
 from hwds.ope.estimates import LogEvidence, effective_size
-from hwds.ope.log import DecisionLog, context_matrix, holds_names
+from hwds.ope.log import DecisionLog, holds_names, rows_of_names
 from hwds.results.tables import Tables
 
 # Tests of logged propensities against a model of the log, arm by arm and group by group.
@@ -66,6 +69,10 @@ REFUTATION_LEVEL = 0.005
 """The share of logs with right propensities of which any test may say that they are wrong."""
 
 
+TEST_FAMILIES = 3
+"""Kinds of tests: of all rows, of each arm, of groups of rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmCalibration:
     """The frequency of arms in a log, over that which their propensities state.
@@ -92,6 +99,11 @@ class ArmCalibration:
         """True where propensities are wrong by this test."""
         return self.p_value < REFUTATION_LEVEL
 
+    @property
+    def family(self) -> int:
+        """The number of its kind among the kinds of tests."""
+        return 2 if self.group is not None else 0 if self.arm is None else 1
+
 
 @dataclass(frozen=True, eq=False)
 class ModelledPart:
@@ -104,10 +116,10 @@ class ModelledPart:
         cluster: The draw that each row belongs to, shape (rows,); None where each is one.
     """
 
-    rows: np.ndarray
-    share: np.ndarray
-    shown: np.ndarray
-    cluster: np.ndarray | None
+    rows: ndarray
+    share: ndarray
+    shown: ndarray
+    cluster: ndarray | None
 
     @property
     def together(self) -> float:
@@ -127,11 +139,11 @@ class LogModel:
     """
 
     arms: tuple[int, ...]
-    shown: tuple[np.ndarray, ...]
+    shown: tuple[ndarray, ...]
     parts: tuple[ModelledPart, ...]
 
     def calibrations(
-        self, propensity: np.ndarray, groups: Mapping[str, np.ndarray]
+        self, propensity: ndarray, groups: Mapping[str, ndarray]
     ) -> list[ArmCalibration]:
         """Return the test of all rows, of each arm, of each group of rows, and of each arm in each
         group.
@@ -144,7 +156,7 @@ class LogModel:
         (Bonferroni).
 
         Args:
-            propensity: With which the arm was shown, shape (n,).
+            propensity: The probability with which the arm was shown, shape (n,).
             groups: The rows of each group, by its name, shape (n,) of truth values each.
         """
         if not self.parts:
@@ -156,18 +168,15 @@ class LogModel:
             for part in self.parts
         ]
         found = _combine_parts(sums, [None, *groups], [None, *self.arms])
-        families = [
-            [each for each in found if _family_of(each) == kind] for kind in range(TEST_FAMILIES)
-        ]
+        many = Counter(each.family for each in found)
         return [
-            replace(each, p_value=min(1.0, each.p_value * len(kind) * TEST_FAMILIES))
-            for kind in families
-            for each in kind
+            replace(each, p_value=min(1.0, each.p_value * many[each.family] * TEST_FAMILIES))
+            for each in sorted(found, key=lambda each: each.family)
         ]
 
 
 def fit_log_model(
-    action: np.ndarray, features: np.ndarray, order: np.ndarray, clusters: np.ndarray | None = None
+    action: ndarray, features: ndarray, order: ndarray, clusters: ndarray | None = None
 ) -> LogModel:
     """Return the model of a log: of each part, a tree of all rows before it, so that each part's
     error has mean 0 given these.
@@ -180,54 +189,37 @@ def fit_log_model(
             is one.
     """
     arms = np.argsort(-np.bincount(action), kind="stable")
-    shown = _number_arms(action)
+    ranks = np.argsort(arms, kind="stable")[action]
+    shown = np.where(ranks < MOST_ARMS, ranks, -1)
     parts = _modelled_parts(shown, features, _log_blocks(order, clusters), clusters)
     tested = tuple(np.flatnonzero(shown == arm) for arm in range(shown.max(initial=-1) + 1))
     return LogModel(tuple(int(arm) for arm in arms), tested, tuple(parts))
 
 
-TEST_FAMILIES = 3
-"""Kinds of tests: of all rows, of each arm, of groups of rows."""
-
-
-def _family_of(test: ArmCalibration) -> int:
-    return 2 if test.group is not None else 0 if test.arm is None else 1
-
-
-def _number_arms(action: np.ndarray) -> np.ndarray:
-    """Return the arms numbered from the most often shown; those beyond the most have -1."""
-    ranks = np.argsort(np.argsort(-np.bincount(action), kind="stable"), kind="stable")
-    shown = ranks[action]
-    return np.where(shown < MOST_ARMS, shown, -1)
-
-
-def _log_blocks(order: np.ndarray, clusters: np.ndarray | None) -> list[np.ndarray]:
+def _log_blocks(order: ndarray, clusters: ndarray | None) -> list[ndarray]:
     """Return the rows of each part, from first to last.
 
     Those of one draw are in one part, that of its first row.
     """
     if clusters is None:
-        some = (
-            order
-            if len(order) <= MOST_ROWS
-            else order[np.linspace(0, len(order) - 1, MOST_ROWS).astype(np.int64)]
-        )
-        return np.array_split(some, LOG_PARTS)
+        if len(order) > MOST_ROWS:
+            order = order[np.linspace(0, len(order) - 1, MOST_ROWS).astype(np.int64)]
+        return np.array_split(order, LOG_PARTS)
     _, first, draw = np.unique(clusters[order], return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))[draw]
     return [order[rank * LOG_PARTS // len(first) == block] for block in range(LOG_PARTS)]
 
 
-def _effective_cluster_size(cluster: np.ndarray) -> float:
+def _effective_cluster_size(cluster: ndarray) -> float:
     counts = np.unique(cluster, return_counts=True)[1]
     return float(np.sum(counts**2) / np.sum(counts))
 
 
 def _modelled_parts(
-    shown: np.ndarray,
-    features: np.ndarray,
-    blocks: Sequence[np.ndarray],
-    clusters: np.ndarray | None,
+    shown: ndarray,
+    features: ndarray,
+    blocks: Sequence[ndarray],
+    clusters: ndarray | None,
 ) -> Iterator[ModelledPart]:
     """Yield each part but the first, with the shares by a model of the rows before it."""
     arms = int(shown.max(initial=-1)) + 1
@@ -235,16 +227,14 @@ def _modelled_parts(
         past, rows = np.concatenate(blocks[:place]), blocks[place]
         if not len(past) or not len(rows):
             continue
-        least = (
-            LEAF_ROWS
-            if clusters is None
-            else int(LEAF_ROWS * _effective_cluster_size(clusters[past]))
-        )
+        least = LEAF_ROWS
+        if clusters is not None:
+            least = int(LEAF_ROWS * _effective_cluster_size(clusters[past]))
         share = _modelled_shares(features[past], shown[past], features[rows], arms, least)
         yield ModelledPart(rows, share, shown[rows], None if clusters is None else clusters[rows])
 
 
-def _least_propensity(propensity: np.ndarray) -> float:
+def _least_propensity(propensity: ndarray) -> float:
     """Return the propensity that an arm has or exceeds in all but a rare share of the contexts, as
     its rows' 1/p weigh them.
     """
@@ -255,9 +245,7 @@ def _least_propensity(propensity: np.ndarray) -> float:
     return float(ordered[np.searchsorted(mass, RARE_SHARE * mass[-1])])
 
 
-def _modelled_shares(
-    past: np.ndarray, shown: np.ndarray, new: np.ndarray, arms: int, least: int
-) -> np.ndarray:
+def _modelled_shares(past: ndarray, shown: ndarray, new: ndarray, arms: int, least: int) -> ndarray:
     """Return the share of each arm in a row's leaf of a tree, shape (rows, arms).
 
     Arms without a number have none.
@@ -288,17 +276,17 @@ class _PartSums:
         together: The rows of a draw.
     """
 
-    weighted: np.ndarray
-    expected: np.ndarray
-    variance: np.ndarray
-    scores: np.ndarray
-    large: np.ndarray
-    rows: np.ndarray
+    weighted: ndarray
+    expected: ndarray
+    variance: ndarray
+    scores: ndarray
+    large: ndarray
+    rows: ndarray
     together: float
 
 
 def _part_sums(
-    part: ModelledPart, propensity: np.ndarray, least: np.ndarray, inside: np.ndarray
+    part: ModelledPart, propensity: ndarray, least: ndarray, inside: ndarray
 ) -> _PartSums:
     """Return the sums of one part.
 
@@ -307,10 +295,10 @@ def _part_sums(
     variance is added.
 
     Args:
-        part: Of the log.
-        propensity: Of its rows, shape (rows,).
+        part: A part of the log.
+        propensity: The propensities of its rows, shape (rows,).
         least: The least propensity of each arm that is not rare, shape (arms,).
-        inside: Which of its rows are in each group, shape (groups + 1, rows).
+        inside: The rows of it that are in each group, as zeros and ones, shape (groups + 1, rows).
     """
     weight, share = _capped_weights(part, propensity, part.share)
     expected, capped, together = inside @ share, np.minimum(weight, MOST_WEIGHT), part.together
@@ -348,8 +336,8 @@ def _part_sums(
 
 
 def _capped_weights(
-    part: ModelledPart, propensity: np.ndarray, share: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    part: ModelledPart, propensity: ndarray, share: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return shares of the arm shown over its propensity, and what is expected of them, shape
     (rows, arms + 1) each.
     """
@@ -360,8 +348,8 @@ def _capped_weights(
 
 
 def _excess_variance(
-    weight: np.ndarray, share: np.ndarray, inside: np.ndarray, part: ModelledPart
-) -> np.ndarray:
+    weight: ndarray, share: ndarray, inside: ndarray, part: ModelledPart
+) -> ndarray:
     """Return the variance of sums of weights, by the draws that rows belong to: that seen, or that
     of choices if it is more.
     """
@@ -376,7 +364,7 @@ def _excess_variance(
     return np.maximum(seen, part.together * (inside @ (share * (1 - share))))
 
 
-def _z_scores(excess: np.ndarray, variance: np.ndarray) -> np.ndarray:
+def _z_scores(excess: ndarray, variance: ndarray) -> ndarray:
     """Return sums over their standard errors: without a bound where there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(
@@ -473,112 +461,78 @@ SCORE_FIELDS = {
 
 
 def with_support(
-    rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None
-) -> pl.DataFrame:
+    rows: DataFrame, log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
+) -> DataFrame:
     """Return the rows of the target policy with the scores of the log itself in the first.
 
     Args:
-        rows: As `rows_of` makes them.
+        rows: The rows, as `policy_rows` makes them.
         log: The log.
         evidence: What the target policy would have done.
-        weights: Of each row, shape (n,); None where nothing is weighed.
+        weights: The weight of each row, shape (n,); None where nothing is weighed.
     """
-    scores = [*_scores_by_arm(log, evidence, weights), *_scores_by_group(log, weights)]
+    scores = list(_segment_scores(log, evidence, weights))
     if log.propensity is not None and np.all(log.propensity <= 1):
         scores += _calibration_scores(log)
-    cells = [
-        [{name: getattr(score, name) for name in SCORE_FIELDS} for score in scores],
-        *[None] * (len(rows) - 1),
-    ]
-    return rows.with_columns(
-        pl.Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS)))
-    )
+    first = [{name: getattr(score, name) for name in SCORE_FIELDS} for score in scores]
+    cells = [first, *[None] * (len(rows) - 1)]
+    return rows.with_columns(Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS))))
 
 
-def support_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def support_scores(rows: DataFrame) -> Iterator[Score]:
     """Yield the scores of the log itself, from rows as `with_support` makes them."""
     if SUPPORT_COLUMN in rows.columns:
-        for row in (
-            rows[SUPPORT_COLUMN].drop_nulls().explode().struct.unnest().iter_rows(named=True)
-        ):
-            yield Score(aggregate="mean", **row)
+        scores = rows[SUPPORT_COLUMN].drop_nulls().explode().struct.unnest()
+        yield from (Score(aggregate="mean", **row) for row in scores.iter_rows(named=True))
 
 
 def model_of_log(log: DecisionLog) -> LogModel:
     """Return the model of which arms a log shows: in order of time where each row has one, else in
     a random order.
     """
-    features, place = (
-        context_matrix(log.context) if log.context.width else np.ones((log.n, 1)),
-        _group_places(log),
-    )
+    place = _time_places(log)
     if place is None:
-        return fit_log_model(
-            log.action,
-            features,
-            stream(0, "off_policy", "calibration").permutation(log.n),
-            log.group,
-        )
-    return fit_log_model(
-        log.action, np.column_stack([features, place]), np.argsort(place, kind="stable"), log.group
-    )
+        order = stream(0, "off_policy", "calibration").permutation(log.n)
+        return fit_log_model(log.action, log.features, order, log.group)
+    features = np.column_stack([log.features, place])
+    return fit_log_model(log.action, features, np.argsort(place, kind="stable"), log.group)
 
 
-def _group_places(log: DecisionLog) -> np.ndarray | None:
+def _time_places(log: DecisionLog) -> ndarray | None:
     """Return the place of each row in time, shape (n,); None where not every row has a time."""
-    times = log.table.column("time") if log.table.roles.get("time") else None
-    return (
-        None
-        if times is None or times.null_count()
-        else times.rank("min").to_numpy().astype(np.float64)
-    )
+    times = log.times
+    return None if times is None else times.rank("min").to_numpy().astype(np.float64)
 
 
-def context_groups(log: DecisionLog) -> dict[str, np.ndarray]:
+def context_groups(log: DecisionLog) -> dict[str, ndarray]:
     """Return the rows of a few groups, by their name, shape (n,) each: of each column of the
     context, and of time.
 
     They are the most frequent names of a column, or thirds of its numbers.
     """
-    groups: dict[str, np.ndarray] = {}
+    groups: dict[str, ndarray] = {}
     for column in log.context.get_columns()[:MOST_COLUMNS]:
-        groups |= (
-            _name_groups(column)
-            if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS
-            else _number_thirds(column)
-        )
-    place = _group_places(log)
+        if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS:
+            named = rows_of_names(column, MOST_NAME_GROUPS)
+            groups |= {f"{column.name}={name}": rows for name, rows in named.items()}
+        else:
+            groups |= _number_thirds(column)
+    place = _time_places(log)
     if place is not None:
-        groups |= _number_thirds(pl.Series("time", place), ("early", "middle", "late"))
+        groups |= _number_thirds(Series("time", place), ("early", "middle", "late"))
     return {name: rows for name, rows in groups.items() if 0 < rows.sum() < len(rows)}
 
 
-def _name_groups(column: pl.Series) -> dict[str, np.ndarray]:
-    texts = column.cast(pl.String)
-    counts = (
-        texts.drop_nulls()
-        .value_counts(name="count")
-        .sort(["count", texts.name], descending=[True, False])
-    )
-    named = counts[texts.name][:MOST_NAME_GROUPS]
-    return {
-        f"{column.name}={value}": (texts == value).fill_null(value=False).to_numpy()
-        for value in named
-    }
-
-
 def _number_thirds(
-    column: pl.Series, words: tuple[str, ...] = ("low", "middle", "high")
-) -> dict[str, np.ndarray]:
+    column: Series, words: tuple[str, ...] = ("low", "middle", "high")
+) -> dict[str, ndarray]:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
     ends = [values.quantile(place / NUMBER_GROUPS) for place in range(1, NUMBER_GROUPS)]
-    part = sum(
-        ((values > end).cast(pl.Int8) for end in ends),
-        start=pl.zeros(len(values), pl.Int8, eager=True),
-    )
+    above = [values > end for end in ends]
+    parts = ~above[0], above[0] & ~above[1], above[1]
     return {
-        f"{column.name} {word}": (part == place).fill_null(value=False).to_numpy()
-        for place, word in enumerate(words)
+        f"{column.name} {word}": part.fill_null(value=False).to_numpy()
+        for part, word in zip(parts, words, strict=True)
     }
 
 
@@ -589,27 +543,22 @@ def _calibration_scores(log: DecisionLog) -> list[Score]:
     """
     assert log.propensity is not None
     tests = model_of_log(log).calibrations(log.propensity, context_groups(log))
-    inside = sorted(
-        (each for each in tests if each.group and each.arm is not None),
-        key=lambda each: each.p_value,
-    )
-    reported = [each for each in tests if each.group is None or each.arm is None]
-    reported += [each for each in inside if each.refuted][:MOST_GROUPS_OF_ARM]
     least = min((each.p_value for each in tests), default=1.0)
+    inside = (each for each in tests if each.group is not None and each.arm is not None)
+    reported = [each for each in tests if each.group is None or each.arm is None]
+    clearest = sorted((each for each in inside if each.refuted), key=lambda each: each.p_value)
+    reported += clearest[:MOST_GROUPS_OF_ARM]
     return [
-        _calibration_score(
-            each, log.arms, least if each.group is None and each.arm is None else each.p_value
-        )
+        _calibration_score(each, log.arms, least if each.family == 0 else each.p_value)
         for each in reported
     ]
 
 
 def _calibration_score(test: ArmCalibration, arms: tuple[str, ...], p_value: float) -> Score:
     arm = None if test.arm is None else arms[test.arm]
-    by = ARM_SEGMENT if test.group is None and arm else CONTEXT_SEGMENT if test.group else None
-    segment = (
-        ", ".join(filter(None, (test.group, f"arm {arm}" if test.group and arm else arm))) or None
-    )
+    by, segment = (None, ARM_SEGMENT, CONTEXT_SEGMENT)[test.family], test.group or arm
+    if test.group and arm:
+        segment = f"{test.group}, arm {arm}"
     return Score(
         CALIBRATION_METRIC,
         "mean",
@@ -622,51 +571,38 @@ def _calibration_score(test: ArmCalibration, arms: tuple[str, ...], p_value: flo
     )
 
 
-def _scores_by_arm(
-    log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None
+def _segment_scores(
+    log: DecisionLog, evidence: LogEvidence, weights: ndarray | None
 ) -> Iterator[Score]:
-    """Yield what the log shows of the arms that it shows most often, and how often the target
-    policy chooses them.
+    """Yield what the log shows of the arms that it shows most often, how often the target policy
+    chooses them, and what it shows of each group of the context.
     """
     chosen, shown = evidence.target.mean(axis=0), np.bincount(log.action, minlength=len(log.arms))
     for arm in np.sort(np.argsort(-shown, kind="stable")[:MOST_ARMS]):
-        numbers = {TARGET_SHARE: float(chosen[arm])} | _scores_of_rows(
-            log, log.action == arm, weights
-        )
+        rows = log.action == arm
+        numbers = {TARGET_SHARE: float(chosen[arm])} | _numbers_of_rows(log, rows, weights)
         if log.propensity is not None:
-            numbers[PROPENSITY] = float(log.propensity[log.action == arm].mean())
-        for name, value in numbers.items():
-            yield Score(
-                name,
-                "mean",
-                value,
-                n=int(shown[arm]),
-                segment_by=ARM_SEGMENT,
-                segment=log.arms[arm],
-            )
-
-
-def _scores_by_group(log: DecisionLog, weights: np.ndarray | None) -> Iterator[Score]:
-    """Yield what the log shows of each group of the context."""
+            numbers[PROPENSITY] = float(log.propensity[rows].mean())
+        yield from _scores_of(numbers, rows, ARM_SEGMENT, log.arms[arm])
     for group, rows in context_groups(log).items():
-        for name, value in _scores_of_rows(log, rows, weights).items():
-            yield Score(
-                name, "mean", value, n=int(rows.sum()), segment_by=CONTEXT_SEGMENT, segment=group
-            )
+        yield from _scores_of(_numbers_of_rows(log, rows, weights), rows, CONTEXT_SEGMENT, group)
 
 
-def _scores_of_rows(
-    log: DecisionLog, rows: np.ndarray, weights: np.ndarray | None
-) -> dict[str, float]:
+def _scores_of(
+    numbers: Mapping[str, float], rows: ndarray, by: str, segment: str
+) -> Iterator[Score]:
+    for name, value in numbers.items():
+        yield Score(name, "mean", value, n=int(rows.sum()), segment_by=by, segment=segment)
+
+
+def _numbers_of_rows(log: DecisionLog, rows: ndarray, weights: ndarray | None) -> dict[str, float]:
     numbers = {LOG_SHARE: float(rows.mean()), OUTCOME: float(log.reward[rows].mean())}
     if weights is not None:
         numbers |= {WEIGHT: float(weights[rows].mean()), EFFECTIVE: effective_size(weights[rows])}
     return numbers
 
 
-def any_refuted(tables: Tables) -> bool:
-    """Return whether a model of the log refutes the propensities of a run."""
-    tests = tables.scores.filter(
-        (pl.col("metric") == CALIBRATION_METRIC) & pl.col("fold").is_null()
-    )
-    return bool((tests["p_value"] < REFUTATION_LEVEL).any())
+def refuting_tests(tables: Tables) -> DataFrame:
+    """Return the tests by which a model of the log refutes the propensities of a run."""
+    wrong = pl.col("fold").is_null() & (pl.col("p_value") < REFUTATION_LEVEL)
+    return tables.scores.filter(wrong, metric=CALIBRATION_METRIC)

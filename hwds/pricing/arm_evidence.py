@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.frames.table import Table
@@ -87,12 +88,12 @@ class PriceOffers:
         """Return the offer of an arm."""
         return next(offer for offer in self.all if offer.arm == arm)
 
-    def priced(self, prices: Mapping[str, float], cost: float | None) -> PriceOffers:
+    def with_prices(self, prices: Mapping[str, float], cost: float | None) -> PriceOffers:
         """Return the arms with the prices and the cost that a decision gives.
 
         Args:
             prices: By arm, where the data names none.
-            cost: Of a sale, in place of the data's own.
+            cost: The cost of a sale, in place of the data's own.
 
         Raises:
             ConfigError: A price is given to an arm that is not there, or that has one, or an arm is
@@ -142,7 +143,7 @@ def value_by_arm(table: Table, role: str, arm: np.ndarray) -> dict[str, float]:
     """
     if not table.roles.get(role):
         return {}
-    rows = pl.DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
+    rows = DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
     ranges = rows.group_by("arm").agg(
         pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
     )
@@ -308,7 +309,7 @@ class EvidenceTable:
         contrasts: What a test says of pairs of arms; read where the certainty is `test`.
     """
 
-    rows: pl.DataFrame
+    rows: DataFrame
     truth: np.ndarray | None = None
     note: str = ""
     contrasts: Contrasts = field(default_factory=dict)
@@ -345,7 +346,7 @@ class PriceEvidence(ABC):
         """Return what a run says of every arm.
 
         Args:
-            tables: Of the run.
+            tables: The tables of the run.
             frame: Its data.
             model: Whose evidence counts.
             offers: The arms, with the prices that the decision knows.
@@ -360,7 +361,7 @@ class ArmEvidence:
     Attributes:
         offer: The arm.
         customers: To whom it was offered.
-        posterior: Of what it earns per customer; None where there is no estimate.
+        posterior: The posterior of what it earns per customer; None where there is no estimate.
         counts: Where it is known who bought.
     """
 
@@ -412,7 +413,7 @@ def _scale_posterior(mean: float, deviation: float, earns: float) -> NormalPoste
     return NormalPosterior(earns * mean, max(abs(earns) * deviation, LEAST_DEVIATION))
 
 
-def replications(rows: pl.DataFrame, offers: PriceOffers) -> list[list[ArmEvidence]]:
+def replications(rows: DataFrame, offers: PriceOffers) -> list[list[ArmEvidence]]:
     """Return what is known of every arm in each replication, first to last.
 
     Once where nothing was played again.

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
@@ -49,7 +50,7 @@ class TierSchedule:
     Attributes:
         list_price: Without a discount.
         quantities: From which each tier counts, rising, the first 0.
-        discounts: Of the list price, rising, the first 0.
+        discounts: The discounts of the list price, rising, the first 0.
         kind: `all_units`: the discount of the tier reached is on all units. `incremental`: each
             unit has that of its own tier.
 
@@ -98,22 +99,21 @@ class TierSchedule:
     def __len__(self) -> int:
         return len(self.quantities)
 
-    def reached(self, units: np.ndarray) -> np.ndarray:
+    def reached(self, units: ndarray) -> ndarray:
         """Return the tier that each quantity reaches."""
-        tiers: np.ndarray = np.searchsorted(self.quantities, units, side="right") - 1
+        tiers: ndarray = np.searchsorted(self.quantities, units, side="right") - 1
         return np.maximum(tiers, 0)
 
-    def bill(self, units: np.ndarray) -> np.ndarray:
+    def bill(self, units: ndarray) -> ndarray:
         """Return what quantities cost in all."""
         units = np.asarray(units, float)
         if self.kind == "all_units":
-            billed: np.ndarray = np.array(self.prices)[self.reached(units)] * units
-            return billed
+            return np.asarray(np.array(self.prices)[self.reached(units)] * units)
         ends = np.array([*self.quantities[1:], inf])
         each = np.clip(
             units[..., None] - np.array(self.quantities), 0, ends - np.array(self.quantities)
         )
-        summed: np.ndarray = (each * np.array(self.prices)).sum(-1)
+        summed: ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
     def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
@@ -203,15 +203,15 @@ class Settlement:
         deductions: Given back whatever happens.
     """
 
-    units: np.ndarray
-    bill: np.ndarray
-    clawback: np.ndarray
-    fee: np.ndarray
-    retro: np.ndarray
-    deductions: np.ndarray
+    units: ndarray
+    bill: ndarray
+    clawback: ndarray
+    fee: ndarray
+    retro: ndarray
+    deductions: ndarray
 
     @property
-    def pocket(self) -> np.ndarray:
+    def pocket(self) -> ndarray:
         """The amount that remains."""
         return self.bill + self.clawback + self.fee - self.retro - self.deductions
 
@@ -219,9 +219,9 @@ class Settlement:
 def settle_contract(
     schedule: TierSchedule,
     tier: int,
-    units: np.ndarray,
+    units: ndarray,
     terms: ContractTerms,
-    asked: np.ndarray | None = None,
+    asked: ndarray | None = None,
 ) -> Settlement:
     """Return what is paid where a buyer commits to a tier and takes some units.
 
@@ -255,8 +255,8 @@ def settle_contract(
 
 
 def pays_to_exceed(
-    schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms
-) -> np.ndarray:
+    schedule: TierSchedule, tier: int, units: ndarray, terms: ContractTerms
+) -> ndarray:
     """Return whether a buyer who is committed to a tier pays more for fewer units than for the
     commitment, shape (n,).
 
@@ -270,8 +270,7 @@ def pays_to_exceed(
     committed = np.array([schedule.quantities[tier]])
     total = settle_contract(schedule, tier, committed, terms).pocket
     dearer = settle_contract(schedule, tier, units, terms).pocket > total * (1 + CONTRACT_SLACK)
-    wanting: np.ndarray = dearer & (units < committed)
-    return wanting
+    return np.asarray(dearer & (units < committed))
 
 
 def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:
@@ -307,7 +306,7 @@ class VolumeLaw:
 
     Attributes:
         committed, base, upside: Its quantiles.
-        levels: Of these.
+        levels: The levels of these.
         source: Where they are from, in words.
         deal: Whose volume that is, as a run names it; empty for none.
         most: The law of what can be delivered, at the same levels; None for any volume.
@@ -326,7 +325,7 @@ class VolumeLaw:
         """The levels with their quantiles."""
         return tuple(zip(self.levels, (self.committed, self.base, self.upside), strict=True))
 
-    def at(self, scores: np.ndarray) -> np.ndarray:
+    def at(self, scores: ndarray) -> ndarray:
         """Return the volumes at normal scores, never below 0: lines through the quantiles over the
         score.
         """
@@ -337,7 +336,7 @@ class VolumeLaw:
         """Return the volume at a level."""
         return float(self.at(scores_of_levels(np.array([level])))[0])
 
-    def deliverable(self, volumes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def deliverable(self, volumes: ndarray, scores: ndarray) -> ndarray:
         """Return volumes capped by what can be delivered, at normal scores of that."""
         return volumes if self.most is None else np.minimum(volumes, self.most.at(scores))
 
@@ -414,7 +413,9 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
             f"decision.volume_run: run {folder.title} has no volumes; run it with "
             f"decision=volume_bands."
         )
-    deals = _latest_rows(read_table(path))
+    deals = read_table(path)
+    latest = pl.col("cutoff") == pl.col("cutoff").max()
+    deals = deals.filter("latest" if "latest" in deals.columns else latest)
     names = deals["deal"].to_list()
     if deal is None and len(names) > 1:
         raise ConfigError(
@@ -445,29 +446,9 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         )
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUME_NAMES)
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
-    most = (
-        VolumeLaw(
-            row[f"{MOST_PREFIX}committed"],
-            row[f"{MOST_PREFIX}base"],
-            row[f"{MOST_PREFIX}upside"],
-            levels,
-        )
-        if planned
-        else None
-    )
+    ends = [row[f"{MOST_PREFIX}{each}"] for each in VOLUME_NAMES] if planned else None
+    most = None if ends is None else VolumeLaw(ends[0], ends[1], ends[2], levels)
     return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)
-
-
-def _latest_rows(deals: pl.DataFrame) -> pl.DataFrame:
-    """Return the deals of the last cutoff, which a table tells where series have their own.
-
-    See `volume_bands`.
-    """
-    return deals.filter(
-        pl.col("latest")
-        if "latest" in deals.columns
-        else pl.col("cutoff") == pl.col("cutoff").max()
-    )
 
 
 # Monte-Carlo over volume, elasticity, cost and currency: what each tier of a contract earns,
@@ -483,24 +464,24 @@ class ContractRisks:
 
     Attributes:
         score: The normal score of the volume that would be asked for at today's price.
-        elasticity: Of the buyer's demand.
-        cost: Of one unit.
+        elasticity: The elasticity of the buyer's demand.
+        cost: The cost of one unit.
         currency: What one unit of the contract's currency is worth, 1 today.
         leak: The share of units that are sold on where reselling pays.
         supply: The normal score of the volume that can be delivered.
     """
 
-    score: np.ndarray
-    elasticity: np.ndarray
-    cost: np.ndarray
-    currency: np.ndarray
-    leak: np.ndarray
-    supply: np.ndarray
+    score: ndarray
+    elasticity: ndarray
+    cost: ndarray
+    currency: ndarray
+    leak: ndarray
+    supply: ndarray
 
     @classmethod
-    def drawn(
+    def draw(
         cls,
-        elasticity: np.ndarray,
+        elasticity: ndarray,
         rng: np.random.Generator,
         *,
         cost: float,
@@ -513,7 +494,7 @@ class ContractRisks:
 
         Args:
             elasticity: Draws, shape (n,).
-            rng: Of the other draws.
+            rng: The random generator of the other draws.
             cost: Expected, of one unit.
             cost_spread: Its deviation, as a share of it.
             currency_spread: The deviation of the currency.
@@ -533,10 +514,7 @@ class ContractRisks:
     def middle(self) -> ContractRisks:
         """Return the median of each as one draw."""
         return ContractRisks(
-            **{
-                name: np.median(getattr(self, name), keepdims=True)
-                for name in self.__dataclass_fields__
-            }
+            **{name: np.median(draws, keepdims=True) for name, draws in vars(self).items()}
         )
 
 
@@ -546,11 +524,11 @@ class ContractWorld:
 
     Attributes:
         schedule, terms: The contract.
-        law: Of the volume at today's price, with what can be delivered.
+        law: The law of the volume at today's price, with what can be delivered.
         price: Today's, of the buyer.
         demand: Of the buyer's cell, the first, and of all that answer to its price, a draw or one
             for each of the risks.
-        periods: Of the demand in the contract.
+        periods: The number of periods of the demand in the contract.
         resale: The best price elsewhere less what reselling costs; a unit leaks where the
             contract's price is below it.
         lost: What a unit that leaks takes from the margin of those it is sold in place of.
@@ -567,6 +545,11 @@ class ContractWorld:
     lost: float
     kept: float = 1.0
 
+    def factor(self, elasticity: float | ndarray, price: float) -> ndarray:
+        """Return by what the volume is multiplied at a price."""
+        moved = elasticity * np.log(price / self.price)
+        return np.asarray(np.exp(np.clip(moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
+
 
 @dataclass(frozen=True, eq=False)
 class ContractOutcome:
@@ -574,7 +557,7 @@ class ContractOutcome:
 
     Attributes:
         settlement: What is paid.
-        margin: Of the contract alone, in the own currency: what remains less the cost.
+        margin: The margin of the contract alone, in the own currency: what remains less the cost.
         share: That over what remains.
         cannibalised: What other cells lose by the price (negative where they gain).
         dumped: Units bought to reach the tier, and not needed.
@@ -583,15 +566,15 @@ class ContractOutcome:
     """
 
     settlement: Settlement
-    margin: np.ndarray
-    share: np.ndarray
-    cannibalised: np.ndarray
-    dumped: np.ndarray
-    leaked: np.ndarray
-    leak_loss: np.ndarray
+    margin: ndarray
+    share: ndarray
+    cannibalised: ndarray
+    dumped: ndarray
+    leaked: ndarray
+    leak_loss: ndarray
 
     @property
-    def net(self) -> np.ndarray:
+    def net(self) -> ndarray:
         """The margin less what other cells lose."""
         return self.margin - self.cannibalised - self.leak_loss
 
@@ -611,10 +594,11 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
         risks: Draws.
     """
     price = world.schedule.prices[tier]
-    moved = np.clip(
-        risks.elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR
+    asked = (
+        world.law.at(risks.score)
+        * world.factor(risks.elasticity, price)
+        * (1.0 if tier else world.kept)
     )
-    asked = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
     needed = world.law.deliverable(asked, risks.supply)
     dumping = pays_to_exceed(world.schedule, tier, asked, world.terms)
     wanted = np.where(dumping, world.schedule.quantities[tier], asked)
@@ -636,7 +620,7 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
     )
 
 
-def _median_others(world: ContractWorld, price: float, count: int) -> np.ndarray:
+def _median_others(world: ContractWorld, price: float, count: int) -> ndarray:
     """Return what all other cells gain over the contract where the buyer's price changes, shape
     (count,).
     """
@@ -652,7 +636,7 @@ def _median_others(world: ContractWorld, price: float, count: int) -> np.ndarray
     return gained if len(gained) == count else np.full(count, gained.mean())
 
 
-def without_contract(world: ContractWorld, risks: ContractRisks) -> np.ndarray:
+def without_contract(world: ContractWorld, risks: ContractRisks) -> ndarray:
     """Return what the buyer's cell earns at today's price without a contract, shape (n,)."""
     units = world.law.deliverable(world.kept * world.law.at(risks.score), risks.supply)
     return units * (world.price * (1 - world.terms.deductions) * risks.currency - risks.cost)
@@ -692,15 +676,14 @@ def pocket_margins(
     Args:
         world: The contract and its surroundings.
         tier: Which tier.
-        elasticity: Of the buyer's demand.
-        cost: Of one unit.
-        levels: Of the volume.
+        elasticity: The elasticity of the buyer's demand.
+        cost: The cost of one unit.
+        levels: The levels of the volume.
     """
     price = world.schedule.prices[tier]
     shares = {}
     for level in levels:
-        moved = np.clip(elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR)
-        asked = np.array([world.law.quantile(level) * np.exp(moved)])
+        asked = np.array([world.law.quantile(level) * world.factor(elasticity, price)])
         units = world.law.deliverable(asked, np.zeros(1))
         pocket = float(settle_contract(world.schedule, tier, units, world.terms, asked).pocket[0])
         shares[level] = (pocket - cost * float(units[0])) / pocket if pocket > 0 else -np.inf

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.pricing.demand_evidence import DemandEstimates
 
@@ -26,25 +27,25 @@ class DemandDraws:
 
     Attributes:
         price: At which `units` are expected, shape (K,).
-        units: Of a period, shape (D or 1, K).
+        units: The units of a period, shape (D or 1, K).
         own: Elasticities to the own price, shape (D, K).
         pairs: (row, column) of each cross elasticity, of the row's units to the column's price,
             shape (P, 2), rows rising.
         cross: Cross elasticities, shape (D, P).
-        cost: Of one unit, shape (K,); 0 for revenue.
+        cost: The cost of one unit, shape (K,); 0 for revenue.
         pocket: The share of the price that is kept after rebates and terms.
         lag: The part of `own` that the price of the period before has, shape (D or 1, K); None for
             none.
     """
 
-    price: np.ndarray
-    units: np.ndarray
-    own: np.ndarray
-    pairs: np.ndarray
-    cross: np.ndarray
-    cost: np.ndarray
+    price: ndarray
+    units: ndarray
+    own: ndarray
+    pairs: ndarray
+    cross: ndarray
+    cost: ndarray
     pocket: float = 1.0
-    lag: np.ndarray | None = None
+    lag: ndarray | None = None
 
     @classmethod
     def of(
@@ -64,7 +65,7 @@ class DemandDraws:
         Args:
             evidence: The estimates.
             count: D.
-            rng: Of the draws.
+            rng: The random generator of the draws.
             objective: Whether cost counts.
             deductions: The share of the price that is given back after the invoice.
             lasting: Add the effect of last period's price, as for a price that stays.
@@ -102,40 +103,31 @@ class DemandDraws:
             like.pocket,
         )
 
-    def units_at(self, prices: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+    def units_at(self, prices: ndarray, cells: ndarray | None = None) -> ndarray:
         """Return the units of all cells, or of some, at other prices of all, shape (D, cells)."""
-        moved = np.log(prices / self.price)
-        if cells is None:
-            logs, pairs, cross, place = (
-                self.own * moved,
-                self.pairs,
-                self.cross,
-                np.arange(len(moved)),
-            )
-        else:
-            chosen = np.isin(self.pairs[:, 0], cells)
+        moved, own, pairs, cross = np.log(prices / self.price), self.own, self.pairs, self.cross
+        units, place, answering = self.units, np.arange(len(moved)), moved
+        if cells is not None:
+            chosen = np.isin(pairs[:, 0], cells)
+            own, pairs, cross = own[:, cells], pairs[chosen], cross[:, chosen]
+            units, answering = units[:, cells], moved[cells]
             place = np.full(len(moved), -1)
             place[cells] = np.arange(len(cells))
-            logs, pairs, cross = (
-                self.own[:, cells] * moved[cells],
-                self.pairs[chosen],
-                self.cross[:, chosen],
-            )
+        logs = own * answering
         if len(pairs):
             rows, starts = np.unique(pairs[:, 0], return_index=True)
             logs[:, place[rows]] += np.add.reduceat(cross * moved[pairs[:, 1]], starts, axis=1)
-        units = self.units if cells is None else self.units[:, cells]
         return units * np.exp(np.clip(logs, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
 
-    def margin(self, prices: np.ndarray) -> np.ndarray:
+    def margin(self, prices: ndarray) -> ndarray:
         """Return what one unit brings at these prices, shape (K,)."""
         return prices * self.pocket - self.cost
 
-    def totals(self, prices: np.ndarray) -> np.ndarray:
+    def totals(self, prices: ndarray) -> ndarray:
         """Return profit or revenue of all cells in a period, shape (D,)."""
         return self.units_at(prices) @ self.margin(prices)
 
-    def mean_and_slopes(self, prices: np.ndarray) -> tuple[float, np.ndarray]:
+    def mean_and_slopes(self, prices: ndarray) -> tuple[float, ndarray]:
         """Return the mean total, and its derivatives by the prices, shape (K,)."""
         units, margin = self.units_at(prices), self.margin(prices)
         slopes = units.mean(0) * self.pocket + (self.own * units).mean(0) * margin / prices
@@ -145,7 +137,7 @@ class DemandDraws:
             slopes = slopes + np.bincount(columns, moved, len(prices))
         return float((units @ margin).mean()), slopes
 
-    def unit_slopes(self, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def unit_slopes(self, prices: ndarray) -> tuple[ndarray, ndarray]:
         """Return the mean units, shape (K,), and their derivatives by the prices, shape (K, K)."""
         units = self.units_at(prices)
         slopes = np.diag((self.own * units).mean(0) / prices)
@@ -154,7 +146,7 @@ class DemandDraws:
             slopes[rows, columns] += (self.cross * units[:, rows]).mean(0) / prices[columns]
         return units.mean(0), slopes
 
-    def answering(self, cells: np.ndarray, prices: np.ndarray) -> tuple[DemandDraws, np.ndarray]:
+    def answering(self, cells: ndarray, prices: ndarray) -> tuple[DemandDraws, ndarray]:
         """Return the demand of some cells and of all that answer to their prices, as it is at the
         current prices of all.
 
@@ -172,17 +164,20 @@ class DemandDraws:
         number[place] = np.arange(len(place))
         pairs = number[self.pairs[within]]
         order = np.argsort(pairs[:, 0], kind="stable")
-        units, own, cross = (
-            self.units_at(prices, place),
-            self.own[:, place],
-            self.cross[:, within][:, order],
-        )
+        units, own, cross = self.units_at(prices, place), self.own[:, place], self.cross[:, within]
         lag = None if self.lag is None else self.lag[:, place]
         return DemandDraws(
-            prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag
+            prices[place],
+            units,
+            own,
+            pairs[order],
+            cross[:, order],
+            self.cost[place],
+            self.pocket,
+            lag,
         ), place
 
-    def answer_to(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def answer_to(self, cells: ndarray) -> tuple[ndarray, ndarray]:
         """Return how some cells' units, and those of all that answer, move where the cells' prices
         move by one factor.
 
@@ -206,7 +201,7 @@ class DemandDraws:
             logs[:, number[rows]] += np.add.reduceat(self.cross[:, within], starts, axis=1)
         return logs, place
 
-    def added_by(self, cells: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    def added_by(self, cells: ndarray, prices: ndarray) -> ndarray:
         """Return draws of what some cells' prices bring more than today's do, all others as they
         are, shape (D,).
         """

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.results.formatting import is_money
@@ -70,12 +72,12 @@ class TrueDemand:
         units: Expected in a period at today's prices, shape (K,).
         elasticities: Of the units of a row's cell to the price of a column's, own ones on the
             diagonal, shape (K, K).
-        lag: Of the units to the own price of the period before, shape (K,).
+        lag: The elasticity of the units to the own price of the period before, shape (K,).
     """
 
-    units: np.ndarray
-    elasticities: np.ndarray
-    lag: np.ndarray
+    units: ndarray
+    elasticities: ndarray
+    lag: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +86,13 @@ class ElasticityDraws:
 
     Attributes:
         own: To the own price of the same period, NaN where there is no estimate, shape (D, K).
-        cross: Of the pairs of cells with a cross elasticity, shape (D, P).
+        cross: The cross elasticities of the pairs of cells that have one, shape (D, P).
         lag: To the own price of the period before, shape (D, K).
     """
 
-    own: np.ndarray
-    cross: np.ndarray
-    lag: np.ndarray
+    own: ndarray
+    cross: ndarray
+    lag: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +129,16 @@ class DemandEstimates:
             is no currency.
     """
 
-    cells: pl.DataFrame
+    cells: DataFrame
     unit: str = ""
     period: str = "period"
-    draws: np.ndarray | None = None
-    draws_lag: np.ndarray | None = None
-    draws_cross: np.ndarray | None = None
-    covariance: np.ndarray | None = None
-    cross: np.ndarray | None = None
-    cross_stderr: np.ndarray | None = None
-    cross_own_stderr: np.ndarray | None = None
+    draws: ndarray | None = None
+    draws_lag: ndarray | None = None
+    draws_cross: ndarray | None = None
+    covariance: ndarray | None = None
+    cross: ndarray | None = None
+    cross_stderr: ndarray | None = None
+    cross_own_stderr: ndarray | None = None
     truth: TrueDemand | None = None
     note: str = ""
 
@@ -150,7 +152,7 @@ class DemandEstimates:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> ndarray:
         """Return a numeric column, NaN for null, shape (K,)."""
         return self.cells[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
 
@@ -160,12 +162,12 @@ class DemandEstimates:
         return tuple(self.cells["cell"])
 
     @cached_property
-    def pairs(self) -> np.ndarray:
+    def pairs(self) -> ndarray:
         """The pairs (row, column) of cells with a cross elasticity, shape (P, 2)."""
         return np.empty((0, 2), np.int64) if self.cross is None else np.argwhere(self.cross)
 
     @cached_property
-    def known(self) -> np.ndarray:
+    def known(self) -> ndarray:
         """True for each cell that has an estimate, shape (K,)."""
         return self.cells["elasticity"].is_not_null().to_numpy()
 
@@ -208,7 +210,7 @@ class DemandEstimates:
         lag = self._lag(count, rng) if self.draws_lag is None else self.draws_lag[chosen]
         return ElasticityDraws(self.draws[chosen], cross, lag)
 
-    def _own(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def _own(self, count: int, rng: np.random.Generator) -> ndarray:
         normal = rng.standard_normal((count, len(self)))
         df = self.cells["df"].fill_null(np.inf).to_numpy()
         finite = np.isfinite(df)
@@ -219,13 +221,13 @@ class DemandEstimates:
             normal, self.column("stderr"), self.covariance, self.known
         )
 
-    def _cross(self, count: int, rng: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
+    def _cross(self, count: int, rng: np.random.Generator, common: ndarray | None) -> ndarray:
         """Return draws of `pairs`: one error for all, times the standard error of each, and each
         pair's own.
 
         Args:
             count: D.
-            rng: Of the draws.
+            rng: The random generator of the draws.
             common: The error of all in standard errors, shape (D,); None to draw it.
         """
         if self.cross is None:
@@ -245,7 +247,7 @@ class DemandEstimates:
             + own * rng.standard_normal((count, len(own)))
         )
 
-    def _lag(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def _lag(self, count: int, rng: np.random.Generator) -> ndarray:
         return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
 
 
@@ -272,13 +274,13 @@ class DemandEvidence(ABC):
         None where the model answered nothing.
 
         Args:
-            tables: Of the run.
+            tables: The tables of the run.
             frame: Its data.
             model: Whose evidence counts.
         """
 
 
-def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
+def _typed_cells(cells: DataFrame) -> DataFrame:
     """Return the columns of `DEMAND_CELLS` in order.
 
     Null for those that may be, empty text and a lag of 0 where they are missing.
@@ -295,44 +297,42 @@ def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
             raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
     absent = [pl.lit(empty[name]).alias(name) for name in DEMAND_CELLS if name not in cells.columns]
     return cells.with_columns(absent).select(
-        pl.col(name).cast(kind) for name, kind in DEMAND_CELLS.items()
+        col(name).cast(kind) for name, kind in DEMAND_CELLS.items()
     )
 
 
-def _check_cells(cells: pl.DataFrame) -> None:
+def _check_cells(cells: DataFrame) -> None:
     if cells.is_empty():
         raise DataError("evidence: no cells.")
     finite = {
-        name: pl.col(name).is_nan() | pl.col(name).is_infinite()
+        name: col(name).is_nan() | col(name).is_infinite()
         for name, kind in DEMAND_CELLS.items()
         if kind == pl.Float64
     }
-    missing = {
-        name: pl.col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS
-    }
+    missing = {name: col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS}
     refusals = [
         *((name, bad, "must be a number") for name, bad in finite.items()),
         *((name, bad, "must be given") for name, bad in missing.items()),
         *(
-            (name, pl.col(name) <= 0, "must be > 0")
+            (name, col(name) <= 0, "must be > 0")
             for name in ("price", "list_price", "low", "high", "df")
         ),
         *(
-            (name, pl.col(name) < 0, "must be >= 0")
+            (name, col(name) < 0, "must be >= 0")
             for name in ("cost", "units", "stderr", "lag_stderr")
         ),
-        ("high", pl.col("high") < pl.col("low"), "must be >= low"),
+        ("high", col("high") < col("low"), "must be >= low"),
         (
             "stderr",
-            pl.col("stderr").is_null() != pl.col("elasticity").is_null(),
+            col("stderr").is_null() != col("elasticity").is_null(),
             "must be there where elasticity is",
         ),
         (
             "status",
-            ~pl.col("status").is_in(CELL_STATUSES),
+            ~col("status").is_in(CELL_STATUSES),
             f"must be one of {', '.join(CELL_STATUSES)}",
         ),
-        ("cell", pl.col("cell").is_duplicated(), "must be there once"),
+        ("cell", col("cell").is_duplicated(), "must be there once"),
         (
             "channel",
             pl.struct("product", "channel").is_duplicated(),
@@ -398,7 +398,7 @@ def _check_arrays(evidence: DemandEstimates) -> None:
         _check_covariance(evidence.covariance[np.ix_(evidence.known, evidence.known)])
 
 
-def _check_covariance(covariance: np.ndarray) -> None:
+def _check_covariance(covariance: ndarray) -> None:
     scale = float(np.abs(covariance).max(initial=0.0))
     if not np.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-9 * scale):
         raise DataError("evidence.covariance: must be symmetric.")
@@ -407,8 +407,8 @@ def _check_covariance(covariance: np.ndarray) -> None:
 
 
 def _spread_over_cells(
-    normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray
-) -> np.ndarray:
+    normal: ndarray, stderr: ndarray, covariance: ndarray | None, known: ndarray
+) -> ndarray:
     """Return standard draws with the covariance of the cells that have an estimate.
 
     Shape (D, K).

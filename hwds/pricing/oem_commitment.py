@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.pricing.contract import (
     CONTRACT_SLACK,
@@ -169,7 +170,7 @@ class OemVerdict(Verdict):
     Attributes:
         action: `OFFER` or `HOLD`.
         cell, product, channel: The buyer's cell.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         world: The contract and its surroundings.
         rules: What a tier must hold.
         today: What the buyer pays now.
@@ -265,9 +266,9 @@ class OemVerdict(Verdict):
     walk_away: float | None
     leak: float
     leak_source: str
-    tiers: pl.DataFrame
-    tornado: pl.DataFrame
-    waterfall: pl.DataFrame
+    tiers: DataFrame
+    tornado: DataFrame
+    waterfall: DataFrame
 
     @property
     def offer(self) -> dict[str, Any]:
@@ -329,7 +330,7 @@ class OfferRules:
         most_risk: The most probability of a margin below the floor.
         most_shortfall: The most probability that less is taken than committed.
         confidence: The least probability of earning more than without a contract.
-        level: Of the intervals.
+        level: The level of the intervals.
     """
 
     floor: float
@@ -351,9 +352,9 @@ class ContractDecision:
             list price.
     """
 
-    tiers: pl.DataFrame
-    tornado: pl.DataFrame
-    waterfall: pl.DataFrame
+    tiers: DataFrame
+    tornado: DataFrame
+    waterfall: DataFrame
     offered: int | None
     floor_price: float
     walk_away: float | None
@@ -375,9 +376,7 @@ def decide_contract(
     tiers = TIERS.frame(
         [_tier_row(world, tier, each, risks, rules, alone) for tier, each in enumerate(outcomes)]
     )
-    possible = tiers.filter((pl.col("verdict") == "possible") & (pl.col("tier") > 0)).sort(
-        "net", descending=True
-    )
+    possible = tiers.filter(col("tier") > 0, verdict="possible").sort("net", descending=True)
     offered = int(possible["tier"][0]) if len(possible) else None
     best = int(tiers[1:].sort("net", descending=True)["tier"][0]) if offered is None else offered
     swings = TORNADO.frame(
@@ -453,8 +452,8 @@ def _tier_row(
 
 
 def _mark_offered(tier: int | None) -> pl.Expr:
-    is_offered = pl.lit(False) if tier is None else pl.col("tier") == tier
-    return pl.when(is_offered).then(pl.lit("offer")).otherwise(pl.col("verdict")).alias("verdict")
+    is_offered = pl.lit(False) if tier is None else col("tier") == tier
+    return pl.when(is_offered).then(pl.lit("offer")).otherwise(col("verdict")).alias("verdict")
 
 
 def _tier_verdict(row: Mapping[str, Any], rules: OfferRules) -> str:
@@ -512,9 +511,7 @@ def _indifference_price(
     return lowest
 
 
-def _tier_waterfall(
-    world: ContractWorld, made: ContractOutcome, risks: ContractRisks
-) -> pl.DataFrame:
+def _tier_waterfall(world: ContractWorld, made: ContractOutcome, risks: ContractRisks) -> DataFrame:
     paid = made.settlement
     listed = world.schedule.list_price * paid.units
     currency = paid.pocket * (risks.currency - 1)
@@ -530,7 +527,7 @@ def _tier_waterfall(
         "other channels": -made.cannibalised.mean(),
         "units sold on": -made.leak_loss.mean(),
     }
-    amounts = pl.Series("amount", list(steps.values()), pl.Float64)
+    amounts = Series("amount", list(steps.values()), pl.Float64)
     return WATERFALL.frame({"step": list(steps), "amount": amounts, "total": amounts.cum_sum()})
 
 
@@ -543,19 +540,15 @@ def tornado_figure(verdict: OemVerdict) -> Figure:
     figure = new_figure(7.5, 1.6 + 0.45 * len(rows))
     axes = figure.subplots()
     middle = rows["middle"][0]
-    for place, row in enumerate(rows.to_dicts()):
-        for end, colour, label in (
-            ("low", NAIVE_COLOUR, "at its 10 % quantile"),
-            ("high", OWN_COLOUR, "at its 90 % quantile"),
-        ):
-            axes.barh(
-                place,
-                row[end] - middle,
-                left=middle,
-                color=colour,
-                height=0.6,
-                label=label if not place else "_",
-            )
+    for end, colour, level in (("low", NAIVE_COLOUR, 10), ("high", OWN_COLOUR, 90)):
+        axes.barh(
+            np.arange(len(rows)),
+            rows[end].to_numpy() - middle,
+            left=middle,
+            color=colour,
+            height=0.6,
+            label=f"at its {level} % quantile",
+        )
     axes.axvline(middle, color=INK, linewidth=1.2)
     name_rows(axes, range(len(rows)), rows["driver"])
     axes.invert_yaxis()
@@ -852,7 +845,7 @@ def _zones_part(verdict: OemVerdict) -> list[Any]:
     return [Listing(lines), Text(say(NO_ZONES, verdict))]
 
 
-def contract_sheets(verdict: OemVerdict) -> Mapping[str, pl.DataFrame]:
+def contract_sheets(verdict: OemVerdict) -> Mapping[str, DataFrame]:
     """Return the sheets: the offer, the tiers, the tornado, the waterfall, what was assumed, and
     every value.
     """
@@ -871,8 +864,8 @@ def contract_sheets(verdict: OemVerdict) -> Mapping[str, pl.DataFrame]:
     }
 
 
-def _two_column_sheet(rows: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
+def _two_column_sheet(rows: Sequence[tuple[str, str]]) -> DataFrame:
+    return DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 
 CONTRACT_PACK = DecisionPack(page=contract_page, sheets=contract_sheets)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.price_information import (
@@ -163,7 +164,7 @@ class OptimalPriceVerdict(Verdict):
     Attributes:
         action: `CHANGE` where any price changes, else `HOLD`.
         rails: The guardrails, with the objective and the least probability for a product to change.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         cells, changed: How many cells there are, and how many of them change.
         now: The objective at today's prices, posterior mean.
         gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval,
@@ -171,10 +172,10 @@ class OptimalPriceVerdict(Verdict):
         optimism: What prices that were chosen by uncertain shared slopes are expected to gain less
             than their draws say.
         probability_gain: That they gain anything.
-        level: Of the intervals.
+        level: The level of the intervals.
         statuses, rules: How many cells have each.
         periods: How long the prices are to stand.
-        test_stderr: Of an elasticity in the test whose value is reported.
+        test_stderr: The standard error of an elasticity in the test whose value is reported.
         value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended,
             and of a test of each; summed over all cells and those periods. With substitutes, to
             know all at once may be worth more than the sum.
@@ -242,8 +243,8 @@ class OptimalPriceVerdict(Verdict):
     value_of_knowing: float
     value_of_test: float
     reached: GainReached | None
-    prices: pl.DataFrame
-    curves: pl.DataFrame
+    prices: DataFrame
+    curves: DataFrame
 
     @property
     def bound(self) -> str:
@@ -286,9 +287,9 @@ def optimal_price_verdict(
         evidence: The cells.
         made: The prices.
         rails: The guardrails.
-        level: Of the intervals.
+        level: The level of the intervals.
         periods: How long the prices are to stand.
-        test_stderr: Of an elasticity in a test.
+        test_stderr: The standard error of an elasticity in a test.
     """
     seeming = 0.0 if set(made.status) == {"HOLD"} else gain_optimism(evidence, made)
     if made.gains.mean() <= seeming:
@@ -339,44 +340,37 @@ def _held_by_reason(
 
 def _price_rows(
     evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float
-) -> pl.DataFrame:
+) -> DataFrame:
     demand = made.demand
     units = demand.units_at(made.prices).mean(0)
+    names = ("cell", "product", "channel", "price", "elasticity", "stderr", "units", "reason")
     rows = []
     for cell, row in enumerate(evidence.cells.iter_rows(named=True)):
         gain = demand.added_by(np.array([cell]), made.prices)
         low, high = np.quantile(gain, [(1 - level) / 2, (1 + level) / 2])
-        worth = information_values(made, cell, [stderr])[0] if evidence.known[cell] else None
-        changes = made.status[cell] != "HOLD"
+        known, changes = evidence.known[cell], made.status[cell] != "HOLD"
+        worth = information_values(made, cell, [stderr])[0] if known else None
+        ratio = price_cost_ratio(float(demand.own[:, cell].mean())) if known else None
         rows.append(
-            {
-                name: row[name]
-                for name in (
-                    "cell",
-                    "product",
-                    "channel",
-                    "price",
-                    "elasticity",
-                    "stderr",
-                    "units",
-                    "reason",
-                )
-            }
-            | {"status": made.status[cell], "rule": made.rules[cell], "evidence": row["status"]}
-            | {"recommended": made.prices[cell], "change": made.prices[cell] / row["price"] - 1}
+            {name: row[name] for name in names}
             | {
+                "status": made.status[cell],
+                "rule": made.rules[cell],
+                "evidence": row["status"],
+                "recommended": made.prices[cell],
+                "change": made.prices[cell] / row["price"] - 1,
                 "lowest": made.bounds.low[cell],
                 "highest": made.bounds.high[cell],
                 "trail": guardrail_trail(made, cell),
+                "price_cost_ratio": ratio,
+                "units_then": units[cell],
+                "gain": gain.mean(),
+                "gain_low": low,
+                "gain_high": high,
+                "probability_gain": (gain > 0).mean() if changes else None,
+                "value_of_knowing": worth and worth.perfect,
+                "value_of_test": worth and worth.test,
             }
-            | {
-                "price_cost_ratio": price_cost_ratio(float(demand.own[:, cell].mean()))
-                if evidence.known[cell]
-                else None
-            }
-            | {"units_then": units[cell], "gain": gain.mean(), "gain_low": low, "gain_high": high}
-            | {"probability_gain": (gain > 0).mean() if changes else None}
-            | {"value_of_knowing": worth and worth.perfect, "value_of_test": worth and worth.test}
         )
     return PRICES.frame(rows)
 
@@ -399,33 +393,33 @@ def guardrail_trail(made: PriceRecommendation, cell: int) -> str:
     boxed = clamps[-1][1] if clamps else free
     if cell in made.holds:
         steps.append((made.holds[cell], f"{today:.4g}"))
-        return " > ".join(f"{rule} {price}" for rule, price in steps)
-    if abs(made.solved[cell] - boxed) > 1e-3 * today:
-        rule = made.rules[cell] if made.rules[cell] in ("channel_gap", "capacity") else "joint"
-        steps.append((rule, f"{made.solved[cell]:.4g}"))
-    if made.prices[cell] != made.solved[cell]:
-        steps.append(("allowed", f"{made.prices[cell]:.6g}"))
+    else:
+        if abs(made.solved[cell] - boxed) > 1e-3 * today:
+            rule = made.rules[cell] if made.rules[cell] in ("channel_gap", "capacity") else "joint"
+            steps.append((rule, f"{made.solved[cell]:.4g}"))
+        if made.prices[cell] != made.solved[cell]:
+            steps.append(("allowed", f"{made.prices[cell]:.6g}"))
     return " > ".join(f"{rule} {price}" for rule, price in steps)
 
 
 def _cell_curves(
-    evidence: DemandEstimates, made: PriceRecommendation, prices: pl.DataFrame, level: float
-) -> pl.DataFrame:
-    order = (
-        prices.with_row_index("place")
-        .filter(pl.Series(evidence.known))
-        .with_columns(
-            moves=pl.col("status") != "HOLD", worth=pl.col("value_of_test").fill_null(0.0)
-        )
-    )
-    chosen = order.sort("moves", "gain", "worth", descending=True, maintain_order=True)[
-        "place"
-    ].head(MOST_CURVES)
+    evidence: DemandEstimates, made: PriceRecommendation, prices: DataFrame, level: float
+) -> DataFrame:
+    order = _by_gain(prices.with_row_index("place").filter(Series(evidence.known)))
+    chosen = order["place"].head(MOST_CURVES)
     frames = [_cell_curve(evidence.names[cell], made, cell, level) for cell in chosen]
     return pl.concat(frames) if frames else CURVES.frame([])
 
 
-def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -> pl.DataFrame:
+def _by_gain(prices: DataFrame) -> DataFrame:
+    """Return the rows by what changes, then the gain, then the value of a test; largest first."""
+    order = prices.with_columns(
+        moves=col("status") != "HOLD", worth=col("value_of_test").fill_null(0.0)
+    )
+    return order.sort("moves", "gain", "worth", descending=True, maintain_order=True)
+
+
+def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -> DataFrame:
     part = made.demand.answering(np.array([cell]), made.prices)[0]
     low, high, today = made.bounds.low[cell], made.bounds.high[cell], made.demand.price[cell]
     ends = min(low, today) - 0.05 * today, max(high, today) + 0.05 * today
@@ -437,12 +431,8 @@ def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -
         ("units", np.stack([part.units_at(each)[:, 0] for each in moved])),
         ("objective", np.stack([part.totals(each) for each in moved])),
     ):
-        columns |= {
-            label: draws.mean(1),
-            **dict(
-                zip((f"{label}_low", f"{label}_high"), np.quantile(draws, levels, 1), strict=True)
-            ),
-        }
+        low_end, high_end = np.quantile(draws, levels, 1)
+        columns |= {label: draws.mean(1), f"{label}_low": low_end, f"{label}_high": high_end}
     columns |= {"today": today, "recommended": made.prices[cell], "lowest": low, "highest": high}
     return CURVES.frame(columns)
 
@@ -456,16 +446,12 @@ value of a test.
 """
 
 
-def cells_to_show(verdict: OptimalPriceVerdict) -> pl.DataFrame:
+def cells_to_show(verdict: OptimalPriceVerdict) -> DataFrame:
     """Return the rows in the order in which they are shown: those that change, largest gain first,
     then those on hold by the value of a test, without a change and a gain.
     """
-    moves = (pl.col("status") != "HOLD").alias("moves")
-    order = verdict.prices.with_columns(moves, worth=pl.col("value_of_test").fill_null(0.0))
-    moved = pl.col("change", "gain", "gain_low", "gain_high")
-    return order.sort("moves", "gain", "worth", descending=True, maintain_order=True).with_columns(
-        pl.when("moves").then(moved)
-    )
+    moved = col("change", "gain", "gain_low", "gain_high")
+    return _by_gain(verdict.prices).with_columns(pl.when("moves").then(moved))
 
 
 def price_figure(verdict: OptimalPriceVerdict) -> Figure:
@@ -477,44 +463,40 @@ def price_figure(verdict: OptimalPriceVerdict) -> Figure:
     _draw_gains(right, rows, verdict)
     name_rows(left, range(len(rows)), rows["cell"], 34)
     left.set_ylim(len(rows) - 0.4, -0.6)
-    share = (
-        f", {percent(verdict.gain / verdict.now)} more {verdict.rails.objective}"
-        if verdict.now > 0
-        else ""
-    )
-    title = (
-        f"{verdict.action}: {verdict.changed} of "
-        f"{counted(verdict.cells, 'prices')}{share if verdict.changed else ''}"
-    )
-    headline(figure, title)
+    share = ""
+    if verdict.changed and verdict.now > 0:
+        share = f", {percent(verdict.gain / verdict.now)} more {verdict.rails.objective}"
+    prices = counted(verdict.cells, "prices")
+    headline(figure, f"{verdict.action}: {verdict.changed} of {prices}{share}")
     return figure
 
 
-def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
+def _draw_prices(axes: Axes, rows: DataFrame) -> None:
+    places, today = np.arange(len(rows)), rows["price"].to_numpy()
+    low, high = (100 * (rows[end].to_numpy() / today - 1) for end in ("lowest", "highest"))
+    free = low <= high
+    axes.hlines(
+        places[free],
+        low[free],
+        high[free],
+        color=LIGHT,
+        linewidth=7,
+        label="within the bounds",
+    )
+    axes.plot(
+        np.zeros(len(rows)),
+        places,
+        "|",
+        color=INK,
+        markersize=11,
+        markeredgewidth=1.5,
+        label="today",
+    )
     for place, row in enumerate(rows.iter_rows(named=True)):
-        ends = [100 * (row[end] / row["price"] - 1) for end in ("lowest", "highest")]
-        if ends[0] <= ends[1]:
-            axes.hlines(
-                place,
-                *ends,
-                color=LIGHT,
-                linewidth=7,
-                label="within the bounds" if not place else "_",
-            )
-        axes.plot(
-            0,
-            place,
-            "|",
-            color=INK,
-            markersize=11,
-            markeredgewidth=1.5,
-            label="today" if not place else "_",
-        )
         if row["moves"]:
             axes.plot(100 * row["change"], place, "o", color=OWN_COLOUR, markersize=6)
-        words = "" if row["rule"] == "none" else row["rule"].replace("_", " ")
         axes.annotate(
-            words,
+            "" if row["rule"] == "none" else row["rule"].replace("_", " "),
             (1.01, place),
             xycoords=("axes fraction", "data"),
             fontsize=7.5,
@@ -533,7 +515,7 @@ def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
     tidy(axes, "x", x="change of the price, %; in grey what bound it, or why it stays")
 
 
-def _draw_gains(axes: Axes, rows: pl.DataFrame, verdict: OptimalPriceVerdict) -> None:
+def _draw_gains(axes: Axes, rows: DataFrame, verdict: OptimalPriceVerdict) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for place, row in enumerate(rows.iter_rows(named=True)):
@@ -575,7 +557,7 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
     for name, (left, right) in zip(
         names, figure.subplots(len(names), 2, squeeze=False), strict=True
     ):
-        curve = verdict.curves.filter(pl.col("cell") == name)
+        curve = verdict.curves.filter(cell=name)
         _draw_curve(left, curve, "units", OWN_COLOUR)
         _draw_curve(right, curve, "objective", FLOOR_COLOUR)
         tidy(left, title=drawable(name, 50), y=f"units a {verdict.period}")
@@ -591,7 +573,7 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
     return figure
 
 
-def _draw_curve(axes: Axes, curve: pl.DataFrame, name: str, colour: str) -> None:
+def _draw_curve(axes: Axes, curve: DataFrame, name: str, colour: str) -> None:
     price = curve["price"].to_numpy()
     axes.axvspan(curve["lowest"][0], curve["highest"][0], color=LIGHT, alpha=0.45, linewidth=0)
     axes.fill_between(

@@ -326,9 +326,9 @@ class PriceVerdict(Verdict):
             charged).
         customers, value_of_going_on: For so many customers to come, what that is at most worth in
             all.
-        unit: Of money; empty where the data names none.
+        unit: The unit of money; empty where the data names none.
         standings: Every arm.
-        record: Of the same rule in a simulation; None for real evidence.
+        record: The record of the same rule in a simulation; None for real evidence.
     """
 
     stored = ("terms.current", "terms.confidence", "terms.certainty")
@@ -425,9 +425,9 @@ def choice_verdict(
         name: The decision's.
         arms: What is known of each arm.
         terms: The rule.
-        unit: Of money.
+        unit: The unit of money.
         customers: Customers to come.
-        record: Of the same rule in a simulation.
+        record: The record of the same rule in a simulation.
         note: What the sentence is to end with.
         contrasts: What a test says of pairs of arms.
     """
@@ -502,14 +502,6 @@ def _posterior(evidence: ArmEvidence) -> Posterior:
     return evidence.posterior
 
 
-def _comparable(judgement: PriceJudgement) -> bool:
-    return (
-        judgement.candidate is not None
-        and judgement.current is not None
-        and judgement.current.posterior is not None
-    )
-
-
 def _contrast(
     judgement: PriceJudgement, terms: PriceTerms, contrasts: Contrasts
 ) -> Contrast | None:
@@ -531,11 +523,10 @@ def _gain_interval(
     """
     if terms.certainty == "test":
         return None if contrast is None else contrast.interval
-    if not _comparable(judgement):
+    arms = (judgement.candidate, judgement.current)
+    own, other = (None if each is None else each.posterior for each in arms)
+    if own is None or other is None:
         return None
-    assert judgement.candidate is not None
-    assert judgement.current is not None
-    own, other = _posterior(judgement.candidate), _posterior(judgement.current)
     return (own.mean - other.mean, *difference_bounds(own, other, terms.confidence))
 
 

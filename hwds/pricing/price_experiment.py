@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.frames.table import arm_name
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -63,7 +65,7 @@ class TrialTerms:
         washout: How many these are.
         clusters: How many clusters share the cell's customers.
         noise: The deviation of the log of a period's units beyond chance (Poisson).
-        correlation: Of that noise between periods of a block, or of a cluster.
+        correlation: The correlation of that noise between periods of a block, or of a cluster.
         longest: The most periods.
     """
 
@@ -79,7 +81,7 @@ class TrialTerms:
 
 def arm_prices(
     today: float, low: float, high: float, count: int, rails: PriceGuardrails
-) -> np.ndarray:
+) -> ndarray:
     """Return the prices of a test, rising: today's and others evenly spread in the log between two
     bounds, rounded.
 
@@ -102,7 +104,7 @@ def arm_prices(
     return np.unique(np.append(apart, today))
 
 
-def stderr_after(units: float, prices: np.ndarray, periods: int, terms: TrialTerms) -> float:
+def stderr_after(units: float, prices: ndarray, periods: int, terms: TrialTerms) -> float:
     """Return the standard error of an elasticity after some periods of a test.
 
     Infinite where it is not identified.
@@ -114,8 +116,8 @@ def stderr_after(units: float, prices: np.ndarray, periods: int, terms: TrialTer
 
     Args:
         units: Expected in a period, of all clusters together.
-        prices: Of the arms.
-        periods: Of the test.
+        prices: The prices of the arms.
+        periods: The number of periods of the test.
         terms: The design.
     """
     spread = float(np.var(np.log(prices)))
@@ -241,7 +243,7 @@ class TrialVerdict(Verdict):
         periods: How long prices stand after it.
         longest: The periods of the longest of the tests.
         value, cost, net: Of all tests together.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         trials, arms: See `TRIALS` and `ARMS`.
     """
 
@@ -288,8 +290,8 @@ class TrialVerdict(Verdict):
     net: float
     unit: str
     period: str
-    trials: pl.DataFrame
-    arms: pl.DataFrame
+    trials: DataFrame
+    arms: DataFrame
 
     @property
     def first(self) -> dict[str, Any] | None:
@@ -305,26 +307,26 @@ LEAST_COUNT = 0.01
 
 
 def buying_shares(
-    prices: np.ndarray, today: float, elasticities: np.ndarray, conversion: float
-) -> np.ndarray:
+    prices: ndarray, today: float, elasticities: ndarray, conversion: float
+) -> ndarray:
     """Return draws of the share of customers that buy at each price, at most all, shape (D, arms).
 
     Args:
-        prices: Of the arms.
+        prices: The prices of the arms.
         today: At which `conversion` buy.
         elasticities: Draws, shape (D,).
         conversion: The share that buys today.
     """
-    draws: np.ndarray = conversion * (prices / today) ** elasticities[:, None]
+    draws: ndarray = conversion * (prices / today) ** elasticities[:, None]
     return np.minimum(draws, 1 - 1e-6)
 
 
-def beta_counts(draws: np.ndarray, customers: float) -> tuple[float, float]:
+def beta_counts(draws: ndarray, customers: float) -> tuple[float, float]:
     """Return conversions and refusals of the Beta prior with the mean and the variance of some
     draws.
 
     Args:
-        draws: Of a conversion.
+        draws: The draws of a conversion.
         customers: The most that the two add up to, for draws say nothing of what customers of a
             test are otherwise.
     """
@@ -341,10 +343,10 @@ def plan_command(
     conversion and revenue.
 
     Args:
-        prices: Of the arms.
+        prices: The prices of the arms.
         today: Which of them is today's, the control.
         conversions: Expected, of the arms.
-        unit: Of money; empty for none.
+        unit: The unit of money; empty for none.
     """
     order = [today, *(place for place in range(len(prices)) if place != today)]
     first = ([values[place] for place in order] for values in (prices, conversions))
@@ -366,11 +368,11 @@ def bandit_command(
     prior.
 
     Args:
-        prices: Of the arms.
+        prices: The prices of the arms.
         conversions: Expected, of the arms.
         known: Conversions and refusals of each arm's prior.
-        cost: Of one unit.
-        unit: Of money; empty for none.
+        cost: The cost of one unit.
+        unit: The unit of money; empty for none.
     """
     named = ",".join(
         f"{arm_name(_six_digits(price))}:{_as_json(counts)}"
@@ -409,7 +411,7 @@ def price_trials(
     most: int,
     conversion: float,
     prior: float,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[DataFrame, DataFrame]:
     """Return the tests of all cells with an estimate, and the arms of those that are worth it.
 
     See `TRIALS` and `ARMS`.
@@ -429,14 +431,10 @@ def price_trials(
         rows.append(row)
         arms[row["cell"]] = of_cell
     table = TRIALS.frame(rows).sort("net", descending=True, nulls_last=True, maintain_order=True)
-    worth = (pl.col("verdict") == "test").cum_sum() <= most
-    later = (
-        pl.when((pl.col("verdict") == "test") & ~worth)
-        .then(pl.lit("later"))
-        .otherwise(pl.col("verdict"))
-    )
-    table = table.with_columns(verdict=later)
-    tested = table.filter(pl.col("verdict") == "test")["cell"]
+    test = pl.col("verdict") == "test"
+    later = pl.when(test & (test.cum_sum() > most)).then(pl.lit("later"))
+    table = table.with_columns(verdict=later.otherwise(pl.col("verdict")))
+    tested = table.filter(verdict="test")["cell"]
     return table, ARMS.frame([arm for cell in tested for arm in arms[cell]])
 
 
@@ -450,12 +448,12 @@ def _trial_row(
     prior: float,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     about, bounds = evidence.cells.row(cell, named=True), made.bounds
-    row = {name: about[name] for name in ("cell", "product", "channel", "elasticity", "stderr")}
-    prices = arm_prices(
-        about["price"], bounds.low[cell], bounds.high[cell], terms.arms, made.problem.rails
-    )
+    names = ("cell", "product", "channel", "elasticity", "stderr")
+    row, unit = {name: about[name] for name in names}, evidence.unit
+    today, low, high = about["price"], bounds.low[cell], bounds.high[cell]
+    prices = arm_prices(today, low, high, terms.arms, made.problem.rails)
     row |= {"arms": len(prices), "lowest": prices.min(), "highest": prices.max()}
-    if len(prices) < 2 or bounds.low[cell] > bounds.high[cell]:
+    if len(prices) < 2 or low > high:
         return row | {"verdict": "no_room"}, []
     part = made.demand.answering(np.array([cell]), made.prices)[0]
     earned = [float(part.totals(np.append(price, part.price[1:])).mean()) for price in prices]
@@ -464,35 +462,28 @@ def _trial_row(
     if best is None:
         return row | {"verdict": "too_long"}, []
     length, stderr, value = best
-    cost = length * loss
+    cost, as_list = length * loss, prices.tolist()
     arms = _trial_arms(about, prices, made.demand.own[:, cell], conversion, prior)
     chances = [arm["conversion"] for arm in arms]
     known = [(arm["prior_conversions"], arm["prior_refusals"]) for arm in arms]
-    row |= {
+    nearest = int(np.argmin(np.abs(prices - today)))
+    return row | {
         "periods": length,
         "customers": length * about["units"] / conversion,
         "value": value,
         "cost": cost,
-    }
-    row["test_stderr"] = stderr
-    row |= {"net": value - cost, "verdict": "test" if value > cost else "no_value"}
-    row |= {
-        "ab_plan": plan_command(
-            prices.tolist(), int(np.argmin(np.abs(prices - about["price"]))), chances, evidence.unit
-        )
-    }
-    row |= {
-        "bandit": bandit_command(
-            prices.tolist(), chances, known, about["cost"] or 0.0, evidence.unit
-        )
-    }
-    return row, arms
+        "test_stderr": stderr,
+        "net": value - cost,
+        "verdict": "test" if value > cost else "no_value",
+        "ab_plan": plan_command(as_list, nearest, chances, unit),
+        "bandit": bandit_command(as_list, chances, known, about["cost"] or 0.0, unit),
+    }, arms
 
 
 def _best_length(
     made: PriceRecommendation,
     cell: int,
-    prices: np.ndarray,
+    prices: ndarray,
     units: float,
     loss: float,
     terms: TrialTerms,
@@ -506,12 +497,10 @@ def _best_length(
         for length in trial_lengths(len(prices), terms)
     }
     stderrs = {length: stderr for length, stderr in reached.items() if isfinite(stderr)}
-    values = [
-        periods * each.test for each in information_values(made, cell, list(stderrs.values()))
-    ]
+    worth = information_values(made, cell, list(stderrs.values()))
     tried = [
-        (value - length * loss, -length, value)
-        for length, value in zip(stderrs, values, strict=True)
+        (periods * each.test - length * loss, -length, periods * each.test)
+        for length, each in zip(stderrs, worth, strict=True)
     ]
     if not tried:
         return None
@@ -521,8 +510,8 @@ def _best_length(
 
 def _trial_arms(
     about: Mapping[str, Any],
-    prices: np.ndarray,
-    elasticities: np.ndarray,
+    prices: ndarray,
+    elasticities: ndarray,
     conversion: float,
     prior: float,
 ) -> list[dict[str, Any]]:
@@ -531,14 +520,18 @@ def _trial_arms(
     for place, price in enumerate(prices):
         bought, refused = beta_counts(draws[:, place], prior)
         chance = float(draws[:, place].mean())
-        row = {
-            "cell": about["cell"],
-            "arm": arm_name(float(price)),
-            "price": price,
-            "share": 1 / len(prices),
-        }
-        row |= {"conversion": chance, "units": about["units"] * chance / conversion}
-        arms.append(row | {"prior_conversions": bought, "prior_refusals": refused})
+        arms.append(
+            {
+                "cell": about["cell"],
+                "arm": arm_name(float(price)),
+                "price": price,
+                "share": 1 / len(prices),
+                "conversion": chance,
+                "units": about["units"] * chance / conversion,
+                "prior_conversions": bought,
+                "prior_refusals": refused,
+            }
+        )
     return arms
 
 
@@ -556,29 +549,21 @@ def value_figure(verdict: TrialVerdict) -> Figure | None:
         return None
     figure = new_figure(8.5, 1.5 + 0.3 * max(len(rows), 5))
     axes = figure.subplots()
-    for place, row in enumerate(rows.to_dicts()):
-        label = "_" if place else "worth"
-        axes.barh(
-            place,
-            row["value"],
-            color=FLOOR_COLOUR if row["verdict"] == "test" else GREY,
-            height=0.6,
-            label=label,
-        )
-        axes.barh(
-            place, -row["cost"], color=ALARM_COLOUR, height=0.6, label="_" if place else "costs"
-        )
-        axes.plot(
-            row["net"],
-            place,
-            "|",
-            color=INK,
-            markersize=12,
-            markeredgewidth=1.6,
-            label="_" if place else "net",
-        )
+    places = np.arange(len(rows))
+    colours = [FLOOR_COLOUR if verdict == "test" else GREY for verdict in rows["verdict"]]
+    axes.barh(places, rows["value"].to_numpy(), color=colours, height=0.6, label="worth")
+    axes.barh(places, -rows["cost"].to_numpy(), color=ALARM_COLOUR, height=0.6, label="costs")
+    axes.plot(
+        rows["net"].to_numpy(),
+        places,
+        "|",
+        color=INK,
+        markersize=12,
+        markeredgewidth=1.6,
+        label="net",
+    )
     names = [f"{row['cell']}, {row['periods']} {verdict.period}s" for row in rows.to_dicts()]
-    name_rows(axes, range(len(rows)), names)
+    name_rows(axes, places, names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.axvline(0, color=OWN_COLOUR, linewidth=0.8)
     thousands(axes.xaxis)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -67,7 +68,7 @@ def information_values(
     Args:
         made: What is recommended.
         cell: Which cell.
-        stderrs: Of the elasticity that each test measures.
+        stderrs: The standard errors of the elasticity that each test measures.
     """
     tried = np.append(_price_choices(made, cell), made.prices[cell])
     part = first_draws(made.demand, INFORMATION_DRAWS).answering(np.array([cell]), made.prices)[0]
@@ -83,7 +84,7 @@ def information_values(
     return [InformationValue(perfect, min(float(test), perfect)) for test in tests]
 
 
-def _price_choices(made: PriceRecommendation, cell: int) -> np.ndarray:
+def _price_choices(made: PriceRecommendation, cell: int) -> ndarray:
     """Return the prices among which knowledge would choose: within bounds and gaps, and allowed."""
     problem, rails = made.problem, made.problem.rails
     cells = next(cells for cells in problem.products.values() if cell in cells)
@@ -97,7 +98,7 @@ def _price_choices(made: PriceRecommendation, cell: int) -> np.ndarray:
     return np.unique(np.concatenate([allowed_prices(rails, low, high, step) for step in steps]))
 
 
-def _simulate_results(elasticities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _simulate_results(elasticities: ndarray) -> tuple[ndarray, ndarray]:
     """Return true elasticities and standard noise of simulated results, shape (results,).
 
     Each is evenly spread over its law, and the two are paired by multiples of the golden ratio,
@@ -113,26 +114,17 @@ def _simulate_results(elasticities: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     ], noise
 
 
-def _result_weights(elasticities: np.ndarray, results: np.ndarray, stderr: float) -> np.ndarray:
+def _result_weights(elasticities: ndarray, results: ndarray, stderr: float) -> ndarray:
     """Return the weight of each draw given each result, shape (results, D)."""
     apart = -0.5 * ((results[:, None] - elasticities) / stderr) ** 2
     weights = np.exp(apart - apart.max(1, keepdims=True))
-    normed: np.ndarray = weights / weights.sum(1, keepdims=True)
-    return normed
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 def first_draws(demand: DemandDraws, most: int) -> DemandDraws:
     """Return at most so many draws."""
     units = demand.units if len(demand.units) == 1 else demand.units[:most]
-    return DemandDraws(
-        demand.price,
-        units,
-        demand.own[:most],
-        demand.pairs,
-        demand.cross[:most],
-        demand.cost,
-        demand.pocket,
-    )
+    return replace(demand, units=units, own=demand.own[:most], cross=demand.cross[:most], lag=None)
 
 
 # What a stated gain owes to the errors of the slopes that all cells share, by which the best
@@ -177,7 +169,7 @@ def gain_optimism(evidence: DemandEstimates, made: PriceRecommendation) -> float
     return total
 
 
-def _shared_errors(demand: DemandDraws) -> tuple[np.ndarray, np.ndarray]:
+def _shared_errors(demand: DemandDraws) -> tuple[ndarray, ndarray]:
     """Return by how much each draw's shared slopes are off, shape (D, 1 or 2), and their
     covariance.
 
@@ -197,7 +189,7 @@ def _shared_errors(demand: DemandDraws) -> tuple[np.ndarray, np.ndarray]:
     return away * factor, covariance * np.outer(factor, factor)
 
 
-def _move_slopes(demand: DemandDraws, by: np.ndarray) -> DemandDraws:
+def _move_slopes(demand: DemandDraws, by: ndarray) -> DemandDraws:
     """Return the draws with own elasticities and those to substitutes' prices moved, `by` of shape
     (D or 1, 1 or 2).
     """
@@ -208,7 +200,7 @@ def _move_slopes(demand: DemandDraws, by: np.ndarray) -> DemandDraws:
     )
 
 
-def _mean_gain(demand: DemandDraws, prices: np.ndarray) -> float:
+def _mean_gain(demand: DemandDraws, prices: ndarray) -> float:
     return float((demand.totals(prices) - demand.totals(demand.price)).mean())
 
 
@@ -270,13 +262,11 @@ def gain_reached(evidence: DemandEstimates, made: PriceRecommendation) -> GainRe
     )
 
 
-def _true_gain(truth: DemandDraws, before: np.ndarray, after: np.ndarray) -> float:
+def _true_gain(truth: DemandDraws, before: ndarray, after: ndarray) -> float:
     return float(truth.totals(after)[0] - truth.totals(before)[0])
 
 
-def _true_best_prices(
-    made: PriceRecommendation, truth: DemandDraws, moving: np.ndarray
-) -> np.ndarray:
+def _true_best_prices(made: PriceRecommendation, truth: DemandDraws, moving: ndarray) -> ndarray:
     """Return the truly best prices of some cells within the guardrails, the others as recommended.
 
     A cell whose bounds exclude one another, or whose channels are too far apart, keeps its price.

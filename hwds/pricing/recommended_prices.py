@@ -8,6 +8,7 @@ from itertools import product as combinations
 from typing import TypeVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.pricing.demand_draws import DemandDraws, Objective
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -15,7 +16,7 @@ from hwds.pricing.demand_evidence import DemandEstimates
 # Guardrails: between which bounds each price may move, and which prices of one product bound
 # each other.
 
-Money = TypeVar("Money", float, np.ndarray)
+Money = TypeVar("Money", float, ndarray)
 
 
 SLACK = 1e-9
@@ -59,7 +60,7 @@ class PriceGuardrails:
     confidence: float = 0.8
     act_on: tuple[str, ...] = ("identified", "weak")
 
-    def highest_beside(self, price: np.ndarray) -> np.ndarray:
+    def highest_beside(self, price: ndarray) -> ndarray:
         """Return the highest price elsewhere at which reselling a unit bought at a price does not
         pay.
         """
@@ -75,16 +76,16 @@ class PriceBounds:
         lows, highs: By rule, shape (K,).
     """
 
-    lows: Mapping[str, np.ndarray]
-    highs: Mapping[str, np.ndarray]
+    lows: Mapping[str, ndarray]
+    highs: Mapping[str, ndarray]
 
     @property
-    def low(self) -> np.ndarray:
+    def low(self) -> ndarray:
         """The highest of the lower bounds, shape (K,)."""
         return np.max(list(self.lows.values()), 0)
 
     @property
-    def high(self) -> np.ndarray:
+    def high(self) -> ndarray:
         """The lowest of the upper bounds, shape (K,)."""
         return np.min(list(self.highs.values()), 0)
 
@@ -130,13 +131,13 @@ def bounds_of(evidence: DemandEstimates, rails: PriceGuardrails) -> PriceBounds:
     return PriceBounds(lows, highs)
 
 
-def products_of(evidence: DemandEstimates) -> dict[str, np.ndarray]:
+def products_of(evidence: DemandEstimates) -> dict[str, ndarray]:
     """Return the cells of each product."""
     names = evidence.cells["product"].to_numpy()
     return {str(name): np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
 
 
-def gap_rows(cells: int, rails: PriceGuardrails) -> tuple[np.ndarray, np.ndarray]:
+def gap_rows(cells: int, rails: PriceGuardrails) -> tuple[ndarray, ndarray]:
     """Return the cap on the gaps between the channels of one product, as A p <= b, shapes (n (n -
     1), n) and (n (n - 1),).
 
@@ -152,12 +153,12 @@ def gap_rows(cells: int, rails: PriceGuardrails) -> tuple[np.ndarray, np.ndarray
     return rows, np.full(len(pairs), rails.freight)
 
 
-def gap_interval(prices: np.ndarray, cell: int, rails: PriceGuardrails) -> tuple[float, float]:
+def gap_interval(prices: ndarray, cell: int, rails: PriceGuardrails) -> tuple[float, float]:
     """Return between which prices one channel of a product pays no reseller, the other channels as
     they are.
 
     Args:
-        prices: Of all channels of the product, shape (n,).
+        prices: The prices of all channels of the product, shape (n,).
         cell: Which of them moves.
         rails: With the cost of reselling.
     """
@@ -169,7 +170,7 @@ def gap_interval(prices: np.ndarray, cell: int, rails: PriceGuardrails) -> tuple
 
 
 def over_capacity(
-    evidence: DemandEstimates, units: np.ndarray, rails: PriceGuardrails
+    evidence: DemandEstimates, units: ndarray, rails: PriceGuardrails
 ) -> dict[str, float]:
     """Return by product the expected units beyond its capacity, where there are any.
 
@@ -192,7 +193,7 @@ def floor_price(cost: Money, floor: float, given_back: float = 0.0) -> Money:
     given back).
 
     Args:
-        cost: Of one unit.
+        cost: The cost of one unit.
         floor: The least pocket margin, as a share of the pocket price.
         given_back: The share of the price that is given back after the invoice.
     """
@@ -222,23 +223,23 @@ class PriceProblem:
     Attributes:
         demand: Draws of demand on K cells.
         rails: The guardrails.
-        low, high: Of each price, shape (K,); equal where it is not to move.
+        low, high: The bounds of each price, shape (K,); equal where it is not to move.
         products: The cells of each product.
         capacity: The most expected units of the products that have one.
     """
 
     demand: DemandDraws
     rails: PriceGuardrails
-    low: np.ndarray
-    high: np.ndarray
-    products: Mapping[str, np.ndarray]
+    low: ndarray
+    high: ndarray
+    products: Mapping[str, ndarray]
     capacity: Mapping[str, float]
 
-    def moving(self, cells: np.ndarray) -> np.ndarray:
+    def moving(self, cells: ndarray) -> ndarray:
         """Return those of some cells whose price may move."""
         return cells[self.high[cells] > self.low[cells]]
 
-    def gaps(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gaps(self, cells: ndarray) -> tuple[ndarray, ndarray]:
         """Return the cap on the gaps of one product's channels, as A p <= b, but for gaps between
         prices that do not move.
         """
@@ -248,9 +249,7 @@ class PriceProblem:
         return rows[counted], ends[counted]
 
 
-def feasible_prices(
-    problem: PriceProblem, cells: np.ndarray, wanted: np.ndarray
-) -> np.ndarray | None:
+def feasible_prices(problem: PriceProblem, cells: ndarray, wanted: ndarray) -> ndarray | None:
     """Return the prices of one product nearest to the wanted ones within bounds and gaps.
 
     None where there are none.
@@ -259,14 +258,14 @@ def feasible_prices(
 
     Args:
         problem: With the bounds.
-        cells: Of the product.
+        cells: The cells of the product.
         wanted: Shape (cells,).
     """
     from scipy.optimize import linprog
 
     low, high = problem.low[cells], problem.high[cells]
     rows, ends = problem.gaps(cells)
-    start: np.ndarray = np.clip(wanted, low, high)
+    start: ndarray = np.clip(wanted, low, high)
     if (rows @ start <= ends).all():
         return start
     count = len(cells)
@@ -285,7 +284,7 @@ def feasible_prices(
     return np.clip(solved.x[:count], low, high) if solved.success else None
 
 
-def solve_prices(problem: PriceProblem, start: np.ndarray) -> np.ndarray:
+def solve_prices(problem: PriceProblem, start: ndarray) -> ndarray:
     """Return the best prices that are found, shape (K,): those of each product in turn, others as
     they are, until all stay.
 
@@ -311,8 +310,8 @@ def solve_prices(problem: PriceProblem, start: np.ndarray) -> np.ndarray:
 
 
 def _product_problem(
-    problem: PriceProblem, prices: np.ndarray, cells: np.ndarray, *, many: bool
-) -> np.ndarray:
+    problem: PriceProblem, prices: ndarray, cells: ndarray, *, many: bool
+) -> ndarray:
     """Return better prices of one product, all others as they are.
 
     From several starts where `many`.
@@ -320,13 +319,13 @@ def _product_problem(
     part = ProductProblem.of(problem, prices, cells)
     own = prices[cells]
     if len(part.moves) == 1:
-        return part.scanned(own)
+        return part.best_on_grid(own)
     ends = (problem.low[cells], problem.high[cells], problem.demand.price[cells]) if many else ()
     starts = [
         own,
         *(point for end in ends if (point := feasible_prices(problem, cells, end)) is not None),
     ]
-    return max((own, *(part.climbed(point) for point in starts)), key=part.value)
+    return max((own, *(part.climb(point) for point in starts)), key=part.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,8 +333,8 @@ class ProductProblem:
     """The prices of one product, all others as they are.
 
     Attributes:
-        demand: Of its cells, the first n, and of all that answer to their prices.
-        low, high: Of its prices, shape (n,).
+        demand: The demand of its cells, the first n, and of all that answer to their prices.
+        low, high: The bounds of its prices, shape (n,).
         moves: Those of them that may move.
         rows, ends: The cap on their gaps.
         shared: By capacity, which of the cells of `demand` use it (shape (A,)), and what is left
@@ -343,15 +342,15 @@ class ProductProblem:
     """
 
     demand: DemandDraws
-    low: np.ndarray
-    high: np.ndarray
-    moves: np.ndarray
-    rows: np.ndarray
-    ends: np.ndarray
-    shared: tuple[tuple[np.ndarray, float], ...]
+    low: ndarray
+    high: ndarray
+    moves: ndarray
+    rows: ndarray
+    ends: ndarray
+    shared: tuple[tuple[ndarray, float], ...]
 
     @classmethod
-    def of(cls, problem: PriceProblem, prices: np.ndarray, cells: np.ndarray) -> ProductProblem:
+    def of(cls, problem: PriceProblem, prices: ndarray, cells: ndarray) -> ProductProblem:
         """Return the part of a problem that the cells of one product decide."""
         demand, place = problem.demand.answering(cells, prices)
         shared = []
@@ -369,11 +368,11 @@ class ProductProblem:
         low, high = problem.low[cells], problem.high[cells]
         return cls(demand, low, high, np.flatnonzero(high > low), rows, ends, tuple(shared))
 
-    def all_prices(self, own: np.ndarray) -> np.ndarray:
+    def all_prices(self, own: ndarray) -> ndarray:
         """Return the prices of all cells of `demand`."""
         return np.concatenate([own, self.demand.price[len(own) :]])
 
-    def value(self, own: np.ndarray) -> float:
+    def value(self, own: ndarray) -> float:
         """Return the mean objective.
 
         Less the more a capacity is exceeded, from below any that exceeds none.
@@ -389,13 +388,13 @@ class ProductProblem:
             return -1e300 * min(1 + beyond, 1e3)
         return float((units @ margin).mean())
 
-    def allowed(self, own: np.ndarray) -> bool:
+    def allowed(self, own: ndarray) -> bool:
         """Return whether prices are within bounds and gaps."""
         slack = SLACK * own.max()
         inside = (own >= self.low - slack).all() and (own <= self.high + slack).all()
         return bool(inside and (self.rows @ own <= self.ends + slack).all())
 
-    def scanned(self, own: np.ndarray) -> np.ndarray:
+    def best_on_grid(self, own: ndarray) -> ndarray:
         """Return the best price of the only cell that moves, by grids that narrow around the
         best.
         """
@@ -403,29 +402,24 @@ class ProductProblem:
         low, high = self._interval(own, cell)
         best = own
         for _ in range(GRID_ROUNDS):
-            tried = [
-                _with_price(own, cell, price) for price in np.linspace(low, high, TRIED_PRICES)
-            ]
+            tried = np.tile(own, (TRIED_PRICES, 1))
+            tried[:, cell] = np.linspace(low, high, TRIED_PRICES)
             best = max((best, *tried), key=self.value)
             apart = (high - low) / (TRIED_PRICES - 1)
             low, high = max(low, best[cell] - apart), min(high, best[cell] + apart)
         return best
 
-    def _interval(self, own: np.ndarray, cell: int) -> tuple[float, float]:
+    def _interval(self, own: ndarray, cell: int) -> tuple[float, float]:
         """Return between which prices one cell may move while the others stay."""
         low, high = float(self.low[cell]), float(self.high[cell])
         for row, end in zip(self.rows, self.ends, strict=True):
-            limit = (end - (row @ own - row[cell] * own[cell])) / row[cell] if row[cell] else 0.0
-            low, high = (
-                (max(low, limit), high)
-                if row[cell] < 0
-                else (low, min(high, limit))
-                if row[cell] > 0
-                else (low, high)
-            )
+            if not row[cell]:
+                continue
+            limit = (end - (row @ own - row[cell] * own[cell])) / row[cell]
+            low, high = (max(low, limit), high) if row[cell] < 0 else (low, min(high, limit))
         return (low, high) if low <= high else (own[cell], own[cell])
 
-    def climbed(self, start: np.ndarray) -> np.ndarray:
+    def climb(self, start: ndarray) -> ndarray:
         """Return the prices that SLSQP reaches from a start, or the start where these are not
         allowed.
         """
@@ -440,12 +434,12 @@ class ProductProblem:
         )
         low, high = self.low[self.moves] / scale, self.high[self.moves] / scale
 
-        def at(x: np.ndarray) -> np.ndarray:
+        def at(x: ndarray) -> ndarray:
             own = start.copy()
             own[self.moves] = np.clip(x, low, high) * scale
             return own
 
-        def lost(x: np.ndarray) -> tuple[float, np.ndarray]:
+        def lost(x: ndarray) -> tuple[float, ndarray]:
             mean, slopes = self.demand.mean_and_slopes(self.all_prices(at(x)))
             return -mean / size, -slopes[self.moves] * scale / size
 
@@ -458,11 +452,11 @@ class ProductProblem:
             constraints=self._constraints(at, scale),
             options={"maxiter": 60, "ftol": 1e-10},
         )
-        own = self._repaired(at(reached.x), start)
+        own = self._repair(at(reached.x), start)
         return own if self.allowed(own) else start
 
     def _constraints(
-        self, at: Callable[[np.ndarray], np.ndarray], scale: np.ndarray
+        self, at: Callable[[ndarray], ndarray], scale: ndarray
     ) -> list[dict[str, object]]:
         """Return gaps and capacities as SLSQP takes them: not below 0."""
         made: list[dict[str, object]] = []
@@ -478,16 +472,16 @@ class ProductProblem:
             )
         for users, left in self.shared:
 
-            def room(x: np.ndarray, users: np.ndarray = users, left: float = left) -> float:
-                return self._left(at(x), users, left)[0]
+            def room(x: ndarray, users: ndarray = users, left: float = left) -> float:
+                return self._capacity_left(at(x), users, left)[0]
 
-            def slope(x: np.ndarray, users: np.ndarray = users, left: float = left) -> np.ndarray:
-                return self._left(at(x), users, left)[1][self.moves] * scale
+            def slope(x: ndarray, users: ndarray = users, left: float = left) -> ndarray:
+                return self._capacity_left(at(x), users, left)[1][self.moves] * scale
 
             made.append({"type": "ineq", "fun": room, "jac": slope})
         return made
 
-    def _left(self, own: np.ndarray, users: np.ndarray, left: float) -> tuple[float, np.ndarray]:
+    def _capacity_left(self, own: ndarray, users: ndarray, left: float) -> tuple[float, ndarray]:
         """Return the share of a capacity that is left, and its derivatives by the product's
         prices.
         """
@@ -495,24 +489,18 @@ class ProductProblem:
         size = abs(left) or 1.0
         return float(left - units @ users) / size, -(users @ slopes)[: len(own)] / size
 
-    def _repaired(self, own: np.ndarray, start: np.ndarray) -> np.ndarray:
+    def _repair(self, own: ndarray, start: ndarray) -> ndarray:
         """Return the prices moved towards an allowed start until they are allowed: SLSQP misses a
         bound by a little.
         """
         for share in (0.0, 1e-9, 1e-7, 1e-5, 1e-3):
-            moved: np.ndarray = np.clip(own + share * (start - own), self.low, self.high)
+            moved: ndarray = np.clip(own + share * (start - own), self.low, self.high)
             if self.allowed(moved) and self.value(moved) > -1e299:
                 return moved
         return own
 
 
-def _with_price(prices: np.ndarray, cell: int, price: float) -> np.ndarray:
-    changed = prices.copy()
-    changed[cell] = price
-    return changed
-
-
-def round_prices(problem: PriceProblem, prices: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def round_prices(problem: PriceProblem, prices: ndarray) -> tuple[ndarray, tuple[str, ...]]:
     """Return the best allowed prices near the solved ones, and the products that have none.
 
     Args:
@@ -537,8 +525,8 @@ def round_prices(problem: PriceProblem, prices: np.ndarray) -> tuple[np.ndarray,
 
 
 def _neighbouring_prices(
-    problem: PriceProblem, prices: np.ndarray, cells: np.ndarray
-) -> Iterator[np.ndarray]:
+    problem: PriceProblem, prices: ndarray, cells: ndarray
+) -> Iterator[ndarray]:
     """Yield combinations of the allowed prices nearest to the solved ones, of cells that move."""
     moving = len(problem.moving(cells))
     most = next((count for count in (4, 3) if count**moving <= MOST_COMBINATIONS), 2)
@@ -555,7 +543,7 @@ def _neighbouring_prices(
         yield np.array(combination)
 
 
-def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float) -> np.ndarray:
+def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float) -> ndarray:
     """Return the prices of the ladder between two prices, or those multiples of the rounding less
     the ending around a price.
     """
@@ -564,8 +552,7 @@ def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float)
         steps = (
             np.floor((near + rails.ending) / rails.rounding) + np.arange(-2, 4)
         ) * rails.rounding - rails.ending
-    kept: np.ndarray = steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))]
-    return kept
+    return np.asarray(steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))])
 
 
 # Recommended prices: which cells may move, their best prices, whether these are sure enough,
@@ -583,14 +570,14 @@ class PriceRecommendation:
         prices: Recommended, today's where on hold, shape (K,).
         solved: Before they were rounded to allowed prices, shape (K,).
         holds: By cell, why its price stays.
-        status: Of each cell: `interior`, `corner`, `undefined_inelastic` or `HOLD`.
+        status: The status of each cell: `interior`, `corner`, `undefined_inelastic` or `HOLD`.
         rules: The rule that bound each cell; `none` where none did.
-        bounds: Of single prices.
+        bounds: The bounds of single prices.
         problem: What was solved last.
     """
 
-    prices: np.ndarray
-    solved: np.ndarray
+    prices: ndarray
+    solved: ndarray
     holds: Mapping[int, str]
     status: tuple[str, ...]
     rules: tuple[str, ...]
@@ -603,7 +590,7 @@ class PriceRecommendation:
         return self.problem.demand
 
     @property
-    def gains(self) -> np.ndarray:
+    def gains(self) -> ndarray:
         """Draws of what all changes together gain in a period, shape (D,)."""
         return self.demand.totals(self.prices) - self.demand.totals(self.demand.price)
 
@@ -680,14 +667,11 @@ def _price_problem(
     demand: DemandDraws,
     rails: PriceGuardrails,
     bounds: PriceBounds,
-    products: Mapping[str, np.ndarray],
+    products: Mapping[str, ndarray],
     holds: Mapping[int, str],
 ) -> PriceProblem:
     still = np.isin(np.arange(len(evidence)), list(holds))
-    low, high = (
-        np.where(still, demand.price, bounds.low),
-        np.where(still, demand.price, bounds.high),
-    )
+    low, high = (np.where(still, demand.price, end) for end in (bounds.low, bounds.high))
     today = demand.units_at(demand.price).mean(0)
     capacity = {}
     for name, most in rails.capacity.items():
@@ -699,7 +683,7 @@ def _price_problem(
     return PriceProblem(demand, rails, low, high, products, capacity)
 
 
-def _start_prices(problem: PriceProblem, holds: dict[int, str]) -> np.ndarray | None:
+def _start_prices(problem: PriceProblem, holds: dict[int, str]) -> ndarray | None:
     """Return prices within bounds and gaps; None after products that have none were put on hold."""
     prices = problem.demand.price.copy()
     for cells in problem.products.values():
@@ -714,25 +698,17 @@ def _start_prices(problem: PriceProblem, holds: dict[int, str]) -> np.ndarray | 
 
 
 def _beyond_capacity(
-    evidence: DemandEstimates, problem: PriceProblem, prices: np.ndarray
+    evidence: DemandEstimates, problem: PriceProblem, prices: ndarray
 ) -> dict[int, str]:
     rails = replace(problem.rails, capacity=problem.capacity)
     over = over_capacity(evidence, problem.demand.units_at(prices).mean(0), rails)
-    own = {
-        int(cell): "capacity" for name in over for cell in problem.moving(problem.products[name])
-    }
-    if over and not own:  # pushed beyond it by its substitutes alone
-        return {
-            int(cell): "capacity"
-            for cells in problem.products.values()
-            for cell in problem.moving(cells)
-        }
-    return own
+    held = [problem.moving(problem.products[name]) for name in over]
+    if over and not any(map(len, held)):  # pushed beyond it by its substitutes alone
+        held = [problem.moving(cells) for cells in problem.products.values()]
+    return {int(cell): "capacity" for cells in held for cell in cells}
 
 
-def _unsure_cells(
-    problem: PriceProblem, prices: np.ndarray, rails: PriceGuardrails
-) -> dict[int, str]:
+def _unsure_cells(problem: PriceProblem, prices: ndarray, rails: PriceGuardrails) -> dict[int, str]:
     """Return the moving cells of products whose change is not sure enough to gain."""
     demand, unsure = problem.demand, dict[int, str]()
     for cells in problem.products.values():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -109,9 +111,9 @@ class ImpactTerms:
     """The changes that are asked for.
 
     Attributes:
-        changes: Of prices, as shares.
+        changes: The changes of prices, as shares.
         scope: Whose prices change together.
-        level: Of the intervals.
+        level: The level of the intervals.
         deductions: The share of the price that is given back after the invoice.
         band: The largest distance beyond the observed prices, as a share of these.
     """
@@ -125,7 +127,7 @@ class ImpactTerms:
 
 def impacts(
     evidence: DemandEstimates, draws: int, rng: np.random.Generator, terms: ImpactTerms
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the impact of each change on each scope, and on all cells together.
 
     See `IMPACTS`.
@@ -134,8 +136,8 @@ def impacts(
 
     Args:
         evidence: The cells.
-        draws: Of the posterior.
-        rng: Of the draws.
+        draws: The number of draws of the posterior.
+        rng: The random generator of the draws.
         terms: The settings of the changes.
     """
     demand = DemandDraws.of(evidence, draws, rng, objective="profit", deductions=terms.deductions)
@@ -157,7 +159,7 @@ def impacts(
     return IMPACTS.frame(rows)
 
 
-def impact_scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
+def impact_scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, ndarray]:
     """Return the cells with an estimate that change together, all of them first."""
     known = np.flatnonzero(evidence.known)
     names = evidence.cells[scope].to_numpy()
@@ -177,16 +179,16 @@ class _ScopeAnswer:
         pocket: The share of the price that is kept.
     """
 
-    own: np.ndarray
-    others: np.ndarray
-    lag: np.ndarray | None
-    units: np.ndarray
-    price: np.ndarray
-    cost: np.ndarray
+    own: ndarray
+    others: ndarray
+    lag: ndarray | None
+    units: ndarray
+    price: ndarray
+    cost: ndarray
     pocket: float
 
     @classmethod
-    def of(cls, demand: DemandDraws, cells: np.ndarray) -> _ScopeAnswer:
+    def of(cls, demand: DemandDraws, cells: ndarray) -> _ScopeAnswer:
         """Return how demand answers where the prices of some cells move together."""
         logs, place = demand.answer_to(cells)
         lag = None if demand.lag is None or not demand.lag.any() else demand.lag[:, cells]
@@ -197,7 +199,7 @@ class _ScopeAnswer:
     def impact(self, change: float, level: float, measures: Sequence[str]) -> dict[str, Any]:
         """Return the numbers of one change of the scope's prices; see `IMPACTS`."""
         count, moved = self.own.shape[1], np.log1p(change)
-        now, then = self._brought(self.price), self._brought(self.price * (1 + change))
+        now, then = self._earnings(self.price), self._earnings(self.price * (1 + change))
         own = _price_factors(self.own, moved) @ then[:count] - now[:count].sum(0)
         others = _price_factors(self.others, moved) @ now[count:] - now[count:].sum(0)
         low, high = np.quantile(own + others, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -219,7 +221,7 @@ class _ScopeAnswer:
             first = float((_price_factors(self.own - self.lag, moved) @ units).mean() - units.sum())
         return row | {"first_units": first, "brought_forward": first - lasting}
 
-    def _brought(self, prices: np.ndarray) -> np.ndarray:
+    def _earnings(self, prices: ndarray) -> ndarray:
         """Return what today's units are and bring at some prices, in the order of
         `IMPACT_MEASURES`, shape (n + m, 3).
         """
@@ -228,13 +230,12 @@ class _ScopeAnswer:
         )
 
 
-def _price_factors(answer: np.ndarray, moved: float) -> np.ndarray:
+def _price_factors(answer: ndarray, moved: float) -> ndarray:
     """Return by what units are multiplied where the log of prices moves, shape (D, cells)."""
-    factors: np.ndarray = np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
-    return factors
+    return np.asarray(np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
 
 
-def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | None:
+def best_change(rows: DataFrame, confidence: float) -> Mapping[str, Any] | None:
     """Return the change of all prices that brings most margin, of those that bring some surely
     enough and were mostly observed.
 
@@ -242,19 +243,19 @@ def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | No
         rows: The impacts.
         confidence: The least probability that margin rises.
     """
-    of_all = rows.filter((pl.col("scope") == ALL_CELLS) & (pl.col("margin") > 0))
-    observed = of_all.filter(pl.col("beyond") <= MOST_BEYOND * pl.col("cells"))
-    sure = observed.filter(pl.col("probability_margin_up") >= confidence).sort(
+    of_all = rows.filter(col("margin") > 0, scope=ALL_CELLS)
+    observed = of_all.filter(col("beyond") <= MOST_BEYOND * col("cells"))
+    sure = observed.filter(col("probability_margin_up") >= confidence).sort(
         "margin", descending=True
     )
     return sure.row(0, named=True) if len(sure) else None
 
 
 def rows_at_change(
-    rows: pl.DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
-) -> pl.DataFrame:
+    rows: DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
+) -> DataFrame:
     """Return the impacts of one change on some scopes."""
-    return rows.filter(((pl.col("change") - change).abs() < 1e-9) & pl.col("scope").is_in(scopes))
+    return rows.filter(((col("change") - change).abs() < 1e-9) & col("scope").is_in(scopes))
 
 
 # The verdict on changes of prices, as plain values and a table of impacts.
@@ -269,7 +270,7 @@ class RevenueImpactVerdict(Verdict):
         action: `RAISE` or `CUT` where a change of all prices within the observed ones raises margin
             surely enough, else `HOLD`.
         change: That change; None on hold.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         terms: The changes that were asked for.
         cells, known: How many there are, and how many have an estimate.
         confidence: The least probability that margin rises.
@@ -321,12 +322,12 @@ class RevenueImpactVerdict(Verdict):
     cells: int
     known: int
     confidence: float
-    impacts: pl.DataFrame
+    impacts: DataFrame
 
     @property
-    def of_all(self) -> pl.DataFrame:
+    def of_all(self) -> DataFrame:
         """The impacts of changes of all prices together."""
-        return self.impacts.filter(pl.col("scope") == ALL_CELLS)
+        return self.impacts.filter(scope=ALL_CELLS)
 
     @property
     def best(self) -> Mapping[str, Any] | None:
@@ -369,9 +370,9 @@ def impact_figure(verdict: RevenueImpactVerdict) -> Figure | None:
     return figure
 
 
-def _draw_measure(axes: Axes, rows: pl.DataFrame, name: str, verdict: RevenueImpactVerdict) -> None:
+def _draw_measure(axes: Axes, rows: DataFrame, name: str, verdict: RevenueImpactVerdict) -> None:
     rows = pl.concat(
-        [rows, pl.DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed"
+        [rows, DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed"
     ).sort("change")
     change, colour = 100 * rows["change"].to_numpy(), MEASURE_COLOURS[name]
     shares = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import DataFrame, Series, col
 
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
@@ -21,18 +22,13 @@ from hwds.report.pictures import (
     drawable,
     headline,
     new_figure,
+    note_row,
     tidy,
 )
-from hwds.results.comparison import Comparison, StudyResult
-from hwds.results.formatting import (
-    UNBOUNDED,
-    column_texts,
-    counted,
-    duration,
-    interval,
-    p_value_text,
-    with_errors,
-)
+from hwds.report.words import say, say_lines
+from hwds.results.columns import Column, Declared
+from hwds.results.comparison import LEADERBOARD, PAIRS, Comparison, StudyResult
+from hwds.results.formatting import UNBOUNDED, interval, with_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,31 +41,75 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 """The most rivals of one kind that a sentence names."""
 
+CONCLUSION = """
+{%- macro amounts(rows) %}
+{%- for row in rows %}
+{%- set value, ends = amount(row) %}
+{{- row.rival }} by {{ value }}
+{%- if ends %} ({{ (100 * level) | written("g") }} %: {{ ends }}
+{%- if row.p_holm is not none %}, p {{ row.p_holm | p_value }}{% endif %}){% endif %}
+{%- if row.verdict.endswith("alike") %}, which is within {{ margin_words }}{% endif %}
+{%- if not loop.last %}{{ " and " if loop.revindex == 2 else ", " }}{% endif %}
+{%- endfor %}
+{%- endmacro %}
+{{- subject }}{% if chosen == "best" %}, the best here,{% endif %}
+{% if better | length > most_named %}beats
+{{ "all " ~ rows | length if better | length == rows | length else better | length }} rivals, the
+closest of them {{ amounts(better[:1]) }}
+{%- elif better %}beats {{ amounts(better) }}
+{%- endif %}
+{%- if better and worse %} and {% endif %}
+{%- if worse | length > most_named %}is worse than {{ worse | length }} rivals, most of all
+{{ amounts(worse[:1]) }}
+{%- elif worse %}is worse than {{ amounts(worse) }}
+{%- endif %}
+{%- if better or worse %}, sure
+{%- if family != 1 %} after correction for {{ family }} comparisons
+{%- if chosen == "best" %} of all pairs{% endif %}{% endif %}
+{%- if alike or unsure %}; {% endif %}
+{%- endif %}
+{%- if alike %}is as good as {{ alike | listed(most_named) }} to within {{ margin_words }}
+{%- if unsure %}; {% endif %}{% endif %}
+{%- if unsure %}cannot be told from {{ unsure | listed(most_named) }}
+{%- if methods | length == 1 and methods[0].endswith("cannot tell") %}: {{ methods[0] }}{% endif %}
+{%- endif %}."""
+
+TITLE = """
+{{ leaderboard | length | counted("models") }} on
+{{ datasets[0] if datasets | length == 1 else datasets | length ~ " datasets" }} by {{ metric }}
+({{ measure.better }}er is better), {{ leaderboard["n"][0] | counted(units) }}
+{%- if seeds | length > 1 and units != "worlds" %}, {{ seeds | length | counted("seeds") }}
+{%- endif %}"""
+
+RANKS = """
+Over {{ blocks | counted(called) }} the ranks
+{{ "differ" if p_value < alpha else "cannot be told apart" }} (Friedman: chi-square
+{{ statistic | written(".1f") }}, p
+{{ "< 0.0001" if p_value < 0.0001 else "= " ~ p_value | written(".4f") }}); two mean ranks differ
+where they are {{ critical_difference | written(".2f") }} apart (Nemenyi, 5 %)."""
+
 
 def comparison_sentence(result: Comparison) -> str:
     """Return the subject's result against its rivals: `stack beats theta by 2.1 % (1.2 to 3.0),
     sure after correction ...`.
     """
     rows = result.pairs.to_dicts()
-    better = [row for row in rows if row["verdict"].startswith("better")][::-1]
-    worse = [row for row in rows if row["verdict"].startswith("worse")][::-1]
-    parts = [*_beats(result, better, len(rows)), *_loses(result, worse)]
-    sure = f", {_sure_phrase(result)}" if parts else ""
-    alike = [row["rival"] for row in rows if row["verdict"] == "alike"]
-    unsure = [row["rival"] for row in rows if row["verdict"] == "unsure"]
-    rest = [f"is as good as {_listed(alike)} to within {_margin_phrase(result)}"] if alike else []
-    rest += [f"cannot be told from {_listed(unsure)}{_why_unsure(rows)}"] if unsure else []
-    head = f"{result.subject}{', the best here,' if result.chosen == 'best' else ''} "
-    return f"{head}{' and '.join(parts)}{sure}{'; ' if parts and rest else ''}{'; '.join(rest)}."
-
-
-def _why_unsure(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the reason why nothing can be told; empty where something could be."""
-    reasons = {row["method"] for row in rows}
-    return (
-        f": {reasons.pop()}"
-        if len(reasons) == 1 and all(reason.endswith("cannot tell") for reason in reasons)
-        else ""
+    better, worse, alike, unsure = (
+        [row for row in rows if row["verdict"].startswith(verdict)]
+        for verdict in ("better", "worse", "alike", "unsure")
+    )
+    return say(
+        CONCLUSION,
+        result,
+        rows=rows,
+        better=better[::-1],
+        worse=worse[::-1],
+        alike=[row["rival"] for row in alike],
+        unsure=[row["rival"] for row in unsure],
+        methods=list({row["method"] for row in rows}),
+        amount=partial(effect_amount, result),
+        margin_words=margin_text(result.margin, result.relative, result.measure.measured_in),
+        most_named=MOST_NAMED,
     )
 
 
@@ -111,96 +151,49 @@ def row_amount(
     return texts[0], "" if row["low"] is None else texts[1]
 
 
+def margin_text(margin: float | None, relative: bool, unit: str) -> str:
+    """Return a margin, a share or an amount, for readers."""
+    margin = margin or 0.0
+    return f"{100 * margin:g} %" if relative else f"{margin:g} {unit}".strip()
+
+
 def comparison_title(result: Comparison) -> str:
     """Return `5 models on m3_monthly by mase[m=12], 1,428 series`."""
-    datasets = (
-        result.datasets[0] if len(result.datasets) == 1 else f"{len(result.datasets)} datasets"
-    )
-    metric = result.measure.name if len(set(result.metrics.values())) == 1 else result.measure.short
-    n = counted(int(result.leaderboard["n"][0]), result.units)
-    seeds = (
-        f", {counted(len(result.seeds), 'seeds')}"
-        if len(result.seeds) > 1 and result.units != "worlds"
-        else ""
-    )
-    models = counted(len(result.leaderboard), "models")
-    return f"{models} on {datasets} by {metric} ({result.measure.better}er is better), {n}{seeds}"
+    return say(TITLE, result, metric=_metric_name(result))
+
+
+def _metric_name(result: Comparison) -> str:
+    """Return the metric's full name where it is the same on all datasets."""
+    return result.measure.name if len(set(result.metrics.values())) == 1 else result.measure.short
 
 
 def rank_sentence(result: Comparison) -> str:
     """Return the result of Friedman's test; empty where it was not made."""
-    test = result.ranks
-    if test is None:
-        return ""
-    p = "< 0.0001" if test.p_value < 0.0001 else f"= {test.p_value:.4f}"
-    said = "differ" if test.p_value < 1 - result.level else "cannot be told apart"
-    return (
-        f"Over {counted(test.blocks, test.called)} the ranks {said} (Friedman: chi-square "
-        f"{test.statistic:.1f}, p {p});"
-        f" two mean ranks differ where they are {test.critical_difference:.2f} apart (Nemenyi, 5 "
-        f"%)."
-    )
-
-
-def _beats(result: Comparison, rows: Sequence[dict[str, Any]], rivals: int) -> list[str]:
-    """Return the rivals that it beats, the closest first."""
-    if not rows:
-        return []
-    if len(rows) <= MOST_NAMED:
-        return [f"beats {_with_amounts(result, rows)}"]
-    whom = f"all {rivals} rivals" if len(rows) == rivals else f"{len(rows)} rivals"
-    return [f"beats {whom}, the closest of them {_with_amounts(result, rows[:1])}"]
-
-
-def _loses(result: Comparison, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the rivals that it loses to, the farthest first."""
-    if not rows:
-        return []
-    if len(rows) <= MOST_NAMED:
-        return [f"is worse than {_with_amounts(result, rows)}"]
-    return [f"is worse than {len(rows)} rivals, most of all {_with_amounts(result, rows[:1])}"]
-
-
-def _with_amounts(result: Comparison, rows: Sequence[dict[str, Any]]) -> str:
-    parts = []
-    for row in rows:
-        value, ends = effect_amount(result, row)
-        small = (
-            f", which is within {_margin_phrase(result)}"
-            if row["verdict"].endswith("alike")
-            else ""
-        )
-        p_value = "" if row["p_holm"] is None else f", p {p_value_text(row['p_holm'])}"
-        sure = f" ({100 * result.level:g} %: {ends}{p_value})" if ends else ""
-        parts.append(f"{row['rival']} by {value}{sure}{small}")
-    return _listed(parts, len(parts))
-
-
-def _sure_phrase(result: Comparison) -> str:
-    if result.family == 1:
-        return "sure"
-    pairs = " of all pairs" if result.chosen == "best" else ""
-    return f"sure after correction for {result.family} comparisons{pairs}"
-
-
-def _margin_phrase(result: Comparison) -> str:
-    margin = result.margin or 0.0
-    return (
-        f"{100 * margin:g} %"
-        if result.relative
-        else f"{margin:g} {result.measure.measured_in}".strip()
-    )
-
-
-def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    """`a`, `a and b`, `a, b and 3 more`."""
-    shown = list(names[:most])
-    if len(names) > most:
-        return f"{', '.join(shown)} and {len(names) - most} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return "" if result.ranks is None else say(RANKS, result.ranks, alpha=1 - result.level)
 
 
 # A comparison as tables: for the terminal, and as a Markdown page.
+
+BOARD = """model score median rank win_rate skill set_p best n n_undefined n_failed n_fallback
+seconds"""
+"""The columns of the leaderboard from left to right."""
+
+ALONG = Declared.of(
+    Column("rival", "text", title="rival", brief="rival"),
+    Column("series", "count", title="series", brief="series"),
+    Column(
+        "fewest",
+        "made",
+        title="origins",
+        brief="origins",
+        show="{{ fewest }}{% if most != fewest %} to {{ most }}{% endif %}",
+    ),
+    Column("better_holm", "count", title="better, Holm", brief="better"),
+    Column("worse_holm", "count", title="worse, Holm", brief="worse"),
+    Column("better", "count", title="better, each alone"),
+    Column("worse", "count", title="worse, each alone"),
+)
+"""Diebold-Mariano tests by rival: in how many series the subject is better, and worse."""
 
 VERDICTS = {"unsure": "not told apart"}
 """The displayed words for verdicts, where they differ."""
@@ -209,88 +202,54 @@ VERDICTS = {"unsure": "not told apart"}
 def board_grid(result: Comparison) -> Grid:
     """Return the leaderboard on shared rows."""
     board = result.leaderboard
-    metric = result.measure.name if len(set(result.metrics.values())) == 1 else result.measure.short
-    several = len(result.datasets) > 1
-    columns = {
-        ("model", "model"): board["model"].to_list(),
-        (f"{metric}, mean ± s.e.", f"{_two_lines(metric)} ±"): with_errors(
-            board["mean"].to_list(), board["stderr"].to_list()
-        ),
-        ("median", ""): column_texts(board["median"].to_list()),
-        (
-            f"mean rank over {result.ranks.called if result.ranks else result.units}",
-            "rank",
-        ): _fixed_texts(board["rank"], 2),
-        (f"wins against the others, % of {result.units}", "wins\n%"): _fixed_texts(
-            100 * board["win_rate"], 0
-        ),
-        (f"skill against {result.measure.rival}, %", "skill\n%"): _fixed_texts(
-            100 * board["skill"], 1, "+"
-        ),
-        ("model confidence set, p", ""): [_p_text(p) for p in board["set_p"]],
-        ("may be the best", "may be\nbest"): [
-            _may_be_best(p, result.level) for p in board["set_p"]
-        ],
-        (result.units, result.units): [f"{n:,}" for n in board["n"]],
-        ("undefined", "undefined" if board["n_undefined"].sum() else ""): _count_texts(
-            board["n_undefined"]
-        ),
-        ("failed", "failed" if board["n_failed"].sum() else ""): _count_texts(board["n_failed"]),
-        ("fallback", "fallback" if board["n_fallback"].sum() else ""): _count_texts(
-            board["n_fallback"]
-        ),
-        ("time", "time"): [duration(seconds) for seconds in board["seconds"]],
+    scores = with_errors(board["mean"].to_list(), board["stderr"].to_list())
+    lost: dict[str, Any] = {
+        name: board[name].sum() for name in ("n_undefined", "n_failed", "n_fallback")
     }
-    rows = list(zip(*columns.values(), strict=True))
-    caption = f"{comparison_title(result)}{'; means are over datasets' if several else ''}:"
-    return grid_of(list(columns), rows, own=result.subject, caption=caption)
+    return declared_grid(
+        LEADERBOARD,
+        board.with_columns(score=Series(scores, dtype=pl.String)),
+        result,
+        columns=BOARD,
+        own="{{ subject }}",
+        caption="{{ title }}{% if datasets | length > 1 %}; means are over datasets{% endif %}:",
+        title=comparison_title(result),
+        metric=_metric_name(result),
+        **lost,
+    )
+
+
+def with_amounts(rows: DataFrame, unit: str) -> DataFrame:
+    """Return effects with their texts and those of their intervals, and verdicts in words.
+
+    Args:
+        rows: Pairs or contrasts; `relative` says which effects are shares.
+        unit: The unit of the others.
+    """
+    texts = [
+        row_amount(row, relative=row["relative"], unit=unit, sign=True) for row in rows.to_dicts()
+    ]
+    value, ends = ([text[place] for text in texts] for place in range(2))
+    return rows.with_columns(
+        Series("value", value, pl.String),
+        Series("ends", ends, pl.String),
+        col("verdict").replace(VERDICTS),
+    )
 
 
 def pairs_grid(result: Comparison) -> Grid:
-    """Return the table of the subject against each rival: effect first, then interval, then p."""
-    rows = []
-    for row in result.pairs.to_dicts():
-        value, interval = effect_amount(result, row, sign=True)
-        alike = [_p_text(row["alike_holm"])] if result.margin is not None else []
-        wins = "" if row["wins"] is None else f"{100 * row['wins']:.0f}"
-        verdict = VERDICTS.get(row["verdict"], row["verdict"])
-        rows.append(
-            [
-                row["rival"],
-                value,
-                interval,
-                _p_text(row["p_holm"]),
-                _p_text(row["p_value"]),
-                *alike,
-                wins,
-                _p_text(row["wilcoxon_p"]),
-                _independent_text(row.get("independent")),
-                row["method"],
-                verdict,
-            ]
-        )
-    level = f"{100 * result.level:g} %"
-    titles = [
-        ("rival", "rival"),
-        ("better by", "better by"),
-        (f"{level} interval", f"{level} interval"),
-        ("p, Holm", "p\nHolm"),
-    ]
-    titles += [("p, alone", "")]
-    titles += [("p of a difference that matters, Holm", "")] if result.margin is not None else []
-    titles += [
-        (f"wins, % of {result.units}", "wins\n%"),
-        ("p, Wilcoxon", ""),
-        ("worth", ""),
-        ("interval by", ""),
-        ("verdict", "verdict"),
-    ]
-    caption = f"{result.subject} against each rival (above 0: it is better):"
-    return grid_of(titles, rows, caption=caption)
-
-
-def _independent_text(independent: float | None) -> str:
-    return "" if independent is None else f"{independent:,.0f}"
+    """Return the table of the subject against each rival."""
+    rows = result.pairs.with_columns(relative=pl.lit(result.relative))
+    names = "rival value ends p_holm p_value alike_holm wins wilcoxon_p independent method verdict"
+    return declared_grid(
+        PAIRS,
+        with_amounts(rows, result.measure.measured_in),
+        result,
+        columns=names if result.margin is not None else names.replace("alike_holm ", ""),
+        caption="{{ subject }} against each rival (above 0: it is better):",
+        percent=f"{100 * result.level:g}",
+        one_rival=False,
+    )
 
 
 def along_grid(result: Comparison) -> Grid | None:
@@ -300,30 +259,20 @@ def along_grid(result: Comparison) -> Grid | None:
     """
     if result.along.is_empty():
         return None
-    alpha, rows = 1 - result.level, []
-    for (rival,), part in result.along.group_by(["rival"], maintain_order=True):
-        origins = dict.fromkeys((part["origins"].min(), part["origins"].max()))
-        counts = [_sides(part.filter(pl.col(p) < alpha)) for p in ("p_holm", "p_value")]
-        rows.append(
-            [str(rival), f"{len(part):,}", " to ".join(map(str, origins)), *counts[0], *counts[1]]
-        )
-    titles = [(name, name) for name in ("rival", "series", "origins")]
-    titles += [
-        ("better, Holm", "better"),
-        ("worse, Holm", "worse"),
-        ("better, each alone", ""),
-        ("worse, each alone", ""),
-    ]
-    caption = (
-        f"Series in which {result.subject} is surely better or worse over time "
-        f"(Diebold-Mariano, Holm):"
+    better, worse = col("statistic") < 0, col("statistic") > 0
+    holm, alone = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
+    counts = result.along.group_by("rival", maintain_order=True).agg(
+        pl.len().alias("series"),
+        col("origins").min().alias("fewest"),
+        col("origins").max().alias("most"),
+        (better & holm).sum().alias("better_holm"),
+        (worse & holm).sum().alias("worse_holm"),
+        (better & alone).sum().alias("better"),
+        (worse & alone).sum().alias("worse"),
     )
-    return grid_of(titles, rows, caption=caption)
-
-
-def _sides(sure: pl.DataFrame) -> tuple[str, str]:
-    """Return the numbers of series in which the subject is better, and worse."""
-    return f"{int((sure['statistic'] < 0).sum()):,}", f"{int((sure['statistic'] > 0).sum()):,}"
+    caption = """Series in which {{ subject }} is surely better or worse over time
+    (Diebold-Mariano, Holm):"""
+    return declared_grid(ALONG, counts, result, caption=caption)
 
 
 def comparison_grids(result: Comparison) -> Iterator[Grid]:
@@ -359,98 +308,67 @@ def comparison_markdown(result: Comparison, command: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def comparison_legend(result: Comparison) -> Iterator[str]:
-    """Yield the meaning of the columns, and the limits of the numbers."""
-    if result.measure.explained:
-        yield f"`{result.measure.name}`: {result.measure.explained}."
-    shares = "the share by which the subject's mean is better than the rival's"
-    yield (
-        f"better by: {shares if result.relative else 'the difference of the means'}, on the "
-        f"rows that all models answered."
-    )
-    yield (
-        f"interval: {100 * result.level:g} %, by {_scope(result)}; in sentences it stands "
-        f"behind the effect, and p behind it."
-    )
-    yield "±: one standard error of the mean of one model alone, which says little of a difference."
-    yield (
-        f"p, Holm: of no difference, corrected for {result.family} comparisons; the interval is "
-        f"of one comparison."
-    )
-    if result.margin is not None:
-        yield (
-            "p of a difference that matters: of one of the margin or more (two one-sided "
-            "tests), corrected too; small: alike."
-        )
-    if len(result.along):
-        cosines = (
-            "p, Holm: of equal-weighted cosines (Coroneo and Iacone 2020), which hold their "
-            "level with few origins too"
-        )
-        yield f"Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; {cosines}."
-    if "independent" in result.pairs.columns and result.pairs["independent"].count():
-        times = "customers and days" if result.units == "rows" else "times"
-        shared = f"{result.units} share their {times}, so that a shock of one hits many of them"
-        yield (
-            f"worth: how many independent observations would tell as much; {shared}, and their "
-            f"ranks are not tested."
-        )
-    yield f"wins: the share of {result.units} in which the model is the better one, ties half."
-    yield (
-        "may be best: in the model confidence set (Hansen, Lunde and Nason 2011): no other is "
-        "surely better."
-    )
-    if result.ranks:
-        yield (
-            f"rank: the mean over {result.ranks.called}, 1 the best; ranks say nothing of how "
-            f"much better."
-        )
+LEGEND = """
+{% if measure.explained %}`{{ measure.name }}`: {{ measure.explained }}.{% endif %}
+
+better by: {{ "the share by which the subject's mean is better than the rival's" if relative
+else "the difference of the means" }}, on the rows that all models answered.
+
+interval: {{ (100 * level) | written("g") }} %, by {{ scope }}; in sentences it stands behind the
+effect, and p behind it.
+
+±: one standard error of the mean of one model alone, which says little of a difference.
+
+p, Holm: of no difference, corrected for {{ family }} comparisons; the interval is of one
+comparison.
+
+{% if margin is not none %}p of a difference that matters: of one of the margin or more (two
+one-sided tests), corrected too; small: alike.{% endif %}
+
+{% if along | length %}Diebold-Mariano: with the correction of Harvey, Leybourne and Newbold; p,
+Holm: of equal-weighted cosines (Coroneo and Iacone 2020), which hold their level with few origins
+too.{% endif %}
+
+{% if "independent" in pairs and pairs["independent"].count() %}worth: how many independent
+observations would tell as much; {{ units }} share their
+{{ "customers and days" if units == "rows" else "times" }}, so that a shock of one hits many of
+them, and their ranks are not tested.{% endif %}
+
+wins: the share of {{ units }} in which the model is the better one, ties half.
+
+may be best: in the model confidence set (Hansen, Lunde and Nason 2011): no other is surely better.
+
+{% if ranks %}rank: the mean over {{ ranks.called }}, 1 the best; ranks say nothing of how much
+better.{% endif %}"""
+
+SCOPE = """
+{{ methods | join(", ") }}; it speaks of
+{% if moments %}other moments of the same series
+{%- else %}other {{ "customers and days" if units == "rows" else units }} like these
+{%- if times %} and other times like these{% endif %}
+{%- if of_seeds %} and other seeds{% endif %}
+{%- if conditions %}, {{ conditions }}{% endif %}
+{%- if trained is none %}; an earlier version made it, and without its runs nothing says what they
+share{% endif %}
+{%- if seeds | length == 1 and trained %}; the chance of training is not in it, for there is one
+seed{% endif %}
+{%- endif %}"""
 
 
-def _scope(result: Comparison) -> str:
-    """Return the methods of the intervals, and the population that they speak of."""
+def comparison_legend(result: Comparison) -> list[str]:
+    """Return the meaning of the columns, and the limits of the numbers."""
     made = list(dict.fromkeys(result.pairs["method"]))
-    if all(
-        "over" in method and "origins" in method and result.units not in method for method in made
-    ):
-        return f"{', '.join(made)}; it speaks of other moments of the same series"
-    of = (
-        [f"other {result.units} like these"]
-        if result.units != "rows"
-        else ["other customers and days like these"]
+    scope = say(
+        SCOPE,
+        result,
+        methods=made,
+        moments=all(
+            "over" in each and "origins" in each and result.units not in each for each in made
+        ),
+        times=any("origins" in each for each in made),
+        of_seeds=any("seeds" in each for each in made),
     )
-    of += ["other times like these"] if any("origins" in method for method in made) else []
-    of += ["other seeds"] if any("seeds" in method for method in made) else []
-    same = f", {result.conditions}" if result.conditions else ""
-    if result.trained is None:
-        same += "; an earlier version made it, and without its runs nothing says what they share"
-    training = (
-        "; the chance of training is not in it, for there is one seed"
-        if len(result.seeds) == 1 and result.trained
-        else ""
-    )
-    return f"{', '.join(made)}; it speaks of {' and '.join(of)}{same}{training}"
-
-
-def _fixed_texts(values: pl.Series, places: int, sign: str = "") -> list[str]:
-    return ["" if value is None else f"{value:{sign}.{places}f}" for value in values]
-
-
-def _count_texts(values: pl.Series) -> list[str]:
-    return [f"{value:,}" for value in values]
-
-
-def _p_text(value: float | None) -> str:
-    return "" if value is None else p_value_text(value)
-
-
-def _may_be_best(p: float | None, level: float) -> str:
-    return "" if p is None else "yes" if p > 1 - level else "no"
-
-
-def _two_lines(metric: str) -> str:
-    """Return a title of two lines: `mase` above `[m=12]`."""
-    return metric.replace("[", "\n[", 1).replace("@", "\n@", 1)
+    return say_lines(LEGEND, result, scope=scope)
 
 
 # A forest of effects: each with its interval on one axis, no difference as a line, and the
@@ -475,27 +393,8 @@ torn apart.
 """
 
 
-@dataclass(frozen=True)
-class ForestEffect:
-    """One effect.
-
-    Attributes:
-        label: The name of the rival or the contrast.
-        effect: The effect, above 0 where the subject is better.
-        low: The lower end of its interval; None where there is none.
-        high: The upper end.
-        verdict: `better`, `worse`, `alike`, `unsure`, or two of them.
-    """
-
-    label: str
-    effect: float
-    low: float | None
-    high: float | None
-    verdict: str
-
-
 def forest_of_effects(
-    effects: Sequence[ForestEffect],
+    effects: Mapping[str, Mapping[str, Any]],
     title: str,
     *,
     relative: bool,
@@ -506,57 +405,47 @@ def forest_of_effects(
     """Draw effects below each other.
 
     Args:
-        effects: From top to bottom; an interval that reaches below -1000 % ends there in an arrow.
-        title: Above the picture.
+        effects: Rows with `effect`, `low`, `high` and `verdict` by the name of the rival or the
+            contrast, from top to bottom; an interval that reaches below -1000 % ends there in an
+            arrow.
+        title: The title above the picture.
         relative: Whether effects are shares, drawn in percent.
         unit: The unit of effects that are none.
         margin: Half the width of the band within which an effect does not matter; 0 for no band.
         level: The confidence level of the intervals.
     """
     size = 100.0 if relative else 1.0
-    labels = ["\n".join(_label_lines(drawable(row.label, LABEL_LETTERS))) for row in effects]
+    labels = ["\n".join(_label_lines(drawable(label, LABEL_LETTERS))) for label in effects]
     figure = new_figure(
         10, 1.6 + 0.34 * len(effects) + 0.16 * sum(label.count("\n") for label in labels)
     )
     axes = figure.subplots()
     axes.axvspan(-size * margin, size * margin, color=LIGHT, alpha=0.5, zorder=0, linewidth=0)
     axes.axvline(0, color=GREY, linewidth=1)
-    for place, row in enumerate(effects):
-        colour = VERDICT_COLOURS[row.verdict.partition(",")[0]]
-        if row.low is not None and row.high is not None:
-            low = max(row.low, -UNBOUNDED) if relative and row.effect > -UNBOUNDED else row.low
+    for place, row in enumerate(effects.values()):
+        effect, end, high, verdict = (row[name] for name in ("effect", "low", "high", "verdict"))
+        colour = VERDICT_COLOURS[verdict.partition(",")[0]]
+        if end is not None and high is not None:
+            low = max(end, -UNBOUNDED) if relative and effect > -UNBOUNDED else end
             axes.plot(
-                [size * low, size * row.high],
+                [size * low, size * high],
                 [place, place],
                 color=colour,
                 linewidth=2.2,
                 solid_capstyle="butt",
             )
-            if low > row.low:
+            if low > end:
                 axes.plot([size * low], [place], "<", color=colour, markersize=7)
-        axes.plot([size * row.effect], [place], "o", color=colour, markersize=6)
-        verdict = UNSURE_WORDS.get(row.verdict, row.verdict)
-        axes.text(
-            1.01,
-            place,
-            verdict,
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=9,
-            color=colour,
-        )
+        axes.plot([size * effect], [place], "o", color=colour, markersize=6)
+        note_row(axes, place, UNSURE_WORDS.get(verdict, verdict), colour)
     axes.set_yticks(range(len(effects)), labels, parse_math=False, fontsize=9)
     axes.set_ylim(len(effects) - 0.4, -0.6)
     if relative:
         left, right = axes.get_xlim()
         axes.set_xlim(min(left, -size * LEAST_REACH), max(right, size * LEAST_REACH))
     band = "; the band is the margin" if margin else ""
-    axes.set_xlabel(
-        drawable(f"better by, {'%' if relative else unit}; {100 * level:g} % intervals{band}", 120),
-        fontsize=9,
-        color=INK,
-    )
-    tidy(axes, "x")
+    across = f"better by, {'%' if relative else unit}; {100 * level:g} % intervals{band}"
+    tidy(axes, "x", x=drawable(across, 120))
     headline(figure, title, 12)
     return figure
 
@@ -595,19 +484,16 @@ def comparison_figure(result: Comparison) -> Figure | None:
     None where no effect is known.
     """
     rows = [row for row in result.pairs.head(MOST_EFFECTS).to_dicts() if row["effect"] is not None]
-    effects = [
-        ForestEffect(row["rival"], *(row[name] for name in ("effect", "low", "high", "verdict")))
-        for row in rows
-    ]
-    labels = [result.subject, *(each.label for each in effects)]
-    called = dict(zip(labels, _distinct_labels(labels), strict=True))
-    title = f"{drawable(called[result.subject], 60)} against each rival by {result.measure.name}"
-    effects = [replace(each, label=called[each.label]) for each in effects]
-    unit, margin = result.measure.measured_in, result.margin or 0.0
-    if not effects:
+    if not rows:
         return None
+    subject, *rivals = _distinct_labels([result.subject, *(row["rival"] for row in rows)])
     return forest_of_effects(
-        effects, title, relative=result.relative, unit=unit, margin=margin, level=result.level
+        dict(zip(rivals, rows, strict=True)),
+        f"{drawable(subject, 60)} against each rival by {result.measure.name}",
+        relative=result.relative,
+        unit=result.measure.measured_in,
+        margin=result.margin or 0.0,
+        level=result.level,
     )
 
 
@@ -620,13 +506,12 @@ def contrasts_figure(study: StudyResult) -> Figure | None:
     if study.contrasts["relative"].n_unique() != 1:
         return None
     rows = study.contrasts.head(MOST_EFFECTS).to_dicts()
-    effects = [
-        ForestEffect(*(row[name] for name in ("contrast", "effect", "low", "high", "verdict")))
-        for row in rows
-    ]
-    title, margin = f"{study.plan['model']} by {study.plan['metric']}", study.plan["margin"]
     return forest_of_effects(
-        effects, title, relative=bool(rows[0]["relative"]), unit=study.unit, margin=margin
+        {row["contrast"]: row for row in rows},
+        f"{study.plan['model']} by {study.plan['metric']}",
+        relative=bool(rows[0]["relative"]),
+        unit=study.unit,
+        margin=study.plan["margin"],
     )
 
 
@@ -647,7 +532,7 @@ def critical_difference_figure(comparison: Comparison) -> Figure | None:
     rows = max((len(ranked) + 1) // 2, 1)
     figure = new_figure(10, 1.9 + 0.3 * rows + 0.14 * len(bars))
     axes = figure.subplots()
-    low, high = _axis_ends([rank for _, rank in ranked])
+    low, high = max(floor(ranked[0][1]), 1), max(ceil(ranked[-1][1]), floor(ranked[0][1]) + 1)
     _rank_axis(axes, low, high, test.critical_difference)
     depth = 0.55 + 0.28 * len(bars)
     for place, (begin, end) in enumerate(bars):
@@ -683,11 +568,6 @@ def cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
         if end > begin and (not runs or end > runs[-1][1]):
             runs.append((begin, end))
     return runs
-
-
-def _axis_ends(ranks: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of the axis: whole ranks around those shown."""
-    return max(floor(min(ranks)), 1), max(ceil(max(ranks)), floor(min(ranks)) + 1)
 
 
 def _rank_axis(axes: Axes, low: float, high: float, difference: float) -> None:

@@ -203,7 +203,7 @@ def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str
 
 
 def grid_of(
-    titles: Sequence[tuple[str, str]],
+    titles: Sequence[str | tuple[str, str]],
     rows: Sequence[Sequence[str]],
     *,
     own: str = "",
@@ -214,7 +214,7 @@ def grid_of(
     """Return the grid of some rows.
 
     Args:
-        titles: The long and the short title of each column.
+        titles: The long and the short title of each column, or one text that is both.
         rows: The rows, with a text for each column.
         own: The label in the first column of the experiment's model.
         names: The number of columns of text at the front.
@@ -222,9 +222,10 @@ def grid_of(
         words: The number of columns of text at the back.
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
+    both = [(title, title) if isinstance(title, str) else title for title in titles]
     made = tuple(
         GridColumn(title, short, tuple(cells))
-        for (title, short), cells in zip(titles, columns, strict=True)
+        for (title, short), cells in zip(both, columns, strict=True)
     )
     bold, dim = (
         frozenset(place for place, row in enumerate(rows) if row[0] == name)
@@ -258,14 +259,14 @@ def declared_grid(
         words: The number of columns of text at the back.
         values: Other values that templates name.
     """
-    from hwds.report.words import say
+    from hwds.report.words import fill, say
 
     plain = frame.to_dicts()
     shown = table.shown(columns)
     made = [
         GridColumn(
             say(each.title, about, **values),
-            "\n".join(say(line, about, **values) for line in each.brief.split("\n")),
+            "\n".join(map(str.strip, fill(each.brief, about, **values).split("\n"))),
             _cells(each, plain, about, values),
         )
         for each in shown
@@ -288,7 +289,7 @@ def _cells(
         return ("",) * len(rows)
     if column.show:
         return tuple(say(column.show, about, **{**values, **row}) for row in rows)
-    lows = [row[column.name] for row in rows]
+    lows = [row.get(column.name) for row in rows]
     if not column.to:
         return _texts(column, lows)
     texts = _texts(column, [*lows, *(row[column.to] for row in rows)])

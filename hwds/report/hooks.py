@@ -17,8 +17,8 @@ from hwds.report.standings import Standings, run_conclusion
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
-    import polars as pl
     from matplotlib.figure import Figure
+    from polars import DataFrame
 
     from hwds.report.page_parts import Page, Section
     from hwds.results.columns import Declared
@@ -122,7 +122,7 @@ class TableReport:
     """
 
     columns: Declared | None = None
-    rows: Callable[[Any], pl.DataFrame] | None = None
+    rows: Callable[[Any], DataFrame] | None = None
     most: int | None = None
     title: str = ""
     own: str = ""
@@ -134,7 +134,7 @@ class TableReport:
     caption: str = ""
     write: Callable[[Any, Path], None] | None = None
 
-    def grid_of(self, verdict: Any, table: pl.DataFrame | None = None) -> Grid | None:
+    def grid_of(self, verdict: Any, table: DataFrame | None = None) -> Grid | None:
         """Return the table of a verdict for readers; None where there is none."""
         if self.grid or self.columns is None:
             return self.grid(verdict) if self.grid else None
@@ -165,7 +165,7 @@ class DecisionPack:
     """
 
     page: Callable[[Any], Page]
-    sheets: Callable[[Any], Mapping[str, pl.DataFrame]]
+    sheets: Callable[[Any], Mapping[str, DataFrame]]
 
 
 def task_report(protocol: type, task: str) -> TaskReport:

@@ -6,34 +6,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
+from polars import DataFrame, col
 
 from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
-    INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     RIVAL_COLOURS,
     drawable,
     headline,
+    legend_below,
+    name_axes,
     name_rows,
     new_figure,
+    note_row,
     plain_numbers,
     tidy,
 )
 from hwds.report.standings import ModelStanding, ScoreValue, Standings, run_conclusion
-from hwds.results.formatting import (
-    brief,
-    column_texts,
-    counted,
-    decimals,
-    duration,
-    fixed,
-    with_errors,
-)
+from hwds.report.words import say, say_lines, two_lines
+from hwds.results.formatting import brief, column_texts, decimals, duration, fixed, with_errors
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
@@ -72,14 +67,12 @@ def segment_grids(tables: Tables, board: Standings) -> Iterator[tuple[Grid, int]
             )
 
 
-def scores_by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
+def scores_by_column(tables: Tables, metric: str) -> dict[str, DataFrame]:
     """Return the scores of a metric over all folds and steps by segment, for each column of
     segments.
     """
-    whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
-    scores = tables.scores.filter(
-        whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null()
-    )
+    whole = col("fold").is_null() & col("step").is_null() & (col("aggregate") == "mean")
+    scores = tables.scores.filter(whole & col("segment_by").is_not_null(), metric=metric)
     return {
         str(column): rows
         for (column,), rows in scores.partition_by(
@@ -88,20 +81,18 @@ def scores_by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
     }
 
 
-def largest_segments(rows: pl.DataFrame, most: int) -> dict[str, int]:
+def largest_segments(rows: DataFrame, most: int) -> dict[str, int]:
     """Return the segments with the most units, in the order of the scores, and their numbers of
     units.
     """
-    counts = rows.group_by("segment", maintain_order=True).agg(pl.col("n").max())
+    counts = rows.group_by("segment", maintain_order=True).agg(col("n").max())
     largest_segments = set(
         counts.sort("n", descending=True, maintain_order=True).head(most)["segment"]
     )
     return {segment: n for segment, n in counts.iter_rows() if segment in largest_segments}
 
 
-def _segment_grid(
-    rows: pl.DataFrame, shown: dict[str, int], board: Standings, caption: str
-) -> Grid:
+def _segment_grid(rows: DataFrame, shown: dict[str, int], board: Standings, caption: str) -> Grid:
     """Return the table of one column, the segments in the order of the scores."""
     row_of: dict[tuple[str, str], Any] = {
         (row["model"], row["segment"]): row for row in rows.iter_rows(named=True)
@@ -116,7 +107,7 @@ def _segment_grid(
         [segment, f"{n:,}", *(_segment_cell(cells[model, segment], places) for model in models)]
         for segment, n in shown.items()
     ]
-    return grid_of([(title, title) for title in titles], lines, caption=caption)
+    return grid_of(titles, lines, caption=caption)
 
 
 def _segment_cell(row: dict[str, Any], places: int) -> str:
@@ -190,10 +181,10 @@ def leaderboard_grid(board: Standings) -> Grid:
 
 def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
     yield GridColumn("model", "model", tuple(board.called(line) for line in board.all))
-    headlines = with_errors(*_values([line.headline for line in board.all]))
-    yield GridColumn(
-        f"{board.called_in}, mean ± s.e.", _two_lines(board.measure, " ± s.e."), headlines
+    headlines = with_errors(
+        [line.headline.value for line in board.all], [line.headline.stderr for line in board.all]
     )
+    yield GridColumn(f"{board.called_in}, mean ± s.e.", _brief(board.measure, " ± s.e."), headlines)
     yield GridColumn("median", "", column_texts([line.median.value for line in board.all]))
     yield GridColumn("pooled", "", column_texts([line.pooled.value for line in board.all]))
     for measure in board.beside:
@@ -201,10 +192,12 @@ def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
             [line.beside.get(measure.name, ScoreValue()).value for line in board.all]
         )
         yield GridColumn(
-            measure.with_unit, _two_lines(measure) if measure.beside == "always" else "", cells
+            measure.with_unit, _brief(measure) if measure.beside == "always" else "", cells
         )
     yield GridColumn(
-        f"skill against {board.rival}, %", "skill\n%", _percents([line.skill for line in board.all])
+        f"skill against {board.rival}, %",
+        "skill\n%",
+        tuple(_percent(line.skill) for line in board.all),
     )
     yield GridColumn(
         f"way from {board.rival} to the floor, %",
@@ -218,12 +211,10 @@ def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
     yield GridColumn("time", "time", tuple(duration(line.seconds) for line in board.all))
 
 
-def _values(numbers: list[ScoreValue]) -> tuple[list[float | None], list[float | None]]:
-    return [number.value for number in numbers], [number.stderr for number in numbers]
-
-
-def _percents(numbers: list[ScoreValue]) -> tuple[str, ...]:
-    return tuple(_percent(number) for number in numbers)
+def _brief(measure: Measure, more: str = "") -> str:
+    """Return a title of two lines, a third has the unit."""
+    unit = f"\n{measure.measured_in}" if measure.measured_in else ""
+    return f"{two_lines(measure.name)}{more}{unit}"
 
 
 def _percent(number: ScoreValue) -> str:
@@ -231,19 +222,6 @@ def _percent(number: ScoreValue) -> str:
         return "" if number.value is None else "0"
     return f"{100 * number.value:+.1f}" + (
         "" if number.stderr is None else f" ± {100 * number.stderr:.1f}"
-    )
-
-
-def _two_lines(measure: Measure, more: str = "") -> str:
-    """Return a title of two lines, `mase` above `[m=12]`, `card_precision` above `@100`, or a name
-    above its unit.
-    """
-    unit = f"\n{measure.measured_in}" if measure.measured_in else ""
-    definition = measure.name.removeprefix(measure.short)
-    return (
-        f"{measure.short}\n{definition}{more}{unit}"
-        if definition
-        else f"{measure.name}{more}{unit}"
     )
 
 
@@ -259,36 +237,45 @@ def _count(
     return GridColumn(title, brief, tuple(f"{count(line):,}" for line in board.all))
 
 
-def leaderboard_legend(board: Standings) -> Iterator[str]:
-    """Yield the meaning of the columns and the method of the standard errors."""
-    for measure in (board.measure, *board.beside):
-        if measure.explained:
-            yield f"`{measure.name}`: {measure.explained}."
-    if any(line.median.value is not None for line in board.all):
-        yield (
-            f"mean and median are over {board.units}, each counting once; pooled is the ratio "
-            f"of sums over all rows."
-        )
-    if board.methods:
-        made = "; ".join(
-            f"{name}: {' or '.join(methods)}" for name, methods in board.methods.items()
-        )
-        level = f"{100 * board.measure.confidence:g} %"
-        yield (
-            f"± is one standard error ({made}); sentences quote {level} intervals, those of "
-            f"`scores.parquet`."
-        )
-    if any(line.skill.value is not None for line in board.all):
-        yield f"skill: {board.measure.as_skill().meaning}; above 0 is better than it."
-    if board.truth and board.better != "none":
-        known = (
-            "the score of the simulator's true distribution given what was known; no model "
-            "beats it but by chance"
-        )
-        yield f"{board.called(board.truth)}: {known}."
-    yield (
-        f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: "
-        f"answered by a simpler one."
+LEGEND = """
+{%- macro meaning(measure) %}
+{%- if measure.explained %}`{{ measure.name }}`: {{ measure.explained }}.
+
+{% endif %}
+{%- endmacro %}
+{{ meaning(measure) }}{% for each in beside %}{{ meaning(each) }}{% endfor %}
+
+{% if has_median %}mean and median are over {{ units }}, each counting once; pooled is the ratio of
+sums over all rows.{% endif %}
+
+{% if methods %}± is one standard error (
+{%- for name, made in methods.items() %}{{ name }}: {{ made | join(" or ") }}
+{%- if not loop.last %}; {% endif %}{% endfor %}); sentences quote
+{{ (100 * measure.confidence) | written("g") }} % intervals, those of `scores.parquet`.{% endif %}
+
+{% if has_skill %}skill: {{ measure.as_skill().meaning }}; above 0 is better than it.{% endif %}
+
+{% if truth and better != "none" %}{{ called(truth) }}: the score of the simulator's true
+distribution given what was known; no model beats it but by chance.{% endif %}
+
+undefined: {{ units }} without a value; failed: answers lost to an error; fallback: answered by a
+simpler one."""
+
+LOST = """
+{%- if n_undefined %}{{ n_undefined | counted(units) }} without a value, {% endif %}
+{%- if n_failed %}{{ n_failed | counted("answers") }} failed ({{ error }}), {% endif %}
+{%- if n_fallback %}{{ n_fallback | counted("answers") }} by a fallback, {% endif %}
+{%- if error and not n_failed %}{{ error }}{% endif %}"""
+"""What is missing of a model's predictions; empty where nothing is."""
+
+
+def leaderboard_legend(board: Standings) -> list[str]:
+    """Return the meaning of the columns and the method of the standard errors."""
+    return say_lines(
+        LEGEND,
+        board,
+        has_median=any(line.median.value is not None for line in board.all),
+        has_skill=any(line.skill.value is not None for line in board.all),
     )
 
 
@@ -296,24 +283,11 @@ def leaderboard_notes(board: Standings) -> Iterator[str]:
     """Yield the counts of undefined, failed and replaced predictions, where there are any."""
     models: dict[str, list[str]] = {}
     for line in board.all:
-        counts = (
-            [f"{counted(line.n_undefined, board.units)} without a value"]
-            if line.n_undefined
-            else []
-        )
-        counts += (
-            [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
-        )
-        counts += (
-            [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
-        )
-        counts += [line.error] if line.error and not line.n_failed else []
-        models.setdefault(", ".join(counts), []).append(board.called(line))
-    for said_of, names in models.items():
-        if said_of:
-            yield (
-                f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"
-            )
+        lost = say(LOST, line, units=board.units).rstrip(",")
+        models.setdefault(lost, []).append(board.called(line))
+    for lost, names in models.items():
+        if lost:
+            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {lost}"
 
 
 # leaderboard.png: each model's headline with its 95 % interval, the floor and the reference.
@@ -342,16 +316,7 @@ def leaderboard_figure(board: Standings) -> Figure | None:
         _draw_standing(axes, board, line, place, text)
     _draw_references(axes, board)
     _label_axis(axes, board, scored)
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(labels),
-            frameon=False,
-            fontsize=9.5,
-        )
+    legend_below(figure, axes)
     headline(figure, board.title)
     return figure
 
@@ -374,17 +339,7 @@ def _draw_standing(
                 alpha=0.55,
             )
         axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
-    weight = "bold" if line is board.own else "normal"
-    axes.text(
-        1.02,
-        place,
-        text,
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        fontsize=9.5,
-        color=colour,
-        fontweight=weight,
-    )
+    note_row(axes, place, text, colour, bold=line is board.own)
 
 
 def _draw_references(axes: Axes, board: Standings) -> None:
@@ -445,7 +400,7 @@ def _label_axis(axes: Axes, board: Standings, scored: Sequence[ModelStanding]) -
     )
     good = "" if board.better == "none" else f"; {board.better}er is better"
     text = f"{board.called_in}, mean over {n} {board.units}{log}{good}{bars}"
-    axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
+    name_axes(axes, x=text)
 
 
 # segments.png: the headline by segment, a panel for each column of segments, a dot for each
@@ -464,7 +419,7 @@ SPREAD = 0.62
 def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     """Draw the headline by segment; None where no segment, or no model, has a score."""
     scored = {
-        column: rows.filter(pl.col("value").is_not_null())
+        column: rows.filter(col("value").is_not_null())
         for column, rows in scores_by_column(tables, board.headline).items()
     }
     panels = {column: rows for column, rows in scored.items() if len(rows)}
@@ -481,27 +436,14 @@ def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     )[:, 0]
     for axes, (column, rows) in zip(grid, panels.items(), strict=True):
         _draw_segments(axes, rows, segments[column], paints, board)
-        axes.set_title(
-            drawable(f"by {column}"), loc="left", fontsize=11, color=INK, parse_math=False
-        )
+        name_axes(axes, title=drawable(f"by {column}"))
     side = "" if board.better == "none" else f"; {board.better}er is better"
     text = drawable(
         f"{board.called_in}{side}; bars: {100 * board.measure.confidence:g} % interval", 110
     )
-    grid[-1].set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
-    handles, labels = grid[0].get_legend_handles_labels()
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(len(labels), 4),
-        frameon=False,
-        fontsize=9,
-    )
-    for label in legend.get_texts():
-        label.set_parse_math(False)
-    title = drawable(f"{board.headline} by segment", 90)
-    headline(figure, title)
+    name_axes(grid[-1], x=text)
+    legend_below(figure, grid[0])
+    headline(figure, f"{board.headline} by segment")
     return figure
 
 
@@ -523,12 +465,12 @@ def board_colours(board: Standings) -> dict[str, str]:
 
 
 def _draw_segments(
-    axes: Axes, rows: pl.DataFrame, segments: list[str], paints: dict[str, str], board: Standings
+    axes: Axes, rows: DataFrame, segments: list[str], paints: dict[str, str], board: Standings
 ) -> None:
     shifts = np.linspace(-SPREAD / 2, SPREAD / 2, len(paints)) if len(paints) > 1 else np.zeros(1)
     called = {line.model: board.called(line) for line in board.all}
     for shift, (model, colour) in zip(shifts, paints.items(), strict=True):
-        scores = rows.filter((pl.col("model") == model) & pl.col("segment").is_in(segments))
+        scores = rows.filter(col("segment").is_in(segments), model=model)
         places = np.array([segments.index(segment) for segment in scores["segment"]]) + shift
         low, high = (
             scores[end].fill_null(scores["value"]).to_numpy() for end in ("ci_low", "ci_high")

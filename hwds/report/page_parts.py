@@ -6,7 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from html import unescape
@@ -201,7 +201,7 @@ class Text(PagePart):
 class Listing(PagePart):
     """A list of lines; text between backticks is code."""
 
-    lines: tuple[str, ...]
+    lines: Sequence[str]
 
     def markdown(self) -> str:
         """Return a list."""
@@ -510,20 +510,10 @@ def chart_tables(chart: dict[str, Any]) -> Iterator[Grid]:
         places = list(dict.fromkeys(curve["of"] for curve in panel["curves"]))
         cells = [
             [at, *("; ".join(values.get(of, [])) for of in places)]
-            for at, (_, values) in _merge_rows(rows)
+            for at, (_, values) in sorted(rows.items(), key=lambda row: row[1][0])
         ]
         if len(cells) > 1:
             step = max(len(cells) / MOST_NUMBERS, 1)
             shown = [cells[int(place * step)] for place in range(min(len(cells), MOST_NUMBERS))]
             titles = [panel["x"] or "at", *(names[of] for of in places)]
-            yield grid_of(
-                [(title, title) for title in titles],
-                shown,
-                caption=panel["title"] or chart["title"],
-            )
-
-
-def _merge_rows(
-    rows: dict[str, tuple[float, dict[int, list[str]]]],
-) -> list[tuple[str, tuple[float, dict[int, list[str]]]]]:
-    return sorted(rows.items(), key=lambda row: row[1][0])
+            yield grid_of(titles, shown, caption=panel["title"] or chart["title"])

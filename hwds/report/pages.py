@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import yaml
+from polars import col
 
-from hwds.core.errors import HwdsError
-from hwds.core.files import OUTPUTS
 from hwds.report.comparison import (
-    VERDICTS,
     board_grid,
     comparison_figure,
     comparison_grids,
@@ -23,10 +21,11 @@ from hwds.report.comparison import (
     comparison_title,
     contrasts_figure,
     critical_difference_figure,
+    margin_text,
     rank_sentence,
-    row_amount,
+    with_amounts,
 )
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport, stored_report
 from hwds.report.leaderboard import (
     leaderboard_grid,
@@ -46,24 +45,28 @@ from hwds.report.page_parts import (
     Section,
     Text,
 )
-from hwds.report.standings import Standings, run_conclusion, standings
+from hwds.report.standings import Standings, run_conclusion, stored_standings
 from hwds.report.sweep import (
     SweepResult,
-    result_from_dict,
     space_grid,
+    stored_result,
     sweep_conclusion,
     time_sentence,
     trials_grid,
 )
 from hwds.report.sweep_pictures import front_grid, front_sentence, importance_sentence
 from hwds.report.verdict import stored_grids, verdict_captions
-from hwds.results.comparison import Comparison, StudyResult
+from hwds.report.words import say_lines
+from hwds.results.columns import Column, Declared
+from hwds.results.comparison import STUDY_CONTRASTS, Comparison, StudyResult
 from hwds.results.folder import RunFolder
-from hwds.results.formatting import counted, p_value_text
+from hwds.results.formatting import counted
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hwds.frames.panel import Panel
 
 
@@ -87,6 +90,13 @@ PICTURE_CAPTIONS = {
 """Pictures that every task has, which stand beside their tables."""
 
 
+FAILED_CELLS = Declared.of(
+    Column("model", "text", title="model", brief="model"),
+    Column("fold", "text", title="fold", brief="fold"),
+    Column("status", "text", title="what went wrong", brief="what went wrong"),
+)
+
+
 def run_page(folder: RunFolder, frame: Any = None) -> Page:
     """Return the page of a finished run.
 
@@ -97,9 +107,9 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     Raises:
         HwdsError: It is not finished.
     """
-    config, tables = folder.read_config(), folder.read_tables()
+    config, tables, path = folder.read_config(), folder.read_tables(), folder.path
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
-    board = standings(tables, str(config["protocol"].get("headline", "")), model=model)
+    board = stored_standings(config, tables)
     verdict = folder.read_verdict()
     sentence = folder.read_conclusion() or run_conclusion(board)
     report = stored_report(config, tables)
@@ -110,10 +120,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     long = [each for each in results if len(each) > MOST_BEFORE_PICTURES]
     decided: tuple[PagePart, ...] = (
         *map(GridTable, stored_grids(folder.path)),
-        *_named_pictures(folder, _decision_pictures(verdict), verdict_captions(config, verdict)),
+        *_named_pictures(path, _decision_pictures(verdict), verdict_captions(config, verdict)),
     )
     warnings = [Text(note, note=True) for note in report.notes(board)]
-    drawn = _named_pictures(folder, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
+    drawn = _named_pictures(path, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
     ranking = Section(
         "Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn)
     )
@@ -126,10 +136,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
             "Segments",
             (
                 *_segment_parts(tables, board),
-                *_named_pictures(folder, ["segments.png"], PICTURE_CAPTIONS),
+                *_named_pictures(path, ["segments.png"], PICTURE_CAPTIONS),
             ),
         ),
-        Section("Pictures", tuple(_task_pictures(folder, report, verdict))),
+        Section("Pictures", tuple(_task_pictures(path, report, verdict))),
         Section("In detail", tuple(map(GridTable, long))),
     )
     decision = Section("What was decided", decided if verdict else ())
@@ -187,24 +197,24 @@ def _segment_parts(tables: Tables, board: Standings) -> Iterator[PagePart]:
 
 
 def _task_pictures(
-    folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None
+    folder: Path, report: TaskReport, verdict: dict[str, Any] | None
 ) -> Iterator[PagePart]:
     """Yield the other pictures of the run: those that its task's report names, in that order,
     then the rest by name.
     """
     elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
-    others = (path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere)
+    others = (path.name for path in sorted(folder.glob("*.png")) if path.name not in elsewhere)
     yield from _named_pictures(
         folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
     )
 
 
 def _named_pictures(
-    folder: RunFolder, names: Iterable[str], captions: Mapping[str, str]
+    folder: Path, names: Iterable[str], captions: Mapping[str, str]
 ) -> Iterator[Picture]:
     """Yield the pictures of these names that exist."""
     for name in names:
-        path = folder.path / name
+        path = folder / name
         if path.is_file():
             yield Picture.of_file(
                 path, captions.get(name, path.stem.replace("_", " ").capitalize())
@@ -216,9 +226,9 @@ def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator
     run.
     """
     lines = [*leaderboard_notes(board), *folder.read_remarks()]
-    failed = tables.timings.filter(pl.col("status") != "ok")
+    failed = tables.timings.filter(col("status") != "ok")
     yield (
-        Listing(tuple(lines))
+        Listing(lines)
         if lines
         else Text("Nothing failed, nothing was left out, no answer is a fallback's.")
     )
@@ -227,20 +237,16 @@ def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator
 
 
 def _failed_cells(failed: pl.DataFrame) -> Grid:
-    rows = [
-        [row["model"], str(row["fold"]), row["status"].removeprefix("failed: ")]
-        for row in failed.to_dicts()
-    ]
-    more = f" (the first {MOST_FAILURES} of {len(rows)})" if len(rows) > MOST_FAILURES else ""
-    titles = [(title, title) for title in ("model", "fold", "what went wrong")]
-    return grid_of(titles, rows[:MOST_FAILURES], names=3, caption=f"Failed cells{more}")
+    more = f" (the first {MOST_FAILURES} of {len(failed)})" if len(failed) > MOST_FAILURES else ""
+    rows = failed.head(MOST_FAILURES).with_columns(col("status").str.strip_prefix("failed: "))
+    return declared_grid(FAILED_CELLS, rows, names=3, caption=f"Failed cells{more}")
 
 
 def _metric_meanings(tables: Tables, board: Standings) -> Iterator[PagePart]:
     """Yield the meaning of the leaderboard's columns, and the definition of every metric of the
     run.
     """
-    yield Listing(tuple(leaderboard_legend(board)))
+    yield Listing(leaderboard_legend(board))
     known = [
         tables.measure(name)
         for name in tables.scores["metric"].drop_nulls().unique(maintain_order=True)
@@ -267,26 +273,30 @@ def glossary(measures: Iterable[Measure]) -> dict[str, str]:
 def repeat_parts(config: dict[str, Any], origin: dict[str, Any]) -> Iterator[PagePart]:
     """Yield the command, the provenance, and the whole config."""
     yield Code(origin["command"])
-    yield Listing(tuple(origin_lines(origin)))
-    yield Folded(
-        "The whole config", (Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)),)
-    )
+    yield Listing(origin_lines(origin))
+    yield _folded_yaml("The whole config", config)
 
 
-def origin_lines(origin: dict[str, Any]) -> Iterator[str]:
+def _folded_yaml(title: str, content: dict[str, Any]) -> Folded:
+    return Folded(title, (Code(yaml.safe_dump(content, sort_keys=False, allow_unicode=True)),))
+
+
+ORIGIN = """
+{% if when %}run at {{ when[:16].replace("T", " ") }} UTC, {% endif -%}
+data `{{ data }}`, code `{{ code }}`,
+{% if git %}commit `{{ git.commit[:12] }}`{% if git.get("changed") %} with changes{% endif %}
+{%- else %}no repository{% endif %}
+
+{{ machine.cpu }}, {{ threads }} thread a cell, device {{ device }}
+
+{% for name, version in versions.items() if version -%}
+{{ name }} {{ version }}{{ ", " if not loop.last }}
+{%- endfor %}"""
+
+
+def origin_lines(origin: dict[str, Any]) -> list[str]:
     """Return the fingerprints of data and code, the machine, and the versions."""
-    git = origin.get("git") or {}
-    commit = (
-        f"commit `{git['commit'][:12]}`{' with changes' if git.get('changed') else ''}"
-        if git
-        else "no repository"
-    )
-    when = f"run at {origin['when'][:16].replace('T', ' ')} UTC, " if "when" in origin else ""
-    yield f"{when}data `{origin['data']}`, code `{origin['code']}`, {commit}"
-    yield (
-        f"{origin['machine']['cpu']}, {origin['threads']} thread a cell, device {origin['device']}"
-    )
-    yield ", ".join(f"{name} {version}" for name, version in origin["versions"].items() if version)
+    return say_lines(ORIGIN, {"when": "", "git": None, **origin})
 
 
 def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
@@ -324,15 +334,19 @@ def comparison_page(
         origins: The provenance of its runs by their titles, of those that still exist.
     """
     board, pairs, *along = comparison_grids(result)
+    forest = _figure_parts(comparison_figure(result), EFFECTS_CAPTION, "forest.png")
+    diagram = _figure_parts(
+        critical_difference_figure(result), RANKS_ALT, "critical_difference.png"
+    )
     first: tuple[PagePart, ...] = (
         *(Text(note, note=True) for note in result.notes),
         GridTable(without_zero_counts(replace(board, caption=""))),
     )
     sections = [
         Section("Leaderboard", first),
-        Section("Effects", (*_forest_parts(result), GridTable(pairs), *map(GridTable, along))),
-        Section("Ranks", _rank_parts(result)),
-        Section("What the columns mean", (Listing(tuple(comparison_legend(result))),)),
+        Section("Effects", (*forest, *map(GridTable, (pairs, *along)))),
+        Section("Ranks", (Text(rank_sentence(result)), *diagram) if diagram else ()),
+        Section("What the columns mean", (Listing(comparison_legend(result)),)),
         Section("How to have it again", tuple(_comparison_origin(result, command, origins))),
     ]
     runs = len(result.sources)
@@ -358,19 +372,8 @@ def _comparison_origin(
         yield Folded(f"Run {source}", (Listing(lines),))
 
 
-def _forest_parts(result: Comparison) -> tuple[PagePart, ...]:
-    figure = comparison_figure(result)
-    return () if figure is None else (Picture.of_figure(figure, EFFECTS_CAPTION, "forest.png"),)
-
-
-def _rank_parts(result: Comparison) -> tuple[PagePart, ...]:
-    figure = critical_difference_figure(result)
-    if figure is None:
-        return ()
-    return (
-        Text(rank_sentence(result)),
-        Picture.of_figure(figure, RANKS_ALT, "critical_difference.png"),
-    )
+def _figure_parts(figure: Figure | None, caption: str, file: str) -> tuple[Picture, ...]:
+    return () if figure is None else (Picture.of_figure(figure, caption, file),)
 
 
 # The report of a study: its answer, every contrast, the plan that was fixed before, and the
@@ -380,6 +383,48 @@ CONTRASTS_ALT = (
     "The effect of each contrast with its interval; the band is the margin within "
     "which a difference does not matter"
 )
+
+
+PLAN = """
+`{{ model }}` against {% for each in rivals %}`{{ each }}`{{ ", " if not loop.last }}{% endfor %} by
+`{{ metric }}`
+
+a difference of less than {{ margin_words }} does not matter
+
+seeds {{ seeds | join(", ") }}
+
+{% for name, more in experiments.items() -%}
+{{ name }}: `{{ (words | list + more | list) | join(" ") }}`
+
+{% endfor %}"""
+
+RULE = """
+{%- for clause in rule %}
+{%- for key in ("all", "some", "none") if key in clause -%}
+{{ key }} {{ clause[key] | join(" or ") }}{{ " and " if not loop.last }}
+{%- else %}else
+{%- endfor %}: {{ clause.then }}
+
+{% endfor %}"""
+
+STUDY_LEGEND = """
+{% if measure.explained %}`{{ measure.name }}`: {{ measure.explained }}.{% endif %}
+
+better by: {{ "the share by which the model's mean is better than the rival's" if shares
+else "the difference of the means" }}.
+
+interval: 95 %, of one contrast; `of` counts what it was averaged over.
+
+p, Holm: of no difference, corrected for {{ contrasts | length | counted("contrasts") }} together.
+
+p of a difference that matters: of one of {{ margin_words }} or more (two one-sided tests),
+corrected too.
+
+verdict: alike where the difference is surely within the margin, else better or worse where it is
+sure.
+
+{% if worlds %}worlds: each seed has simulated data of its own; intervals are of other worlds and
+trainings.{% endif %}"""
 
 
 def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
@@ -396,16 +441,26 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
     first: list[PagePart] = [Text(change, note=True) for change in changes]
     first += [Text(note, note=True) for note in study.notes]
     first += [GridTable(contrasts_grid(study))]
-    figure = contrasts_figure(study)
-    first += [Picture.of_figure(figure, CONTRASTS_ALT, "contrasts.png")] if figure else []
+    first += _figure_parts(contrasts_figure(study), CONTRASTS_ALT, "contrasts.png")
+    boards = {name: board_grid(one) for name, one in each.items()}
     sections = (
         Section("What was found", tuple(first)),
         Section(
             "The experiments",
-            tuple(GridTable(_captioned_grid(name, board_grid(one))) for name, one in each.items()),
+            tuple(
+                GridTable(replace(board, caption=f"{name}: {board.caption}"))
+                for name, board in boards.items()
+            ),
         ),
-        Section("What was decided before", tuple(_study_plan(study))),
-        Section("What the columns mean", (Listing(tuple(_study_legend(study, each))),)),
+        Section(
+            "What was decided before",
+            (
+                Listing(say_lines(PLAN, {"words": (), **plan}, margin_words=_margin_words(study))),
+                Text("The first line of the rule that holds is the answer:"),
+                Listing(say_lines(RULE, plan)),
+            ),
+        ),
+        Section("What the columns mean", (Listing(_study_legend(study, each)),)),
         Section("How to have it again", tuple(_study_origin(study))),
     )
     runs = study.scores["run"].n_unique()
@@ -419,115 +474,38 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
 
 
 def contrasts_grid(study: StudyResult) -> Grid:
-    """Return the table of contrasts: effect first, then interval, then p."""
-    several = len(study.plan["rivals"]) > 1
-    rows = []
-    for row in study.contrasts.to_dicts():
-        value, interval = row_amount(row, relative=row["relative"], unit=study.unit, sign=True)
-        verdict = VERDICTS.get(row["verdict"], row["verdict"])
-        names = [row["experiment"], *([row["rival"]] if several else [])]
-        corrected, *p_values = [_p_or_dash(row[key]) for key in ("p_holm", "p_value", "alike_holm")]
-        rows.append(
-            [
-                *names,
-                value,
-                interval,
-                corrected,
-                verdict,
-                *p_values,
-                row["method"],
-                f"{row['clusters']:,}",
-            ]
-        )
-    titles = [
-        ("experiment", "experiment"),
-        *([("rival", "rival")] if several else []),
-        ("better by", "better by"),
-    ]
-    titles += [
-        ("95 % interval", "95 % interval"),
-        ("p, Holm", "p\nHolm"),
-        ("verdict", "verdict"),
-        ("p, alone", ""),
-    ]
-    titles += [
-        ("p of a difference that matters, Holm", "" if several else "p of one\nthat matters")
-    ]
-    titles += [("interval by", ""), ("of", "")]
+    """Return the table of contrasts."""
     model, rivals = study.plan["model"], study.plan["rivals"]
-    against = "each rival" if several else rivals[0]
-    caption = f"{model} against {against} by {study.plan['metric']} (above 0: it is better):"
-    return grid_of(titles, rows, names=2 if several else 1, caption=caption)
-
-
-def _captioned_grid(name: str, grid: Grid) -> Grid:
-    return replace(grid, caption=f"{name}: {grid.caption}")
-
-
-def _study_plan(study: StudyResult) -> Iterator[PagePart]:
-    plan = study.plan
-    yield Listing(
-        (
-            f"`{plan['model']}` against {', '.join(f'`{rival}`' for rival in plan['rivals'])} by "
-            f"`{plan['metric']}`",
-            f"a difference of less than {margin_text(study)} does not matter",
-            f"seeds {', '.join(map(str, plan['seeds']))}",
-            *(
-                f"{name}: `{' '.join([*plan.get('words', ()), *words])}`"
-                for name, words in plan["experiments"].items()
-            ),
-        )
-    )
-    yield Text("The first line of the rule that holds is the answer:")
-    yield Listing(tuple(_clause(clause) for clause in plan["rule"]))
-
-
-def _clause(clause: Mapping[str, Any]) -> str:
-    conditions = [
-        f"{key} {' or '.join(clause[key])}" for key in ("all", "some", "none") if key in clause
-    ]
-    return f"{' and '.join(conditions) or 'else'}: {clause['then']}"
-
-
-def margin_text(study: StudyResult) -> str:
-    """Return the margin for readers."""
-    margin = study.plan["margin"]
-    return (
-        f"{100 * margin:g} %"
-        if bool(study.contrasts["relative"].all())
-        else f"{margin:g} {study.unit}".strip()
+    several = len(rivals) > 1
+    names = "experiment rival value ends p_holm verdict p_value alike_holm method clusters"
+    return declared_grid(
+        STUDY_CONTRASTS,
+        with_amounts(study.contrasts, study.unit),
+        columns=names if several else names.replace("rival ", ""),
+        names=2 if several else 1,
+        caption="{{ model }} against {{ rival }} by {{ metric }} (above 0: it is better):",
+        model=model,
+        rival="each rival" if several else rivals[0],
+        metric=study.plan["metric"],
+        percent=95,
+        one_rival=not several,
     )
 
 
-def _study_legend(study: StudyResult, each: Mapping[str, Comparison]) -> Iterator[str]:
-    first = next(iter(each.values()))
-    if first.measure.explained:
-        yield f"`{first.measure.name}`: {first.measure.explained}."
-    shares = bool(study.contrasts["relative"].all())
-    by = (
-        "the share by which the model's mean is better than the rival's"
-        if shares
-        else "the difference of the means"
+def _margin_words(study: StudyResult) -> str:
+    relative = bool(study.contrasts["relative"].all())
+    return margin_text(study.plan["margin"], relative, study.unit)
+
+
+def _study_legend(study: StudyResult, each: Mapping[str, Comparison]) -> list[str]:
+    return say_lines(
+        STUDY_LEGEND,
+        study,
+        measure=next(iter(each.values())).measure,
+        shares=bool(study.contrasts["relative"].all()),
+        margin_words=_margin_words(study),
+        worlds=any(one.units == "worlds" for one in each.values()),
     )
-    yield f"better by: {by}."
-    yield "interval: 95 %, of one contrast; `of` counts what it was averaged over."
-    yield (
-        f"p, Holm: of no difference, corrected for {counted(len(study.contrasts), 'contrasts')} "
-        f"together."
-    )
-    yield (
-        f"p of a difference that matters: of one of {margin_text(study)} or more (two one-sided "
-        f"tests), corrected too."
-    )
-    yield (
-        "verdict: alike where the difference is surely within the margin, else better or worse "
-        "where it is sure."
-    )
-    if any(one.units == "worlds" for one in each.values()):
-        yield (
-            "worlds: each seed has simulated data of its own; intervals are of other worlds and "
-            "trainings."
-        )
 
 
 def _study_origin(study: StudyResult) -> Iterator[PagePart]:
@@ -545,10 +523,6 @@ def _study_origin(study: StudyResult) -> Iterator[PagePart]:
             ),
         )
     )
-
-
-def _p_or_dash(value: float | None) -> str:
-    return "" if value is None else p_value_text(value)
 
 
 # The report of a sweep: the gain of its best settings, every trial, the search space, and the
@@ -575,35 +549,49 @@ TRIAL_MEANINGS = (
 )
 
 
+TRIAL_ERRORS = Declared.of(
+    Column("trial", "text", title="trial", brief="trial"),
+    Column("status", "text", title="status", brief="status"),
+    Column("error", "text", title="what went wrong", brief="what went wrong"),
+)
+
+
 def sweep_page(folder: SweepFolder) -> Page:
     """Return the page of a finished sweep.
 
     Raises:
         HwdsError: It is not finished.
     """
-    data = folder.read_json()
-    if "best" not in data:
-        raise HwdsError(f"sweep {folder.title} is not finished; the same command goes on with it.")
-    result = result_from_dict(
-        folder.read_trials(), data, Measure(data["metric"], better=data["better"])
-    )
-    best = folder.read_best()
+    data, result = folder.read_json(), stored_result(folder)
+    failed = result.trials.filter(col("error") != "")
     sections = (
         Section(
             "Trials",
             (
-                *_trial_parts(result, data),
+                GridTable(trials_grid(result)),
+                *([Text(BASELINE_NOTE)] if data["sweep"].get("baseline") else []),
                 Text(f"The best settings are those of trial {result.best}:"),
-                Code(best),
+                Code(folder.read_best()),
             ),
         ),
         *_front_parts(result, data),
         Section("Pictures", tuple(_sweep_pictures(folder, data))),
+        Section("The best settings on the final windows", tuple(_final_board(_best_run(data)))),
         Section(
-            "The best settings on the final windows", tuple(_final_board(_best_run_parts(data)))
+            "What was searched",
+            (
+                GridTable(space_grid(data["space"])),
+                _folded_yaml("The sweep's own settings", data["sweep"]),
+            ),
         ),
-        Section("What was searched", (GridTable(space_grid(data["space"])), *_search_lines(data))),
-        Section("What failed", tuple(_sweep_failures(result))),
+        Section(
+            "What failed",
+            (
+                GridTable(declared_grid(TRIAL_ERRORS, failed, names=3))
+                if len(failed)
+                else Text("No trial failed."),
+            ),
+        ),
         Section(
             "What the numbers mean",
             (Listing((f"`{data['metric']}`: {data['better']}er is better.", *TRIAL_MEANINGS)),),
@@ -622,13 +610,6 @@ def sweep_page(folder: SweepFolder) -> Page:
     )
 
 
-def _trial_parts(result: SweepResult, data: dict[str, Any]) -> Iterator[PagePart]:
-    """Yield the table of trials, and which of them is the baseline."""
-    yield GridTable(trials_grid(result))
-    if data["sweep"].get("baseline"):
-        yield Text(BASELINE_NOTE)
-
-
 def _front_parts(result: SweepResult, data: dict[str, Any]) -> Iterator[Section]:
     """Yield the section of the Pareto front, where there are several objectives."""
     if front := data.get("front"):
@@ -636,17 +617,10 @@ def _front_parts(result: SweepResult, data: dict[str, Any]) -> Iterator[Section]
         yield Section("The Pareto front", (Text(front_sentence(front)), *table))
 
 
-def _search_lines(data: dict[str, Any]) -> Iterator[PagePart]:
-    settings = yaml.safe_dump(data["sweep"], sort_keys=False, allow_unicode=True)
-    yield Folded("The sweep's own settings", (Code(settings),))
-
-
 def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:
     """Yield the pictures of the sweep, and the sentences on importance and time."""
-    for path in sorted(folder.path.glob("*.png")):
-        yield Picture.of_file(
-            path, SWEEP_CAPTIONS.get(path.name, path.stem.replace("_", " ").capitalize())
-        )
+    names = sorted(path.name for path in folder.path.glob("*.png"))
+    yield from _named_pictures(folder.path, names, SWEEP_CAPTIONS)
     sentences = (
         importance_sentence(data.get("importance", {})),
         time_sentence(data.get("time", {})),
@@ -654,41 +628,26 @@ def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PageP
     yield from (Text(sentence) for sentence in sentences if sentence)
 
 
-def _best_run_parts(data: dict[str, Any]) -> RunFolder | None:
-    """Yield the report of the run of the best settings, where it still exists."""
-    path = OUTPUTS / "runs" / str(data.get("run"))
-    return RunFolder(path.resolve()) if (path / "scores.parquet").is_file() else None
+def _best_run(data: dict[str, Any]) -> RunFolder | None:
+    """Return the folder of the run of the best settings; None where it does not exist any more."""
+    run = RunFolder.titled(str(data.get("run")))
+    return run if run.finished else None
 
 
 def _final_board(folder: RunFolder | None) -> Iterator[PagePart]:
     """Yield its leaderboard."""
     if folder is None:
         return
-    config, tables = folder.read_config(), folder.read_tables()
-    headline, model = str(config["protocol"].get("headline", "")), config["model"]["name"]
-    yield GridTable(without_zero_counts(leaderboard_grid(standings(tables, headline, model=model))))
+    board = stored_standings(folder.read_config(), folder.read_tables())
+    yield GridTable(without_zero_counts(leaderboard_grid(board)))
     yield Text(f"This is run {folder.title}; hwds report {folder.title} writes its own report.")
-
-
-def _sweep_failures(result: SweepResult) -> Iterator[PagePart]:
-    failed = result.trials.filter(pl.col("error") != "")
-    if failed.is_empty():
-        yield Text("No trial failed.")
-        return
-    rows = [[str(row["trial"]), row["status"], row["error"]] for row in failed.to_dicts()]
-    yield GridTable(
-        grid_of([(title, title) for title in ("trial", "status", "what went wrong")], rows, names=3)
-    )
 
 
 def _sweep_origin(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:
     yield Code(data["command"])
     yield Text("The best settings alone:")
     yield Code(folder.command)
-    run = _best_run_parts(data)
+    run = _best_run(data)
     if run is not None:
-        yield Listing(tuple(origin_lines(run.read_provenance())))
-    yield Folded(
-        "The whole config",
-        (Code(yaml.safe_dump(data["config"], sort_keys=False, allow_unicode=True)),),
-    )
+        yield Listing(origin_lines(run.read_provenance()))
+    yield _folded_yaml("The whole config", data["config"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.files import write_atomically, write_text
 from hwds.core.secrets import without_secrets
@@ -119,7 +120,7 @@ def _panel(axes: Axes, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _points(axes: Axes, artist: Artist) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+def _points(axes: Axes, artist: Artist) -> tuple[ndarray, ndarray, ndarray | None] | None:
     """Return x, y, and for a band its lower y, in data units.
 
     None for an artist without points in data units.
@@ -143,9 +144,9 @@ def _points(axes: Axes, artist: Artist) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _curve(
     axes: Axes,
     place: int,
-    across: np.ndarray,
-    up: np.ndarray,
-    down: np.ndarray | None,
+    across: ndarray,
+    up: ndarray,
+    down: ndarray | None,
     stacked: bool,
     height: float,
     scale: float,
@@ -275,12 +276,43 @@ def tidy(axes: Axes, grid: str = "y", *, title: str = "", x: str = "", y: str = 
     axes.grid(visible=True, axis="x" if grid == "x" else "y", color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3)
+    name_axes(axes, title=title, x=x, y=y)
+
+
+def name_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
+    """Write the titles of axes that are not empty."""
+    style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "parse_math": False}
     if title:
-        axes.set_title(title, fontsize=9.5, loc="left", color=INK, parse_math=False)
+        axes.set_title(title, loc="left", **style)
     if x:
-        axes.set_xlabel(x, fontsize=9, color=GREY, parse_math=False)
+        axes.set_xlabel(x, **style)
     if y:
-        axes.set_ylabel(y, fontsize=9, color=GREY, parse_math=False)
+        axes.set_ylabel(y, **style)
+
+
+def note_row(axes: Axes, place: float, text: str, colour: str, *, bold: bool = False) -> None:
+    """Write a text right of the axes, at the height of a row."""
+    axes.text(
+        1.02,
+        place,
+        text,
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=9.5,
+        color=colour,
+        fontweight="bold" if bold else "normal",
+    )
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """Put the legend of axes below the figure; nothing where they have no labels."""
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        legend = figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
 def legend_above(axes: Axes, columns: int = 4) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hwds.report.grid import GAP, Grid, GridColumn, grid_of
-from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
+from hwds.report.words import say_lines
+from hwds.results.formatting import brief, column_texts, decimals, fixed
 from hwds.results.index import RunFields
 
 if TYPE_CHECKING:
@@ -170,10 +171,19 @@ def difference_grids(diff: RunDifference) -> Iterator[Grid]:
 
     Each only where something differs.
     """
+    from hwds.results.difference import NO_NUMBERS
+
     settings, origin = diff.of("settings"), diff.of("data", "code", "versions", "machine")
     if settings:
         yield _difference_table(
-            diff, settings, "Settings:", [_setting_row(each) for each in settings]
+            diff,
+            settings,
+            "Settings:",
+            [
+                each.name
+                + " (no score depends on it)" * (each.name.partition(".")[0] in NO_NUMBERS)
+                for each in settings
+            ],
         )
     if origin:
         yield _difference_table(
@@ -184,16 +194,6 @@ def difference_grids(diff: RunDifference) -> Iterator[Grid]:
         )
     if diff.scores:
         yield _scores_table(diff)
-
-
-def _setting_row(each: Change) -> str:
-    from hwds.results.difference import NO_NUMBERS
-
-    return (
-        f"{each.name} (no score depends on it)"
-        if each.name.partition(".")[0] in NO_NUMBERS
-        else each.name
-    )
 
 
 def _difference_table(
@@ -220,13 +220,7 @@ def _short_value(value: str | float | None) -> str:
 def _scores_table(diff: RunDifference) -> Grid:
     rows = [_score_row(each) for each in diff.scores[:MOST_SCORES]]
     more = f", {MOST_SCORES} of {len(diff.scores)}" if len(diff.scores) > MOST_SCORES else ""
-    titles = [
-        ("model", "model"),
-        ("metric", "metric"),
-        *_titles(diff),
-        ("change", "change"),
-        ("", " "),
-    ]
+    titles: list[str | tuple[str, str]] = ["model", "metric", *_titles(diff), "change", ("", " ")]
     return grid_of(titles, rows, names=2, caption=f"Scores that differ{more}:")
 
 
@@ -255,60 +249,50 @@ def _score_side(each: ScoreChange) -> str:
     return "better" if (each.change < 0) == (each.better == "low") else "worse"
 
 
+DIFFERENCE = """
+{%- if not changes and not scores and not unfinished -%}
+Nothing differs between {{ first }} and {{ second }}: settings, data, code, versions, machine and
+scores.
+{%- else %}
+{{- (changed | listed ~ " differ" if changed else "nothing but scores differs") | capitalize }}
+{%- if same %}; {{ same | listed }} {{ "is" if same == ["the data"] else "are" }} the same
+{%- endif %}.
+
+{% for title in unfinished -%}
+Run {{ title }} is not finished: it has no scores.
+
+{% endfor %}
+{%- if unfinished %}
+{%- elif not scores -%}
+All {{ same_scores | counted("scores") }} are the same to the last bit.
+{%- else %}
+{%- if main %}{{ main.metric }} of {{ main.model }}: {{ main.first | brief(main.first_stderr) }},
+then {{ main.second | brief(main.second_stderr) }}
+{%- if side and comparable %}: {{ side }}, if it is no chance{% endif %}.
+
+{% endif %}
+{%- if comparable -%}
+How sure that is says `hwds compare {{ first }} {{ second }}`.
+{%- else -%}
+The scores are of other data or another protocol: they answer different questions and do not
+compare.
+{%- endif %}
+{%- endif %}
+{%- endif %}"""
+
+
 def difference_text(diff: RunDifference) -> str:
     """Return in words what differs and what does not, and what that means for the scores."""
-    if not diff.changes and not diff.scores and not diff.unfinished:
-        return (
-            f"Nothing differs between {diff.first} and {diff.second}: settings, data, code, "
-            f"versions, machine and scores."
-        )
-    groups = [group for group in GROUP_WORDS if diff.of(group)]
-    same = [called for group, called in GROUP_WORDS.items() if group not in groups]
-    clauses = [
-        f"{_listed([GROUP_WORDS[group] for group in groups])} differ"
-        if groups
-        else "nothing but scores differs"
-    ]
-    clauses += (
-        [f"{_listed(same)} {'is' if same == ['the data'] else 'are'} the same"] if same else []
-    )
-    lines = [f"{'; '.join(clauses).capitalize()}."]
-    lines += [f"Run {title} is not finished: it has no scores." for title in diff.unfinished]
-    return "\n".join([*lines, *_of_scores(diff)])
-
-
-def _of_scores(diff: RunDifference) -> Iterator[str]:
-    if diff.unfinished:
-        return
-    if not diff.scores:
-        yield f"All {counted(diff.same_scores, 'scores')} are the same to the last bit."
-        return
-    first = next(
+    main = next(
         (each for each in diff.scores if each.metric == diff.headline and each.change is not None),
         None,
     )
-    if (
-        first is not None
-        and first.change is not None
-        and first.first is not None
-        and first.second is not None
-    ):
-        scores = brief(first.first, first.first_stderr), brief(first.second, first.second_stderr)
-        side = (
-            f": {_score_side(first)}, if it is no chance"
-            if _score_side(first) and diff.comparable
-            else ""
-        )
-        yield f"{first.metric} of {first.model}: {scores[0]}, then {scores[1]}{side}."
-    if diff.comparable:
-        yield f"How sure that is says `hwds compare {diff.first} {diff.second}`."
-    else:
-        yield (
-            "The scores are of other data or another protocol: they answer different questions "
-            "and do not compare."
-        )
-
-
-def _listed(parts: list[str]) -> str:
-    *front, last = parts
-    return f"{', '.join(front)} and {last}" if front else last
+    lines = say_lines(
+        DIFFERENCE,
+        diff,
+        changed=[words for group, words in GROUP_WORDS.items() if diff.of(group)],
+        same=[words for group, words in GROUP_WORDS.items() if not diff.of(group)],
+        main=main,
+        side=main and _score_side(main),
+    )
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from hwds.evaluation.protocol import Score
-from hwds.results.formatting import brief, counted, percent, quote_interval, quote_percent
+from hwds.report.words import say
 from hwds.results.tables import TRUTH, Better, Measure, Tables, short
 from hwds.stats.effects import LEAST_SURE
 
@@ -122,6 +122,22 @@ class Standings:
         return (*self.lines, self.truth) if self.truth else self.lines
 
     @property
+    def scored(self) -> list[ModelStanding]:
+        """The models with a score."""
+        return [line for line in self.lines if line.headline.value is not None]
+
+    @property
+    def ahead(self) -> list[ModelStanding]:
+        """The rivals with a strictly better headline than the experiment's model."""
+        assert self.own is not None
+        own, sign = self.own.headline.value, -1 if self.better == "high" else 1
+        return [
+            line
+            for line in self.scored
+            if not self.is_reference(line) and sign * line.headline.value < sign * own  # type: ignore[operator]
+        ]
+
+    @property
     def reference(self) -> float | None:
         """The headline of the reference: on the rows of the experiment's model, else on its own,
         else on any model's rows.
@@ -138,20 +154,22 @@ class Standings:
         """Return one row a model, best first: the headline with its error and interval, and what
         was lost.
         """
-        rows = []
-        for line in self.all:
-            number = line.headline
-            score = {
-                "mean": number.value,
-                "stderr": number.stderr,
-                "low": number.low,
-                "high": number.high,
+        rows = [
+            {
+                "model": self.called(line),
+                "metric": self.headline,
+                "mean": line.headline.value,
+                "stderr": line.headline.stderr,
+                "low": line.headline.low,
+                "high": line.headline.high,
+                "n": line.n,
+                "n_undefined": line.n_undefined,
+                "n_failed": line.n_failed,
+                "n_fallback": line.n_fallback,
+                "seconds": line.seconds,
             }
-            lost = {
-                name: getattr(line, name)
-                for name in ("n", "n_undefined", "n_failed", "n_fallback", "seconds")
-            }
-            rows.append({"model": self.called(line), "metric": self.headline, **score, **lost})
+            for line in self.all
+        ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def called(self, line: ModelStanding) -> str:
@@ -190,6 +208,9 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
         if measure.better == "none"
         else sorted(models, key=lambda line: _rank(line, measure.better))
     )
+    names = [
+        next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")
+    ]
     return Standings(
         measure,
         beside,
@@ -197,8 +218,19 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
         own,
         truth,
         _methods(tables, headline),
-        _board_title(tables),
+        " on ".join(filter(None, names)) or "Leaderboard",
     )
+
+
+def stored_standings(config: Mapping[str, Any], tables: Tables) -> Standings:
+    """Return the standings of a stored run.
+
+    Args:
+        config: The config of the run.
+        tables: Its result tables.
+    """
+    headline = str(config["protocol"].get("headline", ""))
+    return standings(tables, headline, model=config["model"]["name"])
 
 
 def _measure(tables: Tables, headline: str) -> Measure:
@@ -219,10 +251,10 @@ def _metrics_beside(tables: Tables, headline: str) -> list[Measure]:
 
 
 def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> ModelStanding:
-    of_model = replace(tables, scores=tables.scores.filter(pl.col("model") == label))
+    of_model = replace(tables, scores=tables.scores.filter(model=label))
     row = tables.headline(headline, label)
     failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
-    timings = tables.timings.filter(pl.col("model") == label)["seconds"]
+    timings = tables.timings.filter(model=label)["seconds"]
     refuted = str(row.get("status") or "").startswith("refuted")
     return ModelStanding(
         label,
@@ -248,7 +280,7 @@ def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]
     """Return the first row of a metric by its short or full name, empty where there is none."""
     name = short(metric)
     rows = tables.overall(name, aggregate)
-    rows = rows.filter(pl.col("metric") == metric) if name != metric else rows
+    rows = rows.filter(metric=metric) if name != metric else rows
     return rows.row(0, named=True) if len(rows) else {}
 
 
@@ -327,179 +359,88 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(methods) for name, methods in known.items() if len(methods)}
 
 
-def _board_title(tables: Tables) -> str:
-    names = [
-        next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")
-    ]
-    return " on ".join(filter(None, names)) or "Leaderboard"
-
-
 # The conclusion of a run, in one sentence.
 
-UNTESTED = "not tested (hwds compare does)"
-"""What a rank leaves open."""
+CONCLUSION = """
+{%- set unit = measure.measured_in %}
+{%- macro number(score) %}{{ score.value | money(unit) }}{% endmacro %}
+{%- macro against_reference() %}
+{%- set skill, low, high = own.skill.value, own.skill.low, own.skill.high %}
+{%- set method, side = own.skill.method or "", "better" if skill > 0 else "worse" %}
+{%- set score %}
+{{- headline }} {{ number(own.headline) }}
+{%- if own.reference is not none and skill %} against {{ own.reference | money(unit) }}{% endif %},
+{{ own.n | counted(units) }})
+{%- endset %}
+{%- set quoted = skill | quoted_percent(low, high, less=skill <= 0) %}
+{%- if skill == 0 and not own.skill.stderr -%}
+scores as {{ rival }} does ({{ score }}
+{%- elif low is none or high is none -%}
+is {{ skill | abs | percent }} {{ side }} than {{ rival }}
+{%- if method.endswith("cannot tell") %}; how sure that is, {{ method }}
+{%- else %}, too few {{ units }} for an interval{% endif %} ({{ score }}
+{%- else %}
+{%- set size, _, ends = quoted.partition(" (") %}
+{%- if low > 0 %}beats {{ rival }} by {{ size }}
+{%- elif high < 0 %}does not beat {{ rival }}: it is worse by {{ size }}
+{%- else %}does not beat {{ rival }}: it is {{ size }} {{ side }},
+{% if 0.0 in (low, high) %}which fewer than {{ least_sure }} periods or {{ units }} cannot make sure
+{%- else %}not distinguishable{% endif %}
+{%- endif %} ({{ ends[:-1] }}; {{ score }}
+{%- endif %}
+{%- set floor = own.to_floor or 0.0 %}
+{%- if truth and truth.headline.value is not none and floor > 0 %}
+{%- if floor >= 1 %}, and reaches the floor
+{%- else %}, and goes {{ (100 * floor) | written(".0f") }} % of the way to the floor
+{%- endif %} ({{ number(truth.headline) }})
+{%- endif %}
+{%- if ahead | length == 1 %}; the rival {{ ahead[0].model }} scores better
+{%- elif ahead %}; {{ ahead | length }} rivals score better, best of them {{ ahead[0].model }}
+{%- endif %}{% if ahead %} ({{ number(ahead[0].headline) }}){% endif %}
+{%- endmacro %}
+{%- macro by_rank() %}
+{%- set best, count = scored[0], scored | length %}
+{%- set score %}
+{{- headline }} {{ own.headline.value | quoted(own.headline.low, own.headline.high, unit) }}
+{%- endset %}
+{%- set score = (score[:-1] ~ "; " if score.endswith(")") else score ~ " (")
+    ~ (own.n | counted(units)) ~ ")" %}
+{%- if count == 1 %}has {{ score }}
+{%- elif best.model == own.model -%}
+scores best of {{ count }} models, not tested (hwds compare does): {{ score }}
+{%- else -%}
+is number {{ scored.index(own) + 1 }}: {{ score }}
+{%- endif %}
+{%- if truth and truth.headline.value is not none %}; the floor is {{ number(truth.headline) }}
+{%- endif %}
+{%- endmacro %}
+{%- if own is none -%}
+Nothing was scored.
+{%- elif own.headline.value is none -%}
+{{ own.model }} has no
+{% if own.n_failed %}score: {{ own.n_failed | counted("answers") }} failed ({{ own.error }})
+{%- elif not own.n_undefined %}score: there is no answer of it
+{%- else %}{{ headline }}: it is undefined for all of its {{ own.n_undefined | counted(units) }}
+{%- endif %}
+{%- if scored %}; the best of its rivals is {{ scored[0].model }} ({{ headline }}
+{{ number(scored[0].headline) }}){% endif %}.
+{%- else %}
+{%- if own.skill.value is not none %}{{ own.model }} {{ against_reference() }}
+{%- else %}
+{%- if scored[0].model != own.model -%}
+{{ scored[0].model }} scores best of {{ scored | length }} models, not tested (hwds compare does):
+{{ headline }} {{ number(scored[0].headline) }};{{ " " }}
+{%- endif %}{{ own.model }} {{ by_rank() }}
+{%- endif %}
+{%- if own.n_failed %}; {{ own.n_failed | counted("answers") }} failed{% endif %}
+{%- if own.n_fallback %}; {{ own.n_fallback | counted("answers") }} came from a fallback{% endif %}.
+{%- endif %}"""
+"""The conclusion on the experiment's model against the reference, the floor and the rivals, by the
+headline. A difference counts where its interval excludes 0; an end at 0 was drawn there by
+`reaching_zero`. Without a skill the model's rank stands in for it.
+"""
 
 
 def run_conclusion(board: Standings) -> str:
-    """Return the conclusion on the experiment's model against the reference, the floor and the
-    rivals, by the headline.
-
-    A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands
-    in for it.
-    """
-    own = board.own
-    if own is None:
-        return "Nothing was scored."
-    if own.headline.value is None:
-        return f"{_without_score(board, own)}{_best_of_others(board)}."
-    ahead = [
-        line
-        for line in _models_before(board, own)
-        if own.skill.value is None or not board.is_reference(line)
-    ]
-    text = (
-        _by_rank(board, own)
-        if own.skill.value is None
-        else _against_reference(board, own) + _to_floor(board, own)
-    )
-    return (
-        f"{text}{_rivals_phrase(board, ahead) if own.skill.value is not None else ''}"
-        f"{_lost_phrase(own)}."
-    )
-
-
-def _against_reference(board: Standings, own: ModelStanding) -> str:
-    skill, low, high = own.skill.value or 0.0, own.skill.low, own.skill.high
-    score = _score_phrase(board, own)
-    if skill == 0 and not own.skill.stderr:
-        return f"{own.model} scores as {board.rival} does ({score})"
-    side = "better" if skill > 0 else "worse"
-    if low is None or high is None:
-        method = own.skill.method or ""
-        few = (
-            f"; how sure that is, {method}"
-            if method.endswith("cannot tell")
-            else f", too few {board.units} for an interval"
-        )
-        return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}{few} ({score})"
-    size, ends = quote_percent(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
-    behind = f"{ends.removesuffix(')')}; {score})"
-    if low > 0:
-        return f"{own.model} beats {board.rival} by {size}{behind}"
-    if high < 0:
-        return f"{own.model} does not beat {board.rival}: it is worse by {size}{behind}"
-    drawn = 0.0 in (low, high)  # an end that `reaching_zero` has drawn there
-    unsure = (
-        f"which fewer than {LEAST_SURE} periods or {board.units} cannot make sure"
-        if drawn
-        else "not distinguishable"
-    )
-    return f"{own.model} does not beat {board.rival}: it is {size} {side}, {unsure}{behind}"
-
-
-def _score_phrase(board: Standings, own: ModelStanding) -> str:
-    """Return `mase[m=12] 0.812 against 0.921, 96 series`."""
-    value, reference = own.headline.value or 0.0, own.reference
-    against = (
-        f" against {_with_unit(board, reference)}"
-        if reference is not None and own.skill.value
-        else ""
-    )
-    return f"{board.headline} {_with_unit(board, value)}{against}, {counted(own.n, board.units)}"
-
-
-def _with_unit(board: Standings, value: float | None) -> str:
-    return brief(value or 0.0, None, board.measure.measured_in)
-
-
-def _to_floor(board: Standings, own: ModelStanding) -> str:
-    """Return the model's share of the way from the reference to the floor, in words.
-
-    Empty where it is worse.
-    """
-    if (
-        board.truth is None
-        or board.truth.headline.value is None
-        or own.to_floor is None
-        or own.to_floor <= 0
-    ):
-        return ""
-    floor = _with_unit(board, board.truth.headline.value)
-    if own.to_floor >= 1:
-        return f", and reaches the floor ({floor})"
-    return f", and goes {100 * own.to_floor:.0f} % of the way to the floor ({floor})"
-
-
-def _by_rank(board: Standings, own: ModelStanding) -> str:
-    scored = [line for line in board.lines if line.headline.value is not None]
-    value, ends = quote_interval(
-        own.headline.value or 0.0, own.headline.low, own.headline.high, board.measure.measured_in
-    )
-    score = (
-        f"{board.headline} "
-        f"{value}{f'{ends[:-1]}; ' if ends else ' ('}{counted(own.n, board.units)})"
-    )
-    least = board.truth.headline.value if board.truth else None
-    floor = "" if least is None else f"; the floor is {_with_unit(board, least)}"
-    if len(scored) == 1:
-        return f"{own.model} has {score}{floor}"
-    if scored[0].model == own.model:
-        return f"{own.model} scores best of {len(scored)} models, {UNTESTED}: {score}{floor}"
-    first = _with_unit(board, scored[0].headline.value)
-    best = (
-        f"{scored[0].model} scores best of {len(scored)} models, {UNTESTED}: {board.headline} "
-        f"{first}"
-    )
-    return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
-
-
-def _models_before(board: Standings, own: ModelStanding) -> list[ModelStanding]:
-    """Return the models with a strictly better headline."""
-    ranked = [
-        line
-        for line in board.lines
-        if line.headline.value is not None and line.headline.value != own.headline.value
-    ]
-    sign = -1 if board.better == "high" else 1
-    return [
-        line
-        for line in ranked
-        if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)
-    ]
-
-
-def _rivals_phrase(board: Standings, ahead: Sequence[ModelStanding]) -> str:
-    if not ahead:
-        return ""
-    score = _with_unit(board, ahead[0].headline.value)
-    if len(ahead) == 1:
-        return f"; the rival {ahead[0].model} scores better ({score})"
-    return f"; {len(ahead)} rivals score better, best of them {ahead[0].model} ({score})"
-
-
-def _without_score(board: Standings, own: ModelStanding) -> str:
-    if own.n_failed:
-        return f"{own.model} has no score: {counted(own.n_failed, 'answers')} failed ({own.error})"
-    if not own.n_undefined:
-        return f"{own.model} has no score: there is no answer of it"
-    return (
-        f"{own.model} has no {board.headline}: it is undefined for all of its "
-        f"{counted(own.n_undefined, board.units)}"
-    )
-
-
-def _best_of_others(board: Standings) -> str:
-    best = next((line for line in board.lines if line.headline.value is not None), None)
-    return (
-        f"; the best of its rivals is {best.model} ({board.headline} "
-        f"{_with_unit(board, best.headline.value)})"
-        if best
-        else ""
-    )
-
-
-def _lost_phrase(own: ModelStanding) -> str:
-    failed = f"; {counted(own.n_failed, 'answers')} failed" if own.n_failed else ""
-    return failed + (
-        f"; {counted(own.n_fallback, 'answers')} came from a fallback" if own.n_fallback else ""
-    )
+    """Return the conclusion of a run, in one sentence."""
+    return say(CONCLUSION, board, least_sure=LEAST_SURE)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from math import hypot
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import hypot, inf
 from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.config import KINDS, LISTS
 from hwds.core.search_space import conditional
 from hwds.core.settings import as_yaml
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.leaderboard import print_grids
 from hwds.report.standings import ScoreValue
-from hwds.results.formatting import brief, column_texts, counted, duration, quote_interval, signed
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import column_texts, counted, duration
+from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure
 
 # The result of a sweep: its trials, its best settings, and the comparable scores.
@@ -56,7 +60,7 @@ class TunedEffect:
         effect: A share, or an amount where a mean is not above 0; None where the two were not
             compared.
         low, high: Its 95 % interval; None where its certainty is unknown.
-        p_value: Of no difference.
+        p_value: The p-value of no difference.
         reason: The reason why there is no interval.
     """
 
@@ -86,7 +90,7 @@ class SweepResult:
         tuned: The test of the latter two.
     """
 
-    trials: pl.DataFrame
+    trials: DataFrame
     measure: Measure
     better: str
     windows: int
@@ -101,11 +105,9 @@ class SweepResult:
     @property
     def optimism(self) -> float | None:
         """The inner score less the final one."""
-        return (
-            None
-            if self.inner.value is None or self.final.value is None
-            else self.inner.value - self.final.value
-        )
+        if self.inner.value is None or self.final.value is None:
+            return None
+        return self.inner.value - self.final.value
 
     @property
     def optimism_error(self) -> float | None:
@@ -127,16 +129,14 @@ class SweepResult:
         return -change if self.better == "high" else change
 
 
-def rank_trials(result: SweepResult) -> pl.DataFrame:
+def rank_trials(result: SweepResult) -> DataFrame:
     """Return the trials, best first; then those that were stopped, the furthest first.
 
     Then those that failed.
     """
-    rank = pl.col("status").replace_strict(
-        {"finished": 0, "stopped": 1, "unfinished": 2}, default=3
-    )
-    score = pl.col("score") if result.better == "low" else -pl.col("score")
-    return result.trials.sort(rank, -pl.col("windows"), score, "trial", nulls_last=True)
+    rank = col("status").replace_strict({"finished": 0, "stopped": 1, "unfinished": 2}, default=3)
+    score = col("score") if result.better == "low" else -col("score")
+    return result.trials.sort(rank, -col("windows"), score, "trial", nulls_last=True)
 
 
 def result_as_dict(result: SweepResult) -> dict[str, dict[str, Any]]:
@@ -162,9 +162,7 @@ def _scores_at_ends(inner: ScoreValue, final: ScoreValue) -> dict[str, float | N
     }
 
 
-def result_from_dict(
-    trials: pl.DataFrame, data: Mapping[str, Any], measure: Measure
-) -> SweepResult:
+def result_from_dict(trials: DataFrame, data: Mapping[str, Any], measure: Measure) -> SweepResult:
     """Return the result of a sweep from its trials table and its `sweep.json`.
 
     Args:
@@ -173,25 +171,37 @@ def result_from_dict(
         measure: The metric that trials were compared by.
     """
     best, untuned = data["best"], data["untuned"]
-    ends = [(of, name) for of in (best, untuned) for name in ("inner", "final")]
-    numbers = [
-        ScoreValue(**{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()})
-        for of, name in ends
-    ]
-    model, windows = str(data["config"]["model"]["name"]), len(data["windows"])
-    result = SweepResult(trials, measure, str(data["better"]), windows, int(best["trial"]), model)
-    tuned = TunedEffect(**data.get("tuned", {}))
-    return replace(
-        result,
-        inner=numbers[0],
-        final=numbers[1],
-        own_inner=numbers[2],
-        own_final=numbers[3],
-        tuned=tuned,
+    scores: dict[str, Any] = {
+        f"{own}{name}": ScoreValue(
+            **{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()}
+        )
+        for own, of in (("", best), ("own_", untuned))
+        for name in ("inner", "final")
+    }
+    return SweepResult(
+        trials,
+        measure,
+        str(data["better"]),
+        len(data["windows"]),
+        int(best["trial"]),
+        str(data["config"]["model"]["name"]),
+        tuned=TunedEffect(**data.get("tuned", {})),
+        **scores,
     )
 
 
-def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:
+def stored_result(folder: SweepFolder) -> SweepResult:
+    """Return the result of a sweep from its folder.
+
+    Raises:
+        ResumeError: It is not finished.
+        HwdsError: A file is damaged.
+    """
+    trials, data = folder.read_trials(), folder.read_json()
+    return result_from_dict(trials, data, Measure(data["metric"], better=data["better"]))
+
+
+def first_scores(result: SweepResult, runs: RunningScores) -> DataFrame:
     """Return the trials with their score after the least number of completed windows, where all are
     comparable.
 
@@ -204,20 +214,20 @@ def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:
         for label, scores in runs.items()
         if common in scores
     ]
-    first = pl.DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
+    first = DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
     return result.trials.join(first, on="trial", maintain_order="left").with_columns(
         compared=pl.lit(common)
     )
 
 
-def varied_settings(table: pl.DataFrame) -> list[str]:
+def varied_settings(table: DataFrame) -> list[str]:
     """Return the settings that differ between the trials that have a score."""
-    scored = table.filter(pl.col("score").is_not_null())
+    scored = table.filter(col("score").is_not_null())
     extra = {*TRIAL_COLUMNS, "first", "compared"}
     return [name for name in scored.columns if name not in extra and scored[name].n_unique() > 1]
 
 
-def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
+def axis_places(values: Series) -> tuple[np.ndarray, list[str]]:
     """Return the positions of a setting's values on an axis, and the names of the positions.
 
     Numbers are as they are, nan where unused, without names; words lie at 0, 1, ...,
@@ -231,7 +241,7 @@ def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
     return np.array([names.index(text) for text in texts], float), names
 
 
-def settings_matrix(table: pl.DataFrame, names: list[str]) -> np.ndarray:
+def settings_matrix(table: DataFrame, names: list[str]) -> np.ndarray:
     """Return the settings as input of a forest, shape (trials, settings): an unused one lies below
     all others.
     """
@@ -245,83 +255,72 @@ def settings_matrix(table: pl.DataFrame, names: list[str]) -> np.ndarray:
 
 # The conclusion of a sweep and its time, in words.
 
+CONCLUSION = """
+{%- macro score(number) %}
+{%- if number.value is none %}none
+{%- else %}{{ number.value | quoted(number.low, number.high) }}{% endif %}
+{%- endmacro -%}
+Trial {{ best }} is the best of {{ count.finished | counted("trials") }} on
+{{ windows | counted("inner windows") }}
+{%- if reused or count.stopped %} (
+{%- if reused %}{{ reused | count }} of them of earlier sweeps
+{%- if count.stopped %}; {% endif %}{% endif %}
+{%- if count.stopped %}{{ count.stopped | counted("trials") }} stopped on the way{% endif %})
+{%- endif %}: {{ measure.short }} {{ score(inner) }}.
+{%- if optimism is not none %}
+On the final windows, which no trial has seen, it has {{ score(final) }}: optimism (inner less
+final) {{ optimism | signed }}
+{%- if optimism_error %} ± {{ optimism_error | brief }}
+{%- if optimism | abs <= 2 * optimism_error %}, which may be chance{% endif %}{% endif %}.
+{%- endif %}
+{%- if best == 0 %}
+It is the experiment as it stood: tuning found nothing better.
+{%- elif gain is not none %}
+{%- set relative = tuned.effect is not none and own_final.value > 0 %}
+{%- set share = tuned.effect if relative else gain %}
+{%- set low, high = tuned.low, tuned.high %}
+{{ model }} as it stood has {{ score(own_inner) }} on the inner and {{ score(own_final) }} on the
+final windows; tuned it is
+{% if not share %}as good there, to the last digit
+{%- else -%}
+{{ (100 * share) | abs | written(".1f") }} % {{ "better" if share > 0 else "worse" }} there
+{%- if low is none or high is none %}{% if tuned.reason %} ({{ tuned.reason }}){% endif %}
+{%- else %}
+{%- set ends = (low, high) if share > 0 else (-high, -low) %} (95 %:
+{% for end in ends %}{{ (100 * end) | written(".1f") if relative else end | brief }}
+{%- if not loop.last %} to {% endif %}{% endfor %})
+{%- if low <= 0 <= high %}, which may be chance{% endif %}
+{%- endif %}
+{%- endif %}.
+{%- endif %}"""
+
+TIME = """
+{%- if took %}The {{ took.cells | counted("cells") }} took {{ took.core_seconds | duration }} of one
+core, {{ took.seconds | duration }} by the clock;
+{% if not foreseen -%}
+nothing was foreseen, for a model here had never been timed on this dataset.
+{%- else -%}
+foreseen were {{ span }}: {{ ratio | written(".2f") }} times the estimate,
+{{ "within" if foreseen.low <= took.core_seconds <= foreseen.high else "outside of" }} its range.
+{%- endif %}
+{%- endif %}"""
+
 
 def sweep_conclusion(result: SweepResult) -> str:
     """Return the conclusion of a sweep, in a few sentences."""
-    done = int((result.trials["status"] == "finished").sum())
-    stopped = int((result.trials["status"] == "stopped").sum())
-    reused = int((result.trials["source"] != "").sum())
-    beside = [f"{reused:,} of them of earlier sweeps"] * bool(reused)
-    beside += [f"{counted(stopped, 'trials')} stopped on the way"] * bool(stopped)
-    also = f" ({'; '.join(beside)})" if beside else ""
-    name = result.measure.short
-    sentences = [
-        f"Trial {result.best} is the best of {counted(done, 'trials')} on "
-        f"{counted(result.windows, 'inner windows')}{also}"
-    ]
-    sentences[0] += f": {name} {_score_text(result.inner)}."
-    if result.final.value is not None and result.optimism is not None:
-        sentences.append(
-            f"On the final windows, which no trial has seen, it has {_score_text(result.final)}: "
-            f"optimism (inner less final)"
-            f" {signed(result.optimism)}{_optimism_error(result)}."
-        )
-    if result.best == 0:
-        sentences.append("It is the experiment as it stood: tuning found nothing better.")
-    elif result.gain is not None:
-        sentences.append(
-            f"{result.model} as it stood has {_score_text(result.own_inner)} on the inner and "
-            f"{_score_text(result.own_final)} on the"
-            f" final windows; tuned it is {_gain_phrase(result, result.gain)}."
-        )
-    return " ".join(sentences)
-
-
-def _optimism_error(result: SweepResult) -> str:
-    """Return the standard error of the optimism, and whether there is any."""
-    error, optimism = result.optimism_error, result.optimism
-    if not error or optimism is None:
-        return ""
-    return f" ± {brief(error)}{'' if abs(optimism) > 2 * error else ', which may be chance'}"
-
-
-def _gain_phrase(result: SweepResult, gain: float) -> str:
-    """Return by how much the tuned model is better on the final windows, and how sure that is."""
-    tuned = result.tuned
-    relative = (
-        tuned.effect is not None
-        and result.own_final.value is not None
-        and result.own_final.value > 0
-    )
-    share = tuned.effect if relative and tuned.effect is not None else gain
-    if not share:
-        return "as good there, to the last digit"
-    side = f"{100 * abs(share):.1f} % {'better' if share > 0 else 'worse'} there"
-    if tuned.low is None or tuned.high is None:
-        return f"{side} ({tuned.reason})" if tuned.reason else side
-    chance = "" if tuned.low > 0 or tuned.high < 0 else ", which may be chance"
-    ends = sorted(end if share > 0 else -end for end in (tuned.low, tuned.high))
-    shown = " to ".join(f"{100 * end:.1f}" if relative else brief(end) for end in ends)
-    return f"{side} (95 %: {shown}){chance}"
-
-
-def _score_text(number: ScoreValue) -> str:
-    return (
-        "none"
-        if number.value is None
-        else "".join(quote_interval(number.value, number.low, number.high))
-    )
+    status, reused = result.trials["status"], (result.trials["source"] != "").sum()
+    count = {name: int((status == name).sum()) for name in ("finished", "stopped")}
+    return say(CONCLUSION, result, count=count, reused=reused)
 
 
 def core_time(seconds: float, low: float, high: float) -> str:
     """Return `about 0.21 core-hours (0.1 to 0.42)`; of less than a minute in seconds."""
     if high < 100:
         return f"about {duration(seconds)} of one core ({duration(low)} to {duration(high)})"
-    return f"about {hours_text(seconds)} core-hours ({hours_text(low)} to {hours_text(high)})"
+    return f"about {_hours(seconds)} core-hours ({_hours(low)} to {_hours(high)})"
 
 
-def hours_text(seconds: float) -> str:
-    """Return seconds as hours with two digits."""
+def _hours(seconds: float) -> str:
     return f"{seconds / 3600:,.0f}" if seconds >= 360_000 else f"{seconds / 3600:.2g}"
 
 
@@ -331,28 +330,12 @@ def time_sentence(data: Mapping[str, Any]) -> str:
     Empty where it is not known.
     """
     took, foreseen = data.get("took"), data.get("foreseen")
-    if not took:
-        return ""
-    cells, core, clock = (
-        counted(took["cells"], "cells"),
-        duration(took["core_seconds"]),
-        duration(took["seconds"]),
-    )
-    text = f"The {cells} took {core} of one core, {clock} by the clock"
-    if not foreseen:
-        return (
-            f"{text}; nothing was foreseen, for a model here had never been timed on this dataset."
-        )
-    span = core_time(*(foreseen[name] for name in ("core_seconds", "low", "high")))
-    ratio = (
-        took["core_seconds"] / foreseen["core_seconds"]
-        if foreseen["core_seconds"]
-        else float("inf")
-    )
-    inside = (
-        "within" if foreseen["low"] <= took["core_seconds"] <= foreseen["high"] else "outside of"
-    )
-    return f"{text}; foreseen were {span}: {ratio:.2f} times the estimate, {inside} its range."
+    values = {"took": took, "foreseen": foreseen}
+    if took and foreseen:
+        expected = foreseen["core_seconds"]
+        values["span"] = core_time(expected, foreseen["low"], foreseen["high"])
+        values["ratio"] = took["core_seconds"] / expected if expected else inf
+    return say(TIME, values)
 
 
 # A sweep as tables: for the terminal, and as a Markdown page.
@@ -362,6 +345,21 @@ MOST_TRIALS = 10
 
 MOST_NUMBERS = 6
 """The most trials that a row of failures names."""
+
+
+FAILURES = Declared.of(
+    Column("what", "text", title="what went wrong", brief="what went wrong"),
+    Column("status", "text", title="status", brief="status"),
+    Column("count", "made", title="trials", brief="trials", show="{{ trial | length }}"),
+    Column(
+        "numbers",
+        "made",
+        title="numbers",
+        brief="numbers",
+        show="{{ trial[:most] | join(', ') }}{% if trial | length > most %}, ...{% endif %}",
+    ),
+)
+"""What ended trials, one row for each error."""
 
 
 def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
@@ -376,22 +374,33 @@ def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
             row["status"],
             f"{row['windows']}/{result.windows}",
             f"{score} ± {error}" if error else score,
-            *("" if row[name] is None else _cell_text(row[name]) for name in settings),
+            *(setting_cell(row[name]) for name in settings),
             *([row["source"]] if reused else []),
             duration(row["seconds"]),
         ]
         for row, score, error in zip(table.to_dicts(), scores, errors, strict=True)
     ]
     score = f"{result.measure.name} ± s.e.", f"{result.measure.short}\n± s.e."
-    titles = [("trial", "#"), ("status", "status"), ("windows", "of"), score]
-    titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
-    titles += [("from", "from")] if reused else []
-    titles.append(("time", "time"))
+    titles: list[str | tuple[str, str]] = [
+        ("trial", "#"),
+        "status",
+        ("windows", "of"),
+        score,
+        *map(setting_titles, settings),
+        *(["from"] if reused else []),
+        "time",
+    ]
     return grid_of(titles, rows, own=str(result.best), names=2)
 
 
-def _cell_text(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def setting_titles(name: str) -> tuple[str, str]:
+    """Return the long and the short title of a setting's column."""
+    return name, name.rpartition(".")[2].replace("_", "\n")
+
+
+def setting_cell(value: object, write: Callable[[float], str] = "{:.4g}".format) -> str:
+    """Return the value of a setting in a trial, empty where it has none."""
+    return "" if value is None else write(value) if isinstance(value, float) else str(value)
 
 
 def print_trials(result: SweepResult) -> None:
@@ -401,35 +410,20 @@ def print_trials(result: SweepResult) -> None:
     print_grids((trials_grid(result, MOST_TRIALS),), notes, "")
 
 
-def failures_grid(trials: pl.DataFrame) -> Grid:
+def failures_grid(trials: DataFrame) -> Grid:
     """Return one row for each error, whatever the window: the number of trials that it ended, and
     their numbers.
 
     Args:
         trials: The trials table.
     """
-    what = pl.col("error").str.replace(r"^window [^:]*: ", "").alias("what")
-    failed = trials.filter(pl.col("status").is_in(["failed", "refused"])).sort("trial")
-    groups = failed.group_by(what, "status", maintain_order=True).agg(pl.col("trial"))
-    rows = [
-        [row["what"], row["status"], str(len(row["trial"])), _list_numbers(row["trial"])]
-        for row in groups.to_dicts()
-    ]
-    titles = [
-        ("what went wrong", "what went wrong"),
-        ("status", "status"),
-        ("trials", "trials"),
-        ("numbers", "numbers"),
-    ]
-    return grid_of(titles, rows, names=2)
+    what = col("error").str.replace(r"^window [^:]*: ", "").alias("what")
+    failed = trials.filter(col("status").is_in(["failed", "refused"])).sort("trial")
+    groups = failed.group_by(what, "status", maintain_order=True).agg(col("trial"))
+    return declared_grid(FAILURES, groups, names=2, most=MOST_NUMBERS)
 
 
-def _list_numbers(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:MOST_NUMBERS]))
-    return shown if len(numbers) <= MOST_NUMBERS else f"{shown}, ..."
-
-
-def print_failures(trials: pl.DataFrame) -> None:
+def print_failures(trials: DataFrame) -> None:
     """Print the table of failures, where there are any.
 
     The sweep's page has each with its window.
@@ -448,7 +442,7 @@ def sweep_markdown(result: SweepResult, title: str, command: str, parts: Sequenc
         command: The command that runs the best settings.
         parts: Sections or sentences between the pictures and the table of trials.
     """
-    failed = result.trials.filter(pl.col("error") != "")
+    failed = result.trials.filter(col("error") != "")
     lines = "".join(f"- trial {row['trial']}: {row['error']}\n" for row in failed.to_dicts())
     failures = f"\n## Failures\n\n{lines}" if lines else ""
     best = f"The best settings are in `best.yaml`; `{command}` runs them."
@@ -472,11 +466,7 @@ def space_rows(space: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def space_grid(space: Mapping[str, Any]) -> Grid:
     """Return the searched settings as a table."""
-    return grid_of(
-        [(title, title) for title in SPACE_TITLES],
-        [list(row) for row in space_rows(space)],
-        names=3,
-    )
+    return grid_of(SPACE_TITLES, space_rows(space), names=3)
 
 
 def _space_rows(tree: Mapping[str, Any], path: str, when: str) -> Iterator[tuple[str, str, str]]:

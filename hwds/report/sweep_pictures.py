@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.extras import install_command, missing_modules
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.pictures import (
     GREY,
     INK,
@@ -25,15 +26,18 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.sweep import TRIAL_COLUMNS as COLUMNS
 from hwds.report.sweep import (
     RunningScores,
     SweepResult,
     axis_places,
     first_scores,
+    setting_cell,
+    setting_titles,
     settings_matrix,
     varied_settings,
 )
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, column_texts, counted
 from hwds.results.tables import short
 
@@ -59,7 +63,8 @@ class VarianceShares:
     """The variance shares that a forest gives the settings.
 
     Attributes:
-        share: Of the variance of the scores, that each setting explains alone, shape (settings,);
+        share: The share of the variance of the scores that each setting explains alone, shape
+            (settings,);
             the rest is of several.
         low: The lower ends of their intervals.
         high: The upper ends.
@@ -67,13 +72,13 @@ class VarianceShares:
             bag); 1 is all.
     """
 
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    share: ndarray
+    low: ndarray
+    high: ndarray
     fit: float
 
 
-def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
+def setting_shares(settings: ndarray, scores: ndarray) -> VarianceShares:
     """Return the main effects of settings on scores.
 
     After Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter
@@ -95,7 +100,7 @@ def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
     return VarianceShares(found.mean(axis=0), low, high, float(forest.oob_score_))
 
 
-def _main_effects(tree: Any, settings: np.ndarray) -> np.ndarray:
+def _main_effects(tree: Any, settings: ndarray) -> ndarray:
     """Return the share of a tree's variance that each setting explains alone, shape (settings,).
 
     0 for a tree of one leaf.
@@ -124,7 +129,7 @@ def _main_effects(tree: Any, settings: np.ndarray) -> np.ndarray:
     )
 
 
-def _leaves(tree: Any, known: list[np.ndarray]) -> Iterator[tuple[float, list[np.ndarray]]]:
+def _leaves(tree: Any, known: list[ndarray]) -> Iterator[tuple[float, list[ndarray]]]:
     """Yield the value of each leaf, and which of the known values of each setting lead to it."""
     waiting = [(0, [np.ones(len(values), bool) for values in known])]
     while waiting:
@@ -152,15 +157,15 @@ class SettingsImportance:
     """The importance of each setting.
 
     Attributes:
-        settings: Their names, the most important first.
-        shares: Their shares in the spread of scores, in the same order; None where there is no
-            estimate.
+        shares: A row a setting, the most important first: `setting`, its `share` in the spread of
+            scores, and the ends of its interval, `low` and `high`; None where there is no estimate.
+        fit: The share of the spread that the forest foretells of trials that it has not seen.
         windows: The number of windows after which trials were compared.
         refused: The reason why there is no estimate; empty where there is one.
     """
 
-    settings: tuple[str, ...] = ()
-    shares: VarianceShares | None = None
+    shares: DataFrame | None = None
+    fit: float = 0.0
     windows: int = 0
     refused: str = ""
 
@@ -168,22 +173,15 @@ class SettingsImportance:
         """Return the plain values for `sweep.json`."""
         if self.shares is None:
             return {"refused": self.refused}
-        rows = zip(
-            self.settings,
-            *(values.tolist() for values in (self.shares.share, self.shares.low, self.shares.high)),
-            strict=True,
-        )
-        shares = {
-            name: {"share": share, "low": low, "high": high} for name, share, low, high in rows
-        }
-        return {"settings": shares, "explained": self.shares.fit, "windows": self.windows}
+        settings = {row.pop("setting"): row for row in self.shares.to_dicts()}
+        return {"settings": settings, "explained": self.fit, "windows": self.windows}
 
 
 def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportance:
     """Return the share of each setting in the spread of the scores after the first rung, which all
     trials have reached.
     """
-    table = first_scores(result, runs).filter(pl.col("first").is_not_null())
+    table = first_scores(result, runs).filter(col("first").is_not_null())
     names = varied_settings(table)
     if not names:
         return SettingsImportance(
@@ -212,58 +210,54 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
             f"that were left out of the fit"
             f" (R² {shares.fit:.2f}), so that none can be said to matter."
         )
-    order = (-shares.share).argsort(kind="stable")
-    sorted_shares = VarianceShares(
-        shares.share[order], shares.low[order], shares.high[order], shares.fit
-    )
-    return SettingsImportance(tuple(names[place] for place in order), sorted_shares, windows)
+    parts = {"setting": names, "share": shares.share, "low": shares.low, "high": shares.high}
+    rows = DataFrame(parts).sort("share", descending=True, maintain_order=True)
+    return SettingsImportance(rows, shares.fit, windows)
+
+
+IMPORTANCE = """
+{%- if settings is defined %}Shares in the spread of scores:
+{% for name, of in settings.items() -%}
+{{ name }} {{ of.share | share(0) }} % ({{ of.low | share(0) }} to {{ of.high | share(0) }})
+{{- ", " if not loop.last }}
+{%- endfor %}; a forest foretells {{ explained | share(0) }} % of it.
+{%- else %}{{ refused | default("") }}{% endif %}"""
+
+SHARES = Declared.of(
+    Column("setting", "text", title="setting", brief="setting"),
+    Column(
+        "share", "made", title="share of the spread", brief="share", show="{{ share | share(0) }} %"
+    ),
+    Column(
+        "ends",
+        "made",
+        title="{{ level | share(0) }} % of the trees",
+        brief="90 % of trees",
+        show="{{ low | share(0) }} to {{ high | share(0) }} %",
+    ),
+)
 
 
 def importance_sentence(data: Mapping[str, Any]) -> str:
     """Return the importance in one sentence, from the values of `as_dict`."""
-    if "settings" not in data:
-        return str(data.get("refused", ""))
-    shares = [
-        f"{name} {100 * of['share']:.0f} % ({100 * of['low']:.0f} to {100 * of['high']:.0f})"
-        for name, of in data["settings"].items()
-    ]
-    return (
-        f"Shares in the spread of scores: {', '.join(shares)}; a forest foretells "
-        f"{100 * data['explained']:.0f} % of it."
-    )
+    return say(IMPORTANCE, data)
 
 
 def settings_importance_grid(importance: SettingsImportance) -> Grid:
     """Return the shares as a table."""
     assert importance.shares is not None
-    of = zip(
-        importance.settings,
-        importance.shares.share,
-        importance.shares.low,
-        importance.shares.high,
-        strict=True,
-    )
-    rows = [
-        [name, f"{100 * share:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"]
-        for name, share, low, high in of
-    ]
-    titles = [
-        ("setting", "setting"),
-        ("share of the spread", "share"),
-        (f"{100 * SHARES_LEVEL:.0f} % of the trees", "90 % of trees"),
-    ]
-    return grid_of(titles, rows)
+    return declared_grid(SHARES, importance.shares, level=SHARES_LEVEL)
 
 
 def importance_page(importance: SettingsImportance) -> str:
     """Return the section of the Markdown page."""
     if importance.shares is None:
         return f"## What mattered\n\n{importance.refused}\n"
-    left = max(1 - float(importance.shares.share.sum()), 0.0)
+    left = max(1 - float(importance.shares["share"].sum()), 0.0)
     windows = f"{importance.windows} windows" if importance.windows > 1 else "the first window"
     text = (
         f"Of the spread of scores after {windows}, by a forest that foretells "
-        f"{100 * importance.shares.fit:.0f} % of it for"
+        f"{100 * importance.fit:.0f} % of it for"
         f" trials it has not seen; {100 * left:.0f} % comes of several settings together."
     )
     table = settings_importance_grid(importance).markdown()
@@ -276,54 +270,54 @@ FRONT_WIDTH = 8.0
 """The ratio of the largest to the smallest positive value from which an axis is logarithmic."""
 
 
+FRONT = """
+{%- if objectives is defined %}
+{%- if not inside -%}
+No Pareto front: no finished trial has a value of all of {{ names | join(" and ") }}.
+{%- else -%}
+Pareto front of {{ names | join(" and ") }}, which no other trial beats in all of them:
+{{ "trial" if inside | length == 1 else "trials" }} {{ inside | listed }} ({{ inside | length }} of
+{{ trials | length }}).
+{%- endif %}
+{%- endif %}"""
+
+
 def front_sentence(front: Mapping[str, Any]) -> str:
     """Return which trials are in the front; empty where there is none."""
-    if not front:
-        return ""
-    inside = _sort_front(front)
-    if not inside:
-        return (
-            f"No Pareto front: no finished trial has a value of all of {_objective_names(front)}."
-        )
-    *most, last = [str(each["trial"]) for each in inside]
-    numbers = f"{', '.join(most)} and {last}" if most else last
-    which = (
-        f"{'trial' if len(inside) == 1 else 'trials'} {numbers} ({len(inside)} of "
-        f"{len(front['trials'])})"
-    )
-    return (
-        f"Pareto front of {_objective_names(front)}, which no other trial beats in all of "
-        f"them: {which}."
+    return say(
+        FRONT,
+        front,
+        names=[short(each["name"].partition(",")[0]) for each in front.get("objectives", ())],
+        inside=[str(each["trial"]) for each in _sort_front(front)] if front else [],
     )
 
 
-def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
+def front_grid(front: Mapping[str, Any], trials: DataFrame) -> Grid:
     """Return the trials of the front with their objectives and settings, the best by the first
     objective on top.
     """
-    inside, settings = (
-        _sort_front(front),
-        [name for name in varied_settings(trials) if name not in COLUMNS],
-    )
+    inside, settings = _sort_front(front), varied_settings(trials)
     rows = {row["trial"]: row for row in trials.to_dicts()}
-    values = [
-        column_texts([each["values"][place] for each in inside])
-        for place in range(len(front["objectives"]))
-    ]
+    values = zip(
+        *(
+            column_texts(column)
+            for column in zip(*(each["values"] for each in inside), strict=True)
+        ),
+        strict=True,
+    )
     table = [
         [
             str(each["trial"]),
-            *(texts[at] for texts in values),
-            *(_objective_text(rows[each["trial"]][name]) for name in settings),
+            *texts,
+            *(setting_cell(rows[each["trial"]][name], brief) for name in settings),
         ]
-        for at, each in enumerate(inside)
+        for each, texts in zip(inside, values, strict=True)
     ]
-    titles = [("trial", "#"), *((each["name"], each["name"]) for each in front["objectives"])]
-    titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
-    return grid_of(titles, table)
+    titles = [("trial", "#"), *(each["name"] for each in front["objectives"])]
+    return grid_of([*titles, *map(setting_titles, settings)], table)
 
 
-def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -> str:
+def front_page(front: Mapping[str, Any], trials: DataFrame, *, drawn: bool) -> str:
     """Return the section of the Markdown page, with the picture where that was drawn.
 
     Empty where there is no front.
@@ -402,20 +396,11 @@ def _front_panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) ->
             )
     if across.min() > 0 and across.max() > FRONT_WIDTH * across.min():
         axes.set_xscale("log")
-    tidy(axes)
+    x, y = (drawable(front["objectives"][at]["name"]) for at in (place, 0))
+    tidy(axes, x=x, y=y)
     axes.margins(0.12)
-    axes.set_xlabel(
-        drawable(front["objectives"][place]["name"]), fontsize=9.5, color=INK, parse_math=False
-    )
-    axes.set_ylabel(
-        drawable(front["objectives"][0]["name"]), fontsize=9.5, color=INK, parse_math=False
-    )
     plain_numbers(axes.xaxis)
     axes.legend(frameon=False, fontsize=8)
-
-
-def _objective_names(front: Mapping[str, Any]) -> str:
-    return " and ".join(short(each["name"].partition(",")[0]) for each in front["objectives"])
 
 
 def _sort_front(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -425,10 +410,6 @@ def _sort_front(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         (each for each in front["trials"] if each["front"]),
         key=lambda each: (sign * each["values"][0], each["trial"]),
     )
-
-
-def _objective_text(value: object) -> str:
-    return "" if value is None else brief(value) if isinstance(value, float) else str(value)
 
 
 # parallel.png: each trial as a line through its settings to its score.
@@ -452,7 +433,7 @@ def parallel_figure(
     Returns:
         The figure; None where no setting differs.
     """
-    table = first_scores(result, runs).filter(pl.col("first").is_not_null())
+    table = first_scores(result, runs).filter(col("first").is_not_null())
     names = varied_settings(table)[:MOST_AXES]
     if not names:
         return None
@@ -482,9 +463,7 @@ def parallel_figure(
     return figure
 
 
-def _setting_axis(
-    axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool
-) -> np.ndarray:
+def _setting_axis(axes: Axes, place: int, name: str, values: Series, logarithmic: bool) -> ndarray:
     """Draw one upright axis with its ends, of words all.
 
     Return where each trial meets it, 0 to 1.
@@ -502,7 +481,7 @@ def _setting_axis(
     return height
 
 
-def _score_axis(axes: Axes, place: int, result: SweepResult, table: pl.DataFrame) -> np.ndarray:
+def _score_axis(axes: Axes, place: int, result: SweepResult, table: DataFrame) -> ndarray:
     """Draw the last axis, the good end up; return where each trial meets it."""
     score = table["first"].to_numpy()
     low, high = float(score.min()), float(score.max())
@@ -544,7 +523,7 @@ def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, st
     )
 
 
-def _trial_lines(axes: Axes, heights: np.ndarray, result: SweepResult, table: pl.DataFrame) -> None:
+def _trial_lines(axes: Axes, heights: ndarray, result: SweepResult, table: DataFrame) -> None:
     """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale.
 
     Past unused settings.
@@ -580,7 +559,7 @@ def sweep_figure(
     Returns:
         The figure; None where no trial has a score.
     """
-    scored = result.trials.filter(pl.col("score").is_not_null())
+    scored = result.trials.filter(col("score").is_not_null())
     if scored.is_empty():
         return None
     settings = varied_settings(scored)[:MOST_PANELS]
@@ -588,9 +567,9 @@ def sweep_figure(
     rows = 1 + -(-len(settings) // 3)
     figure = new_figure(11, 3.2 * rows)
     grid = figure.add_gridspec(rows, 6)
-    done = scored.filter(pl.col("status") == "finished").sort("trial")
+    done = scored.filter(status="finished").sort("trial")
     _by_trial(
-        figure.add_subplot(grid[0, :2]), result, done, scored.filter(pl.col("status") != "finished")
+        figure.add_subplot(grid[0, :2]), result, done, scored.filter(col("status") != "finished")
     )
     _by_time(figure.add_subplot(grid[0, 2:4]), result, done, took)
     _by_rung(figure.add_subplot(grid[0, 4:]), result, runs)
@@ -605,7 +584,7 @@ def sweep_figure(
     return figure
 
 
-def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.DataFrame) -> None:
+def _by_trial(axes: Axes, result: SweepResult, done: DataFrame, rest: DataFrame) -> None:
     """Draw trials with all windows, and the best so far as a line.
 
     The others have no comparable score and lie on the axis.
@@ -633,18 +612,18 @@ def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.Data
             markersize=9,
             label="stopped before",
         )
-    _name_axes(axes, "trial", drawable(result.measure.name))
+    tidy(axes, x="trial", y=drawable(result.measure.name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
 
 
-def _best_so_far(result: SweepResult, done: pl.DataFrame) -> np.ndarray:
+def _best_so_far(result: SweepResult, done: DataFrame) -> ndarray:
     """Return the best score of each trial and those before it."""
     best = done["score"].cum_min() if result.better == "low" else done["score"].cum_max()
     return best.to_numpy()
 
 
-def _by_time(axes: Axes, result: SweepResult, done: pl.DataFrame, took: RunningScores) -> None:
+def _by_time(axes: Axes, result: SweepResult, done: DataFrame, took: RunningScores) -> None:
     """Draw the same against the time of all windows up to the end of each trial, rung by rung."""
     spent = time_spent(took)
     ends = np.array([spent.get((number, result.windows), np.nan) for number in done["trial"]])
@@ -657,7 +636,7 @@ def _by_time(axes: Axes, result: SweepResult, done: pl.DataFrame, took: RunningS
         )
         axes.scatter(at, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
         axes.set_xlim(0, 1.05 * at[-1])
-    _name_axes(axes, f"{unit} of one core, all trials together", "")
+    tidy(axes, x=f"{unit} of one core, all trials together")
 
 
 def time_spent(took: RunningScores) -> dict[tuple[int, int], float]:
@@ -703,16 +682,16 @@ def _by_rung(axes: Axes, result: SweepResult, runs: RunningScores) -> None:
         rungs,
         [f"{rung}\n{counted(count, 'trials')}" for rung, count in zip(rungs, here, strict=True)],
     )
-    _name_axes(axes, f"windows behind it (best: trial {result.best})", "")
+    tidy(axes, x=f"windows behind it (best: trial {result.best})")
 
 
 def _by_setting(
-    axes: Axes, result: SweepResult, first: pl.DataFrame, name: str, *, logarithmic: bool
+    axes: Axes, result: SweepResult, first: DataFrame, name: str, *, logarithmic: bool
 ) -> None:
     """Draw the score after the first rung against one setting; each text has a position."""
     from matplotlib.ticker import MaxNLocator
 
-    known = first.filter(pl.col(name).is_not_null())
+    known = first.filter(col(name).is_not_null())
     best = (known["trial"] == result.best).to_numpy()
     where, names = axis_places(known[name])
     if logarithmic:
@@ -724,20 +703,12 @@ def _by_setting(
     axes.scatter(where[~best], score[~best], s=18, color=INK)
     axes.scatter(where[best], score[best], s=40, color=OWN_COLOUR, zorder=3)
     windows = first["compared"][0] if len(first) else result.windows
-    _name_axes(axes, drawable(name, 40), f"after {windows} of {result.windows} windows")
+    tidy(axes, x=drawable(name, 40), y=f"after {windows} of {result.windows} windows")
     if not names:
         if not logarithmic and (where == where.round()).all():
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         plain_numbers(axes.xaxis)
         axes.tick_params(axis="x", labelsize=8)
-
-
-def _name_axes(axes: Axes, across: str, up: str) -> None:
-    tidy(axes)
-    axes.set_xlabel(across, fontsize=9.5, color=INK)
-    axes.set_ylabel(up, fontsize=9.5, color=INK)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_parse_math(False)
 
 
 def draw_sweep(
@@ -775,22 +746,18 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
     """Draw the importance; None where there is no estimate of it."""
     if importance.shares is None:
         return None
-    share, places = 100 * importance.shares.share, np.arange(len(importance.settings))
-    whiskers = np.abs(100 * np.stack([importance.shares.low, importance.shares.high]) - share)
+    share, low, high = (
+        100 * importance.shares[name].to_numpy() for name in ("share", "low", "high")
+    )
+    places, whiskers = np.arange(len(share)), np.abs(np.stack([low, high]) - share)
     figure = new_figure(8, 1.6 + 0.42 * len(places))
     axes = figure.add_subplot()
     axes.barh(places, share, height=0.6, color=OWN_COLOUR)
     axes.errorbar(share, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=3)
-    name_rows(axes, places, importance.settings, 40)
+    name_rows(axes, places, importance.shares["setting"], 40)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    tidy(axes, grid="x")
-    axes.set_xlabel(
-        f"share of the spread of scores, %; whiskers: {100 * SHARES_LEVEL:.0f} % of the forest's "
-        f"trees",
-        fontsize=9.5,
-        color=INK,
-    )
-    title = f"What mattered for {result.measure.name}: {result.model}"
-    headline(figure, title)
+    level = f"{100 * SHARES_LEVEL:.0f} % of the forest's trees"
+    tidy(axes, "x", x=f"share of the spread of scores, %; whiskers: {level}")
+    headline(figure, f"What mattered for {result.measure.name}: {result.model}")
     return figure

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hwds.results.formatting import (
     brief,
     counted,
+    duration,
     fixed,
     interval,
+    listed,
     p_value_text,
     percent,
     percent_cell,
@@ -21,7 +23,7 @@ from hwds.results.formatting import (
     quote_percent,
     signed,
 )
-from hwds.results.tables import TRUTH, Tables, Verdict
+from hwds.results.tables import TRUTH, Tables, Verdict, short
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -30,6 +32,8 @@ VerdictT = TypeVar("VerdictT", bound=Verdict)
 
 BREAK = re.compile(r"\s*\n\s*")
 """A line break in a template, which is a space."""
+
+BLANK_LINE = re.compile(r"\n\s*\n")
 
 
 def say(template: str, about: Any = None, **values: Any) -> str:
@@ -42,7 +46,21 @@ def say(template: str, about: Any = None, **values: Any) -> str:
         about: What it is about: its attributes, or the keys of a mapping, are names, too.
         values: The values by name.
     """
-    return BREAK.sub(" ", _compiled(template).render(values | {"about": about})).strip()
+    return BREAK.sub(" ", fill(template, about, **values)).strip()
+
+
+def say_lines(template: str, about: Any = None, **values: Any) -> list[str]:
+    """Return the paragraphs of a template, each as a line; see `say`.
+
+    A paragraph ends with an empty line; one without text is left out.
+    """
+    paragraphs = BLANK_LINE.split(fill(template, about, **values))
+    return [line for each in paragraphs if (line := BREAK.sub(" ", each).strip())]
+
+
+def fill(template: str, about: Any = None, **values: Any) -> str:
+    """Return the same with line breaks as they are."""
+    return _compiled(template).render(values | {"about": about})
 
 
 def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
@@ -64,7 +82,7 @@ def rivals_words(
     """Return the values of the other models, best first, and of the truth.
 
     Args:
-        tables: Of the run.
+        tables: The tables of the run.
         metric: The name of the metric.
         model: The experiment's own.
         floor: What the truth is called.
@@ -113,8 +131,10 @@ def _or_nothing(write: Callable[..., str]) -> Callable[..., str]:
     return written
 
 
-def _with_unit(value: float, unit: str = "") -> str:
-    return brief(value, None, unit)
+def two_lines(metric: str) -> str:
+    """Return a title of two lines: `mase` above `[m=12]`, `card_precision` above `@100`."""
+    name = short(metric)
+    return "\n".join(filter(None, (name, metric.removeprefix(name))))
 
 
 def _span(low: float, high: float, kind: str = "units") -> str:
@@ -152,9 +172,11 @@ FILTERS: dict[str, Callable[..., str]] = {
     "chance": probability_text,
     "count": lambda count: f"{count:,}",
     "counted": counted,
+    "duration": duration,
     "flag": lambda holds: "yes" if holds else "no",
     "ends": lambda value, *rest, **more: interval(value, *rest, **more)[1],
-    "money": _with_unit,
+    "listed": listed,
+    "money": lambda value, unit="": brief(value, None, unit),
     "number_of": lambda score: f"{round(score['value'] * score['n']):,}",
     "p_value": p_value_text,
     "percent": percent,
@@ -166,6 +188,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],
     "span": _span,
+    "two_lines": two_lines,
     "units": lambda value: fixed(value, 0),
     "word": lambda name: name.replace("_", " "),
     "written": format,

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-Kind = Literal["text", "word", "count", "units", "number", "share", "change", "flag", "made"]
+Kind = Literal[
+    "text", "word", "count", "units", "number", "share", "change", "flag", "p_value", "made"
+]
 
 KINDS: dict[Kind, Any] = {
     "text": pl.String,
@@ -19,6 +21,7 @@ KINDS: dict[Kind, Any] = {
     "share": pl.Float64,
     "change": pl.Float64,
     "flag": pl.Boolean,
+    "p_value": pl.Float64,
 }
 """The types of stored values by the kind of the column. A `word` is shown without underscores, a
 number of `units` without decimals, a `share` in percent and a `change` in percent with its sign;

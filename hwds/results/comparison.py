@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.checksums import Damaged, write_json, write_parquet
 from hwds.core.errors import ambiguous
 from hwds.core.files import OUTPUTS, digest_file
 from hwds.core.secrets import without_secrets
+from hwds.results.columns import Column, Declared
 from hwds.results.files import (
     holds_file,
     read_csv,
@@ -30,43 +32,88 @@ from hwds.results.tables import Measure
 
 Chosen = Literal["asked", "own", "best"]
 
-LEADERBOARD = {
-    "model": pl.String,
-    "mean": pl.Float64,
-    "stderr": pl.Float64,
-    "median": pl.Float64,
-    "rank": pl.Float64,
-    "win_rate": pl.Float64,
-    "skill": pl.Float64,
-    "set_p": pl.Float64,
-    "n": pl.Int64,
-    "n_undefined": pl.Int64,
-    "n_failed": pl.Int64,
-    "n_fallback": pl.Int64,
-    "seconds": pl.Float64,
-}
-"""Columns of the leaderboard, one row a model, the best first; see `Comparison`."""
+LEADERBOARD = Declared.of(
+    Column("model", "text", title="model", brief="model"),
+    Column("mean", "number"),
+    Column("stderr", "number"),
+    Column("median", "number", title="median"),
+    Column(
+        "rank",
+        "number",
+        title="mean rank over {{ ranks.called if ranks else units }}",
+        brief="rank",
+        show="{{ rank | written('.2f') }}",
+    ),
+    Column(
+        "win_rate",
+        "share",
+        title="wins against the others, % of {{ units }}",
+        brief="wins\n%",
+        show="{{ win_rate | share(0) }}",
+    ),
+    Column("skill", "change", title="skill against {{ measure.rival }}, %", brief="skill\n%"),
+    Column("set_p", "p_value", title="model confidence set, p"),
+    Column("n", "count", title="{{ units }}", brief="{{ units }}"),
+    Column("n_undefined", "count", title="undefined", brief="{{ 'undefined' if n_undefined }}"),
+    Column("n_failed", "count", title="failed", brief="{{ 'failed' if n_failed }}"),
+    Column("n_fallback", "count", title="fallback", brief="{{ 'fallback' if n_fallback }}"),
+    Column("seconds", "number", title="time", brief="time", show="{{ seconds | duration }}"),
+    Column("score", "made", title="{{ metric }}, mean ± s.e.", brief="{{ metric | two_lines }} ±"),
+    Column(
+        "best",
+        "made",
+        title="may be the best",
+        brief="may be\nbest",
+        show="{% if set_p is not none %}{{ (set_p > 1 - level) | flag }}{% endif %}",
+    ),
+)
+"""The leaderboard, one row a model, the best first; see `Comparison`. What is `made` is not stored.
+"""
 
-PAIRS = {
-    "model": pl.String,
-    "rival": pl.String,
-    "effect": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "p_value": pl.Float64,
-    "p_holm": pl.Float64,
-    "alike_p": pl.Float64,
-    "alike_holm": pl.Float64,
-    "wins": pl.Float64,
-    "wins_low": pl.Float64,
-    "wins_high": pl.Float64,
-    "wilcoxon_p": pl.Float64,
-    "method": pl.String,
-    "clusters": pl.Int64,
-    "independent": pl.Float64,
-    "verdict": pl.String,
-}
-"""Columns of the pairs; see `Comparison`."""
+EFFECT_COLUMNS = (
+    Column("effect", "number"),
+    Column("low", "number"),
+    Column("high", "number"),
+    Column("p_value", "p_value", title="p, alone"),
+    Column("p_holm", "p_value", title="p, Holm", brief="p\nHolm"),
+    Column("alike_p", "p_value"),
+    Column(
+        "alike_holm",
+        "p_value",
+        title="p of a difference that matters, Holm",
+        brief="{{ 'p of one\nthat matters' if one_rival }}",
+    ),
+)
+METHOD = Column("method", "text", title="interval by")
+CLUSTERS = Column("clusters", "count", title="of")
+VERDICT = Column("verdict", "text", title="verdict", brief="verdict")
+SHOWN_EFFECT = (
+    Column("value", "made", title="better by", brief="better by"),
+    Column("ends", "made", title="{{ percent }} % interval", brief="{{ percent }} % interval"),
+)
+"""The columns of a difference between two models: effect first, then interval, then p."""
+
+PAIRS = Declared.of(
+    Column("model", "text"),
+    Column("rival", "text", title="rival", brief="rival"),
+    EFFECT_COLUMNS,
+    Column(
+        "wins",
+        "share",
+        title="wins, % of {{ units }}",
+        brief="wins\n%",
+        show="{{ wins | share(0) }}",
+    ),
+    Column("wins_low", "share"),
+    Column("wins_high", "share"),
+    Column("wilcoxon_p", "p_value", title="p, Wilcoxon"),
+    METHOD,
+    CLUSTERS,
+    Column("independent", "units", title="worth"),
+    VERDICT,
+    SHOWN_EFFECT,
+)
+"""The pairs; see `Comparison`."""
 
 
 COMPARISON_FILES = {"pairs": "comparison", "leaderboard": "leaderboard", "along": "along"}
@@ -101,7 +148,7 @@ class Comparison:
     Attributes:
         measure: The metric.
         metrics: Its full name on each dataset.
-        task: Of the runs.
+        task: The task of the runs.
         subject: The model that sentences are about.
         chosen: The subject was named by the user (`asked`), is the model of all runs (`own`), or
             has the best score (`best`).
@@ -136,9 +183,9 @@ class Comparison:
     relative: bool
     margin: float | None
     level: float
-    leaderboard: pl.DataFrame
-    pairs: pl.DataFrame
-    along: pl.DataFrame
+    leaderboard: DataFrame
+    pairs: DataFrame
+    along: DataFrame
     ranks: RankTest | None
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -151,7 +198,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = {
-            name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+            name: value for name, value in vars(self).items() if not isinstance(value, DataFrame)
         }
         values |= {
             "measure": asdict(self.measure),
@@ -173,7 +220,7 @@ class Comparison:
         command, _ = data.pop("command"), data.pop("sentence")
         paths = {name: folder / f"{file}.parquet" for name, file in COMPARISON_FILES.items()}
         tables = {
-            name: read_table(path) if path.is_file() else pl.DataFrame()
+            name: read_table(path) if path.is_file() else DataFrame()
             for name, path in paths.items()
         }
         lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
@@ -190,7 +237,7 @@ class Comparison:
             HwdsError: The folder cannot be written.
         """
         for name, file in COMPARISON_FILES.items():
-            table: pl.DataFrame = getattr(self, name)
+            table: DataFrame = getattr(self, name)
             if len(table) or name != "along":
                 write_parquet(folder / f"{file}.parquet", table)
         data = {
@@ -256,16 +303,18 @@ def json_data(value: Any) -> Any:
 STUDY_FILES = "files"
 """The key of a result with the digests of its tables."""
 
-STUDY_CONTRASTS = {
-    **dict.fromkeys(("contrast", "experiment", "model", "rival"), pl.String),
-    **dict.fromkeys(
-        ("effect", "low", "high", "p_value", "p_holm", "alike_p", "alike_holm"), pl.Float64
-    ),
-    "method": pl.String,
-    "clusters": pl.Int64,
-    "relative": pl.Boolean,
-    "verdict": pl.String,
-}
+STUDY_CONTRASTS = Declared.of(
+    Column("contrast", "text"),
+    Column("experiment", "text", title="experiment", brief="experiment"),
+    Column("model", "text"),
+    Column("rival", "text", title="rival", brief="rival"),
+    EFFECT_COLUMNS,
+    METHOD,
+    CLUSTERS,
+    Column("relative", "flag"),
+    VERDICT,
+    SHOWN_EFFECT,
+)
 """Columns of the contrasts: the model against each rival in each experiment; p-values corrected
 over all of them together.
 
@@ -310,8 +359,8 @@ class StudyResult:
     plan_hash: str
     verdict: str
     unit: str
-    contrasts: pl.DataFrame
-    scores: pl.DataFrame
+    contrasts: DataFrame
+    scores: DataFrame
     notes: tuple[str, ...] = ()
     amended: tuple[str, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -324,10 +373,10 @@ class StudyResult:
             HwdsError: The folder cannot be written.
         """
         for name in ("contrasts", "scores"):
-            table: pl.DataFrame = getattr(self, name)
+            table: DataFrame = getattr(self, name)
             write_csv(folder / f"{name}.csv", table)
         content = {
-            key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+            key: value for key, value in vars(self).items() if not isinstance(value, DataFrame)
         }
         content |= {
             STUDY_FILES: {
@@ -349,7 +398,7 @@ class StudyResult:
                 if digest_file(path) != checksum:
                     raise Damaged("has another checksum than when it was written")
         content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}
-        content |= {"contrasts": read_csv(folder / "contrasts.csv", STUDY_CONTRASTS)}
+        content |= {"contrasts": read_csv(folder / "contrasts.csv", STUDY_CONTRASTS.schema)}
         return cls(**content, scores=read_csv(folder / "scores.csv", STUDY_RUNS))
 
 

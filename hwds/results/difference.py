@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.checksums import table_without_secrets, write_parquet
 from hwds.core.errors import HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import write_atomically
 from hwds.core.settings import OUTSIDE_NUMBERS
-from hwds.results.files import Total, Totals, disarm_formulas, totals_of, write_csv
+from hwds.results.files import Totals, disarm_formulas, totals_of, write_csv
 from hwds.results.folder import TABLES, RunFolder
 from hwds.results.index import FieldValue, exact_number, flatten_config
 from hwds.results.tables import short
@@ -136,7 +138,7 @@ def run_difference(first: RunFolder, second: RunFolder) -> RunDifference:
     )
     for group in DIFFERENCE_GROUPS[1:]:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
-    finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
+    finished = [folder.path for folder in folders if folder.finished]
     totals = totals_of(finished)
     damaged = next(
         (f"{path}: is damaged: {each.error}." for path, each in totals.items() if each.error), ""
@@ -228,20 +230,14 @@ def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreCh
     for model in dict.fromkeys((*first.scores, *second.scores)):
         ours, theirs = first.scores.get(model, {}), second.scores.get(model, {})
         for metric in dict.fromkeys((*ours, *theirs)):
-            one, two = ours.get(metric), theirs.get(metric)
+            one, two = (scores.get(metric, (None, None)) for scores in (ours, theirs))
             if one == two:
                 same += 1
                 continue
             better = first.better.get(metric) or second.better.get(metric) or "none"
-            changes.append(ScoreChange(model, metric, better, *_score_pair(one, two)))
+            pairs = zip(one, two, strict=True)  # of the scores, and of their errors
+            changes.append(ScoreChange(model, metric, better, *chain(*pairs)))
     return tuple(sorted(changes, key=lambda each: not _is_headline(each.metric, headline))), same
-
-
-def _score_pair(
-    one: Total | None, two: Total | None
-) -> tuple[float | None, float | None, float | None, float | None]:
-    first, second = one or (None, None), two or (None, None)
-    return first[0], second[0], first[1], second[1]
 
 
 def _is_headline(metric: str, headline: str) -> bool:
@@ -265,7 +261,7 @@ LONGEST_CELL = 32_767
 """Letters of a cell."""
 
 
-def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
+def export_tables(folder: RunFolder) -> dict[str, DataFrame]:
     """Return the tables of a finished run by name.
 
     Its settings and its provenance as two columns each.
@@ -280,15 +276,15 @@ def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
     return {name: table for name, table in exports.items() if table.width}
 
 
-def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
+def _two_columns(data: Mapping[str, Any]) -> DataFrame:
     rows = [
         (name, exact_number(value) if isinstance(value, float) else value)
         for name, value in flatten_config(data)
     ]
-    return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
+    return DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 
-def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> list[Path]:
+def write_export(tables: Mapping[str, DataFrame], kind: str, place: Path) -> list[Path]:
     """Write the tables: a file each into the folder `place`, or all into the workbook `place`.
 
     Raises:
@@ -312,7 +308,7 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
     return paths
 
 
-def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
+def _workbook(tables: Mapping[str, DataFrame], path: Path) -> Path:
     require_installed({"export: --to xlsx": ("xlsxwriter",)})
     import xlsxwriter
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -10,7 +9,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import starmap
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
@@ -207,7 +205,7 @@ class SharedSyncs:
         """Return once the disk has the entries up to a number.
 
         Args:
-            number: Of the last entry that is waited for.
+            number: The number of the last entry that is waited for.
             appended: Returns the number of the last entry of all.
             sync: Brings to the disk what was appended before the call.
 
@@ -254,10 +252,6 @@ class SharedSyncs:
             self._left.notify()
         return False
 
-    def reached(self, number: int) -> None:
-        """Note that the disk has the entries up to a number."""
-        self._done = max(self._done, number)
-
     @contextmanager
     def none(self) -> Iterator[None]:
         """Hold off all syncs within the block, once the one that runs has ended."""
@@ -267,112 +261,34 @@ class SharedSyncs:
             yield
 
 
-# Tail: the last entries of a log, a line each, until they are moved into its database.
-# A line costs less to bring to the disk than a page of a database. It begins with its checksum:
-# the line that a crash tore was never acknowledged, and is no line.
-
-TailRow = list[Any]
-"""The number of an entry and its fields: texts, numbers and None."""
-
-_encode_row = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# The tail of a log of an earlier version: its last entries, a line each, which a process that died
+# had not yet moved into the database. The line that a crash tore was never acknowledged.
 
 
-class Tail:
-    """A file of lines that outlive a loss of power; it is there from the first line on until it is
-    removed.
+def _tail_rows(path: Path) -> list[list[Any]]:
+    """Return the number and the fields of each entry of a tail.
 
-    Args:
-        path: The file.
+    Raises:
+        ResumeError: A line before the last is damaged.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: int | None = None
-        self._size = 0
-
-    def rows(self) -> list[TailRow]:
-        """Return the rows of a file that another process left behind.
-
-        Raises:
-            ResumeError: A line before the last is damaged.
-        """
-        lines = self._path.read_bytes().split(b"\n") if self._path.is_file() else []
-        rows = []
-        for number, line in enumerate(lines, 1):
-            row = _decode_line(line)
-            if row is not None:
-                rows.append(row)
-            elif any(lines[number:]):
-                raise ResumeError(f"{self._path}: line {number} is damaged.")
-        return rows
-
-    def append(self, row: TailRow, *, wait: bool = True) -> None:
-        """Write a row and wait for the disk, unless `sync` will.
-
-        Raises:
-            OSError: It cannot be written; it is not there.
-        """
-        if self._file is None:
-            self._file = self._opened()
-        text = _encode_row(row).encode()
-        line = b"%08x %b\n" % (crc32(text), text)
-        try:
-            if os.pwrite(self._file, line, self._size) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if wait:
-                os.fdatasync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._size)
-            raise
-        self._size += len(line)
-
-    def sync(self) -> None:
-        """Wait until the disk has all rows that were written before the call.
-
-        Raises:
-            OSError: It has them perhaps not.
-        """
-        if self._file is not None:
-            os.fdatasync(self._file)
-
-    def clear(self) -> None:
-        """Empty the file, once its rows are elsewhere."""
-        if self._file is not None:
-            os.ftruncate(self._file, 0)
-            self._size = 0
-
-    def close(self, *, remove: bool) -> None:
-        """Let the file go; remove it where its rows are elsewhere."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        if remove:
-            self._path.unlink(missing_ok=True)
-
-    def _opened(self) -> int:
-        """Return a new file, whose name outlives a loss of power."""
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return file
-
-
-def _decode_line(line: bytes) -> TailRow | None:
-    """Return the row of a line; None where it is damaged."""
-    checksum, _, text = line.partition(b" ")
-    return list(json.loads(text)) if checksum == b"%08x" % crc32(text) else None
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    rows = []
+    for number, line in enumerate(lines, 1):
+        checksum, _, text = line.partition(b" ")
+        if checksum == b"%08x" % crc32(text):
+            rows.append(json.loads(text))
+        elif any(lines[number:]):
+            raise ResumeError(f"{path}: line {number} is damaged.")
+    return rows
 
 
 # EventLog: what has happened, in order, in an SQLite file that outlives the process.
 # An entry is written before it is acknowledged: after `kill -9` at any moment everything
 # acknowledged is there, and nothing is there by half (SQLite's write-ahead log has checksums).
-# Whether it also outlives a loss of power is a choice, for that waits for the disk: an entry
-# then waits as a line of a second file, the tail, and is moved into the first with others. An
-# entry is numbered, so that one that a crash leaves in both files counts once. The snapshot of
-# the state that follows from the entries lies in the first file.
+# Whether it also outlives a loss of power is a choice, for that waits for the disk: SQLite itself
+# waits for it only before it brings the write-ahead log into the file, and the log waits for each
+# entry, by a sync that threads share. The snapshot of the state that follows from the entries lies
+# in the same file.
 
 Durable = Literal["process", "power"]
 """The failure that an acknowledged entry outlives: the end of the process, or a loss of power too.
@@ -386,9 +302,6 @@ few entries wait for it.
 Where each entry waits for the disk the log is short, for a sync is cheaper where a file does not
 grow.
 """
-
-MOST_IN_TAIL = 1_000
-"""Entries of the tail at which they are moved: that takes about as long as a sync."""
 
 SNAPSHOT_PART = 1 << 26
 """Bytes of a row of a snapshot; SQLite holds no more than a billion in one."""
@@ -423,11 +336,8 @@ class EventLog:
 
     def __init__(self, path: Path | None, durable: Durable = "process") -> None:
         self.path = path
-        self._tail = Tail(path.with_name(f"{path.name}-tail")) if path is not None else None
         self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
-        self._by_lines = self._tail is not None and durable == "power"
-        self._waiting: list[LogEntry] = []
-        self._named = dict[tuple[str, str], LogEntry]()  # of those that wait, the ones with an id
+        self._wal: int | None = None
         self._syncs = SharedSyncs()
         with self._plain_errors():
             if path is not None:
@@ -468,9 +378,11 @@ class EventLog:
         self.first = int(first or dropped + 1)
         if self.first != dropped + 1:
             raise ResumeError(f"{self.path}: {missing_entries(dropped + 1, self.first - 1)}.")
-        self._take_up_tail()
-        if durable == "process":
-            self._db.execute("pragma synchronous=normal")
+        if self.path is not None:
+            self._take_up_tail(self.path.with_name(f"{self.path.name}-tail"))
+            if durable == "power":
+                self._wal = os.open(self.path.with_name(f"{self.path.name}-wal"), os.O_RDWR)
+        self._db.execute("pragma synchronous=normal")
 
     def _is_as_it_was_closed(self) -> bool:
         """Return whether the files are those of a log that was closed, to the bit.
@@ -509,19 +421,19 @@ class EventLog:
                 pass
         self._mark.open(self.last)
 
-    def _take_up_tail(self) -> None:
-        """Move the entries that a process which died has left in the tail, but for those that it
-        had moved already.
+    def _take_up_tail(self, tail: Path) -> None:
+        """Move the entries that a process of an earlier version has left in the tail, but for those
+        that it had moved already.
         """
-        if self._tail is not None:
-            for number, *fields in self._tail.rows():
-                if number > self.last + 1:
-                    raise ResumeError(f"{self.path}: {missing_entries(self.last + 1, number - 1)}.")
-                if number == self.last + 1:
-                    self._waiting.append(LogEntry(*fields))
-                    self.last = number
-            self._move()
-            self._tail.close(remove=True)
+        rows = []
+        for number, *fields in _tail_rows(tail):
+            if number > self.last + 1:
+                raise ResumeError(f"{self.path}: {missing_entries(self.last + 1, number - 1)}.")
+            if number == self.last + 1:
+                rows.append(entry_row(number, LogEntry(*fields)))
+                self.last = number
+        self._insert_rows(rows)
+        tail.unlink(missing_ok=True)
 
     def about(self, name: str) -> Any:
         """Return something that holds of the whole log; None where it was not set."""
@@ -535,6 +447,7 @@ class EventLog:
             self._db.execute(
                 "insert or replace into about values (?, ?)", (name, with_checksum(name, value))
             )
+            self._flush()
 
     def _about(self, name: str, text: str) -> Any:
         try:
@@ -545,9 +458,10 @@ class EventLog:
             ) from error
 
     def append(self, entries: Iterable[LogEntry], *, wait: bool = True) -> int:
-        """Keep entries: when this returns all of them have happened, and when it raises none has.
+        """Keep entries: when this returns all of them have happened, and when it raises none has,
+        unless the disk fails to say that it has them; then the log takes no more.
 
-        Without `wait` a single one outlives the process, and waits for the disk until `sync`.
+        Without `wait` they outlive the process, and wait for the disk until `sync`.
 
         An entry of the kind, id and content of an earlier one is that one, and counts once.
 
@@ -559,29 +473,29 @@ class EventLog:
             HwdsError: They cannot be written.
         """
         given = list(entries)
+        rows = [entry_row(number, entry) for number, entry in enumerate(given, self.last + 1)]
         try:
-            if self._by_lines and len(given) == 1 and self._is_line(given[0], wait):
-                self._append_line(given[0], wait)
-                if wait:
-                    self._note(self.last)
-                return 1
-            self._move()
-            rows = [entry_row(number, entry) for number, entry in enumerate(given, self.last + 1)]
-            if len(rows) == 1:  # a transaction by itself
-                self._insert.execute(INSERT_ENTRY, rows[0])
-            else:
-                with self._transaction():
-                    self._insert.executemany(INSERT_ENTRY, rows)
+            self._insert_rows(rows)
         except sqlite3.IntegrityError as error:
             fresh = self._fresh(given)
             if len(fresh) == len(given):
                 raise self._plain_error(error) from error
-            return self.append(fresh)
-        except (sqlite3.DatabaseError, OSError) as error:
+            return self.append(fresh, wait=wait)
+        except sqlite3.DatabaseError as error:
             raise self._plain_error(error) from error
         self.last += len(rows)
-        self._note(self.last)
+        if self._wal is None:
+            self._note(self.last)
+        elif wait:
+            self.sync(self.last)
         return len(rows)
+
+    def _insert_rows(self, rows: list[tuple[Any, ...]]) -> None:
+        if len(rows) == 1:  # a transaction by itself
+            self._insert.execute(INSERT_ENTRY, rows[0])
+        else:
+            with self._transaction():
+                self._insert.executemany(INSERT_ENTRY, rows)
 
     def _note(self, last: int) -> None:
         if self._mark is not None:
@@ -602,43 +516,13 @@ class EventLog:
 
     def _bring_to_disk(self) -> None:
         last = self.last
-        if self._tail is not None:
-            self._tail.sync()
+        self._flush()
         self._note(last)
 
-    def _is_line(self, entry: LogEntry, wait: bool) -> bool:
-        """Return whether an entry may wait as a line: it has no id, or one that no other has and
-        that nobody waits for.
-        """
-        if entry.id is None or entry.data is not None:
-            return entry.data is None
-        return not wait and self.find(entry.kind, entry.id) is None
-
-    def _append_line(self, entry: LogEntry, wait: bool = True) -> None:
-        assert self._tail is not None
-        if len(self._waiting) >= MOST_IN_TAIL:
-            self._move()
-        self._tail.append([self.last + 1, *entry], wait=wait)
-        self._waiting.append(entry)
-        if entry.id is not None:
-            self._named[entry.kind, entry.id] = entry
-        self.last += 1
-
-    def _move(self) -> None:
-        """Move the entries of the tail into the database.
-
-        The tail is emptied when they are there.
-        """
-        if self._waiting and self._tail is not None:
-            with self._transaction():
-                first = self.last - len(self._waiting) + 1
-                self._insert.executemany(
-                    INSERT_ENTRY, starmap(entry_row, enumerate(self._waiting, first))
-                )
-            self._waiting = []
-            self._named.clear()
-            self._syncs.reached(self.last)  # a transaction waits for the disk
-            self._tail.clear()
+    def _flush(self) -> None:
+        """Wait until the disk has all that was written before the call."""
+        if self._wal is not None:
+            os.fdatasync(self._wal)
 
     def _fresh(self, entries: list[LogEntry]) -> list[LogEntry]:
         """Return those that are not there yet, each once."""
@@ -661,8 +545,6 @@ class EventLog:
 
     def find(self, kind: str, id: str) -> LogEntry | None:
         """Return the entry of a kind and id."""
-        if waiting := self._named.get((kind, id)):
-            return waiting
         with self._plain_errors():
             row = self._db.execute(
                 f"select {ENTRY_COLUMNS} from entries where kind = ? and id = ?", (kind, id)
@@ -672,7 +554,6 @@ class EventLog:
     def count(self, kind: str) -> int:
         """Return how many entries of a kind have an id."""
         with self._plain_errors():
-            self._move()
             (number,) = self._db.execute(
                 "select count(*) from entries where kind = ? and id is not null", (kind,)
             ).fetchone()
@@ -690,7 +571,6 @@ class EventLog:
     def _read(self, number: int) -> Iterator[LogEntry]:
         """Yield the entries after a number, each verified."""
         with self._plain_errors():
-            self._move()
             for row in self._db.execute(
                 f"select {ENTRY_COLUMNS} from entries where number > ? order by number", (number,)
             ):
@@ -708,7 +588,6 @@ class EventLog:
             HwdsError: It cannot be written; the one before is still there, and so are the entries.
         """
         with self._plain_errors():
-            self._move()
             with self._transaction():
                 self._db.execute("delete from snapshot")
                 parts = (
@@ -722,6 +601,7 @@ class EventLog:
                         "insert or replace into about values ('dropped', ?)",
                         (with_checksum("dropped", self.last),),
                     )
+            self._flush()
         if drop:
             self.first = self.last + 1
 
@@ -735,19 +615,14 @@ class EventLog:
     def close(self) -> None:
         """Let the files go."""
         with self._plain_errors():
-            try:
-                self._move()
-            finally:
-                self._release()
-
-    def _release(self) -> None:
-        if self._tail is not None:
             with self._syncs.none():
-                self._tail.close(remove=not self._waiting)
-        self._insert.close()  # its statement would hold the file
-        self._db.close()
-        if self._mark is not None and self.path is not None:
-            self._mark.close(self.last, digest_file(self.path))
+                wal, self._wal = self._wal, None
+            if wal is not None:
+                os.close(wal)
+            self._insert.close()  # its statement would hold the file
+            self._db.close()
+            if self._mark is not None and self.path is not None:
+                self._mark.close(self.last, digest_file(self.path))
 
     def _checked(self, row: tuple[Any, ...]) -> LogEntry:
         entry = LogEntry(*row[1:-1])

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.checksums import check_parquet, read_json, read_parquet, table_without_secrets
 from hwds.core.errors import HwdsError
 from hwds.core.files import digest_file, write_atomically, write_text
 from hwds.core.secrets import without_secrets
+from hwds.results.tables import WHOLE_RUN
 
 # Tables as CSV: the one place that writes them, in which no text becomes a formula of a
 # spreadsheet.
@@ -34,7 +36,7 @@ DISARMED_TEXT = r"^'+[=+\-@\t\r\n]"
 """The beginning of a text that has an apostrophe more than it was given."""
 
 
-def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
+def disarm_formulas(table: DataFrame, *, quoted: bool = True) -> DataFrame:
     """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that
     looks like a formula.
 
@@ -44,21 +46,21 @@ def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame
     """
     nested = [name for name, kind in table.schema.items() if kind.is_nested()]
     plain = table.with_columns(
-        pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested
+        Series(name, [_json(value) for value in table[name]], pl.String) for name in nested
     )
     if not quoted:
         return plain
     texts = [
         name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)
     ]
-    cells = [_quoted(pl.col(name).cast(pl.String)).alias(name) for name in texts]
+    cells = [_quoted(col(name).cast(pl.String)).alias(name) for name in texts]
     names = {
-        name: f"'{name}" for name in plain.columns if pl.Series([name]).str.contains(RISKY_TEXT)[0]
+        name: f"'{name}" for name in plain.columns if Series([name]).str.contains(RISKY_TEXT)[0]
     }
     return plain.with_columns(cells).rename(names)
 
 
-def write_csv(path: Path, table: pl.DataFrame) -> None:
+def write_csv(path: Path, table: DataFrame) -> None:
     """Write a table as CSV, in which no text becomes a formula and nested columns are JSON.
 
     Raises:
@@ -67,9 +69,9 @@ def write_csv(path: Path, table: pl.DataFrame) -> None:
     write_atomically(path, disarm_formulas(table_without_secrets(table)).write_csv)
 
 
-def read_csv(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
+def read_csv(path: Path, schema: Mapping[str, Any]) -> DataFrame:
     """Return a table that `write_csv` wrote, its texts without the apostrophes before formulas."""
-    texts = pl.col(pl.String)
+    texts = col(pl.String)
     return pl.read_csv(path, schema=schema).with_columns(
         pl.when(texts.str.contains(DISARMED_TEXT))
         .then(texts.str.slice(1))
@@ -87,7 +89,7 @@ def _quoted(text: pl.Expr) -> pl.Expr:
 
 
 def _json(value: Any) -> str | None:
-    if isinstance(value, pl.Series):
+    if isinstance(value, Series):
         value = value.to_list()
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
@@ -151,7 +153,7 @@ class Totals:
         scores: By model and full name of the metric: the mean where there is one, or else the
             pooled score.
         failed: The number of failed predictions of each model.
-        better: By metric, whether `low` or `high` is good.
+        better: The good side of each metric, `low` or `high`.
         error: The error of damaged tables; empty where they are sound.
     """
 
@@ -183,12 +185,9 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     totals_by_folder = {folder: Totals() for folder in folders}
     for folder in folders:
         check_parquet(folder / "scores.parquet")
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    lost = pl.col(
-        "metric"
-    ).is_null()  # a fold that failed, which a model without any score has alone
-    rows = _scan(folders, "scores").filter(whole | lost).select("path", *_TOTAL).collect()
-    order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
+    lost = col("metric").is_null()  # a fold that failed: all that a model without a score has
+    rows = _scan(folders, "scores").filter(WHOLE_RUN | lost).select("path", *_TOTAL).collect()
+    order = col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
     of = {str(folder / "scores.parquet"): totals for folder, totals in totals_by_folder.items()}
     unscored: dict[tuple[str, str], int] = {}
     for path, model, metric, _, value, error, failed in rows.sort(
@@ -308,7 +307,7 @@ def last_ran(folder: Path) -> float:
         return moment_of(folder, {})
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path) -> DataFrame:
     """Return a table that was written as Parquet.
 
     Raises:
@@ -318,7 +317,7 @@ def read_table(path: Path) -> pl.DataFrame:
         return read_parquet(path)
 
 
-def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
+def read_together(paths: Sequence[Path]) -> list[DataFrame]:
     """Return tables that were written as Parquet, read in one pass where all have the same columns.
 
     Raises:
@@ -331,13 +330,13 @@ def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
         whole = (
             pl.read_parquet(list(paths), glob=False, include_file_paths="")
             if len(paths) > 1
-            else pl.DataFrame()
+            else DataFrame()
         )
     except (
         OSError,
         pl.exceptions.PolarsError,
     ):  # other columns, or a damaged one of an earlier version
-        whole = pl.DataFrame()
+        whole = DataFrame()
     of = (
         dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows())
         if len(whole)

@@ -10,8 +10,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-import polars as pl
 import yaml
+from polars import DataFrame
 
 from hwds.core.checksums import read_json, write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
@@ -112,7 +112,17 @@ class RunFolder:
     @classmethod
     def of(cls, experiment: str, run_id: str) -> RunFolder:
         """Return the folder of a run, which need not exist yet."""
-        return cls((OUTPUTS / "runs" / experiment / run_id).resolve())
+        return cls.titled(f"{experiment}/{run_id}")
+
+    @classmethod
+    def titled(cls, title: str) -> RunFolder:
+        """Return the folder of a run by its `title`, which need not exist any more."""
+        return cls((OUTPUTS / "runs" / title).resolve())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its scores."""
+        return (self.path / "scores.parquet").is_file()
 
     @classmethod
     def find(cls, name: str) -> RunFolder:
@@ -263,7 +273,7 @@ class RunFolder:
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Draw all pictures within the block: where it does not end, they are `undrawn`."""
-        write_text(self.path / UNDRAWN, "")
+        self.leave_undrawn()
         yield
         (self.path / UNDRAWN).unlink(missing_ok=True)
 
@@ -359,7 +369,7 @@ class RunFolder:
     def write_tables(self, tables: Tables) -> None:
         """Write all tables; scores come last, so that a folder with scores is a finished run."""
         for name in ("predictions", "timings", "metrics", "scores"):
-            table: pl.DataFrame = getattr(tables, name)
+            table: DataFrame = getattr(tables, name)
             write_parquet(self.path / f"{name}.parquet", table)
 
     def read_tables(self) -> Tables:
@@ -371,7 +381,7 @@ class RunFolder:
         self.require_finished()
         return Tables(**{name: read_table(path) for name, path in self._table_paths().items()})
 
-    def read_scores(self) -> pl.DataFrame:
+    def read_scores(self) -> DataFrame:
         """Return the scores of a finished run.
 
         Raises:
@@ -390,7 +400,7 @@ class RunFolder:
         for folder in folders:
             folder.require_finished()
         paths = [folder._table_paths() for folder in folders]
-        tables: list[dict[str, pl.DataFrame]] = [{} for _ in folders]
+        tables: list[dict[str, DataFrame]] = [{} for _ in folders]
         for name in TABLES:
             having = [place for place, files in enumerate(paths) if name in files]
             for place, table in zip(
@@ -405,7 +415,7 @@ class RunFolder:
         Raises:
             HwdsError: It is not.
         """
-        if not (self.path / "scores.parquet").is_file():
+        if not self.finished:
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
 
     def _table_paths(self) -> dict[str, Path]:

@@ -207,3 +207,10 @@ def first_few(names: Sequence[str], most: int) -> str:
     """Return the first names and the number of the others: `a, b and 3 more`."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Return names as a sentence has them: `a`, `a and b`, `a, b and c`; as `first_few` of more."""
+    if len(names) < 2 or (most is not None and len(names) > most):
+        return first_few(names, most or 1)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.checksums import read_json, read_parquet, write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, nearest
@@ -224,7 +225,7 @@ class RunIndex:
         read: The number of folders that were read now; the others were indexed.
     """
 
-    table: pl.DataFrame
+    table: DataFrame
     root: Path
     read: int
 
@@ -238,9 +239,9 @@ class RunIndex:
         file = root / "cache" / f"runs-{_version()}.parquet"
         seen = dict(_signatures(root))
         known = _load(file)
-        signed = known.filter(pl.col("name") == "").select("path", "text")
+        signed = known.filter(name="").select("path", "text")
         same = [path for path, old in signed.iter_rows() if seen.get(path) == old]
-        unchanged = known if len(same) == len(signed) else known.filter(pl.col("path").is_in(same))
+        unchanged = known if len(same) == len(signed) else known.filter(col("path").is_in(same))
         missing = sorted(set(seen) - set(same))
         if not missing and unchanged is known:
             return cls(known, root, 0)
@@ -248,13 +249,13 @@ class RunIndex:
         new = _index_rows(root, {path: seen[path] for path in missing})
         lasting = [path for path in missing if _last_change(seen[path]) < began - SETTLED]
         if lasting or unchanged is not known:
-            _save(file, pl.concat([unchanged, new.filter(pl.col("path").is_in(lasting))]))
+            _save(file, pl.concat([unchanged, new.filter(col("path").is_in(lasting))]))
         return cls(pl.concat([unchanged, new]), root, len(missing))
 
     @cached_property
     def signatures(self) -> dict[str, str]:
         """The signature of each folder when it was read."""
-        return dict(self.table.filter(pl.col("name") == "").select("path", "text").iter_rows())
+        return dict(self.table.filter(name="").select("path", "text").iter_rows())
 
     @cached_property
     def paths(self) -> list[str]:
@@ -281,7 +282,7 @@ class RunIndex:
         return {}
 
     @cached_property
-    def _by_name(self) -> dict[tuple[object, ...], pl.DataFrame]:
+    def _by_name(self) -> dict[tuple[object, ...], DataFrame]:
         """The rows of each field: cut once, where many fields are asked for."""
         return self.table.partition_by("name", as_dict=True)
 
@@ -298,13 +299,13 @@ class RunIndex:
 
     @cached_property
     def _better(self) -> dict[str, str]:
-        metrics = self.table.filter(pl.col("better").is_not_null())
-        return dict(metrics.group_by("name").agg(pl.col("better").first()).iter_rows())
+        metrics = self.table.filter(col("better").is_not_null())
+        return dict(metrics.group_by("name").agg(col("better").first()).iter_rows())
 
     def fields(self, paths: Iterable[str]) -> dict[str, RunFields]:
         """Return all fields of some folders, in their order."""
         fields: dict[str, RunFields] = {path: {} for path in paths}
-        rows = self.table.filter(pl.col("path").is_in(list(fields)) & (pl.col("name") != ""))
+        rows = self.table.filter(col("path").is_in(list(fields)) & (col("name") != ""))
         for path, name, number, text in rows.select("path", "name", "number", "text").iter_rows():
             fields[path][name] = text if number is None else number
         return fields
@@ -353,7 +354,7 @@ def _last_change(signed: str) -> float:
     return max(int(part.split(":")[1]) for part in signed.split("|")) / 1e9
 
 
-def _index_rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
+def _index_rows(root: Path, signatures: dict[str, str]) -> DataFrame:
     """Return the rows of folders that are read now."""
     columns: dict[str, list[Any]] = {name: [] for name in INDEX_COLUMNS}
     kinds = {below: kind for kind, below in KIND_FOLDERS.items()}
@@ -371,19 +372,19 @@ def _index_rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
         ]
         columns["text"] += [value if isinstance(value, str) else None for value in values.values()]
         columns["better"] += [better.get(name) for name in values]
-    return pl.DataFrame(columns, schema=INDEX_COLUMNS)
+    return DataFrame(columns, schema=INDEX_COLUMNS)
 
 
-def _load(file: Path) -> pl.DataFrame:
+def _load(file: Path) -> DataFrame:
     """Return the saved index; an empty one where there is no file or it is damaged."""
     try:
         table = read_parquet(file)
-        return table if dict(table.schema) == INDEX_COLUMNS else pl.DataFrame(schema=INDEX_COLUMNS)
+        return table if dict(table.schema) == INDEX_COLUMNS else DataFrame(schema=INDEX_COLUMNS)
     except (OSError, ValueError, pl.exceptions.PolarsError):
-        return pl.DataFrame(schema=INDEX_COLUMNS)
+        return DataFrame(schema=INDEX_COLUMNS)
 
 
-def _save(file: Path, table: pl.DataFrame) -> None:
+def _save(file: Path, table: DataFrame) -> None:
     """Save the index where that is possible; else all folders are read again each time."""
     try:
         write_parquet(file, table, compression="zstd")

@@ -293,7 +293,7 @@ def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
     """
     leaving, joined = set(gone), joined_runs(index)
     needed: dict[str, str] = {}
-    for path, why in (*_of_sweeps(index), *_of_studies(index.root), *_of_comparisons(index.root)):
+    for path, why in _needs(index):
         if path in leaving:
             needed.setdefault(path, why)
     pending = [path for path in joined if path not in leaving] + list(needed)
@@ -349,25 +349,20 @@ def _latest_runs(index: RunIndex) -> dict[str, str]:
     return {str(experiments[path]): path for path in order}
 
 
-def _of_sweeps(index: RunIndex) -> Iterator[tuple[str, str]]:
+def _needs(index: RunIndex) -> Iterator[tuple[str, str]]:
+    """Yield the runs that sweeps, the states of studies and comparisons name, each with the
+    reason.
+    """
     for fact, what in (("final_run", "the best of"), ("own_run", "the experiment as it stands in")):
         for path, run in index.column(fact).items():
             yield f"runs/{run}", f"{what} sweep {path.removeprefix('sweeps/')}"
-
-
-def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the runs that a study's state names, by title or by id."""
-    ids = {path.name: path for path in (root / "runs").glob("*/*")}
-    for file in (root / "studies").glob("*/state.json"):
+    ids = {path.name: path for path in (index.root / "runs").glob("*/*")}
+    for file in (index.root / "studies").glob("*/state.json"):
         for name in _texts(read_json_mapping(file).get("runs", {})):
-            run = ids.get(name.rpartition("/")[2])
-            if run is not None:
-                yield f"runs/{run.parent.name}/{run.name}", f"study {file.parent.name}"
-
-
-def _of_comparisons(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the runs that were compared."""
-    for file in sorted((root / "comparisons").glob("*/comparison.json")):
+            run_path = ids.get(name.rpartition("/")[2])
+            if run_path is not None:
+                yield f"runs/{run_path.parent.name}/{run_path.name}", f"study {file.parent.name}"
+    for file in sorted((index.root / "comparisons").glob("*/comparison.json")):
         for title in _texts(read_json_mapping(file).get("sources", [])):
             yield f"runs/{title}", f"comparison {file.parent.name}"
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.checksums import read_json, read_parquet, write_json, write_parquet
 from hwds.core.errors import ConfigError
@@ -118,14 +119,12 @@ that are not.
 """
 
 
-def read_learning(folder: Path) -> pl.DataFrame:
+def read_learning(folder: Path) -> DataFrame:
     """Return all losses so far, see `LOSS_COLUMNS`: of each cell its fits in the order in which
     they began; empty for none.
     """
-    new = pl.DataFrame(
-        list(_loss_files(folder / LEARNING_FOLDER)), schema=LOSS_COLUMNS, orient="row"
-    )
-    before = pl.DataFrame(schema=LOSS_COLUMNS)
+    new = DataFrame(list(_loss_files(folder / LEARNING_FOLDER)), schema=LOSS_COLUMNS, orient="row")
+    before = DataFrame(schema=LOSS_COLUMNS)
     with suppress(
         OSError, ValueError, pl.exceptions.PolarsError
     ):  # damaged, or absent: it is no result

@@ -47,7 +47,8 @@ class ReplayedState(Generic[State]):
     """A state, its log, and the snapshot in it.
 
     Args:
-        log: Of what has happened; it is closed with the state, and where the state cannot be read.
+        log: The log of what has happened; it is closed with the state, and where the state cannot
+            be read.
         behaviour: What an entry does.
         key: What the state follows from besides the entries; a snapshot under another one is not
             read.

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import yaml
+from polars import DataFrame
 
 from hwds.core.checksums import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
@@ -73,6 +74,18 @@ class SweepFolder:
         if ours and not latest:
             raise unknown("sweep", name, OUTPUTS / "sweeps", cls.names())
         return cls(latest[0].resolve()) if latest else None
+
+    @classmethod
+    def find(cls, name: str) -> SweepFolder:
+        """Return the sweep of a name, with the prefix `sweeps/` or without.
+
+        Raises:
+            ConfigError: There is none, or several begin so.
+        """
+        prefixed = name if holds_file(name, SWEEP) else f"{PREFIX}{name.removeprefix(PREFIX)}"
+        folder = cls.named(prefixed)
+        assert folder is not None  # with the prefix none is an error of its own
+        return folder
 
     @staticmethod
     def starting_with(name: str) -> list[Path]:
@@ -173,7 +186,7 @@ class SweepFolder:
                 ensure_ascii=False,
             )
 
-    def read_trials(self) -> pl.DataFrame:
+    def read_trials(self) -> DataFrame:
         """Return the trials table.
 
         Raises:
@@ -187,14 +200,14 @@ class SweepFolder:
             )
         return self._trials()
 
-    def _trials(self) -> pl.DataFrame:
+    def _trials(self) -> DataFrame:
         table = read_table(self.path / "trials.parquet")
         own = (
             () if "source" in table.columns else (pl.lit("").alias("source"),)
         )  # of a sweep that knew no earlier ones
         return table.with_columns(*own)
 
-    def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
+    def write_table(self, name: str, table: DataFrame, *, csv: bool = False) -> None:
         """Write a table as Parquet, and on request as CSV."""
         write_parquet(self.path / f"{name}.parquet", table)
         if csv:

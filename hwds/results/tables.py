@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import polars as pl
+from polars import DataFrame, col
 
 # Measure: the description of a metric, with all that tables, legends and charts need to know of
 # it.
@@ -172,27 +173,30 @@ def place_of_total(aggregates: Sequence[str | None]) -> int | None:
     return aggregates.index(wanted[0]) if wanted else (0 if aggregates else None)
 
 
+WHOLE_RUN = pl.all_horizontal(col("fold", "step", "segment").is_null())
+"""The rows of the scores table that are of all folds, steps and segments together."""
+
 TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
 
 
-def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
+def metrics_table(measures: Iterable[Measure]) -> DataFrame:
     """Return the metrics table of some measures, one row each."""
     columns = list(METRICS)[1:]
     rows = [
         (measure.name, *(getattr(measure, column) for column in columns)) for measure in measures
     ]
-    return pl.DataFrame(rows, schema=METRICS, orient="row")
+    return DataFrame(rows, schema=METRICS, orient="row")
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
     """The result tables of a run."""
 
-    scores: pl.DataFrame
-    predictions: pl.DataFrame
-    timings: pl.DataFrame
-    metrics: pl.DataFrame = field(default_factory=lambda: metrics_table(()))
+    scores: DataFrame
+    predictions: DataFrame
+    timings: DataFrame
+    metrics: DataFrame = field(default_factory=lambda: metrics_table(()))
 
     def measure(self, name: str) -> Measure:
         """Return the measure of a metric by its full or its short name.
@@ -208,19 +212,17 @@ class Tables:
 
         Empty where there is none.
         """
-        name = pl.col("metric") if "[" in metric else pl.col("metric").str.replace(DEFINITION, "")
-        whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-        rows = self.scores.filter((name == metric) & (pl.col("model") == model) & whole)
+        name = col("metric") if "[" in metric else col("metric").str.replace(DEFINITION, "")
+        rows = self.scores.filter((name == metric) & WHOLE_RUN, model=model)
         place = place_of_total(rows["aggregate"].to_list())
         return {} if place is None else rows.row(place, named=True)
 
-    def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
+    def overall(self, metric: str, aggregate: str = "mean") -> DataFrame:
         """Return the scores of one metric over all folds and steps, by its short name (`mase`), one
         row a model.
         """
-        name = pl.col("metric").str.replace(DEFINITION, "")
-        whole = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
-        return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & whole)
+        name = col("metric").str.replace(DEFINITION, "")
+        return self.scores.filter((name == metric) & WHOLE_RUN, aggregate=aggregate)
 
 
 # Verdict: the result of a decision, as plain values that are stored beside the tables.
@@ -238,7 +240,7 @@ class Verdict:
         decision: The name of the decision's option.
         action: The action, in a word.
         rule: The rule that was binding, `none` where none was.
-        excluded: By rule, the candidates that it excluded.
+        excluded: The candidates that each rule excluded, by rule.
         sentence: The result in words, for a manager.
     """
 
@@ -264,7 +266,7 @@ class Verdict:
         plain = {name: _plain(getattr(self, name)) for name in names}
         return plain | {path.rpartition(".")[2]: attrgetter(path)(self) for path in self.stored}
 
-    def tables(self) -> dict[str, pl.DataFrame]:
+    def tables(self) -> dict[str, DataFrame]:
         """Return the tables that are stored in files of their own, by the name of the file."""
         return {file: getattr(self, name) for file, name in self.files.items()}
 
@@ -275,7 +277,7 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def row_of(table: pl.DataFrame, **key: object) -> dict[str, Any] | None:
+def row_of(table: DataFrame, **key: object) -> dict[str, Any] | None:
     """Return the row with these values; None where there is none."""
     rows = table.filter(**key)
     return rows.row(0, named=True) if len(rows) else None

@@ -51,13 +51,9 @@ def tune_trials(compute: OnRay, search: Search, watch: SweepListener) -> list[Tr
     version is refused, and the state is a pickle.
     """
     records = {record.trial.number: record for record in trial_records(search).values()}
-    cached_keys = {
-        key
-        for group in search.trial_groups
-        for key in group.cells.values()
-        if search.cache.has(key)
-    }
-    watch.begin(sum(len(group.cells) for group in search.trial_groups), len(cached_keys))
+    keys = search.cells.values()
+    cached_keys = set(filter(search.cache.has, keys))
+    watch.begin(len(keys), len(cached_keys))
     pending = [
         number
         for number, record in records.items()
@@ -81,7 +77,7 @@ def tune_trials(compute: OnRay, search: Search, watch: SweepListener) -> list[Tr
 
 def _is_done(search: Search, record: TrialRecord, cached_keys: set[str]) -> bool:
     """Return whether a trial that nothing can stop has all its cells."""
-    own = search.group_of(record.trial).cells_of(record.trial)
+    own = search.cells_of(record.trial)
     stopped = search.sweep.stops and not record.trial.source
     return not stopped and cached_keys.issuperset(own.values())
 
@@ -104,8 +100,21 @@ def _tune(
         tuner = tune.Tuner(
             trainable,
             param_space={"trial": tune.grid_search(pending)},
-            tune_config=_tune_config(search),
-            run_config=_run_config(folder, _callback(reports)),
+            tune_config=tune.TuneConfig(
+                metric="score",
+                mode="min",
+                scheduler=_scheduler(search),
+                max_concurrent_trials=search.sweep.concurrent,
+                reuse_actors=True,
+                time_budget_s=search.sweep.seconds,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=str(folder),
+                verbose=0,
+                callbacks=[_callback(reports)],
+                failure_config=tune.FailureConfig(max_failures=1),
+            ),
         )
         results: Any = tuner.fit()
         last = {result.config["trial"]: _report(result) for result in results if result.config}
@@ -125,35 +134,6 @@ def _without_extras() -> None:
     usage.tag_callbacks = lambda callbacks: False
     actors.DEFAULT_ENV_VARS.clear()
     actors.ENV_VARS_TO_PROPAGATE.clear()
-
-
-def _tune_config(search: Search) -> Any:
-    """Return Tune's settings of the search: the number of concurrent trials and the scheduler."""
-    from ray import tune
-
-    sweep = search.sweep
-    return tune.TuneConfig(
-        metric="score",
-        mode="min",
-        scheduler=_scheduler(search),
-        max_concurrent_trials=sweep.concurrent,
-        reuse_actors=True,
-        time_budget_s=sweep.seconds,
-    )
-
-
-def _run_config(folder: Path, callback: Any) -> Any:
-    """Return Tune's settings of the run: the folder of its state and the callback."""
-    from ray import tune
-
-    retried = tune.FailureConfig(max_failures=1)
-    return tune.RunConfig(
-        name="trials",
-        storage_path=str(folder),
-        verbose=0,
-        callbacks=[callback],
-        failure_config=retried,
-    )
 
 
 def _resources(compute: OnRay, sweep: Searching) -> dict[str, float]:
@@ -292,8 +272,7 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
     """Add the cells of so many windows to a record, and the running score after each rung among
     them.
     """
-    group, previous = search.group_of(record.trial), 0
-    own = group.cells_of(record.trial)
+    own, previous = search.cells_of(record.trial), 0
     for rung in sorted(
         {rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())
     ):
@@ -305,7 +284,7 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
             ):
                 record.add(replace(outcome, cached=key in cached_keys))
         if record.active:
-            score_record(search, group, record, rung)
+            score_record(search, record, rung)
         previous = rung
 
 

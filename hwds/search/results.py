@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.compose import as_experiment
 from hwds.core.files import OUTPUTS
@@ -27,6 +28,7 @@ from hwds.search.rungs import FINISHED, TrialRecord, score_lines
 from hwds.search.sweep import Search
 from hwds.search.sweeps.base import SECONDS, Searching
 from hwds.search.trial_scores import as_minimised, rows_by_fold, score_value
+from hwds.search.trials import value_below
 
 # The objectives of a sweep beside its metric, and the trials that no other beats in all of
 # them.
@@ -109,30 +111,31 @@ EXECUTION_COLUMNS = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.Strin
 """Columns that differ from one execution to the next."""
 
 
-def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
+def trials_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     """Return one row a trial: its status, completed windows and score, its settings, and its
     time.
     """
     paths = list(dict.fromkeys(leaf.path for leaf in search.leaves))
-    rows = pl.DataFrame(
-        [_trial_row(record) for record in records], schema=FIXED_COLUMNS, orient="row"
-    )
+    rows = [
+        (
+            record.trial.number,
+            record.status,
+            record.folds,
+            record.score.value if record.score else None,
+            record.score.stderr if record.score else None,
+            record.error,
+            record.trial.source,
+        )
+        for record in records
+    ]
     values = [[_trial_value(search, record, path) for record in records] for path in paths]
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
     apart = [(record.seconds, record.cached, record.host) for record in records]
-    return rows.hstack(settings).hstack(pl.DataFrame(apart, schema=EXECUTION_COLUMNS, orient="row"))
-
-
-def _trial_row(record: TrialRecord) -> tuple[Any, ...]:
-    number = (record.score.value, record.score.stderr) if record.score else (None, None)
-    return (
-        record.trial.number,
-        record.status,
-        record.folds,
-        *number,
-        record.error,
-        record.trial.source,
+    fixed, execution = (
+        DataFrame(part, schema=schema, orient="row")
+        for part, schema in ((rows, FIXED_COLUMNS), (apart, EXECUTION_COLUMNS))
     )
+    return fixed.hstack(settings).hstack(execution)
 
 
 def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
@@ -142,34 +145,24 @@ def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
     """
     if path in record.trial.settings:
         return record.trial.settings[path]
-    group, *keys = path.split(".")
     if record.trial.settings and all(leaf.when for leaf in search.leaves if leaf.path == path):
         return None
-    node: Any = record.trial.data[group]
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node["name"] if isinstance(node, dict) and "name" in node else node
+    return value_below(record.trial.data, path.split("."))
 
 
-def _typed_column(path: str, values: list[Any]) -> pl.Series:
+def _typed_column(path: str, values: list[Any]) -> Series:
     """Return a column: of one type where all values have it, else of texts as JSON."""
     known = [value for value in values if value is not None]
     for kind in (bool, int, float, str):
         if all(isinstance(value, kind if kind is not float else (int, float)) for value in known):
             if kind in (int, float) and any(isinstance(value, bool) for value in known):
                 continue
-            return pl.Series(path, values, strict=False)
-    return pl.Series(
-        path, [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-    )
+            return Series(path, values, strict=False)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return Series(path, texts)
 
 
-def scores_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
-    """Return all scores of all trials."""
-    return pl.DataFrame(score_lines(search, records), schema=SCORES)
-
-
-def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
+def timings_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     """Return the time of each cell of each trial, by the trial's model.
 
     Later sweeps are estimated from it.
@@ -180,10 +173,10 @@ def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFram
         if record.trial.experiment
         for units, seconds in record.timings
     ]
-    return pl.DataFrame(rows, schema=TRIAL_TIMINGS, orient="row")
+    return DataFrame(rows, schema=TRIAL_TIMINGS, orient="row")
 
 
-def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
+def predictions_table(search: Search, record: TrialRecord) -> DataFrame:
     """Return a finished trial's predictions on the inner windows, from its cells."""
     group = search.group_of(record.trial)
     by_fold: dict[int, list[Any]] = {}
@@ -191,32 +184,33 @@ def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
         if outcome := search.cache.get(key, cell):
             by_fold.setdefault(cell.fold.index, []).append(outcome)
     rows = rows_by_fold(group.job, by_fold)
-    named = [pl.lit(record.trial.label).alias("model"), pl.all()]
+    label = pl.lit(record.trial.label).alias("model")
     parts = [
-        part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1])
+        part.select(label, pl.lit(fold, pl.Int32).alias("fold"), pl.all())
         for fold, part in rows.items()
         if len(part)
     ]
-    return group.job.protocol.rows_to_keep(pl.concat(parts)) if parts else pl.DataFrame()
+    return group.job.protocol.rows_to_keep(pl.concat(parts)) if parts else DataFrame()
 
 
 def write_results(
     search: Search, records: Sequence[TrialRecord], best: TrialRecord | None
-) -> pl.DataFrame:
+) -> DataFrame:
     """Write all tables and the best settings into the sweep's folder; return the trials table."""
     folder, table = search.folder, trials_table(search, records)
     folder.write_table("trials", table, csv=True)
-    folder.write_table("scores", scores_table(search, records))
+    folder.write_table("scores", DataFrame(score_lines(search, records), schema=SCORES))
     folder.write_table("timings", timings_table(search, records))
     if best is not None:
         folder.write_table("predictions", predictions_table(search, best))
         score = best.rungs[best.folds]
-        number, metric, settings = (
-            best.trial.number,
-            search.measure.name,
-            settings_tree(best.trial.settings),
-        )
-        content = {"trial": number, metric: score, "windows": best.folds, "settings": settings}
+        number, metric = best.trial.number, search.measure.name
+        content = {
+            "trial": number,
+            metric: score,
+            "windows": best.folds,
+            "settings": settings_tree(best.trial.settings),
+        }
         comment = (
             f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} "
             f"inner windows."
@@ -244,8 +238,6 @@ def sweep_json(
 
     With records the results, too.
     """
-    done = [record for record in records if record.status == FINISHED]
-    measure: Measure = search.measure
     content = {
         "command": command_line(),
         "when": now(),
@@ -255,23 +247,18 @@ def sweep_json(
         ),
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},
         "space": dict(space_of(search.data)),
-        "metric": measure.name,
+        "metric": search.measure.name,
         "better": search.better,
         "windows": [fold.name for fold in search.tuning_split.folds],
         "rungs": list(search.rungs),
         "trials": len(search.trials),
     }
     if records:
-        content |= {"finished": len(done), "window_fits": sum(record.folds for record in records)}
         content |= {
-            "rungs_of_trials": {
-                record.trial.label: record.rungs for record in records if record.rungs
-            }
-        }
-        content |= {
-            "seconds_of_trials": {
-                record.trial.label: record.took for record in records if record.took
-            }
+            "finished": sum(record.status == FINISHED for record in records),
+            "window_fits": sum(record.folds for record in records),
+            "rungs_of_trials": {each.trial.label: each.rungs for each in records if each.rungs},
+            "seconds_of_trials": {each.trial.label: each.took for each in records if each.took},
         }
     return content | results
 
@@ -288,6 +275,9 @@ ENOUGH_TRIALS = 5
 SAMPLED_CELLS = 100
 """The number of cached cells of an interrupted sweep, evenly spaced, whose timings are read."""
 Z90 = 1.645
+
+ModelCosts = Mapping[str, tuple[CellTimes, float | None]]
+"""The time of each model's cells by size, with the spread of its trials as a logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +324,8 @@ def estimate_of(search: Search) -> SweepEstimate:
     names = {
         trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment
     }
-    keys = [
-        (cell, search.cache.has(key))
-        for group in search.trial_groups
-        for cell, key in group.cells.items()
-    ]
-    missing = [cell for cell, cached in keys if not cached]
+    cells = search.cached()
+    missing = [cell for cell, cached in cells.items() if not cached]
     share, at_once = (
         share_of_windows(search),
         cells_at_once(search.experiment.compute, search.sweep),
@@ -351,24 +337,19 @@ def estimate_of(search: Search) -> SweepEstimate:
     )
     costs = _model_costs(search.experiment.dataset, computed, lambda: timed_here(search, names))
     if costs is None:
-        return SweepEstimate(len(keys), len(missing), share, None, at_once)
-    shares = expected_windows(
-        search, [(cell, cached) for cell, cached in keys if cell.model in own]
-    )
+        return SweepEstimate(len(cells), len(missing), share, None, at_once)
+    own_cells = {cell: cached for cell, cached in cells.items() if cell.model in own}
+    shares = expected_windows(search, own_cells)
     seconds = sum(
         shares.get((cell.model, search.place(cell.fold)), 1.0) * _cell_cost(costs, names, cell)
         for cell in missing
     )
-    whole = (
-        sum(_cell_cost(costs, names, cell) for cell, _ in keys if cell.model in own)
-        if to_come
-        else 0.0
-    )
+    whole = sum(_cell_cost(costs, names, cell) for cell in own_cells) if to_come else 0.0
     seconds += share * whole * to_come / max(len(own & {*names}), 1)
     count = max(len({cell.model for cell in missing}) + to_come, 1)
     reach = max((sum_spread(deviation, count) for _, deviation in costs.values()), default=0.0)
     return SweepEstimate(
-        len(keys),
+        len(cells),
         len(missing),
         share,
         Span(seconds, seconds * exp(-reach), seconds * exp(reach)),
@@ -376,16 +357,12 @@ def estimate_of(search: Search) -> SweepEstimate:
     )
 
 
-def _cell_cost(
-    costs: Mapping[str, tuple[CellTimes, float | None]], names: Mapping[str, str], cell: Cell
-) -> float:
+def _cell_cost(costs: ModelCosts, names: Mapping[str, str], cell: Cell) -> float:
     """Return the expected seconds of a cell."""
     return costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds
 
 
-def expected_windows(
-    search: Search, cells: Sequence[tuple[Cell, bool]]
-) -> Mapping[tuple[str, int], float]:
+def expected_windows(search: Search, cells: Mapping[Cell, bool]) -> Mapping[tuple[str, int], float]:
     """Return the chance of each window of each trial to be computed if it is missing, by label and
     place.
 
@@ -397,7 +374,7 @@ def expected_windows(
         cells: Those of its own trials, and whether each is cached.
     """
     cached: dict[tuple[str, int], bool] = {}
-    for cell, there in cells:
+    for cell, there in cells.items():
         at = cell.model, search.place(cell.fold)
         cached[at] = cached.get(at, True) and there
     shares = shares_by_place(search)
@@ -438,8 +415,8 @@ def sum_spread(deviation: float | None, trials: int) -> float:
 def _model_costs(
     dataset: Dataset,
     models: set[str],
-    here: Callable[[], Mapping[str, tuple[CellTimes, float | None]]],
-) -> Mapping[str, tuple[CellTimes, float | None]] | None:
+    here: Callable[[], ModelCosts],
+) -> ModelCosts | None:
     """Return the time of each model's cells by size, with the spread of its trials.
 
     None where one was never timed.
@@ -457,27 +434,20 @@ def _model_costs(
     return {name: known[name] for name in models} if models <= {*known} else None
 
 
-def timed_here(
-    search: Search, names: Mapping[str, str]
-) -> Mapping[str, tuple[CellTimes, float | None]]:
+def timed_here(search: Search, names: Mapping[str, str]) -> ModelCosts:
     """Return the time of a sweep's cached cells, or of a sample of them, by the option of their
     models.
 
     Args:
         search: The sweep.
-        names: Of each trial's label, the option of its model.
+        names: The option of each trial's model, by the trial's label.
     """
-    cached = [
-        (cell, key)
-        for group in search.trial_groups
-        for cell, key in group.cells.items()
-        if search.cache.has(key)
-    ]
+    cached = [(cell, key) for cell, key in search.cells.items() if search.cache.has(key)]
     sampled = [
         search.cache.get(key, cell)
         for cell, key in cached[:: -(-len(cached) // SAMPLED_CELLS) or 1]
     ]
-    rows = pl.DataFrame(
+    rows = DataFrame(
         [
             (
                 names[done.cell.model],
@@ -491,11 +461,10 @@ def timed_here(
         schema={"model": pl.String, "trial": pl.String, "units": pl.Int64, "seconds": pl.Float64},
         orient="row",
     )
-    parts = rows.with_columns(sweep=pl.lit("this")).partition_by("model", as_dict=True)
-    return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
+    return _by_model(rows.with_columns(sweep=pl.lit("this")))
 
 
-def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[CellTimes, float | None]]:
+def timed_in_sweeps(dataset: Dataset) -> ModelCosts:
     """Return the time of each model's cells in the sweeps on one dataset, with the spread of its
     trials (as a logarithm).
     """
@@ -506,31 +475,33 @@ def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[CellTimes, float | N
         timings.with_columns(sweep=pl.lit(str(path))) for path, (_, timings) in found.items()
     )
     typical = (
-        rows.filter(pl.col("seconds") > 0)
+        rows.filter(col("seconds") > 0)
         .group_by("model", "sweep", "trial", "units")
-        .agg(pl.col("seconds").median())
+        .agg(col("seconds").median())
     )
-    parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
+    return _by_model(typical.sort("sweep", "trial", "units"))
+
+
+def _by_model(rows: DataFrame) -> ModelCosts:
+    parts = rows.partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
 
 
-def _by_size(rows: pl.DataFrame) -> CellTimes:
+def _by_size(rows: DataFrame) -> CellTimes:
     """Return the mean over trials of the time of a cell of each size: a mean, because a sum is
     estimated.
     """
-    sizes = rows.group_by("units").agg(pl.col("seconds").mean()).sort("units")
+    sizes = rows.group_by("units").agg(col("seconds").mean()).sort("units")
     return CellTimes(sizes["units"].to_list(), sizes["seconds"].to_list())
 
 
-def _log_deviation(rows: pl.DataFrame) -> float | None:
+def _log_deviation(rows: DataFrame) -> float | None:
     """Return the standard deviation of the logarithm of trials' times over the mean of cells of
     their size.
     """
-    usual = pl.col("seconds").mean().over("units")
+    usual = col("seconds").mean().over("units")
     each = (
-        rows.with_columns(usual=usual)
-        .group_by("sweep", "trial")
-        .agg(pl.col("seconds", "usual").sum())
+        rows.with_columns(usual=usual).group_by("sweep", "trial").agg(col("seconds", "usual").sum())
     )
     return (
         float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1))

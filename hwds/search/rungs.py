@@ -114,15 +114,8 @@ def trial_records(search: Search) -> dict[str, TrialRecord]:
 def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
     """Run all trials from rung to rung and return their records."""
     records = trial_records(search)
-    cells = [cell for group in search.trial_groups for cell in group.cells]
-    watch.begin(
-        len(cells),
-        sum(
-            search.cache.has(group.cells[cell])
-            for group in search.trial_groups
-            for cell in group.cells
-        ),
-    )
+    cached = search.cached()
+    watch.begin(len(cached), sum(cached.values()))
     limit = search.sweep.seconds
     deadline = time.monotonic() + (math.inf if limit is None else limit)
     for group in search.trial_groups:
@@ -139,7 +132,10 @@ def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
 
 
 def best_trial(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the best trial that has completed all windows; the earlier one on a tie."""
+    """Return the best trial that has completed all windows; the earlier one on a tie.
+
+    `hwds.cli.sweep.run_sweep` runs and scores it on the final windows.
+    """
     done = [record for record in records if record.status == FINISHED]
     return min(
         done, key=lambda record: (_minimised(search, record), record.trial.number), default=None
@@ -176,11 +172,11 @@ def _run_to_rung(
         record.add(outcome)
         remaining[record.trial.label] -= 1
         if record.active and not remaining[record.trial.label]:
-            score_record(search, group, record, rung)
+            score_record(search, record, rung)
         if (was_active and not record.active) or (
             record.active and not remaining[record.trial.label]
         ):
-            _notify(search, group, record, rung, watch)
+            _notify(search, record, watch)
 
 
 def _limits(search: Search, records: Mapping[str, TrialRecord]) -> CellLimits:
@@ -228,10 +224,10 @@ def _outcomes(
             return
 
 
-def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: int) -> None:
+def score_record(search: Search, record: TrialRecord, rung: int) -> None:
     """Set the running score of a trial; one with an undefined score has failed."""
     record.folds = rung
-    record.scores = scores_so_far(group.job, record.outcomes)
+    record.scores = scores_so_far(search.group_of(record.trial).job, record.outcomes)
     record.score = headline_score(record.scores, search.measure.short)
     value = score_value(record.score)
     if value is None:
@@ -262,7 +258,7 @@ def _stop(
     for number, record in here.items():
         if number not in cached:
             record.end(STOPPED)
-            _notify(search, search.group_of(record.trial), record, rung, watch)
+            _notify(search, record, watch)
 
 
 def _minimised(search: Search, record: TrialRecord) -> float:
@@ -270,14 +266,13 @@ def _minimised(search: Search, record: TrialRecord) -> float:
     return as_minimised(record.rungs[record.folds], search.better)
 
 
-def _notify(
-    search: Search, group: TrialGroup, record: TrialRecord, rung: int, watch: SweepListener
-) -> None:
+def _notify(search: Search, record: TrialRecord, watch: SweepListener) -> None:
     ahead = 0
     if record.status in (STOPPED, FAILED):
-        ahead = sum(not search.cache.has(key) for key in group.cells_of(record.trial).values()) - (
-            record.status == FAILED
-        )
+        missing = [
+            key for key in search.cells_of(record.trial).values() if not search.cache.has(key)
+        ]
+        ahead = len(missing) - (record.status == FAILED)
     value = record.score.value if record.score else None
     watch.trial(record.trial.label, record.status, record.folds, value, ahead)
 
@@ -351,14 +346,16 @@ def propose_trials(search: Search, records: Sequence[TrialRecord]) -> list[Trial
     count = search.most_trials - len(records)
     if not sweep.learns or count <= 0 or any(record.status == WAITING for record in records):
         return []
-    scored = [_trial_scores(search, record) for record in records]
+    scored = [
+        TrialScores(
+            record.trial.settings,
+            {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()},
+            record.trial.covers,
+        )
+        for record in records
+    ]
     settings = sweep.proposals(search.leaves, scored, len(search.tuning_split.folds))
     return more_trials(search.data, sweep, search.trials, settings, min(sweep.at_once, count))
-
-
-def _trial_scores(search: Search, record: TrialRecord) -> TrialScores:
-    rungs = {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()}
-    return TrialScores(record.trial.settings, rungs, record.trial.covers)
 
 
 def with_cached_trials(search: Search) -> Search:
@@ -374,7 +371,7 @@ def _cached_records(search: Search) -> list[TrialRecord]:
 
     Where a cell is missing, records of trials that have not run.
     """
-    if all(search.cache.has(key) for group in search.trial_groups for key in group.cells.values()):
+    if all(map(search.cache.has, search.cells.values())):
         return run_search(search, SilentListener())
     return [TrialRecord(trial) for trial in search.trials]
 
@@ -382,19 +379,7 @@ def _cached_records(search: Search) -> list[TrialRecord]:
 class SilentListener:
     """A listener that ignores all events."""
 
-    def begin(self, cells: int, cached: int) -> None:
+    def begin(self, *_: object, **__: object) -> None:
         """Do nothing."""
 
-    def finished(self, error: str) -> None:
-        """Do nothing."""
-
-    def taken(self) -> None:
-        """Do nothing."""
-
-    def waits(self) -> None:
-        """Do nothing."""
-
-    def trial(
-        self, label: str, status: str, folds: int, value: float | None, cells_saved: int
-    ) -> None:
-        """Do nothing."""
+    finished = taken = waits = trial = begin

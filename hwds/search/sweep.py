@@ -1,4 +1,7 @@
-"""From a composed sweep to its trials and their cells: the data is cut before the final windows."""
+"""From a composed sweep to its trials and their cells: the data is cut before the final windows.
+
+`hwds.cli.sweep` runs the trials, and then the best of them on the final windows.
+"""
 
 from __future__ import annotations
 
@@ -174,6 +177,23 @@ class Search:
         """Return the group of a trial that was not refused."""
         return next(group for group in self.trial_groups if trial.label in group.job.models)
 
+    @property
+    def cells(self) -> dict[Cell, str]:
+        """All cells of all trials, with their keys."""
+        return {cell: key for group in self.trial_groups for cell, key in group.cells.items()}
+
+    def cells_of(self, trial: Trial) -> dict[Cell, str]:
+        """Return the cells of a trial that was not refused, with their keys."""
+        return self.group_of(trial).cells_of(trial)
+
+    def cached(self) -> dict[Cell, bool]:
+        """Return whether each cell is in the cache."""
+        return {cell: self.cache.has(key) for cell, key in self.cells.items()}
+
+    def is_cached(self, trial: Trial) -> bool:
+        """Return whether all cells of a trial are in the cache."""
+        return all(map(self.cache.has, self.cells_of(trial).values()))
+
     def place(self, fold: Fold) -> int:
         """Return the position of a window in the order of computation: the newest first, which are
         most like the final ones.
@@ -278,15 +298,8 @@ def find_earlier_trials(search: Search) -> list[EarlierTrial]:
     return [
         EarlierTrial(trial.settings, trial.source, trial.covers)
         for trial in part.trials
-        if _is_cached(part, trial)
+        if trial.experiment and part.is_cached(trial)
     ]
-
-
-def _is_cached(search: Search, trial: Trial) -> bool:
-    """Return whether all cells of a trial are in the cache."""
-    return trial.experiment is not None and all(
-        map(search.cache.has, search.group_of(trial).cells_of(trial).values())
-    )
 
 
 def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
@@ -335,10 +348,8 @@ def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:
     """Return the search with other trials in place of its own, and their cells."""
     checked = [_check_trial(trial, search) for trial in trials]
-    groups = (_trial_group(search, part) for part in _by_frame(checked))
-    learning = search.folder.path / LEARNING
-    trial_groups = [replace(group, job=replace(group.job, learning=learning)) for group in groups]
-    return replace(search, trials=checked, trial_groups=trial_groups)
+    groups = [_trial_group(search, part) for part in _by_frame(checked)]
+    return replace(search, trials=checked, trial_groups=groups)
 
 
 def _trial_metric(
@@ -430,8 +441,9 @@ def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
         protocol=tuning_split.protocol,
         features=first.features,
         cpus=threads_of(search.experiment),
+        ready=SECONDS in search.sweep.objectives,
+        learning=search.folder.path / LEARNING,
     )
-    job = replace(job, ready=SECONDS in search.sweep.objectives)
     return TrialGroup(
         job,
         cut_cells(job, tuning_split.folds, tuning_split.frame, search.cache),
@@ -450,14 +462,10 @@ def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
     """Return the digest of all that determines a sweep's trials and their scores, but for the
     number of trials.
     """
-    settings = {
-        key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS
-    }
-    sweep = {
-        key: value
-        for key, value in canonical(experiment.sweep).items()
-        if key not in GROWING_SETTINGS
-    }
+    settings, sweep = (
+        {key: value for key, value in canonical(part).items() if key not in left_out}
+        for part, left_out in ((experiment, OUTSIDE_NUMBERS), (experiment.sweep, GROWING_SETTINGS))
+    )
     labels = [experiment.dataset.name, experiment.sweep.name, *experiment.models]
     recipes = [
         experiment.dataset,

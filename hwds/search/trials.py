@@ -136,6 +136,13 @@ def _value_at(path: str, config: Mapping[str, Any], row: Mapping[str, Any]) -> A
         from hwds.core.compose import option
 
         node = option(group, group, row[group])
+    return value_below(node, keys)
+
+
+def value_below(node: Any, keys: Iterable[str]) -> Any:
+    """Return the value at a path below a part of a config, of an option its name; None where there
+    is none.
+    """
     for key in keys:
         node = node.get(key) if isinstance(node, Mapping) else None
     return node["name"] if isinstance(node, Mapping) and "name" in node else node

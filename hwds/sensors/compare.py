@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 import polars as pl
 
 from hwds.frames.runs import ENTITY
-from hwds.sensors.metrics import RunCounts, f1_of, ratio_or_nan, run_counts
+from hwds.sensors.metrics import RunCounts, run_counts
 from hwds.stats.evidence import (
     TaskComparison,
     UnitEvidence,
@@ -18,11 +19,7 @@ from hwds.stats.evidence import (
 )
 from hwds.stats.sources import ModelRows, shared_rows
 
-COMPARED: dict[str, Callable[[RunCounts], float]] = {
-    "f1": f1_of,
-    "far": lambda counts: ratio_or_nan(counts.false, counts.false + counts.right),
-    "mar": lambda counts: ratio_or_nan(counts.missed, counts.hits + counts.missed),
-}
+COMPARED = ("f1", "far", "mar")
 """The metrics by which models are compared, by their short names."""
 
 
@@ -32,14 +29,14 @@ def sensor_evidence(
     """Return the scores of runs, and how many rows were left out because some model has none.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The rows of every model, dataset and seed.
         metric: One of `COMPARED`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one.
     """
-    score = COMPARED[compared_metric(metric, COMPARED, "sensor anomalies")]
+    score = attrgetter(compared_metric(metric, COMPARED, "sensor anomalies"))
     kept, left_out = shared_rows(list(answers), [ENTITY, "row"])
 
     def table(own: list[ModelRows]) -> pl.DataFrame:

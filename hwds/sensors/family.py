@@ -20,4 +20,4 @@ SENSOR_ANOMALY = Task(
     comparison="hwds.sensors.compare:COMPARISON",
 )
 
-FAMILY = Family(name="sensors", tasks=(SENSOR_ANOMALY,))
+FAMILY = Family(name="sensors", tasks=(SENSOR_ANOMALY,), stream="hwds.sensors.live:LiveSensors")

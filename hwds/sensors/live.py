@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
+from hwds.evaluation.serving import LiveScores, StreamModel
 from hwds.frames.runs import RowsOfRuns, Stacked
 from hwds.frames.signals import LiveRunFeatures
 from hwds.sensors.models.base import FittedSensors, LiveScorer, reference_level
@@ -22,7 +24,7 @@ class MachineState(Serializable):
 
     Attributes:
         signals: The state of its features.
-        rows: How many rows it has had.
+        rows: The number of rows that it has had.
         level: Its features in the reference, shape (features,); None before the reference is whole.
         reference: The features of its first rows, until then.
         past: Departures of the last rows, as many as the scorer reads; None before the reference is
@@ -31,25 +33,12 @@ class MachineState(Serializable):
 
     signals: object
     rows: int = 0
-    level: np.ndarray | None = None
-    reference: list[np.ndarray] = field(default_factory=list)
-    past: np.ndarray | None = None
+    level: ndarray | None = None
+    reference: list[ndarray] = field(default_factory=list)
+    past: ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class LiveScores:
-    """The scores of new rows.
-
-    Attributes:
-        score: As of `SensorScores`, NaN for rows of the reference; shape (rows,).
-        reason: The sensor that adds most to each row above the limit, None elsewhere.
-    """
-
-    score: np.ndarray
-    reason: list[str | None]
-
-
-class LiveSensors:
+class LiveSensors(StreamModel):
     """Scores new rows of machines by what was seen of each so far, with the bits of
     `FittedSensors.predict`.
 
@@ -95,13 +84,13 @@ class LiveSensors:
         """Return how odd new rows are, and let the states of their machines go on.
 
         Args:
-            states: Of each machine that has new rows.
+            states: The state of each machine that has new rows.
             rows: The new rows, in the order of the states.
         """
         features = self._features.advance([state.signals for state in states], rows)
         stops = np.cumsum(rows.counts)
         judged = [
-            self._judged(state, features[stop - count : stop])
+            self._judge_rows(state, features[stop - count : stop])
             for state, stop, count in zip(states, stops, rows.counts, strict=True)
         ]
         new = np.concatenate(judged)
@@ -115,7 +104,7 @@ class LiveSensors:
             )
         return LiveScores(score, reason)
 
-    def _judged(self, state: MachineState, values: np.ndarray) -> np.ndarray:
+    def _judge_rows(self, state: MachineState, values: ndarray) -> ndarray:
         """Return the departures of the rows that have a score.
 
         The others become a part of the reference.
@@ -126,11 +115,11 @@ class LiveSensors:
             state.reference.append(values[: first - before].copy())
             if state.rows < first:
                 return values[:0]
-            self._begin(state)
+            self._set_reference(state)
             values, before = values[first - before :], first
         return self._departures(state, values, before)
 
-    def _begin(self, state: MachineState) -> None:
+    def _set_reference(self, state: MachineState) -> None:
         """Set the level of a machine whose reference is whole, and what the scorer reads of the
         reference.
         """
@@ -139,7 +128,7 @@ class LiveSensors:
         departures = self._departures(state, reference, 0)
         state.past = departures[len(departures) - min(self._scorer.past, len(departures)) :].copy()
 
-    def _departures(self, state: MachineState, values: np.ndarray, before: int) -> np.ndarray:
+    def _departures(self, state: MachineState, values: ndarray, before: int) -> ndarray:
         """Return the departures of rows that follow on so many."""
         assert state.level is not None
         since = np.abs(np.arange(before, before + len(values)) - self._fitted.first / 2)
@@ -150,11 +139,11 @@ class LiveSensors:
     def _score(
         self,
         states: Sequence[MachineState],
-        new: np.ndarray,
-        counts: np.ndarray,
-        score: np.ndarray,
+        new: ndarray,
+        counts: ndarray,
+        score: ndarray,
         reason: list[str | None],
-        stops: np.ndarray,
+        stops: ndarray,
     ) -> None:
         """Write scores and reasons of new rows to their places, the last ones before `stops` of
         each machine.

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import CYCLE, ENTITY
-from hwds.results.tables import Measure
+from hwds.results.tables import Beside, Better, Measure
 from hwds.stats.effects import shared_resamples, unit_effects
 from hwds.stats.estimates import Estimate, difference_estimate, effect_estimate, pooled_ratio
 
 # Anomalies and episodes of alarms: stretches of rows of one run.
 
 
-def flagged_stretches(flags: np.ndarray, merge: int = 0) -> np.ndarray:
+def flagged_stretches(flags: ndarray, merge: int = 0) -> ndarray:
     """Return the first row and the row after the last of each stretch of flags, shape (stretches,
     2).
 
     Args:
-        flags: Of the rows of one run, shape (rows,).
+        flags: The flags of the rows of one run, shape (rows,).
         merge: Rows without a flag between two that are still one stretch.
     """
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
@@ -46,12 +47,13 @@ class RunCounts:
         missed: Anomalous rows that were not.
         false: Normal rows that were called anomalous.
         right: Normal rows that were not.
-        events: Anomalies.
-        seen: Those with an alarm in them.
-        fresh: Those in which an episode of alarms begins.
-        delays: From the beginning of each that was seen to the first alarm in it, in cycles.
-        episodes: Of alarms.
-        met: Those that meet an anomaly.
+        events: The number of anomalies.
+        seen: The number of anomalies with an alarm in them.
+        fresh: The number of anomalies in which an episode of alarms begins.
+        delays: The cycles from the beginning of each anomaly that was seen to the first alarm in
+            it.
+        episodes: The number of episodes of alarms.
+        met: The number of episodes that meet an anomaly.
     """
 
     hits: int
@@ -65,13 +67,43 @@ class RunCounts:
     episodes: int
     met: int
 
+    @property
+    def ill(self) -> int:
+        """The number of anomalous rows."""
+        return self.hits + self.missed
 
-def count_rows(label: np.ndarray, alarm: np.ndarray, cycle: np.ndarray, merge: int) -> RunCounts:
+    @property
+    def well(self) -> int:
+        """The number of normal rows."""
+        return self.false + self.right
+
+    @property
+    def f1(self) -> float:
+        """F1 of the rows, NaN where none is anomalous: there is nothing to find."""
+        return 2 * self.hits / (self.ill + self.hits + self.false) if self.ill else np.nan
+
+    @property
+    def f1_everything(self) -> float:
+        """F1 of calling every row anomalous, NaN where none is."""
+        return 2 * self.ill / (2 * self.ill + self.well) if self.ill else np.nan
+
+    @property
+    def far(self) -> float:
+        """The share of normal rows that are called anomalous, NaN where there are none."""
+        return self.false / self.well if self.well else np.nan
+
+    @property
+    def mar(self) -> float:
+        """The share of anomalous rows that are not called so, NaN where there are none."""
+        return self.missed / self.ill if self.ill else np.nan
+
+
+def count_rows(label: ndarray, alarm: ndarray, cycle: ndarray, merge: int) -> RunCounts:
     """Return the counts of one run; rows whose label is not known count for nothing.
 
     Args:
         label: 1, 0 or NaN, shape (rows,).
-        alarm: Which rows are called anomalous, shape (rows,).
+        alarm: A flag for each row that is called anomalous, shape (rows,).
         cycle: The age at each row, shape (rows,).
         merge: Rows without an alarm between two that still are one episode.
     """
@@ -110,96 +142,102 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
     """Return the metrics.
 
     Args:
-        unit: What cycles count.
+        unit: The unit of cycles.
     """
-
-    def measure(
-        name: str,
-        meaning: str,
-        better: Literal["low", "high", "none"],
-        beside: Literal["no", "page", "always"] = "always",
-        units: str = "runs",
-        measured_in: str = "",
-    ) -> Measure:
-        return Measure(
+    rows: tuple[tuple[str, Better, Beside, str, str], ...] = (
+        ("f1", "high", "always", "runs", "F1 of rows, the mean over runs; flagging no row has 0"),
+        ("f1_everything", "none", "always", "runs", "F1 of flagging every row, the mean over runs"),
+        (
+            "f1_gain",
+            "high",
+            "always",
+            "runs",
+            "F1 less that of flagging every row, the mean over runs",
+        ),
+        (
+            "far",
+            "low",
+            "always",
+            "runs",
+            "false alarm rate: the share of normal rows that are called anomalous, the mean over "
+            "runs",
+        ),
+        (
+            "mar",
+            "low",
+            "always",
+            "runs",
+            "missed alarm rate: the share of anomalous rows that are not, the mean over runs",
+        ),
+        (
+            "f1_pooled",
+            "high",
+            "page",
+            "runs",
+            "F1 of the rows of all runs together, as the SKAB board has it",
+        ),
+        ("far_pooled", "low", "page", "runs", "false alarm rate of the rows of all runs together"),
+        ("mar_pooled", "low", "page", "runs", "missed alarm rate of the rows of all runs together"),
+        (
+            "event_recall",
+            "high",
+            "always",
+            "anomalies",
+            "share of anomalies in which an alarm is on; flagging every row has 1",
+        ),
+        (
+            "event_precision",
+            "high",
+            "always",
+            "episodes",
+            "share of episodes of alarms that meet an anomaly",
+        ),
+        (
+            "fresh_recall",
+            "high",
+            "page",
+            "anomalies",
+            "share of anomalies in which an episode of alarms begins",
+        ),
+        (
+            "delay",
+            "low",
+            "always",
+            "anomalies",
+            "from the beginning of an anomaly to the first alarm in it",
+        ),
+        (
+            "episodes",
+            "low",
+            "page",
+            "rows",
+            "episodes of alarms that meet no anomaly, in 1,000 normal rows",
+        ),
+        (
+            "average_precision",
+            "high",
+            "page",
+            "runs",
+            "average precision of scores, whatever the limit, the mean over runs",
+        ),
+    )
+    return tuple(
+        Measure(
             name,
             meaning=meaning,
             better=better,
             units=units,
             beside=beside,
-            measured_in=measured_in,
+            measured_in=unit if name == "delay" else "",
         )
-
-    return (
-        measure("f1", "F1 of rows, the mean over runs; flagging no row has 0", "high"),
-        measure("f1_everything", "F1 of flagging every row, the mean over runs", "none"),
-        measure("f1_gain", "F1 less that of flagging every row, the mean over runs", "high"),
-        measure(
-            "far",
-            "false alarm rate: the share of normal rows that are called anomalous, the mean over "
-            "runs",
-            "low",
-        ),
-        measure(
-            "mar",
-            "missed alarm rate: the share of anomalous rows that are not, the mean over runs",
-            "low",
-        ),
-        measure(
-            "f1_pooled",
-            "F1 of the rows of all runs together, as the SKAB board has it",
-            "high",
-            "page",
-        ),
-        measure("far_pooled", "false alarm rate of the rows of all runs together", "low", "page"),
-        measure("mar_pooled", "missed alarm rate of the rows of all runs together", "low", "page"),
-        measure(
-            "event_recall",
-            "share of anomalies in which an alarm is on; flagging every row has 1",
-            "high",
-            units="anomalies",
-        ),
-        measure(
-            "event_precision",
-            "share of episodes of alarms that meet an anomaly",
-            "high",
-            units="episodes",
-        ),
-        measure(
-            "fresh_recall",
-            "share of anomalies in which an episode of alarms begins",
-            "high",
-            "page",
-            "anomalies",
-        ),
-        measure(
-            "delay",
-            "from the beginning of an anomaly to the first alarm in it",
-            "low",
-            "always",
-            "anomalies",
-            unit,
-        ),
-        measure(
-            "episodes",
-            "episodes of alarms that meet no anomaly, in 1,000 normal rows",
-            "low",
-            "page",
-            "rows",
-        ),
-        measure(
-            "average_precision",
-            "average precision of scores, whatever the limit, the mean over runs",
-            "high",
-            "page",
-        ),
+        for name, better, beside, units, meaning in rows
     )
 
 
 # Scores of rows that are called anomalous, with intervals over runs.
 
 
-def sensor_scores(rows: pl.DataFrame, merge: int) -> list[Score]:
+def sensor_scores(rows: DataFrame, merge: int) -> list[Score]:
     """Return the scores of rows.
 
     Args:
@@ -220,79 +258,45 @@ def sensor_scores(rows: pl.DataFrame, merge: int) -> list[Score]:
     ]
 
 
-def run_counts(run: pl.DataFrame, merge: int) -> RunCounts:
+def run_counts(run: DataFrame, merge: int) -> RunCounts:
     """Return the counts of the rows of one run."""
     return count_rows(_label_array(run), run["alarm"].to_numpy(), run[CYCLE].to_numpy(), merge)
 
 
-def f1_of(counts: RunCounts) -> float:
-    """Return F1 of the rows of a run, NaN where it has no anomalous row: there is nothing to
-    find.
-    """
-    bottom = 2 * counts.hits + counts.false + counts.missed
-    return 2 * counts.hits / bottom if counts.hits + counts.missed else np.nan
-
-
-def f1_of_everything(counts: RunCounts) -> float:
-    """Return F1 of calling every row of a run anomalous, NaN where none is."""
-    ill, well = counts.hits + counts.missed, counts.false + counts.right
-    return 2 * ill / (2 * ill + well) if ill else np.nan
-
-
-def ratio_or_nan(top: int, bottom: int) -> float:
-    """Return a ratio of counts, NaN where there is nothing."""
-    return top / bottom if bottom else np.nan
-
-
-def _label_array(run: pl.DataFrame) -> np.ndarray:
+def _label_array(run: DataFrame) -> ndarray:
     return run["label"].cast(pl.Float64).to_numpy()
 
 
 def _mean_scores(counts: list[RunCounts]) -> Iterator[Score]:
-    own, all_ = (
-        np.array([f1_of(each) for each in counts]),
-        np.array([f1_of_everything(each) for each in counts]),
+    f1, everything, far, mar = (
+        np.array([getattr(each, name) for each in counts])
+        for name in ("f1", "f1_everything", "far", "mar")
     )
-    yield Score.of("f1", "mean", mean_over_runs(own))
-    yield Score.of("f1_everything", "mean", mean_over_runs(all_))
-    yield Score.of("f1_gain", "mean", difference_estimate(mean_over_runs(own - all_)))
-    yield Score.of(
-        "far",
-        "mean",
-        mean_over_runs(
-            np.array([ratio_or_nan(each.false, each.false + each.right) for each in counts])
-        ),
-    )
-    yield Score.of(
-        "mar",
-        "mean",
-        mean_over_runs(
-            np.array([ratio_or_nan(each.missed, each.hits + each.missed) for each in counts])
-        ),
-    )
+    yield Score.of("f1", "mean", mean_over_runs(f1))
+    yield Score.of("f1_everything", "mean", mean_over_runs(everything))
+    yield Score.of("f1_gain", "mean", difference_estimate(mean_over_runs(f1 - everything)))
+    yield Score.of("far", "mean", mean_over_runs(far))
+    yield Score.of("mar", "mean", mean_over_runs(mar))
+
+
+POOLED: dict[str, Callable[[RunCounts], tuple[float, float]]] = {
+    "f1_pooled": lambda run: (2.0 * run.hits, run.ill + run.hits + run.false),
+    "far_pooled": lambda run: (run.false, run.well),
+    "mar_pooled": lambda run: (run.missed, run.ill),
+    "event_recall": lambda run: (run.seen, run.events),
+    "event_precision": lambda run: (run.met, run.episodes),
+    "fresh_recall": lambda run: (run.fresh, run.events),
+    "delay": lambda run: (sum(run.delays), run.seen),
+    "episodes": lambda run: (1000.0 * (run.episodes - run.met), run.well),
+}
+"""The parts of each run, whose ratio over all runs is the metric."""
 
 
 def _pooled_scores(counts: list[RunCounts]) -> Iterator[Score]:
-    def of(name: str, top: list[float], bottom: list[float]) -> Score:
-        estimate = pooled_ratio(np.array(top, float), np.array(bottom, float))
-        return Score.of(name, "pooled", _with_count(estimate, int(sum(bottom))))
-
-    yield of(
-        "f1_pooled",
-        [2.0 * c.hits for c in counts],
-        [2.0 * c.hits + c.false + c.missed for c in counts],
-    )
-    yield of("far_pooled", [c.false for c in counts], [c.false + c.right for c in counts])
-    yield of("mar_pooled", [c.missed for c in counts], [c.hits + c.missed for c in counts])
-    yield of("event_recall", [c.seen for c in counts], [c.events for c in counts])
-    yield of("event_precision", [c.met for c in counts], [c.episodes for c in counts])
-    yield of("fresh_recall", [c.fresh for c in counts], [c.events for c in counts])
-    yield of("delay", [sum(c.delays) for c in counts], [c.seen for c in counts])
-    yield of(
-        "episodes",
-        [1000.0 * (c.episodes - c.met) for c in counts],
-        [c.false + c.right for c in counts],
-    )
+    for name, parts in POOLED.items():
+        top, bottom = np.array([parts(run) for run in counts], float).T
+        estimate = _with_count(pooled_ratio(top, bottom), int(bottom.sum()))
+        yield Score.of(name, "pooled", estimate)
 
 
 def _with_count(estimate: Estimate, n: int) -> Estimate:
@@ -301,28 +305,20 @@ def _with_count(estimate: Estimate, n: int) -> Estimate:
     A share without variation has none.
     """
     if not estimate.stderr:
-        return replace(
-            estimate, stderr=None, low=None, high=None, method="linearised over runs", n=n
-        )
-    return replace(estimate, method="t of the linearised over runs", n=n)
+        estimate = replace(estimate, stderr=None, low=None, high=None)
+    method = f"{'t of the ' if estimate.stderr else ''}linearised over runs"
+    return replace(estimate, method=method, n=n)
 
 
-def mean_over_runs(values: np.ndarray) -> Estimate:
+def mean_over_runs(values: ndarray) -> Estimate:
     """Return the mean over runs: Student's t where they are few, a studentised bootstrap over them
     where there are enough.
     """
     known = values[~np.isnan(values)]
     undefined = len(values) - len(known)
     if len(known) < 2:
-        return Estimate(
-            float(known[0]) if len(known) else None,
-            None,
-            None,
-            None,
-            "t over runs",
-            len(known),
-            undefined,
-        )
+        value = float(known[0]) if len(known) else None
+        return Estimate(value, None, None, None, "t over runs", len(known), undefined)
     strata = [np.arange(len(known))]
     counts = shared_resamples(strata, RESAMPLES, stream(0, "runs", len(known)))
     estimate = effect_estimate(unit_effects(known[:, None], strata, counts)[0], undefined)
@@ -333,7 +329,7 @@ RESAMPLES = 1000
 """The resamples of the bootstrap over runs."""
 
 
-def run_average_precision(label: np.ndarray, score: np.ndarray) -> float:
+def run_average_precision(label: ndarray, score: ndarray) -> float:
     """Return the area under the steps of precision against recall, NaN where a run has no anomalous
     row; ties together.
     """

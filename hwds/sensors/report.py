@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.frames.runs import CYCLE, ENTITY, Runs
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     GREY,
     INK,
+    NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
     headline,
@@ -23,14 +25,9 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import rivals_words, say, scores_of
+from hwds.results.columns import Column, Declared
 from hwds.results.tables import Tables
-from hwds.sensors.metrics import (
-    f1_of,
-    f1_of_everything,
-    flagged_stretches,
-    ratio_or_nan,
-    run_counts,
-)
+from hwds.sensors.metrics import flagged_stretches, run_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,57 +40,67 @@ MOST_LISTED_RUNS = 40
 """Runs of the table."""
 
 
+RUNS = Declared.of(
+    Column("run", "text", "", "run", "run"),
+    Column("f1", "number", "", "F1", "f1", "{{ f1 | written('.3f') or '-' }}"),
+    Column(
+        "everything",
+        "number",
+        "",
+        "F1 of flagging every row",
+        "all",
+        "{{ everything | written('.3f') or '-' }}",
+    ),
+    Column(
+        "far",
+        "share",
+        "",
+        "false alarms",
+        "far",
+        "{{ '-' if far is none else far | share ~ ' %' }}",
+    ),
+    Column("mar", "share", "", "missed", "mar", "{{ '-' if mar is none else mar | share ~ ' %' }}"),
+    Column("delay", "text", "", "first alarm after", "delay"),
+    Column("reason", "text", "", "named most in alarms", "reason"),
+)
+
+
 def by_run_grid(tables: Tables, model: str) -> Grid:
     """Return F1, false and missed alarms, the delay and the sensor that is named most, run by
     run.
     """
-    titles = [
-        ("run", "run"),
-        ("F1", "f1"),
-        ("F1 of flagging every row", "all"),
-        ("false alarms", "far"),
-    ]
-    titles += [
-        ("missed", "mar"),
-        ("first alarm after", "delay"),
-        ("named most in alarms", "reason"),
-    ]
     rows = rows_of_model(tables, model)
-    if rows.is_empty():
-        return grid_of(titles, [])
-    parts = rows.sort(ENTITY, "row", maintain_order=True).partition_by(ENTITY, maintain_order=True)
-    return grid_of(
-        titles, [_run_cells(part) for part in parts[:MOST_LISTED_RUNS]], caption="By run"
+    parts = (
+        rows.sort(ENTITY, "row", maintain_order=True).partition_by(ENTITY, maintain_order=True)
+        if len(rows)
+        else []
     )
+    cells = [_run_cells(part) for part in parts[:MOST_LISTED_RUNS]]
+    return declared_grid(RUNS, RUNS.frame(cells).fill_nan(None), caption="By run")
 
 
-def rows_of_model(tables: Tables, model: str) -> pl.DataFrame:
+def rows_of_model(tables: Tables, model: str) -> DataFrame:
     """Return the rows that a model scored, empty where there are none."""
     rows = tables.predictions
-    return rows.filter(pl.col("model") == model) if "alarm" in rows.columns else pl.DataFrame()
+    return rows.filter(model=model) if "alarm" in rows.columns else DataFrame()
 
 
-def _run_cells(rows: pl.DataFrame) -> list[str]:
+def _run_cells(rows: DataFrame) -> tuple[object, ...]:
     counts = run_counts(rows, 0)
     named = rows.filter("alarm")["reason"].drop_nulls().value_counts(sort=True)
-    return [
+    return (
         rows[ENTITY][0],
-        _number_cell(f1_of(counts), "{:.3f}"),
-        _number_cell(f1_of_everything(counts), "{:.3f}"),
-        _number_cell(100 * ratio_or_nan(counts.false, counts.false + counts.right), "{:.1f} %"),
-        _number_cell(100 * ratio_or_nan(counts.missed, counts.hits + counts.missed), "{:.1f} %"),
+        counts.f1,
+        counts.f1_everything,
+        counts.far,
+        counts.mar,
         ", ".join(f"{delay:.0f}" for delay in counts.delays[:3]) or "-",
         named["reason"][0] if len(named) else "-",
-    ]
-
-
-def _number_cell(value: float, form: str) -> str:
-    return "-" if np.isnan(value) else form.format(value)
+    )
 
 
 # sensors.png and runs.png: readings, scores, anomalies and alarms.
 
-ANOMALY_COLOUR, ALARM_COLOUR = "#d9822b", "#b5485d"
 MOST_SENSORS, MOST_RUNS, MOST_POINTS = 8, 16, 1500
 LARGEST_SCORE = 10.0
 """The score beyond which it is cut in pictures."""
@@ -108,8 +115,8 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     if rows.is_empty():
         return None
     name = typical_run(rows)
-    own = rows.filter(pl.col(ENTITY) == name).sort("row")
-    whole = runs.data.filter(pl.col(ENTITY) == name)
+    own = rows.filter(col(ENTITY) == name).sort("row")
+    whole = runs.data.filter(col(ENTITY) == name)
     sensors = _sensors_to_draw(own, runs.sensors)
     figure = new_figure(11, 1.0 * len(sensors) + 3.2)
     grid = figure.subplots(
@@ -124,21 +131,19 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     return figure
 
 
-def typical_run(rows: pl.DataFrame) -> str:
+def typical_run(rows: DataFrame) -> str:
     """Return the name of the run whose F1 is the median.
 
     Of the first run where none has an anomaly.
     """
     parts = rows.sort(ENTITY, "row").partition_by(ENTITY, maintain_order=True)
     known = sorted(
-        (f1_of(run_counts(part, 0)), part[ENTITY][0])
-        for part in parts
-        if (part["label"] == 1).any()
+        (run_counts(part, 0).f1, part[ENTITY][0]) for part in parts if (part["label"] == 1).any()
     )
     return str(known[(len(known) - 1) // 2][1] if known else parts[0][ENTITY][0])
 
 
-def _sensors_to_draw(rows: pl.DataFrame, sensors: tuple[str, ...]) -> list[str]:
+def _sensors_to_draw(rows: DataFrame, sensors: tuple[str, ...]) -> list[str]:
     """Return the sensors to draw, those first that are named most in alarms."""
     named = rows["reason"].drop_nulls().value_counts(sort=True)["reason"].to_list()
     return [
@@ -147,7 +152,7 @@ def _sensors_to_draw(rows: pl.DataFrame, sensors: tuple[str, ...]) -> list[str]:
     ][:MOST_SENSORS]
 
 
-def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str) -> None:
+def _draw_sensor(axes: Axes, whole: DataFrame, own: DataFrame, sensor: str) -> None:
     every = -(-len(whole) // MOST_POINTS)
     some = whole.gather_every(every)
     _shade_anomalies(axes, own)
@@ -160,7 +165,7 @@ def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str
     axes.tick_params(labelsize=7)
 
 
-def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
+def _shade_anomalies(axes: Axes, rows: DataFrame) -> None:
     """Shade the anomalies."""
     cycle = rows[CYCLE].to_numpy()
     ill = (rows["label"].cast(pl.Float64) == 1).fill_null(False).to_numpy()
@@ -169,20 +174,18 @@ def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
         axes.axvspan(
             cycle[start],
             cycle[min(stop, len(cycle) - 1)],
-            color=ANOMALY_COLOUR,
+            color=NAIVE_COLOUR,
             alpha=0.2,
             linewidth=0,
             label=label,
         )
 
 
-def _draw_score(axes: Axes, rows: pl.DataFrame, *, label: bool) -> None:
+def _draw_score(axes: Axes, rows: DataFrame, *, label: bool) -> None:
     """Draw the score on a log axis, the limit, anomalies and alarms."""
     _shade_anomalies(axes, rows)
-    cycle, score = (
-        rows[CYCLE].to_numpy(),
-        np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE),
-    )
+    cycle = rows[CYCLE].to_numpy()
+    score = np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE)
     alarm = rows["alarm"].to_numpy()
     axes.semilogy(cycle, score, color=OWN_COLOUR, linewidth=0.9, label="score")
     axes.axhline(1.0, color=GREY, linewidth=0.9, linestyle="--", label="limit")
@@ -211,7 +214,7 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     figure = new_figure(11, 0.9 * -(-len(names) // across) + 1.2)
     grid = figure.subplots(-(-len(names) // across), across, squeeze=False).T.ravel()
     for axes, name in zip(grid, names, strict=False):
-        _draw_score(axes, rows.filter(pl.col(ENTITY) == name).sort("row"), label=False)
+        _draw_score(axes, rows.filter(col(ENTITY) == name).sort("row"), label=False)
         axes.set_title(
             drawable(name, 30), fontsize=8, color=INK, loc="left", pad=2, parse_math=False
         )
@@ -255,13 +258,14 @@ on average{% endif %}.
 """
 
 
-def sensor_conclusion(tables: Tables, model: str) -> str:
+def sensor_sentence(runs: Runs, tables: Tables, model: str) -> str:
     """Return F1 beside that of flagging everything, false and missed alarms, anomalies seen and how
     late, and the rivals.
 
     Args:
-        tables: Of the run.
-        model: The experiment's own.
+        runs: The data of the run.
+        tables: The tables of the run.
+        model: The experiment's model.
     """
     floor = "the truth, which knows the law of normal readings,"
     return say(
@@ -286,14 +290,9 @@ def draw_sensors(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     save_png(runs_figure(runs, tables, model), folder / "runs.png")
 
 
-def sensor_sentence(runs: Runs, tables: Tables, model: str) -> str:
-    """Return what the run says of anomalies."""
-    return sensor_conclusion(tables, model)
-
-
-def sensor_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield the scores by run."""
-    yield by_run_grid(tables, model)
+def sensor_page_grids(tables: Tables, model: str) -> list[Grid]:
+    """Return the scores by run."""
+    return [by_run_grid(tables, model)]
 
 
 REPORT = TaskReport(

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.files import write_atomically, write_text
 from hwds.evaluation.ray.executor import OnRay, ray_result
+from hwds.evaluation.serving import Answer, Service
 from hwds.frames.files import FORMATS, TEXT, file_suffix
 from hwds.serve.bundle.manifest import Manifest, sha256
 from hwds.serve.deploy import SCHEME, aws_refusals, s3_keys, s3_place
 from hwds.serve.server.formats import cell_of
-from hwds.serve.services.base import Answer, Service
 from hwds.serve.services.opening import Bundle
 
 PART = 5_000
@@ -35,11 +36,11 @@ class BatchPart(NamedTuple):
 
     number: int
     first: int
-    rows: pl.DataFrame
+    rows: DataFrame
     texts: bool
 
 
-Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, pl.DataFrame]]]
+Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, DataFrame]]]
 """Returns the answers to parts, each with the part's number, in any order; a part is taken when it
 can be worked on.
 """
@@ -55,7 +56,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     cluster has CPUs.
     """
 
-    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, pl.DataFrame]]:
+    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
         files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
         for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
@@ -67,7 +68,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     return answered
 
 
-def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl.DataFrame | str:
+def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> DataFrame | str:
     """Return the answers to a part, on a worker.
 
     Where it is refused the reason, which needs no traceback.
@@ -75,13 +76,13 @@ def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl
     digest, files = packed
     try:
         if digest not in _SERVICES:
-            with tempfile.TemporaryDirectory() as beside:
+            with tempfile.TemporaryDirectory() as scratch:
                 for name, content in files.items():
-                    path = Path(beside) / "bundle" / name
+                    path = Path(scratch) / "bundle" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
                 folder = (
-                    Path(beside) / "bundle"
+                    Path(scratch) / "bundle"
                 )  # the driver has asked whether its signer is trusted
                 _SERVICES[digest] = Bundle(folder, Manifest.read(folder, None)).service()
         return answer_part(_SERVICES[digest], part)
@@ -182,16 +183,16 @@ def run_far_batch(
         ConfigError, DataError: See `run_batch`.
     """
     _refuse_other(source)
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as scratch:
         here = Path(source)
         if source.startswith(SCHEME):
-            here = Path(beside) / Path(source).name
+            here = Path(scratch) / Path(source).name
             with aws_refusals(f"batch: {source}"):
                 s3.download_file(*s3_place(source), str(here))
         if not out.startswith(SCHEME):
             return run_batch(service, bundle, here, Path(out), rows, answering=answering)
         folder, (bucket, prefix) = (
-            Path(beside) / "out",
+            Path(scratch) / "out",
             s3_place(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/"),
         )
         folder.mkdir()
@@ -220,7 +221,7 @@ def _refuse_other(source: str) -> None:
         raise ConfigError(f"batch: {source} must be a file {', '.join(FORMATS)}.")
 
 
-def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
+def _parts(source: Path, rows: int) -> Iterator[DataFrame]:
     """Yield the rows of a file, so many at a time, without holding more.
 
     Raises:
@@ -238,7 +239,7 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
         ) from error
 
 
-def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
+def answer_part(service: Service, part: BatchPart) -> DataFrame:
     """Return the answers to the rows of a part.
 
     Raises:
@@ -248,7 +249,7 @@ def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
     asked = [_question(row, known) for row in part.rows.iter_rows(named=True)]
     try:
         if part.texts:
-            asked = [_typed(row, known, first + place) for place, row in enumerate(asked)]
+            asked = [_type_cells(row, known, first + place) for place, row in enumerate(asked)]
         for place, question in enumerate(asked):
             question.setdefault("id", first + place)
         answers = service.answer(asked)
@@ -259,7 +260,7 @@ def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
     return _table(answers)
 
 
-def _typed(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
+def _type_cells(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
     return {name: cell_of(name, text, known[name], place) for name, text in row.items()}
 
 
@@ -268,12 +269,12 @@ def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in row.items() if name in known and value is not None}
 
 
-def _table(answers: Sequence[Answer]) -> pl.DataFrame:
+def _table(answers: Sequence[Answer]) -> DataFrame:
     names = dict.fromkeys(name for answer in answers for name in answer)
     kinds = {"id": pl.String, "tier": pl.String}
-    return pl.DataFrame(
+    return DataFrame(
         [
-            pl.Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64))
+            Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64))
             for name in names
         ]
     )

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import require_installed
+from hwds.core.settings import read_yaml
 
 # Places in S3, as s3://BUCKET/KEY.
 
@@ -67,7 +68,10 @@ ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}")
 versions apart.
 """
 
-VARIANT, ARCHIVE = "main", "model.tar.gz"
+ARCHIVE = "model.tar.gz"
+
+ARGUMENTS = Path(__file__).with_suffix(".yaml")
+"""The arguments of calls, but for what the settings say."""
 
 APPROVAL, BUNDLE = "approval_status", "hwds.bundle"
 """The names under which gates' last word and a bundle's digest stand in a registry."""
@@ -149,7 +153,7 @@ class Deployment:
 
 
 def plan_of(
-    settings: Deployment, digest: str, archive: str, said: Mapping[str, str] | None = None
+    settings: Deployment, digest: str, archive: str, verdicts: Mapping[str, str] | None = None
 ) -> list[Call]:
     """Return the calls, in their order.
 
@@ -157,10 +161,11 @@ def plan_of(
     again makes nothing new.
 
     Args:
-        settings: Of the deployment.
+        settings: The settings of the deployment.
         digest: The bundle's.
         archive: The path of the bundle's archive on this machine.
-        said: The gates' verdicts on its run, as `registry.verdict_tags`; None where nobody knows.
+        verdicts: The verdicts of gates on its run, as `verdict_tags` returns them; None where
+            nobody knows.
     """
     bucket, key = settings.place(digest)
     terms = json.dumps({**asdict(settings), "group": "", "digest": digest}, sort_keys=True)
@@ -172,34 +177,52 @@ def plan_of(
     }
     model = {"ModelName": version, "PrimaryContainer": container, "ExecutionRoleArn": settings.role}
     named = {"EndpointName": settings.name, "EndpointConfigName": version}
-    alarms = [_alarm(settings, *each) for each in _watched(settings)]
+    values = {
+        **asdict(settings),
+        "version": version,
+        "captured": f"{settings.bucket.rstrip('/')}/captured",
+        "errors": float(settings.errors),
+        "latency": 1000 * settings.latency_ms,
+        "longest": settings.bake + 1800,
+        **{f"{name}_name": f"{settings.name}-{name}" for name in ("errors", "latency")},
+    }
+    capture = arguments("capture", values) if settings.capture else {}
+    changed = {**named, "DeploymentConfig": arguments("blue_green", values)}
     return [
         Call("s3", "upload_file", {"Filename": archive, "Bucket": bucket, "Key": key}),
-        *(_registration(settings.group, digest, container, said or {}) if settings.group else ()),
+        *(_registration(settings, digest, container, verdicts or {}) if settings.group else ()),
         Call("sagemaker", "create_model", model),
-        Call("sagemaker", "create_endpoint_config", _config(settings, version)),
-        *(Call("cloudwatch", "put_metric_alarm", alarm) for alarm in alarms),
+        Call("sagemaker", "create_endpoint_config", {**arguments("config", values), **capture}),
+        *(Call("cloudwatch", "put_metric_alarm", each) for each in arguments("alarms", values)),
         Call("sagemaker", "create_endpoint", named, "absent"),
-        Call(
-            "sagemaker",
-            "update_endpoint",
-            named | {"DeploymentConfig": _blue_green(settings, alarms)},
-            "present",
-        ),
+        Call("sagemaker", "update_endpoint", changed, "present"),
     ]
 
 
+def arguments(part: str, values: Mapping[str, Any]) -> Any:
+    """Return a part of `deploy.yaml` with its values."""
+    return with_values(read_yaml(ARGUMENTS.read_text(), ARGUMENTS)[part], values)
+
+
+def with_values(node: Any, values: Mapping[str, Any]) -> Any:
+    """Return plain data with a value in place of each text `$name`."""
+    if isinstance(node, dict):
+        return {name: with_values(each, values) for name, each in node.items()}
+    if isinstance(node, list):
+        return [with_values(each, values) for each in node]
+    return values[node[1:]] if isinstance(node, str) and node.startswith("$") else node
+
+
 def _registration(
-    group: str, digest: str, container: Mapping[str, Any], said: Mapping[str, str]
+    settings: Deployment, digest: str, container: Mapping[str, Any], verdicts: Mapping[str, str]
 ) -> list[Call]:
     """Return the calls that make a bundle a version in SageMaker's model registry, approved as the
     last gate had it.
     """
-    facts = {name: value for name, value in said.items() if name != APPROVAL and value}
+    facts = {name: value for name, value in verdicts.items() if name != APPROVAL and value}
     archive = {name: container[name] for name in ("Image", "ModelDataUrl")}
-    package = package_of(
-        group, archive, said.get(APPROVAL, "PendingManualApproval"), {BUNDLE: digest, **facts}
-    )
+    approval, group = verdicts.get(APPROVAL, "PendingManualApproval"), settings.group
+    package = package_of(group, archive, approval, {BUNDLE: digest, **facts})
     return [
         Call("sagemaker", "create_model_package_group", {"ModelPackageGroupName": group}),
         Call("sagemaker", "create_model_package", package),
@@ -212,93 +235,9 @@ def package_of(
     """Return what SageMaker's model registry keeps of a bundle: its container, its approval, and
     what is known of it.
     """
-    served = ("application/json", "application/jsonlines", "text/csv")
-    return {
-        "ModelPackageGroupName": group,
-        "ModelApprovalStatus": approval,
-        "InferenceSpecification": {
-            "Containers": [dict(container)],
-            "SupportedContentTypes": [*served],
-            "SupportedResponseMIMETypes": [*served],
-        },
-        "CustomerMetadataProperties": dict(facts),
-    }
-
-
-def _config(settings: Deployment, version: str) -> dict[str, Any]:
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": version,
-        "InstanceType": settings.instance,
-        "InitialInstanceCount": settings.count,
-        "InitialVariantWeight": 1.0,
-    }
-    config: dict[str, Any] = {"EndpointConfigName": version, "ProductionVariants": [variant]}
-    if settings.capture:
-        config["DataCaptureConfig"] = {
-            "EnableCapture": True,
-            "InitialSamplingPercentage": settings.capture,
-            "DestinationS3Uri": f"{settings.bucket.rstrip('/')}/captured",
-            "CaptureOptions": [{"CaptureMode": mode} for mode in ("Input", "Output")],
-        }
-    return config
-
-
-def _watched(settings: Deployment) -> list[tuple[str, str, dict[str, str], float]]:
-    """Return the metrics of an endpoint that bring its old version back: name, metric, how it is
-    summed up, and limit.
-    """
-    return [
-        ("errors", "Invocation5XXErrors", {"Statistic": "Sum"}, float(settings.errors)),
-        (
-            "latency",
-            "ModelLatency",
-            {"ExtendedStatistic": "p50"},
-            1000 * settings.latency_ms,
-        ),  # in microseconds
-    ]
-
-
-def _alarm(
-    settings: Deployment, name: str, metric: str, statistic: dict[str, str], limit: float
-) -> dict[str, Any]:
-    dimensions = [
-        {"Name": "EndpointName", "Value": settings.name},
-        {"Name": "VariantName", "Value": VARIANT},
-    ]
-    return {
-        "AlarmName": f"{settings.name}-{name}",
-        "Namespace": "AWS/SageMaker",
-        "MetricName": metric,
-        "Dimensions": dimensions,
-        **statistic,
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": limit,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-    }
-
-
-def _blue_green(settings: Deployment, alarms: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return how traffic goes over: a canary first, all of it after the bake, back again where an
-    alarm is raised.
-    """
-    routing = {
-        "Type": "CANARY",
-        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": settings.canary},
-        "WaitIntervalInSeconds": settings.bake,
-    }
-    return {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": routing,
-            "TerminationWaitInSeconds": 60,
-            "MaximumExecutionTimeoutInSeconds": settings.bake + 1800,
-        },
-        "AutoRollbackConfiguration": {
-            "Alarms": [{"AlarmName": alarm["AlarmName"]} for alarm in alarms]
-        },
-    }
+    values = {"group": group, "container": container, "approval": approval, "facts": facts}
+    package: dict[str, Any] = arguments("package", values)
+    return package
 
 
 # Carrying out the plan of a deployment by boto3, and saying what became of the endpoint.
@@ -372,7 +311,7 @@ def carry_out(
     """Make the calls of a plan, and wait until the endpoint answers by the new version.
 
     Args:
-        plan: Of `plan_of`.
+        plan: The calls, as `plan_of` returns them.
         client: Returns the client of a service.
         say: Takes a line for each call.
         wait: Waits so many seconds.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import col
 
 from hwds.core.cache import noted_inputs
 from hwds.core.checksums import write_json
@@ -89,7 +90,7 @@ class GateRules(Recipe):
         seed_range: The range of the headline over seeds, at most this share of its mean.
         latency_ms: Milliseconds within which 99 % of single answers come, by the proof of the
             bundle.
-        leakage: Whether the canary must have found no leak.
+        leakage: Whether the leak check must have found no leak.
         explained: The highest-scored test rows of each fold, so many, of which each must bear a
             reason.
         card: Whether every field of the card must be filled in.
@@ -184,10 +185,10 @@ class GateEvidence:
         better: `low` or `high`: which way the headline is good.
         champion: The comparison with it.
         seeds: The headline by seed, its own among them.
-        leaks: What the canary found; empty where it found nothing.
+        leaks: The leaks that the leak check found; None where it was not asked.
         card: The fields that people filled in.
         latency: `p99_ms` of the bundle.
-        violations: Of the monitor's report.
+        violations: The violations in the report of the monitor.
         files: SHA-256 of the files of all this.
     """
 
@@ -253,7 +254,7 @@ def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComp
     Args:
         own: The run.
         champion: The other one, whose model may have the same name.
-        metric: By which they are compared.
+        metric: The metric by which they are compared.
     """
     sources = (own, champion)
     mine, theirs = (
@@ -273,14 +274,18 @@ def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComp
 
 def sisters_of(folder: RunFolder) -> list[RunFolder]:
     """Return the finished runs of the same experiment that differ from a run in the seed alone."""
-    own = _but_seed(folder)
+    own = _config_without_seed(folder)
     others = (
         RunFolder(path.parent) for path in sorted(folder.path.parent.glob("*/scores.parquet"))
     )
-    return [other for other in others if other.path != folder.path and _but_seed(other) == own]
+    return [
+        other
+        for other in others
+        if other.path != folder.path and _config_without_seed(other) == own
+    ]
 
 
-def _but_seed(folder: RunFolder) -> dict[str, Any]:
+def _config_without_seed(folder: RunFolder) -> dict[str, Any]:
     return {name: value for name, value in folder.read_config().items() if name != "seed"}
 
 
@@ -295,7 +300,7 @@ def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[in
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return what the canary finds in the run's own model, at its small size, in this process."""
+    """Return what the leak check finds in the run's model, at its small size, in this process."""
     experiment = check_asked({**folder.read_config(secrets=True), "size": "small"})
     if not isinstance(experiment.protocol, LeakTestable):
         return ()
@@ -342,111 +347,92 @@ class GateCheck:
     sentence: str
 
 
+Outcome = tuple[bool, str]
+"""Whether a run passes a check, and the sentence that says it."""
+
+
 def checks_of(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
     """Return the outcome of every check that a gate asks for."""
-    makers: list[tuple[Any, Callable[[], Iterator[GateCheck]]]] = [
-        (True, lambda: _failures(rules, evidence)),
-        (rules.bounds, lambda: _bounds(rules, evidence)),
-        (rules.champion, lambda: _champion(rules, evidence)),
-        (rules.calibration_gap is not None, lambda: _calibration(rules, evidence)),
-        (rules.coverage_gap is not None, lambda: _coverage(rules, evidence)),
-        (rules.slice_gap is not None, lambda: _slices(rules, evidence)),
-        (rules.seeds, lambda: _seeds(rules, evidence)),
-        (rules.latency_ms is not None, lambda: _latency(rules, evidence)),
-        (rules.leakage, lambda: _leakage(evidence)),
-        (rules.explained, lambda: _explanations(rules, evidence)),
-        (rules.card, lambda: _card(evidence)),
-        (rules.approver, lambda: _approver(evidence)),
-        (rules.drift, lambda: _drift(evidence)),
+    bounds = [
+        GateCheck(f"bound {bound.metric}", *_bound(bound, evidence)) for bound in rules.limits
     ]
-    return [check for wanted, make in makers if wanted for check in make()]
+    checks = [
+        GateCheck(name, *outcome)
+        for name, (field, check) in CHECKS.items()
+        if is_demanded(getattr(rules, field))
+        for outcome in check(rules, evidence)
+    ]
+    return [GateCheck("failures", *_failures(rules, evidence)), *bounds, *checks]
 
 
-def _failures(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def is_demanded(value: Any) -> bool:
+    """Return whether the value of a rule asks for something: a limit of 0 does."""
+    return isinstance(value, float) or bool(value)
+
+
+def _failures(rules: GateRules, evidence: GateEvidence) -> Outcome:
     timings = evidence.tables.timings
     failed = int((timings["status"] != "ok").sum())
-    yield GateCheck(
-        "failures",
+    return (
         failed <= rules.failures,
         f"{failed} of {len(timings)} cells failed, {rules.failures} may.",
     )
 
 
-def _bounds(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
-    for bound in rules.limits:
-        name = f"bound {bound.metric}"
-        row = evidence.tables.headline(bound.metric, evidence.label)
-        if not row or row["value"] is None:
-            yield GateCheck(name, False, f"the run has no {bound.metric}.")
-            continue
-        if bound.interval and row["ci_low"] is None:
-            yield GateCheck(
-                name, False, f"{bound.metric} has no interval, by which the bound is to be kept."
-            )
-            continue
-        yield _kept(name, bound, row)
-
-
-def _kept(name: str, bound: Bound, row: dict[str, Any]) -> GateCheck:
+def _bound(bound: Bound, evidence: GateEvidence) -> Outcome:
+    row = evidence.tables.headline(bound.metric, evidence.label)
+    if not row or row["value"] is None:
+        return False, f"the run has no {bound.metric}."
+    if bound.interval and row["ci_low"] is None:
+        return False, f"{bound.metric} has no interval, by which the bound is to be kept."
     low, high = (row["ci_low"], row["ci_high"]) if bound.interval else (row["value"], row["value"])
+    limits = {"at least": bound.at_least, "at most": bound.at_most}
+    wanted = " and ".join(
+        f"{word} {limit:g}" for word, limit in limits.items() if limit is not None
+    )
     passed = (bound.at_least is None or low >= bound.at_least) and (
         bound.at_most is None or high <= bound.at_most
     )
     interval = f" ({low:.4g} to {high:.4g})" if bound.interval else ""
-    wanted = " and ".join(
-        f"{word} {limit:g}"
-        for word, limit in (("at least", bound.at_least), ("at most", bound.at_most))
-        if limit is not None
-    )
-    return GateCheck(
-        name, bool(passed), f"{bound.metric} is {row['value']:.4g}{interval}, must be {wanted}."
-    )
+    return bool(passed), f"{bound.metric} is {row['value']:.4g}{interval}, must be {wanted}."
 
 
-def _champion(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def _champion(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     against = evidence.champion
     if against is None:
-        yield GateCheck(
-            "champion", False, "it was compared with no champion; name one with --champion."
-        )
+        yield False, "it was compared with no champion; name one with --champion."
         return
     if against.low is None:
-        said = f"the difference from {against.champion} has no interval: too few units."
-        yield GateCheck("champion", False, said)
+        yield False, f"the difference from {against.champion} has no interval: too few units."
         return
-    passed = against.low >= -rules.champion_margin
     effect, low, high = (
         100 * (end if end is not None else np.inf)
         for end in (against.effect, against.low, against.high)
     )
-    said = f"against {against.champion}: {effect:+.2f} % ({low:+.2f} % to {high:+.2f} %)"
-    yield GateCheck(
-        "champion",
-        passed,
-        f"{said}, must not be worse by more than {100 * rules.champion_margin:g} %.",
+    text = f"against {against.champion}: {effect:+.2f} % ({low:+.2f} % to {high:+.2f} %)"
+    yield (
+        against.low >= -rules.champion_margin,
+        f"{text}, must not be worse by more than {100 * rules.champion_margin:g} %.",
     )
 
 
-def _calibration(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def _calibration(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     """The expected calibration error (Naeini, Cooper and Hauskrecht 2015) less what chance alone
     brings about.
     """
     chances = tested_chances(evidence.tables.predictions, evidence.label)
     if chances is None:
         return  # a task without probabilities, which coverage speaks for
-    probability, label = chances
-    if len(label) < LEAST_LABELS:
-        yield GateCheck(
-            "calibration", False, f"{len(label)} labels are known, at least {LEAST_LABELS} must be."
-        )
+    known = len(chances[1])
+    if known < LEAST_LABELS:
+        yield False, f"{known} labels are known, at least {LEAST_LABELS} must be."
         return
-    gap, chance = calibration_gap(probability, label)
-    said = f"probabilities are off by {gap:.3f} on the average, of which {chance:.3f} are chance"
+    gap, chance = calibration_gap(*chances)
+    text = f"probabilities are off by {gap:.3f} on the average, of which {chance:.3f} are chance"
     assert rules.calibration_gap is not None
-    yield GateCheck(
-        "calibration",
+    yield (
         gap - chance <= rules.calibration_gap,
-        f"{said}; {rules.calibration_gap:g} more are allowed.",
+        f"{text}; {rules.calibration_gap:g} more are allowed.",
     )
 
 
@@ -458,159 +444,158 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
         probability: Shape (n,).
         label: 1.0 or 0.0, shape (n,).
     """
-    bins = calibration_of(probability, label)["bins"]
-    weight = np.array([each["n"] for each in bins], float)
-    mean, share = (np.array([each[name] for each in bins]) for name in ("probability", "label"))
+    bins = pl.DataFrame(calibration_of(probability, label)["bins"])
+    weight, mean, share = (
+        bins[name].cast(pl.Float64).to_numpy() for name in ("n", "probability", "label")
+    )
     spread = np.sqrt(mean * (1 - mean) / weight)
     chance = np.sqrt(2 / np.pi) * spread  # the mean size of a normal of that spread
-    return float(np.average(np.abs(mean - share), weights=weight)), float(
-        np.average(chance, weights=weight)
+    off, expected = (
+        float(np.average(each, weights=weight)) for each in (abs(mean - share), chance)
     )
+    return off, expected
 
 
-def _coverage(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+def _coverage(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
+    whole = pl.all_horizontal(col("fold", "step", "segment").is_null())
     rows = evidence.tables.scores.filter(
-        (pl.col("model") == evidence.label)
-        & whole
-        & pl.col("metric").str.contains(r"^coverage\[[\d.]+%\]$")
+        whole & col("metric").str.contains(r"^coverage\[[\d.]+%\]$"), model=evidence.label
     )
     assert rules.coverage_gap is not None
     for row in rows.to_dicts():
         wanted = float(row["metric"].partition("[")[2].rstrip("%]")) / 100
-        gap = abs(row["value"] - wanted)
-        said = f"{row['metric']} is {row['value']:.3f}, may differ by {rules.coverage_gap:g}."
-        yield GateCheck("coverage", gap <= rules.coverage_gap, said)
+        text = f"{row['metric']} is {row['value']:.3f}, may differ by {rules.coverage_gap:g}."
+        yield abs(row["value"] - wanted) <= rules.coverage_gap, text
 
 
-def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
-    scores = evidence.tables.scores.filter(pl.col("model") == evidence.label)
+def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     total = evidence.tables.headline(evidence.headline, evidence.label)
     if not total:
-        yield GateCheck("slices", False, f"the run has no {evidence.headline}.")
+        yield False, f"the run has no {evidence.headline}."
         return
-    same = (pl.col("metric") == total["metric"]) & (pl.col("aggregate") == total["aggregate"])
-    rows = scores.filter(
-        same & pl.col("segment").is_not_null() & pl.col("fold").is_null() & pl.col("step").is_null()
+    judged = evidence.tables.scores.filter(
+        col("segment").is_not_null()
+        & col("fold").is_null()
+        & col("step").is_null()
+        & (col("n").fill_null(0) >= rules.slice_rows),
+        model=evidence.label,
+        metric=total["metric"],
+        aggregate=total["aggregate"],
     )
-    judged = rows.filter(pl.col("n").fill_null(0) >= rules.slice_rows)
     if judged.is_empty():
-        yield GateCheck(
-            "slices",
+        yield (
             False,
             f"no slice of {rules.slice_rows} rows or more was scored; set protocol.segments.",
         )
         return
-    assert rules.slice_gap is not None
-    worse = [
-        row for row in judged.to_dicts() if _is_worse(row, total, rules.slice_gap, evidence.better)
-    ]
+    gap = rules.slice_gap
+    assert gap is not None
+    worse = [row for row in judged.to_dicts() if _is_worse(row, total, gap, evidence.better)]
     named = ", ".join(
         f"{row['segment_by']}={row['segment']} ({row['value']:.4g})" for row in worse[:5]
     )
-    said = f"{len(judged)} slices, of all rows {evidence.headline} is {total['value']:.4g}"
-    found = (
-        f"worse by more than {100 * rules.slice_gap:g} %: {named}" if worse else "none is too bad"
-    )
-    yield GateCheck("slices", not worse, f"{said}; {found}.")
+    text = f"{len(judged)} slices, of all rows {evidence.headline} is {total['value']:.4g}"
+    found = f"worse by more than {100 * gap:g} %: {named}" if worse else "none is too bad"
+    yield not worse, f"{text}; {found}."
 
 
 def _is_worse(row: dict[str, Any], total: dict[str, Any], gap: float, better: str) -> bool:
     """Return whether a slice is worse than all rows by more than a share, its interval
     considered.
     """
-    if row["value"] is None:
-        return False
-    if better == "low":
-        best = row["ci_low"] if row["ci_low"] is not None else row["value"]
-        return bool(best > total["value"] * (1 + gap))
-    best = row["ci_high"] if row["ci_high"] is not None else row["value"]
-    return bool(best < total["value"] * (1 - gap))
+    end, sign = ("ci_low", 1) if better == "low" else ("ci_high", -1)
+    best = row["value"] if row[end] is None else row[end]
+    return row["value"] is not None and bool(sign * best > sign * total["value"] * (1 + sign * gap))
 
 
-def _seeds(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def _seeds(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     values = list(evidence.seeds.values())
     if len(values) < rules.seeds:
-        yield GateCheck(
-            "seeds",
+        yield (
             False,
             f"{len(values)} seeds have a finished run, at least {rules.seeds} must have one.",
         )
         return
-    mean = float(np.mean(values))
-    spread = float(np.ptp(values)) / max(abs(mean), 1e-12)
-    said = (
+    spread = float(np.ptp(values)) / max(abs(float(np.mean(values))), 1e-12)
+    text = (
         f"{evidence.headline} over {len(values)} seeds has a range of {100 * spread:.1f} % of "
         f"its mean"
     )
-    yield GateCheck(
-        "seeds", spread <= rules.seed_range, f"{said}; {100 * rules.seed_range:g} % are allowed."
-    )
+    yield spread <= rules.seed_range, f"{text}; {100 * rules.seed_range:g} % are allowed."
 
 
-def _latency(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def _latency(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     if evidence.latency is None:
-        yield GateCheck(
-            "latency", False, "no bundle says how long an answer takes; name one with --bundle."
-        )
+        yield False, "no bundle says how long an answer takes; name one with --bundle."
         return
     assert rules.latency_ms is not None
     taken = float(evidence.latency["p99_ms"])
-    said = f"99 % of answers take up to {taken:g} ms; {rules.latency_ms:g} are allowed."
-    yield GateCheck("latency", taken <= rules.latency_ms, said)
+    text = f"99 % of answers take up to {taken:g} ms; {rules.latency_ms:g} are allowed."
+    yield taken <= rules.latency_ms, text
 
 
-def _leakage(evidence: GateEvidence) -> Iterator[GateCheck]:
+def _leakage(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     if evidence.leaks is None:
-        yield GateCheck("leakage", False, "the canary was not asked.")
+        yield False, "the canary was not asked."
         return
-    said = f"the canary found {evidence.leaks[0]}" if evidence.leaks else "the canary found no leak"
-    yield GateCheck("leakage", not evidence.leaks, f"{said.rstrip('.')}.")
+    found = evidence.leaks[0].rstrip(".") if evidence.leaks else "no leak"
+    yield not evidence.leaks, f"the canary found {found}."
 
 
-def _explanations(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
+def _explanations(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     rows = evidence.tables.predictions
     if "reasons" not in rows.columns:
         return  # a task whose answers have none
-    tested = rows.filter((pl.col("model") == evidence.label) & (pl.col("part") == "test"))
+    tested = rows.filter(model=evidence.label, part="test")
     highest = tested.sort("score", descending=True).group_by("fold").head(rules.explained)
     without = int((highest["reasons"].list.len().fill_null(0) == 0).sum())
-    said = (
+    text = (
         f"of {len(highest)} rows, the {rules.explained} of the highest scores of each fold, "
         f"{without} have no reason"
     )
-    yield GateCheck("explanations", not without and len(highest) > 0, f"{said}.")
+    yield not without and len(highest) > 0, f"{text}."
 
 
-def _card(evidence: GateEvidence) -> Iterator[GateCheck]:
+def _card(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     missing = missing_fields(evidence.card)
-    yield GateCheck(
-        "card",
-        not missing,
-        f"not said: {', '.join(missing)}." if missing else "every field is filled in.",
-    )
+    text = f"not said: {', '.join(missing)}" if missing else "every field is filled in"
+    yield not missing, f"{text}."
 
 
-def _approver(evidence: GateEvidence) -> Iterator[GateCheck]:
+def _approver(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     approver, owner = (evidence.card.get(name, "").strip() for name in ("approver", "owner"))
     if "approver" in missing_fields(evidence.card):
-        yield GateCheck("approver", False, "no approver is named.")
+        yield False, "no approver is named."
     elif approver.lower() == owner.lower():
-        yield GateCheck("approver", False, f"'{approver}' owns the model, and cannot approve it.")
+        yield False, f"'{approver}' owns the model, and cannot approve it."
     else:
-        yield GateCheck("approver", True, f"approved by {approver}.")
+        yield True, f"approved by {approver}."
 
 
-def _drift(evidence: GateEvidence) -> Iterator[GateCheck]:
-    if evidence.violations is None:
-        yield GateCheck("drift", False, "no report of the monitor; name one with --monitor.")
+def _drift(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
+    found = evidence.violations
+    if found is None:
+        yield False, "no report of the monitor; name one with --monitor."
         return
-    first = f": {evidence.violations[0]['description']}" if evidence.violations else ""
-    yield GateCheck(
-        "drift",
-        not evidence.violations,
-        f"the monitor has {len(evidence.violations)} violations{first}.",
-    )
+    first = f": {found[0]['description']}" if found else ""
+    yield not found, f"the monitor has {len(found)} violations{first}."
+
+
+CHECKS: Mapping[str, tuple[str, Callable[[GateRules, GateEvidence], Iterator[Outcome]]]] = {
+    "champion": ("champion", _champion),
+    "calibration": ("calibration_gap", _calibration),
+    "coverage": ("coverage_gap", _coverage),
+    "slices": ("slice_gap", _slices),
+    "seeds": ("seeds", _seeds),
+    "latency": ("latency_ms", _latency),
+    "leakage": ("leakage", _leakage),
+    "explanations": ("explained", _explanations),
+    "card": ("card", _card),
+    "approver": ("approver", _approver),
+    "drift": ("drift", _drift),
+}
+"""By name the rule that demands a check, and the check; it has no outcome where it does not apply.
+"""
 
 
 # The verdict of a gate: every check, the digests of its evidence, and the outcome.

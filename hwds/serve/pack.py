@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hwds.core.errors import HwdsError
+from hwds.serve.bundle.manifest import ALERT_RULE
 
 ENTRY = "hwds.serve.runtime"
-ENTRIES = (ENTRY,)
-"""The modules that are packed with all that they import: the command line, and the handler of a
-Lambda function.
+ENTRIES = (ENTRY, ALERT_RULE.partition(":")[0])
+"""The modules that are packed with all that they import: the command line and the handler of a
+Lambda function, and the rule of alerts, which bundles name.
 """
 
 PACKAGE = Path(__file__).resolve().parents[1]

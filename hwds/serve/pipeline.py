@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.settings import read_yaml
 from hwds.serve.deploy import (
     APPROVAL,
     ARCHIVE,
@@ -24,6 +26,7 @@ from hwds.serve.deploy import (
     package_of,
     s3_keys,
     s3_place,
+    with_values,
     write_archive,
 )
 
@@ -35,16 +38,14 @@ from hwds.serve.deploy import (
 CONTAINER_ROOT, CHANNEL, KEYS = "/opt/ml", "train", "key"
 """The folder of a container, and its channels: the rows, and the pair of keys."""
 
-KEY_FILE = "signing.pem"
-"""The private key in its channel; the public one lies beside it, under the same name with `.pub`
-behind.
-"""
-
 EVALUATION, OUTCOME = "evaluation.json", "outcome"
 """What the second step writes, and the name of the word in it that the condition reads."""
 
-DISK, LONGEST, TEXT = 30, 86_400, 2500
-"""GB of a machine's disk, seconds that a step may take, and characters of a hyperparameter."""
+TEXT = 2500
+"""Characters of a hyperparameter at most."""
+
+DEFINITION = Path(__file__).with_suffix(".yaml")
+"""The definition, but for what the settings say."""
 
 Json = dict[str, Any]
 
@@ -54,7 +55,7 @@ class Retraining:
     """The settings of a pipeline.
 
     Attributes:
-        deployment: Of the endpoint; its group is the one of the model registry.
+        deployment: The deployment of the endpoint; its group is that of the model registry.
         hyperparameters: Overrides of an experiment by path, and `card.` with a field of the card.
         data: s3://BUCKET/PREFIX of the rows; another one can be given to each execution.
         key: s3://BUCKET/PREFIX of the pair of keys.
@@ -103,122 +104,32 @@ def hyperparameters_of(words: list[str]) -> dict[str, str]:
 
 def definition_of(settings: Retraining) -> Json:
     """Return the definition."""
-    output = f"{settings.deployment.bucket.rstrip('/')}/pipelines/{settings.deployment.name}"
-    steps = [_train(settings, output), _evaluate(settings, output), _gate(settings)]
-    return {
-        "Version": "2020-12-01",
-        "Metadata": {},
-        "Parameters": [{"Name": "Data", "Type": "String", "DefaultValue": settings.data}],
-        "PipelineExperimentConfig": {
-            "ExperimentName": {"Get": "Execution.PipelineName"},
-            "TrialName": {"Get": "Execution.PipelineExecutionId"},
-        },
-        "Steps": steps,
+    deployment = settings.deployment
+    container = {
+        "Image": deployment.image,
+        "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
     }
-
-
-def _train(settings: Retraining, output: str) -> Json:
-    arguments = {
-        "AlgorithmSpecification": {
-            "TrainingInputMode": "File",
-            "TrainingImage": settings.deployment.image,
-        },
-        "HyperParameters": dict(settings.hyperparameters),
-        "InputDataConfig": [
-            _channel(CHANNEL, {"Get": "Parameters.Data"}),
-            _channel(KEYS, settings.key),
-        ],
-        "ResourceConfig": _machine(settings),
-        "RoleArn": settings.deployment.role,
-        "StoppingCondition": {"MaxRuntimeInSeconds": LONGEST},
-        "OutputDataConfig": {"S3OutputPath": output, "CompressionType": "GZIP"},
-        "Environment": {"HWDS_SIGNING_KEY": f"{CONTAINER_ROOT}/input/data/{KEYS}/{KEY_FILE}"},
+    values = {
+        "data": settings.data,
+        "key": settings.key,
+        "image": deployment.image,
+        "role": deployment.role,
+        "instance": settings.instance,
+        "hyperparameters": dict(settings.hyperparameters),
+        "output": f"{deployment.bucket.rstrip('/')}/pipelines/{deployment.name}",
+        "gate": settings.gate,
+        "refusal": f"gate '{settings.gate}' refused the run: see {EVALUATION}",
+        "outcome": evaluation_value(OUTCOME),
+        "package": package_of(
+            deployment.group,
+            container,
+            evaluation_value(APPROVAL),
+            {BUNDLE: evaluation_value("bundle")},
+        ),
+        "deploy": _deploy_words(deployment),
     }
-    return {"Name": "Train", "Type": "Training", "Arguments": arguments}
-
-
-def _channel(name: str, place: Any) -> Json:
-    source = {"S3DataType": "S3Prefix", "S3Uri": place, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
-
-
-def _machine(settings: Retraining) -> Json:
-    return {"InstanceType": settings.instance, "InstanceCount": 1, "VolumeSizeInGB": DISK}
-
-
-def _file_beside(output: str, name: str) -> Json:
-    """Return the place in S3 of a file beside what was trained."""
-    return {
-        "Std:Join": {"On": "/", "Values": [output, {"Get": "Steps.Train.TrainingJobName"}, name]}
-    }
-
-
-def _evaluate(settings: Retraining, output: str) -> Json:
-    inputs = {
-        "model": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
-        "output": _file_beside(output, "output/output.tar.gz"),
-        CHANNEL: {"Get": "Parameters.Data"},
-    }
-    written = {
-        "OutputName": "evaluation",
-        "S3Output": {
-            "S3Uri": _file_beside(output, "evaluation"),
-            "LocalPath": f"{CONTAINER_ROOT}/processing/evaluation",
-            "S3UploadMode": "EndOfJob",
-        },
-    }
-    step = _processing(
-        settings,
-        "Evaluate",
-        ["python", "-m", "hwds.cli.judge"],
-        [settings.gate, CONTAINER_ROOT],
-        inputs,
-    )
-    step["Arguments"]["ProcessingOutputConfig"] = {"Outputs": [written]}
-    known = {"PropertyFileName": "Evaluation", "OutputName": "evaluation", "FilePath": EVALUATION}
-    return {**step, "PropertyFiles": [known]}
-
-
-def _processing(
-    settings: Retraining, name: str, entry: list[str], words: list[str], inputs: Mapping[str, Any]
-) -> Json:
-    """Return a step that runs a command of the image on files from S3."""
-    arguments = {
-        "ProcessingResources": {"ClusterConfig": _machine(settings)},
-        "AppSpecification": {
-            "ImageUri": settings.deployment.image,
-            "ContainerArguments": words,
-            "ContainerEntrypoint": entry,
-        },
-        "RoleArn": settings.deployment.role,
-        "ProcessingInputs": [_input(each, place) for each, place in inputs.items()],
-        "StoppingCondition": {"MaxRuntimeInSeconds": LONGEST},
-    }
-    return {"Name": name, "Type": "Processing", "Arguments": arguments}
-
-
-def _input(name: str, place: Any) -> Json:
-    source = {
-        "S3Uri": place,
-        "LocalPath": f"{CONTAINER_ROOT}/processing/{name}",
-        "S3DataType": "S3Prefix",
-        "S3InputMode": "File",
-        "S3DataDistributionType": "FullyReplicated",
-        "S3CompressionType": "None",
-    }
-    return {"InputName": name, "S3Input": source}
-
-
-def _gate(settings: Retraining) -> Json:
-    """Return the condition: what was not refused is registered and deployed."""
-    passed = {"Type": "Equals", "LeftValue": evaluation_value(OUTCOME), "RightValue": "passed"}
-    refused = {"ErrorMessage": f"gate '{settings.gate}' refused the run: see {EVALUATION}"}
-    arguments = {
-        "Conditions": [passed],
-        "IfSteps": [_register(settings.deployment), _deploy(settings)],
-        "ElseSteps": [{"Name": "Refused", "Type": "Fail", "Arguments": refused}],
-    }
-    return {"Name": "Gate", "Type": "Condition", "Arguments": arguments}
+    definition: Json = with_values(read_yaml(DEFINITION.read_text(), DEFINITION), values)
+    return definition
 
 
 def evaluation_value(path: str) -> Json:
@@ -231,41 +142,14 @@ def evaluation_value(path: str) -> Json:
     }
 
 
-def _register(deployment: Deployment) -> Json:
-    container = {
-        "Image": deployment.image,
-        "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
+def _deploy_words(deployment: Deployment) -> list[str]:
+    """Return the words of `hwds deploy`, whose canary and alarms no step of SageMaker's own has."""
+    usual = {field.name: field.default for field in fields(Deployment)} | {
+        "group": deployment.group
     }
-    package = package_of(
-        deployment.group,
-        container,
-        evaluation_value(APPROVAL),
-        {BUNDLE: evaluation_value("bundle")},
-    )
-    return {"Name": "Register", "Type": "RegisterModel", "Arguments": package}
-
-
-def _deploy(settings: Retraining) -> Json:
-    """Return the step that runs `hwds deploy`, whose canary and alarms no step of SageMaker's own
-    has.
-    """
-    known = {field.name: field.default for field in fields(Deployment)} | {
-        "group": settings.deployment.group
-    }
-    given = {
-        name: value for name, value in asdict(settings.deployment).items() if value != known[name]
-    }
-    options = [
-        word
-        for name, value in given.items()
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
-    words = ["deploy", f"{CONTAINER_ROOT}/processing/model/{ARCHIVE}", *options]
-    model = {"model": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}
-    return {
-        **_processing(settings, "Deploy", ["python", "-m", "hwds"], words, model),
-        "DependsOn": ["Register"],
-    }
+    given = {name: value for name, value in asdict(deployment).items() if value != usual[name]}
+    options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in given.items()]
+    return ["deploy", f"{CONTAINER_ROOT}/processing/model/{ARCHIVE}", *chain(*options)]
 
 
 # Pipelines on this machine: each step's command truly runs, on what S3 has; the API of AWS is
@@ -287,7 +171,7 @@ class LocalPipeline:
 
     Args:
         name: The pipeline's.
-        definition: Of `definition_of`.
+        definition: The definition, as `definition_of` returns it.
         client: Returns the client of a service.
         folder: Where steps have their `ml`; a new one, or that of an execution before.
         say: Takes a line for each step.
@@ -336,24 +220,22 @@ class LocalPipeline:
             self._say(f"{step['Name']} ({step['Type']})")
             kinds[step["Type"]](
                 step,
-                self._filled(step["Arguments"])
-                if step["Type"] != "Condition"
-                else step["Arguments"],
+                self._fill(step["Arguments"]) if step["Type"] != "Condition" else step["Arguments"],
             )
 
-    def _filled(self, value: Any) -> Any:
+    def _fill(self, value: Any) -> Any:
         """Return a value of the definition with its functions carried out."""
         if isinstance(value, list):
-            return [self._filled(each) for each in value]
+            return [self._fill(each) for each in value]
         if not isinstance(value, dict):
             return value
         if set(value) == {"Get"}:
             return self._known[value["Get"]]
         if set(value) == {"Std:Join"}:
-            return value["Std:Join"]["On"].join(self._filled(value["Std:Join"]["Values"]))
+            return value["Std:Join"]["On"].join(self._fill(value["Std:Join"]["Values"]))
         if set(value) == {"Std:JsonGet"}:
-            return self._filled(value["Std:JsonGet"]["PropertyFile"])[value["Std:JsonGet"]["Path"]]
-        return {name: self._filled(each) for name, each in value.items()}
+            return self._fill(value["Std:JsonGet"]["PropertyFile"])[value["Std:JsonGet"]["Path"]]
+        return {name: self._fill(each) for name, each in value.items()}
 
     def _job(self, step: Json) -> str:
         """Empty the container's folder and return the name of a step's job."""
@@ -416,7 +298,7 @@ class LocalPipeline:
 
     def _choose(self, step: Json, arguments: Json) -> None:
         sides = [
-            [self._filled(each[side]) for each in arguments["Conditions"]]
+            [self._fill(each[side]) for each in arguments["Conditions"]]
             for side in ("LeftValue", "RightValue")
         ]
         self._run(arguments["IfSteps" if sides[0] == sides[1] else "ElseSteps"])

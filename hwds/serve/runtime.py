@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
-from hwds.detection.alerts.tiers import AlertTiers
-from hwds.serve.bundle.manifest import CONFORMAL, DECISION, GRAPH, SCHEMA, Manifest, trusted_keys
-from hwds.serve.graph import GraphScorer
-from hwds.serve.questions import ID, id_of, parsed_json
+from hwds.core.onnx_graph import GraphScorer
+from hwds.core.questions import ID, id_of, parsed_json, tier_fields
+from hwds.serve.bundle.manifest import (
+    CONFORMAL,
+    DECISION,
+    GRAPH,
+    SCHEMA,
+    Manifest,
+    stored_rule,
+    trusted_keys,
+)
 
 # A bundle's graph answered by numpy and onnxruntime, its signature checked by cryptography: the
 # answers of `RowService`, in a file of some kilobytes.
@@ -60,9 +67,7 @@ class GraphModel:
         self._fields: dict[str, Any] = json.loads((path / SCHEMA).read_bytes())["properties"]
         self._graph = GraphScorer(path / GRAPH, columns["numbers"], columns["texts"])
         decision = path / DECISION
-        self._tiers = (
-            AlertTiers.stored(json.loads(decision.read_bytes())) if decision.is_file() else None
-        )
+        self._rule = stored_rule(json.loads(decision.read_bytes()) if decision.is_file() else None)
 
     def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return an answer to each question, in their order; all or none.
@@ -74,19 +79,17 @@ class GraphModel:
         rows = [self._row(id, question) for id, question in zip(ids, questions, strict=True)]
         if not rows:
             return []
-        said = self._graph.score(rows)
-        score, chance = said["score"].tolist(), said.get("probability")
+        scored = self._graph.score(rows)
+        score, chance = scored["score"].tolist(), scored.get("probability")
         chances = [None] * len(rows) if chance is None else chance.tolist()
         answers: list[dict[str, Any]] = [
             {ID: id, "score": score[place], "probability": chances[place], "p_value": None}
             for place, id in enumerate(ids)
         ]
-        if self._tiers is not None:
-            stakes = [row.get(self._tiers.amount) for row in rows]
-            for answer, tier in zip(answers, self._tiers.tiers(ids, chance, stakes), strict=True):
-                answer.update(
-                    {"tier": None, "expected_gain": None} if tier is None else tier._asdict()
-                )
+        if self._rule is not None:
+            stakes = [row.get(self._rule.amount) for row in rows]
+            for answer, tier in zip(answers, self._rule.tiers(ids, chance, stakes), strict=True):
+                answer.update(tier_fields(tier))
         return answers
 
     def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +184,7 @@ class LambdaService(Protocol):
     """Whatever answers questions."""
 
     def answer(self, questions: list[Any]) -> list[LambdaAnswer]:
-        """Return an answer to each question; see `services.base.Service`."""
+        """Return an answer to each question; see `hwds.evaluation.serving.Service`."""
 
 
 @cache
@@ -215,7 +218,7 @@ def handler(event: Any, context: Any = None) -> Any:
     """Answer an event.
 
     Args:
-        event: Of API Gateway, SQS or Kinesis, or a question or a list of them.
+        event: An event of API Gateway, SQS or Kinesis, or a question, or a list of questions.
         context: Lambda's; it is not read.
     """
     if isinstance(event, Mapping) and "Records" in event:
@@ -274,8 +277,8 @@ def _answer_event(answers: LambdaService, asked: Any) -> Any:
     return answers.answer([asked])[0]
 
 
-def _as_list(said: Any) -> list[LambdaAnswer]:
-    return said if isinstance(said, list) else [said]
+def _as_list(answer: Any) -> list[LambdaAnswer]:
+    return answer if isinstance(answer, list) else [answer]
 
 
 def _payload(record: Mapping[str, Any]) -> str:

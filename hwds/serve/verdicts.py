@@ -43,7 +43,7 @@ def refuse_gated(
     """Refuse a run that the last verdict of any stage refused.
 
     Args:
-        folder: Of the run.
+        folder: The folder of the run.
         what: The command that stops, for the message.
         ignored: Checks that do not stop it.
 

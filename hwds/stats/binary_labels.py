@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
@@ -28,38 +29,38 @@ class Curves:
     that the metrics need.
 
     Attributes:
-        hits: Of rows with label 1 at or above the threshold, shape (weightings, thresholds); the
+        hits: The weight of rows with label 1 at or above it, shape (weightings, thresholds); the
             last is all of them.
-        misses: Of rows with label 0 at or above it.
-        above: Of rows with label 0 above it.
-        total: Of all rows with label 0, shape (weightings,).
+        misses: The weight of rows with label 0 at or above it.
+        above: The weight of rows with label 0 above it.
+        total: The weight of all rows with label 0, shape (weightings,).
     """
 
-    hits: np.ndarray
-    misses: np.ndarray
-    above: np.ndarray
-    total: np.ndarray
+    hits: ndarray
+    misses: ndarray
+    above: ndarray
+    total: ndarray
 
     @cached_property
-    def positive(self) -> np.ndarray:
+    def positive(self) -> ndarray:
         """The weight of all rows of label 1, NaN where they have none, shape (weightings,)."""
         if not self.hits.shape[1]:
             return np.full(len(self.hits), np.nan)
         return np.where(self.hits[:, -1] > 0, self.hits[:, -1], np.nan)
 
     @cached_property
-    def gained(self) -> np.ndarray:
+    def gained(self) -> ndarray:
         """The weight of the rows of label 1 at each threshold."""
         return np.diff(self.hits, prepend=0.0, axis=1)
 
     @cached_property
-    def precision(self) -> np.ndarray:
+    def precision(self) -> ndarray:
         """The share of label 1 at or above each threshold, 0 where no weight lies there."""
         flagged = self.hits + self.misses
         return np.divide(self.hits, flagged, out=np.zeros(flagged.shape), where=flagged > 0)
 
     @property
-    def average_precision(self) -> np.ndarray:
+    def average_precision(self) -> ndarray:
         """The sum over thresholds of precision times the recall gained there.
 
         NaN without label 1.
@@ -67,7 +68,7 @@ class Curves:
         return np.einsum("ij,ij->i", self.gained, self.precision) / self.positive
 
     @property
-    def auroc(self) -> np.ndarray:
+    def auroc(self) -> ndarray:
         """The chance that a row of label 1 has a higher score than one of label 0, ties half.
 
         NaN with one class.
@@ -76,7 +77,7 @@ class Curves:
         total = np.where(self.total > 0, self.total, np.nan)
         return np.einsum("ij,ij->i", self.gained, below) / (self.positive * total)
 
-    def precision_at_recall(self, recall: float) -> np.ndarray:
+    def precision_at_recall(self, recall: float) -> ndarray:
         """Return the highest precision among thresholds whose recall is at least so much.
 
         NaN without label 1.
@@ -85,7 +86,7 @@ class Curves:
         best = np.where(reached, self.precision, 0.0).max(axis=1, initial=0.0)
         return np.where(np.isnan(self.positive), np.nan, best)
 
-    def recall_at_precision(self, precision: float) -> np.ndarray:
+    def recall_at_precision(self, precision: float) -> ndarray:
         """Return the highest recall among thresholds of at least a precision, 0 where none is.
 
         NaN without label 1.
@@ -107,19 +108,19 @@ class Ranking:
     Attributes:
         positives, negatives: The rows of each label.
         level: Of each positive row its threshold, 0 for the highest.
-        place: Of each negative row 2t + 1 where it ties with threshold t, 2t where it lies right
-            above.
+        place: The place of each negative row: 2t + 1 where it ties with threshold t, 2t where it
+            lies right above.
         levels: How many thresholds there are.
     """
 
-    positives: np.ndarray
-    negatives: np.ndarray
-    level: np.ndarray
-    place: np.ndarray
+    positives: ndarray
+    negatives: ndarray
+    level: ndarray
+    place: ndarray
     levels: int
 
     @classmethod
-    def of(cls, label: np.ndarray, score: np.ndarray) -> Self:
+    def of(cls, label: ndarray, score: ndarray) -> Self:
         """Return the ranking of rows by their scores, shape (n,) each."""
         positives, negatives = np.flatnonzero(label > 0), np.flatnonzero(label <= 0)
         thresholds, level = np.unique(-score[positives], return_inverse=True)
@@ -129,7 +130,7 @@ class Ranking:
         return cls(positives, negatives, level, 2 * between + tied, len(thresholds))
 
     @cached_property
-    def _sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _sorted(self) -> tuple[ndarray, ndarray, ndarray, ndarray]:
         """Rows of either label from the highest on, and how many of them are at or above each of
         their places.
         """
@@ -144,7 +145,7 @@ class Ranking:
         )
         return positives, np.cumsum(hits), negatives, np.cumsum(misses)
 
-    def curves(self, weight: np.ndarray) -> Curves:
+    def curves(self, weight: ndarray) -> Curves:
         """Return the sums at each threshold under weightings of the rows, in their order, shape
         (weightings, n).
         """
@@ -154,7 +155,7 @@ class Ranking:
         return Curves(hits, misses[:, 1::2], misses[:, :-1:2], misses[:, -1])
 
 
-def group_sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def group_sums(values: ndarray, ends: ndarray) -> ndarray:
     """Return the sums of neighbouring columns, shape (rows, groups).
 
     Args:
@@ -169,7 +170,7 @@ def group_sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return sums
 
 
-def average_precision(label: np.ndarray, score: np.ndarray) -> float:
+def average_precision(label: ndarray, score: ndarray) -> float:
     """Return the area under precision against recall: the mean over positives of the precision at
     the score of each.
 
@@ -217,11 +218,11 @@ class Probabilities:
             the column of its bin.
     """
 
-    fit: np.ndarray
-    parts: np.ndarray
+    fit: ndarray
+    parts: ndarray
 
     @classmethod
-    def of(cls, label: np.ndarray, probability: np.ndarray, base: np.ndarray) -> Self:
+    def of(cls, label: ndarray, probability: ndarray, base: ndarray) -> Self:
         """Prepare the rows."""
         odds = log_odds(probability)
         fit = _fit_line(odds, label, base)
@@ -233,7 +234,7 @@ class Probabilities:
         excess[np.arange(len(label)), bins] = probability - label
         return cls(fit, np.column_stack([*sums, excess]))
 
-    def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+    def values(self, sums: ndarray) -> dict[str, ndarray]:
         """Return each metric by its name, shape (weightings,), from the weighted sums of `parts`,
         (weightings, columns).
         """
@@ -250,7 +251,7 @@ class Probabilities:
             / np.where(expected > 0, expected, np.nan),
         }
 
-    def _step(self, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _step(self, terms: ndarray) -> tuple[ndarray, ndarray]:
         """Return slope and intercept one step of Newton's method on, NaN where its matrix is
         singular.
         """
@@ -264,7 +265,7 @@ class Probabilities:
         return self.fit[0] + steps[0], self.fit[1] + steps[1]
 
 
-def bins_of(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def bins_of(probability: ndarray, weight: ndarray) -> ndarray:
     """Return the bin of each row: bins of about the same weight, cut where probabilities differ,
     shape (n,).
     """
@@ -275,12 +276,12 @@ def bins_of(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.unique(edges), probability, side="left")
 
 
-def _log_losses(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def _log_losses(label: ndarray, probability: ndarray) -> ndarray:
     held = np.clip(probability, EDGE, 1 - EDGE)
     return -(label * np.log(held) + (1 - label) * np.log1p(-held))
 
 
-def _newton_terms(odds: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
+def _newton_terms(odds: ndarray, label: ndarray, fit: ndarray) -> ndarray:
     """Return for each row the gradient by slope and intercept, then the three terms of the negative
     Hessian.
     """
@@ -289,7 +290,7 @@ def _newton_terms(odds: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.nd
     return np.column_stack([rest * odds, rest, spread * odds**2, spread * odds, spread])
 
 
-def _fit_line(odds: np.ndarray, label: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _fit_line(odds: ndarray, label: ndarray, weight: ndarray) -> ndarray:
     """Slope and intercept by Newton's method with halved steps.
 
     NaN where the likelihood has no finite maximum.
@@ -334,9 +335,7 @@ ROW_BLOCK = 16_384
 """Rows that are computed together, which bounds memory."""
 
 
-def draw_lines(
-    line: np.ndarray, odds: np.ndarray, weight: np.ndarray | None, sensitivity: float
-) -> np.ndarray:
+def draw_lines(line: ndarray, odds: ndarray, weight: ndarray | None, sensitivity: float) -> ndarray:
     """Return slopes and intercepts around the likeliest line, shape (64, 2), always the same ones
     for the same labels.
 
@@ -370,7 +369,7 @@ def draw_lines(
     return np.maximum(line + around, [0.0, -np.inf])
 
 
-def mean_probability(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def mean_probability(lines: ndarray, odds: ndarray) -> ndarray:
     """Return the mean probability over lines, shape (n,)."""
     totals = [
         sum(chances, start=np.zeros(chances.shape[1])) for chances in _probabilities(lines, odds)
@@ -378,7 +377,7 @@ def mean_probability(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(0), *totals]) / len(lines)
 
 
-def probability_interval(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def probability_interval(lines: ndarray, odds: ndarray) -> ndarray:
     """Return the 95 % interval of probability over lines at each score, shape (2, n)."""
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     return np.concatenate(
@@ -390,7 +389,7 @@ def probability_interval(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
     )
 
 
-def _probabilities(lines: np.ndarray, odds: np.ndarray) -> Iterator[np.ndarray]:
+def _probabilities(lines: ndarray, odds: ndarray) -> Iterator[ndarray]:
     """Yield probabilities by line and row, for a block of rows at a time."""
     for begin in range(0, len(odds), ROW_BLOCK):
         yield sigmoid(lines[:, :1] * odds[begin : begin + ROW_BLOCK] + lines[:, 1:])
@@ -407,7 +406,7 @@ NEWTON_STEPS = 200
 NEWTON_TOLERANCE = 1e-10
 
 
-def cross_entropy(odds: np.ndarray, target: np.ndarray, weight: np.ndarray | float = 1.0) -> float:
+def cross_entropy(odds: ndarray, target: ndarray, weight: ndarray | float = 1.0) -> float:
     """Return the sum over rows of -target log p - (1 - target) log(1 - p), each as often as its
     weight says.
     """
@@ -415,17 +414,17 @@ def cross_entropy(odds: np.ndarray, target: np.ndarray, weight: np.ndarray | flo
 
 
 def logit_fit(
-    inputs: np.ndarray,
-    target: np.ndarray,
-    given: np.ndarray | float = 0.0,
-    weight: np.ndarray | None = None,
-) -> np.ndarray:
+    inputs: ndarray,
+    target: ndarray,
+    given: ndarray | float = 0.0,
+    weight: ndarray | None = None,
+) -> ndarray:
     """Return slopes and intercept of least cross-entropy, by Newton's steps, halved where they go
     too far.
 
     Args:
         inputs: Shape (n, k).
-        target: Between 0 and 1, shape (n,).
+        target: Targets between 0 and 1, shape (n,).
         given: Log odds that are there already, shape (n,).
         weight: How often each row counts, shape (n,); None is once.
     """
@@ -433,7 +432,7 @@ def logit_fit(
     full = np.column_stack([inputs, np.ones(len(inputs))])
     pull = np.append(np.full(inputs.shape[1], RIDGE), 0.0)
 
-    def loss(weights: np.ndarray) -> float:
+    def loss(weights: ndarray) -> float:
         return cross_entropy(given + full @ weights, target, times) + 0.5 * float(pull @ weights**2)
 
     weights = np.append(
@@ -452,9 +451,7 @@ def logit_fit(
     return weights
 
 
-def rising_fit(
-    inputs: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
-) -> np.ndarray:
+def rising_fit(inputs: ndarray, target: ndarray, weight: ndarray | None = None) -> ndarray:
     """Return the same as `logit_fit` with slopes of at least 0: the most negative is left out and
     the rest fitted anew.
     """
@@ -496,18 +493,18 @@ class Calibrator(Serializable):
     """
 
     kind: CalibratorKind
-    coefficients: np.ndarray
-    knots: np.ndarray
+    coefficients: ndarray
+    knots: ndarray
     chance: bool = False
     sensitivity: float = 1.0
 
     renamed: ClassVar[Mapping[str, str]] = {"told": "coefficients", "found": "sensitivity"}
 
-    def probability(self, score: np.ndarray) -> np.ndarray:
+    def probability(self, score: ndarray) -> ndarray:
         """Return the probability of a row being positive, shape (n,)."""
         return np.minimum(self._labelled(score) / self.sensitivity, 1.0)
 
-    def interval(self, score: np.ndarray) -> np.ndarray | None:
+    def interval(self, score: ndarray) -> ndarray | None:
         """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n).
 
         None for the other maps.
@@ -518,7 +515,7 @@ class Calibrator(Serializable):
             else None
         )
 
-    def odds(self, score: np.ndarray) -> np.ndarray:
+    def odds(self, score: ndarray) -> ndarray:
         """Return the log odds of a row being positive, shape (n,).
 
         Those of a line are not cut at the edges.
@@ -527,13 +524,13 @@ class Calibrator(Serializable):
             return self._line(self._own_odds(score))
         return log_odds(self.probability(score))
 
-    def _own_odds(self, score: np.ndarray) -> np.ndarray:
+    def _own_odds(self, score: ndarray) -> ndarray:
         return log_odds(score) if self.chance else score
 
-    def _line(self, odds: np.ndarray) -> np.ndarray:
+    def _line(self, odds: ndarray) -> ndarray:
         return self.coefficients[0] * odds + self.coefficients[1] if self.kind == "platt" else odds
 
-    def _labelled(self, score: np.ndarray) -> np.ndarray:
+    def _labelled(self, score: ndarray) -> ndarray:
         """Return the probability of the label being 1."""
         if self.kind == "isotonic":
             return np.interp(score, self.knots[0], self.knots[1])
@@ -559,11 +556,11 @@ def identity_calibrator(chance: bool, sensitivity: float = 1.0) -> Calibrator:
 
 def fit_calibrator(
     kind: CalibratorKind,
-    score: np.ndarray,
-    label: np.ndarray,
+    score: ndarray,
+    label: ndarray,
     *,
     chance: bool = False,
-    weight: np.ndarray | None = None,
+    weight: ndarray | None = None,
     sensitivity: float = 1.0,
 ) -> Calibrator:
     """Return the rising map of a kind that fits the labels best.
@@ -624,7 +621,7 @@ def fit_calibrator(
     )
 
 
-def _soften_labels(label: np.ndarray, rows: float) -> np.ndarray:
+def _soften_labels(label: ndarray, rows: float) -> ndarray:
     """Return labels as if so many rows of each class bore the other one."""
     positives = float(label.sum())
     return np.where(
@@ -635,12 +632,12 @@ def _soften_labels(label: np.ndarray, rows: float) -> np.ndarray:
 
 
 def _fit_calibration_line(
-    inputs: np.ndarray,
-    label: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
+    inputs: ndarray,
+    label: ndarray,
+    target: ndarray,
+    weight: ndarray | None,
     sensitivity: float,
-) -> np.ndarray:
+) -> ndarray:
     """Return the fit of least cross-entropy.
 
     Where labels miss positives, by EM: a 0 counts as 1 by its chance.
@@ -655,12 +652,12 @@ def _fit_calibration_line(
     return fit
 
 
-def _beta_inputs(odds: np.ndarray) -> np.ndarray:
+def _beta_inputs(odds: ndarray) -> ndarray:
     held = np.clip(sigmoid(odds), EDGE, 1 - EDGE)
     return np.column_stack([np.log(held), -np.log1p(-held)])
 
 
-def _fit_steps(score: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+def _fit_steps(score: ndarray, label: ndarray, weight: ndarray | None) -> ndarray:
     """Return the knots of the isotonic fit, shape (2, knots): the ends of each stretch of scores
     with one probability.
     """

@@ -8,10 +8,11 @@ from math import sqrt
 from typing import cast
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.stats.effects import LEVEL, Distribution, Effect, ReferenceDistribution, SumDistribution
-from hwds.stats.estimates import Estimate
+from hwds.stats.estimates import Estimate, without_interval
 
 # The variance of a statistic whose rows share two things, a customer and a day: clustered both
 # ways, never below either.
@@ -86,12 +87,12 @@ class ClusteredPart:
         return sqrt(self.variance) * self.distribution.critical(LEVEL)
 
 
-def even_number(weight: np.ndarray) -> float:
+def even_number(weight: ndarray) -> float:
     """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald
     2017).
 
     Args:
-        weight: Of each cluster in the statistic, shape (clusters,).
+        weight: The weight of each cluster in the statistic, shape (clusters,).
     """
     scaled = np.ldexp(
         weight, -int(np.frexp(np.max(weight, initial=0.0))[1])
@@ -115,12 +116,12 @@ def day_cluster(days: int) -> str:
     return "day" if block_length(days) == 1 else RUN_OF_DAYS
 
 
-def day_blocks(days: np.ndarray) -> np.ndarray:
+def day_blocks(days: ndarray) -> ndarray:
     """Return the number of the block of neighbouring days of each row, from 0, by the numbers of
     days, shape (n,).
     """
     length = block_length(len(np.unique(days)))
-    blocks: np.ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
+    blocks: ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
     return blocks
 
 
@@ -174,13 +175,13 @@ def two_way_effect(
     return Effect(value, stderr, distribution, method, number, independent)
 
 
-def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> ClusteredPart:
+def clustered_part(called: str, added: ndarray, weight: ndarray) -> ClusteredPart:
     """Return the variance of a sum of what clusters of one kind add to it.
 
     Args:
         called: What one is.
-        added: By each cluster, less what is expected of it, shape (clusters,).
-        weight: Of each in the statistic, shape (clusters,).
+        added: What each cluster adds, less what is expected of it, shape (clusters,).
+        weight: The weight of each in the statistic, shape (clusters,).
     """
     counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
     stretch = counts.even / counts.df if counts.df > 0 else 1.0
@@ -189,9 +190,9 @@ def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> Cluste
 
 def influence_effect(
     value: float,
-    influence: np.ndarray,
-    first: tuple[str, np.ndarray],
-    second: tuple[str, np.ndarray] | None,
+    influence: ndarray,
+    first: tuple[str, ndarray],
+    second: tuple[str, ndarray] | None,
     method: str,
 ) -> Effect:
     """Return an estimate that is linear in its rows, or nearly, with its variance over two kinds of
@@ -205,7 +206,7 @@ def influence_effect(
         method: How the variance was made, in words.
     """
 
-    def part(called: str, codes: np.ndarray) -> ClusteredPart:
+    def part(called: str, codes: ndarray) -> ClusteredPart:
         return clustered_part(
             called, np.bincount(codes, influence), np.bincount(codes).astype(float)
         )
@@ -240,20 +241,18 @@ class ClusterBootstrap:
         called: What clusters are called: `machines`, `boards`.
     """
 
-    def __init__(self, cluster: np.ndarray, resamples: int, called: str) -> None:
+    def __init__(self, cluster: ndarray, resamples: int, called: str) -> None:
         self.cluster = cluster
         self.clusters = int(cluster.max(initial=-1)) + 1
         self.method = f"bootstrap over {called}"
         rng = stream(0, called, self.clusters)
+        drawn = resamples if self.clusters > 1 else 0
         self.counts = np.array(
-            [
-                resample_clusters(self.clusters, rng)
-                for _ in range(resamples if self.clusters > 1 else 0)
-            ]
-        )
+            [resample_clusters(self.clusters, rng) for _ in range(drawn)]
+        ).reshape(drawn, self.clusters)
 
     def ratio(
-        self, top: np.ndarray, bottom: np.ndarray, *, root: bool = False, total: bool = False
+        self, top: ndarray, bottom: ndarray, *, root: bool = False, total: bool = False
     ) -> Estimate:
         """Return the sum of one number a row over that of another, or its root.
 
@@ -262,7 +261,7 @@ class ClusterBootstrap:
         Args:
             top: NaN where undefined, shape (n,).
             bottom: The same.
-            root: Of the ratio.
+            root: Give the square root of the ratio.
             total: The sum of `top`, of as many clusters as there are.
         """
         known = ~(np.isnan(top) | np.isnan(bottom))
@@ -270,7 +269,7 @@ class ClusterBootstrap:
         bottoms = np.bincount(self.cluster[known], bottom[known], self.clusters)
         undefined, n = int((~known).sum()), round(float(bottom[known].sum()))
 
-        def of(weighted_top: np.ndarray, weighted_bottom: np.ndarray) -> np.ndarray:
+        def of(weighted_top: ndarray, weighted_bottom: ndarray) -> ndarray:
             value = (
                 weighted_top
                 if total
@@ -279,34 +278,24 @@ class ClusterBootstrap:
             return np.sqrt(value) if root else value
 
         if not n:
-            return Estimate(None, None, None, None, self.method, 0, undefined)
+            return without_interval(None, self.method, 0, undefined)
         value = float(of(tops.sum(), bottoms.sum()))
-        values = of(self.counts @ tops, self.counts @ bottoms) if len(self.counts) else np.zeros(0)
-        return self.estimate(value, values, n, undefined)
+        return self.estimate(value, of(self.counts @ tops, self.counts @ bottoms), n, undefined)
 
-    def pairs(self, top: np.ndarray, bottom: np.ndarray, undefined: int) -> Estimate:
+    def pairs(self, top: ndarray, bottom: ndarray, undefined: int) -> Estimate:
         """Return the sum over pairs of clusters of one number over that of another, shapes
         (clusters, clusters).
         """
         total = float(bottom.sum())
         if total <= 0:
-            return Estimate(None, None, None, None, self.method, 0, undefined)
-        tops = (
-            np.einsum("bi,ij,bj->b", self.counts, top, self.counts)
-            if len(self.counts)
-            else np.zeros(0)
-        )
-        bottoms = (
-            np.einsum("bi,ij,bj->b", self.counts, bottom, self.counts)
-            if len(self.counts)
-            else np.zeros(0)
+            return without_interval(None, self.method, 0, undefined)
+        tops, bottoms = (
+            np.einsum("bi,ij,bj->b", self.counts, each, self.counts) for each in (top, bottom)
         )
         values = tops / np.where(bottoms > 0, bottoms, np.nan)
         return self.estimate(float(top.sum()) / total, values, int(total), undefined)
 
-    def statistic(
-        self, of: Callable[[np.ndarray], np.ndarray], n: int, undefined: int = 0
-    ) -> Estimate:
+    def statistic(self, of: Callable[[ndarray], ndarray], n: int, undefined: int = 0) -> Estimate:
         """Return a statistic of weighted rows that is no ratio of sums.
 
         Args:
@@ -317,25 +306,25 @@ class ClusterBootstrap:
         """
         value = float(of(np.ones((1, len(self.cluster))))[0])
         if np.isnan(value):
-            return Estimate(None, None, None, None, self.method, 0, undefined)
+            return without_interval(None, self.method, 0, undefined)
         blocks = [self.counts[begin : begin + BLOCK] for begin in range(0, len(self.counts), BLOCK)]
         values = np.concatenate([np.zeros(0), *(of(counts[:, self.cluster]) for counts in blocks)])
         return self.estimate(value, values, n, undefined)
 
-    def estimate(self, value: float, values: np.ndarray, n: int, undefined: int) -> Estimate:
+    def estimate(self, value: float, values: ndarray, n: int, undefined: int) -> Estimate:
         """Return an estimate with the percentile interval of its resamples.
 
         Without one where they are not all defined.
         """
         if len(values) < 2 or np.isnan(values).any():
-            return Estimate(value, None, None, None, self.method, n, undefined)
+            return without_interval(value, self.method, n, undefined)
         low, high = np.quantile(values, [0.025, 0.975])
         return Estimate(
             value, float(values.std(ddof=1)), float(low), float(high), self.method, n, undefined
         )
 
 
-def resample_clusters(n: int, rng: np.random.Generator) -> np.ndarray:
+def resample_clusters(n: int, rng: np.random.Generator) -> ndarray:
     """Return the number of times each of n clusters is drawn in n draws with replacement, shape
     (n,).
     """

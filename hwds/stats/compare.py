@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.files import OUTPUTS
 from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
-from hwds.results.tables import Measure, short
+from hwds.results.tables import WHOLE_RUN, Measure, short
 from hwds.stats.contrasts import Matrix, Scale
 from hwds.stats.effects import RESAMPLES, Effect, holm
 from hwds.stats.evidence import ComparisonEvidence, UnitEvidence, comparison_of, shares_of
@@ -50,12 +51,17 @@ def leaderboard(
     answers: Sequence[ModelRows],
     scale: Scale,
     metric: str,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
     values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
     blocks, _ = evidence.blocks()
     ranks = rank_rows(blocks, measure.better).mean(axis=0)
-    wins = None if values is None else _win_shares(values, measure.better)
+    count = len(evidence.models)  # a rank is one and the models that are better, ties half
+    wins = (
+        None
+        if values is None
+        else (count - rank_rows(values, measure.better).mean(axis=0)) / (count - 1)
+    )
     set_p = _set_p(evidence, scale)
     counts = _failure_counts(answers, metric) if answers else {}
     reference = (
@@ -69,7 +75,7 @@ def leaderboard(
             (
                 model,
                 float(means[:, place].mean()),
-                _or_none(errors[place]),
+                None if np.isnan(errors[place]) else float(errors[place]),
                 None if values is None else float(np.median(values[:, place])),
                 float(ranks[place]),
                 None if wins is None else float(wins[place]),
@@ -79,8 +85,8 @@ def leaderboard(
                 *counts.get(model, (0, 0, 0, None)),
             )
         )
-    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
-    order = pl.Series(scale.ahead(means))
+    table = LEADERBOARD.frame(rows)
+    order = Series(scale.ahead(means))
     return (
         table.with_columns(order=order)
         .sort("order", descending=True, maintain_order=True)
@@ -88,7 +94,7 @@ def leaderboard(
     )
 
 
-def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
+def _set_p(evidence: ComparisonEvidence, scale: Scale) -> ndarray | None:
     draws = evidence.draws()
     if draws is None or len(draws) < 2:
         return None
@@ -96,24 +102,12 @@ def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
     return confidence_set(sign * shares_of(evidence.means), sign * draws)
 
 
-def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float | None:
+def _skill(means: ndarray, place: int, reference: int, scale: Scale) -> float | None:
     return (
         scale.as_share(float(scale.between(means[:, place], means[:, reference]).mean()))
         if scale.relative
         else None
     )
-
-
-def _win_shares(values: np.ndarray, better: str) -> np.ndarray:
-    """Return the mean share of units that each model wins against each other, ties half, by its
-    ranks, shape (models,).
-    """
-    count = values.shape[1]
-    return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _row_count(answers: Sequence[ModelRows]) -> int:
@@ -137,15 +131,10 @@ def _failure_counts(
         (each.model, sources[each.source], each.label, each.source.metric(metric))
         for each in answers
     ]
-    labels = pl.DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
-    whole_run = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (
-        pl.col("aggregate") == "mean"
-    )
+    labels = DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
+    means = WHOLE_RUN & (pl.col("aggregate") == "mean")
     scores = _stacked(
-        [
-            each.tables.scores.filter(whole_run).select("model", "metric", *COUNTED)
-            for each in sources
-        ]
+        [each.tables.scores.filter(means).select("model", "metric", *COUNTED) for each in sources]
     )
     once = scores.unique(["source", "model", "metric"], keep="first")
     seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
@@ -157,10 +146,10 @@ def _failure_counts(
     return {model: tuple(counts) for model, *counts in total.iter_rows()}
 
 
-def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _stacked(tables: Sequence[DataFrame]) -> DataFrame:
     """Return tables below each other, the number of each as `source`."""
     return pl.concat(tables).with_columns(
-        source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
+        source=Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
     )
 
 
@@ -188,7 +177,7 @@ def comparison_notes(
     silent = dict.fromkeys(
         label
         for answer in answers
-        for label in _configured_models(answer)
+        for label in answer.source.configured
         if label not in answer.source.models
     )
     if silent:
@@ -207,11 +196,6 @@ def _matrix_notes(evidence: UnitEvidence) -> Iterator[str]:
             f"Seeds left out, for not every model was run with them: "
             f"{', '.join(map(str, matrix.unshared_seeds))}."
         )
-
-
-def _configured_models(answer: ModelRows) -> list[str]:
-    config = answer.source.config
-    return [str(node["name"]) for node in (config["model"], *config.get("rivals", ()))]
 
 
 # Models against models: the leaderboard, the effects with their intervals, and what is sure of
@@ -237,7 +221,7 @@ def compare(
             else the best one.
         margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean
             is not above 0.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: The runs were not evaluated in the same way, or share no row.
@@ -256,7 +240,7 @@ def compare(
     metrics = {
         dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)
     }
-    along = task.along(evidence, subject, measure.better) if task.along else pl.DataFrame()
+    along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
     return Comparison(
         **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
@@ -274,7 +258,7 @@ def compare(
 
 
 def compare_table(
-    table: pl.DataFrame,
+    table: DataFrame,
     measure: Measure,
     *,
     model: str = "",
@@ -292,7 +276,7 @@ def compare_table(
         margin: See `compare`.
         units: What a unit is.
         nested: Whether a unit is another one under another seed.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: The models share no unit.
@@ -307,7 +291,7 @@ def compare_table(
         metrics=dict.fromkeys(datasets, measure.name),
         task="",
         leaderboard=leaderboard(evidence, measure, (), scale, measure.name),
-        along=pl.DataFrame(),
+        along=DataFrame(),
         datasets=datasets,
         seeds=tuple(sorted(table["seed"].unique())),
         sources=(),
@@ -391,19 +375,19 @@ def pairs_of(
     family: int,
     margin: float | None,
     level: float,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the pairs of the subject, in the order of models; see `hwds.results.comparison.PAIRS`.
 
     Where the data chose the subject, the family is all pairs; those without the subject are taken
     to be the larger p-values.
 
     Args:
-        evidence: Of all models.
-        subject: Its number.
-        scale: Of effects.
+        evidence: The evidence of all models.
+        subject: The number of the subject among the models.
+        scale: The scale of effects.
         family: How many tests are corrected for together.
         margin: A difference that does not matter; None where none was given.
-        level: Of intervals and verdicts.
+        level: The confidence level of intervals and verdicts.
     """
     rivals = [place for place in range(len(evidence.models)) if place != subject]
     effects = evidence.effects([(subject, rival) for rival in rivals], scale)
@@ -447,13 +431,11 @@ def pairs_of(
                 verdict,
             )
         )
-    return pl.DataFrame(rows, schema=PAIRS, orient="row").sort(
-        "effect", descending=True, maintain_order=True
-    )
+    return PAIRS.frame(rows).sort("effect", descending=True, maintain_order=True)
 
 
 def _units_won(
-    own: np.ndarray, other: np.ndarray, scale: Scale, independent: bool
+    own: ndarray, other: ndarray, scale: Scale, independent: bool
 ) -> tuple[float | None, ...]:
     """Return the share of units won, and where units are independent its interval and Wilcoxon's
     p-value.
@@ -483,11 +465,7 @@ def stored_comparison(folder: Path) -> tuple[Comparison, str]:
         HwdsError: A run is damaged, or its task has no comparison any more.
     """
     comparison, command = Comparison.read(folder)
-    run = (
-        RunFolder((OUTPUTS / "runs" / comparison.sources[0]).resolve())
-        if comparison.sources
-        else None
-    )
+    run = RunFolder.titled(comparison.sources[0]) if comparison.sources else None
     if comparison.trained is None and run is not None and (run.path / "provenance.json").is_file():
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)

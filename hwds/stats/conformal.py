@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 
@@ -53,14 +54,14 @@ class Bands:
         nonnegative: Rows of series that were never below zero.
     """
 
-    levels: np.ndarray
-    quantiles: np.ndarray
-    median: np.ndarray
-    scale: np.ndarray
-    step: np.ndarray
-    nonnegative: np.ndarray
+    levels: ndarray
+    quantiles: ndarray
+    median: ndarray
+    scale: ndarray
+    step: ndarray
+    nonnegative: ndarray
 
-    def take(self, rows: np.ndarray) -> Bands:
+    def take(self, rows: ndarray) -> Bands:
         """Return some of the rows."""
         parts = (self.quantiles, self.median, self.scale, self.step, self.nonnegative)
         return Bands(self.levels, *(part[rows] for part in parts))
@@ -74,11 +75,11 @@ class Bands:
         )
 
     @property
-    def distance(self) -> np.ndarray:
+    def distance(self) -> ndarray:
         """The distance of each quantile from the median, shape (rows, levels)."""
         return np.abs(self.quantiles - self.median[:, None])
 
-    def reach(self) -> np.ndarray:
+    def reach(self) -> ndarray:
         """Return the unit of errors: the geometric mean of the quantile's distance from the median
         and of the series' scale.
 
@@ -89,21 +90,21 @@ class Bands:
         both = np.sqrt(own * np.where(scale > 0, scale, own))
         return np.where(own > TINY * np.nan_to_num(scale), both, scale)
 
-    def lower(self) -> np.ndarray:
+    def lower(self) -> ndarray:
         """Return the lower end of each level's central interval, shape (rows, levels)."""
         return self.median[:, None] - self.distance[:, mirrors(self.levels)[0]]
 
-    def closed(self) -> np.ndarray:
+    def closed(self) -> ndarray:
         """Return intervals that nothing lies below: their lower end is at or below zero, and the
         series never was below it.
         """
         return self.nonnegative[:, None] & (self.lower() <= 0)
 
-    def kind(self) -> np.ndarray:
+    def kind(self) -> ndarray:
         """Return the number of each interval's kind, shape (rows, levels)."""
         return self.closed() + 2 * ~(self.scale > 0)[:, None]
 
-    def scores(self, actual: np.ndarray) -> np.ndarray:
+    def scores(self, actual: ndarray) -> ndarray:
         """Return the errors in units of `reach` on their side.
 
         Signed for closed intervals, where only one side counts.
@@ -125,20 +126,20 @@ class ConformalCalibration(Serializable):
     Attributes:
         levels: Quantile levels, rising.
         steps: Those that were calibrated, rising, shape (steps,).
-        factors: Of each kind of interval, shape (KINDS, steps, levels); NaN where nothing could be
-            learned.
+        factors: The factor of each kind of interval, shape (KINDS, steps, levels); NaN where
+            nothing could be learned.
         short: Where the pool was too small for the level's rank, and `factors` has its extreme; the
             same shape.
     """
 
     levels: tuple[float, ...]
-    steps: np.ndarray
-    factors: np.ndarray
-    short: np.ndarray
+    steps: ndarray
+    factors: ndarray
+    short: ndarray
 
     @classmethod
     def learn(
-        cls, bands: Bands, actual: np.ndarray, steps: np.ndarray, shares: np.ndarray | None = None
+        cls, bands: Bands, actual: ndarray, steps: ndarray, shares: ndarray | None = None
     ) -> ConformalCalibration:
         """Return the calibration by pooled quantiles of scores by step.
 
@@ -172,7 +173,7 @@ class ConformalCalibration(Serializable):
         none = np.zeros((KINDS, 0, len(levels)))
         return cls(tuple(levels), np.zeros(0, np.int64), none, none.astype(bool))
 
-    def correct(self, bands: Bands) -> tuple[np.ndarray, np.ndarray]:
+    def correct(self, bands: Bands) -> tuple[ndarray, ndarray]:
         """Return corrected quantiles, and the rows that have them.
 
         Other rows, and every median, stay as they are.
@@ -194,7 +195,7 @@ class ConformalCalibration(Serializable):
         return np.where(done[:, None], within(moved, bands), bands.quantiles), done
 
 
-def mirrors(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mirrors(levels: ndarray) -> tuple[ndarray, ndarray]:
     """Return the positions of the ends of each level's central interval.
 
     A level without a mirror is both of its ends.
@@ -205,7 +206,7 @@ def mirrors(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(own, other), np.maximum(own, other)
 
 
-def nominal(levels: np.ndarray, steps: int) -> np.ndarray:
+def nominal(levels: ndarray, steps: int) -> ndarray:
     """Return the nominal share of scores within each level, shape (KINDS, steps, levels).
 
     Of open intervals between their ends.
@@ -216,7 +217,7 @@ def nominal(levels: np.ndarray, steps: int) -> np.ndarray:
     return np.repeat(shares[:, None], steps, axis=1)
 
 
-def steps_borrowed(step: np.ndarray, at: int, least: int = LEAST_ROWS) -> int:
+def steps_borrowed(step: ndarray, at: int, least: int = LEAST_ROWS) -> int:
     """Return how many steps away rows are taken from: `NEXT_STEPS`, or more until there are enough,
     or all.
     """
@@ -230,7 +231,7 @@ def steps_borrowed(step: np.ndarray, at: int, least: int = LEAST_ROWS) -> int:
     )
 
 
-def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
+def order_statistic(ordered: ndarray, share: float) -> tuple[float, bool]:
     """Return the order statistic of rank ceil((n + 1) share), within which a new score lies with
     probability `share` or more.
 
@@ -239,7 +240,7 @@ def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
 
     Args:
         ordered: Rising scores, shape (n,).
-        share: Within.
+        share: The share of scores that is to lie within.
     """
     n = len(ordered)
     if not n:
@@ -248,7 +249,7 @@ def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
     return float(ordered[min(max(rank, 1), n) - 1]), bool(rank > n and ordered.any())
 
 
-def within(quantiles: np.ndarray, bands: Bands) -> np.ndarray:
+def within(quantiles: ndarray, bands: Bands) -> ndarray:
     """Return quantiles on their side of the median, sorted, and not below zero where the series
     never was.
     """

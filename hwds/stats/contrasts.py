@@ -9,6 +9,8 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -37,15 +39,15 @@ class Matrix:
     """
 
     models: tuple[str, ...]
-    values: np.ndarray
-    dataset: np.ndarray
+    values: ndarray
+    dataset: ndarray
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
     left_out: int = 0
     unshared_seeds: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, table: pl.DataFrame, *, nested: bool = False) -> Self:
+    def of(cls, table: DataFrame, *, nested: bool = False) -> Self:
         """Return the matrix of a long table.
 
         Args:
@@ -65,15 +67,15 @@ class Matrix:
                 f"compare: no seed is shared by {first_few(models, 6)}; run them under the same "
                 f"seeds."
             )
-        shared = table.filter(pl.col("seed").is_in(seeds))
+        shared = table.filter(col("seed").is_in(seeds))
         if nested:
             shared = shared.with_columns(
                 unit=pl.concat_str(
-                    pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":"
+                    col("seed").cast(pl.String), col("unit").cast(pl.String), separator=":"
                 )
             )
             shared = shared.with_columns(seed=pl.lit(0, pl.Int64))
-        defined = shared.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+        defined = shared.filter(col("value").is_not_null() & col("value").is_not_nan())
         wide = defined.pivot("model", index=list(KEYS), values="value").drop_nulls()
         width = 1 if nested else len(seeds)
         whole = (
@@ -106,17 +108,17 @@ class Matrix:
         )
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The mean of each model over units and seeds of each dataset, shape (datasets, models)."""
         return np.stack([self.values[rows].mean(axis=(0, 1)) for rows in self.strata])
 
     @property
-    def strata(self) -> list[np.ndarray]:
+    def strata(self) -> list[ndarray]:
         """The units of each dataset."""
         return [np.flatnonzero(self.dataset == code) for code in range(len(self.datasets))]
 
     @property
-    def units(self) -> np.ndarray:
+    def units(self) -> ndarray:
         """Values averaged over seeds, shape (units, models)."""
         return self.values.mean(axis=1)
 
@@ -125,12 +127,12 @@ class Matrix:
         return self.models.index(model)
 
 
-def _shared_seeds(table: pl.DataFrame, models: Sequence[str]) -> list[int]:
+def _shared_seeds(table: DataFrame, models: Sequence[str]) -> list[int]:
     """Return the seeds that every model has on every dataset."""
     have = table.select("dataset", "model", "seed").unique()
     expected = len(models) * have["dataset"].n_unique()
     counts = have.group_by("seed").len()
-    return counts.filter(pl.col("len") == expected)["seed"].sort().to_list()
+    return counts.filter(len=expected)["seed"].sort().to_list()
 
 
 # Contrasts: pairs of models as numbers whose mean is how much better the first one is.
@@ -155,18 +157,18 @@ class Scale:
     relative: bool
 
     @classmethod
-    def of(cls, means: np.ndarray, better: str) -> Scale:
+    def of(cls, means: ndarray, better: str) -> Scale:
         """Return the scale that means allow: relative where all are above 0."""
         return cls(better == "low", bool((means > 0).all()))
 
-    def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def between(self, first: ndarray, second: ndarray) -> ndarray:
         """Return how much better `first` is than `second`: means of the same datasets on the last
         axis, equal in all others.
         """
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
-    def ahead(self, means: np.ndarray) -> list[float]:
+    def ahead(self, means: ndarray) -> list[float]:
         """Return how much better each model is than the first, averaged over datasets.
 
         Means of shape (datasets, models).
@@ -193,7 +195,7 @@ class Scale:
         )
 
 
-def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
+def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> ndarray:
     """Return numbers whose mean within a dataset, averaged over datasets, is how much better the
     first of each pair is.
 
@@ -211,19 +213,17 @@ def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.n
     return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
 
 
-def deviations(
-    values: np.ndarray, means: np.ndarray, pairs: Sequence[Pair], scale: Scale
-) -> np.ndarray:
+def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> ndarray:
     """Return what each value adds to the effect of each pair.
 
     Models on the last axis, pairs on that of the result.
 
     Args:
-        values: Of models.
+        values: The values of models.
         means: The mean of each over the whole dataset, which values are shares of where the scale
             is relative.
-        pairs: Of models.
-        scale: Of effects.
+        pairs: Pairs of models.
+        scale: The scale of effects.
     """
     firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
     shares = values / means if scale.relative else values
@@ -256,25 +256,21 @@ class Periods:
         cells: The unit and the period of each, by dataset.
     """
 
-    values: tuple[np.ndarray, ...]
+    values: tuple[ndarray, ...]
     cells: tuple[Cells, ...]
 
     @classmethod
-    def of(cls, table: pl.DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
+    def of(cls, table: DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
         """Return the periods of a table.
 
         Args:
             table: Columns `dataset`, `unit`, `period` and one of each model, in the order of time.
             matrix: The values of the same units over all periods.
-            reach: Of each dataset's windows.
+            reach: The reach of each dataset's windows.
         """
         values, cells = [], []
         for dataset in matrix.datasets:
-            part = (
-                table.filter(pl.col("dataset") == dataset)
-                .drop_nulls(matrix.models)
-                .drop_nans(matrix.models)
-            )
+            part = table.filter(dataset=dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
             unit, period = (
                 part[name].rank("dense").to_numpy().astype(np.int64) - 1
                 for name in ("unit", "period")
@@ -298,13 +294,13 @@ class Periods:
         """The periods of the dataset that has fewest."""
         return min(each.periods for each in self.cells)
 
-    def part(self, means: np.ndarray, pairs: Sequence[Pair], scale: Scale) -> PeriodPart:
+    def part(self, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> PeriodPart:
         """Return what the periods add to the effect of each pair.
 
         Args:
-            means: Of models, shape (datasets, models).
-            pairs: Of models.
-            scale: Of effects.
+            means: The means of models, shape (datasets, models).
+            pairs: Pairs of models.
+            scale: The scale of effects.
         """
         apart = (
             deviations(values, mean, pairs, scale)
@@ -323,14 +319,14 @@ class Periods:
             ]
         )
 
-    def draws(self, means: np.ndarray, resamples: int) -> np.ndarray:
+    def draws(self, means: ndarray, resamples: int) -> ndarray:
         """Return what shocks of periods add to the models' mean shares, drawn anew, shape
         (resamples, models).
 
         Each is a normal number, spread so widely that its 95 % point is that of Student's t.
 
         Args:
-            means: Of models, shape (datasets, models).
+            means: The means of models, shape (datasets, models).
             resamples: How many.
         """
         rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))
@@ -340,7 +336,7 @@ class Periods:
             total += wide * (rng.normal(size=(resamples, len(shocks))) @ shocks) / len(self.cells)
         return total
 
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """Return the mean of each model over the units of each period that shares no window with
         another, (periods, models).
         """

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
+from numpy import ndarray
 
 # Log odds, and the probabilities that they say.
 
@@ -16,12 +17,12 @@ EDGE = 1e-7
 """Probabilities are held this far from 0 and 1, where their logarithms are infinite."""
 
 
-def sigmoid(odds: np.ndarray) -> np.ndarray:
+def sigmoid(odds: ndarray) -> ndarray:
     """Return the probability of log odds."""
     return 0.5 * (1 + np.tanh(0.5 * odds))
 
 
-def log_odds(probability: np.ndarray, edge: float = EDGE) -> np.ndarray:
+def log_odds(probability: ndarray, edge: float = EDGE) -> ndarray:
     """Return the log odds of probabilities, which are held `edge` from 0 and 1."""
     clipped = np.clip(probability, edge, 1 - edge)
     return np.log(clipped) - np.log1p(-clipped)
@@ -31,15 +32,15 @@ def log_odds(probability: np.ndarray, edge: float = EDGE) -> np.ndarray:
 
 
 def kaplan_meier(
-    values: np.ndarray, events: np.ndarray, weights: np.ndarray, *, events_first: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+    values: ndarray, events: ndarray, weights: ndarray, *, events_first: bool = True
+) -> tuple[ndarray, ndarray]:
     """Return the values at which the share that is above falls, rising, and that share after each
     (Kaplan and Meier 1958).
 
     Args:
         values: Seen lives, or errors; shape (n,).
         events: True where a value is the end, false where the end lies beyond it.
-        weights: Of each.
+        weights: The weight of each value, shape (n,).
         events_first: Whether of one value events come before what is censored there, as failures
             do; false for a curve of censoring, where machines that fail at a time are no longer at
             risk of being censored at it.
@@ -56,15 +57,13 @@ def kaplan_meier(
     return sorted_values[happened], share[happened]
 
 
-def quantiles_of(
-    values: np.ndarray, share: np.ndarray, levels: np.ndarray, beyond: float
-) -> np.ndarray:
+def quantiles_of(values: ndarray, share: ndarray, levels: ndarray, beyond: float) -> ndarray:
     """Return the least value at or below which a share `level` of all lies, shape (levels,).
 
     Args:
         values: Of `kaplan_meier`, rising.
-        share: Above each.
-        levels: Between 0 and 1.
+        share: The share above each value.
+        levels: Levels between 0 and 1.
         beyond: The value for levels that the curve does not reach.
     """
     if not len(values):
@@ -83,19 +82,19 @@ def quantiles_of(
 NORMAL = NormalDist()
 
 
-def scores_of_levels(levels: np.ndarray) -> np.ndarray:
+def scores_of_levels(levels: ndarray) -> ndarray:
     """Return levels as normal scores."""
     return np.array([NORMAL.inv_cdf(float(level)) for level in levels])
 
 
-def middle_scores(n: int) -> np.ndarray:
+def middle_scores(n: int) -> ndarray:
     """Return the normal scores of n equally likely draws: the middles of n equal parts of the unit
     interval, rising.
     """
     return scores_of_levels((np.arange(n) + 0.5) / n)
 
 
-def interpolate_quantiles(levels: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def interpolate_quantiles(levels: ndarray, values: ndarray, scores: ndarray) -> ndarray:
     """Return a quantile function at other levels, linear in the normal score, and extrapolated
     beyond the outermost.
 
@@ -113,7 +112,7 @@ def interpolate_quantiles(levels: np.ndarray, values: np.ndarray, scores: np.nda
     inside = np.interp(scores, normal_scores, values)
     low = (values[1] - values[0]) / (normal_scores[1] - normal_scores[0])
     high = (values[-1] - values[-2]) / (normal_scores[-1] - normal_scores[-2])
-    quantiles: np.ndarray = (
+    quantiles: ndarray = (
         inside
         + low * np.minimum(scores - normal_scores[0], 0)
         + high * np.maximum(scores - normal_scores[-1], 0)
@@ -121,7 +120,7 @@ def interpolate_quantiles(levels: np.ndarray, values: np.ndarray, scores: np.nda
     return quantiles
 
 
-def ranks_of(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def ranks_of(vectors: ndarray, rng: np.random.Generator) -> ndarray:
     """Return the rank of each of n vectors in each coordinate, 0 to n - 1, ties at random.
 
     Shape (n, coordinates...).
@@ -133,17 +132,17 @@ def ranks_of(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return ranks
 
 
-def coupled_sum(draws: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def coupled_sum(draws: ndarray, ranks: ndarray) -> ndarray:
     """Return the sums of parts, each part's n draws in the order of its ranks.
 
     Args:
-        draws: Of each part, rising, shape (parts, n).
+        draws: The draws of each part, rising, shape (parts, n).
         ranks: Shape (n, parts).
 
     Returns:
         Shape (n,).
     """
-    total: np.ndarray = np.take_along_axis(draws, ranks.T, 1).sum(0)
+    total: ndarray = np.take_along_axis(draws, ranks.T, 1).sum(0)
     return total
 
 
@@ -172,10 +171,10 @@ class Posterior(Protocol):
     def deviation(self) -> float:
         """The posterior standard deviation."""
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: ndarray) -> ndarray:
         """Return the density at x."""
 
-    def below(self, x: np.ndarray) -> np.ndarray:
+    def below(self, x: ndarray) -> ndarray:
         """Return the distribution function at x."""
 
     def quantile(self, share: float) -> float:
@@ -201,7 +200,7 @@ class ScaledBeta:
         whole = self.a + self.b
         return self.price * float(np.sqrt(self.a * self.b / (whole + 1))) / whole
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: ndarray) -> ndarray:
         """Return the density of price x theta."""
         from scipy.special import betaln, xlog1py, xlogy
 
@@ -210,7 +209,7 @@ class ScaledBeta:
             log = xlogy(self.a - 1, share) + xlog1py(self.b - 1, -share) - betaln(self.a, self.b)
         return np.where((x < 0) | (x > self.price), 0.0, np.exp(log) / self.price)
 
-    def below(self, x: np.ndarray) -> np.ndarray:
+    def below(self, x: ndarray) -> ndarray:
         """Return the distribution function of price x theta."""
         from scipy.special import betainc
 
@@ -230,12 +229,12 @@ class NormalPosterior:
     mean: float
     deviation: float
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: ndarray) -> ndarray:
         """Return the normal density."""
         z = (x - self.mean) / self.deviation
         return np.asarray(np.exp(-(z**2) / 2) / (self.deviation * np.sqrt(2 * np.pi)))
 
-    def below(self, x: np.ndarray) -> np.ndarray:
+    def below(self, x: ndarray) -> ndarray:
         """Return the normal distribution function."""
         from scipy.special import ndtr
 
@@ -321,7 +320,7 @@ def _ratio_quantiles(
     return float(low), float(high)
 
 
-def _best(arms: Sequence[Posterior], i: int) -> np.ndarray:
+def _best(arms: Sequence[Posterior], i: int) -> ndarray:
     """Return the probability that arm i is the highest, and its mean over that event."""
     others = (*arms[:i], *arms[i + 1 :])
     x, mass = _mass_points(
@@ -332,7 +331,7 @@ def _best(arms: Sequence[Posterior], i: int) -> np.ndarray:
     return np.array([mass.sum(), mass @ x])
 
 
-def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[np.ndarray, np.ndarray]:
+def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[ndarray, ndarray]:
     """Return points over all but a part in 10^15 of a posterior, and their masses, which sum to
     one.
 
@@ -348,7 +347,7 @@ def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[np.n
 
 
 @cache
-def _gauss() -> tuple[np.ndarray, np.ndarray]:
+def _gauss() -> tuple[ndarray, ndarray]:
     from scipy.special import roots_legendre
 
     at, weight = roots_legendre(NODES)

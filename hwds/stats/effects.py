@@ -8,6 +8,7 @@ from functools import cache
 from math import exp, expm1, inf, isinf, log, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 # The distribution of an estimate over its standard error where there is no effect, and what
 # follows from it.
@@ -134,7 +135,7 @@ class Effect:
 
     Attributes:
         value, stderr: The estimate; without a standard error nothing can be said of how sure it is.
-        distribution: Of value over standard error.
+        distribution: The distribution of the value over its standard error.
         method: How the standard error was made, in words.
         clusters: What was resampled or averaged: how many there are.
         independent: How many independent observations would tell as much; None where nobody
@@ -195,8 +196,8 @@ class Effect:
         for assessing the equivalence of average bioavailability".
 
         Args:
-            low: Below 0.
-            high: Above 0.
+            low: The lower bound, below 0.
+            high: The upper bound, above 0.
         """
         if self.stderr is None:
             return None
@@ -233,16 +234,16 @@ class StratifiedMean:
     Attributes:
         mean: The mean over strata of the means within.
         units: Its variance from the units, those of a stratum taken as drawn.
-        df: Of that variance, by Satterthwaite.
+        df: The degrees of freedom of that variance, by Satterthwaite.
     """
 
-    mean: np.ndarray
-    units: np.ndarray
-    df: np.ndarray
+    mean: ndarray
+    units: ndarray
+    df: ndarray
 
 
 def over_units(
-    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None = None
+    values: ndarray, strata: Sequence[ndarray], counts: ndarray | None = None
 ) -> StratifiedMean:
     """Return the stratified mean of values, and what its units make it vary.
 
@@ -277,8 +278,8 @@ def over_units(
 
 
 def resample_units(
-    strata: Sequence[np.ndarray], n: int, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
+    strata: Sequence[ndarray], n: int, resamples: int, rng: np.random.Generator
+) -> ndarray:
     """Return how often each unit is drawn, stratum by stratum with replacement, shape (resamples,
     n).
     """
@@ -291,8 +292,8 @@ def resample_units(
 
 
 def shared_resamples(
-    strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
-) -> np.ndarray | None:
+    strata: Sequence[ndarray], resamples: int, rng: np.random.Generator
+) -> ndarray | None:
     """Return the resamples of a bootstrap over units, which all pairs meet.
 
     None where there are too few or too many.
@@ -303,7 +304,7 @@ def shared_resamples(
 
 
 def unit_effects(
-    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None
+    values: ndarray, strata: Sequence[ndarray], counts: ndarray | None
 ) -> list[Effect]:
     """Return effects over units of one seed: by a studentised bootstrap, or Student's t where units
     are few or very many.
@@ -312,7 +313,7 @@ def unit_effects(
     1992, 3.6).
 
     Args:
-        values: Whose mean is the effect, shape (units, pairs).
+        values: Values whose mean is the effect, shape (units, pairs).
         strata: The units of each dataset, two at least.
         counts: The resamples, see `shared_resamples`; None for Student's t.
     """
@@ -334,7 +335,7 @@ def unit_effects(
     ]
 
 
-def _bootstrap_stretch(distances: np.ndarray, errors: np.ndarray, df: np.ndarray) -> np.ndarray:
+def _bootstrap_stretch(distances: ndarray, errors: ndarray, df: ndarray) -> ndarray:
     """Return the 95 % point of a bootstrap's |t| over that of Student's t, shape (pairs,).
 
     1 where nothing varies.

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, Effect, reaching_zero, student_critical
 
 # Wilson's interval of a share, of independent units and of units that come in clusters.
 
-Numbers = TypeVar("Numbers", float, np.ndarray)
+Numbers = TypeVar("Numbers", float, ndarray)
 
 
-def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Numbers, Numbers]:
+def wilson(share: Numbers, n: Numbers, z: float | ndarray = Z95) -> tuple[Numbers, Numbers]:
     """Return the score interval of a share of n independent units (Wilson 1927), which is never of
     no width.
 
     Args:
-        share: Of units.
+        share: The share of units.
         n: Units.
         z: The critical value of the normal law.
     """
@@ -43,7 +45,7 @@ def clustered_wilson(
     few cutoffs the interval is too narrow.
 
     Args:
-        share: Of deals.
+        share: The share of deals.
         n: Deals.
         clusters: Names of deals.
         stderr: Clustered by name; None for a single one.
@@ -82,7 +84,12 @@ class Estimate:
     n_undefined: int
 
 
-def unit_mean(values: np.ndarray) -> Estimate:
+def without_interval(value: float | None, method: str, n: int, undefined: int) -> Estimate:
+    """Return a number, or none, of which nothing says how sure it is."""
+    return Estimate(value, None, None, None, method, n, undefined)
+
+
+def unit_mean(values: ndarray) -> Estimate:
     """Return the mean over independent units, with its standard error and Student's t.
 
     NaN counts as undefined.
@@ -91,13 +98,13 @@ def unit_mean(values: np.ndarray) -> Estimate:
     defined = values[~missing] if missing.any() else values
     n = len(defined)
     if not n:
-        return Estimate(None, None, None, None, "t", 0, len(values))
+        return without_interval(None, "t", 0, len(values))
     value = float(np.mean(defined))
     stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
     return _student(value, stderr, n, len(values) - n, "t")
 
 
-def unit_median(values: np.ndarray) -> Estimate:
+def unit_median(values: ndarray) -> Estimate:
     """Return the median over units, with the distribution-free interval of order statistics.
 
     The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods,
@@ -106,14 +113,14 @@ def unit_median(values: np.ndarray) -> Estimate:
     return unit_percentile(values, 0.5)
 
 
-def unit_percentile(values: np.ndarray, level: float) -> Estimate:
+def unit_percentile(values: ndarray, level: float) -> Estimate:
     """Return a percentile over units, with the distribution-free interval of order statistics (see
     `unit_median`).
     """
     return _percentile(_ordered(values), level, len(values))
 
 
-def unit_spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
+def unit_spread(values: ndarray, level: float) -> dict[str, Estimate]:
     """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are
     sorted once.
     """
@@ -131,43 +138,36 @@ def unit_share(count: int, n: int) -> Estimate:
     interval.
     """
     if not n:
-        return Estimate(None, None, None, None, "Wilson", 0, 0)
+        return without_interval(None, "Wilson", 0, 0)
     value = count / n
     if n < 2:
-        return Estimate(value, None, None, None, "Wilson", n, 0)
+        return without_interval(value, "Wilson", n, 0)
     low, high = wilson(value, n)
-    return Estimate(
-        value,
-        float(np.sqrt(value * (1 - value) / (n - 1))),
-        float(low),
-        float(high),
-        "Wilson",
-        n,
-        0,
-    )
+    stderr = float(np.sqrt(value * (1 - value) / (n - 1)))
+    return Estimate(value, stderr, float(low), float(high), "Wilson", n, 0)
 
 
-def _ordered(values: np.ndarray) -> np.ndarray:
+def _ordered(values: ndarray) -> ndarray:
     """Return the defined values in ascending order."""
     ordered = np.sort(values)  # what is undefined comes last
     return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
 
 
-def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
+def _percentile(ordered: ndarray, level: float, total: int) -> Estimate:
     n = len(ordered)
     if not n:
-        return Estimate(None, None, None, None, "order statistics", 0, total)
+        return without_interval(None, "order statistics", 0, total)
     value, half_width = _quantile(ordered, level), Z95 * np.sqrt(n * level * (1 - level))
     low, high = int(np.floor(n * level - half_width)), int(np.ceil(n * level + half_width))
     if low < 0 or high >= n:
-        return Estimate(value, None, None, None, "order statistics", n, total - n)
+        return without_interval(value, "order statistics", n, total - n)
     bounds = float(ordered[low]), float(ordered[high])
     return Estimate(
         value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, total - n
     )
 
 
-def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
+def _tail_mean(ordered: ndarray, level: float, n_units: int) -> Estimate:
     """Return the mean of the worst `1 - level` of the units, the highest (conditional value at
     risk).
 
@@ -176,7 +176,7 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     """
     n = len(ordered)
     if not n:
-        return Estimate(None, None, None, None, "t", 0, n_units)
+        return without_interval(None, "t", 0, n_units)
     cut = _quantile(ordered, level)
     over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
     total = float(np.sum(over))
@@ -186,20 +186,20 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     return _student(cut + total / n, stderr, n, n_units - n, "t")
 
 
-def _quantile(ordered: np.ndarray, level: float) -> float:
+def _quantile(ordered: ndarray, level: float) -> float:
     """Return `np.quantile` of numbers in order."""
     place = level * (len(ordered) - 1)
     low = int(place)
     return float(np.quantile(ordered[low : low + 2], min(place - low, 1.0)))
 
 
-def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
+def pooled_ratio(numerator: ndarray, denominator: ndarray, root: bool = False) -> Estimate:
     """Return the ratio of two sums over units, or its root.
 
     Linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
 
     Args:
-        numerator: One sum a unit, shape (n,); NaN counts as undefined.
+        numerator: The sum of each unit, shape (n,); NaN counts as undefined.
         denominator: The same.
         root: Give the square root of the ratio, by the delta method.
     """
@@ -207,7 +207,7 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     top, bottom = numerator[usable], denominator[usable]
     n, undefined, total = len(top), int(np.sum(~usable)), float(np.sum(bottom))
     if not n or total == 0:
-        return Estimate(None, None, None, None, "linearised", 0, len(numerator))
+        return without_interval(None, "linearised", 0, len(numerator))
     ratio = float(np.sum(top)) / total
     stderr = (
         float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total)
@@ -221,7 +221,7 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     return _student(ratio, stderr, n, undefined, "linearised")
 
 
-def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+def one_minus_ratio(ours: ndarray, theirs: ndarray) -> Estimate:
     """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation.
 
     See `difference_estimate`.
@@ -258,6 +258,34 @@ def difference_estimate(estimate: Estimate) -> Estimate:
 
 def _student(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
     if stderr is None:
-        return Estimate(value, None, None, None, method, n, undefined)
+        return without_interval(value, method, n, undefined)
     half_width = student_critical(n - 1, 0.95) * stderr
     return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)
+
+
+def least_on_simplex(
+    loss: Callable[[ndarray], tuple[float, ndarray]], weights: int, free: Sequence[float] = ()
+) -> tuple[ndarray, ndarray]:
+    """Return the weights, at least 0 and with the sum 1, of the least loss, and other parameters.
+
+    By sequential quadratic programming from equal weights. New models that learn weights take it.
+
+    Args:
+        loss: From the weights and the other parameters behind them its value and its gradient.
+        weights: The number of weights.
+        free: The values from which parameters without bounds begin.
+    """
+    from scipy.optimize import minimize
+
+    ones = np.append(np.ones(weights), np.zeros(len(free)))
+    found = minimize(
+        loss,
+        np.append(np.full(weights, 1 / weights), free),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * weights + [(None, None)] * len(free),
+        constraints=[{"type": "eq", "fun": lambda x: x[:weights].sum() - 1, "jac": lambda _: ones}],
+        options={"ftol": 1e-12},
+    ).x
+    shares = np.maximum(found[:weights], 0.0)
+    return shares / shares.sum(), found[weights:]

@@ -10,11 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import Task, load_reference, stored_task
 from hwds.core.seeds import stream
 from hwds.results.formatting import counted
+from hwds.results.tables import WHOLE_RUN
 from hwds.stats.contrasts import Matrix, Pair, Periods, Scale, contrast_values
 from hwds.stats.effects import (
     LEAST_CLUSTERS,
@@ -45,7 +48,7 @@ class UnitSeedLevels:
         mean: Over both.
         units, seeds, both: Variances of units, of seeds, and of the interaction of both that is
             part of the latter.
-        df: Of the first two and of the last.
+        df: Their degrees of freedom, in this order.
     """
 
     mean: float
@@ -73,13 +76,13 @@ class UnitSeedLevels:
         return max(self.variance**2 / inner, 1.0) if inner > 0 else 1.0
 
 
-def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSeedLevels:
+def unit_seed_levels(values: ndarray, strata: Sequence[ndarray]) -> UnitSeedLevels:
     """Return the analysis of variance of values with a unit and a seed (two-way, one value a cell).
 
     Searle, Casella and McCulloch (1992), Variance Components, 4.3.
 
     Args:
-        values: Whose mean is the effect, shape (units, seeds).
+        values: Values whose mean is the effect, shape (units, seeds).
         strata: The units of each dataset.
     """
     count = values.shape[1]
@@ -103,7 +106,7 @@ def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSe
 
 
 def seeded_effect(
-    values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
+    values: ndarray, strata: Sequence[ndarray], resamples: int, rng: np.random.Generator
 ) -> Effect:
     """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's
     t where either is few.
@@ -114,7 +117,7 @@ def seeded_effect(
     Args:
         values: Shape (units, seeds), two seeds at least.
         strata: The units of each dataset, two at least.
-        resamples: Of the bootstrap.
+        resamples: The number of resamples.
         rng: The generator of the resamples.
     """
     observed, n = unit_seed_levels(values, strata), len(values)
@@ -130,8 +133,8 @@ def seeded_effect(
 
 
 def _two_level_stretch(
-    values: np.ndarray,
-    strata: Sequence[np.ndarray],
+    values: ndarray,
+    strata: Sequence[ndarray],
     observed: UnitSeedLevels,
     resamples: int,
     rng: np.random.Generator,
@@ -178,11 +181,11 @@ class ComparisonEvidence(Protocol):
         """Their labels."""
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The metric of each model on each dataset, shape (datasets, models)."""
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's metric over all datasets, NaN where there is none,
         shape (models,).
         """
@@ -190,7 +193,7 @@ class ComparisonEvidence(Protocol):
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return how much better the first of each pair is."""
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return values of units, shape (units, models).
 
         None where the metric is not one of units.
@@ -207,13 +210,13 @@ class ComparisonEvidence(Protocol):
         Empty where they are enough.
         """
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return values to rank models by, shape (blocks, models), and what the blocks are.
 
         They share nothing.
         """
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return the metrics in bootstrap resamples as shares of what all models have on average,
         shape (resamples, models).
         """
@@ -226,7 +229,7 @@ class UnitEvidence:
     Attributes:
         matrix: The values.
         units_called: What a unit is.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
         periods: The values of units in the periods that they share; None where they share none.
     """
 
@@ -241,12 +244,12 @@ class UnitEvidence:
         return self.matrix.models
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> ndarray:
         """The mean of each model over the units of each dataset, shape (datasets, models)."""
         return self.matrix.means
 
     @property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The standard error of each model's mean over all datasets, units and periods drawn anew,
         shape (models,).
         """
@@ -341,7 +344,7 @@ class UnitEvidence:
         )
         return [_unit_noun(effect, "datasets") for effect in effects]
 
-    def unit_values(self) -> np.ndarray | None:
+    def unit_values(self) -> ndarray | None:
         """Return values averaged over seeds, shape (units, models)."""
         return self.matrix.units
 
@@ -365,7 +368,7 @@ class UnitEvidence:
         """True where units share no periods."""
         return self.periods is None
 
-    def blocks(self) -> tuple[np.ndarray, str]:
+    def blocks(self) -> tuple[ndarray, str]:
         """Return the means of datasets where there are enough of them, else those of periods where
         units share them.
         """
@@ -377,7 +380,7 @@ class UnitEvidence:
             else (self.periods.means(), "origins")
         )
 
-    def draws(self) -> np.ndarray | None:
+    def draws(self) -> ndarray | None:
         """Return mean shares in resamples of units and periods, shape (resamples, models); None
         where they are few.
         """
@@ -399,14 +402,14 @@ class UnitEvidence:
         )
 
 
-def shares_of(means: np.ndarray) -> np.ndarray:
+def shares_of(means: ndarray) -> ndarray:
     """Return each model's share of the mean of all models, averaged over datasets, shape
     (models,).
     """
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
-def widened(draws: np.ndarray, estimates: np.ndarray, clusters: int) -> np.ndarray:
+def widened(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
     """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters
     varies too little.
     """
@@ -422,17 +425,15 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(
-    answers: Sequence[ModelRows], units: pl.Series, values: Sequence[np.ndarray]
-) -> pl.DataFrame:
+def long_table(answers: Sequence[ModelRows], units: Series, values: Sequence[ndarray]) -> DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
-        answers: Of models, datasets and seeds.
+        answers: The answers of models, one for each dataset and seed.
         units: Which all of them have.
-        values: Of each answer its units', shape (units,).
+        values: The values of the units of each answer, shape (units,).
     """
-    labels = pl.DataFrame(
+    labels = DataFrame(
         [(each.model, each.dataset, each.seed) for each in answers],
         schema=MODEL_COLUMNS,
         orient="row",
@@ -440,12 +441,12 @@ def long_table(
     rows = labels[np.repeat(np.arange(len(answers)), len(units))]
     names = pl.concat([units.cast(pl.String)] * len(answers))
     return rows.with_columns(
-        names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64)
+        names.alias("unit"), Series("value", np.concatenate(values), pl.Float64)
     )
 
 
 def by_dataset(
-    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], pl.DataFrame]
+    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
 ) -> Matrix:
     """Return the values of units over all datasets, each of whose answers `table` makes rows of, as
     of `long_table`.
@@ -462,7 +463,7 @@ def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
     """Return the short name of a metric that models may be compared by.
 
     Args:
-        metric: Its name.
+        metric: The name of the metric.
         known: The short names of those that can be.
         what: What is compared, in the plural.
 
@@ -497,7 +498,7 @@ class TaskComparison:
     """
 
     evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]]
-    along: Callable[[Any, str, str], pl.DataFrame] | None = None
+    along: Callable[[Any, str, str], DataFrame] | None = None
     conditions: str = ""
     trained: bool = True
 
@@ -527,29 +528,28 @@ def headline_evidence(
     One dataset alone has no error, several are the units.
 
     Args:
-        answers: Of every model, dataset and seed.
-        metric: Its short or full name.
-        resamples: Of each bootstrap.
+        answers: The answers of every model, dataset and seed.
+        metric: The short or full name of the metric.
+        resamples: The number of resamples of each bootstrap.
     """
     rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
-    table = pl.DataFrame(
+    table = DataFrame(
         rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row"
     )
     return UnitEvidence(Matrix.of(table), "runs", resamples), 0
 
 
-def whole_scores(source: RunSource, metric: str) -> pl.DataFrame:
+def whole_scores(source: RunSource, metric: str) -> DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
-    whole_run = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
-    scores = source.tables.scores.filter(whole_run & (pl.col("metric") == source.metric(metric)))
-    means = scores.filter(pl.col("aggregate") == "mean")
-    return means if len(means) else scores.filter(pl.col("aggregate") == "pooled")
+    scores = source.tables.scores.filter(WHOLE_RUN, metric=source.metric(metric))
+    means = scores.filter(aggregate="mean")
+    return means if len(means) else scores.filter(aggregate="pooled")
 
 
 def _score(answer: ModelRows, metric: str) -> float | None:
-    values = whole_scores(answer.source, metric).filter(pl.col("model") == answer.label)["value"]
+    values = whole_scores(answer.source, metric).filter(model=answer.label)["value"]
     return values[0] if len(values) else None
 
 

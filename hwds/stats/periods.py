@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
-from hwds.stats.estimates import Estimate, unit_median
+from hwds.stats.estimates import Estimate, unit_median, without_interval
 
 # Tests of equal accuracy along one series: Diebold and Mariano's, and one that holds its level
 # with few origins.
@@ -24,7 +25,7 @@ class DieboldMariano:
     """The test of one series.
 
     Attributes:
-        statistic: Below 0 where the first model loses less.
+        statistic: The statistic, below 0 where the first model loses less.
         p_value: Two-sided, of Student's t with one less than `origins` degrees of freedom.
         mean: The mean difference of losses.
         origins: How many there are.
@@ -44,7 +45,7 @@ def has_enough_origins(origins: int, horizon: int) -> bool:
     return origins >= max(LEAST_ORIGINS, 2 * horizon)
 
 
-def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano | None:
+def diebold_mariano(differences: ndarray, horizon: int = 1) -> DieboldMariano | None:
     """Return the test that losses differ by 0 on average.
 
     Diebold and Mariano (1995), "Comparing predictive accuracy", the variance summed over `horizon -
@@ -76,7 +77,7 @@ def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano
     )
 
 
-def cosine_effect(differences: np.ndarray, horizon: int) -> Effect:
+def cosine_effect(differences: ndarray, horizon: int) -> Effect:
     """Return the mean with the long-run variance of equal-weighted cosines, and Student's t with a
     degree of freedom a cosine.
 
@@ -102,12 +103,12 @@ def cosine_effect(differences: np.ndarray, horizon: int) -> Effect:
     )
 
 
-def cosines(n: int, horizon: int) -> np.ndarray:
+def cosines(n: int, horizon: int) -> ndarray:
     """Return the orthonormal cosines that a long-run variance is the mean square of, shape (count,
     n); see `cosine_effect`.
     """
     count = max(int(min(0.41 * n ** (2 / 3), n / horizon / 1.5)), 1)
-    waves: np.ndarray = np.sqrt(2 / n) * np.cos(
+    waves: ndarray = np.sqrt(2 / n) * np.cos(
         np.pi * np.arange(1, count + 1)[:, None] * (np.arange(n) + 0.5) / n
     )
     return waves
@@ -142,16 +143,16 @@ class Cells:
         season_seen: The share of a season that the periods cover; infinite where there is none.
     """
 
-    unit: np.ndarray
-    period: np.ndarray
+    unit: ndarray
+    period: ndarray
     span: int = 1
     season_seen: float = inf
 
-    def where(self, known: np.ndarray) -> Cells:
+    def where(self, known: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
         return self if known.all() else self.at(np.flatnonzero(known))
 
-    def at(self, places: np.ndarray) -> Cells:
+    def at(self, places: ndarray) -> Cells:
         """Return some cells by their places, numbered anew."""
         unit, period = (
             np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period)
@@ -174,10 +175,10 @@ class Cells:
         return self.periods if self.units < 2 else min(self.units, self.periods)
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> ndarray:
         """The weight of each value in the mean of units' means, shape (cells,)."""
         counts = np.bincount(self.unit)
-        weights: np.ndarray = 1 / (self.units * counts[self.unit])
+        weights: ndarray = 1 / (self.units * counts[self.unit])
         return weights
 
     @property
@@ -218,14 +219,14 @@ class PeriodPart:
         count: How many periods they are.
     """
 
-    periods: np.ndarray
-    cells: np.ndarray
-    alone: np.ndarray
-    df: np.ndarray
+    periods: ndarray
+    cells: ndarray
+    alone: ndarray
+    df: ndarray
     count: int
 
 
-def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
+def period_part(values: ndarray, cells: Cells) -> PeriodPart:
     """Return what periods make the mean of units' means vary.
 
     Clustered by period, or by cosines over periods.
@@ -251,7 +252,7 @@ def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
     )
 
 
-def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
+def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
     """Return independent shocks of the mean whose squares add up to its variance, shape (shocks,
     pairs), and their freedom.
 
@@ -292,7 +293,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
 
     Args:
         effect: Over units; of variance 0 where there is one unit alone.
-        part: Of all pairs.
+        part: The part of the periods, of all pairs.
         pair: The number of this one.
         cells: The number of values.
     """
@@ -308,7 +309,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
-def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
     """Return the mean over units of their means over periods, with Student's t of both in its
     interval.
 
@@ -321,7 +322,7 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
         undefined: The number of units without a value.
     """
     if not len(values):
-        return Estimate(None, None, None, None, PERIODS_METHOD, 0, undefined)
+        return without_interval(None, PERIODS_METHOD, 0, undefined)
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values)
     value = float(by_unit.mean())
@@ -336,7 +337,7 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 
-def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
     """Return the median over units of their means over periods, with what shared periods add to the
     interval of its ranks.
 
@@ -349,15 +350,10 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
-    own = unit_median(by_unit)
-    own = replace(own, n_undefined=undefined)
-    if own.value is None or cells.refusal:
-        return (
-            replace(own, low=None, high=None, method=cells.refusal)
-            if own.value is not None
-            else own
-        )
-    if own.stderr is None or own.low is None or own.high is None:
+    own = replace(unit_median(by_unit), n_undefined=undefined)
+    if own.value is not None and cells.refusal:
+        return replace(own, low=None, high=None, method=cells.refusal)
+    if own.value is None or own.stderr is None or own.low is None or own.high is None:
         return own
     near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
     some = near[cells.unit]
@@ -379,9 +375,7 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
     )
 
 
-def ratio_estimate(
-    top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool = False
-) -> Estimate:
+def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = False) -> Estimate:
     """Return the ratio of two sums, or its root, with Student's t of units and of the periods that
     they share.
 
@@ -397,17 +391,14 @@ def ratio_estimate(
 
     total = float(bottom.sum()) if len(bottom) else 0.0
     if not total:
-        return Estimate(None, None, None, None, PERIODS_METHOD, 0, cells.units)
+        return without_interval(None, PERIODS_METHOD, 0, cells.units)
     ratio = float(top.sum()) / total
     added = (top - ratio * bottom) / total
-    by_unit, size = (
-        np.bincount(cells.unit, added, cells.units),
-        np.bincount(cells.unit, bottom, cells.units),
-    )
+    by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
     slope = (1 / (2 * value) if value else None) if root else 1.0
-    unsure = Estimate(value, None, None, None, PERIODS_METHOD, cells.units, 0)
+    unsure = without_interval(value, PERIODS_METHOD, cells.units, 0)
     if slope is None or over_units.counts.df <= 0:
         return unsure
     effect = Effect(
@@ -418,23 +409,22 @@ def ratio_estimate(
     effect = with_periods(
         effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top)
     )
-    half = slope * (effect.stderr or 0.0) * effect.distribution.critical(0.95)
-    return replace(
-        unsure, stderr=slope * (effect.stderr or 0.0), low=value - half, high=value + half
-    )
+    stderr = slope * (effect.stderr or 0.0)
+    half = stderr * effect.distribution.critical(0.95)
+    return replace(unsure, stderr=stderr, low=value - half, high=value + half)
 
 
-def _sums_by_code(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _sums_by_code(values: ndarray, codes: ndarray) -> ndarray:
     """Return the sum of the values of each code, every one of which occurs, shape (codes,
     pairs).
     """
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    sums: np.ndarray = np.add.reduceat(values[order], starts, axis=0)
+    sums: ndarray = np.add.reduceat(values[order], starts, axis=0)
     return sums
 
 
-def _cell_variance(values: np.ndarray, cells: Cells) -> np.ndarray:
+def _cell_variance(values: ndarray, cells: Cells) -> ndarray:
     """Return the variance that single values add to the mean: what neither their unit nor their
     period explains.
     """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.results.comparison import RankTest
 from hwds.stats.estimates import wilson
@@ -19,7 +19,7 @@ which models are the same.
 """
 
 
-def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
     """Return the p-value of each model: those above 1 - level are in the confidence set of that
     level.
 
@@ -62,7 +62,7 @@ def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
 # DeLong's covariance of areas under ROC curves on the same independent rows.
 
 
-def delong(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def delong(label: ndarray, scores: ndarray) -> tuple[ndarray, ndarray]:
     """Return the area under the ROC of each score, and their covariance.
 
     DeLong, DeLong and Clarke-Pearson (1988), "Comparing the areas under two or more correlated
@@ -97,29 +97,7 @@ ROUNDED_DIGITS = 12
 """Significant digits to which values are taken as different; more are noise of the last bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Friedman:
-    """Friedman's test of whether models rank differently over blocks.
-
-    Attributes:
-        ranks: The mean rank of each model, 1 the best.
-        blocks: How many blocks.
-        statistic, p_value: Friedman's chi-square, corrected for ties.
-        f_statistic, f_p_value: The less conservative form of Iman and Davenport.
-        critical_difference: Mean ranks further apart than this differ at the 5 % level, all pairs
-            taken together (Nemenyi).
-    """
-
-    ranks: tuple[float, ...]
-    blocks: int
-    statistic: float
-    p_value: float
-    f_statistic: float
-    f_p_value: float
-    critical_difference: float
-
-
-def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
+def rank_rows(values: ndarray, better: str) -> ndarray:
     """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models).
 
     NaN where one is missing.
@@ -132,29 +110,32 @@ def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
     return np.where(np.isnan(signed).any(axis=1, keepdims=True), np.nan, ranks)
 
 
-def round_digits(values: np.ndarray) -> np.ndarray:
+def round_digits(values: ndarray) -> ndarray:
     """Return values to `ROUNDED_DIGITS` significant digits."""
     size = np.where(values == 0, 1.0, np.abs(values))
     unit = 10.0 ** (np.floor(np.log10(size)) - ROUNDED_DIGITS + 1)
     return np.round(values / unit) * unit
 
 
-def friedman(values: np.ndarray, better: str) -> Friedman | None:
-    """Return Friedman's test over blocks (Demsar 2006, "Statistical comparisons of classifiers over
-    multiple data sets", 3.2).
+def rank_test(models: Sequence[str], values: ndarray, called: str, better: str) -> RankTest | None:
+    """Return Friedman's test of whether models rank differently over blocks.
+
+    Demsar (2006), "Statistical comparisons of classifiers over multiple data sets", 3.2.
 
     Args:
-        values: Of each block and model, shape (blocks, models), two blocks and three models at
-            least.
+        models: Their labels.
+        values: The value of each model in each block, shape (blocks, models).
+        called: The name of the blocks.
         better: `low` or `high`.
 
     Returns:
-        None with fewer, or where all models tie everywhere.
+        None with fewer than three models or `LEAST_BLOCKS` blocks, or where all models tie
+        everywhere.
     """
     from scipy.special import chdtrc, fdtrc
 
     n, k = values.shape
-    if n < 2 or k < 3:
+    if n < LEAST_BLOCKS or k < 3:
         return None
     ranks = rank_rows(values, better)
     sums, squares = ranks.sum(axis=0), float(np.square(ranks).sum())
@@ -163,39 +144,17 @@ def friedman(values: np.ndarray, better: str) -> Friedman | None:
         return None
     # Conover (1999), Practical Nonparametric Statistics, 5.8: with ties the ranks vary less
     statistic = (k - 1) * float(np.square(sums - n * (k + 1) / 2).sum()) / spread
+    # the less conservative form of Iman and Davenport
     rest = n * (k - 1) - statistic
-    f_statistic = (n - 1) * statistic / rest if rest > 0 else inf
-    f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic)) if rest > 0 else 0.0
-    means = tuple((sums / n).tolist())
-    return Friedman(
-        means,
+    f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * statistic / rest)) if rest > 0 else 0.0
+    return RankTest(
+        dict(zip(models, (sums / n).tolist(), strict=True)),
         n,
+        called,
         statistic,
         float(chdtrc(k - 1, statistic)),
-        f_statistic,
         f_p,
         nemenyi(k) * sqrt(k * (k + 1) / (6 * n)),
-    )
-
-
-def rank_test(
-    models: Sequence[str], blocks: np.ndarray, called: str, better: str
-) -> RankTest | None:
-    """Return Friedman's test over blocks; None with fewer than three models or five blocks."""
-    if len(blocks) < LEAST_BLOCKS:
-        return None
-    test = friedman(blocks, better)
-    if test is None:
-        return None
-    ranks = dict(zip(models, test.ranks, strict=True))
-    return RankTest(
-        ranks,
-        test.blocks,
-        called,
-        test.statistic,
-        test.p_value,
-        test.f_p_value,
-        test.critical_difference,
     )
 
 
@@ -210,7 +169,7 @@ def nemenyi(models: int, level: float = 0.95) -> float:
     return float(studentized_range.ppf(level, models, inf)) / sqrt(2)
 
 
-def wilcoxon_p(differences: np.ndarray) -> float | None:
+def wilcoxon_p(differences: ndarray) -> float | None:
     """Return Wilcoxon's two-sided p-value of differences that are symmetric around 0 (signed
     ranks); None without any.
 
@@ -223,12 +182,12 @@ def wilcoxon_p(differences: np.ndarray) -> float | None:
     return float(wilcoxon(nonzero).pvalue) if len(nonzero) else None
 
 
-def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
+def win_rate(differences: ndarray) -> tuple[float, float, float]:
     """Return the share of units in which the first is better, ties half, and its 95 % interval
     (Wilson 1927).
 
     Args:
-        differences: Above 0 where the first is better, shape (n,), one at least.
+        differences: Differences above 0 where the first is better, shape (n,), at least one.
     """
     n = len(differences)
     share = float((np.sum(differences > 0) + np.sum(differences == 0) / 2) / n)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 
@@ -30,12 +31,12 @@ class JointErrors:
         shrinkage: From 0 to 1.
     """
 
-    deviations: np.ndarray
-    vectors: np.ndarray
+    deviations: ndarray
+    vectors: ndarray
     shrinkage: float
 
     @property
-    def alone(self) -> np.ndarray:
+    def alone(self) -> ndarray:
         """The variance of each series that it shares with none, shape (n,).
 
         With `common` it makes up the covariance.
@@ -48,12 +49,12 @@ class JointErrors:
         )
 
     @property
-    def common(self) -> np.ndarray:
+    def common(self) -> ndarray:
         """A factor F: the covariance is diag(alone) + F F'; shape (n, t)."""
         weight = np.sqrt((1 - self.shrinkage) / max(len(self.vectors), 1))
         return weight * self.deviations[:, None] * self.vectors.T
 
-    def orders(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def orders(self, n: int, rng: np.random.Generator) -> ndarray:
         """Return the order in which n rising draws of each series go together, shape (series, n):
         past vectors, blurred.
 
@@ -72,7 +73,7 @@ class JointErrors:
         noise = rng.standard_normal((len(self.deviations), n)) * np.sqrt(
             np.maximum(1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE)
         )
-        mixed: np.ndarray = np.sqrt(1 - self.shrinkage) * self.vectors[taken].T * signs + noise
+        mixed: ndarray = np.sqrt(1 - self.shrinkage) * self.vectors[taken].T * signs + noise
         return mixed.argsort(1, kind="stable")
 
 
@@ -90,13 +91,13 @@ class ErrorVectors(Serializable):
     """
 
     series: tuple[str, ...]
-    vectors: np.ndarray
-    deviations: np.ndarray
-    sizes: np.ndarray
+    vectors: ndarray
+    deviations: ndarray
+    sizes: ndarray
 
     @classmethod
     def learn(
-        cls, series: Sequence[str], errors: np.ndarray, steps: np.ndarray, forecasts: np.ndarray
+        cls, series: Sequence[str], errors: ndarray, steps: ndarray, forecasts: ndarray
     ) -> ErrorVectors:
         """Return all steps pooled: the errors of farther ones are larger by one factor, the same
         for all series.
@@ -108,7 +109,7 @@ class ErrorVectors(Serializable):
         Args:
             series: Names.
             errors: NaN where unknown, shape (t, n).
-            steps: Of each row, shape (t,).
+            steps: The step of each row, shape (t,).
             forecasts: Shape (t, n).
         """
         growth = np.ones(len(errors))
@@ -130,7 +131,7 @@ class ErrorVectors(Serializable):
         none = np.zeros(0)
         return cls((), np.zeros((0, 0)), none, none)
 
-    def of(self, series: Sequence[str], sizes: np.ndarray, members: np.ndarray) -> JointErrors:
+    def of(self, series: Sequence[str], sizes: ndarray, members: ndarray) -> JointErrors:
         """Return the errors to expect of some series, in their order.
 
         Of a series without past errors they are as large for its size as those of the others; where
@@ -166,7 +167,7 @@ class ErrorVectors(Serializable):
         )
 
 
-def shrinkage(vectors: np.ndarray) -> float:
+def shrinkage(vectors: ndarray) -> float:
     """Return the weight of the shrinkage of correlations to zero: their mean sampling variance over
     their mean square.
 
@@ -190,12 +191,12 @@ def shrinkage(vectors: np.ndarray) -> float:
     return float(np.clip(variance / square, LEAST_SHRINKAGE, 1.0)) if square > 0 else 1.0
 
 
-def _root_mean_square(values: np.ndarray) -> np.ndarray:
+def _root_mean_square(values: ndarray) -> ndarray:
     """Return the root mean square over the known rows, NaN where there are none."""
     return np.sqrt(_mean(values**2))
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: ndarray) -> ndarray:
     known = ~np.isnan(values)
     count = known.sum(0)
     return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
@@ -216,14 +217,14 @@ class SumTree:
     Attributes:
         n_aggregates: How many there are, coarsest first.
         n_bottom: How many series they are made of.
-        aggregate: Of each membership, shape (memberships,).
+        aggregate: The aggregate of each membership, shape (memberships,).
         member: Its bottom series.
     """
 
     n_aggregates: int
     n_bottom: int
-    aggregate: np.ndarray
-    member: np.ndarray
+    aggregate: ndarray
+    member: ndarray
 
     @cached_property
     def sums(self) -> Any:
@@ -236,7 +237,7 @@ class SumTree:
         )
 
     @property
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> ndarray:
         """The number of bottom series that each series is the sum of."""
         return np.concatenate(
             [
@@ -245,11 +246,11 @@ class SumTree:
             ]
         )
 
-    def summed(self, bottom: np.ndarray) -> np.ndarray:
+    def summed(self, bottom: ndarray) -> ndarray:
         """Return all series from the bottom ones, shape (bottom, ...)."""
         return np.concatenate([self.sums @ bottom, bottom])
 
-    def parents(self) -> tuple[np.ndarray, np.ndarray]:
+    def parents(self) -> tuple[ndarray, ndarray]:
         """Return the next coarser series of each where levels nest, -1 for none, and how many there
         are above it.
         """
@@ -278,7 +279,7 @@ class Reconciler:
     method: ReconciliationMethod
     joint: JointErrors
 
-    def bottom(self, values: np.ndarray) -> np.ndarray:
+    def bottom(self, values: ndarray) -> ndarray:
         """Return the bottom series of coherent forecasts, shape (bottom, k).
 
         Args:
@@ -290,11 +291,11 @@ class Reconciler:
             return bottom
         if self.method == "top_down":
             return self._top_down(values)
-        coherent: np.ndarray = bottom + self.correction @ (base - self.tree.sums @ bottom)
+        coherent: ndarray = bottom + self.correction @ (base - self.tree.sums @ bottom)
         return coherent
 
     @cached_property
-    def correction(self) -> np.ndarray:
+    def correction(self) -> ndarray:
         """The share of each aggregate's discrepancy that each bottom series takes: minimum trace.
 
         Shape (bottom, aggregates).
@@ -315,10 +316,10 @@ class Reconciler:
         across = shared.toarray() - common[n:] @ off.T
         size = np.sqrt(np.diag(system))
         solved = cho_solve(cho_factor(system / np.outer(size, size)), (across / size).T)
-        taken: np.ndarray = (solved / size[:, None]).T
+        taken: ndarray = (solved / size[:, None]).T
         return taken
 
-    def _top_down(self, values: np.ndarray) -> np.ndarray:
+    def _top_down(self, values: ndarray) -> ndarray:
         """Split each value among its parts by the proportions of their own forecasts, level by
         level; equally where all are 0.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.settings import as_yaml, flatten
@@ -87,20 +88,24 @@ class RunSource:
         )
         return [label for label in labels if label != TRUTH]
 
-    def rows(self, label: str) -> pl.DataFrame:
+    def rows(self, label: str) -> DataFrame:
         """Return the predictions of one model."""
         rows = self.tables.predictions
-        return rows if rows["model"].n_unique() == 1 else rows.filter(pl.col("model") == label)
+        return rows if rows["model"].n_unique() == 1 else rows.filter(model=label)
 
     def settings(self, label: str) -> dict[str, Any]:
         """Return the config of a model.
 
         A companion of another (`stack(combine=equal)`) has that of its owner.
         """
-        nodes = {
-            node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))
-        }
+        nodes = self.configured
         return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
+
+    @property
+    def configured(self) -> dict[str, dict[str, Any]]:
+        """The config of each model by its label."""
+        nodes = (self.config["model"], *self.config.get("rivals", ()))
+        return {str(node["name"]): node for node in nodes}
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -140,7 +145,7 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     """Refuse sources that were not evaluated on the same rows.
 
     Args:
-        sources: One at least.
+        sources: At least one source.
         datasets: The label of each one's dataset.
 
     Raises:
@@ -277,7 +282,11 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
     """
     pairs = [(place, label) for place, source in enumerate(sources) for label in source.models]
     labels = distinct_labels([(label, sources[place].settings(label)) for place, label in pairs])
-    by_pair = {pair: _short(pair[1], label) for pair, label in zip(pairs, labels, strict=True)}
+    by_pair = {
+        # a label that already says its changes does not say them twice
+        pair: pair[1] if "(" in pair[1] and label.startswith(pair[1]) else label
+        for pair, label in zip(pairs, labels, strict=True)
+    }
     for label in dict.fromkeys(by_pair.values()):
         bearers = [pair for pair, name in by_pair.items() if name == label]
         what = _cause(sources, bearers)
@@ -289,11 +298,6 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
         {label: by_pair[place, label] for label in source.models}
         for place, source in enumerate(sources)
     ]
-
-
-def _short(label: str, distinct: str) -> str:
-    """Return a label that already says its changes does not say them twice."""
-    return label if "(" in label and distinct.startswith(label) else distinct
 
 
 def _cause(sources: Sequence[RunSource], bearers: Sequence[tuple[int, str]]) -> str:
@@ -358,7 +362,7 @@ class ModelRows:
     seed: int
     source: RunSource
     label: str
-    rows: pl.DataFrame
+    rows: DataFrame
 
 
 def model_rows_of(
@@ -386,7 +390,7 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
     rows the fullest lost.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The answers of every model, dataset and seed.
         keys: The columns that name a row.
     """
     kept: list[ModelRows] = []
@@ -422,11 +426,11 @@ def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[Mod
     return in_order
 
 
-def _same_rows(rows: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]) -> bool:
+def _same_rows(rows: DataFrame, others: DataFrame, keys: Sequence[str]) -> bool:
     return all(rows[key].equals(others[key]) for key in keys)
 
 
-def _common_rows(answer: ModelRows, common: pl.DataFrame, keys: Sequence[str]) -> ModelRows:
+def _common_rows(answer: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
     if len(answer.rows) == len(common):
         return answer
     return replace(

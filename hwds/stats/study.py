@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.study import AGAINST
+from hwds.core.study import AGAINST, Study
 from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison
 from hwds.results.tables import TRUTH
 from hwds.stats.compare import compare, compare_table
@@ -23,28 +24,8 @@ WORLDS = "worlds"
 """The name of the units where each seed has data of its own."""
 
 
-class StudyTerms(Protocol):
-    """The fields of a study that a comparison reads."""
-
-    @property
-    def metric(self) -> str:
-        """The metric that models are compared by."""
-
-    @property
-    def model(self) -> str:
-        """The model that it is about."""
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """The models that it is compared with."""
-
-    @property
-    def margin(self) -> float:
-        """A difference that does not matter."""
-
-
 def compare_experiment(
-    terms: StudyTerms,
+    terms: Study,
     sources: Sequence[RunSource],
     *,
     margin: float | None = None,
@@ -60,7 +41,7 @@ def compare_experiment(
         terms: The study.
         sources: The runs.
         margin: In place of the study's.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: Some seeds share their data and others do not, or the runs were not evaluated in
@@ -108,7 +89,7 @@ def compare_experiment(
     )
 
 
-def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl.DataFrame:
+def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> DataFrame:
     """Return the contrasts of all experiments, p-values corrected over all of them.
 
     See `hwds.results.comparison.STUDY_CONTRASTS`.
@@ -132,12 +113,11 @@ def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl
         )
         row |= {"contrast": name, "p_holm": p, "alike_holm": alike}
         row["verdict"] = _verdict(row, 1 - next(iter(comparisons.values())).level)
-    return pl.DataFrame(
-        [{key: row[key] for key in STUDY_CONTRASTS} for row in rows], schema=STUDY_CONTRASTS
-    )
+    columns = list(STUDY_CONTRASTS.schema)
+    return STUDY_CONTRASTS.frame([tuple(row[name] for name in columns) for row in rows])
 
 
-def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the metric of each model in each run of an experiment.
 
     See `hwds.results.comparison.STUDY_RUNS`.
@@ -154,7 +134,7 @@ def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str
     return pl.concat(parts)
 
 
-def _worlds(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def _worlds(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the metric of each model in each world, as `compare_table` reads it."""
     parts = [
         whole_scores(source, metric).with_columns(unit=pl.lit(str(source.seed)))
@@ -167,7 +147,7 @@ def _worlds(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     return table.select("model", "dataset", "seed", "unit", "value")
 
 
-def _costs(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
+def _costs(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the failures, fallbacks and seconds of each model in all worlds."""
     counts = (
         pl.concat(whole_scores(source, metric) for source in sources)
@@ -178,9 +158,7 @@ def _costs(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     return counts.join(timings.group_by("model").agg(pl.sum("seconds")), on="model", how="left")
 
 
-def _contrast_rows(
-    terms: StudyTerms, experiment: str, comparison: Comparison
-) -> list[dict[str, Any]]:
+def _contrast_rows(terms: Study, experiment: str, comparison: Comparison) -> list[dict[str, Any]]:
     """Return the pairs with the chosen rivals."""
     rows = {row["rival"]: row for row in comparison.pairs.to_dicts()}
     chosen = []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import HwdsError
 from hwds.stats.distributions import kaplan_meier
@@ -20,13 +21,14 @@ class MaintenanceTerms:
     Attributes:
         planned: The cost of a replacement before a failure, downtime included.
         failure: The cost of a failure, downtime included.
-        planned_downtime, failure_downtime: How long a machine stands still, in the unit of ages.
+        planned_downtime, failure_downtime: The time that a machine stands still, in the unit of
+            ages.
         downtime: The cost of a unit of time that a machine stands still.
         crew: Replacements in a slot at most; None for any number.
-        parts: On hand at first; None for any number.
-        parts_rate: That arrive in each slot.
+        parts: Parts on hand at first; None for any number.
+        parts_rate: Parts that arrive in each slot.
         least_failures: Machines that failed below which nothing is shown.
-        resamples: Of the bootstrap over machines.
+        resamples: Resamples of the bootstrap over machines.
     """
 
     planned: float
@@ -59,29 +61,29 @@ class LifeLaws:
     """The laws of m machines at n inspections, and how long the machines lasted.
 
     Attributes:
-        names: Of the machines, in order.
+        names: The machines, in order.
         ends: The age at which each failed or was last seen, shape (m,).
         failed: Whether it failed then, shape (m,).
         fold: The part in which each was held out; -1 where it has no prediction, shape (m,).
-        start: When it was new on a clock that machines share, NaN where that is not known, shape
-            (m,).
+        start: The time when it was new on a clock that machines share, NaN where that is not known,
+            shape (m,).
         machine: The place of each inspection's machine, shape (n,); sorted, ages rising.
-        age: At each inspection, shape (n,).
+        age: The age at each inspection, shape (n,).
         survival: The probability to run longer than 1, 2 ... slots more, shape (n, slots).
-        median: Of the remaining life, shape (n,).
+        median: The median of the remaining life, shape (n,).
         slot: The time from one inspection to the next.
-        unit: Of ages.
+        unit: The unit of ages.
     """
 
     names: tuple[str, ...]
-    ends: np.ndarray
-    failed: np.ndarray
-    fold: np.ndarray
-    start: np.ndarray
-    machine: np.ndarray
-    age: np.ndarray
-    survival: np.ndarray
-    median: np.ndarray
+    ends: ndarray
+    failed: ndarray
+    fold: ndarray
+    start: ndarray
+    machine: ndarray
+    age: ndarray
+    survival: ndarray
+    median: ndarray
     slot: float
     unit: str = "cycles"
 
@@ -101,20 +103,20 @@ class LifeLaws:
         return bool(np.isfinite(self.start).all())
 
     @property
-    def curves(self) -> np.ndarray:
+    def curves(self) -> ndarray:
         """The survival with its beginning: 1 now; shape (n, slots + 1)."""
         return np.column_stack([np.ones(len(self.survival)), self.survival])
 
     @property
-    def runs(self) -> np.ndarray:
+    def runs(self) -> ndarray:
         """The expected time that a machine runs within 1, 2 ... slots, shape (n, slots): the area
         under its curve.
         """
         curves = self.curves
-        return np.asarray(self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1))
+        return self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1)
 
     @property
-    def last_inspections(self) -> np.ndarray:
+    def last_inspections(self) -> ndarray:
         """The place of the last inspection of each machine that has one, in the order of
         machines.
         """
@@ -142,28 +144,24 @@ class Outcomes:
         end: The age at which it was replaced, failed or was last seen, shape (m,).
         acted: Whether it was replaced before a failure, shape (m,).
         known: Whether it was replaced or failed, shape (m,).
-        waited: How long it stood still, after its failure, for a crew or a part, shape (m,).
+        waited: The time that it stood still, after its failure, for a crew or a part, shape (m,).
     """
 
-    end: np.ndarray
-    acted: np.ndarray
-    known: np.ndarray
-    waited: np.ndarray
+    end: ndarray
+    acted: ndarray
+    known: ndarray
+    waited: ndarray
 
-    def cost(self, terms: MaintenanceTerms) -> np.ndarray:
+    def cost(self, terms: MaintenanceTerms) -> ndarray:
         """Return the cost of each machine's replacement, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
-        )
+        return np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
 
-    def downtime(self, terms: MaintenanceTerms) -> np.ndarray:
+    def downtime(self, terms: MaintenanceTerms) -> ndarray:
         """Return how long each machine stands still, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
-        )
+        return np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
 
 
-def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
+def outcomes_of(laws: LifeLaws, acts: ndarray) -> Outcomes:
     """Return the outcomes where each machine is replaced at its first inspection that says so.
 
     Args:
@@ -204,7 +202,7 @@ def foresight_outcomes(laws: LifeLaws, terms: MaintenanceTerms) -> Outcomes:
     return best
 
 
-def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = None) -> np.ndarray:
+def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: ndarray | None = None) -> ndarray:
     """Return the weight of each machine: one over the chance not to be censored before its outcome,
     0 where that is not known.
 
@@ -214,7 +212,7 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         among: A mask of the machines whose censoring is read, shape (m,); None for all.
     """
     read = np.ones(laws.m, bool) if among is None else among
@@ -222,18 +220,16 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
         laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False
     )
     seen = np.concatenate([[1.0], left])[np.searchsorted(ages, outcomes.end, side="left")]
-    return np.asarray(outcomes.known / np.maximum(seen, LEAST_SEEN))
+    return outcomes.known / np.maximum(seen, LEAST_SEEN)
 
 
-def cost_rate(
-    laws: LifeLaws, outcomes: Outcomes, terms: MaintenanceTerms, among: np.ndarray
-) -> float:
+def cost_rate(laws: LifeLaws, outcomes: Outcomes, terms: MaintenanceTerms, among: ndarray) -> float:
     """Return the cost a unit of running time of some machines (renewal reward), infinite where no
     outcome is known.
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         terms: The costs.
         among: A mask of machines, shape (m,); no other is read.
     """
@@ -255,7 +251,7 @@ LIMIT_RULES = ("renewal", "threshold", "fixed_interval")
 """The rules that have a limit."""
 
 
-def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
+def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> ndarray:
     """Return the index of each inspection: it acts where that is at least the limit; shape (n,).
 
     `fixed_interval` has the age, `threshold` the median of the remaining life with a minus, and
@@ -275,14 +271,10 @@ def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.n
     if rule == "threshold":
         return -laws.median
     fails = 1 - laws.survival
-    return np.asarray(
-        ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
-    )
+    return ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
 
 
-def chosen_limit(
-    index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms, among: np.ndarray
-) -> float:
+def chosen_limit(index: ndarray, laws: LifeLaws, terms: MaintenanceTerms, among: ndarray) -> float:
     """Return the limit that costs least on some machines; infinite where never to act does.
 
     Args:
@@ -296,7 +288,7 @@ def chosen_limit(
     return limits[int(np.argmin(rates))]
 
 
-def candidate_limits(index: np.ndarray, most: int) -> list[float]:
+def candidate_limits(index: ndarray, most: int) -> list[float]:
     """Return limits to choose among, rising: below each index, between its quantiles, and one that
     nothing reaches.
 
@@ -311,7 +303,7 @@ def candidate_limits(index: np.ndarray, most: int) -> list[float]:
     return [float(np.nextafter(values[0], -np.inf)), *between.tolist(), np.inf]
 
 
-def limits_by_fold(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
+def limits_by_fold(index: ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> ndarray:
     """Return the limit of each machine, chosen on the machines of all other folds; shape (m,)."""
     out = np.full(laws.m, np.inf)
     for fold in np.unique(laws.fold[laws.fold >= 0]):
@@ -320,7 +312,7 @@ def limits_by_fold(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -
     return out
 
 
-def waiting_costs(laws: LifeLaws, terms: MaintenanceTerms, rate: np.ndarray) -> np.ndarray:
+def waiting_costs(laws: LifeLaws, terms: MaintenanceTerms, rate: ndarray) -> ndarray:
     """Return the expected cost of a replacement in 0, 1, 2 ... slots, less that of one now.
 
     Shape (n, slots + 1).
@@ -337,7 +329,7 @@ def waiting_costs(laws: LifeLaws, terms: MaintenanceTerms, rate: np.ndarray) -> 
 # A fleet on its clock with a limited crew and limited parts: failures are repaired first, then
 # planned replacements.
 
-SlotPlanner = Callable[[np.ndarray, int, int | None], np.ndarray]
+SlotPlanner = Callable[[ndarray, int, int | None], ndarray]
 """From the inspections of a slot, the replacements that its crew can still do, and the parts left
 (None: enough), those that are done now.
 """
@@ -346,16 +338,16 @@ SLOT_ROUNDING = 1e-9
 """The share of a time by which it may miss a slot's beginning and still stand there."""
 
 
-def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
+def first_come_planner(index: ndarray, limits: ndarray) -> SlotPlanner:
     """Return the planner of a rule: all inspections at or above their limits, the highest indices
     first.
 
     Args:
-        index: Of each inspection, shape (n,).
-        limits: Of each inspection, shape (n,).
+        index: The index of each inspection, shape (n,).
+        limits: The limit of each inspection, shape (n,).
     """
 
-    def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
+    def plan(rows: ndarray, crew: int, parts: int | None) -> ndarray:
         wanted = rows[index[rows] >= limits[rows]]
         order = wanted[np.argsort(-index[wanted], kind="stable")]
         return order[: crew if parts is None else min(crew, parts)]
@@ -363,16 +355,16 @@ def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
     return plan
 
 
-def least_cost_planner(costs: np.ndarray, terms: MaintenanceTerms) -> SlotPlanner:
+def least_cost_planner(costs: ndarray, terms: MaintenanceTerms) -> SlotPlanner:
     """Return the planner that lays out all slots ahead at least cost, and does what falls into the
     first.
 
     Args:
-        costs: Of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
+        costs: The costs of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
         terms: The capacity.
     """
 
-    def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
+    def plan(rows: ndarray, crew: int, parts: int | None) -> ndarray:
         crews = np.full(costs.shape[1] - 1, terms.crew_of(len(rows)))
         crews[0] = crew
         arrived = None if parts is None else part_arrivals(parts, terms, len(crews))
@@ -381,26 +373,24 @@ def least_cost_planner(costs: np.ndarray, terms: MaintenanceTerms) -> SlotPlanne
     return plan
 
 
-def part_arrivals(parts: float, terms: MaintenanceTerms, slots: int) -> np.ndarray:
+def part_arrivals(parts: float, terms: MaintenanceTerms, slots: int) -> ndarray:
     """Return the parts that have arrived by each slot, shape (slots,)."""
     return np.floor(parts + terms.parts_rate * np.arange(slots))
 
 
-def slots_of(times: np.ndarray, slot: float) -> np.ndarray:
+def slots_of(times: ndarray, slot: float) -> ndarray:
     """Return times in slots.
 
     Whole where they differ from it by rounding alone, so that .3 is the third slot of .1.
     """
     exact = times / slot
     whole = np.rint(exact)
-    return np.asarray(
-        np.where(
-            np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
-        )
+    return np.where(
+        np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
     )
 
 
-def cheapest_slots(costs: np.ndarray, crews: np.ndarray, arrived: np.ndarray | None) -> np.ndarray:
+def cheapest_slots(costs: ndarray, crews: ndarray, arrived: ndarray | None) -> ndarray:
     """Return the slot of each machine: its own cheapest where that fits the capacity, else by
     `assign_slots`; shape (m,).
     """
@@ -417,18 +407,18 @@ class Fleet:
     Attributes:
         laws: The evidence; all machines have a start.
         terms: Costs and capacity.
-        end: Of each machine so far, shape (m,).
+        end: The end of each machine so far, shape (m,).
         acted: Whether it was replaced before a failure.
-        waited: For a crew or a part.
+        waited: The time that each has waited for a crew or a part.
         queue: Machines that failed and stand still, with the slot in which each could first be
             repaired.
     """
 
     laws: LifeLaws
     terms: MaintenanceTerms
-    end: np.ndarray = field(init=False)
-    acted: np.ndarray = field(init=False)
-    waited: np.ndarray = field(init=False)
+    end: ndarray = field(init=False)
+    acted: ndarray = field(init=False)
+    waited: ndarray = field(init=False)
     queue: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -471,7 +461,7 @@ class Fleet:
         self.queue = self.queue[can:]
         return can
 
-    def _replace(self, rows: np.ndarray, planner: SlotPlanner, crew: int, parts: int | None) -> int:
+    def _replace(self, rows: ndarray, planner: SlotPlanner, crew: int, parts: int | None) -> int:
         """Replace machines as planned; return how many."""
         if not len(rows) or crew < 1 or (parts is not None and parts < 1):
             return 0
@@ -481,9 +471,7 @@ class Fleet:
         return len(machines)
 
 
-def assign_slots(
-    costs: np.ndarray, crew: np.ndarray, parts: np.ndarray | None = None
-) -> np.ndarray:
+def assign_slots(costs: ndarray, crew: ndarray, parts: ndarray | None = None) -> ndarray:
     """Return the slot of each machine, the last column standing for later; shape (m,).
 
     Each machine has one slot; a slot has no more machines than crews, and up to it there are no
@@ -492,11 +480,11 @@ def assign_slots(
     mixed-integer program (HiGHS, by scipy.optimize.milp).
 
     Args:
-        costs: Of each machine in each slot, the last for later, which has no limit; finite, shape
-            (m, slots + 1).
+        costs: The cost of each machine in each slot, the last for later, which has no limit;
+            finite, shape (m, slots + 1).
         crew: Replacements in each slot, shape (slots,).
-        parts: That have arrived by each slot, rising, shape (slots,); None where they do not run
-            out.
+        parts: The parts that have arrived by each slot, rising, shape (slots,); None where they do
+            not run out.
 
     Raises:
         HwdsError: The solver ends without a solution.
@@ -506,15 +494,15 @@ def assign_slots(
     return _by_crew(costs, crew) if parts is None else _by_crew_and_parts(costs, crew, parts)
 
 
-def _by_crew(costs: np.ndarray, crew: np.ndarray) -> np.ndarray:
+def _by_crew(costs: ndarray, crew: ndarray) -> ndarray:
     from scipy.optimize import linear_sum_assignment
 
     machines, columns = costs.shape
     slots = np.repeat(np.arange(columns), np.append(np.minimum(crew, machines), machines))
-    return np.asarray(slots[linear_sum_assignment(costs[:, slots])[1]])
+    return slots[linear_sum_assignment(costs[:, slots])[1]]
 
 
-def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def _by_crew_and_parts(costs: ndarray, crew: ndarray, parts: ndarray) -> ndarray:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_matrix, kron, vstack
 
@@ -534,4 +522,4 @@ def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -
         raise HwdsError(
             f"decision: the schedule of {machines} machines has no solution: {solved.message}"
         )
-    return np.asarray(solved.x.reshape(costs.shape).argmax(axis=1))
+    return solved.x.reshape(costs.shape).argmax(axis=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -120,15 +121,15 @@ class MaintenanceVerdict(Verdict):
         action: `SCHEDULE` or `HOLD`.
         rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all
             machines.
-        terms: What a replacement and a failure cost, and the capacity.
+        terms: The costs of a replacement and of a failure, and the capacity.
         slot, slots: The time from one inspection to the next, and how many are looked ahead.
         within_capacity: Whether the back-test is within it; it is not where machines share no
             clock.
-        machines, failed: Of the back-test.
+        machines, failed: The machines of the back-test, and those that failed.
         running: Machines in the schedule; with a slot, and of these now.
         due, now: See `running`.
         when: `back-test`, or `future` for the machines at their last row.
-        unit: Of ages.
+        unit: The unit of ages.
         policies: See `hwds.supply.maintenance_record.POLICIES`.
         schedule, outages: See `SCHEDULE` and `OUTAGES`.
     """
@@ -207,9 +208,9 @@ class MaintenanceVerdict(Verdict):
     now: int
     when: Literal["back-test", "future"]
     unit: str
-    policies: pl.DataFrame
-    schedule: pl.DataFrame
-    outages: pl.DataFrame
+    policies: DataFrame
+    schedule: DataFrame
+    outages: DataFrame
 
     @property
     def one_unit(self) -> str:
@@ -247,11 +248,11 @@ def decide_maintenance(
 
     Args:
         name: The decision's.
-        laws: Of machines that were held out, by which rules are chosen and judged.
-        running: Of the machines to schedule.
+        laws: The laws of machines that were held out, by which rules are chosen and judged.
+        running: The laws of the machines to schedule.
         truth: The true laws of `laws`; None where they are not known.
         terms: Costs and capacity.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
         when: Whether the machines to schedule are those of the back-test or of now.
     """
     tested = MaintenanceBackTest(laws, truth, terms, seed)
@@ -275,7 +276,7 @@ def decide_maintenance(
         failed=failed,
         running=len(table),
         due=len(table.drop_nulls("slot")),
-        now=len(table.filter(pl.col("slot") == 0)),
+        now=len(table.filter(slot=0)),
         when=when,
         unit=laws.unit,
         policies=policies,
@@ -285,7 +286,7 @@ def decide_maintenance(
     return spoken(verdict)
 
 
-def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms) -> str:
+def forbidding_rule(policies: DataFrame, failed: int, terms: MaintenanceTerms) -> str:
     """Return the rule that forbids to schedule, `none` where none does.
 
     Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each
@@ -299,12 +300,12 @@ def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms
 
 def cheapest_schedule(
     laws: LifeLaws, terms: MaintenanceTerms, rate: float
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[DataFrame, DataFrame]:
     """Return the cheapest schedule of machines at their last inspection, soonest first, and the
     outages of each slot.
 
     Args:
-        laws: Of the machines that run; the last inspection of each counts.
+        laws: The laws of the machines that run; the last inspection of each counts.
         terms: Costs and capacity.
         rate: The worth of a unit of running time.
     """
@@ -322,19 +323,19 @@ def cheapest_schedule(
         {
             "machine": [laws.names[each] for each in laws.machine[rows]],
             "age": laws.age[rows],
-            "slot": pl.Series(
+            "slot": Series(
                 [None if late else int(slot) for slot, late in zip(slots, later, strict=True)],
                 dtype=pl.Int64,
             ),
-            "due": pl.Series(
+            "due": Series(
                 np.where(later, np.nan, laws.age[rows] + slots * laws.slot), nan_to_null=True
             ),
-            "wanted": pl.Series(
+            "wanted": Series(
                 [None if w == laws.slots else int(w) for w in costs.argmin(axis=1)], dtype=pl.Int64
             ),
             "fails_before": 1 - curves[place, slots],
             "fails_next": 1 - curves[:, 1],
-            "delay_cost": pl.Series(
+            "delay_cost": Series(
                 np.where(later, np.nan, costs[place, following] - costs[place, slots]),
                 nan_to_null=True,
             ),
@@ -349,7 +350,7 @@ def cheapest_schedule(
 
 def slot_outages(
     laws: LifeLaws, terms: MaintenanceTerms, curves: np.ndarray, slots: np.ndarray
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return what falls out in each slot.
 
     A machine that was replaced or repaired is taken to run on to the end of them.
@@ -358,7 +359,7 @@ def slot_outages(
         laws: Their slots.
         terms: Times that machines stand still.
         curves: The chance to run on at the beginning of each slot, shape (m, slots + 1).
-        slots: Of each machine, shape (m,).
+        slots: The slot of each machine, shape (m,).
     """
     made = []
     for slot in range(laws.slots):
@@ -410,7 +411,7 @@ def _rule_colour(policy: str) -> str:
     return OWN_COLOUR if policy == OWN_RULE else NAIVE_COLOUR if policy in BLIND_RULES else GREY
 
 
-def _draw_bars(axes: Axes, rows: pl.DataFrame, name: str, scale: float, colours: list[str]) -> None:
+def _draw_bars(axes: Axes, rows: DataFrame, name: str, scale: float, colours: list[str]) -> None:
     values = scale * rows[name].to_numpy()
     axes.barh(range(len(rows)), values, color=colours, height=0.62)
     for place, (low, high) in enumerate(rows.select(f"{name}_low", f"{name}_high").iter_rows()):
@@ -434,7 +435,7 @@ def schedule_figure(verdict: MaintenanceVerdict) -> Figure | None:
     return figure
 
 
-def _draw_slots(axes: Axes, rows: pl.DataFrame, verdict: MaintenanceVerdict) -> None:
+def _draw_slots(axes: Axes, rows: DataFrame, verdict: MaintenanceVerdict) -> None:
     place = np.arange(len(rows))[::-1]
     slot = rows["slot"].fill_null(verdict.slots).to_numpy()
     risk = rows["fails_before"].to_numpy()

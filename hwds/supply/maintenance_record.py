@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.results.columns import Column, Declared, with_interval
@@ -76,7 +77,7 @@ class CrowdedRule:
         ]
         return cls(rule, laws, terms, tuple(limits), tuple(made))
 
-    def limit(self, among: np.ndarray) -> float:
+    def limit(self, among: ndarray) -> float:
         """Return the limit that costs least on some machines, a mask of shape (m,)."""
         return self.limits[
             int(np.argmin([cost_rate(self.laws, each, self.terms, among) for each in self.made]))
@@ -93,9 +94,7 @@ class CrowdedRule:
         return Fleet(self.laws, self.terms).simulate(planner)
 
 
-def planner_of(
-    rule: str, laws: LifeLaws, terms: MaintenanceTerms, limits: np.ndarray
-) -> SlotPlanner:
+def planner_of(rule: str, laws: LifeLaws, terms: MaintenanceTerms, limits: ndarray) -> SlotPlanner:
     """Return the planner of a rule with a limit for each inspection, shape (n,)."""
     if rule == OWN_RULE:
         return least_cost_planner(
@@ -104,7 +103,7 @@ def planner_of(
     return first_come_planner(inspection_index(rule, laws, terms), limits)
 
 
-def finite_or_none(limits: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
+def finite_or_none(limits: ndarray, laws: LifeLaws, terms: MaintenanceTerms) -> ndarray:
     """Return limits as worths of a unit of time: never to act is one that no index reaches."""
     return np.minimum(limits, 4 * terms.failure / laws.slot)
 
@@ -186,10 +185,10 @@ class MaintenanceBackTest:
     """The outcomes of rules on one fleet.
 
     Attributes:
-        laws: Of the model.
-        truth: Of the law that is true; None where that is not known.
+        laws: The laws of the model.
+        truth: The true laws; None where that is not known.
         terms: Costs and capacity.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
     """
 
     laws: LifeLaws
@@ -227,7 +226,7 @@ class MaintenanceBackTest:
                 continue
             yield (
                 rule,
-                self._own.outcomes()
+                self._own_rule.outcomes()
                 if rule == OWN_RULE
                 else CrowdedRule.of(rule, laws, terms).outcomes(),
             )
@@ -249,7 +248,7 @@ class MaintenanceBackTest:
         to act does.
         """
         if self.within_capacity:
-            return self._own.limit(np.ones(self.laws.m, bool))
+            return self._own_rule.limit(np.ones(self.laws.m, bool))
         return chosen_limit(
             inspection_index(OWN_RULE, self.laws, self.terms),
             self.laws,
@@ -258,16 +257,16 @@ class MaintenanceBackTest:
         )
 
     @cached_property
-    def _own(self) -> CrowdedRule:
+    def _own_rule(self) -> CrowdedRule:
         return CrowdedRule.of(OWN_RULE, self.laws, self.terms)
 
-    def _resamples(self) -> np.ndarray:
+    def _resamples(self) -> ndarray:
         """Return how often each machine is drawn in each resample, shape (resamples, m)."""
         rng = stream(self.seed, "maintenance", "machines")
         return np.array([resample_clusters(self.laws.m, rng) for _ in range(self.terms.resamples)])
 
     def _row(
-        self, name: str, made: Outcomes, totals: np.ndarray, costs: dict[str, np.ndarray]
+        self, name: str, made: Outcomes, totals: ndarray, costs: dict[str, ndarray]
     ) -> dict[str, object]:
         """Return the row of a rule.
 
@@ -312,8 +311,8 @@ def outcomes_without_limits(rule: str, laws: LifeLaws, terms: MaintenanceTerms) 
 
 
 def _cost_totals(
-    laws: LifeLaws, made: Outcomes, terms: MaintenanceTerms, counts: np.ndarray
-) -> np.ndarray:
+    laws: LifeLaws, made: Outcomes, terms: MaintenanceTerms, counts: ndarray
+) -> ndarray:
     """Return the mean cost, downtime, failures and running time of a machine, of all and of each
     resample; shape (1 + b, 4).
     """
@@ -324,12 +323,10 @@ def _cost_totals(
     )
     every = np.vstack([np.ones((1, laws.m)), counts])
     total = (every @ weight)[:, None]
-    return np.asarray(
-        np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
-    )
+    return np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
 
 
-def _machine_interval(name: str, values: np.ndarray) -> dict[str, float | None]:
+def _machine_interval(name: str, values: ndarray) -> dict[str, float | None]:
     """Return a number with its 95 % percentile interval.
 
     Without one where a resample does not know it.

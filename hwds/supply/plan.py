@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -28,7 +30,6 @@ from hwds.report.words import spoken
 from hwds.results.columns import Column, Declared
 from hwds.results.formatting import counted
 from hwds.results.tables import Verdict
-from hwds.stats.estimates import clustered_wilson, pooled_ratio
 from hwds.supply.production import (
     PlanOutcome,
     SupplyProblem,
@@ -37,6 +38,8 @@ from hwds.supply.production import (
     outcome_of,
     solve_program,
 )
+from hwds.supply.stock_levels import served_share
+from hwds.supply.volumes import When, share_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,11 +152,11 @@ class SupplyVerdict(Verdict):
         terms: The settings.
         committed, asked: Sums over deals of the committed volumes, and of the same quantile of
             demand.
-        missed: What is expected not to be delivered because machines stand still.
+        missed: The units that are expected not to be delivered because machines stand still.
         makeable: The stock and the capacity of all steps that there is at least, at the level of
             what is committed.
-        free: What of it is left beyond the base volume of all demand; negative where it is not
-            enough.
+        free: The part of it that is left beyond the base volume of all demand; negative where it is
+            not enough.
         fill: The expected share of demand that is served in its step.
         cover: The mean stock, in steps of mean demand.
         lost: The share of capacity that outages take, of all steps.
@@ -161,12 +164,12 @@ class SupplyVerdict(Verdict):
         below, below_low, below_high: The share of back-tested deals of which less was delivered
             than committed to, with 95 %.
         tested: Back-tested deals.
-        steps: Of the plan.
-        cutoff: After which it begins.
-        n_deals: In the plan.
-        outages: Where the outages are from; empty for none.
+        steps: The number of steps of the plan.
+        cutoff: The cutoff after which it begins.
+        n_deals: The number of deals in the plan.
+        outages: The source of the outages; empty for none.
         when: `back-test`, or `future`.
-        unit: Of volumes.
+        unit: The unit of volumes.
         plan: See `STEPS`.
         volumes: See `VOLUMES`.
     """
@@ -222,10 +225,10 @@ class SupplyVerdict(Verdict):
     cutoff: str
     n_deals: int
     outages: str
-    when: Literal["back-test", "future"]
+    when: When
     unit: str
-    plan: pl.DataFrame
-    volumes: pl.DataFrame
+    plan: DataFrame
+    volumes: DataFrame
 
 
 # From demand and outages to the verdict: what to make, what is delivered, what can be committed
@@ -237,11 +240,11 @@ class SupplyCase:
     """The demand after one cutoff, and what there is to meet it.
 
     Attributes:
-        cutoff: After which it comes.
-        deals: Names, in order.
-        plants: Names, in order.
+        cutoff: The cutoff after which it comes.
+        deals: The names of the deals, in order.
+        plants: The names of the plants, in order.
         problem: Draws of demand and of outages.
-        actual: Of each deal and step, NaN where it is not known; shape (p, t).
+        actual: The demand of each deal and step, NaN where it is not known; shape (p, t).
         coupled: Whether it is known how steps move together; cases of which it is not are no
             record.
     """
@@ -250,7 +253,7 @@ class SupplyCase:
     deals: Sequence[str]
     plants: Sequence[str]
     problem: SupplyProblem
-    actual: np.ndarray
+    actual: ndarray
     coupled: bool
 
 
@@ -262,7 +265,7 @@ def decide_supply(
     *,
     outages: str,
     unit: str,
-    when: Literal["back-test", "future"],
+    when: When,
 ) -> SupplyVerdict:
     """Return the verdict.
 
@@ -271,8 +274,8 @@ def decide_supply(
         past: The back-test.
         coming: The case to plan for.
         terms: Costs and levels.
-        outages: Where these are from; empty for none.
-        unit: Of volumes.
+        outages: The source of the outages; empty for none.
+        unit: The unit of volumes.
         when: Whether the case is that of the back-test or of the steps to come.
     """
     plan, volumes = plan_tables(coming, terms)
@@ -286,6 +289,7 @@ def decide_supply(
     makeable, free = spare_supply(coming.problem, terms)
     demand = float(plan["demand"].sum())
     worst = plan.sort("fill").row(0, named=True)
+    of_plant = f" of {worst['plant']}" if len(coming.plants) > 1 else ""
     verdict = SupplyVerdict(
         decision=name,
         action="COMMIT" if rule == "none" else "HOLD",
@@ -299,8 +303,7 @@ def decide_supply(
         fill=float((plan["fill"] * plan["demand"]).sum()) / demand if demand > 0 else 1.0,
         cover=float(plan["stock"].sum()) / demand if demand > 0 else 0.0,
         lost=1 - float((plan["running"] * plan["capacity"]).sum()) / room,
-        tightest=f"step {worst['step']}"
-        + (f" of {worst['plant']}" if len(coming.plants) > 1 else ""),
+        tightest=f"step {worst['step']}{of_plant}",
         below=below,
         below_low=low,
         below_high=high,
@@ -317,69 +320,64 @@ def decide_supply(
     return spoken(verdict)
 
 
-def plan_tables(case: SupplyCase, terms: SupplyTerms) -> tuple[pl.DataFrame, pl.DataFrame]:
+def plan_tables(case: SupplyCase, terms: SupplyTerms) -> tuple[DataFrame, DataFrame]:
     """Return the plan by plant and step, and the volumes by deal; see `STEPS` and `VOLUMES`."""
     program = solve_program(case.problem, terms)
     made = outcome_of(case.problem, program)
     return _step_rows(case, program, made), _volume_rows(case, program, made, terms)
 
 
-def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> pl.DataFrame:
+def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> DataFrame:
     problem, rows = case.problem, []
     for plant, name in enumerate(case.plants):
-        mine = problem.plant == plant
-        demand, held, short = (
-            problem.demand[mine].sum(0),
-            made.stock[mine].sum(0),
-            made.unserved[mine].sum(0),
+        demand, stocks, short = (
+            each[problem.plant == plant].sum(0)
+            for each in (problem.demand, made.stock, made.unserved)
         )
         for step, asked in enumerate(demand.mean(axis=1).tolist()):
-            share, stock = problem.running[plant, :, step], float(held[step].mean())
-            row = {
-                "plant": name,
-                "step": step + 1,
-                "capacity": float(problem.capacity[plant]),
-                "demand": asked,
-            }
-            row |= {"running": float(share.mean()), "running_low": float(np.quantile(share, 0.1))}
-            row |= {"demand_high": float(np.quantile(demand[step], 0.9)), "stock": stock}
-            row |= {
-                "planned": float(program.production[mine, step].sum()),
-                "cover": stock / asked if asked > 0 else None,
-            }
-            row |= {"fill": 1 - float(short[step].mean()) / asked if asked > 0 else 1.0}
-            rows.append(row | {"short": float((short[step] > 1e-6 * max(asked, 1.0)).mean())})
+            running, stock = problem.running[plant, :, step], float(stocks[step].mean())
+            rows.append(
+                {
+                    "plant": name,
+                    "step": step + 1,
+                    "capacity": float(problem.capacity[plant]),
+                    "running": float(running.mean()),
+                    "running_low": float(np.quantile(running, 0.1)),
+                    "demand": asked,
+                    "demand_high": float(np.quantile(demand[step], 0.9)),
+                    "planned": float(program.production[problem.plant == plant, step].sum()),
+                    "stock": stock,
+                    "cover": stock / asked if asked > 0 else None,
+                    "fill": 1 - float(short[step].mean()) / asked if asked > 0 else 1.0,
+                    "short": float((short[step] > 1e-6 * max(asked, 1.0)).mean()),
+                }
+            )
     return STEPS.frame(rows)
 
 
 def _volume_rows(
     case: SupplyCase, program: SupplyProgram, made: PlanOutcome, terms: SupplyTerms
-) -> pl.DataFrame:
+) -> DataFrame:
     problem, levels = case.problem, list(terms.levels.values())
     total = problem.demand.sum(axis=1)
-    wanted = total.mean(axis=1)
-    asked, given, most = (
-        np.quantile(each, levels, axis=1) for each in (total, made.served, made.deliverable)
-    )
     full = replace(problem, running=np.ones_like(problem.running))
+    bands = {
+        f"{prefix}{band}": values
+        for prefix, draws in (("", made.served), ("demand_", total), ("most_", made.deliverable))
+        for band, values in zip(BANDS, np.quantile(draws, levels, axis=1), strict=True)
+    }
     table = {
         "deal": list(case.deals),
         "plant": [case.plants[each] for each in problem.plant],
         "cutoff": [case.cutoff] * len(case.deals),
-        **dict(zip(terms.levels, given, strict=True)),
-        **{f"demand_{band}": values for band, values in zip(terms.levels, asked, strict=True)},
-        **{f"most_{band}": values for band, values in zip(terms.levels, most, strict=True)},
+        **bands,
         "delivered": made.served.mean(axis=1),
         "delivered_running": outcome_of(full, solve_program(full, terms)).served.mean(axis=1),
         "opening": problem.opening,
         "planned": program.production.sum(axis=1),
-        "fill": np.where(
-            wanted > 0,
-            1 - made.unserved.sum(axis=1).mean(axis=1) / np.where(wanted > 0, wanted, 1),
-            1.0,
-        ),
-        "actual": pl.Series(case.actual.sum(axis=1), nan_to_null=True),
-        "served": pl.Series(deliveries(case, program), nan_to_null=True),
+        "fill": served_share(made.unserved.sum(axis=1).mean(axis=1), total.mean(axis=1)),
+        "actual": Series(case.actual.sum(axis=1), nan_to_null=True),
+        "served": Series(deliveries(case, program), nan_to_null=True),
     }
     return VOLUMES.frame(table).sort("committed", "deal", descending=[True, False])
 
@@ -393,33 +391,23 @@ def spare_supply(problem: SupplyProblem, terms: SupplyTerms) -> tuple[float, flo
     return makeable, makeable - float(np.quantile(problem.demand.sum(axis=(0, 1)), terms.base))
 
 
-def deliveries(case: SupplyCase, program: SupplyProgram) -> np.ndarray:
+def deliveries(case: SupplyCase, program: SupplyProgram) -> ndarray:
     """Return what would have been delivered of the demand that came, NaN where some of it is not
     known; shape (p,).
     """
-    known = ~np.isnan(case.actual).any(axis=1)
-    return np.where(
-        known, outcome_of(case.problem, program, np.nan_to_num(case.actual)).served[:, 0], np.nan
-    )
+    served = outcome_of(case.problem, program, np.nan_to_num(case.actual)).served[:, 0]
+    return np.where(np.isnan(case.actual).any(axis=1), np.nan, served)
 
 
-def delivery_shortfalls(volumes: pl.DataFrame) -> tuple[float, float, float, int] | None:
+def delivery_shortfalls(volumes: DataFrame) -> tuple[float, float, float, int] | None:
     """Return the share of back-tested deals of which less was delivered than committed to, its 95 %
-    interval, and how many.
+    interval, and the number of these deals; None without one.
     """
     known = volumes.drop_nulls("served")
     if known.is_empty():
         return None
-    names = known["deal"].rank("dense").to_numpy().astype(int) - 1
-    count = np.bincount(names).astype(float)
-    short = np.bincount(names, known["served"].to_numpy() < known["committed"].to_numpy() - 1e-6)
-    share = pooled_ratio(short, count)
-    assert share.value is not None
-    return (
-        share.value,
-        *clustered_wilson(share.value, len(known), len(count), share.stderr),
-        len(known),
-    )
+    short = known["served"].to_numpy() < known["committed"].to_numpy() - 1e-6
+    return *share_short(known["deal"], short), len(known)
 
 
 def forbidding_supply_rule(
@@ -445,28 +433,28 @@ MOST_STEPS = 30
 
 def steps_figure(verdict: SupplyVerdict) -> Figure:
     """Return the figure: amounts above, stock and service below."""
+    capacity = col("capacity")
     rows = verdict.plan.group_by("step", maintain_order=True).agg(
-        pl.col("capacity", "demand", "planned", "stock").sum(),
-        (pl.col("running") * pl.col("capacity")).sum().alias("left"),
-        (pl.col("running_low") * pl.col("capacity")).sum().alias("left_low"),
-        pl.col("demand_high").sum(),
-        (pl.col("fill") * pl.col("demand")).sum().alias("served"),
+        col("capacity", "demand", "planned", "stock", "demand_high").sum(),
+        left=(col("running") * capacity).sum(),
+        left_low=(col("running_low") * capacity).sum(),
+        served=(col("fill") * col("demand")).sum(),
     )
-    step = rows["step"].to_numpy()
+    amounts = {name: rows[name].to_numpy() for name in rows.columns}
     figure = new_figure(10, 6.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    _draw_amounts(top, rows, step)
-    demand = np.maximum(rows["demand"].to_numpy(), 1e-9)
+    _draw_amounts(top, amounts)
+    step, demand = amounts["step"], np.maximum(amounts["demand"], 1e-9)
     bottom.bar(
         step,
-        rows["stock"].to_numpy() / demand,
+        amounts["stock"] / demand,
         color=LIGHT,
         width=0.6,
         label="stock, in steps of demand",
     )
     bottom.plot(
         step,
-        rows["served"].to_numpy() / demand,
+        amounts["served"] / demand,
         "o-",
         color=OWN_COLOUR,
         markersize=4,
@@ -481,30 +469,20 @@ def steps_figure(verdict: SupplyVerdict) -> Figure:
     return figure
 
 
-def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
-    axes.bar(
-        step, rows["planned"].to_numpy(), color=OWN_COLOUR, alpha=0.55, width=0.6, label="planned"
-    )
-    axes.fill_between(
-        step,
-        rows["left_low"].to_numpy(),
-        rows["capacity"].to_numpy(),
-        color=ALARM_COLOUR,
-        alpha=0.15,
-        linewidth=0,
-    )
-    axes.plot(step, rows["capacity"].to_numpy(), color=INK, linewidth=1.2, label="all machines")
-    axes.plot(
-        step,
-        rows["left"].to_numpy(),
-        color=ALARM_COLOUR,
-        linewidth=1.2,
-        label="less outages (shade: to P10)",
-    )
+def _draw_amounts(axes: Axes, amounts: dict[str, ndarray]) -> None:
+    step, capacity, demand = amounts["step"], amounts["capacity"], amounts["demand"]
+    shade: dict[str, Any] = {"color": ALARM_COLOUR, "alpha": 0.15, "linewidth": 0}
+    axes.bar(step, amounts["planned"], color=OWN_COLOUR, alpha=0.55, width=0.6, label="planned")
+    axes.fill_between(step, amounts["left_low"], capacity, **shade)
+    for values, colour, label in (
+        (capacity, INK, "all machines"),
+        (amounts["left"], ALARM_COLOUR, "less outages (shade: to P10)"),
+    ):
+        axes.plot(step, values, color=colour, linewidth=1.2, label=label)
     axes.errorbar(
         step,
-        rows["demand"].to_numpy(),
-        [np.zeros(len(step)), (rows["demand_high"] - rows["demand"]).to_numpy()],
+        demand,
+        [np.zeros(len(step)), amounts["demand_high"] - demand],
         fmt="o",
         color=NAIVE_COLOUR,
         markersize=4,
@@ -524,25 +502,14 @@ def volumes_figure(verdict: SupplyVerdict) -> Figure | None:
         return None
     figure = new_figure(9.5, 1.9 + 0.25 * len(rows))
     axes = figure.subplots()
-    place = np.arange(len(rows))
-    axes.hlines(
-        place,
-        rows["demand_committed"],
-        rows["demand_upside"],
-        color=LIGHT,
-        linewidth=8,
-        label="asked for",
-    )
-    axes.hlines(
-        place,
-        rows["committed"],
-        rows["upside"],
-        color=OWN_COLOUR,
-        linewidth=4,
-        label="can be delivered",
-    )
+    place, committed = np.arange(len(rows)), rows["committed"]
+    for low, high, colour, width, label in (
+        (rows["demand_committed"], rows["demand_upside"], LIGHT, 8, "asked for"),
+        (committed, rows["upside"], OWN_COLOUR, 4, "can be delivered"),
+    ):
+        axes.hlines(place, low, high, color=colour, linewidth=width, label=label)
     axes.plot(
-        rows["committed"],
+        committed,
         place,
         "|",
         color=INK,

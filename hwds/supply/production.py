@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.files import read_table
@@ -25,10 +25,10 @@ class OutageLaw:
         slot: The time of a slot, in the unit of ages.
         planned: Expected planned replacements in each slot.
         failures: Expected failures in each slot.
-        planned_downtime, failure_downtime: How long a machine stands still for each.
-        machines: How many there are.
+        planned_downtime, failure_downtime: The time that a machine stands still for each.
+        machines: The number of machines.
         long_run: The share of time that a machine stands still after the last slot.
-        source: Where that is from, in words.
+        source: The source of the law, in words.
     """
 
     slot: float
@@ -40,16 +40,16 @@ class OutageLaw:
     long_run: float
     source: str
 
-    def running(self, steps: int, length: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    def running(self, steps: int, length: float, n: int, rng: np.random.Generator) -> ndarray:
         """Draw the share of machines' time that they run in each step, shape (n, steps).
 
         Failures are Poisson.
 
         Args:
-            steps: Of the plan.
+            steps: The number of steps of the plan.
             length: The time of a step, in the unit of ages.
             n: Draws.
-            rng: Of the failures.
+            rng: The generator of the failures.
         """
         failures = rng.poisson(np.array(self.failures), (n, len(self.failures)))
         lost = self.planned_downtime * np.array(self.planned) + self.failure_downtime * failures
@@ -100,7 +100,7 @@ def outages_of_run(name: str) -> OutageLaw:
     if not machines:
         raise ConfigError(f"decision.life_run: run {folder.title} has no machine that runs.")
     policies = read_table(folder.path / f"{prefix}maintenance_policies.parquet").filter(
-        pl.col("policy") == OWN_RULE
+        policy=OWN_RULE
     )
     return OutageLaw(
         slot=float(verdict["slot"]),
@@ -156,26 +156,26 @@ class SupplyProblem:
     Attributes:
         demand: Shape (p, t, n).
         running: The share of capacity that runs in each draw, shape (plants, n, t).
-        plant: Of each deal, shape (p,).
+        plant: The plant of each deal, shape (p,).
         capacity: Units a step of each plant with all machines running, shape (plants,).
         opening: Stock of each deal at the beginning, shape (p,).
     """
 
-    demand: np.ndarray
-    running: np.ndarray
-    plant: np.ndarray
-    capacity: np.ndarray
-    opening: np.ndarray
+    demand: ndarray
+    running: ndarray
+    plant: ndarray
+    capacity: ndarray
+    opening: ndarray
 
     @property
-    def expected(self) -> np.ndarray:
+    def expected(self) -> ndarray:
         """The mean demand, shape (p, t)."""
-        return np.asarray(self.demand.mean(axis=2))
+        return self.demand.mean(axis=2)
 
     @property
-    def room(self) -> np.ndarray:
+    def room(self) -> ndarray:
         """The expected capacity of each plant in each step, shape (plants, t)."""
-        return np.asarray(self.capacity[:, None] * self.running.mean(axis=1))
+        return self.capacity[:, None] * self.running.mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +183,12 @@ class SupplyProgram:
     """The solution.
 
     Attributes:
-        production: Of each deal in each step, shape (p, t).
+        production: The production of each deal in each step, shape (p, t).
         stock: Expected at the end of each step, less what is owed then, shape (p, t).
     """
 
-    production: np.ndarray
-    stock: np.ndarray
+    production: ndarray
+    stock: ndarray
 
 
 def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
@@ -210,6 +210,7 @@ def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
     from scipy.sparse import coo_matrix, csr_matrix, eye, hstack, kron, vstack
 
     deals, steps = problem.expected.shape
+    # four blocks of variables, each one a deal and step: made, in stock, owed, below safety
     size = deals * steps
     safety = np.maximum(np.quantile(problem.demand, terms.ratio, axis=2) - problem.expected, 0.0)
     every = eye(size)
@@ -250,22 +251,22 @@ class PlanOutcome:
     """The outcome of a plan in n draws.
 
     Attributes:
-        stock: At the end of each step, shape (p, t, n).
+        stock: The stock at the end of each step, shape (p, t, n).
         unserved: The demand of a step that is not served in it, shape (p, t, n).
-        served: What is delivered over all steps, shape (p, n).
+        served: The deliveries over all steps, shape (p, n).
         deliverable: The most that could be delivered, were more of that deal asked for and of
             others not: with the stock that is left and the capacity that its plant does not use,
             shape (p, n).
     """
 
-    stock: np.ndarray
-    unserved: np.ndarray
-    served: np.ndarray
-    deliverable: np.ndarray
+    stock: ndarray
+    unserved: ndarray
+    served: ndarray
+    deliverable: ndarray
 
 
 def outcome_of(
-    problem: SupplyProblem, program: SupplyProgram, actual: np.ndarray | None = None
+    problem: SupplyProblem, program: SupplyProgram, actual: ndarray | None = None
 ) -> PlanOutcome:
     """Return the outcome where each step makes what brings stock to its plan, or as much of that as
     a plant can.
@@ -302,8 +303,8 @@ def outcome_of(
     )
 
 
-def _plant_shares(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _plant_shares(plant: ndarray, wanted: ndarray, room: ndarray) -> ndarray:
     """Return the share of what is wanted that each plant makes, shape (plants, n)."""
     total = np.zeros(room.shape)
     np.add.at(total, plant, wanted)
-    return np.asarray(np.minimum(1.0, room / np.maximum(total, 1e-12)))
+    return np.minimum(1.0, room / np.maximum(total, 1e-12))

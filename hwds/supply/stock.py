@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
+from polars import DataFrame, Series
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -30,6 +30,7 @@ from hwds.results.formatting import brief, counted, first_to_last
 from hwds.results.tables import TRUTH, Verdict, row_of
 from hwds.supply.stock_levels import LAW_SOURCES, StockCases, StockTerms
 from hwds.supply.stock_record import NO_DEPOT, RECORD, TEXTBOOK_RULE, stock_records
+from hwds.supply.volumes import When
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,11 +104,11 @@ class StockVerdict(Verdict):
         error_cost: What a period of a series costs more than with the true law where that is known,
             else than with foresight.
         error_of: `law` or `foresight`.
-        cutoff: At which the levels are.
-        n_series: How many levels there are.
+        cutoff: The cutoff at which the levels are.
+        n_series: The number of levels.
         units: The sum of the levels.
         when: `back-test`, or `future` for the periods to come.
-        unit: What volumes are counted in.
+        unit: The unit of volumes.
         levels: See `LEVELS`.
         record: See `hwds.supply.stock_record.RECORD`.
     """
@@ -166,10 +167,10 @@ class StockVerdict(Verdict):
     cutoff: str
     n_series: int
     units: float
-    when: Literal["back-test", "future"]
+    when: When
     unit: str
-    levels: pl.DataFrame
-    record: pl.DataFrame
+    levels: DataFrame
+    record: DataFrame
 
     @property
     def replenishment(self) -> str:
@@ -214,7 +215,7 @@ def decide_stock(
     terms: StockTerms,
     *,
     unit: str,
-    when: Literal["back-test", "future"],
+    when: When,
 ) -> StockVerdict:
     """Return the verdict.
 
@@ -224,13 +225,13 @@ def decide_stock(
         coming: The cases to tell levels of.
         model: The experiment's own.
         terms: The rule.
-        unit: Of volumes.
+        unit: The unit of volumes.
         when: Whether the cases to tell are those of the back-test or of the periods to come.
     """
     base = next((label for label in models if label not in (model, TRUTH)), None)
     record = stock_records(models, model, base, terms)
-    rows = {row["model"]: row for row in record.to_dicts()}
-    rule = forbidding_stock_rule(rows.get(model), terms)
+    own, truth = (row_of(record, model=each) for each in (model, TRUTH))
+    rule = forbidding_stock_rule(own, terms)
     levels = levels_table(coming)
     verdict = StockVerdict(
         decision=name,
@@ -240,10 +241,8 @@ def decide_stock(
         base=base,
         terms=terms,
         target=terms.ratio,
-        error_cost=None
-        if model not in rows
-        else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
-        error_of="law" if TRUTH in rows else "foresight",
+        error_cost=own["cost"] - (truth["cost"] if truth else 0.0) if own else None,
+        error_of="law" if truth else "foresight",
         cutoff=first_to_last(coming.keys["cutoff"].filter(_at_last(coming.keys))),
         n_series=len(levels),
         units=float(levels["upto"].sum()),
@@ -273,29 +272,29 @@ def forbidding_stock_rule(row: Mapping[str, Any] | None, terms: StockTerms) -> s
     return "service" if row["service_high"] < terms.ratio else "none"
 
 
-def levels_table(cases: StockCases) -> pl.DataFrame:
+def levels_table(cases: StockCases) -> DataFrame:
     """Return the levels of the last cutoff; see `LEVELS`."""
     rows = []
     for place in _at_last(cases.keys).arg_true():
-        levels, series, cutoff = (
-            cases.levels[place],
-            cases.keys["series"][place],
-            cases.keys["cutoff"][place],
-        )
+        levels, case = cases.levels[place], cases.keys.row(place, named=True)
         first = {
             part: float(getattr(levels, part)[0])
             for part in ("upto", "reorder", "store", "covered", "fill", "cost")
         }
-        ends = {
-            "safety": first["upto"] - first["covered"],
-            "upto_last": float(levels.upto[-1]),
-            "source": cases.sources[place],
-        }
-        rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})
+        rows.append(
+            first
+            | {
+                "series": str(case["series"]),
+                "cutoff": str(case["cutoff"]),
+                "safety": first["upto"] - first["covered"],
+                "upto_last": float(levels.upto[-1]),
+                "source": cases.sources[place],
+            }
+        )
     return LEVELS.frame(rows).sort("upto", "series", descending=[True, False])
 
 
-def _at_last(keys: pl.DataFrame) -> pl.Series:
+def _at_last(keys: DataFrame) -> Series:
     """Return whether each case is of the last cutoff, or of its series' own last one.
 
     See `StockCases`.
@@ -327,21 +326,12 @@ def record_figure(verdict: StockVerdict) -> Figure | None:
     _draw_intervals(left, rows, "cost", 1.0)
     name_rows(left, place, map(verdict.shown_name, rows["model"]), 44)
     left.set_xlim(left=0)
-    right.plot(
-        100 * rows["service"].to_numpy(),
-        place,
-        "o",
-        color=OWN_COLOUR,
-        label="periods without a shortage",
+    marks: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("service", "periods without a shortage", {"marker": "o", "color": OWN_COLOUR}),
+        ("fill", "demand served in its period", {"marker": "|", "color": INK, "markersize": 12}),
     )
-    right.plot(
-        100 * rows["fill"].to_numpy(),
-        place,
-        "|",
-        color=INK,
-        markersize=12,
-        label="demand served in its period",
-    )
+    for name, label, style in marks:
+        right.plot(100 * rows[name].to_numpy(), place, linestyle="none", label=label, **style)
     _draw_intervals(right, rows, "service", 100.0)
     if verdict.targeted:
         right.axvline(
@@ -359,7 +349,7 @@ def record_figure(verdict: StockVerdict) -> Figure | None:
     return figure
 
 
-def _draw_intervals(axes: Axes, rows: pl.DataFrame, name: str, scale: float) -> None:
+def _draw_intervals(axes: Axes, rows: DataFrame, name: str, scale: float) -> None:
     for place, (low, high) in enumerate(rows.select(f"{name}_low", f"{name}_high").iter_rows()):
         if low is not None:
             axes.hlines(place, scale * low, scale * high, color=INK, linewidth=1.2)
@@ -374,50 +364,31 @@ def levels_figure(verdict: StockVerdict) -> Figure | None:
     axes = figure.subplots()
     place = np.arange(len(rows))
     covered, upto = rows["covered"].to_numpy(), rows["upto"].to_numpy()
-    axes.barh(
-        place,
-        np.minimum(covered, upto),
-        color=LIGHT,
-        height=0.66,
-        label="mean demand that it covers",
+    bars = (
+        (np.minimum(covered, upto), 0, LIGHT, "mean demand that it covers"),
+        (np.maximum(upto - covered, 0), covered, OWN_COLOUR, "stock beyond that"),
     )
-    axes.barh(
-        place,
-        np.maximum(upto - covered, 0),
-        left=covered,
-        color=OWN_COLOUR,
-        height=0.66,
-        label="stock beyond that",
-    )
-    if verdict.terms.policy == "reorder_point":
+    for width, left, colour, label in bars:
+        axes.barh(place, width, left=left, color=colour, height=0.66, label=label)
+    strokes = {"reorder_point": ("reorder", "reorder at"), "two_echelons": ("store", "store up to")}
+    if verdict.terms.policy in strokes:
+        column, label = strokes[verdict.terms.policy]
         axes.plot(
-            rows["reorder"].to_numpy(),
+            rows[column].to_numpy(),
             place,
             "|",
             color=INK,
             markersize=10,
             markeredgewidth=1.6,
-            label="reorder at",
-        )
-    if verdict.terms.policy == "two_echelons":
-        axes.plot(
-            rows["store"].to_numpy(),
-            place,
-            "|",
-            color=INK,
-            markersize=10,
-            markeredgewidth=1.6,
-            label="store up to",
+            label=label,
         )
     name_rows(axes, place, rows["series"], 34)
     legend_above(axes, 3)
     tidy(axes, "x", x=drawable(verdict.unit or "units"))
     axes.set_xlim(left=min(0.0, float(rows["reorder"].min() or 0.0)))  # type: ignore[arg-type]
-    shown = (
-        counted(verdict.n_series, "levels")
-        if len(rows) == verdict.n_series
-        else f"{len(rows)} of {verdict.n_series} levels"
-    )
+    shown = counted(verdict.n_series, "levels")
+    if len(rows) < verdict.n_series:
+        shown = f"{len(rows)} of {verdict.n_series} levels"
     headline(figure, f"{shown} after {verdict.cutoff}")
     return figure
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.stats.distributions import NORMAL
 
@@ -96,35 +97,35 @@ class StockLevels:
 
     Attributes:
         upto: Stock on hand and on order after an order, shape (periods,).
-        reorder: At or below which one orders, shape (periods,); equal to `upto` where one always
-            does.
+        reorder: The level at or below which one orders, shape (periods,); equal to `upto` where one
+            always does.
         store: Stock in the store and on the way to it after an order, shape (periods,); equal to
             `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
         fill: The expected share of the demand of the last period it covers that is served in that
             period, shape (periods,).
         cost: The expected cost of holding, shortage and orders in that period, shape (periods,).
-        point: Where stock stands in the long run, of an (s, S) pair; None of other rules.
+        point: The long run of stock under an (s, S) pair; None of other rules.
     """
 
-    upto: np.ndarray
-    reorder: np.ndarray
-    store: np.ndarray
-    covered: np.ndarray
-    fill: np.ndarray
-    cost: np.ndarray
+    upto: ndarray
+    reorder: ndarray
+    store: ndarray
+    covered: ndarray
+    fill: ndarray
+    cost: ndarray
     point: ReorderPoint | None = None
 
 
-def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
+def covered_demand(draws: ndarray, cover: int) -> ndarray:
     """Return draws of the demand of each `cover` periods in a row, shape (periods - cover + 1,
     n).
     """
     total = np.vstack([np.zeros((1, draws.shape[1])), np.cumsum(draws, axis=0)])
-    return np.asarray(total[cover:] - total[:-cover])
+    return total[cover:] - total[:-cover]
 
 
-def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
+def levels_of(draws: ndarray, terms: StockTerms) -> StockLevels:
     """Return the levels that cost least by the law of demand.
 
     Args:
@@ -149,25 +150,25 @@ def _level_method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
 
 
 def _with_expectations(
-    upto: np.ndarray,
-    store: np.ndarray,
-    draws: np.ndarray,
-    sums: np.ndarray,
-    net: np.ndarray,
+    upto: ndarray,
+    store: ndarray,
+    draws: ndarray,
+    sums: ndarray,
+    net: ndarray,
     terms: StockTerms,
-    held: np.ndarray,
+    held: ndarray,
 ) -> StockLevels:
     """Return levels with what is expected of them: net stock of the store and the cost of what is
     held, shapes (periods, n).
     """
     short, last = np.maximum(-net, 0.0), draws[terms.cover - 1 :]
-    served = _served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
+    served = served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
     return StockLevels(
         upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1)
     )
 
 
-def _served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def served_share(missed: ndarray, asked: ndarray) -> ndarray:
     """Return the share of demand that is served, 1 without any.
 
     What is owed already is asked for once.
@@ -175,33 +176,32 @@ def _served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return np.where(asked > 0, 1 - missed / np.where(asked > 0, asked, 1.0), 1.0)
 
 
-def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> StockLevels:
+def cycling_levels(draws: ndarray, sums: ndarray, terms: StockTerms) -> StockLevels:
     """Return an (s, S) pair with what is expected where stock stands as often at each step below S
     as it does in the long run.
 
     Args:
-        draws: Of demand by period, shape (periods, n).
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n).
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     point, last = reorder_point(draws, sums, terms), draws[terms.cover - 1 :]
     cost, missed = np.empty(len(sums)), np.empty(len(sums))
     for period, total in enumerate(sums):
         before, after = np.sort(total - last[period]), np.sort(total)
-        cost[period] = (
-            PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        costs = PeriodCosts(after, terms.holding, terms.shortage)(point.stands)
+        unmet, unmet_before = (
+            PeriodCosts(each, 0.0, 1.0)(point.stands) for each in (after, before)
         )
-        missed[period] = (
-            PeriodCosts(after, 0.0, 1.0)(point.stands) - PeriodCosts(before, 0.0, 1.0)(point.stands)
-        ) @ point.shares
+        cost[period], missed[period] = costs @ point.shares, (unmet - unmet_before) @ point.shares
     upto, reorder = np.full(len(sums), point.upto), np.full(len(sums), point.reorder)
-    served = _served_share(missed, last.mean(axis=1))
+    served = served_share(missed, last.mean(axis=1))
     return StockLevels(
         upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point
     )
 
 
-def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
+def two_echelons(draws: ndarray, terms: StockTerms) -> StockLevels:
     """Return the level of all stock, which the depot orders up to, and that of the store, by Clark
     and Scarf (1960).
 
@@ -211,7 +211,7 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     then cover.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead times.
     """
     ratio = (terms.shortage + terms.depot_holding) / (terms.shortage + terms.holding)
@@ -220,35 +220,30 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     store = np.quantile(late, ratio, axis=1, method=_level_method(terms))
     sums = early + late
     upto = np.empty(len(sums))
-    for period in range(len(sums)):
-        tried = np.unique(
-            np.quantile(
-                sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_level_method(terms)
-            )
-        )
-        costs = [
-            echelon_costs(each, store[period], early[period], late[period], terms)[1].mean()
-            for each in tried
-        ]
+    shares = np.linspace(0.3, 1.0, ECHELON_LEVELS)
+    for period, total in enumerate(sums):
+        tried = np.unique(np.quantile(total, shares, method=_level_method(terms)))
+        demands = store[period], early[period], late[period]
+        costs = [echelon_costs(each, *demands, terms)[1].mean() for each in tried]
         upto[period] = tried[int(np.argmin(costs))]
     net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
     return _with_expectations(upto, store, draws, sums, net, terms, held)
 
 
 def echelon_costs(
-    upto: np.ndarray | float,
-    store: np.ndarray | float,
-    early: np.ndarray,
-    late: np.ndarray,
+    upto: ndarray | float,
+    store: ndarray | float,
+    early: ndarray,
+    late: ndarray,
     terms: StockTerms,
     *,
     held_alone: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the net stock of the store, and the cost of both echelons, or of what they hold alone.
 
     Args:
-        upto: Of all stock when the depot orders.
-        store: Up to which the store orders, as far as the depot has it.
+        upto: The level of all stock when the depot orders.
+        store: The level up to which the store orders, as far as the depot has it.
         early: Demand until the depot's order arrives.
         late: Demand from then to the end of the period in which the store's arrives.
         terms: Costs.
@@ -261,12 +256,12 @@ def echelon_costs(
     return net, held if held_alone else held + terms.shortage * np.maximum(-net, 0.0)
 
 
-def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
+def textbook_levels(draws: ndarray, terms: StockTerms) -> ndarray:
     """Return the mean of the demand to cover and z of its deviations, if it were normal and its
     periods independent.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead time.
     """
     mean = covered_demand(draws.mean(axis=1, keepdims=True), terms.cover)[:, 0]
@@ -280,17 +275,17 @@ class ReorderPoint:
     """An (s, S) pair in the long run.
 
     Attributes:
-        reorder: At or below which one orders.
-        upto: Up to what.
+        reorder: The level at or below which one orders.
+        upto: The level that one orders up to.
         stands: Stock on hand and on order after orders, shape (k,).
-        shares: Of the periods in which it stands at each, shape (k,).
+        shares: The share of periods in which it stands at each, shape (k,).
         orders: The expected orders of a period.
     """
 
     reorder: float
     upto: float
-    stands: np.ndarray
-    shares: np.ndarray
+    stands: ndarray
+    shares: ndarray
     orders: float
 
     def at(self, share: float) -> tuple[float, bool]:
@@ -301,7 +296,7 @@ class ReorderPoint:
         return float(self.stands[min(place, len(self.stands) - 1)]), share < self.orders
 
 
-def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> ReorderPoint:
+def reorder_point(draws: ndarray, sums: ndarray, terms: StockTerms) -> ReorderPoint:
     """Return the reorder point and the order-up-to level that cost least in the long run, of demand
     that stays as it is.
 
@@ -311,8 +306,8 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     grid is coarser, and demand is split between its neighbours so that its mean stays.
 
     Args:
-        draws: Of demand by period, shape (periods, n); all periods count alike.
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n); all periods count alike.
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     mean = float(draws.mean())
@@ -334,26 +329,26 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     )
 
 
-def _step_chances(demand: np.ndarray) -> np.ndarray:
+def _step_chances(demand: ndarray) -> ndarray:
     """Return the chances of 0, 1, 2 ... steps."""
-    return np.asarray(np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand))
+    return np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand)
 
 
-def _split_chances(demand: np.ndarray) -> np.ndarray:
+def _split_chances(demand: ndarray) -> ndarray:
     """Return the chances of 0, 1, 2 ... steps, a draw between two of them in parts of both."""
     below = np.floor(np.maximum(demand, 0.0)).astype(int)
     part = np.maximum(demand, 0.0) - below
     ends = np.concatenate([below, below + 1])
-    return np.asarray(np.bincount(ends, np.concatenate([1 - part, part])) / len(demand))
+    return np.bincount(ends, np.concatenate([1 - part, part])) / len(demand)
 
 
 def search_reorder_point(
-    chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float = 1.0
+    chances: ndarray, sums: ndarray, terms: StockTerms, unit: float = 1.0
 ) -> tuple[int, int]:
     """Return s and S in grid steps.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps.
         sums: Draws of the demand that an order covers, in steps, rising.
         terms: The costs.
         unit: Units of a step.
@@ -365,6 +360,7 @@ def search_reorder_point(
         times, until = renewals.of(high - low)
         return float((terms.order + times @ costs(high - np.arange(high - low))) / until)
 
+    # the search begins at the best single level, below which s lies
     best = int(np.quantile(sums, terms.ratio, method="inverted_cdf"))
     high, low = best, best - 1
     while cost(low, high) > costs(low):
@@ -385,34 +381,34 @@ class PeriodCosts:
 
     Args:
         sums: Draws of the demand to cover, rising.
-        holding: Of a unit left.
-        shortage: Of a unit short.
+        holding: The cost of a unit left.
+        shortage: The cost of a unit short.
     """
 
-    def __init__(self, sums: np.ndarray, holding: float, shortage: float) -> None:
+    def __init__(self, sums: ndarray, holding: float, shortage: float) -> None:
         self.sums, self.holding, self.shortage = sums, holding, shortage
         self.below = np.concatenate([[0.0], np.cumsum(sums)])
 
-    def __call__(self, level: int | np.ndarray) -> np.ndarray:
+    def __call__(self, level: int | ndarray) -> ndarray:
         """Return holding E(level - D)+ + shortage E(D - level)+."""
         n, total = len(self.sums), self.below[-1]
         count = np.searchsorted(self.sums, level)
         left = (np.asarray(level) * count - self.below[count]) / n
         short = (total - self.below[count] - np.asarray(level) * (n - count)) / n
-        return np.asarray(self.holding * left + self.shortage * short)
+        return self.holding * left + self.shortage * short
 
 
 class RenewalVisits:
     """The expected visits of stock to each step below the order-up-to level, in one cycle.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps; the first below 1.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps; the first below 1.
     """
 
-    def __init__(self, chances: np.ndarray) -> None:
+    def __init__(self, chances: ndarray) -> None:
         self.chances, self.times = chances, [1 / (1 - chances[0])]
 
-    def of(self, steps: int) -> tuple[np.ndarray, float]:
+    def of(self, steps: int) -> tuple[ndarray, float]:
         """Return the expected periods at 0, 1 ... steps below, shape (steps,), and their sum: the
         length of a cycle.
         """
@@ -443,9 +439,9 @@ class StockCases:
     Attributes:
         keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all
             series, where it is not.
-        levels: Of each case.
+        levels: The levels of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
-        sources: Where the joint law of each case is from, see `LAW_SOURCES`.
+        sources: The source of the joint law of each case, see `LAW_SOURCES`.
         alone: Levels without a depot; those of the rule where it has none, shape (w, periods of
             orders).
         textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w,
@@ -454,39 +450,36 @@ class StockCases:
 
     keys: pl.DataFrame
     levels: tuple[StockLevels, ...]
-    actual: np.ndarray
+    actual: ndarray
     sources: tuple[str, ...]
-    textbook: np.ndarray
-    alone: np.ndarray
+    textbook: ndarray
+    alone: ndarray
 
     def __len__(self) -> int:
         return len(self.levels)
 
     @property
-    def known(self) -> np.ndarray:
+    def known(self) -> ndarray:
         """A flag for each case that has a demand for each of its periods, shape (w,)."""
         return ~np.isnan(self.actual).any(axis=1)
 
-    def stacked(self, name: str) -> np.ndarray:
+    def stack(self, name: str) -> ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
-        return (
-            np.stack([getattr(each, name) for each in self.levels])
-            if self.levels
-            else np.zeros((0, 0))
-        )
+        parts = [getattr(each, name) for each in self.levels]
+        return np.stack(parts) if parts else np.zeros((0, 0))
 
 
 def stock_cases(
     keys: pl.DataFrame,
-    draws: Iterable[tuple[np.ndarray, str]],
-    actual: np.ndarray,
+    draws: Iterable[tuple[ndarray, str]],
+    actual: ndarray,
     terms: StockTerms,
 ) -> StockCases:
     """Return the levels of each case.
 
     Args:
         keys: See `StockCases`.
-        draws: For each case joint draws, shape (periods, n), and where they are from.
+        draws: The joint draws of each case, shape (periods, n), and their source.
         actual: Demand, shape (w, periods).
         terms: The rule.
     """

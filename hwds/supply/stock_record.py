@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
@@ -21,32 +22,33 @@ class StockPaths:
     """The stock of w series over p periods, each of shape (w, p).
 
     Attributes:
-        net: On hand at the end of a period, less what is still owed; of two echelons in the store.
-        depot: On hand in the depot, 0 without one.
-        demand: In the period.
+        net: The stock on hand at the end of a period, less what is still owed; of two echelons in
+            the store.
+        depot: The stock on hand in the depot, 0 without one.
+        demand: The demand of the period.
         unserved: The demand of the period that could not be served in it.
         ordered: Whether an order was made for it.
     """
 
-    net: np.ndarray
-    depot: np.ndarray
-    demand: np.ndarray
-    unserved: np.ndarray
-    ordered: np.ndarray
+    net: ndarray
+    depot: ndarray
+    demand: ndarray
+    unserved: ndarray
+    ordered: ndarray
 
-    def cost(self, terms: StockTerms) -> np.ndarray:
+    def cost(self, terms: StockTerms) -> ndarray:
         """Return the cost of each period, shape (w, p)."""
         held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
         here = terms.holding * held + terms.depot_holding * self.depot
-        return np.asarray(here + terms.shortage * owed + terms.order * self.ordered)
+        return here + terms.shortage * owed + terms.order * self.ordered
 
 
 def simulate_stock(
-    upto: np.ndarray,
-    reorder: np.ndarray,
-    actual: np.ndarray,
+    upto: ndarray,
+    reorder: ndarray,
+    actual: ndarray,
     terms: StockTerms,
-    begins: tuple[np.ndarray, np.ndarray] | None = None,
+    begins: tuple[ndarray, ndarray] | None = None,
 ) -> StockPaths:
     """Return what happens to stock where what is short is delivered later.
 
@@ -56,7 +58,7 @@ def simulate_stock(
 
     Args:
         upto: Levels by period of the order, shape (w, p).
-        reorder: At or below which one orders, shape (w, p).
+        reorder: The level at or below which one orders, shape (w, p).
         actual: Demand, shape (w, p + lead).
         terms: The rule.
         begins: Stock on hand and on order in the first period, and whether that is after an order,
@@ -71,16 +73,22 @@ def simulate_stock(
         before = np.zeros(len(before)) if terms.policy == "newsvendor" else before
         ordered[:, t] = (before <= reorder[:, t]) & (before < upto[:, t])
         position[:, t] = np.where(ordered[:, t], upto[:, t], before)
+    net = position - _demand_sums(actual, 0, lead + 1, periods)
+    demand, depot = actual[:, lead : lead + periods], np.zeros(net.shape)
+    return StockPaths(net, depot, demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+
+
+def _demand_sums(actual: ndarray, first: int, many: int, periods: int) -> ndarray:
+    """Return the demand of `many` periods in a row, from each of so many first ones; shape (w,
+    periods).
+    """
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
-    net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
-    demand = actual[:, lead : lead + periods]
-    return StockPaths(
-        net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered
-    )
+    last = first + many
+    return total[:, last : last + periods] - total[:, first : first + periods]
 
 
 def simulate_echelons(
-    upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms
+    upto: ndarray, store: ndarray, actual: ndarray, terms: StockTerms
 ) -> StockPaths:
     """Return what happens to the stock of a depot and a store, each of which orders up to its level
     in each period.
@@ -89,32 +97,22 @@ def simulate_echelons(
     which arrives `lead` on. What is above a level that has fallen stays until it is asked for.
 
     Args:
-        upto: Of all stock, by period of the depot's order, shape (w, p).
-        store: Of the store, in the period in which that order arrives, shape (w, p).
+        upto: The level of all stock, by period of the depot's order, shape (w, p).
+        store: The level of the store, in the period in which that order arrives, shape (w, p).
         actual: Demand, shape (w, p + depot_lead + lead).
         terms: Costs and lead times.
     """
     periods, early, late = upto.shape[1], terms.depot_lead, terms.lead + 1
-    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
-    all_stock = _carry_stock(upto, actual[:, :periods])
-    there = all_stock - (total[:, early : early + periods] - total[:, :periods])
+    there = _carry_stock(upto, actual[:, :periods]) - _demand_sums(actual, 0, early, periods)
     sent = _carry_stock(store, actual[:, early : early + periods], there)
-    net = sent - (
-        total[:, early + late : early + late + periods] - total[:, early : early + periods]
-    )
-    demand = actual[:, early + late - 1 : early + late - 1 + periods]
-    return StockPaths(
-        net,
-        there - sent,
-        demand,
-        np.minimum(demand, np.maximum(-net, 0.0)),
-        np.ones(net.shape, bool),
-    )
+    net = sent - _demand_sums(actual, early, late, periods)
+    last = early + late - 1
+    demand, ordered = actual[:, last : last + periods], np.ones(net.shape, bool)
+    unserved = np.minimum(demand, np.maximum(-net, 0.0))
+    return StockPaths(net, there - sent, demand, unserved, ordered)
 
 
-def _carry_stock(
-    levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None
-) -> np.ndarray:
+def _carry_stock(levels: ndarray, demand: ndarray, there: ndarray | None = None) -> ndarray:
     """Return stock on hand and on order after each order up to a level, as far as there is so much,
     shape (w, p).
     """
@@ -178,27 +176,24 @@ def stock_records(
     """Return a row for each model, and for the textbook's levels of the experiment's own.
 
     Args:
-        models: By label; all on the same cases where they have answers.
+        models: The cases of each model by its label; the same ones where they have forecasts.
         own: The experiment's own model.
         base: The model that savings are counted from; None for none.
         terms: The costs.
     """
     paths = {
-        name: (cases, _stock_paths(cases, terms, cases.stacked("upto")))
+        name: (cases, _stock_paths(cases, terms, cases.stack("upto")))
         for name, cases in models.items()
         if cases.known.any()
     }
-    if own in paths and terms.policy == "two_echelons":
-        paths[f"{own}{NO_DEPOT}"] = (
-            models[own],
-            _stock_paths(models[own], without_depot(terms), models[own].alone),
-        )
-    elif own in paths and terms.policy != "reorder_point":
-        paths[f"{own}{TEXTBOOK_RULE}"] = (
-            models[own],
-            _stock_paths(models[own], terms, models[own].textbook),
-        )
-    names = case_series(models)
+    if own in paths:
+        cases = models[own]
+        if terms.policy == "two_echelons":
+            in_store = _stock_paths(cases, without_depot(terms), cases.alone)
+            paths[f"{own}{NO_DEPOT}"] = cases, in_store
+        elif terms.policy != "reorder_point":
+            paths[f"{own}{TEXTBOOK_RULE}"] = cases, _stock_paths(cases, terms, cases.textbook)
+    names = sorted({name for cases in models.values() for name in cases.keys["series"]})
     costs = {
         name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()
     }
@@ -208,25 +203,20 @@ def stock_records(
     return RECORD.frame(rows)
 
 
-def case_series(models: Mapping[str, StockCases]) -> list[str]:
-    """Return the names of all series."""
-    return sorted({name for cases in models.values() for name in cases.keys["series"]})
-
-
-def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths:
+def _stock_paths(cases: StockCases, terms: StockTerms, upto: ndarray) -> StockPaths:
     """Return what happened in the cases whose demand is known."""
     known = cases.known
     if terms.policy == "two_echelons":
         return simulate_echelons(
-            upto[known], cases.stacked("store")[known], cases.actual[known], terms
+            upto[known], cases.stack("store")[known], cases.actual[known], terms
         )
-    reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
+    reorder = cases.stack("reorder") if terms.policy == "reorder_point" else upto
     return simulate_stock(
         upto[known], reorder[known], cases.actual[known], terms, _case_begins(cases)
     )
 
 
-def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
+def _case_begins(cases: StockCases) -> tuple[ndarray, ndarray] | None:
     """Return where the stock of each known case stands at first, by its long run, evenly over
     cases; None without (s, S).
     """
@@ -235,23 +225,17 @@ def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
     stands = [
         point.at((place + 0.5) * GOLDEN_RATIO % 1) for place, point in points if point is not None
     ]
-    return (
-        (np.array([at for at, _ in stands]), np.array([after for _, after in stands]))
-        if stands
-        else None
-    )
+    at, after = zip(*stands, strict=True) if stands else ((), ())
+    return (np.array(at), np.array(after)) if stands else None
 
 
-def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:
+def _by_series(names: list[str], cases: StockCases, values: ndarray) -> ndarray:
     """Return the mean of a value over the periods of each series, NaN for one without.
 
     Shape (series,).
     """
-    place = (
-        pl.Series(names)
-        .search_sorted(cases.keys["series"].filter(pl.Series(cases.known)))
-        .to_numpy()
-    )
+    known = cases.keys["series"].filter(pl.Series(cases.known))
+    place = pl.Series(names).search_sorted(known).to_numpy()
     total = np.bincount(place, values.sum(axis=1), len(names))
     count = np.bincount(place, minlength=len(names)) * values.shape[1]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -262,47 +246,53 @@ def _record_row(
     cases: StockCases,
     path: StockPaths,
     names: list[str],
-    costs: Mapping[str, np.ndarray],
+    costs: Mapping[str, ndarray],
     base: str | None,
 ) -> dict[str, object]:
-    ok = _by_series(names, cases, (path.net >= 0).astype(float))
-    unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))
-    lost = pooled_ratio(unserved, demand)
+    short = np.maximum(-path.net, 0)
+    met, unserved, demand = (
+        _by_series(names, cases, each)
+        for each in ((path.net >= 0).astype(float), path.unserved, path.demand)
+    )
+    estimates = {
+        "cost": _clip(_series_mean(costs[name]), np.inf),
+        "service": _clip(_series_mean(met), 1.0),
+        "fill": _share_served(pooled_ratio(unserved, demand)),
+    }
+    if base is not None and base in costs and name != base:
+        estimates["saving"] = one_minus_ratio(costs[name], costs[base])
     row: dict[str, object] = {
         "model": name,
         "cases": int(cases.known.sum()),
         "series": int((~np.isnan(costs[name])).sum()),
-    }
-    row |= dict(_interval_columns("cost", _series_mean(costs[name], np.inf))) | dict(
-        _interval_columns("service", _series_mean(ok, 1.0))
-    )
-    row |= {f"fill{end}": value for end, value in _served_interval(lost)}
-    if base is not None and base in costs and name != base:
-        row |= dict(_interval_columns("saving", one_minus_ratio(costs[name], costs[base])))
-    held, owed = (np.maximum(path.net, 0) + path.depot).mean(), np.maximum(-path.net, 0).mean()
-    return row | {
-        "held": held,
-        "short": owed,
+        "held": (np.maximum(path.net, 0) + path.depot).mean(),
+        "short": short.mean(),
         "orders": path.ordered.mean(),
         "periods": path.net.size,
     }
+    for column, each in estimates.items():
+        row |= {column: each.value, f"{column}_low": each.low, f"{column}_high": each.high}
+    return row
 
 
-def _series_mean(values: np.ndarray, most: float) -> Estimate:
-    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no
-    share above 1.
+def _series_mean(values: ndarray) -> Estimate:
+    """Return the mean over series, NaN counting as undefined."""
+    return pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
+
+
+def _clip(estimate: Estimate, most: float) -> Estimate:
+    """Return an estimate with its interval within 0 and `most`: no cost is negative, no share above
+    1.
     """
-    mean = pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
-    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
-    return replace(mean, low=low, high=high)
+    low, high = (
+        None if end is None else min(max(end, 0.0), most) for end in (estimate.low, estimate.high)
+    )
+    return replace(estimate, low=low, high=high)
 
 
-def _interval_columns(name: str, each: Estimate) -> Iterator[tuple[str, float | None]]:
-    yield from ((f"{name}", each.value), (f"{name}_low", each.low), (f"{name}_high", each.high))
-
-
-def _served_interval(lost: Estimate) -> Iterator[tuple[str, float | None]]:
-    """Yield one less a share, and the ends of its interval within 0 and 1."""
-    yield "", None if lost.value is None else 1 - lost.value
-    yield "_low", None if lost.high is None else max(1 - lost.high, 0.0)
-    yield "_high", None if lost.low is None else min(1 - lost.low, 1.0)
+def _share_served(lost: Estimate) -> Estimate:
+    """Return the share of demand that is served, from the share that is lost."""
+    value, low, high = (
+        None if each is None else 1 - each for each in (lost.value, lost.high, lost.low)
+    )
+    return _clip(replace(lost, value=value, low=low, high=high), 1.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
@@ -29,7 +30,7 @@ from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import counted, first_to_last
 from hwds.results.tables import Verdict
 from hwds.stats.effects import student_critical
-from hwds.stats.estimates import clustered_wilson, one_minus_ratio, pooled_ratio
+from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
 from hwds.supply.volumes import (
     BANDS,
     BOUNDED,
@@ -37,7 +38,10 @@ from hwds.supply.volumes import (
     BandRecord,
     Coupling,
     VolumeTerms,
+    When,
     last_deals,
+    name_codes,
+    share_short,
 )
 
 if TYPE_CHECKING:
@@ -49,64 +53,59 @@ if TYPE_CHECKING:
 # known.
 
 
-def band_record(deals: pl.DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
+NO_SAVING = Estimate(None, None, None, None, "", 0, 0)
+"""The saving of a volume where the data has no seasonal naive."""
+
+
+def band_record(deals: DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
     """Return a record of every band, its bounds and the seasonal naive.
 
     Empty where no deal has both bands and a known demand.
 
     Args:
-        deals: As `Deals.table` makes them.
+        deals: The deals, as `Deals.table` makes them.
         terms: Levels and costs.
     """
     scored = deals.drop_nulls(["actual", *BANDS])
     if scored.is_empty():
         return ()
-    columns: dict[str, tuple[str, float | None]] = {
-        band: (band, terms.levels[band]) for band in BANDS
-    }
-    columns |= {
-        f"{band}[{scheme}]": (f"{band}_{scheme}", terms.levels[band])
+    levels = terms.levels
+    lines: list[tuple[str, str, float | None]] = [(band, band, levels[band]) for band in BANDS]
+    lines += [
+        (f"{band}[{scheme}]", f"{band}_{scheme}", levels[band])
         for band in BOUNDED
         for scheme in SCHEMES
-    }
+    ]
     if not scored["naive"].null_count():
-        columns["naive"] = ("naive", None)
-    return tuple(
-        _record_line(scored, name, column, level, terms)
-        for name, (column, level) in columns.items()
-    )
+        lines.append(("naive", "naive", None))
+    return tuple(_record_line(scored, *line, terms) for line in lines)
 
 
 def _record_line(
-    scored: pl.DataFrame, name: str, column: str, level: float | None, terms: VolumeTerms
+    scored: DataFrame, name: str, column: str, level: float | None, terms: VolumeTerms
 ) -> BandRecord:
-    names = scored["deal"].rank("dense").to_numpy().astype(np.int64) - 1
-    volume, actual = scored[column].to_numpy(), scored["actual"].to_numpy()
+    names = name_codes(scored["deal"])
+    volume, actual, naive = (scored[each].to_numpy() for each in (column, "actual", "naive"))
     cost = np.bincount(names, terms.cost(volume, actual))
     count = np.bincount(names).astype(np.float64)
-    below = np.bincount(names, actual < volume)
-    mean_cost, share = pooled_ratio(cost, count), pooled_ratio(below, count)
-    assert share.value is not None
+    below, below_low, below_high = share_short(scored["deal"], actual < volume)
+    mean_cost, saving = pooled_ratio(cost, count), NO_SAVING
     assert mean_cost.value is not None
-    low, high = clustered_wilson(share.value, len(scored), len(count), share.stderr)
-    saving = None
     if not scored["naive"].null_count() and name != "naive":
-        saving = one_minus_ratio(
-            cost, np.bincount(names, terms.cost(scored["naive"].to_numpy(), actual))
-        )
+        saving = one_minus_ratio(cost, np.bincount(names, terms.cost(naive, actual)))
     return BandRecord(
         band=name,
         level=level,
-        below=share.value,
-        below_low=low,
-        below_high=high,
+        below=below,
+        below_low=below_low,
+        below_high=below_high,
         deals=len(scored),
         clusters=len(count),
         cost=mean_cost.value,
         cost_stderr=mean_cost.stderr,
-        saving=None if saving is None else saving.value,
-        saving_low=None if saving is None else saving.low,
-        saving_high=None if saving is None else saving.high,
+        saving=saving.value,
+        saving_low=saving.low,
+        saving_high=saving.high,
     )
 
 
@@ -128,17 +127,17 @@ class VolumeVerdict(Verdict):
         action: `COMMIT` or `HOLD`.
         terms: The level of each band, and what a unit committed and not demanded costs, and one
             demanded and not committed.
-        coupling: Where the law of the sums is from: sample paths, the rank order of past error
+        coupling: The source of the law of the sums: sample paths, the rank order of past error
             vectors, or nowhere.
         steps: The first and the last step of a deal.
         cutoff: The last one at which there are deals; the first and the last of series that have
             their own.
         n_deals: Deals at that cutoff.
-        n_banded: Those of them that have bands.
+        n_banded: The number of those that have bands.
         vectors: Past error vectors behind them, the fewest; None for paths of single series.
         when: `back-test`, or `future` for the months to come, whose demand is not known.
         record: Every band in the back-test.
-        unit: What volumes are counted in.
+        unit: The unit of volumes.
         deals: One row a deal; see `hwds.supply.volumes.Deals.table`.
     """
 
@@ -211,13 +210,13 @@ class VolumeVerdict(Verdict):
     n_deals: int
     n_banded: int
     vectors: int | None
-    when: Literal["back-test", "future"]
+    when: When
     record: tuple[BandRecord, ...]
     unit: str
-    deals: pl.DataFrame
+    deals: DataFrame
 
     @property
-    def latest(self) -> pl.DataFrame:
+    def latest(self) -> DataFrame:
         """The deals of the last cutoff."""
         return last_deals(self.deals)
 
@@ -248,39 +247,38 @@ class VolumeVerdict(Verdict):
 
 def volume_verdict(
     name: str,
-    deals: pl.DataFrame,
-    tested: pl.DataFrame,
+    deals: DataFrame,
+    tested: DataFrame,
     terms: VolumeTerms,
     *,
     coupling: Coupling,
     steps: tuple[int, int],
     unit: str,
-    when: Literal["back-test", "future"],
+    when: When,
 ) -> VolumeVerdict:
     """Return the verdict on the deals of the last cutoff.
 
     Args:
         name: The decision's.
-        deals: Those to tell, as `Deals.table` makes them.
-        tested: Those of the back-test; the same for a back-test.
+        deals: The deals of the verdict, as `Deals.table` makes them.
+        tested: The deals of the back-test; the same for a back-test.
         terms: The rule.
-        coupling: Where the laws of the sums are from.
+        coupling: The source of the laws of the sums.
         steps: The first and the last of a deal.
-        unit: Of volumes.
+        unit: The unit of volumes.
         when: Whether the deals are those of the back-test or of the months to come.
     """
     record = band_record(tested, terms)
     last = last_deals(deals)
     banded = last.drop_nulls("base")
     rule = volume_rule(banded, last, record, terms)
-    known: Coupling = coupling if len(banded) else "none"
     verdict = VolumeVerdict(
         decision=name,
         action="COMMIT" if rule == "none" else "HOLD",
         rule=rule,
         excluded=excluded_cutoffs(deals),
         terms=terms,
-        coupling=known,
+        coupling=coupling if len(banded) else "none",
         steps=steps,
         cutoff=first_to_last(last["cutoff"]),
         n_deals=len(last),
@@ -295,7 +293,7 @@ def volume_verdict(
 
 
 def volume_rule(
-    banded: pl.DataFrame, last: pl.DataFrame, record: tuple[BandRecord, ...], terms: VolumeTerms
+    banded: DataFrame, last: DataFrame, record: tuple[BandRecord, ...], terms: VolumeTerms
 ) -> str:
     """Return the rule that forbids to commit, `none` where none does.
 
@@ -312,7 +310,7 @@ def volume_rule(
     return "coverage" if committed.below_low > terms.committed else "none"
 
 
-def excluded_cutoffs(deals: pl.DataFrame) -> Mapping[str, tuple[str, ...]]:
+def excluded_cutoffs(deals: DataFrame) -> Mapping[str, tuple[str, ...]]:
     """Return the cutoffs at which no deal has bands, for want of past error vectors."""
     bare = deals.group_by("cutoff").agg(pl.col("base").is_not_null().any()).filter(~pl.col("base"))
     return (
@@ -357,7 +355,7 @@ def volume_figure(verdict: VolumeVerdict) -> Figure | None:
     return figure
 
 
-def pick_deals(deals: pl.DataFrame) -> pl.DataFrame:
+def pick_deals(deals: DataFrame) -> DataFrame:
     """Return the deals of the last cutoff, largest first.
 
     Evenly spaced by size where there are many.
@@ -369,23 +367,21 @@ def pick_deals(deals: pl.DataFrame) -> pl.DataFrame:
     return last[np.unique(np.linspace(0, len(last) - 1, MOST_DEALS).round().astype(int)).tolist()]
 
 
-def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None:
+def _draw_deals(axes: Axes, deals: DataFrame, verdict: VolumeVerdict) -> None:
     place = np.arange(len(deals))[::-1]
     volumes = {
         name: deals[name].to_numpy().astype(float)
         for name in (*BANDS, "committed_together", "upside_together", "actual")
     }
-    levels = verdict.terms.levels
-    outer = f"sums of the steps' P{100 * levels['committed']:g} and P{100 * levels['upside']:g}"
+    committed, base, upside, optimal = (100 * level for level in verdict.terms.levels.values())
     axes.hlines(
         place,
         volumes["committed_together"],
         volumes["upside_together"],
         color=LIGHT,
         linewidth=7,
-        label=outer,
+        label=f"sums of the steps' P{committed:g} and P{upside:g}",
     )
-    band = f"P{100 * levels['committed']:g} to P{100 * levels['upside']:g} of the sum"
     tick: dict[str, Any] = {"linestyle": "none", "markersize": 9, "markeredgewidth": 1.6}
     if verdict.n_banded:
         axes.hlines(
@@ -395,18 +391,13 @@ def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None
             color=OWN_COLOUR,
             alpha=0.55,
             linewidth=7,
-            label=band,
+            label=f"P{committed:g} to P{upside:g} of the sum",
         )
-        axes.plot(
-            volumes["base"],
-            place,
-            marker="|",
-            color=OWN_COLOUR,
-            label=f"base (P{100 * levels['base']:g})",
-            **tick,
-        )
-        best = f"optimal (P{100 * levels['optimal']:.3g})"
-        axes.plot(volumes["optimal"], place, marker="|", color=NAIVE_COLOUR, label=best, **tick)
+        for name, colour, label in (
+            ("base", OWN_COLOUR, f"base (P{base:g})"),
+            ("optimal", NAIVE_COLOUR, f"optimal (P{optimal:.3g})"),
+        ):
+            axes.plot(volumes[name], place, marker="|", color=colour, label=label, **tick)
     below = volumes["actual"] < volumes["committed"]
     for which, colour, name in (
         (~below, INK, "demand"),
@@ -450,26 +441,19 @@ def _draw_below(axes: Axes, verdict: VolumeVerdict) -> None:
     """Draw the share of deals below each band beside its nominal level."""
     lines = [
         line
-        for line in verdict.record
+        for line in reversed(verdict.record)
         if line.level is not None and "[independent]" not in line.band
     ]
-    for place, line in enumerate(reversed(lines)):
-        colour = GREY if "[" in line.band else OWN_COLOUR
-        axes.hlines(
-            place,
-            line.below_low,
-            line.below_high,
-            color=colour,
-            linewidth=2,
-            label="95 %" if not place else "_",
-        )
+    for place, line in enumerate(lines):
+        colour, label = GREY if "[" in line.band else OWN_COLOUR, "_" if place else "95 %"
+        axes.hlines(place, line.below_low, line.below_high, color=colour, linewidth=2, label=label)
         axes.plot(line.below, place, "o", color=colour, markersize=5.5)
         axes.plot(
             line.level or 0.0, place, marker="|", color=INK, markersize=15, markeredgewidth=1.6
         )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.6, len(lines) - 0.4)
-    name_rows(axes, range(len(lines)), [_band_label(line.band) for line in reversed(lines)])
+    name_rows(axes, range(len(lines)), [_band_label(line.band) for line in lines])
     deals = f"{counted(lines[0].deals, 'deals')} of {counted(lines[0].clusters, 'names')}"
     title = f"demand below it: share of {deals}"
     tidy(axes, "x", title=title, x="black stroke: what is meant; line: 95 % interval")
@@ -488,14 +472,13 @@ def _draw_costs(axes: Axes, verdict: VolumeVerdict) -> None:
         student_critical(line.clusters - 1, 0.95) * line.cost_stderr if line.cost_stderr else 0.0
         for line in lines
     ]
-    style = {"ecolor": INK, "elinewidth": 1.0}
     axes.barh(
         range(len(lines)),
         [line.cost for line in lines],
         xerr=errors,
         color=colours,
         height=0.62,
-        error_kw=style,
+        error_kw={"ecolor": INK, "elinewidth": 1.0},
     )
     name_rows(axes, range(len(lines)), [_band_label(line.band) for line in lines])
     axes.set_xlim(left=0)
@@ -550,7 +533,7 @@ RECORD = Declared.of(
 """The bands in the back-test."""
 
 
-def band_rows(verdict: VolumeVerdict) -> pl.DataFrame:
+def band_rows(verdict: VolumeVerdict) -> DataFrame:
     """Return a row for each band in the back-test, with the standard error of its saving."""
     return RECORD.frame([_band_row(line) for line in verdict.record])
 

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.estimates import clustered_wilson, pooled_ratio
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
@@ -20,7 +23,7 @@ NEVER = np.iinfo(np.int64).max
 """When an actual is known that never becomes available."""
 
 
-def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFrame:
+def with_clock(rows: DataFrame, panel: Panel, *, calendar: bool) -> DataFrame:
     """Return the rows with `moment` and `known`.
 
     Rows of a cutoff that the data no longer has are left out.
@@ -33,26 +36,22 @@ def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFr
     """
     if not calendar:
         back = pl.int_range(pl.len()).over(SERIES) - pl.len().over(SERIES)
-        places = panel.table.select(
-            SERIES, pl.col(TIME).alias("cutoff"), back.cast(pl.Int64).alias("moment")
-        )
+        places = panel.table.select(SERIES, cutoff=TIME, moment=back.cast(pl.Int64))
         rows = rows.join(places, on=[SERIES, "cutoff"], how="inner")
-        return rows.with_columns((pl.col("moment") + pl.col("step")).alias("known"))
-    rows = rows.with_columns(
-        _as_ticks(rows, "cutoff").alias("moment"), _as_ticks(rows, TIME).alias("known")
-    )
+        return rows.with_columns(known=col("moment") + col("step"))
+    rows = rows.with_columns(moment=_as_ticks(rows, "cutoff"), known=_as_ticks(rows, TIME))
     column = panel.roles.available_at
     if column is None:
         return rows
-    published = panel.table.select(SERIES, TIME, _as_ticks(panel.table, column).alias("published"))
+    published = panel.table.select(SERIES, TIME, published=_as_ticks(panel.table, column))
     rows = rows.join(published, on=[SERIES, TIME], how="left")
-    return rows.with_columns(pl.max_horizontal("known", pl.col("published").fill_null(NEVER)))
+    return rows.with_columns(pl.max_horizontal("known", col("published").fill_null(NEVER)))
 
 
-def _as_ticks(table: pl.DataFrame, column: str) -> pl.Expr:
+def _as_ticks(table: DataFrame, column: str) -> pl.Expr:
     """Return a time as a whole number; dates and datetimes on one clock."""
     temporal = table.schema[column].is_temporal()
-    return pl.col(column).dt.epoch("us") if temporal else pl.col(column).cast(pl.Int64)
+    return col(column).dt.epoch("us") if temporal else col(column).cast(pl.Int64)
 
 
 # A model's forecasts laid out by window: one series at one cutoff, with what was forecast and
@@ -66,45 +65,43 @@ class DealWindows:
     Attributes:
         keys: `series_id`, `cutoff`, `deal` (what it is summed in), `first` and `last` (times), one
             row a window.
-        levels: Of the quantiles, rising.
+        levels: The levels of the quantiles, rising.
         quantiles: Shape (w, s, levels), NaN where there is no forecast.
         paths: Draws, shape (w, s, n); None where there are none.
-        actual: What happened, NaN where it is not known, shape (w, s).
+        actual: The demand, NaN where it is not known, shape (w, s).
         naive: The seasonal naive's forecasts, NaN where there are none, shape (w, s).
         moments: The time of each window, on a clock that series share, shape (w,).
-        known: When each step's actual was known on the same clock, shape (w, s).
+        known: The time when each step's actual was known, on the same clock, shape (w, s).
     """
 
-    keys: pl.DataFrame
-    levels: np.ndarray
-    quantiles: np.ndarray
-    paths: np.ndarray | None
-    actual: np.ndarray
-    naive: np.ndarray
-    moments: np.ndarray
-    known: np.ndarray
+    keys: DataFrame
+    levels: ndarray
+    quantiles: ndarray
+    paths: ndarray | None
+    actual: ndarray
+    naive: ndarray
+    moments: ndarray
+    known: ndarray
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> ndarray:
         """The steps of each window before the first without a forecast, shape (w,)."""
         present = ~np.isnan(self.quantiles).any(2)
         return np.where(present.all(1), present.shape[1], np.argmin(present, 1))
 
     @property
-    def spreads(self) -> np.ndarray:
+    def spreads(self) -> ndarray:
         """The width between the outermost quantiles, shape (w, s)."""
-        width: np.ndarray = self.quantiles[..., -1] - self.quantiles[..., 0]
-        return width
+        return self.quantiles[..., -1] - self.quantiles[..., 0]
 
     @property
-    def medians(self) -> np.ndarray:
+    def medians(self) -> ndarray:
         """The quantile nearest to one half, shape (w, s)."""
-        middle: np.ndarray = self.quantiles[..., int(np.argmin(np.abs(self.levels - 0.5)))]
-        return middle
+        return self.quantiles[..., np.argmin(np.abs(self.levels - 0.5))]
 
 
 def deal_windows(
-    rows: pl.DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool
+    rows: DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool
 ) -> DealWindows:
     """Lay out the evidence of one model, or of a forecast of the months to come.
 
@@ -116,23 +113,18 @@ def deal_windows(
             series alone.
         paths: Whether to take draws.
     """
-    rows = rows.filter(pl.col("step").is_between(*steps))
+    rows = rows.filter(col("step").is_between(*steps))
     rows = _with_deals(rows, panel, deal).sort("moment", "cutoff", SERIES, "step")
-    once = [
-        pl.col("deal", "moment").first(),
-        pl.col(TIME).min().alias("first"),
-        pl.col(TIME).max().alias("last"),
-    ]
-    keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(once)
-    window, place = (
-        rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy(),
-        rows["step"].to_numpy() - steps[0],
+    keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(
+        col("deal", "moment").first(), first=col(TIME).min(), last=col(TIME).max()
     )
+    window = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy()
+    place = rows["step"].to_numpy() - steps[0]
     names = sorted(
         (name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:])
     )
 
-    def laid(values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
+    def lay_out(values: ndarray, empty: Any = np.nan) -> ndarray:
         out = np.full((len(keys), steps[1] - steps[0] + 1, *values.shape[1:]), empty, values.dtype)
         out[window, place] = values
         return out
@@ -140,34 +132,34 @@ def deal_windows(
     return DealWindows(
         keys,
         np.array([float(name[2:]) for name in names]),
-        laid(np.stack([_float_column(rows, name) for name in names], -1)),
-        laid(rows["paths"].to_numpy()) if paths and has_paths(rows) else None,
-        laid(_float_column(rows, "actual")),
-        laid(_float_column(rows, "seasonal_naive")),
+        lay_out(np.stack([_float_column(rows, name) for name in names], -1)),
+        lay_out(rows["paths"].to_numpy()) if paths and has_paths(rows) else None,
+        lay_out(_float_column(rows, "actual")),
+        lay_out(_float_column(rows, "seasonal_naive")),
         keys["moment"].to_numpy(),
-        laid(rows["known"].to_numpy(), NEVER),
+        lay_out(rows["known"].to_numpy(), NEVER),
     )
 
 
-def has_paths(rows: pl.DataFrame) -> bool:
+def has_paths(rows: DataFrame) -> bool:
     """Return whether all rows have draws."""
     return "paths" in rows.columns and len(rows) > 0 and not rows["paths"].null_count()
 
 
-def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+def _float_column(rows: DataFrame, name: str) -> ndarray:
     if name not in rows.columns:
         return np.full(len(rows), np.nan)
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.DataFrame:
+def _with_deals(rows: DataFrame, panel: Panel, deal: Sequence[str]) -> DataFrame:
     """Return the rows with the name of the deal that each series is a part of."""
     if not deal:
-        return rows.with_columns(pl.col(SERIES).alias("deal"))
+        return rows.with_columns(deal=SERIES)
     name = pl.concat_str(
-        [pl.col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
+        [col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
     )
-    names = panel.table.select(SERIES, name.alias("deal"))[panel.offsets[:-1]]
+    names = panel.table.select(SERIES, deal=name)[panel.offsets[:-1]]
     return rows.join(names, on=SERIES, how="inner")
 
 
@@ -179,6 +171,7 @@ them.
 """
 
 Coupling = Literal["paths", "errors", "none"]
+When = Literal["back-test", "future"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +187,7 @@ class BandRecord:
         below, below_low, below_high: The share in which demand was below it, and its 95 % interval
             (Wilson's, of so many independent deals as the clusters of one deal at several cutoffs
             are worth).
-        deals, clusters: How many deals of how many names.
+        deals, clusters: The number of deals, and of their names.
         cost, cost_stderr: Mean cost of a deal, and its standard error clustered by name.
         saving, saving_low, saving_high: 1 - cost over that of the naive, with its 95 % interval;
             None without a naive.
@@ -214,15 +207,13 @@ class BandRecord:
     saving_high: float | None
 
 
-def last_deals(deals: pl.DataFrame) -> pl.DataFrame:
+def last_deals(deals: DataFrame) -> DataFrame:
     """Return the deals of the last cutoff on the clock that series share.
 
     Tables of earlier code have the cutoff alone.
     """
     return deals.filter(
-        pl.col("latest")
-        if "latest" in deals.columns
-        else pl.col("cutoff") == pl.col("cutoff").max()
+        col("latest") if "latest" in deals.columns else col("cutoff") == col("cutoff").max()
     )
 
 
@@ -237,8 +228,8 @@ class VolumeTerms:
         committed, base, upside: Levels of the bands.
         over: The cost of a unit committed and not demanded.
         under: The cost of a unit demanded and not committed.
-        floor: What a month's demand is never below; None where it may be anything.
-        draws: Of a sum.
+        floor: The lower bound of a month's demand; None where it may be anything.
+        draws: The number of draws of a sum.
         least_vectors: Past error vectors that a deal needs.
         least_deals: Back-tested deals that a commitment needs.
     """
@@ -268,15 +259,43 @@ class VolumeTerms:
         """By band."""
         return dict(zip(BANDS, (self.committed, self.base, self.upside, self.optimal), strict=True))
 
-    def cost(self, committed: np.ndarray, demanded: np.ndarray) -> np.ndarray:
+    def cost(self, committed: ndarray, demanded: ndarray) -> ndarray:
         """Return the cost of commitments, given demand."""
         return self.over * np.maximum(committed - demanded, 0) + self.under * np.maximum(
             demanded - committed, 0
         )
 
-    def bounded(self, demand: np.ndarray) -> np.ndarray:
+    def bound(self, demand: ndarray) -> ndarray:
         """Return draws of a month's demand, not below the floor."""
         return demand if self.floor is None else np.maximum(demand, self.floor)
+
+
+def law_of_draws(draws: int, least_vectors: int) -> VolumeTerms:
+    """Return terms for joint draws alone, whose levels and costs nothing reads.
+
+    Args:
+        draws: The number of draws.
+        least_vectors: The past error vectors below which steps are independent.
+    """
+    return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, draws, least_vectors, 1)
+
+
+def share_short(deals: Series, short: ndarray) -> tuple[float, float, float]:
+    """Return the share of deals that fall short, and its 95 % interval, clustered by name.
+
+    Args:
+        deals: The name of each deal.
+        short: Whether each falls short.
+    """
+    names = name_codes(deals)
+    share = pooled_ratio(np.bincount(names, short), np.bincount(names).astype(float))
+    assert share.value is not None
+    return share.value, *clustered_wilson(share.value, len(deals), share.n, share.stderr)
+
+
+def name_codes(names: Series) -> ndarray:
+    """Return the place of each name among all names in order."""
+    return names.rank("dense").to_numpy().astype(np.int64) - 1
 
 
 # Every deal's volumes: the quantiles of the sum over its series and steps.
@@ -306,9 +325,10 @@ class Deals:
         windows: The windows to sum.
         past: The windows of the back-test, whose errors couple them.
         terms: The rule.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
         calibrated: Whether the quantiles are others than the model's own, whose law the paths have.
-        ranks: Those that were drawn, by moment, members and steps: deals of one cutoff share them.
+        ranks: The ranks that were drawn, by moment, members and steps: deals of one cutoff share
+            them.
     """
 
     windows: DealWindows
@@ -316,9 +336,9 @@ class Deals:
     terms: VolumeTerms
     seed: int
     calibrated: bool = False
-    ranks: dict[tuple[int, ...], tuple[np.ndarray | None, int]] = field(default_factory=dict)
+    ranks: dict[tuple[int, ...], tuple[ndarray | None, int]] = field(default_factory=dict)
 
-    def table(self) -> pl.DataFrame:
+    def table(self) -> DataFrame:
         """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last,
         steps, series, VOLUMES, vectors`.
 
@@ -327,41 +347,34 @@ class Deals:
         ends of series.
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
-        groups = keys.group_by("moment", "deal", maintain_order=True).agg(
-            "window", pl.col("cutoff", "last").max()
+        rows = keys.group_by("moment", "deal", maintain_order=True).agg(
+            "window", col("cutoff", "last").max(), col("first").min()
         )
-        starts = keys.group_by("moment", "deal", maintain_order=True).agg(pl.col("first").min())[
-            "first"
-        ]
         made: list[dict[str, Any]] = []
-        for row, first in zip(groups.iter_rows(named=True), starts, strict=True):
-            members = np.array(row["window"])
+        for row in rows.iter_rows(named=True):
+            members = np.array(row.pop("window"))
             length = int(lengths[members].max())
-            known = {
-                "deal": row["deal"],
-                "cutoff": row["cutoff"],
+            row |= {
                 "latest": row["moment"] == keys["moment"].max(),
+                "steps": length,
+                "series": len(members),
             }
-            known |= {"first": first, "last": row["last"], "steps": length, "series": len(members)}
             # a series without a forecast would be missing from the sum
-            made.append(known | (self._volumes(members, length) if lengths[members].all() else {}))
-        cutoff, *ends = (self.windows.keys.schema[name] for name in ("cutoff", "first", "last"))
+            made.append(row | (self._volumes(members, length) if lengths[members].all() else {}))
         schema: dict[str, Any] = {
             "deal": pl.String,
-            "cutoff": cutoff,
+            "cutoff": keys.schema["cutoff"],
             "latest": pl.Boolean,
-            "first": ends[0],
-            "last": ends[1],
-        }
-        schema |= {
+            "first": keys.schema["first"],
+            "last": keys.schema["last"],
             "steps": pl.Int32,
             "series": pl.Int32,
             **dict.fromkeys(DEAL_VOLUMES, pl.Float64),
             "vectors": pl.Int64,
         }
-        return pl.DataFrame(made, schema=schema)
+        return DataFrame(made, schema)
 
-    def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
+    def joint_draws(self, members: ndarray) -> tuple[ndarray, str]:
         """Return joint draws of several series of one cutoff, and what couples them, `paths`,
         `errors`, or `independent`.
 
@@ -375,28 +388,42 @@ class Deals:
         Returns:
             The draws, shape (members, steps, n), 0 beyond a series' last forecast step.
         """
-        from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
         length = int(self.windows.lengths[members].max())
         if self.windows.paths is not None:
             return self._joint_paths(members, length)
         moment, n = int(self.windows.moments[members[0]]), self.terms.draws
         ranks, _ = self._ranks(moment, len(members), length, n, whole=False)
         source = "independent" if ranks is None else "errors"
-        ranks = self._apart(len(members), length) if ranks is None else ranks
-        scores, out = middle_scores(n), np.zeros((len(members), length, n))
-        for place, member in enumerate(members.tolist()):
-            steps = int(self.windows.lengths[member])
-            laws = [
-                interpolate_quantiles(self.windows.levels, step, scores)
-                for step in self.windows.quantiles[member, :steps]
-            ]
-            out[place, :steps] = np.take_along_axis(
-                self.terms.bounded(np.stack(laws)), ranks[:, place, :steps].T, axis=1
-            )
-        return out, source
+        ranks = self._independent_ranks(len(members), length) if ranks is None else ranks
+        laws = self._laws(self.windows.quantiles[members][:, :length], n)
+        draws = np.take_along_axis(laws, ranks.transpose(1, 2, 0), axis=2)
+        return self._forecast_steps(members, draws), source
 
-    def series_draws(self, member: int) -> tuple[np.ndarray, str]:
+    def _forecast_steps(self, members: ndarray, draws: ndarray) -> ndarray:
+        """Return draws within their bounds, 0 beyond a series' last forecast step.
+
+        Args:
+            members: The places of the windows.
+            draws: The draws, shape (members, steps, n).
+        """
+        forecast = np.arange(draws.shape[1]) < self.windows.lengths[members][:, None]
+        return np.where(forecast[..., None], self.terms.bound(draws), 0.0)
+
+    def _laws(self, quantiles: ndarray, n: int) -> ndarray:
+        """Return n equally likely values of each law, rising, shape (..., n).
+
+        Args:
+            quantiles: The quantiles of each law at the levels of the windows, shape (..., levels).
+            n: The number of values.
+        """
+        from hwds.stats.distributions import interpolate_quantiles, middle_scores
+
+        levels, scores = self.windows.levels, middle_scores(n)
+        return np.apply_along_axis(
+            lambda law: interpolate_quantiles(levels, law, scores), -1, quantiles
+        )
+
+    def series_draws(self, member: int) -> tuple[ndarray, str]:
         """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
 
         See `joint_draws`.
@@ -407,12 +434,11 @@ class Deals:
         draws, source = self.joint_draws(np.array([member]))
         return draws[0], source
 
-    def _joint_paths(self, members: np.ndarray, length: int) -> tuple[np.ndarray, str]:
+    def _joint_paths(self, members: ndarray, length: int) -> tuple[ndarray, str]:
         """Return sample paths, of which the k-th smallest sum of a series goes where its k-th
         smallest past error stood.
         """
-        mine = np.arange(length) < self.windows.lengths[members][:, None]
-        paths = np.where(mine[..., None], self.terms.bounded(self._paths(members)[:, :length]), 0.0)
+        paths = self._paths(members)[:, :length]
         if len(members) == 1:
             return paths, "paths"
         moment = int(self.windows.moments[members[0]])
@@ -424,46 +450,30 @@ class Deals:
         )
         return np.take_along_axis(paths, order[:, None], axis=2), "paths"
 
-    def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
+    def _volumes(self, members: ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
         from hwds.stats.distributions import (
             coupled_sum,
             interpolate_quantiles,
-            middle_scores,
             scores_of_levels,
         )
 
-        levels = self.terms.levels
-        parts = [
-            (i, step)
-            for i, member in enumerate(members)
-            for step in range(self.windows.lengths[member])
-        ]
-        who, when = np.array(parts).T
+        levels, lengths = self.terms.levels, self.windows.lengths[members]
+        who, when = np.nonzero(np.arange(length) < lengths[:, None])
         quantiles = self.windows.quantiles[members][who, when]
-        scores = middle_scores(self.terms.draws)
-        draws = self.terms.bounded(
-            np.stack(
-                [interpolate_quantiles(self.windows.levels, part, scores) for part in quantiles]
-            )
-        )
+        draws = self.terms.bound(self._laws(quantiles, self.terms.draws))
         sums, vectors = self._sums(members, length, draws, (who, when))
         volumes: dict[str, Any] = dict.fromkeys(DEAL_VOLUMES) | {"vectors": vectors}
         if sums is not None:
-            volumes |= dict(
-                zip(BANDS, np.quantile(sums, list(levels.values())).tolist(), strict=True)
-            )
-        apart = coupled_sum(draws, self._apart(len(members), length)[:, who, when])
+            bands = np.quantile(sums, list(levels.values())).tolist()
+            volumes |= dict(zip(BANDS, bands, strict=True))
+        ranks = self._independent_ranks(len(members), length)[:, who, when]
+        independent = coupled_sum(draws, ranks)
         for band in BOUNDED:
-            volumes[f"{band}_independent"] = float(np.quantile(apart, levels[band]))
-            level_score = scores_of_levels(np.array([levels[band]]))
-            each = np.array(
-                [
-                    interpolate_quantiles(self.windows.levels, part, level_score)[0]
-                    for part in quantiles
-                ]
-            )
-            volumes[f"{band}_together"] = float(self.terms.bounded(each).sum())
+            volumes[f"{band}_independent"] = float(np.quantile(independent, levels[band]))
+            score = scores_of_levels(np.array([levels[band]]))
+            each = [interpolate_quantiles(self.windows.levels, law, score)[0] for law in quantiles]
+            volumes[f"{band}_together"] = float(self.terms.bound(np.array(each)).sum())
         for name in ("naive", "actual"):
             total = float(getattr(self.windows, name)[members][who, when].sum())
             volumes[name] = None if np.isnan(total) else total
@@ -471,33 +481,29 @@ class Deals:
 
     def _sums(
         self,
-        members: np.ndarray,
+        members: ndarray,
         length: int,
-        draws: np.ndarray,
-        parts: tuple[np.ndarray, np.ndarray],
-    ) -> tuple[np.ndarray | None, int | None]:
+        draws: ndarray,
+        parts: tuple[ndarray, ndarray],
+    ) -> tuple[ndarray | None, int | None]:
         """Return draws of the sum, and the number of error vectors behind them.
 
         None where there are too few vectors.
         """
         from hwds.stats.distributions import coupled_sum
 
-        moment = int(self.windows.moments[members[0]])
+        moment, many = int(self.windows.moments[members[0]]), len(members)
         if self.windows.paths is None:
-            ranks, vectors = self._ranks(
-                moment, len(members), length, self.terms.draws, whole=False
-            )
+            ranks, vectors = self._ranks(moment, many, length, self.terms.draws, whole=False)
             return (None if ranks is None else coupled_sum(draws, ranks[:, *parts])), vectors
-        paths = self.terms.bounded(self._paths(members))
-        mine = np.arange(paths.shape[1]) < self.windows.lengths[members][:, None]
-        sums = np.where(mine[..., None], paths, 0).sum(1)
-        if len(members) == 1:
+        sums = self._paths(members).sum(1)
+        if many == 1:
             return sums[0], None
-        ranks, vectors = self._ranks(moment, len(members), length, paths.shape[2], whole=True)
+        ranks, vectors = self._ranks(moment, many, length, sums.shape[1], whole=True)
         return (None if ranks is None else coupled_sum(np.sort(sums, 1), ranks[..., 0])), vectors
 
-    def _paths(self, members: np.ndarray) -> np.ndarray:
-        """Return draws of each series, shape (members, steps, n).
+    def _paths(self, members: ndarray) -> ndarray:
+        """Return draws of each series, 0 beyond its last forecast step, shape (members, steps, n).
 
         If calibrated, of those quantiles in the order of the paths.
 
@@ -505,26 +511,17 @@ class Deals:
         quantification in complex simulation models using ensemble copula coupling", Statistical
         Science 28.
         """
-        from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
         assert self.windows.paths is not None
         paths = self.windows.paths[members].astype(np.float64)
-        if not self.calibrated:
-            return paths
-        scores, ranks = (
-            middle_scores(paths.shape[2]),
-            paths.argsort(2, kind="stable").argsort(2, kind="stable"),
-        )
-        quantiles = self.windows.quantiles[members]
-        laws = [
-            [interpolate_quantiles(self.windows.levels, step, scores) for step in member]
-            for member in quantiles
-        ]
-        return np.take_along_axis(np.array(laws), ranks, 2)
+        if self.calibrated:
+            ranks = paths.argsort(2, kind="stable").argsort(2, kind="stable")
+            laws = self._laws(self.windows.quantiles[members], paths.shape[2])
+            paths = np.take_along_axis(laws, ranks, 2)
+        return self._forecast_steps(members, paths)
 
     def _ranks(
         self, moment: int, members: int, length: int, n: int, *, whole: bool
-    ) -> tuple[np.ndarray | None, int]:
+    ) -> tuple[ndarray | None, int]:
         from hwds.stats.distributions import ranks_of
 
         key = (moment, members, length, n, whole)
@@ -538,7 +535,7 @@ class Deals:
             self.ranks[key] = ranks, len(usable)
         return self.ranks[key]
 
-    def _apart(self, members: int, length: int) -> np.ndarray:
+    def _independent_ranks(self, members: int, length: int) -> ndarray:
         """Return ranks of independent parts."""
         key = (members, length)
         if key not in self.ranks:
@@ -555,7 +552,7 @@ class ErrorTemplates:
     """The error vectors of past windows.
 
     Attributes:
-        windows: Of the back-test.
+        windows: The windows of the back-test.
         whole: Take the error of a window's sum in place of the errors of its steps: what the sums
             of paths are coupled by.
     """
@@ -564,7 +561,7 @@ class ErrorTemplates:
     whole: bool = False
 
     @cached_property
-    def errors(self) -> np.ndarray:
+    def errors(self) -> ndarray:
         """The actual less the median, over the width between the outermost quantiles.
 
         NaN without a width; shape (w, s).
@@ -575,7 +572,7 @@ class ErrorTemplates:
             known, (self.windows.actual - self.windows.medians) / np.where(known, width, 1), np.nan
         )
 
-    def usable(self, moment: int, length: int) -> np.ndarray:
+    def usable(self, moment: int, length: int) -> ndarray:
         """Return the windows whose first `length` steps were all known by a moment, and have
         errors.
         """
@@ -583,8 +580,8 @@ class ErrorTemplates:
         return np.flatnonzero(known & ~np.isnan(self.errors[:, :length]).any(1))
 
     def vectors(
-        self, usable: np.ndarray, members: int, length: int, n: int, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, usable: ndarray, members: int, length: int, n: int, rng: np.random.Generator
+    ) -> ndarray:
         """Draw n error vectors, shape (n, members, length), or (n, members, 1) of whole sums.
 
         Of several members a draw takes windows of one past cutoff, those of one deal before others,
@@ -593,18 +590,17 @@ class ErrorTemplates:
         chosen = (
             draw_evenly(usable, n, rng)[:, None]
             if members == 1
-            else self._together(usable, members, n, rng)
+            else self._vectors_together(usable, members, n, rng)
         )
         if not self.whole:
             return self.errors[chosen, :length]
         width = self.windows.spreads[:, :length]
         error = (self.windows.actual - self.windows.medians)[:, :length].sum(1) / width.sum(1)
-        picked: np.ndarray = error[chosen][..., None]
-        return picked
+        return error[chosen][..., None]
 
-    def _together(
-        self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _vectors_together(
+        self, usable: ndarray, members: int, n: int, rng: np.random.Generator
+    ) -> ndarray:
         moments = self.windows.moments[usable]
         deals = self.windows.keys["deal"].rank("dense").to_numpy()[usable]
         picks = np.empty((n, members), np.int64)
@@ -615,7 +611,7 @@ class ErrorTemplates:
         return picks
 
 
-def draw_evenly(things: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def draw_evenly(things: ndarray, n: int, rng: np.random.Generator) -> ndarray:
     """Return n of them in random order, each as often as any other, give or take one."""
     rounds = [rng.permutation(things) for _ in range(-(-n // len(things)))]
     return rng.permutation(np.concatenate(rounds)[:n])

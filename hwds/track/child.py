@@ -73,7 +73,7 @@ class Follower:
 
     Args:
         tracker: Where it is shown.
-        folder: Of the run or the sweep.
+        folder: The folder of the run or the sweep.
     """
 
     def __init__(self, tracker: Tracker, folder: Path) -> None:

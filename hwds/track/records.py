@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
@@ -87,9 +88,9 @@ def score_curves(tables: Tables, own: str) -> list[Curve]:
         own: The label of the experiment's model, whose values are named by the metric alone.
     """
     scores = _keyed_scores(tables.scores, own)
-    fold, step = pl.col("fold"), pl.col("step")
+    fold, step = col("fold"), col("step")
     windows = scores.filter(fold.is_not_null() & step.is_null()).sort(fold, maintain_order=True)
-    steps = scores.filter(fold.is_null() & step.is_not_null() & pl.col("first"))
+    steps = scores.filter(fold.is_null() & step.is_not_null() & col("first"))
     axes = {
         WINDOW: windows["fold", "key", "value"],
         STEP: steps.sort(step, maintain_order=True)["step", "key", "value"],
@@ -112,11 +113,9 @@ def tables_to_show(tables: Tables, own: str, headline: str) -> Tables:
         name for name in names if name not in first and tables.measure(name).beside == "always"
     ]
     ours = [*first, *always][:MOST_METRICS] or names[:MOST_METRICS]
-    few = pl.col("metric").is_in(first) | ((pl.col("model") == own) & pl.col("metric").is_in(ours))
-    means = (pl.col("aggregate") == "mean").any().over("metric")
-    return replace(
-        tables, scores=tables.scores.filter(few, ~means | (pl.col("aggregate") == "mean"))
-    )
+    few = col("metric").is_in(first) | ((col("model") == own) & col("metric").is_in(ours))
+    means = (col("aggregate") == "mean").any().over("metric")
+    return replace(tables, scores=tables.scores.filter(few, ~means | (col("aggregate") == "mean")))
 
 
 def overall_numbers(tables: Tables, own: str) -> dict[str, float]:
@@ -125,9 +124,9 @@ def overall_numbers(tables: Tables, own: str) -> dict[str, float]:
 
     All other numbers are in the table of scores.
     """
-    whole = pl.col("fold").is_null() & pl.col("step").is_null()
+    whole = col("fold").is_null() & col("step").is_null()
     scores = _keyed_scores(tables.scores, own).filter(
-        whole & (pl.col("first") | (pl.col("model") == own))
+        whole & (col("first") | (col("model") == own))
     )
     numbers = {}
     for row in scores.iter_rows(named=True):
@@ -141,30 +140,30 @@ def metric_definitions(tables: Tables, own: str) -> dict[str, Measure]:
     """Return the measure of each metric of the model `own`, by the name that `overall_numbers`
     gives its first aggregate.
     """
-    scores = _keyed_scores(tables.scores.filter(pl.col("model") == own), own).filter("first")
+    scores = _keyed_scores(tables.scores.filter(model=own), own).filter("first")
     rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
     return {row["key"]: tables.measure(row["metric"]) for row in rows}
 
 
-def _keyed_scores(scores: pl.DataFrame, own: str) -> pl.DataFrame:
+def _keyed_scores(scores: DataFrame, own: str) -> DataFrame:
     """Return the scores that are not of segments, each with its `key`, and whether its aggregate is
     its metric's `first`.
 
     The mean bears the metric's name, any other aggregate beside it its own name, too.
     """
     whole = scores.filter(
-        pl.col("segment").is_null() & pl.col("metric").is_not_null() & pl.col("value").is_not_null()
+        col("segment").is_null() & col("metric").is_not_null() & col("value").is_not_null()
     )
-    several = pl.col("aggregate").drop_nulls().n_unique().over("metric") > 1
-    first = pl.col("aggregate").is_null() | (pl.col("aggregate") == "mean") | ~several
-    name = pl.col("metric").map_elements(plain_metric_name, return_dtype=pl.String)
-    name = pl.when(first).then(name).otherwise(name + "_" + pl.col("aggregate"))
-    rival = pl.lit("rivals/") + pl.col("model") + "/" + name
-    key = pl.when(pl.col("model") == own).then(name).otherwise(rival)
+    several = col("aggregate").drop_nulls().n_unique().over("metric") > 1
+    first = col("aggregate").is_null() | (col("aggregate") == "mean") | ~several
+    name = col("metric").map_elements(plain_metric_name, return_dtype=pl.String)
+    name = pl.when(first).then(name).otherwise(name + "_" + col("aggregate"))
+    rival = pl.lit("rivals/") + col("model") + "/" + name
+    key = pl.when(col("model") == own).then(name).otherwise(rival)
     return whole.with_columns(key.alias("key"), first.alias("first"))
 
 
-def _score_curve(axis: str, rows: pl.DataFrame) -> Curve:
+def _score_curve(axis: str, rows: DataFrame) -> Curve:
     points: dict[int, dict[str, float]] = {}
     for step, key, value in rows.iter_rows():
         points.setdefault(step, {})[f"by_{axis}/{key}"] = value
@@ -215,7 +214,7 @@ class Record:
     curves: Sequence[Curve] = ()
     summary: Mapping[str, float] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    tables: Mapping[str, DataFrame] = field(default_factory=dict)
     pictures: Sequence[Path] = ()
     files: Sequence[Path] = ()
     predictions: tuple[Path, str] | None = None
@@ -320,7 +319,7 @@ def folder_records(folder: Path, group: str = "", *, every: bool = False) -> lis
     For a sweep its own, those of its trials, and that of the run of its best settings.
 
     Args:
-        folder: Of the run or the sweep.
+        folder: The folder of the run or the sweep.
         group: The group of its records; empty for the title of a sweep.
         every: Whether all metrics and losses are mirrored, not a chosen few.
 
@@ -344,9 +343,9 @@ def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Recor
     None before it has begun.
 
     Args:
-        folder: Of the run or the sweep.
-        group: As in `folder_records`.
-        every: As in `folder_records`.
+        folder: The folder of the run or the sweep.
+        group: The group of its record; see `folder_records`.
+        every: Whether all losses are mirrored; see `folder_records`.
     """
     if is_sweep(folder):
         return _begun_sweep(SweepFolder(folder), group)
@@ -405,21 +404,21 @@ def _of_sweep(folder: SweepFolder, group: str, *, every: bool) -> list[Record]:
     took = _start_and_end(path / "trials.parquet", trials)
     begun = replace(begun, **took, labels={**begun.labels, **_task(scores)}, data=best.data)
     if not every:
-        scores = scores.filter(pl.col("metric") == content["metric"])
+        scores = scores.filter(metric=content["metric"])
     rows = trials.iter_rows(named=True)
     each = [_of_trial(begun, row, scores, content) for row in rows]
     return [_sweep_record(begun, folder, content, trials), *each, best]
 
 
 def _sweep_record(
-    begun: Record, folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame
+    begun: Record, folder: SweepFolder, content: Mapping[str, Any], trials: DataFrame
 ) -> Record:
     """Return a sweep's own record: its best settings, and the scores of the best trial and of the
     experiment as it stood, on both kinds of windows.
     """
     path, key = folder.path, plain_metric_name(content["metric"])
-    (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
-    settings = _searched(row, content["config"])
+    (row,) = trials.filter(trial=content["best"]["trial"]).to_dicts()
+    settings = _searched_values(row, content["config"])
     scores = {
         f"{of}/{windows}/{key}": content.get(of, {}).get(windows)
         for of in ("best", "untuned")
@@ -441,7 +440,7 @@ def _sweep_record(
     )
 
 
-def _searched(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def _searched_values(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's values of what was searched, by path."""
     return {
         path: value
@@ -451,10 +450,10 @@ def _searched(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
 
 
 def _of_trial(
-    sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, content: Mapping[str, Any]
+    sweep: Record, row: Mapping[str, Any], scores: DataFrame, content: Mapping[str, Any]
 ) -> Record:
     label, key = f"trial {row['trial']}", plain_metric_name(content["metric"])
-    own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
+    own = Tables(scores.filter(model=label), DataFrame(), DataFrame())
     inner = {f"{INNER}/{name}": value for name, value in overall_numbers(own, label).items()}
     rungs = content.get("rungs_of_trials", {}).get(label, {})
     by_rung = sorted((int(rung), value) for rung, value in rungs.items())
@@ -466,7 +465,7 @@ def _of_trial(
         name=label,
         kind="trial",
         started=ended - int(1000 * seconds),
-        config=_config_with(sweep.config, _searched(row, content["config"])),
+        config=_config_with(sweep.config, _searched_values(row, content["config"])),
         labels={**sweep.labels, "status": row["status"]}
         | ({"error": row["error"]} if row["error"] else {}),
         curves=[Curve(WINDOW, points)] if points else [],
@@ -506,7 +505,7 @@ def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
     }
 
 
-def _start_and_end(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
+def _start_and_end(last: Path, rows: DataFrame) -> dict[str, Any]:
     """Return the end, by the file that was written last, and the start, by the seconds of the
     rows.
     """
@@ -545,7 +544,7 @@ def _option_names(config: Mapping[str, Any]) -> dict[str, str]:
     return {"seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
 
 
-def _task(scores: pl.DataFrame) -> dict[str, str]:
+def _task(scores: DataFrame) -> dict[str, str]:
     return {"task": next(iter(scores["task"].drop_nulls()), "")}
 
 
@@ -564,7 +563,7 @@ def _steps(tables: Tables) -> dict[str, str]:
     return {} if horizon is None else {"horizon": str(horizon)}
 
 
-def _counts(timings: pl.DataFrame) -> dict[str, float]:
+def _counts(timings: DataFrame) -> dict[str, float]:
     return {
         "seconds": float(timings["seconds"].sum() or 0),
         "cells": float(len(timings)),
@@ -572,13 +571,13 @@ def _counts(timings: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
+def _tables(tables: Tables) -> dict[str, DataFrame]:
     """Return the tables to show: the numbers over all windows, all scores, and the metrics'
     definitions.
     """
-    detail = [pl.col(name).is_not_null() for name in ("segment", "step", "fold")]
+    detail = [col(name).is_not_null() for name in ("segment", "step", "fold")]
     narrow = tables.scores.sort(detail, maintain_order=True).drop(CONSTANT_COLUMNS, strict=False)
-    board = narrow.filter(~pl.any_horizontal(detail), pl.col("value").is_not_null())
+    board = narrow.filter(~pl.any_horizontal(detail), col("value").is_not_null())
     board = board[[column.name for column in board if column.null_count() < len(board)]]
     return {"leaderboard": board, "scores": narrow.head(MOST_ROWS_SHOWN), "metrics": tables.metrics}
 
@@ -588,7 +587,7 @@ def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     `learning/2023-06-01/network_1/validation`; with the first unit where a fold has several cells.
 
     Args:
-        folder: Of the run, finished or not.
+        folder: The folder of the run, finished or not.
         own: The label of the experiment's model.
         every: Whether rivals, inner windows and all networks that are averaged have theirs, too.
     """
@@ -607,7 +606,7 @@ def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     return curves
 
 
-def _loss_curve(name: str, rows: pl.DataFrame) -> Curve:
+def _loss_curve(name: str, rows: DataFrame) -> Curve:
     losses = [
         {
             f"{name}/{loss}": value

@@ -1,6 +1,5 @@
 """What the process of a command line does around the command."""
 
-import os
 import signal
 import time
 
@@ -10,7 +9,7 @@ from hwds.cli import main
 
 
 def press():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # to this thread: another might be told later
 
 
 def press_twice(pause, cleaned):

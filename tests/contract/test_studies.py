@@ -38,7 +38,7 @@ def test_a_plan_composes_and_its_frozen_answer_follows_from_its_frozen_tables(fo
     )
     assert not found.amended
     verdicts = dict(zip(found.contrasts["contrast"], found.contrasts["verdict"], strict=True))
-    assert found.verdict == study.decided(verdicts)
+    assert found.verdict == study.answer(verdicts)
     assert len(verdicts) == len(study.experiments) * len(study.rivals)
     assert found.contrasts["p_holm"].to_list() == pytest.approx(
         holm(found.contrasts["p_value"].to_list())

@@ -1,5 +1,5 @@
-"""A family is a folder: a toy one runs, compares, reports and sweeps from a user's package, and
-from inside hwds.
+"""A family is a folder: a toy one runs, compares, reports, sweeps, is bundled, served and streamed
+from a user's package, and from inside hwds.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import wait_until
 from tests.support.slow_project import SEVERAL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,16 +59,19 @@ def inside_hwds(folder):
     return folder, copy
 
 
+def environment(code):
+    """The variables of a process that finds hwds in a folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "HWDS_CONF"}
+    return kept | {"PYTHONPATH": str(code)}
+
+
 def run(folder, code, *lines):
     """Exit code, output and errors of commands, one after the other in one process."""
-    environment = {name: value for name, value in os.environ.items() if name != "HWDS_CONF"} | {
-        "PYTHONPATH": str(code)
-    }
     command = [sys.executable, "-c", SEVERAL, json.dumps([line.split() for line in lines])]
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env=environment(code),
         capture_output=True,
         text=True,
         timeout=600,
@@ -123,6 +129,76 @@ def test_a_family_runs_compares_reports_and_sweeps_from_its_folder_alone(place, 
     assert "Trial 0 is the best of 3 trials on 6 inner windows" in swept
     assert done[-1][0] == 2
     assert done[-1][2] == "hwds: model: no key 'shrinkge'; did you mean 'shrinkage'?\n"
+
+
+@pytest.fixture(scope="module", params=[users_package, inside_hwds])
+def kept(request, tmp_path_factory):
+    """The folder of a project with a run whose model is kept, and that of hwds."""
+    folder, code = request.param(tmp_path_factory.mktemp("kept") / "project")
+    ((exit_code, _, err),) = run(folder, code, f"{WORDS} save_model=final")
+    assert exit_code == 0, err
+    return folder, code
+
+
+def test_a_family_is_bundled_and_served_from_its_folder_alone(kept):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("uvicorn")
+    folder, code = kept
+    made, proven = run(
+        folder,
+        code,
+        "bundle adhoc --out bundle --key key.pem --budget 60000",
+        "bundle bundle --check --trust key.pem.pub",
+    )
+    assert made[0] == proven[0] == 0, (made, proven)
+    assert "200 real rows are answered as in the run by a fresh process" in made[1]
+    assert "model.onnx: off by" in made[1]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = f"serve bundle --http --port {port} --workers 1 --trust key.pem.pub"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "hwds", *words.split()], cwd=folder, env=environment(code)
+    )
+    try:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps({"id": "a", "input": 1.5}).encode(),
+            {"content-type": "application/json"},
+        )
+        wait_until(lambda: answers(port) or server.poll() is not None, 120)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            said = json.loads(answer.read())
+    finally:
+        server.terminate()
+        server.wait(60)
+    assert said["id"] == "a"
+    assert said["score"] == pytest.approx(1 + 2 * 1.5, abs=0.3)
+
+
+def answers(port):
+    """Whether a server says that it is ready."""
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def test_a_family_is_streamed_from_its_folder_alone(kept):
+    folder, code = kept
+    readings = [
+        {"entity": name, "cycle": cycle, "input": 3.0 if (name, cycle // 5) == ("hot", 1) else 0.0}
+        for cycle in range(20)
+        for name in ("hot", "cold")
+    ]
+    (folder / "readings.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in readings))
+    ((exit_code, out, err),) = run(
+        folder, code, "stream adhoc --from readings.jsonl clear_after=2 scores=true"
+    )
+    assert exit_code == 0, err
+    alerts = [json.loads(line) for line in out.splitlines()]
+    assert [(each["machine"], each["cycle"]) for each in alerts] == [("hot", 7), ("hot", 11)]
+    assert {each["sensor"] for each in alerts[:1]} == {"input"}
+    assert "40 lines: 40 readings of 2 machines, 40 scored, 5 anomalous" in err
 
 
 def test_a_run_is_shown_without_its_familys_report_and_without_its_family(tmp_path):

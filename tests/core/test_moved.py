@@ -73,7 +73,7 @@ class TestTable:
 
     @pytest.mark.parametrize("old", [*moved(TABLE)])
     def test_what_has_moved_is_there(self, old):
-        found(current_path(old))
+        assert found(current_path(old)) is not None
 
     @pytest.mark.parametrize("old", [*moved(TABLE)])
     def test_an_old_path_is_not_used_again(self, old):

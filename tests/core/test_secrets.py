@@ -92,6 +92,14 @@ def test_what_a_config_was_given_is_one_unless_it_is_a_number_or_a_short_word(
     assert without_secrets(value) == shown
 
 
+def test_a_library_that_closes_its_stream_does_not_close_the_hosts(capsys):
+    with filter_secrets():
+        kept = sys.stderr
+    kept.close()
+    print("still open", file=sys.stderr)
+    assert capsys.readouterr().err == "still open\n"
+
+
 def test_what_is_printed_is_filtered_even_where_it_was_remembered_later(monkeypatch, capsys):
     monkeypatch.setenv("SHOP", "acme-shop")
     monkeypatch.setenv("HWDS_CONFIG_ENV", "")

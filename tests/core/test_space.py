@@ -294,11 +294,7 @@ REFUSED = [
         "sweep.gpus_per_trial=1 compute=serial",
         "sweep.gpus_per_trial: compute 'serial' gives no GPUs out; take compute=ray.",
     ),
-    (
-        "sweep=pbt",
-        "sweep: there is no 'pbt': it goes on with a fit from the weights of another "
-        "trial, and no model here can",
-    ),
+    ("sweep=pbt", "sweep: no option 'pbt'"),
     ("sweep=asha sweep.reduction=1", "sweep.reduction: must be >= 2, got 1."),
 ]
 

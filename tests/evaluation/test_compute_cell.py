@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from hwds.bandit.models.kernels.base import Kernel
-from hwds.bandit.models.uniform_play import UniformPlay, init, select
+from hwds.bandit.models.kernels.indices import begin_with_zeros as init
+from hwds.bandit.models.uniform_play import UniformPlay, select
 from hwds.bandit.protocols.bandit_simulation import world_arms
 from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.datasets.simulated.price_arms import PriceArms

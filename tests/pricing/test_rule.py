@@ -37,7 +37,7 @@ def choose(**fields):
 
 def offers_of(frame, protocol, prices, cost):
     """The arms of a frame with the prices and the cost that a decision gives."""
-    return protocol.offers(frame).priced(prices, cost).in_its_unit()
+    return protocol.offers(frame).with_prices(prices, cost).in_its_unit()
 
 
 def true_values(world, offers, protocol):

@@ -43,11 +43,11 @@ def comparison(*rows, **changes):
             "verdict": verdict,
         }
         lines.append(
-            dict.fromkeys(PAIRS)
+            dict.fromkeys(PAIRS.schema)
             | line
             | {"p_holm": 0.01, "p_value": 0.01, "method": "bootstrap over series"}
         )
-    pairs = pl.DataFrame(lines, schema=PAIRS).sort("effect", descending=True)
+    pairs = pl.DataFrame(lines, schema=PAIRS.schema).sort("effect", descending=True)
     models = ["stack", *(rival for rival, *_ in rows)]
     numbers = {
         "mean": 1.0,

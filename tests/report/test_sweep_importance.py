@@ -68,8 +68,8 @@ def sweep(trials=40, noise=0.05, better="low"):
 def test_the_setting_that_drives_the_score_comes_first():
     found, runs, _ = sweep()
     told = importance_of(found, runs)
-    assert told.settings[0] == "model.rate"
-    assert set(told.settings) == {"model.rate", "model.form", "model.power"}
+    assert told.shares["setting"][0] == "model.rate"
+    assert set(told.shares["setting"]) == {"model.rate", "model.form", "model.power"}
     assert told.windows == 1
     told_of = told.as_dict()
     assert told_of["settings"]["model.rate"]["share"] > 0.6
@@ -78,7 +78,9 @@ def test_the_setting_that_drives_the_score_comes_first():
     assert "![importance](importance.png)" in page
     assert "| model.rate |" in page
     figure = importance_figure(found, told)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(told.settings)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == told.shares[
+        "setting"
+    ].to_list()
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ another version is refused.
 
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -46,7 +48,53 @@ def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
     assert (log.first, log.last) == (1, 6)
     assert log.about("name") == {"a": [1]}
     assert log.about("other") is None
-    assert log._db.execute("pragma synchronous").fetchone() == (2,)
+    log.close()
+
+
+def test_what_outlives_a_loss_of_power_waits_for_the_disk_each_time_or_until_sync(
+    tmp_path, monkeypatch
+):
+    sync, synced = os.fdatasync, []
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(sync(file)))
+    log = EventLog(tmp_path / "log.db", "power")
+    log.append([entry(0)])
+    log.append([entry(1), entry(2)])
+    log.write_snapshot(b"small")
+    assert len(synced) == 3
+    for k in (3, 4):
+        log.append([entry(k)], wait=False)
+    assert len(synced) == 3
+    log.sync(log.last)
+    log.sync(log.last)
+    assert len(synced) == 4
+    log.close()
+    log = EventLog(tmp_path / "log.db", "process")
+    log.append([entry(5)])
+    log.sync(log.last)
+    assert (list(log.entries()), len(synced)) == ([entry(k) for k in range(6)], 4)
+    log.close()
+
+
+def test_a_disk_that_fails_once_takes_no_more(tmp_path, monkeypatch):
+    def fail(file):
+        raise OSError(5, "Input/output error")
+
+    log, sync = EventLog(tmp_path / "log.db", "power"), os.fdatasync
+    log.append([entry(0)])
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(HwdsError, match=r"log\.db: cannot be written: Input/output error\.$"):
+        log.append([entry(1)])
+    monkeypatch.setattr(os, "fdatasync", sync)
+    with pytest.raises(HwdsError, match="Input/output error"):
+        log.append([entry(2)])
+    log.close()
+
+
+def test_a_text_that_no_file_can_hold_is_refused_before_anything_happens(tmp_path):
+    log = EventLog(tmp_path / "log.db", "power")
+    with pytest.raises(UnicodeEncodeError):
+        log.append([entry(0, body="\ud800")])
+    assert (list(log.entries()), log.last) == ([], 0)
     log.close()
 
 
@@ -108,6 +156,29 @@ def test_a_large_snapshot_lies_in_several_rows(tmp_path, monkeypatch):
     log.close()
 
 
+@contextmanager
+def full_at(size):
+    """Let no file grow beyond a size, as on a full disk: a write stops in its middle."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("room", [0, 30])
+def test_what_a_write_ahead_log_without_room_refused_is_not_there(tmp_path, room):
+    log = EventLog(tmp_path / "log.db", "power")
+    log.append([entry(0)])
+    size = (tmp_path / "log.db-wal").stat().st_size
+    with full_at(size + room), pytest.raises(HwdsError, match=r"log\.db: cannot be used: "):
+        log.append([entry(1)])
+    log.append([entry(1, body="other")])
+    assert list(log.entries()) == [entry(0), entry(1, body="other")]
+    log.close()
+
+
 def test_what_a_full_disk_refused_is_not_there(tmp_path):
     log = EventLog(tmp_path / "log.db")
     log.append([entry(0)])
@@ -138,10 +209,7 @@ def test_what_a_crash_tore_did_not_happen(rubbish, tmp_path):
 
 
 @pytest.mark.parametrize("durable", ["process", "power"])
-def test_kills_lose_nothing_that_was_acknowledged(tmp_path, monkeypatch, durable):
-    monkeypatch.setattr(
-        "hwds.results.event_log.MOST_IN_TAIL", 3
-    )  # so that some are killed while they move the tail
+def test_kills_lose_nothing_that_was_acknowledged(tmp_path, durable):
     path = tmp_path / "acknowledged.txt"
     for number in range(5):
         size = path.stat().st_size if number else 0
@@ -156,15 +224,11 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path, monkeypatch, durable
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     acknowledged = path.read_text().split()
     log = EventLog(tmp_path / "log.db")
-    assert list(log.entries()) == [once(k, durable) for k in range(log.last)]
+    assert list(log.entries()) == [entry(k) for k in range(log.last)]
     assert len(acknowledged) == len(set(acknowledged)) >= 5
     assert set(acknowledged) <= {str(k) for k in range(log.last)}
     assert log.last - len(acknowledged) <= 5
     log.close()
-
-
-def once(number, durable):
-    return entry(number) if durable == "process" else entry(number, id=None, data=None)
 
 
 def append_for_ever(folder, durable):
@@ -172,7 +236,7 @@ def append_for_ever(folder, durable):
     file = os.open(folder / "acknowledged.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     while True:
         number = log.last
-        log.append([once(number, durable)])
+        log.append([entry(number)])
         os.write(file, f"{number}\n".encode())
 
 

@@ -33,13 +33,13 @@ def foreseen(sweep, there, trials=9, windows=6):
         rungs=sweep.rungs(windows),
         place=lambda fold: fold.index,
     )
-    cells = [
-        (Cell(f"trial {number}", fold, 0, 1), there(number, fold.index))
+    cells = {
+        Cell(f"trial {number}", fold, 0, 1): there(number, fold.index)
         for number in range(trials)
         for fold in folds
-    ]
+    }
     shares = expected_windows(search, cells)
-    return sum(shares[cell.model, cell.fold.index] for cell, cached in cells if not cached)
+    return sum(shares[cell.model, cell.fold.index] for cell, cached in cells.items() if not cached)
 
 
 @pytest.mark.parametrize(

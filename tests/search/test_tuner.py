@@ -18,10 +18,9 @@ pytest.importorskip("ray")
 
 
 def test_a_trial_is_told_with_the_host_that_computed_it():
-    lot = SimpleNamespace(cells_of=lambda trial: {})
     stops, tuning_split = SimpleNamespace(stops=True), SimpleNamespace(folds=[])
     search: Any = SimpleNamespace(
-        group_of=lambda trial: lot, tuning_split=tuning_split, rungs=(), sweep=stops
+        cells_of=lambda trial: {}, tuning_split=tuning_split, rungs=(), sweep=stops
     )
     there, here = TrialRecord(Trial(1, {}, {})), TrialRecord(Trial(2, {}, {}))
     own = here.host
@@ -37,7 +36,7 @@ def test_a_trial_that_its_scheduler_ended_is_stopped_and_one_that_the_clock_ende
     ended, status, monkeypatch
 ):
     search: Any = SimpleNamespace(
-        group_of=lambda trial: SimpleNamespace(cells_of=lambda trial: {}),
+        cells_of=lambda trial: {},
         tuning_split=SimpleNamespace(folds=[1, 2]),
         rungs=(1, 2),
     )

@@ -1,6 +1,7 @@
 """A fitted model that follows machines row by row says what the batch says, to the bit."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from hwds.core.serialization import dumps, loads
 from hwds.frames.features.regime_scaling import RegimeScaling
 from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.runs import RowsOfRuns
-from hwds.frames.signals import SPECTRAL
+from hwds.frames.signals import Spectral
 from hwds.sensors.live import LiveSensors
 from hwds.sensors.models.base import WINDOWS, FittedSensors, SensorContext
 from hwds.sensors.models.forecast_residual import ForecastResidual
@@ -24,7 +25,7 @@ RICH = SignalWindows(
     windows=(7, 20),
     statistics=("mean", "slope", "kurtosis"),
     bands=3,
-    spectrum=SPECTRAL,
+    spectrum=get_args(Spectral),
     components=2,
     ewma=(0.2, 0.5),
     age=False,

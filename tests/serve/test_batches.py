@@ -46,14 +46,14 @@ def test_a_batch_is_not_larger_than_allowed(service):
 
 @pytest.mark.parametrize("failure", [ZeroDivisionError, pl.exceptions.PanicException])
 def test_a_failure_is_that_of_the_request_whose_rows_fail(service, monkeypatch, failure):
-    scored = service.scored
+    scored = service.score
 
     def fails(rows):
         if any(row.id == "bad" for row in rows):
             raise failure("here")
         return scored(rows)
 
-    monkeypatch.setattr(service, "scored", fails)
+    monkeypatch.setattr(service, "score", fails)
     (good, bad), calls = together(service, [[ROW], [ROW | {"id": "bad"}]])
     assert isinstance(bad, failure)
     assert good == scored(service.read([ROW]))

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
+from hwds.bandit.live.service import LiveSettings
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.serve.bundle.card import missing_fields, read_fields
 from hwds.serve.bundle.make import make_bundle
@@ -15,7 +16,6 @@ from hwds.serve.bundle.manifest import MANIFEST, SIGNATURE, Manifest, signing_ke
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases, worst_difference
 from hwds.serve.services.opening import Bundle
-from hwds.serve.services.policy import LiveSettings
 from tests.serve.conftest import CARD
 
 

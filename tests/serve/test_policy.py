@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 
+from hwds.bandit.live.content import LivePolicies
+from hwds.bandit.live.service import LiveSettings, PolicyMarket
 from hwds.cli.run import run_experiment
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, ResumeError
 from hwds.experiment.spec import check
-from hwds.serve.bundle.make import make_bundle
-from hwds.serve.bundle.policy_content import PolicyContent, read_settings
+from hwds.serve.bundle.make import make_bundle, policy_settings
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases
 from hwds.serve.runtime import service as lambda_service
 from hwds.serve.server.arms import check_arm
 from hwds.serve.services.opening import Bundle
-from hwds.serve.services.policy import LiveSettings, PolicyMarket
 from tests.serve.conftest import CARD
 
 WORDS = [
@@ -87,7 +87,7 @@ def asked(client, question, status=200):
 def killed(client):
     """What the system does when the server is killed."""
     live = client.core.loaded.service.live
-    live._store.log._release()
+    live._store.log.close()
     live._closed = live._store._closed = True
 
 
@@ -114,15 +114,29 @@ def test_a_fresh_store_repeats_the_decisions_of_the_library(policy):
     )
 
 
-def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
+def written(folder, **settings):
+    """Write the content of a policy's bundle, and return its cases."""
     experiment = check(compose(WORDS))
-    settings = LiveSettings(window=1000.0, batch=1000)
-    PolicyContent.of(experiment, experiment.dataset.frame(), settings, 32).write(tmp_path)
+    content = LivePolicies.content(
+        experiment.model,
+        experiment.protocol,
+        experiment.dataset.frame(),
+        experiment.seed,
+        LiveSettings(**settings),
+        32,
+    )
+    for name in ("state", "parity"):
+        (folder / name).mkdir()
+    return content.write(folder / "state", folder / "parity").cases
+
+
+def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
+    cases = written(tmp_path, window=1000.0, batch=1000)
     assert [PolicyMarket.read(tmp_path / part).settings.batch for part in ("state", "parity")] == [
         1000,
         8,
     ]
-    asked = [case for case in read_cases(tmp_path / "parity")[0] if "of" not in case.question]
+    asked = [case for case in cases if "of" not in case.question]
     chances = [
         {(case.answer["arm"], case.answer["propensity"]) for case in part}
         for part in (asked[:8], asked[8:])
@@ -131,17 +145,12 @@ def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
 
 
 def test_a_window_of_years_is_repeated_too(tmp_path):
-    experiment = check(compose(WORDS))
-    PolicyContent.of(experiment, experiment.dataset.frame(), LiveSettings(window=1e9), 32).write(
-        tmp_path
-    )
+    cases = written(tmp_path, window=1e9)
     assert [PolicyMarket.read(tmp_path / part).settings.ahead for part in ("state", "parity")] == [
         60,
         None,
     ]
-    assert (
-        max(case.question.get("at", 0) for case in read_cases(tmp_path / "parity")[0]) > time.time()
-    )
+    assert max(case.question.get("at", 0) for case in cases) > time.time()
 
 
 def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
@@ -304,10 +313,10 @@ def test_its_state_has_one_owner(served, policy, home, tmp_path, monkeypatch):
 def test_settings_of_production_are_refused_in_a_line(made, tmp_path):
     (tmp_path / "live.yaml").write_text("holdout: 2\n")
     with pytest.raises(ConfigError, match=r"live.holdout: must be <= 1.0, got 2"):
-        read_settings(tmp_path / "live.yaml")
+        policy_settings(LivePolicies, tmp_path / "live.yaml")
     (tmp_path / "live.yaml").write_text("windw: 2\n")
     with pytest.raises(ConfigError, match=r"--live: no field 'windw'; did you mean 'window'"):
-        read_settings(tmp_path / "live.yaml")
+        policy_settings(LivePolicies, tmp_path / "live.yaml")
     with pytest.raises(ConfigError, match=r"live.window: must be given \(--live\)"):
         made("late", None, "dataset=price_demand_delay", "protocol.batch=5", prove=unproven)
     with pytest.raises(ConfigError, match="no arm 'x'"):

@@ -19,8 +19,9 @@ from hwds.detection.models.classify.random_forest import RandomForest
 from hwds.detection.models.classify.stack import Stack
 from hwds.detection.models.classify.xgboost import XGBoost
 from hwds.detection.predictions import main_inputs
+from hwds.detection.serving import ServedClassifier, known_texts
 from hwds.frames.table import RowBatch
-from hwds.serve.events.online import RowScorer, known_texts
+from hwds.serve.events.online import RowScorer
 from tests.support.rows import context, toy_rows, windows
 
 FAST = {"epochs": 2, "seeds": 2, "least_steps": 10}
@@ -94,7 +95,7 @@ def test_events_are_judged_as_a_table_of_them_to_the_bit(name, size, monkeypatch
     scale = np.maximum(1, np.abs(why.values).max(axis=1))
     assert np.abs(why.base + why.values.sum(axis=1) - said.score).max() <= 1e-5 * scale.max()
     wanted = main_inputs(why, table, model.usual)
-    scorer = RowScorer(model, replace(table, data=table.data.clear()))
+    scorer = RowScorer(ServedClassifier(model), replace(table, data=table.data.clear()))
     monkeypatch.setattr(
         RowBatch, "table", property(lambda _: pytest.fail("a table was made of a few rows"))
     )

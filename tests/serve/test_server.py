@@ -366,7 +366,7 @@ def test_sagemakers_variables(monkeypatch):
     for name, value in (("SAGEMAKER_MAX_PAYLOAD_IN_MB", "x"), ("SAGEMAKER_BATCH_STRATEGY", "Some")):
         with pytest.raises(ConfigError, match=name):
             plain.with_platform({name: value})
-    monkeypatch.setenv("HWDS_SERVER", named.written())
+    monkeypatch.setenv("HWDS_SERVER", named.to_text())
     assert ServerSettings.of_environment() == named
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from hwds.core.compose import compose
 from hwds.core.errors import DataError
+from hwds.evaluation.serving import json_value
 from hwds.experiment.final_model import final_context
 from hwds.experiment.spec import check
 from hwds.serve.bundle.unit_content import panel_cuts
-from hwds.serve.services.base import json_value
 from hwds.serve.services.units import PanelService
 
 WORDS = [

@@ -59,7 +59,7 @@ def test_the_rule_lists_contrasts_by_experiment():
     }
     assert clause.holds(verdicts)
     assert (
-        clause.said(verdicts)
+        clause.answer(verdicts)
         == "Pays in a (against x and y) and b (against y); costs in b (against x)."
     )
     assert not Clause(some=("better",), none=("worse",), then="x").holds(verdicts)

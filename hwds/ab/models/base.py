@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.ab.intervals import (
     Bounds,
@@ -47,7 +48,7 @@ class Comparison(Recipe):
         """Return the effects of all arms of one outcome at one look."""
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
-    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> np.ndarray:
+    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> ndarray:
         """Return whether a rule declares a difference at each look of the design, for moments of
         shape (..., looks).
 
@@ -76,22 +77,22 @@ class ArmEstimate:
             is free of.
     """
 
-    value: np.ndarray
-    stderr: np.ndarray
-    df: np.ndarray
-    control: np.ndarray
-    control_share: np.ndarray
-    shared: np.ndarray | float = 0.0
+    value: ndarray
+    stderr: ndarray
+    df: ndarray
+    control: ndarray
+    control_share: ndarray
+    shared: ndarray | float = 0.0
 
     @classmethod
     def of(
         cls,
-        own: np.ndarray,
-        own_error: np.ndarray,
-        control: np.ndarray,
-        control_error: np.ndarray,
-        df: np.ndarray,
-        shared: np.ndarray | float = 0.0,
+        own: ndarray,
+        own_error: ndarray,
+        control: ndarray,
+        control_error: ndarray,
+        df: ndarray,
+        shared: ndarray | float = 0.0,
     ) -> ArmEstimate:
         """Return the difference of two means with these squared standard errors, beside what they
         share.
@@ -101,7 +102,7 @@ class ArmEstimate:
             share = np.where(both > 0, control_error / both, 0.0)
         return cls(own - control, np.sqrt(both), df, control, share, shared)
 
-    def ratio_bounds(self, z: np.ndarray | float) -> Bounds:
+    def ratio_bounds(self, z: ndarray | float) -> Bounds:
         """Return the interval of the arm's mean over the control's, at a critical value in standard
         errors.
         """
@@ -143,12 +144,12 @@ class EffectEstimator(Comparison):
         estimate = self.estimate(own, control)
         return t_bounds(estimate.value, estimate.stderr, estimate.df, alpha)
 
-    def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
+    def fixed_p(self, own: SampleArm, control: SampleArm) -> ndarray:
         """Return the p-value that agrees with `fixed_bounds`."""
         estimate = self.estimate(own, control)
         return t_p(estimate.value, estimate.stderr, estimate.df)
 
-    def fixed_wins(self, own: SampleArm, control: SampleArm, alpha: float) -> np.ndarray:
+    def fixed_wins(self, own: SampleArm, control: SampleArm, alpha: float) -> ndarray:
         """Return whether `fixed_bounds` exclude zero."""
         low, high = self.fixed_bounds(own, control, alpha)
         return (low > 0) | (high < 0)
@@ -163,7 +164,7 @@ class EffectEstimator(Comparison):
         effects = [self._finding(rule, own, sample.control, design) for own, rule in compared]
         return effects + [self._lift(rule, own, sample.control, design) for own, rule in compared]
 
-    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> np.ndarray:
+    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> ndarray:
         """Return whether the interval of each look excludes zero."""
         if rule == "fixed":
             return self.fixed_wins(own, control, design.level) & ~few_units(own, control)
@@ -254,13 +255,13 @@ class EffectEstimator(Comparison):
         )
 
 
-def few_units(own: SampleArm, control: SampleArm) -> np.ndarray:
+def few_units(own: SampleArm, control: SampleArm) -> ndarray:
     """Return where an arm has so few units that no difference is sure: of three and three a
     permutation test has p = .1.
     """
     return np.asarray(np.minimum(own.total.n, control.total.n) < LEAST_SURE)
 
 
-def units_of_both(own: SampleArm, control: SampleArm) -> np.ndarray:
+def units_of_both(own: SampleArm, control: SampleArm) -> ndarray:
     """Return units of both arms together."""
     return own.total.n + control.total.n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.ab.models.base import Comparison
 from hwds.ab.sample import Design, Finding, Rule, Sample, SampleArm
@@ -66,7 +67,7 @@ class Bayes(Comparison):
             findings.append(Finding("expected_loss", arm.name, loss, rule="bayes"))
         return findings
 
-    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> np.ndarray:
+    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> ndarray:
         """Return where one of the two is better with probability `winner_at`, by the normal with
         the posteriors' moments.
         """
@@ -108,7 +109,7 @@ class Bayes(Comparison):
             "posterior_lift", name, value, None, bounds[0] - 1, bounds[1] - 1, rule="bayes"
         )
 
-    def _moments(self, arm: SampleArm) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(self, arm: SampleArm) -> tuple[ndarray, ndarray]:
         """Return mean and variance of the posterior, for any shape.
 
         An arm without a price has a flat prior.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.ab.intervals import satterthwaite
 from hwds.ab.models.base import ArmEstimate, EffectEstimator
@@ -50,9 +51,7 @@ class Cuped(EffectEstimator):
         )
 
     @staticmethod
-    def _means(
-        own: UnitMoments, control: UnitMoments, slope: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _means(own: UnitMoments, control: UnitMoments, slope: ndarray) -> tuple[ndarray, ndarray]:
         """Return the arms' means where both have the covariates of all units."""
         whole = (own.n[..., None] * own.mean + control.n[..., None] * control.mean) / (
             own.n + control.n
@@ -61,9 +60,7 @@ class Cuped(EffectEstimator):
         return _adjusted_mean(own.mean, slope) + level, _adjusted_mean(control.mean, slope) + level
 
 
-def _covariate_slope(
-    own: UnitMoments, control: UnitMoments
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _covariate_slope(own: UnitMoments, control: UnitMoments) -> tuple[ndarray, ndarray, ndarray]:
     """Return the slopes of the outcome on the covariates within arms, shape B + (k - 1,), of least
     norm if covariates repeat.
 
@@ -83,7 +80,7 @@ def _covariate_slope(
     return np.squeeze(inverse @ within[..., 1:, :1], -1), inverse, np.asarray(rank)
 
 
-def _shared_variance(own: UnitMoments, control: UnitMoments, slope: np.ndarray) -> np.ndarray:
+def _shared_variance(own: UnitMoments, control: UnitMoments, slope: ndarray) -> ndarray:
     """Return the squared standard error of slope x covariates of all units, which both adjusted
     means have in common.
     """
@@ -92,7 +89,7 @@ def _shared_variance(own: UnitMoments, control: UnitMoments, slope: np.ndarray) 
     return np.asarray(np.einsum("...i,...ij,...j->...", slope, cov, slope) / (own.n + control.n))
 
 
-def _slope_inflation(own: UnitMoments, control: UnitMoments, inverse: np.ndarray) -> np.ndarray:
+def _slope_inflation(own: UnitMoments, control: UnitMoments, inverse: ndarray) -> ndarray:
     """Return the factor by which the slopes' error raises the variance: it grows with the distance
     of the arms' covariates.
     """
@@ -102,11 +99,11 @@ def _slope_inflation(own: UnitMoments, control: UnitMoments, inverse: np.ndarray
     )
 
 
-def _adjusted_mean(mean: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _adjusted_mean(mean: ndarray, slope: ndarray) -> ndarray:
     return mean[..., 0] - np.sum(mean[..., 1:] * slope, axis=-1)
 
 
-def _residual_variance(arm: UnitMoments, slope: np.ndarray) -> np.ndarray:
+def _residual_variance(arm: UnitMoments, slope: ndarray) -> ndarray:
     """Return the variance of the outcome less slope x covariates."""
     cross = 2 * np.sum(slope * arm.cov[..., 0, 1:], axis=-1)
     explained = np.einsum("...i,...ij,...j->...", slope, arm.cov[..., 1:, 1:], slope)

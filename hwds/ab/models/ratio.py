@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.ab.intervals import satterthwaite
 from hwds.ab.models.base import ArmEstimate, EffectEstimator
@@ -35,7 +35,7 @@ class Ratio(EffectEstimator):
         return ArmEstimate.of(ratio, error, other, other_error, df)
 
 
-def _ratio_of_means(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray]:
+def _ratio_of_means(arm: UnitMoments) -> tuple[ndarray, ndarray]:
     """Return the ratio and its squared standard error."""
     under = arm.mean[..., 1]
     ratio = arm.first / under

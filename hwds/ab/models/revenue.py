@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.ab.intervals import Bounds, inverted_p, mover_bounds, satterthwaite
-from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.intervals import Bounds, inverted_p, mover_bounds
+from hwds.ab.models.welch import Welch
 from hwds.ab.sample import (
     NONZERO,
     ComparisonNeeds,
@@ -19,7 +20,7 @@ from hwds.ab.sample import (
 from hwds.stats.estimates import wilson
 
 
-class Revenue(EffectEstimator):
+class Revenue(Welch):
     """The difference of revenue per visitor as conversion times value of an order, and what each of
     the two adds to it.
 
@@ -34,19 +35,13 @@ class Revenue(EffectEstimator):
         """Return the indicator of amounts that are not zero."""
         return ComparisonNeeds(inputs=(NONZERO,), plain=True)
 
-    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
-        """Return the difference of means, as Welch has it."""
-        error, other = own.total.error, control.total.error
-        df = satterthwaite(error, own.total.n, other, control.total.n)
-        return ArmEstimate.of(own.total.first, error, control.total.first, other, df)
-
     def fixed_bounds(self, own: SampleArm, control: SampleArm, alpha: float) -> Bounds:
         """Return the interval of the difference from those of the two arms."""
         from scipy.special import ndtri
 
         return self._bounds_at(own, control, np.full(own.total.n.shape, ndtri(1 - alpha / 2)))
 
-    def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
+    def fixed_p(self, own: SampleArm, control: SampleArm) -> ndarray:
         """Return the p-value at which that interval touches zero."""
         return inverted_p(
             lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first
@@ -59,12 +54,12 @@ class Revenue(EffectEstimator):
         parts = [part for own in sample.others for part in _effect_parts(own, sample.control)]
         return [*super().compare(sample, design), *parts]
 
-    def _bounds_at(self, own: SampleArm, control: SampleArm, z: np.ndarray) -> Bounds:
+    def _bounds_at(self, own: SampleArm, control: SampleArm, z: ndarray) -> Bounds:
         bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
         return mover_bounds(own.total.first, bounds, control.total.first, other)
 
 
-def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _order_values(arm: UnitMoments) -> tuple[ndarray, ndarray, ndarray]:
     """Return the conversion, the mean value of an order, and the squared standard error of that
     mean.
     """
@@ -80,7 +75,7 @@ def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
-def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
+def _mean_bounds(arm: SampleArm, other: SampleArm, z: ndarray) -> Bounds:
     """Return the interval of an arm's mean.
 
     Without a buyer it is as wide as an order of the other arm makes it.
@@ -96,7 +91,7 @@ def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
 
 
 def _product_bounds(
-    arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray
+    arm: UnitMoments, z: ndarray, conversion: Bounds, value: ndarray, error: ndarray
 ) -> Bounds:
     """Return the interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit

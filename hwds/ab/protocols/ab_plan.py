@@ -8,13 +8,15 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.ab.family import PLAN
 from hwds.ab.intervals import equal_looks
 from hwds.ab.models.base import Comparison, EffectEstimator
 from hwds.ab.planning import PlannedChange, power_beyond
 from hwds.ab.sample import Design, Rule, SampleRoles
-from hwds.ab.units import arm_codes, arm_names, number_column
+from hwds.ab.units import arm_codes, arm_names, role_numbers
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Positive, PositiveInt
 from hwds.evaluation.protocol import Cell, Evaluation, Fold, RunContext, Score
@@ -62,8 +64,9 @@ class AssumedEffect:
         """Return the standard error of the difference at so many units of all arms."""
         return float(np.sqrt(self.spread / units))
 
-    def _both(self, units: float) -> float:
-        return units * sum(self.shares)
+    def bound(self, units: float, critical_value: CriticalValue) -> float:
+        """Return the critical value at so many units of all arms."""
+        return critical_value(units * sum(self.shares), units)
 
     def units(self, power: float, critical_value: CriticalValue) -> float | None:
         """Return the units of all arms at which the effect is found with this power.
@@ -76,7 +79,7 @@ class AssumedEffect:
             return None
         units = self.spread / self.effect**2
         for _ in range(MOST_ROUNDS):
-            previous, bound = units, critical_value(self._both(units), units)
+            previous, bound = units, self.bound(units, critical_value)
             units = (bound + float(ndtri(power))) ** 2 * self.spread / self.effect**2
             if abs(units - previous) <= 1e-12 * units:
                 break
@@ -84,9 +87,7 @@ class AssumedEffect:
 
     def power(self, units: float, critical_value: CriticalValue) -> float:
         """Return the chance to find the effect at so many units of all arms."""
-        return power_beyond(
-            self.effect / self.stderr(units), critical_value(self._both(units), units)
-        )
+        return power_beyond(self.effect / self.stderr(units), self.bound(units, critical_value))
 
     def least_effect(self, units: float, power: float, critical_value: CriticalValue) -> float:
         """Return the least effect that so many units of all arms find with this power, the
@@ -94,14 +95,7 @@ class AssumedEffect:
         """
         from scipy.special import ndtri
 
-        return (critical_value(self._both(units), units) + float(ndtri(power))) * self.stderr(units)
-
-
-def order_variance(share: float, value: float, spread: float) -> float:
-    """Return the variance of revenue per visitor: a share buys, for a mean value with a deviation
-    of `spread` times it.
-    """
-    return share * value**2 * (1 + spread**2) - (share * value) ** 2
+        return (self.bound(units, critical_value) + float(ndtri(power))) * self.stderr(units)
 
 
 # The rows of a plan, and what its metrics say of themselves.
@@ -136,7 +130,7 @@ class PlanLine(NamedTuple):
     value: float | None
 
 
-def as_plan_scores(rows: pl.DataFrame) -> list[Score]:
+def as_plan_scores(rows: DataFrame) -> list[Score]:
     """Return a score for each line."""
     return [
         Score(
@@ -155,6 +149,18 @@ def as_plan_scores(rows: pl.DataFrame) -> list[Score]:
 
 def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
     """Return all measures of a plan."""
+    tests = f"{100 * power:g} % of tests"
+    size = f"units of all arms at which every arm's change is found in {tests}, at alpha {alpha:g}"
+    meanings = {
+        "size": size,
+        "units": "units of all arms at which this arm's change is found",
+        "units_of_arm": "units of that arm among them",
+        "effect": "the change that is planned for, of the mean per visitor",
+        "change": "the same as a share of the control's mean",
+        "power": "share of tests that find it, at the size that is given",
+        "least_effect": f"the least change that this size finds in {tests}",
+        "least_change": "the same as a share of the control's mean",
+    }
     return tuple(
         Measure(
             f"{name}{behind}",
@@ -162,30 +168,12 @@ def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
             better="low" if name == "size" else "none",
             units="plans",
             subject=subject,
-            measured_in=counted if behind else "",
+            measured_in=unit if behind and name in ("effect", "least_effect") else "",
             beside="always" if name == "size" and behind else "no",
         )
-        for name, (meaning, counted) in _plan_meanings(100 * power, alpha, unit).items()
+        for name, meaning in meanings.items()
         for behind, subject in (("", "conversion"), (REVENUE_SUFFIX, "revenue per visitor"))
     )
-
-
-def _plan_meanings(percent: float, alpha: float, unit: str) -> dict[str, tuple[str, str]]:
-    """Return the meaning of each metric, and the unit of its value for revenue."""
-    return {
-        "size": (
-            f"units of all arms at which every arm's change is found in {percent:g} % of tests, "
-            f"at alpha {alpha:g}",
-            "",
-        ),
-        "units": ("units of all arms at which this arm's change is found", ""),
-        "units_of_arm": ("units of that arm among them", ""),
-        "effect": ("the change that is planned for, of the mean per visitor", unit),
-        "change": ("the same as a share of the control's mean", ""),
-        "power": ("share of tests that find it, at the size that is given", ""),
-        "least_effect": (f"the least change that this size finds in {percent:g} % of tests", unit),
-        "least_change": ("the same as a share of the control's mean", ""),
-    }
 
 
 # The assumptions about a test that has not begun, read from a table with a row per arm.
@@ -225,11 +213,11 @@ def read_assumptions(
     }
 
 
-def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _outcome_columns(table: Table) -> tuple[ndarray, ndarray, ndarray]:
     """Return conversions, prices and spreads in the order of the rows."""
     if not table.roles.get("mean"):
         raise DataError("dataset.roles.mean: must be given.")
-    share = number_column(table, table.column("mean").name, "mean", least=0.0)
+    share = role_numbers(table, "mean", least=0.0)
     bad = (share <= 0) | (share >= 1)
     if bad.any():
         row = int(np.argmax(bad))
@@ -245,14 +233,14 @@ def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return share, price, spread
 
 
-def _assumed_column(table: Table, role: str) -> np.ndarray:
+def _assumed_column(table: Table, role: str) -> ndarray:
     """Return a column of numbers from 0 on, zeros where the table has none."""
     if not table.roles.get(role):
         return np.zeros(len(table.data))
-    return number_column(table, table.column(role).name, role, least=0.0)
+    return role_numbers(table, role, least=0.0)
 
 
-def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> np.ndarray:
+def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> ndarray:
     for arm in allocation:
         if arm not in names:
             raise ConfigError(f"protocol.allocation: no arm '{arm}'{nearest(arm, names)}")
@@ -265,11 +253,11 @@ def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> np.nda
 
 def _assumed_effect(
     names: Sequence[str],
-    share: np.ndarray,
-    value: np.ndarray,
-    spread: np.ndarray,
+    share: ndarray,
+    value: ndarray,
+    spread: ndarray,
     change: float | None,
-    shares: np.ndarray,
+    shares: ndarray,
 ) -> dict[str, AssumedEffect]:
     buyers = share.copy()
     if change is not None:
@@ -281,19 +269,17 @@ def _assumed_effect(
             f"protocol.change: {change:g} of the control's mean would take more buyers than "
             f"visitors of '{name}'."
         )
-    variance = [
-        order_variance(*each)
-        for each in zip(buyers.tolist(), value.tolist(), spread.tolist(), strict=True)
-    ]
+    # of revenue per visitor: a share buys, for a mean value with a deviation of `spread` times it
+    numbers = zip(buyers.tolist(), value.tolist(), spread.tolist(), strict=True)
+    variances = [q * v**2 * (1 + s**2) - (q * v) ** 2 for q, v, s in numbers]
+    units = shares.tolist()
     return {
         name: AssumedEffect(
-            float(mean[i] - mean[0]),
-            float(mean[0]),
-            (variance[0], variance[i]),
-            (float(shares[0]), float(shares[i])),
+            float(own - mean[0]), float(mean[0]), (variances[0], variance), (units[0], share_of_arm)
         )
-        for i, name in enumerate(names)
-        if i
+        for name, own, variance, share_of_arm in zip(
+            names[1:], mean[1:], variances[1:], units[1:], strict=True
+        )
     }
 
 
@@ -368,7 +354,7 @@ class AbPlan(Evaluation[Comparison, Table]):
 
     def evaluate_cell(
         self, model: Comparison, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return a line for each number, arm, outcome and rule."""
         assert isinstance(model, EffectEstimator)
         binary = model.needs(SampleRoles(frame.roles)).binary
@@ -383,7 +369,7 @@ class AbPlan(Evaluation[Comparison, Table]):
             for rule in model.rules
             for line in self._lines(model, rule, label, arms)
         ]
-        return pl.DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
+        return DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
 
     def _lines(
         self, model: EffectEstimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]
@@ -403,27 +389,26 @@ class AbPlan(Evaluation[Comparison, Table]):
             )
             return model.critical_value(rule, both, design)
 
-        sizes = {arm: assumed.units(self.power, critical_value) for arm, assumed in arms.items()}
+        sizes = []
         for arm, assumed in arms.items():
-            size = sizes[arm]
-            yield PlanLine("effect", label, arm, rule, assumed.effect)
-            yield PlanLine("change", label, arm, rule, assumed.effect / assumed.control)
-            yield PlanLine(
-                "units_of_arm", label, arm, rule, None if size is None else size * assumed.shares[1]
-            )
-            yield PlanLine("units", label, arm, rule, size)
+            size = assumed.units(self.power, critical_value)
+            sizes.append(np.nan if size is None else size)
+            numbers = {
+                "effect": assumed.effect,
+                "change": assumed.effect / assumed.control,
+                "units_of_arm": None if size is None else size * assumed.shares[1],
+                "units": size,
+            }
             if self.size is not None:
                 least = assumed.least_effect(self.size, self.power, critical_value)
-                yield PlanLine("power", label, arm, rule, assumed.power(self.size, critical_value))
-                yield PlanLine("least_effect", label, arm, rule, least)
-                yield PlanLine("least_change", label, arm, rule, least / assumed.control)
-        defined = [size for size in sizes.values() if size is not None]
+                numbers["power"] = assumed.power(self.size, critical_value)
+                numbers |= {"least_effect": least, "least_change": least / assumed.control}
+            yield from (PlanLine(name, label, arm, rule, value) for name, value in numbers.items())
         if rule == model.rules[0]:
-            yield PlanLine(
-                "size", label, None, rule, max(defined) if len(defined) == len(sizes) else None
-            )
+            most = float(np.max(sizes))
+            yield PlanLine("size", label, None, rule, None if np.isnan(most) else most)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return one score for each line."""
         return as_plan_scores(rows)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
@@ -66,12 +67,12 @@ class UnitAges:
         unit, age: The unit and the day since first exposure of each event, shape (n,).
     """
 
-    arm: np.ndarray
-    known: np.ndarray
-    unit: np.ndarray
-    age: np.ndarray
+    arm: ndarray
+    known: ndarray
+    unit: ndarray
+    age: ndarray
 
-    def sums(self, values: np.ndarray, days: int) -> np.ndarray:
+    def sums(self, values: ndarray, days: int) -> ndarray:
         """Return what each unit's events sum to in each of its first days, shape (U, days)."""
         inside = self.age < days
         place = self.unit[inside] * days + self.age[inside]
@@ -104,11 +105,12 @@ def age_rows(
     ages, outcomes = ages_of(table, names), event_outcomes(table)
     days = _compared_days(ages, len(names))
     first = table.roles["outcome"][0]
-    shown = [
+    plain = [
         label
         for label in outcomes
-        if (label or first) not in caps and _is_plain_outcome(label, metrics)
+        if not metrics or (label in metrics and not metrics[label].derived)
     ]
+    shown = [label for label in plain if (label or first) not in caps]
     rows: list[AnalysisRow] = []
     for label in shown if days > 1 else []:
         sums = ages.sums(outcomes[label], days)
@@ -117,21 +119,15 @@ def age_rows(
     return rows
 
 
-def _is_plain_outcome(label: str, metrics: Mapping[str, TestMetric]) -> bool:
-    return not metrics or (label in metrics and not metrics[label].derived)
-
-
 def ages_of(table: Table, names: tuple[str, ...]) -> UnitAges:
     """Return the units of a table of events, whose roles `entity`, `arm` and `time` are given."""
     keys, column = list(table.roles["entity"]), table.column("time")
-    time = (
-        column.cast(pl.Datetime("us")).to_physical()
-        if column.dtype.is_temporal()
-        else column.cast(pl.Int64) * DAY_US
-    )
-    ended = (
-        0 if column.dtype == pl.Datetime else DAY_US
-    )  # the last date or number is a whole day, which is over
+    if column.dtype.is_temporal():
+        time = column.cast(pl.Datetime("us")).to_physical()
+    else:
+        time = column.cast(pl.Int64) * DAY_US
+    # the last date or number is a whole day, which is over
+    ended = 0 if column.dtype == pl.Datetime else DAY_US
     data = table.data.select(*keys).with_columns(
         __time=time, __arm=pl.Series(arm_codes(table, names))
     )
@@ -155,38 +151,34 @@ def _compared_days(ages: UnitAges, arms: int) -> int:
 
 
 def _age_effects(
-    ages: UnitAges, sums: np.ndarray, arm: int, name: str, label: str, alpha: float
+    ages: UnitAges, sums: ndarray, arm: int, name: str, label: str, alpha: float
 ) -> Iterator[AnalysisRow]:
     days = sums.shape[1]
     for day in range(days):
-        known, of_day = ages.known > day, sums[:, day]
         row = AnalysisRow(outcome_metric("effect_by_age", label), name, "fixed", day + 1)
-        yield _compare_samples(
-            row, of_day[known & (ages.arm == arm)], of_day[known & (ages.arm == 0)], alpha
-        )
-    whole, half = ages.known >= days, days // 2
+        yield _compared(row, sums[:, day], ages.known > day, ages.arm, arm, alpha)
+    half = days // 2
     change = sums[:, days - half :].mean(axis=1) - sums[:, :half].mean(axis=1)
     row = AnalysisRow(outcome_metric("novelty", label), name, "fixed")
-    yield _compare_samples(
-        row, change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], alpha
-    )
+    yield _compared(row, change, ages.known >= days, ages.arm, arm, alpha)
 
 
-def _compare_samples(
-    row: AnalysisRow, own: np.ndarray, control: np.ndarray, alpha: float
+def _compared(
+    row: AnalysisRow, values: ndarray, known: ndarray, arms: ndarray, arm: int, alpha: float
 ) -> AnalysisRow:
-    """Return the row with Welch's comparison of two samples."""
-    mine, theirs = UnitMoments.of(own[:, None]), UnitMoments.of(control[:, None])
+    """Return the row with Welch's comparison of an arm with the control, of the units that are
+    known.
+    """
+    mine, theirs = (UnitMoments.of(values[known & (arms == each)][:, None]) for each in (arm, 0))
     stderr = np.sqrt(mine.error + theirs.error)
     df = satterthwaite(mine.error, mine.n, theirs.error, theirs.n)
     value = mine.first - theirs.first
-    row = replace(row, value=float(value), n=len(own) + len(control))
+    row = replace(row, value=float(value), n=int(mine.n + theirs.n))
     if not stderr > 0:
         return row
     low, high = (float(end) for end in t_bounds(value, stderr, df, alpha))
-    return replace(
-        row, stderr=float(stderr), low=low, high=high, p_value=float(t_p(value, stderr, df))
-    )
+    p_value = float(t_p(value, stderr, df))
+    return replace(row, stderr=float(stderr), low=low, high=high, p_value=p_value)
 
 
 # AbTest: the analysis of an A/B test.
@@ -297,12 +289,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                 units_of_events(frame, self.by) if grown else frame, self.control, caps, grown=grown
             )
             return units if self.exposed is None else self._exposed(units, self.exposed)
-        wants = {
-            "caps": self.caps,
-            "quantile_caps": self.quantile_caps,
-            "rows": self.rows == "events",
-        }
-        wants |= {"metrics": self.metrics, "exposed": self.exposed, "by": self.by}
+        wants: dict[str, Any] = {"caps": self.caps, "quantile_caps": self.quantile_caps}
+        wants |= {"rows": self.rows == "events", "metrics": self.metrics}
+        wants |= {"exposed": self.exposed, "by": self.by}
         named = next((name for name, wanted in wants.items() if wanted), None)
         if named:
             raise ConfigError(
@@ -332,9 +321,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         evidence = self.evidence(frame)
         first = frame.roles.get("outcome", ("",))[0]
-        named = dict.fromkeys(self.caps, "caps") | dict.fromkeys(
-            self.quantile_caps, "quantile_caps"
-        )
+        named = dict.fromkeys(self.quantile_caps, "quantile_caps")
+        named = dict.fromkeys(self.caps, "caps") | named
         if first in named and frame.roles.get("price"):
             raise ConfigError(
                 f"protocol.{named[first]}: '{first}' has a price; once it is capped it is not "
@@ -389,16 +377,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                     f"protocol.by: no column "
                     f"'{column}'{nearest(column, evidence.table.data.columns)}"
                 )
-        if self.looks > 1 and self.rows == "events":
-            raise ConfigError(
-                "protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came "
-                "after a look."
-            )
-        if self.looks > 1 and self.quantile_caps:
-            raise ConfigError(
-                "protocol.looks: must be 1 with protocol.quantile_caps, which hold what came "
-                "after a look."
-            )
+        late = "protocol.rows=events, whose sums" if self.rows == "events" else ""
+        late = late or ("protocol.quantile_caps, which" if self.quantile_caps else "")
+        if self.looks > 1 and late:
+            raise ConfigError(f"protocol.looks: must be 1 with {late} hold what came after a look.")
         if self.looks > 1 and not evidence.ordered:
             raise ConfigError(
                 f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which "
@@ -439,34 +421,21 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return the sample ratio, the arms, the effects at each look, and the simulated rates of
         the rules.
         """
-        evidence = self.evidence(frame)
-        analysis = Analysis(
-            self,
-            model,
-            evidence,
-            model.needs(SampleRoles(frame.roles)),
-            _metric_roles(evidence),
-            context,
-        )
-        return rows_as_table(
-            analysis.rows(self._ages(frame, evidence) if model.rules_used() else [])
-        )
+        evidence, needs = self.evidence(frame), model.needs(SampleRoles(frame.roles))
+        analysis = Analysis(self, model, evidence, needs, _metric_roles(evidence), context)
+        ages = self._ages(frame, evidence) if model.rules_used() else []
+        return rows_as_table(analysis.rows(ages))
 
     def _ages(self, frame: Table, evidence: TestUnits | RunningSums) -> list[AnalysisRow]:
         """Return the effects by days since first exposure, of the units that are compared.
 
         None but of events in time.
         """
-        if (
-            self.rows != "events"
-            or not frame.roles.get("time")
-            or not isinstance(evidence, TestUnits)
-        ):
+        in_time = self.rows == "events" and frame.roles.get("time")
+        if not in_time or not isinstance(evidence, TestUnits):
             return []
-        keys = list(frame.roles["entity"])
-        met = frame.data.join(
-            evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left"
-        )
+        keys, units = list(frame.roles["entity"]), evidence.table.data
+        met = frame.data.join(units.select(keys), on=keys, how="semi", maintain_order="left")
         caps = {*self.caps, *self.quantile_caps}
         return age_rows(replace(frame, data=met), self.control, caps, evidence.metrics, self.alpha)
 
@@ -495,16 +464,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
         capped = evidence.capped if isinstance(evidence, TestUnits) else {}
         early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
-        before = (
-            [f"{early:,} events came before the first exposure of their unit, and do not count."]
-            if early
-            else []
-        )
-        return before + [
+        before = f"{early:,} events came before the first exposure of their unit, and do not count."
+        most = (
             f"{label or first} counts {cap:,g} at most: {count:,} of {evidence.n:,} units have "
             f"more."
             for label, (cap, count) in capped.items()
-        ]
+        )
+        return [*([before] if early else []), *most]
 
     def check_names(self) -> None:
         """Refuse a headline that orders no comparison."""
@@ -523,15 +489,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         metrics: Mapping[str, TestMetric] | None = None,
     ) -> tuple[Measure, ...]:
         good = {label: metric.good for label, metric in (metrics or {}).items()}
-        return ab_measures(
-            outcomes,
-            self.power,
-            self.rated_looks[-1],
-            self.correction,
-            1 - self.alpha,
-            family,
-            good,
-        )
+        looks, level = self.rated_looks[-1], 1 - self.alpha
+        return ab_measures(outcomes, self.power, looks, self.correction, level, family, good)
 
 
 def _metric_roles(evidence: TestUnits | RunningSums) -> Mapping[str, TestMetric]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 import yaml
+from polars import DataFrame, col
 
 from hwds.ab.report.scores import (
+    Ends,
     FinalEffect,
     control_means,
+    ends_of,
     final_effects,
     final_scores,
     interval_level,
@@ -26,18 +28,19 @@ from hwds.ab.report.scores import (
 )
 from hwds.ab.report.sentences import ab_conclusion, ab_page
 from hwds.ab.report.tables import (
-    LIFT_TITLE,
     RULE_NAMES,
     ages_grid,
     decisive_grid,
+    effect_texts,
+    grid_of_effects,
     lift_words,
     rates_grid,
     segments_grid,
 )
-from hwds.ab.rows import arm_counts, split_metric
+from hwds.ab.rows import arm_counts
 from hwds.core.files import write_text
 from hwds.frames.table import Table
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -53,8 +56,9 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
 from hwds.results.files import write_markdown
-from hwds.results.formatting import brief, fixed, places_of, signed
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -82,8 +86,8 @@ class DayEffect:
     arm: str
     day: str
     units: int
-    lift: tuple[float, float | None, float | None] | None
-    effect: tuple[float, float | None, float | None]
+    lift: Ends | None
+    effect: Ends
 
 
 def effects_by_day(tables: Tables, model: str) -> list[DayEffect]:
@@ -91,72 +95,29 @@ def effects_by_day(tables: Tables, model: str) -> list[DayEffect]:
 
     None in runs without a time.
     """
-    by_day = (
-        (pl.col("model") == model)
-        & pl.col("metric").str.contains("_by_day")
-        & pl.col("step").is_not_null()
+    keys = ("outcome", "segment", "step")
+    effects, lifts = (
+        {
+            tuple(row[key] for key in keys): row
+            for row in final_scores(tables, f"{name}_by_day").filter(model=model).to_dicts()
+        }
+        for name in ("effect", "lift")
     )
-    numbers: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {}
-    for row in final_scores(tables).filter(by_day).to_dicts():
-        metric, outcome = split_metric(row["metric"])
-        numbers.setdefault((outcome, row["segment"], row["step"]), {})[metric] = row
     return [
-        DayEffect(
-            outcome,
-            arm,
-            each["effect_by_day"]["cutoff"],
-            each["effect_by_day"]["n"],
-            _effect_ends(each.get("lift_by_day")),
-            ends,
-        )
-        for (outcome, arm, _), each in sorted(numbers.items())
-        if (ends := _effect_ends(each.get("effect_by_day"))) is not None
+        DayEffect(key[0], key[1], row["cutoff"], row["n"], ends_of(lifts.get(key)), ends)
+        for key, row in sorted(effects.items(), key=lambda each: each[0])
+        if (ends := ends_of(row)) is not None
     ]
-
-
-def _effect_ends(row: dict[str, Any] | None) -> tuple[float, float | None, float | None] | None:
-    return (
-        None
-        if row is None or row["value"] is None
-        else (row["value"], row["ci_low"], row["ci_high"])
-    )
 
 
 def by_day_grid(tables: Tables, model: str) -> Grid:
     """Return the effects by day, for the page; empty where there are none."""
-    days = effects_by_day(tables, model)
-    titles = (
-        "outcome",
-        "arm",
-        "day",
-        "units",
-        LIFT_TITLE,
-        "effect",
-        f"{interval_level(tables)} interval",
-    )
     rows = [
-        [*_day_names(tables, day), lift_words(day.lift), *_bounds_words(tables, day)]
-        for day in days
+        effect_texts(tables, day.outcome, day.effect)
+        | {"arm": day.arm, "day": day.day, "units": day.units, "lift": lift_words(day.lift)}
+        for day in effects_by_day(tables, model)
     ]
-    return grid_of([(title, title) for title in titles], rows, names=3)
-
-
-def _day_names(tables: Tables, day: DayEffect) -> tuple[str, str, str, str]:
-    named = ", ".join(
-        filter(None, (outcome_name(tables, day.outcome), unit_of(tables, day.outcome)))
-    )
-    return named, day.arm, day.day, f"{day.units:,}"
-
-
-def _bounds_words(tables: Tables, day: DayEffect) -> tuple[str, str]:
-    """Return the effect and its interval."""
-    places = places_of(
-        max(abs(each) for each in day.effect if each is not None),
-        None,
-        unit_of(tables, day.outcome),
-    )
-    value, low, high = (fixed(each, places) for each in day.effect)
-    return value, f"{low} to {high}" if low and high else ""
+    return grid_of_effects(tables, rows, "outcome arm day units lift effect interval")
 
 
 def by_day_figure(tables: Tables, model: str) -> Figure | None:
@@ -184,64 +145,53 @@ def by_day_figure(tables: Tables, model: str) -> Figure | None:
     every = sorted({day.day for part in panels.values() for day in part})
     for axes, (outcome, part) in zip(grid, panels.items(), strict=True):
         _draw_days(axes, part, every)
-        axes.set_title(
-            drawable(f"{outcome_name(tables, outcome)}{per}, % of the control's", 90),
-            loc="left",
-            fontsize=11,
-            color=INK,
-        )
-    shown = np.unique(
-        np.linspace(0, len(every) - 1, min(MOST_TICKS, len(every))).round().astype(int)
-    )
+        tidy(axes, title=drawable(f"{outcome_name(tables, outcome)}{per}, % of the control's", 90))
+    places = np.linspace(0, len(every) - 1, min(MOST_TICKS, len(every)))
+    shown = np.unique(places.round().astype(int))
     grid[-1].set_xticks(shown, [drawable(every[place], 12) for place in shown], parse_math=False)
     if len({day.arm for day in days}) > 1:
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=MOST_PANEL_ARMS,
-            frameon=False,
-            fontsize=9.5,
-        )
-    title = (
+        _legend(figure, grid[:1], columns=MOST_PANEL_ARMS)
+    headline(
+        figure,
         f"Lift until each day, by {model}; its {interval_level(tables)} interval holds on "
-        f"whichever day one looks"
+        f"whichever day one looks",
     )
-    headline(figure, title)
     return figure
+
+
+def _legend(figure: Figure, panels: Iterable[Axes], columns: int) -> None:
+    """Write the legend of all panels below them, each label once."""
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9.5,
+    )
 
 
 def _draw_days(axes: Axes, part: list[DayEffect], every: list[str]) -> None:
     """Draw a line and a band for each arm; the axis leaves out what the first days cannot say."""
     place = {day: number for number, day in enumerate(every)}
-    for colour, arm in zip(
-        (OWN_COLOUR, *RIVAL_COLOURS),
-        list(dict.fromkeys(day.arm for day in part))[:MOST_PANEL_ARMS],
-        strict=False,
-    ):
-        own = [day for day in part if day.arm == arm and day.lift is not None]
-        values, lows, highs = (
-            100 * np.array(each, dtype=float)
-            for each in zip(*(day.lift for day in own if day.lift), strict=True)
-        )
-        where = [place[day.day] for day in own]
+    colours = (OWN_COLOUR, *RIVAL_COLOURS)[:MOST_PANEL_ARMS]
+    for colour, arm in zip(colours, dict.fromkeys(day.arm for day in part), strict=False):
+        own = [(place[day.day], *day.lift) for day in part if day.arm == arm and day.lift]
+        where, *lifts = zip(*own, strict=True)
+        values, lows, highs = 100 * np.array(lifts, dtype=float)
         axes.fill_between(where, lows, highs, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(
-            where,
-            values,
-            color=colour,
-            linewidth=2,
-            marker="o",
-            markersize=3,
-            label=drawable(arm, 30),
-        )
+        name = drawable(arm, 30)
+        axes.plot(where, values, color=colour, linewidth=2, marker="o", markersize=3, label=name)
     axes.axhline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-    late = [day.lift for day in part if day.lift is not None and place[day.day] >= len(every) // 4]
+    late = [day.lift for day in part if day.lift and place[day.day] >= len(every) // 4]
     ends = [100 * end for lift in late for end in lift if end is not None]
     axes.set_ylim(min(0.0, *ends) * 1.15 - 1, max(0.0, *ends) * 1.15 + 1)
     axes.margins(x=0.02)
-    tidy(axes)
 
 
 # effects.png: the effect of each arm by each comparison and rule, with its interval.
@@ -277,41 +227,34 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     arms = list(dict.fromkeys(effect.arm for effect in effects_shown))
     for axes, (outcome, lines) in zip(grid.ravel(), panels.items(), strict=True):
         _draw_effects(axes, lines, true_effects(every))
+        tidy(axes, "x", title=_panel_title(tables, outcome))
         _write_names(axes, lines, model, len(arms) > 1)
-        axes.set_title(
-            _outcome_title(tables, outcome), loc="left", fontsize=11, color=INK, parse_math=False
-        )
-    handles = {
-        label: handle
-        for axes in grid.ravel()
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=5,
-        frameon=False,
-        fontsize=9.5,
-    )
+    _legend(figure, grid.ravel(), columns=5)
     who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
     level = interval_level(tables)
-    title = drawable(f"{who} against the control, with {level} intervals", 90)
-    headline(figure, title)
+    headline(figure, drawable(f"{who} against the control, with {level} intervals", 90))
     return figure
 
 
-def _outcome_title(tables: Tables, outcome: str) -> str:
-    """Return the title of an outcome: `revenue, USD per unit; control 6.71 USD`."""
-    unit, mean = unit_of(tables, outcome), control_means(tables).get(outcome)
-    plain = not metric_roles(tables)  # a metric may be a ratio or a quantile
-    has = "the control's mean is" if plain else "the control has"
-    beside = "" if mean is None else f"; {has} {brief(mean, None, unit)}"
-    return drawable(
-        f"{outcome_name(tables, outcome)}{f', {unit}' if unit else ''}"
-        f"{' per unit' if plain else ''}{beside}",
-        90,
+PANEL_TITLE = """
+{{- name }}{% if unit %}, {{ unit }}{% endif %}{% if not roles %} per unit{% endif %}
+{%- if mean is not none %}; {{ "the control has" if roles else "the control's mean is" }}
+{{ mean | money(unit) }}{% endif %}
+"""
+"""The title of an outcome: `revenue, USD per unit; the control's mean is 6.71 USD`. A metric may be
+a ratio or a quantile, which is not one of units.
+"""
+
+
+def _panel_title(tables: Tables, outcome: str) -> str:
+    title = say(
+        PANEL_TITLE,
+        name=outcome_name(tables, outcome),
+        unit=unit_of(tables, outcome),
+        mean=control_means(tables).get(outcome),
+        roles=metric_roles(tables),
     )
+    return drawable(title, 90)
 
 
 def _draw_effects(
@@ -321,31 +264,16 @@ def _draw_effects(
         colour = RULE_COLOURS.get(line.rule or "", GREY)
         pale = 0.45 if line.status != "ok" else 1.0
         label = f"{RULE_NAMES.get(line.rule or '', '')}{STATUS_NOTES.get(line.status, '')}"
-        axes.hlines(
-            place,
-            line.low or 0.0,
-            line.high or 0.0,
-            color=colour,
-            linewidth=2.4,
-            alpha=pale,
-            label=label,
-        )
+        ends = line.low or 0.0, line.high or 0.0
+        axes.hlines(place, *ends, color=colour, linewidth=2.4, alpha=pale, label=label)
         axes.plot([line.value or 0.0], [place], "o", color=colour, markersize=5.5, alpha=pale)
         known = truth.get((line.outcome, line.arm))
         if known is not None:
-            axes.plot(
-                [known],
-                [place],
-                "|",
-                color=FLOOR_COLOUR,
-                markersize=13,
-                markeredgewidth=2,
-                label="truth",
-            )
+            (mark,) = axes.plot([known], [place], "|", color=FLOOR_COLOUR, label="truth")
+            mark.set(markersize=13, markeredgewidth=2)
     axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.margins(x=0.06)
-    tidy(axes, grid="x")
 
 
 def _write_names(axes: Axes, lines: list[FinalEffect], model: str, with_arm: bool) -> None:
@@ -383,7 +311,7 @@ hide each other.
 def peeking_figure(tables: Tables, model: str) -> Figure | None:
     """Draw the simulated rates; None where nothing was simulated."""
     rows = {
-        metric: rate_rows(tables, metric).filter(pl.col("model") != TRUTH) for metric in RATE_PANELS
+        metric: rate_rows(tables, metric).filter(col("model") != TRUTH) for metric in RATE_PANELS
     }
     wins = rows["false_positive_rate"]
     if wins.is_empty():
@@ -393,44 +321,38 @@ def peeking_figure(tables: Tables, model: str) -> Figure | None:
     lines = _line_styles(wins, model)
     for axes, (metric, title) in zip(grid, RATE_PANELS.items(), strict=True):
         _draw_rates(axes, rows[metric], lines)
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        about_x, about_y = "looks at the test, log scale", "tests with a winner, %"
+        tidy(axes, title=title, x=about_x, y=about_y)
     nominal = 100 * (1 - tables.measure("effect").confidence)
     label = f"{nominal:.3g} %, what the level of the intervals promises"
     grid[0].axhline(nominal, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0, label=label)
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    title = (
+    _legend(figure, grid[:1], columns=3)
+    headline(
+        figure,
         f"How often each rule declares a winner: {wins['n'][0]:,} simulated tests, bars: two "
-        f"standard errors"
+        f"standard errors",
     )
-    headline(figure, title)
     return figure
 
 
-def _line_styles(wins: pl.DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _line_styles(wins: DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the style of each model and rule, the most false winners first, as in the picture."""
-    last = wins.filter(pl.col("step") == pl.col("step").max()).sort(
-        "value", descending=True, maintain_order=True
-    )
-    of_model = next(
-        (pair for pair in wins.select("model", "ci_method").iter_rows() if pair[0] == model), None
-    )
-    styles = {}
-    for place, (label, rule) in enumerate(last.select("model", "ci_method").iter_rows()):
-        styles[label, rule] = {
+    last = wins.filter(step=col("step").max()).sort("value", descending=True, maintain_order=True)
+    own = next(wins.filter(model=model).select("model", "ci_method").iter_rows(), None)
+    return {
+        (label, rule): {
             "color": OWN_COLOUR
-            if (label, rule) == of_model
+            if (label, rule) == own
             else RATE_PALETTE[place % len(RATE_PALETTE)],
             "linewidth": 2.4 if label == model else 1.5,
             "linestyle": "-" if place < len(RATE_PALETTE) else "--",
             "label": drawable(f"{label} ({RULE_NAMES.get(rule, rule)})"),
         }
-    return styles
+        for place, (label, rule) in enumerate(last.select("model", "ci_method").iter_rows())
+    }
 
 
-def _draw_rates(
-    axes: Axes, rows: pl.DataFrame, lines: dict[tuple[str, str], dict[str, Any]]
-) -> None:
+def _draw_rates(axes: Axes, rows: DataFrame, lines: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Draw a line for each model and rule, with two standard errors."""
     from matplotlib.ticker import ScalarFormatter
 
@@ -446,9 +368,6 @@ def _draw_rates(
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    tidy(axes)
-    axes.set_xlabel("looks at the test, log scale", fontsize=9.5, color=INK)
-    axes.set_ylabel("tests with a winner, %", fontsize=9.5, color=INK)
 
 
 # The pictures and the page of an A/B test.
@@ -466,10 +385,7 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     save_png(by_day_figure(tables, model), folder / "by_day.png")
     save_png(peeking_figure(tables, model), folder / "ab_peeking.png")
     write_markdown(folder / "ab_test.md", ab_page(tables, model))
-    counts = (
-        arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
-    )
-    if len(counts):
+    if len(tables.predictions) and len(counts := arm_counts(tables.predictions, model)):
         write_text(folder / "prior.yaml", prior_yaml(counts))
 
 
@@ -482,12 +398,10 @@ def ab_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield, for the terminal, the effects by the rule that each comparison decides by, and the
     rates of false winners.
     """
-    yield from (
-        grid for grid in (decisive_grid(tables, model), rates_grid(tables, model)) if len(grid)
-    )
+    yield from filter(len, (decisive_grid(tables, model), rates_grid(tables, model)))
 
 
-def prior_yaml(counts: pl.DataFrame) -> str:
+def prior_yaml(counts: DataFrame) -> str:
     """Return conversions and refusals by arm as a policy's field `known`."""
     known = {arm: [int(wins), int(losses)] for arm, wins, losses in counts.iter_rows()}
     return yaml.safe_dump(
@@ -523,129 +437,119 @@ OUTCOME_NAMES = {"": "conversion", "_revenue": "revenue"}
 LEAST_RATIO = 1.1
 """Times that one outcome needs the units of the other, below which this is not reported."""
 
+CHANGE = """{{ effect | signed(measured_in) }} ({{ (100 * change) | written("+.3g") }} %)"""
+
+PLAN = Declared.of(
+    Column("model", "text", title="model", brief="{% if several %}model{% endif %}"),
+    Column("arm", "text", title="arm", brief="arm"),
+    Column("called", "text", title="outcome", brief="outcome"),
+    Column("rule_name", "text", title="rule", brief="rule"),
+    Column("change", "made", title="change", brief="change", show=CHANGE),
+    Column("units_of_arm", "units", title="units of the arm", brief="units of\nthe arm"),
+    Column("units", "units", title="units in all", brief="units\nin all"),
+    Column(
+        "power",
+        "number",
+        title="power at the size",
+        brief="power",
+        show="{% if power is not none %}{{ (100 * power) | written('.1f') }} %{% endif %}",
+    ),
+    Column(
+        "least_effect",
+        "number",
+        title="least change at the size",
+        show="{{ least_effect | money(measured_in) }}",
+    ),
+    Column(
+        "least_change",
+        "number",
+        title="least change, %",
+        brief="least\nchange, %",
+        show="""{% if least_change is not none %}{{ (100 * least_change) | written(".3g") }}
+{%- endif %}""",
+    ),
+)
+"""The table of a plan: a row for each model, arm, outcome and rule."""
+
+NEEDS = """
+By the {{ lines[0].rule_name }} rule
+{% for line in lines -%}
+{% if line.units is none -%}
+{{ line.arm }} has no change of {{ line.called }} to find
+{%- else -%}
+{{ line.arm }} takes {{ line.units_of_arm | units }} units of its own to find
+{{ line.effect | signed(line.measured_in) }} ({{ (100 * line.change) | written("+.3g") }} %) in
+{{ line.called }}
+{%- endif %}{% if not loop.last %}; {% endif %}
+{%- endfor %}.
+{% if times >= least %}{{ more | capitalize }} needs {{ times | written(".1f") }} times the units of
+{{ less }} there.{% endif %}
+"""
+
 
 def draw_plan(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Write `ab_plan.md`: the plan by arm, outcome and rule."""
-    write_markdown(
-        folder / "ab_plan.md",
-        f"# Plan of an A/B "
-        f"test\n\n{plan_sentence(table, tables, model)}\n\n"
-        f"{_plan_grid(tables, model).markdown()}\n",
-    )
+    sentence, grid = plan_sentence(table, tables, model), _plan_grid(tables, model)
+    text = f"# Plan of an A/B test\n\n{sentence}\n\n{grid.markdown()}\n"
+    write_markdown(folder / "ab_plan.md", text)
 
 
 def plan_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield the table of the plan for the terminal."""
-    yield replace(
-        _plan_grid(tables, model), caption=f"{tables.measure('size').meaning.capitalize()}:"
-    )
+    yield _plan_grid(tables, model, f"{tables.measure('size').meaning.capitalize()}:")
 
 
 def plan_sentence(table: Table, tables: Tables, model: str) -> str:
-    """Return the units by the model's first rule, for conversion and for revenue."""
-    overall = tables.overall("size").filter(pl.col("model") == model)
+    """Return the units by the model's first rule, for conversion and for revenue, and how much more
+    the one outcome needs than the other, for the first arm.
+    """
+    overall = tables.overall("size").filter(model=model)
     if overall.is_empty():
         return "Nothing was planned."
-    rule = overall["ci_method"][0]
-    of_rule = [
-        line for line in _plan_lines(tables) if (line["model"], line["rule"]) == (model, rule)
-    ]
-    needs = "; ".join(_need_sentence(line, tables) for line in of_rule)
-    return f"By the {RULE_NAMES.get(rule, rule)} rule {needs}.{_times_words(of_rule)}"
-
-
-def _need_sentence(line: dict[str, Any], tables: Tables) -> str:
-    what = OUTCOME_NAMES[line["outcome"]]
-    if line["units"] is None:
-        return f"{line['arm']} has no change of {what} to find"
-    return (
-        f"{line['arm']} takes {line['units_of_arm']:,.0f} units of its own to find "
-        f"{_change_words(line, tables)} in {what}"
-    )
-
-
-def _times_words(of_rule: list[dict[str, Any]]) -> str:
-    """Return how much more the one outcome needs than the other, for the first arm."""
+    own = (model, overall["ci_method"][0])
+    lines = [line for line in _plan_lines(tables) if (line["model"], line["rule"]) == own]
     units = {
-        line["outcome"]: line["units"]
-        for line in of_rule
-        if line["arm"] == of_rule[0]["arm"] and line["units"]
+        line["called"]: line["units"]
+        for line in lines
+        if line["arm"] == lines[0]["arm"] and line["units"]
     }
-    if len(units) < len(OUTCOME_NAMES):
-        return ""
-    ratio = units["_revenue"] / units[""]
-    if max(ratio, 1 / ratio) < LEAST_RATIO:
-        return ""
-    more, less = ("Revenue", "conversion") if ratio > 1 else ("Conversion", "revenue")
-    return f" {more} needs {max(ratio, 1 / ratio):.1f} times the units of {less} there."
+    less, *_, more = sorted(units, key=units.__getitem__) if len(units) > 1 else ("", "")
+    times = units[more] / units[less] if more else 0.0
+    return say(NEEDS, lines=lines, times=times, more=more, less=less, least=LEAST_RATIO)
 
 
-def _change_words(line: dict[str, Any], tables: Tables) -> str:
-    unit = tables.measure(f"effect{line['outcome']}").measured_in
-    return f"{signed(line['effect'], unit)} ({100 * line['change']:+.3g} %)"
-
-
-def _plan_grid(tables: Tables, model: str) -> Grid:
+def _plan_grid(tables: Tables, model: str, caption: str = "") -> Grid:
     lines = _plan_lines(tables)
     several = len({line["model"] for line in lines}) > 1
-    titles = [
-        ("model", "model" if several else ""),
-        *((name, name) for name in ("arm", "outcome", "rule", "change")),
-    ]
-    titles += [
-        ("units of the arm", "units of\nthe arm"),
-        ("units in all", "units\nin all"),
-        ("power at the size", "power"),
-    ]
-    titles += [("least change at the size", ""), ("least change, %", "least\nchange, %")]
-    return grid_of(
-        titles, [_plan_cells(line, tables) for line in lines], own=model if several else "", names=4
+    return declared_grid(
+        PLAN,
+        DataFrame(lines, infer_schema_length=None),
+        own=model if several else "",
+        names=4,
+        caption=caption,
+        several=several,
     )
-
-
-def _plan_cells(line: dict[str, Any], tables: Tables) -> list[str]:
-    least, unit = line.get("least_effect"), tables.measure(f"effect{line['outcome']}").measured_in
-    return [
-        *(
-            line["model"],
-            line["arm"],
-            OUTCOME_NAMES[line["outcome"]],
-            RULE_NAMES.get(line["rule"], line["rule"]),
-            _change_words(line, tables),
-        ),
-        fixed(line["units_of_arm"], 0),
-        fixed(line["units"], 0),
-        "" if least is None else f"{100 * line['power']:.1f} %",
-        "" if least is None else brief(least, None, unit),
-        "" if least is None else f"{100 * line['least_change']:.3g}",
-    ]
 
 
 def _plan_lines(tables: Tables) -> list[dict[str, Any]]:
     """Return a line for each model, arm, outcome and rule, with all of its numbers."""
-    rows = tables.scores.filter(pl.col("fold").is_null() & pl.col("segment").is_not_null())
+    rows = tables.scores.filter(col("fold").is_null() & col("segment").is_not_null())
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for row in rows.to_dicts():
-        name, outcome = (
-            row["metric"].removesuffix("_revenue"),
-            "_revenue" if row["metric"].endswith("_revenue") else "",
-        )
-        key = row["model"], row["segment"], outcome, row["ci_method"]
-        line = lines.setdefault(
-            key, dict(zip(("model", "arm", "outcome", "rule"), key, strict=True))
-        )
-        line[name] = row["value"]
-    models = list(dict.fromkeys(line["model"] for line in lines.values()))
-    order = list(RULE_NAMES)
-    return sorted(
-        lines.values(),
-        key=lambda line: (
-            models.index(line["model"]),
-            line["arm"],
-            line["outcome"],
-            order.index(line["rule"]),
-        ),
-    )
+        name, behind, _ = row["metric"].partition("_revenue")
+        key = row["model"], row["segment"], behind, row["ci_method"]
+        if key not in lines:
+            lines[key] = {
+                **dict.fromkeys(("power", "least_effect", "least_change")),
+                **dict(zip(("model", "arm", "outcome", "rule"), key, strict=True)),
+                "called": OUTCOME_NAMES[behind],
+                "rule_name": RULE_NAMES.get(key[3], key[3]),
+                "measured_in": tables.measure(f"effect{behind}").measured_in,
+            }
+        lines[key][name] = row["value"]
+    models, order = list(dict.fromkeys(key[0] for key in lines)), list(RULE_NAMES)
+    places = {key: (models.index(key[0]), *key[1:3], order.index(key[3])) for key in lines}
+    return [lines[key] for key in sorted(lines, key=places.__getitem__)]
 
 
 PLAN_REPORT = TaskReport(sentence=plan_sentence, grids=plan_grids, draw=draw_plan)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import polars as pl
+from polars import DataFrame, col
 
 from hwds.ab.intervals import Correction
-from hwds.ab.rows import FAMILY_RATE, ROLES, Role, split_metric
+from hwds.ab.rows import FAMILY_RATE, ROLES, Role
 from hwds.ab.sample import EFFECT_NAMES
 from hwds.results.tables import TRUTH, Tables
+
+Ends = tuple[float, float | None, float | None]
+"""A number, and the ends of its interval where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class FinalEffect:
     high: float | None
     p_value: float | None
     status: str
-    lift: tuple[float, float | None, float | None] | None = None
+    lift: Ends | None = None
 
     @property
     def sure(self) -> bool:
@@ -43,9 +46,32 @@ class FinalEffect:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def final_scores(tables: Tables) -> pl.DataFrame:
-    """Return the scores over all folds: every test has but one."""
-    return tables.scores.filter(pl.col("fold").is_null())
+def final_scores(tables: Tables, *names: str) -> DataFrame:
+    """Return the scores over all folds, for every test has but one, with the `name` of each metric
+    and the `outcome` that it is of, empty for the first.
+
+    Args:
+        tables: Of one run.
+        names: Of the metrics; none for all.
+    """
+    metric = col("metric")
+    scores = tables.scores.filter(col("fold").is_null()).with_columns(
+        name=metric.str.extract(r"^([^\[]*)"),
+        outcome=metric.str.extract(r"\[(.*)\]$").fill_null(""),
+    )
+    return scores.filter(col("name").is_in(names)) if names else scores
+
+
+def whole_scores(tables: Tables, *names: str) -> DataFrame:
+    """Return the final scores of all units that have a value, those of looks and days left out."""
+    return final_scores(tables, *names).filter(col("step").is_null() & col("value").is_not_null())
+
+
+def ends_of(row: dict[str, Any] | None) -> Ends | None:
+    """Return the value of a score and the ends of its interval; None where it has no value."""
+    if row is None or row["value"] is None:
+        return None
+    return row["value"], row["ci_low"], row["ci_high"]
 
 
 def final_effects(tables: Tables) -> list[FinalEffect]:
@@ -53,19 +79,22 @@ def final_effects(tables: Tables) -> list[FinalEffect]:
 
     Primary metrics lead.
     """
-    rows = final_scores(tables).filter(
-        pl.col("metric").str.contains("effect|lift") & pl.col("step").is_null()
+    effects, lifts = (
+        final_scores(tables, *names).filter(col("step").is_null()).to_dicts()
+        for names in (EFFECT_NAMES, ("lift", "posterior_lift"))
     )
-    by_name = [(*split_metric(row["metric"]), row) for row in rows.to_dicts()]
-    lifts = {
-        _effect_key(outcome, row): row
-        for metric, outcome, row in by_name
-        if metric in ("lift", "posterior_lift")
-    }
+    by_key = {_key(row): ends_of(row) for row in lifts}
     shown = [
-        _effect_of_row(outcome, row, lifts.get(_effect_key(outcome, row)))
-        for metric, outcome, row in by_name
-        if metric in EFFECT_NAMES
+        FinalEffect(
+            *_key(row),
+            row["value"],
+            row["ci_low"],
+            row["ci_high"],
+            row["p_value"],
+            row["status"],
+            by_key.get(_key(row)),
+        )
+        for row in effects
     ]
     roles = metric_roles(tables)
     return sorted(
@@ -74,20 +103,15 @@ def final_effects(tables: Tables) -> list[FinalEffect]:
     )
 
 
-def _effect_key(outcome: str, row: dict[str, Any]) -> tuple[str, str | None, str | None, str]:
-    return row["model"], row["segment"], row["ci_method"], outcome
+def _key(row: dict[str, Any]) -> tuple[str, str, str | None, str]:
+    """Return the model, the arm, the rule and the outcome of a score."""
+    return row["model"], row["segment"], row["ci_method"], row["outcome"]
 
 
 def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
     """Return the corrected p-values by model, arm, rule and outcome."""
-    rows = final_scores(tables).filter(
-        pl.col("metric").str.starts_with("adjusted_p[") & pl.col("value").is_not_null()
-    )
-    p_values = {}
-    for row in rows.to_dicts():
-        outcome = split_metric(row["metric"])[1].partition(", ")[2]
-        p_values[row["model"], row["segment"], row["ci_method"], outcome] = row["value"]
-    return p_values
+    rows = final_scores(tables, "adjusted_p").drop_nulls("value").to_dicts()
+    return {(*_key(row)[:3], row["outcome"].partition(", ")[2]): row["value"] for row in rows}
 
 
 def corrected_p_value(tables: Tables, effect: FinalEffect) -> float | None:
@@ -97,11 +121,8 @@ def corrected_p_value(tables: Tables, effect: FinalEffect) -> float | None:
         for key, p in adjusted_p(tables).items()
         if (key[0], key[2]) == (effect.model, effect.rule)
     }
-    return (
-        family.get((effect.model, effect.arm, effect.rule, effect.outcome))
-        if len(family) > 1
-        else None
-    )
+    own = family.get((effect.model, effect.arm, effect.rule, effect.outcome))
+    return own if len(family) > 1 else None
 
 
 def is_shown(tables: Tables, effect: FinalEffect) -> bool:
@@ -117,19 +138,14 @@ def interval_level(tables: Tables) -> str:
 
 def correction_name(tables: Tables) -> str:
     """Return the correction of the p-values: `holm`, `bh`, or empty."""
-    names = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p["))["metric"]
-    return names[0].removeprefix("adjusted_p[").rstrip("]").partition(", ")[0] if len(names) else ""
+    outcomes = final_scores(tables, "adjusted_p")["outcome"]
+    return outcomes[0].partition(", ")[0] if len(outcomes) else ""
 
 
 def metric_roles(tables: Tables) -> dict[str, Role]:
     """Return the roles of metrics by label; empty where outcomes are all alike."""
-    rows = final_scores(tables).filter(
-        pl.col("metric").str.split("[").list.first() == "metric_role"
-    )
-    return {
-        split_metric(metric)[1]: ROLES[int(place) - 1]
-        for metric, place in rows.select("metric", "value").iter_rows()
-    }
+    places = final_scores(tables, "metric_role").select("outcome", "value")
+    return {outcome: ROLES[int(place) - 1] for outcome, place in places.iter_rows()}
 
 
 def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, float]]:
@@ -139,17 +155,10 @@ def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, fl
     Both are counted from the margin, as shares of the control's mean, that of the end on the side
     of harm first.
     """
-    rows = final_scores(tables).filter(
-        (pl.col("metric").str.split("[").list.first() == "guardrail")
-        & (pl.col("model") == model)
-        & pl.col("step").is_null()
-    )
+    rows = final_scores(tables, "guardrail").filter(col("step").is_null(), model=model)
     first = rows["ci_method"].drop_nulls()
-    by_rule = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
-    return [
-        (row["segment"], split_metric(row["metric"])[1], row["value"], row["ci_high"])
-        for row in by_rule.drop_nulls("value").to_dicts()
-    ]
+    by_rule = rows.filter(ci_method=first[0]) if len(first) else rows
+    return list(by_rule.drop_nulls("value").select("segment", "outcome", "value", "ci_high").rows())
 
 
 def guardrails_hold(tables: Tables, model: str, arm: str) -> bool:
@@ -165,30 +174,25 @@ def guardrails_hold(tables: Tables, model: str, arm: str) -> bool:
     return sure.issuperset(rails)
 
 
-def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:
+def rate_rows(tables: Tables, metric: str, outcome: str = "") -> DataFrame:
     """Return simulated rates: `model, ci_method, step` (the number of looks) `, value, stderr,
     n`.
     """
-    rows = final_scores(tables).filter((pl.col("metric") == metric) & pl.col("step").is_not_null())
+    rows = final_scores(tables, metric).filter(col("step").is_not_null(), outcome=outcome)
     return rows.select("model", "ci_method", "step", "value", "stderr", "n")
 
 
-def family_rows(tables: Tables) -> dict[str, pl.DataFrame]:
+def family_rows(tables: Tables) -> dict[str, DataFrame]:
     """Return the simulated rates of false winners among all arms, by correction.
 
     None for one arm beside the control.
     """
-    by_correction = {
-        how: rate_rows(tables, f"{FAMILY_RATE}[{how}]") for how in get_args(Correction)
+    rates = {how: rate_rows(tables, FAMILY_RATE, how) for how in get_args(Correction)}
+    has_p_values = col("ci_method") != "bayes"  # of a posterior nothing is corrected
+    corrected = {
+        how: rows if how == "none" else rows.filter(has_p_values) for how, rows in rates.items()
     }
-    posterior = (
-        pl.col("ci_method") == "bayes"
-    )  # it has no p-values, so that nothing of it is corrected
-    corrected_rows = {
-        how: rows if how == "none" else rows.filter(~posterior)
-        for how, rows in by_correction.items()
-    }
-    return {how: rows for how, rows in corrected_rows.items() if len(rows)}
+    return {how: rows for how, rows in corrected.items() if len(rows)}
 
 
 def compared_arms(tables: Tables) -> int:
@@ -198,13 +202,12 @@ def compared_arms(tables: Tables) -> int:
 
 def ratio_row(tables: Tables) -> dict[str, Any]:
     """Return the sample-ratio check, empty where there is none."""
-    rows = final_scores(tables).filter(pl.col("metric").str.starts_with("sample_ratio"))
-    return rows.row(0, named=True) if len(rows) else {}
+    return next(final_scores(tables, "sample_ratio").iter_rows(named=True), {})
 
 
-def outcome_labels(effect_list: list[FinalEffect]) -> list[str]:
+def outcome_labels(effects: list[FinalEffect]) -> list[str]:
     """Return their outcomes, the first one first."""
-    return list(dict.fromkeys(effect.outcome for effect in effect_list))
+    return list(dict.fromkeys(effect.outcome for effect in effects))
 
 
 def outcome_name(tables: Tables, outcome: str) -> str:
@@ -217,65 +220,45 @@ def unit_of(tables: Tables, outcome: str) -> str:
     return tables.measure(f"effect[{outcome}]" if outcome else "effect").measured_in
 
 
+def outcome_title(tables: Tables, outcome: str) -> str:
+    """Return the name of an outcome with its unit: `revenue, USD`."""
+    return ", ".join(filter(None, (outcome_name(tables, outcome), unit_of(tables, outcome))))
+
+
 def decisive_effects(tables: Tables) -> list[FinalEffect]:
     """Return the effects by the rule that each model decides by, its first; the truth's last."""
-    known_effects = [
-        effect
-        for effect in final_effects(tables)
-        if effect.model != TRUTH or effect.value is not None
-    ]
+    known = known_effects(tables)
     rules: dict[str, str | None] = {}
-    for effect in known_effects:
+    for effect in known:
         rules.setdefault(effect.model, effect.rule)
-    return [effect for effect in known_effects if effect.rule == rules[effect.model]]
+    return [effect for effect in known if effect.rule == rules[effect.model]]
+
+
+def known_effects(tables: Tables) -> list[FinalEffect]:
+    """Return the effects of all models, and of the truth those that have a value."""
+    return [each for each in final_effects(tables) if each.model != TRUTH or each.value is not None]
 
 
 def control_means(tables: Tables) -> dict[str, float]:
     """Return the control's mean of each outcome, of the first model that says it: the control has
     no effect.
     """
-    rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "arm_mean")
-    rows = rows.filter(
-        pl.col("step").is_null() & pl.col("value").is_not_null() & (pl.col("model") != TRUTH)
+    compared = {effect.arm for effect in final_effects(tables)}
+    rows = whole_scores(tables, "arm_mean").filter(
+        col("model") != TRUTH, ~col("segment").is_in(compared)
     )
-    rows = rows.filter(~pl.col("segment").is_in({effect.arm for effect in final_effects(tables)}))
-    means: dict[str, float] = {}
-    for row in rows.to_dicts():
-        means.setdefault(split_metric(row["metric"])[1], row["value"])
-    return means
+    first = rows.unique("outcome", keep="first", maintain_order=True)
+    return dict(first.select("outcome", "value").iter_rows())
 
 
 def probabilities_better(tables: Tables) -> dict[tuple[str, str, str], float]:
     """Return the posterior probability that an arm beats the control, by model, arm and outcome."""
-    rows = final_scores(tables).filter(
-        pl.col("metric").str.split("[").list.first() == "probability_better"
-    )
-    rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null())
-    return {
-        (row["model"], row["segment"], split_metric(row["metric"])[1]): row["value"]
-        for row in rows.to_dicts()
-    }
+    rows = whole_scores(tables, "probability_better").to_dicts()
+    return {(row["model"], row["segment"], row["outcome"]): row["value"] for row in rows}
 
 
-def true_effects(effect_list: list[FinalEffect]) -> dict[tuple[str, str], float]:
+def true_effects(effects: list[FinalEffect]) -> dict[tuple[str, str], float]:
     """Return the simulator's own effects by outcome and arm."""
     return {
-        (e.outcome, e.arm): e.value for e in effect_list if e.model == TRUTH and e.value is not None
+        (e.outcome, e.arm): e.value for e in effects if e.model == TRUTH and e.value is not None
     }
-
-
-def _effect_of_row(outcome: str, row: dict[str, Any], lift: dict[str, Any] | None) -> FinalEffect:
-    return FinalEffect(
-        row["model"],
-        row["segment"],
-        row["ci_method"],
-        outcome,
-        value=row["value"],
-        low=row["ci_low"],
-        high=row["ci_high"],
-        p_value=row["p_value"],
-        status=row["status"],
-        lift=None
-        if lift is None or lift["value"] is None
-        else (lift["value"], lift["ci_low"], lift["ci_high"]),
-    )

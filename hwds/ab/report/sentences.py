@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import polars as pl
+from polars import col
 
 from hwds.ab.report.scores import (
     FinalEffect,
@@ -40,7 +41,8 @@ from hwds.ab.report.tables import (
     ratio_words,
     segments_grid,
 )
-from hwds.results.formatting import brief, counted, interval, p_value_text, quote_percent
+from hwds.report.words import say
+from hwds.results.formatting import quote_percent
 from hwds.results.tables import Tables
 from hwds.stats.estimates import wilson
 
@@ -73,6 +75,31 @@ class ArmVerdict:
     effect: FinalEffect
 
 
+REASON = """
+{%- macro named(labels) -%}
+{%- set names = [] -%}
+{%- for label in labels %}{{ names.append(name(label)) or "" }}{% endfor -%}
+{{ names | unique(true) | join(" and ") or "no primary metric" }}
+{%- endmacro -%}
+{%- macro are(labels) %}{{ named(labels) }} {{ "is" if labels | length < 2 else "are" }}
+{%- endmacro -%}
+{%- if worse -%}
+{{ are(worse) }} shown to be worse
+{%- elif better and unsure -%}
+{{ named(unsure) }} may be worse than the margin allows
+{%- elif better -%}
+{{ are(better) }} shown to be better{% if rails %}, and every guardrail holds{% endif %}
+{%- elif primary | selectattr("rule", "equalto", "bayes") | list -%}
+a posterior has no stated rate of false verdicts; decide by a comparison with rules
+{%- elif primary | rejectattr("status", "equalto", "ok") | list -%}
+the rule does not hold here
+({{ (primary | rejectattr("status", "equalto", "ok") | first).status | word }})
+{%- else -%}
+{{ are(primary | map(attribute="outcome") | list) }} not shown to be better
+{%- endif -%}
+"""
+
+
 def arm_verdicts(tables: Tables, model: str) -> list[ArmVerdict]:
     """Return the verdict on each arm; none where metrics have no roles.
 
@@ -83,16 +110,11 @@ def arm_verdicts(tables: Tables, model: str) -> list[ArmVerdict]:
     rule is wrong.
     """
     roles = metric_roles(tables)
-    own = [
-        effect
-        for effect in decisive_effects(tables)
-        if effect.model == model and effect.value is not None
-    ]
-    arms = list(dict.fromkeys(effect.arm for effect in own)) if roles else []
-    return [
-        _arm_verdict(tables, model, arm, [effect for effect in own if effect.arm == arm], roles)
-        for arm in arms
-    ]
+    by_arm: dict[str, list[FinalEffect]] = {}
+    for effect in decisive_effects(tables) if roles else []:
+        if effect.model == model and effect.value is not None:
+            by_arm.setdefault(effect.arm, []).append(effect)
+    return [_arm_verdict(tables, model, arm, own, roles) for arm, own in by_arm.items()]
 
 
 def _arm_verdict(
@@ -100,36 +122,21 @@ def _arm_verdict(
 ) -> ArmVerdict:
     primary = [effect for effect in own if roles.get(effect.outcome) == "primary"]
     money = [effect for label in MONEY_OUTCOMES for effect in own if effect.outcome == label]
-    effect = (money or primary or own)[0]
-    better, worse = (
-        [each for each in primary if _shown_sign(tables, each) == side] for side in (1, -1)
-    )
+    signs = {effect.outcome: _shown_sign(tables, effect) for effect in primary}
     broken, unsure = _guardrails_in_doubt(tables, model, arm, own, roles)
-    if worse or broken:
-        labels = [each.outcome for each in worse] + broken
-        return ArmVerdict(
-            arm,
-            "STOP",
-            f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be worse",
-            effect,
-        )
-    if not better:
-        return ArmVerdict(arm, "HOLD", _not_shown_words(tables, primary), effect)
-    if unsure:
-        return ArmVerdict(
-            arm,
-            "HOLD",
-            f"{_outcome_list(tables, unsure)} may be worse than the margin allows",
-            effect,
-        )
-    labels = [each.outcome for each in better]
-    rails = ", and every guardrail holds" if "guardrail" in roles.values() else ""
-    return ArmVerdict(
-        arm,
-        "SHIP",
-        f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be better{rails}",
-        effect,
+    better = [label for label, sign in signs.items() if sign > 0]
+    worse = [label for label, sign in signs.items() if sign < 0] + broken
+    reason = say(
+        REASON,
+        name=lambda label: outcome_name(tables, label),
+        primary=primary,
+        better=better,
+        worse=worse,
+        unsure=unsure,
+        rails="guardrail" in roles.values(),
     )
+    word: VerdictWord = "STOP" if worse else "SHIP" if better and not unsure else "HOLD"
+    return ArmVerdict(arm, word, reason, (money or primary or own)[0])
 
 
 def _shown_sign(tables: Tables, effect: FinalEffect) -> int:
@@ -137,27 +144,11 @@ def _shown_sign(tables: Tables, effect: FinalEffect) -> int:
 
     A posterior has no rate to show by.
     """
-    if (
-        not is_shown(tables, effect)
-        or effect.status != "ok"
-        or effect.rule == "bayes"
-        or not effect.value
-    ):
+    holds = effect.status == "ok" and effect.rule != "bayes"
+    if not (holds and effect.value and is_shown(tables, effect)):
         return 0
     good = tables.measure(f"effect[{effect.outcome}]" if effect.outcome else "effect").better
     return 1 if (effect.value > 0) == (good != "low") else -1
-
-
-def _not_shown_words(tables: Tables, primary: Sequence[FinalEffect]) -> str:
-    if any(effect.rule == "bayes" for effect in primary):
-        return "a posterior has no stated rate of false verdicts; decide by a comparison with rules"
-    early = next((effect.status for effect in primary if effect.status != "ok"), None)
-    if early:
-        return f"the rule does not hold here ({early.replace('_', ' ')})"
-    return (
-        f"{_outcome_list(tables, [each.outcome for each in primary])} {_is_or_are(primary)} "
-        f"not shown to be better"
-    )
 
 
 def _guardrails_in_doubt(
@@ -167,60 +158,52 @@ def _guardrails_in_doubt(
 
     A posterior shows neither.
     """
+    early = {effect.outcome for effect in own if effect.status != "ok" or effect.rule == "bayes"}
     known = {
         outcome: (slack, most)
         for name, outcome, slack, most in guardrail_rows(tables, model)
-        if name == arm
+        if name == arm and outcome not in early
     }
     rails = [label for label, role in roles.items() if role == "guardrail"]
-    early = {effect.outcome for effect in own if effect.status != "ok" or effect.rule == "bayes"}
-    broken = [
-        label for label in rails if label in known and known[label][1] < 0 and label not in early
-    ]
-    unsure = [
-        label for label in rails if label not in known or known[label][0] <= 0 or label in early
-    ]
+    broken = [label for label in rails if label in known and known[label][1] < 0]
+    unsure = [label for label in rails if label not in known or known[label][0] <= 0]
     return broken, unsure
+
+
+MONEY = """
+{{- verdict.word }} {{ verdict.arm }}: {{ verdict.reason }}
+{%- if effect.low is not none and effect.high is not none %}; {{ called }} changes by
+{{ (units * effect.value) | size(units * effect.low, units * effect.high, unit, sign=True) }}
+{%- if summed %} per {{ (units | count ~ " units") if unit else "unit" }}{% endif %}
+({{ rule }} {{ level }}:
+{{ (units * effect.value) | ends(units * effect.low, units * effect.high, unit, sign=True) }}
+{%- if sure %}, {{ sure }}{% endif %})
+{%- endif %}.
+"""
 
 
 def verdict_sentence(tables: Tables, verdict: ArmVerdict) -> str:
     """Return the verdict in words: what to do, why, and the money of a thousand units with its
     interval and p-value.
     """
-    return f"{verdict.word} {verdict.arm}: {verdict.reason}{_money_words(tables, verdict.effect)}."
-
-
-def _money_words(tables: Tables, effect: FinalEffect) -> str:
-    if effect.value is None or effect.low is None or effect.high is None:
-        return ""
-    unit, level = unit_of(tables, effect.outcome), interval_level(tables)
-    plain = effect.outcome in (
-        *MONEY_OUTCOMES,
-        "",
-    )  # another metric may be a ratio or a quantile, which does not add up
-    units = MONEY_UNITS if unit and plain else 1
-    size, ends = interval(
-        units * effect.value, units * effect.low, units * effect.high, unit, sign=True
-    )
-    of = "" if not plain else f" per {MONEY_UNITS:,} units" if unit else " per unit"
+    effect = verdict.effect
+    unit = unit_of(tables, effect.outcome)
+    # another metric may be a ratio or a quantile, which does not add up
+    summed = effect.outcome in (*MONEY_OUTCOMES, "")
     p_value = corrected_p_value(tables, effect)
     shown, name = (effect.p_value, "p ") if p_value is None else (p_value, "corrected p ")
-    sure = evidence_words(shown, effect.rule, name)
-    bounds = ", ".join(
-        filter(None, (f"{RULE_NAMES.get(effect.rule or '', '')} {level}: {ends}", sure))
+    return say(
+        MONEY,
+        verdict=verdict,
+        effect=effect,
+        called=outcome_name(tables, effect.outcome),
+        units=MONEY_UNITS if unit and summed else 1,
+        unit=unit,
+        summed=summed,
+        rule=RULE_NAMES.get(effect.rule or "", ""),
+        level=interval_level(tables),
+        sure=evidence_words(shown, effect.rule, name),
     )
-    return f"; {outcome_name(tables, effect.outcome)} changes by {size}{of} ({bounds})"
-
-
-def _outcome_list(tables: Tables, labels: Sequence[str]) -> str:
-    return (
-        " and ".join(dict.fromkeys(outcome_name(tables, label) for label in labels))
-        or "no primary metric"
-    )
-
-
-def _is_or_are(several: Sequence[object]) -> str:
-    return "is" if len(several) < 2 else "are"
 
 
 # The result of a test in words: whether units are split as planned, the effect of each arm, the
@@ -239,6 +222,12 @@ PLAN_INTRODUCTIONS = {
 }
 """The words before the units of each plan on the page."""
 
+MISMATCH = """
+The units are not split as planned (chi-square {{ value | brief }}, p {{ p_value | p_value }}):
+{{ "no effect is shown" if hidden else "no effect can be trusted" }}; find out why units are
+missing.
+"""
+
 
 def ab_conclusion(tables: Tables, model: str) -> str:
     """Return the model's own effects by the rule that it decides by, after the sample ratio.
@@ -251,34 +240,27 @@ def ab_conclusion(tables: Tables, model: str) -> str:
     """
     ratio = ratio_row(tables)
     if ratio.get("status") == "sample_ratio_mismatch":
-        hidden = not any(
-            effect.value is not None for effect in final_effects(tables) if effect.model == model
-        )
-        why = (
-            f"The units are not split as planned (chi-square {brief(ratio['value'])}, p "
-            f"{p_value_text(ratio['p_value'])})"
-        )
-        return (
-            f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find "
-            f"out why units are missing."
-        )
+        own = [effect for effect in final_effects(tables) if effect.model == model]
+        return say(MISMATCH, ratio, hidden=all(effect.value is None for effect in own))
     of_model = [effect for effect in decisive_effects(tables) if effect.model == model]
-    sentences = [
-        _effect_sentence(tables, effect) for effect in of_model if _is_told(tables, effect)
+    roles = metric_roles(tables)
+    told = [
+        effect
+        for effect in of_model
+        if not roles or roles.get(effect.outcome) == "primary" or is_shown(tables, effect)
     ]
-    if not sentences:
+    if not told:
         return f"{model} shows no effect."
-    first = " ".join(verdict_sentence(tables, verdict) for verdict in arm_verdicts(tables, model))
-    text = (
-        f"{'; '.join(sentences)}.{_correction_words(tables, of_model)}"
-        f"{_false_winner_words(tables, model)}"
-    )
-    return f"{first} {text}".strip()
+    verdicts = [verdict_sentence(tables, verdict) for verdict in arm_verdicts(tables, model)]
+    effects = "; ".join(_effect_sentence(tables, effect) for effect in told)
+    more = _correction_words(tables, of_model), _false_winner_words(tables, model)
+    return " ".join(filter(None, [*verdicts, f"{effects}.", *more]))
 
 
 def ab_page(tables: Tables, model: str) -> str:
     """Return the test as a Markdown page; the arguments are those of `ab_conclusion`."""
     table, rates = effects_grid(tables, model), rates_grid(tables, model)
+    of_parts = filter(len, (segments_grid(tables, model), ages_grid(tables, model)))
     parts = [
         "# A/B test",
         ab_conclusion(tables, model),
@@ -287,11 +269,7 @@ def ab_page(tables: Tables, model: str) -> str:
         table.markdown() if len(table) else "",
         _guardrail_sentence(tables, model),
         *parts_words(tables, model),
-        *(
-            grid.caption + "\n\n" + grid.markdown()
-            for grid in (segments_grid(tables, model), ages_grid(tables, model))
-            if len(grid)
-        ),
+        *(f"{grid.caption}\n\n{grid.markdown()}" for grid in of_parts),
         *_planning_sentences(tables, model),
         rates.caption,
         rates.markdown() if len(rates) else "",
@@ -299,44 +277,60 @@ def ab_page(tables: Tables, model: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _is_told(tables: Tables, effect: FinalEffect) -> bool:
-    """Return whether an effect is in the sentence: of metrics the primary ones, and what else is
-    sure.
-    """
-    roles = metric_roles(tables)
-    return not roles or roles.get(effect.outcome) == "primary" or is_shown(tables, effect)
+EFFECT = """
+{%- if value is none or low is none or high is none -%}
+{{ arm }}: nothing is known of {{ called }} yet
+{%- else -%}
+{%- set of = called if roles else called ~ " per unit" -%}
+{%- set size = value | size(low, high, unit, sign=True) -%}
+{%- set ends = [relative[1], value | ends(low, high, unit, sign=True)] -%}
+{%- set bounds -%}
+{% if rule %}{{ rule }} {% endif %}{{ level }}: {{ ends | select | join(", ") }}
+{%- if corrected %}, {{ corrected }}{% endif %}
+{%- endset -%}
+{{ arm }}{% if not shown -%}
+: no difference in {{ of }} is shown ({{ [relative[0], size] | select | join(", ") }}; {{ bounds }})
+{%- else %}
+{{ "raises" if value > 0 else "lowers" }} {{ of }} by
+{% if relative[0] %}{{ relative[0].lstrip("+-") }}, {% endif %}{{ size.lstrip("+-") }}
+{%- if mean is not none %} from the control's {{ mean | money(unit) }}{% endif %}
+({{ bounds }}{% if status != "ok" %}; {{ status | word }}{% endif %})
+{%- endif -%}
+{%- endif -%}
+"""
 
 
 def _effect_sentence(tables: Tables, effect: FinalEffect) -> str:
     """Return one effect, which is sure by its corrected p-value where there is one, else by its
     interval.
     """
-    what, unit = outcome_name(tables, effect.outcome), unit_of(tables, effect.outcome)
-    of = (
-        f"{what} per unit" if not metric_roles(tables) else what
-    )  # a metric may be a ratio or a quantile
-    if effect.value is None or effect.low is None or effect.high is None:
-        return f"{effect.arm}: nothing is known of {what} yet"
-    level = interval_level(tables)
-    rule = RULE_NAMES.get(effect.rule or "", "")
-    size, ends = interval(effect.value, effect.low, effect.high, unit, sign=True)
-    relative, relative_ends = lift_ends(effect.lift)
-    bounds = (
-        f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
+    return say(
+        EFFECT,
+        effect,
+        called=outcome_name(tables, effect.outcome),
+        unit=unit_of(tables, effect.outcome),
+        roles=metric_roles(tables),
+        level=interval_level(tables),
+        rule=RULE_NAMES.get(effect.rule or "", ""),
+        relative=lift_ends(effect.lift),
+        corrected=evidence_words(corrected_p_value(tables, effect), effect.rule, "corrected p "),
+        shown=is_shown(tables, effect),
+        mean=control_means(tables).get(effect.outcome),
     )
-    p_value = corrected_p_value(tables, effect)
-    bounds += "" if p_value is None else f", {evidence_words(p_value, effect.rule, 'corrected p ')}"
-    if not is_shown(tables, effect):
-        return (
-            f"{effect.arm}: no difference in {of} is shown "
-            f"({', '.join(filter(None, (relative, size)))}; {bounds})"
-        )
-    mean = control_means(tables).get(effect.outcome)
-    start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"
-    verb = "raises" if effect.value > 0 else "lowers"
-    provisional = "" if effect.status == "ok" else f"; {effect.status.replace('_', ' ')}"
-    by = ", ".join(each.lstrip("+-") for each in (relative, size) if each)
-    return f"{effect.arm} {verb} {of} by {by}{start} ({bounds}{provisional})"
+
+
+CORRECTION = """
+{%- if not correction -%}
+Nothing is corrected for the number of comparisons, {{ many }}.
+{%- elif families is none -%}
+The p-values are {{ correction }} for {{ many }} comparisons.
+{%- elif families -%}
+The p-values are {{ correction }} for comparisons:
+{% for role, count in families.items() -%}
+{{ count }} of {{ role }} metrics{% if not loop.last %} and, apart, {% endif %}
+{%- endfor %}.
+{%- endif -%}
+"""
 
 
 def _correction_words(tables: Tables, of_model: list[FinalEffect]) -> str:
@@ -344,19 +338,26 @@ def _correction_words(tables: Tables, of_model: list[FinalEffect]) -> str:
     with_interval = [effect for effect in of_model if effect.low is not None]
     if len(with_interval) < 2:
         return ""
-    if all(corrected_p_value(tables, effect) is None for effect in with_interval):
-        return f" Nothing is corrected for the number of comparisons, {len(with_interval)}."
-    correction, roles = CORRECTION_NAMES[correction_name(tables)], metric_roles(tables)
-    if not roles:
-        return f" The p-values are {correction} for {len(with_interval)} comparisons."
-    counts = {
-        role: sum(roles.get(each.outcome) == role for each in with_interval)
-        for role in ("primary", "secondary")
-    }
-    families = " and, apart, ".join(
-        f"{count} of {role} metrics" for role, count in counts.items() if count
+    corrected = any(corrected_p_value(tables, each) is not None for each in with_interval)
+    roles = metric_roles(tables)
+    counts = Counter(roles.get(effect.outcome) for effect in with_interval)
+    families = {role: counts[role] for role in ("primary", "secondary") if counts[role]}
+    return say(
+        CORRECTION,
+        correction=CORRECTION_NAMES[correction_name(tables)] if corrected else "",
+        many=len(with_interval),
+        families=families if roles else None,
     )
-    return f" The p-values are {correction} for comparisons: {families}." if families else ""
+
+
+FALSE_WINNERS = """
+Without any effect its rule would find one on {{ outcome }} in {{ rate(own) }} of tests at
+{{ own.step | counted("looks") }}
+{%- if families %} with one arm, and in any of all {{ arms }} arms in {{ families | join(", ") }}
+{%- endif %}
+{%- if worst %}; the most {%- if families %} with one arm{% endif %} is {{ rate(worst) }}, of
+{{ worst.model }} ({{ rules.get(worst.ci_method, worst.ci_method) }}){% endif %}.
+"""
 
 
 def _false_winner_words(tables: Tables, model: str) -> str:
@@ -364,45 +365,34 @@ def _false_winner_words(tables: Tables, model: str) -> str:
     worst of the rivals.
     """
     rows = rate_rows(tables, "false_positive_rate")
-    of_model = rows.filter(pl.col("model") == model)
+    of_model = rows.filter(model=model)
     if of_model.is_empty():
         return ""
-    of_model = of_model.filter(pl.col("ci_method") == of_model["ci_method"][0]).sort("step")
-    last = of_model.row(-1, named=True)
-    rate, many = _rate_words(last), counted(last["step"], "looks")
-    sentence = (
-        f" Without any effect its rule would find one on {outcome_name(tables, '')} in "
-        f"{rate} of tests at {many}"
+    of_rule = of_model.filter(ci_method=of_model["ci_method"][0])
+    last = of_rule.sort("step").row(-1, named=True)
+    others = rows.filter(col("model") != model, step=last["step"])
+    same = {name: last[name] for name in ("model", "ci_method", "step")}
+    families = [
+        f"{_rate_words(row)} {CORRECTION_NAMES[how]}"
+        for how, family in family_rows(tables).items()
+        for row in family.filter(**same).to_dicts()
+    ]
+    return say(
+        FALSE_WINNERS,
+        outcome=outcome_name(tables, ""),
+        own=last,
+        rate=_rate_words,
+        families=families,
+        arms=compared_arms(tables),
+        worst=next(others.sort("value", descending=True).iter_rows(named=True), None),
+        rules=RULE_NAMES,
     )
-    family = _family_rate_words(tables, last)
-    others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort(
-        "value", descending=True
-    )
-    if others.is_empty():
-        return f"{sentence}{family}."
-    worst = others.row(0, named=True)
-    rule = RULE_NAMES.get(worst["ci_method"], worst["ci_method"])
-    most = "the most with one arm" if family else "the most"
-    return f"{sentence}{family}; {most} is {_rate_words(worst)}, of {worst['model']} ({rule})."
 
 
 def _rate_words(row: dict[str, Any]) -> str:
     """Return the share of simulated tests with its interval: `0.5 % (95 %: 0.1 to 1.8)`."""
     low, high = wilson(float(row["value"]), float(row["n"]))
     return "".join(quote_percent(row["value"], float(low), float(high)))
-
-
-def _family_rate_words(tables: Tables, one: dict[str, Any]) -> str:
-    """Return the rates of all arms at once beside that of one, where there are several."""
-    rates = []
-    for how, rows in family_rows(tables).items():
-        same = rows.filter(*(pl.col(name) == one[name] for name in ("model", "ci_method", "step")))
-        rates += [f"{_rate_words(row)} {CORRECTION_NAMES[how]}" for row in same.to_dicts()]
-    return (
-        f" with one arm, and in any of all {compared_arms(tables)} arms in {', '.join(rates)}"
-        if rates
-        else ""
-    )
 
 
 def _guardrail_sentence(tables: Tables, model: str) -> str:
@@ -420,17 +410,11 @@ def _planning_sentences(tables: Tables, model: str) -> Iterator[str]:
     need.
     """
     for metric, introduction in PLAN_INTRODUCTIONS.items():
-        of_model = final_scores(tables).filter(
-            (pl.col("model") == model) & pl.col("segment").is_not_null()
-        )
-        rows = of_model.filter(
-            (pl.col("metric").str.split("[").list.first() == metric)
-            & (pl.col("value") < MOST_UNITS)
+        rows = final_scores(tables, metric).filter(
+            col("segment").is_not_null(), col("value") < MOST_UNITS, model=model
         )
         units = [
-            f"{row['value']:,.0f} for "
-            f"{outcome_name(tables, row['metric'].partition('[')[2].rstrip(']'))} of "
-            f"{row['segment']}"
+            f"{row['value']:,.0f} for {outcome_name(tables, row['outcome'])} of {row['segment']}"
             for row in rows.to_dicts()
         ]
         if units:

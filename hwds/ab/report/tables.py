@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from hwds.ab.report.scores import (
+    Ends,
     FinalEffect,
     adjusted_p,
     compared_arms,
     control_means,
     decisive_effects,
     family_rows,
-    final_effects,
     final_scores,
     interval_level,
-    outcome_labels,
+    known_effects,
     outcome_name,
+    outcome_title,
     probabilities_better,
     rate_rows,
     ratio_row,
     unit_of,
 )
-from hwds.ab.rows import split_metric
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid, grid_of
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, counted, fixed, p_value_text, percent_cell, places_of
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import Tables
 
 # The tables of a test: each arm's effects by each comparison, and how often each rule declares
 # a false winner.
@@ -61,11 +63,32 @@ CORRECTION_NAMES = {
 STATUS_MARKS = {"unregistered": "†", "beyond_size": "‡"}
 """The mark of a rule in the terminal whose effect has a status."""
 
-LIFT_TITLE = "lift, %"
-"""The title of relative effects."""
-
 MOST_ROWS = 40
 """Rows of a table in the terminal; the page has them all."""
+
+EFFECTS = Declared.of(
+    Column("model", "text", title="model", brief="model"),
+    Column("arm", "text", title="arm", brief="{% if several %}arm{% endif %}"),
+    Column("outcome", "text", title="outcome", brief="outcome"),
+    Column("part", "text", title="segment"),
+    Column("day", "text", title="day"),
+    Column("units", "count", title="units"),
+    Column("lift", "text", title="lift, %", brief="lift, %\n({{ level }})"),
+    Column("effect", "text", title="effect", brief="effect"),
+    Column(
+        "interval",
+        "text",
+        title="{{ level }} interval",
+        brief="{% if not bounded %}{{ level }} interval{% endif %}",
+    ),
+    Column("p", "text", title="p", brief="p"),
+    Column("better", "text", title="p, or P(better)", brief="p,\nor P(better)", show="{{ p }}"),
+    Column("corrected", "text", title="p, corrected", show="{{ p }}"),
+    Column("adjusted", "text", title="p, all compared"),
+    Column("rule", "text", title="rule", brief="rule"),
+    Column("status", "text", title="status"),
+)
+"""The columns of the tables of effects, in the terminal and on pages."""
 
 
 def effects_grid(tables: Tables, model: str) -> Grid:
@@ -75,28 +98,9 @@ def effects_grid(tables: Tables, model: str) -> Grid:
         tables: Of one run.
         model: The label of the experiment's own model.
     """
-    shown = [
-        effect
-        for effect in final_effects(tables)
-        if effect.model != TRUTH or effect.value is not None
-    ]
-    titles = (
-        "model",
-        "arm",
-        "outcome",
-        LIFT_TITLE,
-        "effect",
-        _interval_title(tables),
-        _p_title(tables),
-        "p, all compared",
-        "rule",
-        "status",
-    )
-    rows = [
-        [*_effect_names(tables, e), *cells, e.status]
-        for e, cells in zip(shown, _effect_numbers(tables, shown, RULE_ROWS), strict=True)
-    ]
-    return grid_of([(title, title) for title in titles], rows, own=model, names=3)
+    shown = known_effects(tables)
+    columns = f"{_whole_columns(tables)} status"
+    return grid_of_effects(tables, _effect_rows(tables, shown, RULE_ROWS), columns, own=model)
 
 
 def decisive_grid(tables: Tables, model: str) -> Grid:
@@ -108,90 +112,116 @@ def decisive_grid(tables: Tables, model: str) -> Grid:
     """
     shown = decisive_effects(tables)[:MOST_ROWS]
     arms = list(dict.fromkeys(effect.arm for effect in shown))
-    level = f"{LIFT_TITLE}\n({interval_level(tables)})"
-    titles = [
-        (name, "" if name == "arm" and len(arms) == 1 else name)
-        for name in ("model", "arm", "outcome")
-    ]
-    titles += [
-        (LIFT_TITLE, level if any(effect.lift for effect in shown) else ""),
-        ("effect", "effect"),
-    ]
-    bounded = all(
-        effect.lift is not None and effect.lift[1] is not None
-        for effect in shown
-        if effect.low is not None
-    )
-    titles += [
-        (_interval_title(tables), "" if bounded else _interval_title(tables)),
-        (_p_title(tables), _p_title(tables).replace(", ", ",\n")),
-        ("p, all compared", ""),
-        ("rule", "rule"),
-    ]
-    marks = {
-        status: mark
-        for status, mark in STATUS_MARKS.items()
-        if status in {effect.status for effect in shown}
-    }
-    rows = []
-    for effect, cells in zip(shown, _effect_numbers(tables, shown, RULE_NAMES), strict=True):
-        mark = (
-            ""
-            if effect.status == "ok"
-            else f" {STATUS_MARKS.get(effect.status, effect.status.replace('_', ' '))}"
-        )
-        rows.append([*_effect_names(tables, effect), *cells[:-1], f"{cells[-1]}{mark}"])
+    rows = _effect_rows(tables, shown, RULE_NAMES)
+    for row in rows:
+        status = row["status"]
+        mark = STATUS_MARKS.get(status, status.replace("_", " "))
+        row["rule"] += "" if status == "ok" else f" {mark}"
+    statuses = {effect.status for effect in shown}
     remarks = [
         f"Effects of {arms[0]} against the control." if len(arms) == 1 else "",
         ratio_words(tables),
         control_words(tables),
+        *(
+            f"{mark}: {status.replace('_', ' ')}."
+            for status, mark in STATUS_MARKS.items()
+            if status in statuses
+        ),
     ]
-    remarks += [f"{mark}: {status.replace('_', ' ')}." for status, mark in marks.items()]
-    return grid_of(titles, rows, own=model, names=3, caption=" ".join(filter(None, remarks)))
+    bounded = all(each.lift and each.lift[1] is not None for each in shown if each.low is not None)
+    return grid_of_effects(
+        tables,
+        rows,
+        _whole_columns(tables),
+        " ".join(filter(None, remarks)),
+        own=model,
+        several=len(arms) != 1,
+        bounded=bounded,
+    )
 
 
-def _interval_title(tables: Tables) -> str:
-    return f"{interval_level(tables)} interval"
+def grid_of_effects(
+    tables: Tables,
+    rows: Sequence[Mapping[str, Any]],
+    columns: str,
+    caption: str = "",
+    *,
+    own: str = "",
+    several: bool = True,
+    bounded: bool = False,
+) -> Grid:
+    """Return a table of effects.
+
+    Args:
+        tables: Of one run.
+        rows: The cells by the names of `EFFECTS`.
+        columns: The names of the columns that are shown.
+        caption: The line above it; none where there are no rows.
+        own: The experiment's own model.
+        several: Whether the terminal names the arms.
+        bounded: Whether it leaves out the intervals, for the relative ones say enough.
+    """
+    return declared_grid(
+        EFFECTS,
+        pl.DataFrame(rows, infer_schema_length=None),
+        columns=columns,
+        own=own,
+        names=3,
+        caption="{{ remarks }}",
+        level=interval_level(tables),
+        several=several,
+        bounded=bounded,
+        remarks=caption if rows else "",
+    )
 
 
-def _p_title(tables: Tables) -> str:
-    return "p, or P(better)" if probabilities_better(tables) else "p"
+def _whole_columns(tables: Tables) -> str:
+    p = "better" if probabilities_better(tables) else "p"
+    return f"model arm outcome lift effect interval {p} adjusted rule"
 
 
-def _effect_names(tables: Tables, effect: FinalEffect) -> list[str]:
-    unit = unit_of(tables, effect.outcome)
-    return [
-        effect.model,
-        effect.arm,
-        ", ".join(filter(None, (outcome_name(tables, effect.outcome), unit))),
-    ]
-
-
-def _effect_numbers(
-    tables: Tables, shown: list[FinalEffect], rules: Mapping[str, str]
-) -> Iterator[list[str]]:
-    """Yield the other cells of each effect, rules by these names.
+def _effect_rows(
+    tables: Tables, shown: Sequence[FinalEffect], rules: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Return the cells of each effect, rules by these names.
 
     Those of one outcome have the same decimals.
     """
     corrected, better = adjusted_p(tables), probabilities_better(tables)
-    places = {
-        label: _decimal_places(shown, label, unit_of(tables, label))
-        for label in outcome_labels(shown)
-    }
+    rows = []
     for effect in shown:
-        low, high = (fixed(end, places[effect.outcome]) for end in (effect.low, effect.high))
-        whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
+        alike = [each for each in shown if each.outcome == effect.outcome]
+        ends = [end for each in alike for end in (each.low, each.high, each.value)]
+        places = _places(ends, unit_of(tables, effect.outcome))
         sure = better.get((effect.model, effect.arm, effect.outcome))
-        yield [
-            lift_words(effect.lift),
-            fixed(effect.value, places[effect.outcome]),
-            f"{low} to {high}" if low and high else "",
-            evidence_words(effect.p_value, effect.rule)
-            or ("" if sure is None else f"P {p_value_text(sure)}"),
-            evidence_words(whole, effect.rule),
-            rules.get(effect.rule or "", ""),
-        ]
+        whole = corrected.get((effect.model, effect.arm, effect.rule, effect.outcome))
+        rows.append(
+            {
+                "model": effect.model,
+                "arm": effect.arm,
+                "outcome": outcome_title(tables, effect.outcome),
+                "lift": lift_words(effect.lift),
+                "effect": fixed(effect.value, places),
+                "interval": _ends_words(effect.low, effect.high, places),
+                "p": evidence_words(effect.p_value, effect.rule)
+                or ("" if sure is None else f"P {p_value_text(sure)}"),
+                "adjusted": evidence_words(whole, effect.rule),
+                "rule": rules.get(effect.rule or "", ""),
+                "status": effect.status,
+            }
+        )
+    return rows
+
+
+def _places(ends: Sequence[float | None], unit: str) -> int:
+    """Return the decimals of numbers that are written alike."""
+    return places_of(max((abs(end) for end in ends if end is not None), default=0.0), None, unit)
+
+
+def _ends_words(low: float | None, high: float | None, places: int) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{fixed(low, places)} to {fixed(high, places)}"
 
 
 def evidence_words(p_value: float | None, rule: str | None, before: str = "") -> str:
@@ -200,25 +230,21 @@ def evidence_words(p_value: float | None, rule: str | None, before: str = "") ->
     """
     if p_value is None:
         return ""
-    return (
-        "no evidence yet"
-        if p_value >= 1 and rule in SEQUENTIAL
-        else f"{before}{p_value_text(p_value)}"
-    )
+    if p_value >= 1 and rule in SEQUENTIAL:
+        return "no evidence yet"
+    return f"{before}{p_value_text(p_value)}"
 
 
-def lift_words(lift: tuple[float, float | None, float | None] | None) -> str:
+def lift_words(lift: Ends | None) -> str:
     """Return a relative effect in percent with its interval: `-20.4 (-32.1 to -8.0)`.
 
     Empty where there is none.
     """
-    if lift is None:
-        return ""
-    size, ends = lift_ends(lift)
-    return size.removesuffix(" %") + (f" ({ends.removesuffix(' %')})" if ends else "")
+    size, ends = (text.removesuffix(" %") for text in lift_ends(lift))
+    return f"{size} ({ends})" if ends else size
 
 
-def lift_ends(lift: tuple[float, float | None, float | None] | None) -> tuple[str, str]:
+def lift_ends(lift: Ends | None) -> tuple[str, str]:
     """Return a relative effect and its interval: `-20.4 %` and `-32.1 to -8.0 %`.
 
     What is not known is empty.
@@ -237,99 +263,79 @@ def lift_ends(lift: tuple[float, float | None, float | None] | None) -> tuple[st
     return f"{size} %", f"{least} to {most} %"
 
 
-def _decimal_places(shown: list[FinalEffect], outcome: str, unit: str) -> int:
-    ends = [
-        end
-        for effect in shown
-        if effect.outcome == outcome
-        for end in (effect.low, effect.high, effect.value)
-    ]
-    return places_of(max((abs(end) for end in ends if end is not None), default=0.0), None, unit)
-
-
 def rates_grid(tables: Tables, model: str) -> Grid:
     """Return the simulated rates of false winners by model, rule and looks, and the power at the
     most looks; empty where none.
 
     Where there are several arms, the rates of any of them follow that of one.
     """
-    rows, power = rate_rows(tables, "false_positive_rate"), rate_rows(tables, "power")
+    rows, families = rate_rows(tables, "false_positive_rate"), family_rows(tables)
+    if rows.is_empty():
+        return Grid(())
     looks = sorted(rows["step"].unique().to_list())
+    power = rate_rows(tables, "power").filter(step=looks[-1])
     titles = [
         *((name, name) for name in ("model", "rule", "arms")),
         *((counted(count, "looks"), f"{count:,}") for count in looks),
     ]
-    last_power = power.filter(pl.col("step") == (looks[-1] if looks else 0))
-    wins = {(row["model"], row["ci_method"]): row["value"] for row in last_power.to_dicts()}
-    titles += [(f"power, {looks[-1]:,} looks", f"power,\n{looks[-1]:,}")] if wins else []
+    if len(power):
+        titles.append((f"power, {looks[-1]:,} looks", f"power,\n{looks[-1]:,}"))
+    by_arms = {"one" if families else "": rows}
+    by_arms |= {
+        f"any of {compared_arms(tables)}, {CORRECTION_NAMES[how]}": family
+        for how, family in families.items()
+    }
     lines = []
     for label, rule in rows.select("model", "ci_method").unique(maintain_order=True).iter_rows():
-        for arms, part_rows in _rates_by_arms(tables, rows):
-            part = part_rows.filter((pl.col("model") == label) & (pl.col("ci_method") == rule))
-            by_looks = dict(zip(part["step"], part["value"], strict=True))
-            cells = [percent_cell(by_looks.get(count)) for count in looks]
-            power_of = (
-                [percent_cell(wins.get((label, rule)) if part_rows is rows else None)]
-                if wins
-                else []
-            )
-            lines += (
-                [[label, RULE_NAMES.get(rule, rule), arms, *cells, *power_of]] if by_looks else []
-            )
-    names = (
-        3 if family_rows(tables) else 2
-    )  # where no row names its arms, the page has no such column
-    return grid_of(
-        titles, lines, own=model, names=names, caption=f"{rates_caption(tables)}:" if lines else ""
-    )
-
-
-def _rates_by_arms(tables: Tables, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows of rates by arms: of one arm, then of any arm.
-
-    The name is empty where there is one arm.
-    """
-    families = family_rows(tables)
-    yield "one" if families else "", rows
-    yield from (
-        (f"any of {compared_arms(tables)}, {CORRECTION_NAMES[how]}", family)
-        for how, family in families.items()
-    )
+        own = {"model": label, "ci_method": rule}
+        wins = power.filter(**own)["value"].to_list() or [None]
+        for arms, part in by_arms.items():
+            rates = dict(part.filter(**own).select("step", "value").iter_rows())
+            if rates:
+                values = [rates.get(count) for count in looks]
+                values += [wins[0] if part is rows else None] if len(power) else []
+                name = RULE_NAMES.get(rule, rule)
+                lines.append([label, name, arms, *map(percent_cell, values)])
+    # where no row names its arms, the page has no such column
+    names, caption = 3 if families else 2, f"{rates_caption(tables)}:"
+    return grid_of(titles, lines, own=model, names=names, caption=caption)
 
 
 def rates_caption(tables: Tables) -> str:
     """Return the caption of `rates_grid`."""
     count = rate_rows(tables, "false_positive_rate")["n"][0]
-    title = (
+    return (
         f"False winners in {outcome_name(tables, '')}, % of {count:,} simulated tests without "
-        f"an effect, by the number of looks"
+        f"an effect, by the number of looks; power: % with a winner where the minimum effect is "
+        f"true"
     )
-    return f"{title}; power: % with a winner where the minimum effect is true"
+
+
+RATIO = """
+{%- set planned -%}
+{{ "as planned" if "planned" in metric else "equally, as no protocol.allocation was given" }}
+{%- endset -%}
+Sample ratio:
+{% if p_value is none -%}
+too few units to say whether they are split {{ planned }}.
+{%- else -%}
+{{ n | count }} units were to be split {{ planned }}; chi-square {{ value | brief }}, p
+{{ p_value | p_value }}{% if status == "sample_ratio_mismatch" %}; THEY ARE NOT{% endif %}.
+{%- endif %}
+"""
 
 
 def ratio_words(tables: Tables) -> str:
     """Return the sample-ratio check in a sentence, empty where there is none."""
     row = ratio_row(tables)
-    if not row:
-        return ""
-    planned = (
-        "as planned"
-        if "planned" in row["metric"]
-        else "equally, as no protocol.allocation was given"
-    )
-    if row["p_value"] is None:
-        return f"Sample ratio: too few units to say whether they are split {planned}."
-    check = f"chi-square {brief(row['value'])}, p {p_value_text(row['p_value'])}"
-    alarm = "; THEY ARE NOT" if row["status"] == "sample_ratio_mismatch" else ""
-    return f"Sample ratio: {row['n']:,} units were to be split {planned}; {check}{alarm}."
+    return say(RATIO, row) if row else ""
 
 
 def control_words(tables: Tables) -> str:
     """Return the control's mean of each outcome, empty where nothing is known."""
-    means = control_means(tables)
     texts = [
         f"{outcome_name(tables, label)} {brief(mean, None, unit_of(tables, label))}"
-        for label, mean in means.items()
+        for label, mean in control_means(tables).items()
     ]
     return f"The control's means per unit: {', '.join(texts)}." if texts else ""
 
@@ -337,25 +343,32 @@ def control_words(tables: Tables) -> str:
 # The tables of a test's parts: effects by segment, on exposed and on all units, and by days
 # since first exposure.
 
+PART = """
+{%- if name == "segment_spread" -%}
+The effects of {{ arm }} on {{ called }}
+{{ "differ" if p_value is not none and p_value < alpha else "are not shown to differ" }} between
+values of {{ part }} (Cochran's Q {{ value | written(".3g") }}, p {{ p_value | p_value }}, at one
+look).
+{%- elif name == "diluted_effect" and value is not none -%}
+Over all units, exposed or not, {{ arm }} changes {{ called }} by {{ effect }}
+{%- if unit %} {{ unit }}{% endif %}{% if interval %} ({{ interval }}){% endif %}.
+{%- elif name == "novelty" and ci_low is not none -%}
+Novelty: the effect of {{ arm }} on {{ called }}
+{% if ci_low > 0 or ci_high < 0 %}changes by {{ effect }}
+{%- else %}is not shown to change ({{ effect }}){% endif %}
+from the first half of the days since first exposure to the later half ({{ interval }} a day, p
+{{ p }}).
+{%- endif -%}
+"""
+
 
 def segments_grid(tables: Tables, model: str) -> Grid:
     """Return the effect of each arm in each segment; empty where none are compared."""
-    rows = _part_rows(tables, model, "segment_effect")
-    titles = (
-        "outcome",
-        "arm",
-        "segment",
-        "units",
-        "effect",
-        f"{interval_level(tables)} interval",
-        "p, corrected",
-    )
-    lines = [
-        [*_part_names(tables, row), f"{row['n']:,}", *_part_numbers(tables, row)] for row in rows
-    ]
-    caption = "Effects by segment; p-values are corrected for all arms and segments of an outcome."
-    return grid_of(
-        [(title, title) for title in titles], lines, names=3, caption=caption if lines else ""
+    return grid_of_effects(
+        tables,
+        _part_rows(tables, model, "segment_effect"),
+        "outcome arm part units effect interval corrected",
+        "Effects by segment; p-values are corrected for all arms and segments of an outcome.",
     )
 
 
@@ -364,107 +377,56 @@ def ages_grid(tables: Tables, model: str) -> Grid:
 
     Empty where rows are no events.
     """
-    rows = [row for row in _part_rows(tables, model, "effect_by_age") if row["ci_low"] is not None]
-    titles = ("outcome", "arm", "day", "units", "effect", f"{interval_level(tables)} interval", "p")
-    lines = [
-        [
-            *_part_names(tables, row)[:2],
-            str(row["step"]),
-            f"{row['n']:,}",
-            *_part_numbers(tables, row),
-        ]
-        for row in rows
-    ]
-    caption = "Effects by days since a unit's first event; each interval holds for its day alone."
-    return grid_of(
-        [(title, title) for title in titles], lines, names=3, caption=caption if lines else ""
+    rows = _part_rows(tables, model, "effect_by_age")
+    return grid_of_effects(
+        tables,
+        [row | {"day": str(row["step"])} for row in rows if row["ci_low"] is not None],
+        "outcome arm day units effect interval p",
+        "Effects by days since a unit's first event; each interval holds for its day alone.",
     )
 
 
 def parts_words(tables: Tables, model: str) -> list[str]:
     """Return the notes on segments, on exposure and on novelty, a sentence each."""
-    spread = [_difference_words(tables, row) for row in _part_rows(tables, model, "segment_spread")]
-    diluted = [
-        _whole_effect_words(tables, row)
-        for row in _part_rows(tables, model, "diluted_effect")
-        if row["value"] is not None
-    ]
-    novelty = [
-        _age_change_words(tables, row)
-        for row in _part_rows(tables, model, "novelty")
-        if row["ci_low"] is not None
-    ]
-    return [*spread, *diluted, *novelty]
-
-
-def _difference_words(tables: Tables, row: dict[str, Any]) -> str:
-    label, column = _split_part(row["metric"])
-    sure = row["p_value"] is not None and row["p_value"] < 1 - tables.measure("effect").confidence
-    what = "differ" if sure else "are not shown to differ"
-    p_value = f"Cochran's Q {row['value']:.3g}, p {p_value_text(row['p_value'])}, at one look"
-    return (
-        f"The effects of {row['segment']} on {outcome_name(tables, label)} {what} between "
-        f"values of {column} ({p_value})."
-    )
-
-
-def _whole_effect_words(tables: Tables, row: dict[str, Any]) -> str:
-    label, _ = _split_part(row["metric"])
-    effect, ends, _ = _part_numbers(tables, row)
-    inside = f" ({ends})" if ends else ""
-    unit = unit_of(tables, label)
-    money = f" {unit}" if unit else ""
-    return (
-        f"Over all units, exposed or not, {row['segment']} changes "
-        f"{outcome_name(tables, label)} by {effect}{money}{inside}."
-    )
-
-
-def _age_change_words(tables: Tables, row: dict[str, Any]) -> str:
-    label, _ = _split_part(row["metric"])
-    sure = row["ci_low"] > 0 or row["ci_high"] < 0
-    effect, ends, p_value = _part_numbers(tables, row)
-    what = f"changes by {effect}" if sure else f"is not shown to change ({effect})"
-    where = "from the first half of the days since first exposure to the later half"
-    return (
-        f"Novelty: the effect of {row['segment']} on {outcome_name(tables, label)} {what} "
-        f"{where} ({ends} a day, p {p_value})."
-    )
+    alpha = 1 - tables.measure("effect").confidence
+    metrics = ("segment_spread", "diluted_effect", "novelty")
+    rows = [row for metric in metrics for row in _part_rows(tables, model, metric)]
+    return list(filter(None, (say(PART, row, alpha=alpha) for row in rows)))
 
 
 def _part_rows(tables: Tables, model: str, metric: str) -> list[dict[str, Any]]:
-    """Return the scores of a metric by outcome and arm; one row of each, by the first rule."""
-    rows = final_scores(tables).filter(
-        (pl.col("model") == model) & (pl.col("metric").str.split("[").list.first() == metric)
-    )
-    return rows.unique(["metric", "segment", "step"], keep="first", maintain_order=True).to_dicts()
+    """Return the scores of a metric by outcome and arm, one row of each, by the first rule."""
+    rows = final_scores(tables, metric).filter(model=model)
+    first = rows.unique(["metric", "segment", "step"], keep="first", maintain_order=True)
+    return [_part_texts(tables, row) for row in first.to_dicts()]
 
 
-def _split_part(metric: str) -> tuple[str, str]:
-    """Return the outcome and the part of a metric's name: empty and `country=DE` of
-    `segment_effect[|country=DE]`.
+def _part_texts(tables: Tables, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the score of a part with its texts: the outcome and the part that the metric's name
+    has (empty and `country=DE` of `segment_effect[|country=DE]`), the effect, its interval and its
+    p-value.
     """
-    label, _, part = split_metric(metric)[1].partition("|")
-    return label, part
+    label, _, part = row["outcome"].partition("|")
+    return {
+        **row,
+        **effect_texts(tables, label, (row["value"], row["ci_low"], row["ci_high"])),
+        "called": outcome_name(tables, label),
+        "unit": unit_of(tables, label),
+        "arm": row["segment"],
+        "part": part,
+        "units": row["n"],
+        "p": evidence_words(row["p_value"], row["ci_method"]),
+    }
 
 
-def _part_names(tables: Tables, row: dict[str, Any]) -> tuple[str, str, str]:
-    label, part = _split_part(row["metric"])
-    return (
-        ", ".join(filter(None, (outcome_name(tables, label), unit_of(tables, label)))),
-        row["segment"],
-        part,
-    )
-
-
-def _part_numbers(tables: Tables, row: dict[str, Any]) -> tuple[str, str, str]:
-    """Return the effect, its interval and its p-value."""
-    label, _ = _split_part(row["metric"])
-    ends = [end for end in (row["value"], row["ci_low"], row["ci_high"]) if end is not None]
-    places = places_of(max((abs(end) for end in ends), default=0.0), None, unit_of(tables, label))
-    value, low, high = (fixed(row[name], places) for name in ("value", "ci_low", "ci_high"))
-    return (
-        value,
-        f"{low} to {high}" if low and high else "",
-        evidence_words(row["p_value"], row["ci_method"]),
-    )
+def effect_texts(
+    tables: Tables, outcome: str, effect: tuple[float | None, float | None, float | None]
+) -> dict[str, Any]:
+    """Return the texts of an outcome, of an effect on it, and of its interval."""
+    value, low, high = effect
+    places = _places(effect, unit_of(tables, outcome))
+    return {
+        "outcome": outcome_title(tables, outcome),
+        "effect": fixed(value, places),
+        "interval": _ends_words(low, high, places),
+    }

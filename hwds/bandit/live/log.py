@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.bandit.live.settings import LiveDecision, LiveTerms
 from hwds.bandit.live.state import (
@@ -132,11 +132,9 @@ class LiveBehaviour:
     def _worth(self, state: LiveState, event: LiveEvent) -> float:
         """Return what a conversion brought over its arm's value, 1 where that was not reported."""
         amount, exposure = event.content.get("amount"), state.exposures.waiting.get(event.decision)
-        return (
-            1.0
-            if amount is None or exposure is None
-            else float(amount / self.arms.values[exposure.arm])
-        )
+        if amount is None or exposure is None:
+            return 1.0
+        return float(amount / self.arms.values[exposure.arm])
 
     def learns_now(self, state: LiveState) -> bool:
         """Return whether the next decision begins a batch, and something was closed that is not
@@ -200,34 +198,25 @@ def decision_log(events: Iterable[LiveEvent], arms: Arms) -> pl.DataFrame:
                 _close_row(rows[number], 0, None)
                 del waiting[number]
         elif event.kind == "outcome" and event.content["status"] == "learned":
-            _close_row(
-                rows[event.decision],
-                int(event.content["converted"]),
-                event.at,
-                event.content.get("amount"),
-            )
+            converted, amount = int(event.content["converted"]), event.content.get("amount")
+            _close_row(rows[event.decision], converted, event.at, amount)
             del waiting[event.decision]
-    contexts = dict.fromkeys(
-        (f"context_{i + 1}" for i in range(arms.contexts.shape[1])), pl.Float64
-    )
+    contexts = {f"context_{i + 1}": pl.Float64 for i in range(arms.contexts.shape[1])}
     return pl.DataFrame(list(rows.values()), schema={**LOG_COLUMNS, **contexts})
 
 
 def _decision_row(event: LiveEvent, arms: Arms) -> dict[str, Any]:
     content = event.content
     context = content.get("context") or arms.contexts[content["segment"]].tolist()
-    row = {
+    return dict.fromkeys(LOG_COLUMNS) | {
         "id": event.decision,
         "arm": arms.names[content["arm"]],
         "value": float(arms.values[content["arm"]]),
         "segment": content["segment"],
         "propensity": content.get("propensity"),
-        "outcome": None,
-        "reward": None,
         "exposed_at": event.at,
-        "observed_at": None,
+        **{f"context_{i + 1}": number for i, number in enumerate(context)},
     }
-    return row | {f"context_{i + 1}": number for i, number in enumerate(context)}
 
 
 def _close_row(
@@ -241,7 +230,7 @@ def _close_row(
 
 
 def earlier_decision(
-    log: EventLog, id: str, customer: Customer, active: np.ndarray, arms: Arms
+    log: EventLog, id: str, customer: Customer, active: ndarray, arms: Arms
 ) -> LiveDecision | None:
     """Return the decision that bears an id of the caller's, who asks for it again.
 

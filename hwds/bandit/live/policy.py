@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.bandit.live.log import (
     LiveBehaviour,
@@ -40,6 +41,7 @@ from hwds.core.keys import code_digest
 from hwds.core.recipe import Recipe, canonical
 from hwds.core.seeds import stream
 from hwds.results.event_log import EventLog
+from hwds.results.replayed_state import ReplayedState
 
 # Commit: when what was written is on the disk, and how long a call waits for that.
 
@@ -163,13 +165,13 @@ class LivePolicy:
         self.guardrails = guardrails
         self._turn, self._calls = threading.RLock(), 0
         self._closed = False
-        self._store = open_state(folder, self._behaviour) if folder is not None else None
-        self._commit = (
-            LogCommit(self._store.log, self.terms.lose) if self._store is not None else None
-        )
-        self._state: LiveState = (
-            self._store.current() if self._store is not None else self._behaviour.new()
-        )
+        self._store: ReplayedState[LiveState] | None = None
+        self._commit: LogCommit | None = None
+        self._state = self._behaviour.new()
+        if folder is not None:
+            self._store = open_state(folder, self._behaviour)
+            self._commit = LogCommit(self._store.log, self.terms.lose)
+            self._state = self._store.current()
         try:
             guardrails.check_switches(self.arms, self._state.exposures)
         except ConfigError:
@@ -178,9 +180,9 @@ class LivePolicy:
 
     def decide(
         self,
-        context: Sequence[float] | np.ndarray | None = None,
+        context: Sequence[float] | ndarray | None = None,
         segment: int | None = None,
-        active: Sequence[str] | np.ndarray | None = None,
+        active: Sequence[str] | ndarray | None = None,
         at: float | None = None,
         id: str | None = None,
     ) -> LiveDecision:
@@ -206,17 +208,15 @@ class LivePolicy:
         customer = customer_of(self.arms, context, segment)
         allowed = active_arms(self.arms, active)
         with self.together():
-            earlier = (
-                None
-                if id is None
-                else earlier_decision(self._log("id"), id, customer, allowed, self.arms)
-            )
+            earlier = None
+            if id is not None:
+                earlier = earlier_decision(self._log("id"), id, customer, allowed, self.arms)
             return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
         self,
         segments: Sequence[int],
-        contexts: Sequence[Sequence[float]] | np.ndarray | None = None,
+        contexts: Sequence[Sequence[float]] | ndarray | None = None,
         at: float | None = None,
     ) -> list[LiveDecision]:
         """Choose an arm for each of several customers who come at once: they share one wait for the
@@ -265,7 +265,7 @@ class LivePolicy:
         return self._store.log
 
     def _decided(
-        self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None
+        self, customer: Customer, active: ndarray, at: float | None, id: str | None = None
     ) -> LiveDecision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
@@ -292,7 +292,7 @@ class LivePolicy:
         share = self.guardrails.held_share(self.arms, visit.active, self._state.exposures)
         return share > 0 and stream(self.terms.seed, "holdout", visit.step).random() < share
 
-    def _chances(self, visit: Visit) -> np.ndarray:
+    def _chances(self, visit: Visit) -> ndarray:
         """Return the chance of each arm to be offered, the lot of the holdout counted in, shape
         (K,).
         """
@@ -365,13 +365,10 @@ class LivePolicy:
             ConfigError: A name is taken.
             HwdsError: Not all events are kept: that needs a folder, and propensities.
         """
-        names, numbers = (
-            (*self.arms.names, *values),
-            np.concatenate([self.arms.values, list(values.values())]),
-        )
+        names, numbers = (*self.arms.names, *values), [*self.arms.values, *values.values()]
         with self.together():
             log = self._log("add_arms")
-            behaviour = self._law(replace(self.arms, names=names, values=numbers))
+            behaviour = self._law(replace(self.arms, names=names, values=np.array(numbers)))
             log.set_about("policy", behaviour.terms.label)
             self._store = replay_state(log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
@@ -419,9 +416,8 @@ class LivePolicy:
             if brought is not None:
                 content["amount"] = brought
             decision = int(id) if status != "unknown" else -1
-            self._happen(
-                LiveEvent("outcome", decision, float(at) if at is not None else None, content)
-            )
+            reported = None if at is None else float(at)
+            self._happen(LiveEvent("outcome", decision, reported, content))
             return status
 
     def status(self, id: int) -> OutcomeStatus:
@@ -440,9 +436,9 @@ class LivePolicy:
 
     def chances(
         self,
-        context: Sequence[float] | np.ndarray | None = None,
+        context: Sequence[float] | ndarray | None = None,
         segment: int | None = None,
-        active: Sequence[str] | np.ndarray | None = None,
+        active: Sequence[str] | ndarray | None = None,
     ) -> dict[str, float]:
         """Return the probability of each arm to be offered, guardrails and switches counted in.
 
@@ -451,10 +447,9 @@ class LivePolicy:
         customer, asked = customer_of(self.arms, context, segment), active_arms(self.arms, active)
         with self._turn:
             exposures = self._state.exposures
-            visit = self._visit(
-                customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock
-            )
-            return dict(zip(self.arms.names, self._chances(visit).tolist(), strict=True))
+            allowed = self.guardrails.offered(self.arms, asked, exposures)
+            chances = self._chances(self._visit(customer, allowed, exposures.clock))
+            return dict(zip(self.arms.names, chances.tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
         """Return every decision and its outcome, for estimates and off-policy evaluation.
@@ -504,7 +499,7 @@ class LivePolicy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _visit(self, customer: Customer, allowed: np.ndarray, at: float) -> Visit:
+    def _visit(self, customer: Customer, allowed: ndarray, at: float) -> Visit:
         return Visit(self.decisions, customer.segment, customer.context, allowed, at)
 
     @property

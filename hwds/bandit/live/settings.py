@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.live.state import CHANCE_DRAWS, Exposures
 from hwds.bandit.models.kernels.base import Arms
@@ -126,19 +126,14 @@ class Guardrails:
         for name in filter(None, (self.current, *self.caps)):
             if name not in arms.names:
                 raise ConfigError(f"guardrails: no arm '{name}'{nearest(name, arms.names)}")
-        for name, share in {
-            "holdout": self.holdout,
-            **{f"caps.{arm}": cap for arm, cap in self.caps.items()},
-        }.items():
+        shares = {f"caps.{arm}": cap for arm, cap in self.caps.items()}
+        for name, share in {"holdout": self.holdout, **shares}.items():
             if not 0 <= share <= 1:
                 raise ConfigError(f"guardrails.{name}: must be 0 to 1, got {share:g}.")
-        if self.current is None and (self.holdout or self.caps or self.floor is not None):
+        current = self.current_of(arms)
+        if current is None and (self.holdout or self.caps or self.floor is not None):
             raise ConfigError("guardrails.current: must be given with other guardrails.")
-        if (
-            self.floor is not None
-            and self.current is not None
-            and arms.values[arms.names.index(self.current)] < self.floor
-        ):
+        if self.floor is not None and arms.values[current] < self.floor:
             raise ConfigError(
                 f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}."
             )
@@ -158,7 +153,7 @@ class Guardrails:
         if current is not None and exposures.is_on(f"retired {current}"):
             raise ConfigError(f"guardrails.current: '{self.current}' is retired.")
 
-    def held_share(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> float:
+    def held_share(self, arms: Arms, active: ndarray, exposures: Exposures) -> float:
         """Return the chance that a customer is offered the arm in force whatever was learned: 1
         while the policy is stopped.
         """
@@ -167,16 +162,11 @@ class Guardrails:
             return float(stopped)
         return self.holdout if active[current] else 0.0
 
-    @property
-    def plain(self) -> bool:
-        """True where every arm may be offered."""
-        return self.floor is None and not self.caps
-
     def current_of(self, arms: Arms) -> int | None:
         """Return the number of the arm in force."""
         return None if self.current is None else arms.names.index(self.current)
 
-    def offered(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> np.ndarray:
+    def offered(self, arms: Arms, active: ndarray, exposures: Exposures) -> ndarray:
         """Return the arms that a customer may be offered, shape (K,), read-only.
 
         Args:
@@ -189,7 +179,7 @@ class Guardrails:
             HwdsError: None at all is left, whatever a caller allows.
         """
         retired = [arm for arm in range(arms.count) if exposures.is_on(f"retired {arm}")]
-        if self.plain and not retired:
+        if self.floor is None and not self.caps and not retired:
             return active
         left = active.copy()
         left[retired] = False
@@ -208,7 +198,7 @@ class Guardrails:
         allowed.flags.writeable = False
         return allowed
 
-    def allowed(self, arms: Arms, offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def allowed(self, arms: Arms, offered: ndarray, shown: ndarray) -> ndarray:
         """Return the arms that a customer may be offered, shape (K,).
 
         The current one where no other is left.

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.base import (
     Arms,
@@ -47,7 +48,7 @@ class Chances:
             formula.
     """
 
-    values: np.ndarray
+    values: ndarray
     draws: int = 0
 
 
@@ -87,12 +88,12 @@ def chances_of_arms(
 
 def count_choices(
     settings: Any,
-    state: np.ndarray,
+    state: ndarray,
     visit: Visit,
-    stream: np.ndarray,
+    stream: ndarray,
     key: np.uint64,
     draws: int,
-    counts: np.ndarray,
+    counts: ndarray,
 ) -> None:
     """Count how often each arm is chosen in so many draws of one decision, in compiled code."""
     seed_stream(stream, key)
@@ -114,17 +115,17 @@ def _batch_chances(kernel: BatchKernel, state: Any, visit: Visit, draws: int, ke
         own = kernel.propensity(state, step, np.array([segment]), context[None], active)
         return Chances(np.asarray(own, np.float64)[0])
     generator = np.random.Generator(np.random.Philox(key=key))
-    together, arms = min(draws, CHOICES_AT_ONCE) if kernel.independent else 1, list[np.ndarray]()
+    together = min(draws, CHOICES_AT_ONCE) if kernel.independent else 1
+    counts = np.zeros(len(active))
     for first in range(0, draws, together):
         alike = min(together, draws - first)
         customers = np.full(alike, segment), np.repeat(context[None], alike, axis=0)
-        arms.append(kernel.select(state, step, *customers, active, generator))
-    return _smooth_counts(
-        np.bincount(np.concatenate(arms), minlength=len(active)).astype(float), active, draws
-    )
+        arms = kernel.select(state, step, *customers, active, generator)
+        counts += np.bincount(arms, minlength=len(active))
+    return _smooth_counts(counts, active, draws)
 
 
-def _smooth_counts(counts: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+def _smooth_counts(counts: ndarray, active: ndarray, draws: int) -> Chances:
     return Chances((counts + 1.0) * active / (draws + active.sum()), draws)
 
 
@@ -144,31 +145,63 @@ class SeenOutcome(NamedTuple):
     outcome: float
 
 
-class PolicyState(Protocol):
-    """The state of a policy and the ways to use it; random numbers of a decision are named by the
-    seed and its step.
+def policy_state_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> PolicyState:
+    """Return the state of a kernel that has learned nothing.
+
+    `batch` decisions are made between two updates.
+    """
+    if isinstance(kernel, BatchKernel):
+        return BatchedState(kernel, seed, batch)
+    return CompiledState(kernel, seed)
+
+
+def select_with_key(
+    settings: Any, state: ndarray, visit: Visit, words: ndarray, key: np.uint64
+) -> int:
+    """Return one decision with the random numbers of a key, in compiled code."""
+    seed_stream(words, key)
+    return call_select(settings, state, visit, words)
+
+
+class CompiledState:
+    """The state of a compiled policy and the ways to use it; random numbers of a decision are named
+    by the seed and its step.
 
     Attributes:
         state: The numbers that it consists of.
     """
 
-    state: Any
+    def __init__(self, kernel: Kernel, seed: int) -> None:
+        self.kernel, self.seed = register_kernel(kernel), seed
+        self.state, self.words = np.zeros(kernel.size), np.zeros(4, np.uint64)
+        # selecting writes on a copy, so that the state is what was learned and no more
+        self.scratch = np.zeros(kernel.size)
+        functions = kernel.functions
+        self._select = compiled(select_with_key, *functions)
+        self._update = compiled(kernel.update, *functions)
+        self._offered = compiled(kernel.offered, *functions) if kernel.offered else None
+        compiled(kernel.init, *functions)(kernel.settings, self.state)
 
     def select(self, visit: Visit) -> int:
         """Return the arm for a customer."""
-        ...
+        key = np.uint64(stream_key(self.seed, "decision", visit.step) % WORD_VALUES)
+        self.scratch[:] = self.state
+        return int(self._select(self.kernel.settings, self.scratch, visit, self.words, key))
 
     def update(self, seen: Sequence[SeenOutcome]) -> None:
         """Learn from outcomes, in this order."""
-        ...
+        for visit, arm, outcome in seen:
+            self._update(self.kernel.settings, self.state, visit, arm, outcome)
 
     def offered(self, visit: Visit, arm: int) -> None:
         """Learn that an arm was shown."""
-        ...
+        if self._offered is not None:
+            self._offered(self.kernel.settings, self.state, visit, arm)
 
     def chances(self, visit: Visit, draws: int) -> Chances:
         """Return the chance of each arm."""
-        ...
+        key = stream_key(self.seed, "propensity", visit.step) % WORD_VALUES
+        return chances_of_arms(self.kernel, self.state, visit, draws=draws, key=key)
 
     def resume(self, state: Any) -> None:
         """Continue from a stored state.
@@ -176,103 +209,41 @@ class PolicyState(Protocol):
         Raises:
             ValueError: It is of another size.
         """
-        ...
-
-
-def policy_state_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> PolicyState:
-    """Return the state of a kernel that has learned nothing.
-
-    `batch` decisions are made between two updates.
-    """
-    return (
-        _BatchedState(kernel, seed, batch)
-        if isinstance(kernel, BatchKernel)
-        else _CompiledState(kernel, seed)
-    )
-
-
-def select_with_key(
-    settings: Any, state: np.ndarray, visit: Visit, words: np.ndarray, key: np.uint64
-) -> int:
-    """Return one decision with the random numbers of a key, in compiled code."""
-    seed_stream(words, key)
-    return call_select(settings, state, visit, words)
-
-
-class _CompiledState:
-    def __init__(self, kernel: Kernel, seed: int) -> None:
-        self.kernel, self.seed = register_kernel(kernel), seed
-        self.state, self.words = np.zeros(kernel.size), np.zeros(4, np.uint64)
-        self.scratch = np.zeros(
-            kernel.size
-        )  # selecting writes on a copy, so that the state is what was learned and no more
-        self._select = compiled(select_with_key, *kernel.functions)
-        self._update = compiled(kernel.update, *kernel.functions)
-        self._offered = (
-            None if kernel.offered is None else compiled(kernel.offered, *kernel.functions)
-        )
-        compiled(kernel.init, *kernel.functions)(kernel.settings, self.state)
-
-    def select(self, visit: Visit) -> int:
-        """See `PolicyState`."""
-        key = np.uint64(stream_key(self.seed, "decision", visit.step) % WORD_VALUES)
-        self.scratch[:] = self.state
-        return int(self._select(self.kernel.settings, self.scratch, visit, self.words, key))
-
-    def update(self, seen: Sequence[SeenOutcome]) -> None:
-        """See `PolicyState`."""
-        for visit, arm, outcome in seen:
-            self._update(self.kernel.settings, self.state, visit, arm, outcome)
-
-    def offered(self, visit: Visit, arm: int) -> None:
-        """See `PolicyState`."""
-        if self._offered is not None:
-            self._offered(self.kernel.settings, self.state, visit, arm)
-
-    def chances(self, visit: Visit, draws: int) -> Chances:
-        """See `PolicyState`."""
-        key = stream_key(self.seed, "propensity", visit.step) % WORD_VALUES
-        return chances_of_arms(self.kernel, self.state, visit, draws=draws, key=key)
-
-    def resume(self, state: Any) -> None:
-        """See `PolicyState`."""
         if state.shape != self.state.shape:
-            raise ValueError(
-                f"holds {state.size} numbers, and the policy now has {self.state.size}"
-            )
+            sizes = f"holds {state.size} numbers, and the policy now has {self.state.size}"
+            raise ValueError(sizes)
         self.state = state
 
 
-class _BatchedState:
+class BatchedState:
+    """The same of a policy that works by batches.
+
+    Attributes:
+        state: Whatever its kernel keeps.
+    """
+
     def __init__(self, kernel: BatchKernel, seed: int, batch: int) -> None:
         self.kernel, self.seed, self.batch = kernel, seed, batch
         self.state = kernel.start(stream_key(seed, "start") % (1 << 31))
 
     def select(self, visit: Visit) -> int:
-        """See `PolicyState`."""
+        """Return the arm for a customer."""
         generator = stream(self.seed, "decision", visit.step)
         return choose_of_batch(self.kernel, self.state, self._first(visit), generator)
 
     def update(self, seen: Sequence[SeenOutcome]) -> None:
-        """See `PolicyState`."""
+        """Learn from outcomes, in this order."""
         if not seen:
             return
         visits, arms, outcomes = zip(*seen, strict=True)
-        steps, segments, contexts, *_ = zip(*visits, strict=True)
-        columns = (
-            np.array(steps),
-            np.array(segments),
-            np.stack(contexts),
-            np.array(arms),
-            np.array(outcomes),
-        )
-        self.state = self.kernel.update(self.state, *columns)
+        columns = *list(zip(*visits, strict=True))[:3], arms, outcomes
+        self.state = self.kernel.update(self.state, *map(np.array, columns))
 
     def offered(self, visit: Visit, arm: int) -> None:
-        """See `PolicyState`; a policy by batches learns nothing of it."""
+        """Learn nothing of an arm that was shown."""
 
     def chances(self, visit: Visit, draws: int) -> Chances:
-        """See `PolicyState`."""
+        """Return the chance of each arm."""
         key = stream_key(self.seed, "propensity", visit.step)
         return chances_of_arms(self.kernel, self.state, self._first(visit), draws=draws, key=key)
 
@@ -281,8 +252,12 @@ class _BatchedState:
         return visit._replace(step=visit.step // self.batch * self.batch)
 
     def resume(self, state: Any) -> None:
-        """See `PolicyState`."""
+        """Continue from a stored state."""
         self.state = state
+
+
+PolicyState = CompiledState | BatchedState
+"""The state of a policy: its kernel is compiled or works by batches."""
 
 
 # Checks what a caller says of a customer: what is wrong is refused in one line, and nothing has
@@ -298,12 +273,12 @@ class Customer(NamedTuple):
     """A customer: the segment, the context, and whether that is another one than the segment's."""
 
     segment: int
-    context: np.ndarray
+    context: ndarray
     own_context: bool
 
 
 def customer_of(
-    arms: Arms, context: Sequence[float] | np.ndarray | None, segment: int | None
+    arms: Arms, context: Sequence[float] | ndarray | None, segment: int | None
 ) -> Customer:
     """Return the customer of a context and a segment.
 
@@ -330,7 +305,7 @@ def customer_of(
     return Customer(int(segment), vector, not np.array_equal(arms.contexts[segment], vector))
 
 
-def _check_context(size: int, context: Sequence[float] | np.ndarray) -> np.ndarray:
+def _check_context(size: int, context: Sequence[float] | ndarray) -> ndarray:
     try:
         vector = np.array(context, np.float64)
     except (TypeError, ValueError) as error:
@@ -348,7 +323,7 @@ def _check_context(size: int, context: Sequence[float] | np.ndarray) -> np.ndarr
     return vector
 
 
-def active_arms(arms: Arms, active: Sequence[str] | np.ndarray | None) -> np.ndarray:
+def active_arms(arms: Arms, active: Sequence[str] | ndarray | None) -> ndarray:
     """Return whether each arm may be offered, shape (K,), read-only.
 
     Raises:
@@ -504,7 +479,7 @@ class Exposures(Serializable):
         if self.decisions > 8 * len(self.answered):
             self.answered.extend(bytes(len(self.answered)))
 
-    def shown(self, arms: int) -> np.ndarray:
+    def shown(self, arms: int) -> ndarray:
         """Return how many customers each arm was offered to, shape (arms,)."""
         return np.array([self.tally.get(f"shown {arm}", 0) for arm in range(arms)], float)
 
@@ -521,11 +496,8 @@ class Exposures(Serializable):
 
         Whatever is no whole number is unknown.
         """
-        if (
-            isinstance(decision, bool)
-            or not isinstance(decision, INTEGER_TYPES)
-            or not 0 <= decision < self.decisions
-        ):
+        is_number = isinstance(decision, INTEGER_TYPES) and not isinstance(decision, bool)
+        if not (is_number and 0 <= decision < self.decisions):
             return "unknown"
         if decision in self.waiting:
             return "learned"
@@ -582,18 +554,9 @@ class Exposures(Serializable):
     @property
     def counts(self) -> dict[str, int]:
         """Return the count of each kind of event, zeros included."""
-        names = (
-            "conversions",
-            "refusals",
-            "expired",
-            "out_of_order",
-            "repeated",
-            "late",
-            "unknown",
-        )
-        return {"decisions": self.decisions, "open": len(self.waiting)} | {
-            name: self.tally.get(name, 0) for name in names
-        }
+        ends, odd = ("conversions", "refusals", "expired"), ("repeated", "late", "unknown")
+        counts = {name: self.tally.get(name, 0) for name in (*ends, "out_of_order", *odd)}
+        return {"decisions": self.decisions, "open": len(self.waiting)} | counts
 
     def _count(self, name: str) -> None:
         self.tally[name] = self.tally.get(name, 0) + 1

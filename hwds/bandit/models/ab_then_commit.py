@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -26,7 +26,7 @@ class ABThenCommitSettings(NamedTuple):
     arms come in turn.
     """
 
-    values: np.ndarray
+    values: ndarray
     steps: int
     in_turn: bool
 
@@ -59,16 +59,14 @@ class ABThenCommit(Policy):
         return Kernel(settings, means_size(arms.count), init, select, update, propensity)
 
 
-def init(settings: ABThenCommitSettings, state: np.ndarray) -> None:
+def init(settings: ABThenCommitSettings, state: ndarray) -> None:
     """Begin without pulls; an arm that the test never showed is the last to be chosen after it."""
     count = settings.values.size
     for arm in range(count):
         state[2 * count + arm] = -math.inf
 
 
-def select(
-    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: ABThenCommitSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the next arm, or any, while the test lasts; then the winner, ties at random."""
     active = visit.active
     if visit.step >= settings.steps:
@@ -79,7 +77,7 @@ def select(
 
 
 def update(
-    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: ABThenCommitSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the pull, if it was of the test."""
     if visit.step < settings.steps:
@@ -87,7 +85,7 @@ def update(
 
 
 def propensity(
-    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+    settings: ABThenCommitSettings, state: ndarray, visit: Visit, chances: ndarray
 ) -> None:
     """Write 1 for the chosen arm, but for ties of the winner and the draws of a test that is not in
     turn.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -21,7 +21,7 @@ class BasketArms(NamedTuple):
     amount.
     """
 
-    values: np.ndarray
+    values: ndarray
     wins: float
     losses: float
     orders: float
@@ -60,7 +60,7 @@ class BasketThompson(Policy):
         return Kernel(settings, 5 * arms.count, init, select, update, amounts=True)
 
 
-def init(settings: BasketArms, state: np.ndarray) -> None:
+def init(settings: BasketArms, state: ndarray) -> None:
     """Begin with conversions, refusals, the sums of amounts and of their squares as multiples of
     the arm's value, scratch.
     """
@@ -71,7 +71,7 @@ def init(settings: BasketArms, state: np.ndarray) -> None:
         state[3 * count + arm] = orders * (1.0 + settings.spread**2)
 
 
-def update(settings: BasketArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: BasketArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome and add its amount."""
     count = settings.values.size
     if outcome > 0.0:
@@ -82,7 +82,7 @@ def update(settings: BasketArms, state: np.ndarray, visit: Visit, arm: int, outc
         state[count + arm] += 1.0
 
 
-def select(settings: BasketArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: BasketArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the arm of the highest draw."""
     values, active = settings.values, visit.active
     count = values.size

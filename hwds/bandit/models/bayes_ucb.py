@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Exploration, Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -31,9 +32,9 @@ class BayesUCBSettings(NamedTuple):
         divisor: (ln T)^c, by which the probability left above the quantile is divided.
     """
 
-    values: np.ndarray
-    alpha: np.ndarray
-    beta: np.ndarray
+    values: ndarray
+    alpha: ndarray
+    beta: ndarray
     divisor: float
 
 
@@ -82,7 +83,7 @@ class BayesUCB(Policy):
         )
 
 
-def init(settings: BayesUCBSettings, state: np.ndarray) -> None:
+def init(settings: BayesUCBSettings, state: ndarray) -> None:
     """Begin with pulls, wins and losses with the prior's, the logs of their beta functions.
 
     Scratch; the last arm.
@@ -94,7 +95,7 @@ def init(settings: BayesUCBSettings, state: np.ndarray) -> None:
 
 
 def update(
-    settings: BayesUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: BayesUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome."""
     values = settings.values
@@ -107,7 +108,7 @@ def update(
 
 
 @helper
-def bayes_index(values: np.ndarray, state: np.ndarray, arm: int, tail: float) -> float:
+def bayes_index(values: ndarray, state: ndarray, arm: int, tail: float) -> float:
     """Return the quantile of what an arm earns, infinite where it was never pulled."""
     count = values.size
     if state[arm] == 0.0:
@@ -121,9 +122,7 @@ def bayes_index(values: np.ndarray, state: np.ndarray, arm: int, tail: float) ->
 
 
 @helper
-def stays_below(
-    values: np.ndarray, state: np.ndarray, arm: int, best: float, log_tail: float
-) -> bool:
+def stays_below(values: ndarray, state: ndarray, arm: int, best: float, log_tail: float) -> bool:
     """Return whether a bound shows that an arm's quantile is below an index.
 
     The log density is concave, so the tail is below that of the exponential that touches it.
@@ -144,7 +143,7 @@ def stays_below(
     return log_density - math.log(slope) < log_tail - LOG_SLACK
 
 
-def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: BayesUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest quantile; ties at random. The arm of the last pull is solved for first."""
     values, active = settings.values, visit.active
     count = values.size
@@ -165,9 +164,7 @@ def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: 
     return chosen
 
 
-def propensity(
-    settings: BayesUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: BayesUCBSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     values = settings.values
     count = values.size

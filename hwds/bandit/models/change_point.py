@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 from annotated_types import Ge, Lt
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, uniform
-from hwds.bandit.models.kernels.indices import any_arm, highest
+from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
 from hwds.core.compiling import helper
 from hwds.core.recipe import Level, PositiveInt
@@ -36,7 +36,7 @@ buckets, and their conversions.
 
 
 @helper
-def glr_forget(state: np.ndarray, first: int) -> None:
+def glr_forget(state: ndarray, first: int) -> None:
     """Begin a row anew whose numbers are at `first` of the state."""
     state[first], state[first + 1] = 0.0, 0.0
     for level in range(BUCKET_SIZES):
@@ -44,7 +44,7 @@ def glr_forget(state: np.ndarray, first: int) -> None:
 
 
 @helper
-def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
+def glr_add(state: ndarray, first: int, outcome: float) -> None:
     """Add one outcome, 0 or 1."""
     state[first] += 1.0
     state[first + 1] += outcome
@@ -63,7 +63,7 @@ def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
 
 
 @helper
-def glr_statistic(state: np.ndarray, first: int) -> float:
+def glr_statistic(state: ndarray, first: int) -> float:
     """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end.
 
     0 where there is none.
@@ -113,7 +113,7 @@ class ChangePointSettings(NamedTuple):
     see `ChangePoint`.
     """
 
-    values: np.ndarray
+    values: ndarray
     alpha: float
     beta: float
     level: float
@@ -168,16 +168,10 @@ class ChangePoint(Policy):
             float(self.explore),
             self.restart == "all",
         )
-        return Kernel(settings, arms.count * (GLR_SIZE + 1), init, select, update)
+        return Kernel(settings, arms.count * (GLR_SIZE + 1), begin_with_zeros, select, update)
 
 
-def init(settings: ChangePointSettings, state: np.ndarray) -> None:
-    """Begin without outcomes and scratch: all zero."""
-
-
-def select(
-    settings: ChangePointSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: ChangePointSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
@@ -194,7 +188,7 @@ def select(
 
 
 def update(
-    settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: ChangePointSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
     first = arm * GLR_SIZE

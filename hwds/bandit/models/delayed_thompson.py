@@ -8,7 +8,7 @@ import math
 from dataclasses import field
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -34,9 +34,9 @@ class DelayedArms(NamedTuple):
         seen: The share of conversions that come within the window.
     """
 
-    values: np.ndarray
-    alpha: np.ndarray
-    beta: np.ndarray
+    values: ndarray
+    alpha: ndarray
+    beta: ndarray
     rate: float
     seen: float
 
@@ -75,7 +75,7 @@ class DelayedThompson(Policy):
         return Kernel(settings, 5 * arms.count + 2, init, select, update, offered=offered)
 
 
-def init(settings: DelayedArms, state: np.ndarray) -> None:
+def init(settings: DelayedArms, state: ndarray) -> None:
     """Begin with each arm's prior: conversions, refusals, offers that wait, their exponentials,
     scratch; the moment, begun.
     """
@@ -85,7 +85,7 @@ def init(settings: DelayedArms, state: np.ndarray) -> None:
         state[arm], state[count + arm] = alpha[arm], refusals[arm]
 
 
-def offered(settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int) -> None:
+def offered(settings: DelayedArms, state: ndarray, visit: Visit, arm: int) -> None:
     """Let an offer wait."""
     count = settings.values.size
     if state[5 * count + 1] == 0.0:
@@ -97,7 +97,7 @@ def offered(settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int) ->
 
 
 @helper
-def _move_origin(settings: DelayedArms, state: np.ndarray, at: float) -> None:
+def _move_origin(settings: DelayedArms, state: ndarray, at: float) -> None:
     """Count the exponentials from a later moment."""
     count = settings.values.size
     shrunk = math.exp(-(at - state[5 * count]) * settings.rate)
@@ -106,9 +106,7 @@ def _move_origin(settings: DelayedArms, state: np.ndarray, at: float) -> None:
     state[5 * count] = at
 
 
-def update(
-    settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: DelayedArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome, and let its offer wait no more."""
     count = settings.values.size
     state[arm if outcome > 0 else count + arm] += 1.0
@@ -121,7 +119,7 @@ def update(
 
 
 @helper
-def waiting_refusals(settings: DelayedArms, state: np.ndarray, arm: int, at: float) -> float:
+def waiting_refusals(settings: DelayedArms, state: ndarray, arm: int, at: float) -> float:
     """Return the refusals that the offers of an arm which wait amount to."""
     count = settings.values.size
     pending = state[2 * count + arm]
@@ -131,7 +129,7 @@ def waiting_refusals(settings: DelayedArms, state: np.ndarray, arm: int, at: flo
     return min(max(pending - left, 0.0) / settings.seen, pending)
 
 
-def select(settings: DelayedArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: DelayedArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the arm of the highest draw."""
     values, active = settings.values, visit.active
     count = values.size

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-import numpy as np
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
-from hwds.bandit.models.kernels.indices import highest
+from hwds.bandit.models.kernels.indices import begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
 
 
@@ -21,7 +21,7 @@ class DiscountedThompsonSettings(NamedTuple):
     stays after each update.
     """
 
-    values: np.ndarray
+    values: ndarray
     alpha: float
     beta: float
     discount: float
@@ -50,19 +50,15 @@ class DiscountedThompson(Policy):
     prior: Prior = (1.0, 1.0)
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return one draw of each arm."""
+        """Return one draw of each arm; the state has conversions, refusals and scratch."""
         settings = DiscountedThompsonSettings(
             arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount)
         )
-        return Kernel(settings, 3 * arms.count, init, select, update)
-
-
-def init(settings: DiscountedThompsonSettings, state: np.ndarray) -> None:
-    """Begin without conversions, refusals and scratch: all zero."""
+        return Kernel(settings, 3 * arms.count, begin_with_zeros, select, update)
 
 
 def select(
-    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+    settings: DiscountedThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
 ) -> int:
     """Return the highest draw of conversion x value.
 
@@ -81,14 +77,11 @@ def select(
 
 
 def update(
-    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: DiscountedThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Discount all counts, and count one outcome."""
     count = settings.values.size
     if settings.discount < 1.0:
         for i in range(2 * count):
             state[i] *= settings.discount
-    if outcome > 0.0:
-        state[arm] += 1.0
-    else:
-        state[count + arm] += 1.0
+    state[arm if outcome > 0.0 else count + arm] += 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -14,9 +14,7 @@ from hwds.bandit.models.kernels.indices import (
     any_arm,
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.recipe import Level, Positive, UnitInterval
@@ -27,7 +25,7 @@ class EpsilonGreedySettings(NamedTuple):
     until it falls as 1 / t.
     """
 
-    values: np.ndarray
+    values: ndarray
     epsilon: float
     pace: float
 
@@ -61,9 +59,7 @@ class EpsilonGreedy(Policy):
             (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
         )
         settings = EpsilonGreedySettings(arms.values, epsilon, pace)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper
@@ -72,9 +68,7 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(
-    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: EpsilonGreedySettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return any arm, or the highest mean; ties at random."""
     active = visit.active
     share = share_of_chance(settings.epsilon, settings.pace, visit.step)
@@ -84,7 +78,7 @@ def select(
 
 
 def propensity(
-    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+    settings: EpsilonGreedySettings, state: ndarray, visit: Visit, chances: ndarray
 ) -> None:
     """Write one part for all arms alike, the rest for the highest mean."""
     active = visit.active

@@ -6,11 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
+from hwds.bandit.models.kernels.indices import (
+    begin_with_zeros,
+    chances_in_proportion,
+    in_proportion,
+)
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Level
@@ -21,7 +25,7 @@ class Exp3Settings(NamedTuple):
     the reward.
     """
 
-    values: np.ndarray
+    values: ndarray
     gamma: float
     low: float
     high: float
@@ -44,13 +48,13 @@ class Exp3(Policy):
     gamma: Level | None = None
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the weights in compiled code.
+        """Return the weights in compiled code; the state has their logs, and scratch.
 
         The range must be declared, and the horizon known unless gamma is given.
         """
         low, high = self.needs_range(arms)
         settings = Exp3Settings(arms.values, self.gamma or self._best(arms), low, high)
-        return Kernel(settings, 2 * arms.count, init, select, update, propensity)
+        return Kernel(settings, 2 * arms.count, begin_with_zeros, select, update, propensity)
 
     def _best(self, arms: Arms) -> float:
         """Return the share of exploration by corollary 3.2 of the paper."""
@@ -64,7 +68,7 @@ class Exp3(Policy):
 
 
 @helper
-def exp3_weights(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
+def exp3_weights(gamma: float, state: ndarray, active: ndarray) -> int:
     """Write the probabilities to the scratch, and return where it begins."""
     count = active.size
     best, total, offered = -math.inf, 0.0, 0
@@ -81,20 +85,14 @@ def exp3_weights(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
     return count
 
 
-def init(settings: Exp3Settings, state: np.ndarray) -> None:
-    """Begin with the logs of the weights all zero."""
-
-
-def select(settings: Exp3Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: Exp3Settings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return an arm drawn by the probabilities."""
     return in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream
     )
 
 
-def update(
-    settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: Exp3Settings, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Raise the weight by the inverse-propensity estimate of the arm's reward."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -108,9 +106,7 @@ def update(
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(
-    settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: Exp3Settings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Write the probabilities."""
     chances_in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
-from hwds.bandit.models.kernels.indices import highest, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import highest, means_kernel
 from hwds.core.recipe import Positive
 
 
@@ -19,7 +19,7 @@ class GaussianThompsonSettings(NamedTuple):
     reward.
     """
 
-    values: np.ndarray
+    values: ndarray
     sd: float
 
 
@@ -49,17 +49,11 @@ class GaussianThompson(Policy):
         if sd is None:
             low, high = self.needs_range(arms)
             sd = (high - low) / 2
-        return Kernel(
-            GaussianThompsonSettings(arms.values, sd),
-            means_size(arms.count),
-            means_init,
-            select,
-            means_update,
-        )
+        return means_kernel(GaussianThompsonSettings(arms.values, sd), arms, select)
 
 
 def select(
-    settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+    settings: GaussianThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
 ) -> int:
     """Return one draw of each arm's mean; the highest, ties (arms never tried) at random."""
     active, sd = visit.active, settings.sd

@@ -6,11 +6,17 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Exploration, Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import choose_tied
-from hwds.bandit.models.kernels.indices import chances_of_highest, kl_upper, next_offered
+from hwds.bandit.models.kernels.indices import (
+    begin_with_zeros,
+    chances_of_highest,
+    kl_upper,
+    next_offered,
+)
 from hwds.core.compiling import helper
 
 # The kernel of KL-UCB: the arm of the highest bound, without solving for most of the bounds.
@@ -35,31 +41,28 @@ class KLArms(NamedTuple):
         alike: Whether base and scale are the same for all arms.
     """
 
-    base: np.ndarray
-    scale: np.ndarray
-    gain: np.ndarray
-    refusal: np.ndarray
+    base: ndarray
+    scale: ndarray
+    gain: ndarray
+    refusal: ndarray
     exploration: float
     alike: bool
 
 
 def kl_kernel(
-    base: np.ndarray, scale: np.ndarray, gain: np.ndarray, refusal: np.ndarray, exploration: float
+    base: ndarray, scale: ndarray, gain: ndarray, refusal: ndarray, exploration: float
 ) -> Kernel:
-    """Return the kernel of these settings, see `KLArms`."""
+    """Return the kernel of these settings, see `KLArms`.
+
+    The state has pulls, gains, pulls x the log-likelihood of the mean, and scratch; the last arm,
+    and the number of arms that were tried.
+    """
     alike = bool(np.all(base == base[0]) and np.all(scale == scale[0]))
     settings = KLArms(base, scale, gain, refusal, float(exploration), alike)
-    return Kernel(settings, 4 * len(base) + 2, init, select, update, propensity)
+    return Kernel(settings, 4 * len(base) + 2, begin_with_zeros, select, update, propensity)
 
 
-def init(settings: KLArms, state: np.ndarray) -> None:
-    """Begin with pulls, gains and pulls x the log-likelihood of the mean all zero; scratch.
-
-    The last arm; arms tried.
-    """
-
-
-def update(settings: KLArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: KLArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull."""
     gain, refusal = settings.gain, settings.refusal
     count = gain.size
@@ -86,9 +89,7 @@ def level_at(step: int, exploration: float) -> float:
 
 
 @helper
-def kl_index(
-    base: np.ndarray, scale: np.ndarray, state: np.ndarray, arm: int, level: float
-) -> float:
+def kl_index(base: ndarray, scale: ndarray, state: ndarray, arm: int, level: float) -> float:
     """Return the index of an arm, infinite where it was never pulled."""
     count = base.size
     pulls = state[arm]
@@ -97,7 +98,7 @@ def kl_index(
     return base[arm] + scale[arm] * kl_upper(state[count + arm] / pulls, level / pulls)
 
 
-def select(settings: KLArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: KLArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     base, scale, alike, active = settings.base, settings.scale, settings.alike, visit.active
     count = base.size
@@ -134,7 +135,7 @@ def select(settings: KLArms, state: np.ndarray, visit: Visit, stream: np.ndarray
     return chosen
 
 
-def propensity(settings: KLArms, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: KLArms, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     base, scale = settings.base, settings.scale
     count = base.size

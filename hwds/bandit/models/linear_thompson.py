@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -30,7 +30,7 @@ class LinearThompsonSettings(NamedTuple):
     context columns.
     """
 
-    values: np.ndarray
+    values: ndarray
     spread: float
     ridge: float
     columns: int
@@ -67,14 +67,12 @@ class LinearThompson(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update)
 
 
-def init(settings: LinearThompsonSettings, state: np.ndarray) -> None:
+def init(settings: LinearThompsonSettings, state: ndarray) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(
-    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: LinearThompsonSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
     scratch = ridge_scratch(values.size, columns)
@@ -89,7 +87,7 @@ def select(
 
 
 def update(
-    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: LinearThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Add the outcome to the arm's regression."""
     ridge_absorb(state, settings.values.size, arm, visit.context, outcome)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -30,7 +30,7 @@ class LinUCBSettings(NamedTuple):
     ridge, context columns.
     """
 
-    earned: np.ndarray
+    earned: ndarray
     bonus: float
     ridge: float
     columns: int
@@ -69,19 +69,19 @@ class LinUCB(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update, propensity)
 
 
-def init(settings: LinUCBSettings, state: np.ndarray) -> None:
+def init(settings: LinUCBSettings, state: ndarray) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
-def select(settings: LinUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: LinUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index, infinite where an arm was never pulled; ties at random."""
     return highest(state, _indices(settings, state, visit.context), visit.active, stream)
 
 
 @helper
-def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -> int:
-    """Fill the scratch; where it begins."""
+def _indices(settings: LinUCBSettings, state: ndarray, context: ndarray) -> int:
+    """Fill the scratch, and return where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = ridge_scratch(arms, columns)
     for arm in range(arms):
@@ -94,15 +94,13 @@ def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -
 
 
 def update(
-    settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: LinUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
     ridge_absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(
-    settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: LinUCBSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

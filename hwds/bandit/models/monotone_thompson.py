@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -20,8 +21,8 @@ class MonotoneThompsonSettings(NamedTuple):
     and the prior.
     """
 
-    values: np.ndarray
-    order: np.ndarray
+    values: ndarray
+    order: ndarray
     alpha: float
     beta: float
 
@@ -56,7 +57,7 @@ class MonotoneThompson(Policy):
         return Kernel(settings, 6 * arms.count, init, select, update)
 
 
-def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
+def init(settings: MonotoneThompsonSettings, state: ndarray) -> None:
     """Begin with every arm at its prior."""
     count = settings.values.size
     for arm in range(count):
@@ -64,7 +65,7 @@ def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
 
 
 @helper
-def project_falling(order: np.ndarray, state: np.ndarray) -> None:
+def project_falling(order: ndarray, state: ndarray) -> None:
     """Replace the drawn conversions, from place 2K on, by the nearest that fall with the price.
 
     By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a
@@ -92,9 +93,9 @@ def project_falling(order: np.ndarray, state: np.ndarray) -> None:
 
 
 def select(
-    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+    settings: MonotoneThompsonSettings, state: ndarray, visit: Visit, stream: ndarray
 ) -> int:
-    """Return a demand curve is drawn; the arm that earns most on it."""
+    """Return the arm that earns most on a demand curve that is drawn."""
     values, order = settings.values, settings.order
     count = values.size
     for arm in range(count):
@@ -106,7 +107,7 @@ def select(
 
 
 def update(
-    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: MonotoneThompsonSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

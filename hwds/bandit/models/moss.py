@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
@@ -25,7 +23,7 @@ class MOSSSettings(NamedTuple):
     that fall to one arm.
     """
 
-    values: np.ndarray
+    values: ndarray
     width: float
     steps: float
 
@@ -46,14 +44,12 @@ class MOSS(Policy):
         if not arms.horizon:
             raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
         settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper
-def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
-    """Fill the scratch; where it begins."""
+def moss_indices(width: float, steps: float, state: ndarray, count: int) -> int:
+    """Fill the scratch, and return where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
         bonus = math.sqrt(math.log(steps / pulls) / pulls) if pulls < steps else 0.0
@@ -61,7 +57,7 @@ def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> i
     return 3 * count
 
 
-def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: MOSSSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(
@@ -69,9 +65,7 @@ def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.n
     )
 
 
-def propensity(
-    settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: MOSSSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(

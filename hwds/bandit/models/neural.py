@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, BatchKernel
@@ -26,8 +27,8 @@ squares the error.
 
 
 def last_layer(
-    features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, start: np.ndarray, prior: float
-) -> tuple[np.ndarray, np.ndarray]:
+    features: ndarray, wins: ndarray, pulls: ndarray, start: ndarray, prior: float
+) -> tuple[ndarray, ndarray]:
     """Return the Laplace approximation of a Bayesian logistic regression on the hidden layer
     (Bishop 2006, section 4.5.1).
 
@@ -36,7 +37,7 @@ def last_layer(
         wins: Conversions of each row, shape (n,).
         pulls: Outcomes of each row, shape (n,).
         start: Weights to begin from, shape (q,).
-        prior: Standard deviation of the weights, whose prior mean is 0.
+        prior: The standard deviation of the weights' prior, whose mean is 0.
 
     Returns:
         The mode, shape (q,), and the lower Cholesky factor of the precision, shape (q, q).
@@ -57,18 +58,18 @@ def last_layer(
 
 
 def draw_last_layer(
-    features: np.ndarray,
-    mode: np.ndarray,
-    root: np.ndarray,
-    rows: np.ndarray,
+    features: ndarray,
+    mode: ndarray,
+    root: ndarray,
+    rows: ndarray,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> ndarray:
     """Return conversions of all arms for n customers, each by weights of its own draw, shape (n,
     K).
 
     Args:
         features: By segment and arm, shape (S, K, q).
-        mode: Of the weights.
+        mode: The mode of the weights, shape (q,).
         root: The lower Cholesky factor of their precision.
         rows: The segment of each customer, shape (n,).
         rng: The generator of the draws.
@@ -78,7 +79,7 @@ def draw_last_layer(
     return probability_of(np.einsum("nkq,nq->nk", features[rows], weights))
 
 
-def draw_head(logits: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_head(logits: ndarray, rows: ndarray, rng: np.random.Generator) -> ndarray:
     """Return conversions of all arms for n customers, each by a head at random, shape (n, K).
 
     Args:
@@ -90,13 +91,13 @@ def draw_head(logits: np.ndarray, rows: np.ndarray, rng: np.random.Generator) ->
     return probability_of(logits[rows, :, heads])
 
 
-def probability_of(logits: np.ndarray) -> np.ndarray:
+def probability_of(logits: ndarray) -> ndarray:
     """Return the probability of log-odds."""
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
 def _log_posterior(
-    features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float
+    features: ndarray, wins: ndarray, pulls: ndarray, weights: ndarray, prior: float
 ) -> float:
     logits = features @ weights
     return float(
@@ -104,9 +105,7 @@ def _log_posterior(
     )
 
 
-def _precision(
-    features: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float
-) -> np.ndarray:
+def _precision(features: ndarray, pulls: ndarray, weights: ndarray, prior: float) -> ndarray:
     p = probability_of(features @ weights)
     return (
         features.T @ (features * (pulls * p * (1 - p))[:, None])
@@ -120,7 +119,7 @@ def _precision(
 ADAM_MOMENTUM, ADAM_CURVATURE = 0.9, 0.999
 """Adam's two rates (Kingma and Ba 2015)."""
 
-RewardWeights = list[np.ndarray]
+RewardWeights = list[ndarray]
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def first_reward_weights(shape: RewardShape, rng: np.random.Generator) -> Reward
     return [part.astype(np.float32) for part in weights]
 
 
-def hidden_features(weights: RewardWeights, inputs: np.ndarray) -> np.ndarray:
+def hidden_features(weights: RewardWeights, inputs: ndarray) -> ndarray:
     """Return the second hidden layer and a one, what the output layer is linear in: (..., F) to
     (..., units + 1), in numpy.
     """
@@ -166,7 +165,7 @@ def hidden_features(weights: RewardWeights, inputs: np.ndarray) -> np.ndarray:
     return np.concatenate([second, np.ones((*second.shape[:-1], 1), second.dtype)], axis=-1)
 
 
-def reward_output(weights: RewardWeights) -> np.ndarray:
+def reward_output(weights: RewardWeights) -> ndarray:
     """Return the output layer with its biases in the last row, shape (units + 1, heads)."""
     return np.concatenate([weights[4], weights[5][None]])
 
@@ -175,9 +174,9 @@ def train_rewards(
     shape: RewardShape,
     weights: RewardWeights,
     anchor: RewardWeights,
-    inputs: np.ndarray,
-    wins: np.ndarray,
-    pulls: np.ndarray,
+    inputs: ndarray,
+    wins: ndarray,
+    pulls: ndarray,
     epochs: int,
 ) -> RewardWeights:
     """Return the weights after so many steps of Adam, from those given, on all that was seen.
@@ -187,13 +186,13 @@ def train_rewards(
     drawn from it where outcomes and anchor are random (Pearce, Leibfried and Brintrup 2020).
 
     Args:
-        shape: Of the network.
-        weights: To begin from.
-        anchor: What the prior is centred on.
+        shape: The sizes of the network.
+        weights: The weights to begin from.
+        anchor: The weights on which the prior is centred.
         inputs: Rows (customer, arm), shape (n, F).
         wins: Conversions of each row for each head, shape (n, heads).
         pulls: Outcomes of each row for each head, shape (n, heads).
-        epochs: Steps, each on all rows.
+        epochs: The number of steps, each on all rows.
     """
     tf = tensorflow(1)
     with on_device("cpu", 1):
@@ -337,13 +336,13 @@ class LearnedRewards(Serializable):
         seed: Names what weights the outcomes.
     """
 
-    weights: list[np.ndarray]
-    anchor: list[np.ndarray]
-    wins: np.ndarray
-    pulls: np.ndarray
+    weights: list[ndarray]
+    anchor: list[ndarray]
+    wins: ndarray
+    pulls: ndarray
     updates: int
-    features: np.ndarray
-    root: np.ndarray
+    features: ndarray
+    root: ndarray
     seed: int
 
 
@@ -358,8 +357,8 @@ class RewardLearner:
     """
 
     recipe: Neural
-    values: np.ndarray
-    inputs: np.ndarray
+    values: ndarray
+    inputs: ndarray
 
     @property
     def bayesian(self) -> bool:
@@ -393,11 +392,11 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        active: np.ndarray,
+        segments: ndarray,
+        contexts: ndarray,
+        active: ndarray,
         generator: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Return the arm of the highest draw of conversion x value for each customer.
 
         Ties at random.
@@ -417,10 +416,10 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        active: np.ndarray,
-    ) -> np.ndarray:
+        segments: ndarray,
+        contexts: ndarray,
+        active: ndarray,
+    ) -> ndarray:
         """Return the share of the heads to which each arm is the best, shape (n, K).
 
         Of arms that tie each has a part.
@@ -428,17 +427,17 @@ class RewardLearner:
         conversion = probability_of(state.features @ reward_output(state.weights))[segments]
         worth = np.where(active[:, None], conversion * self.values[:, None], -np.inf)
         best = worth == worth.max(axis=1, keepdims=True)
-        shares: np.ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
+        shares: ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
         return shares
 
     def update(
         self,
         state: LearnedRewards,
-        steps: np.ndarray,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        arms: np.ndarray,
-        outcomes: np.ndarray,
+        steps: ndarray,
+        segments: ndarray,
+        contexts: ndarray,
+        arms: ndarray,
+        outcomes: ndarray,
     ) -> LearnedRewards:
         """Count the outcomes, and train where it is time."""
         counts = np.zeros((2, *self.inputs.shape[:2]))
@@ -468,7 +467,7 @@ class RewardLearner:
         return replace(state, weights=weights, features=features, root=root)
 
 
-def reward_inputs(arms: Arms) -> np.ndarray:
+def reward_inputs(arms: Arms) -> ndarray:
     """Return the network's inputs for each segment and arm: the context, a one for the arm, its
     value over all values' spread.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels import beta_thompson
@@ -45,7 +45,7 @@ class Segments(Policy):
         return Kernel(settings, size * segments, init, select, update, propensity)
 
 
-def init(settings: SegmentsSettings, state: np.ndarray) -> None:
+def init(settings: SegmentsSettings, state: ndarray) -> None:
     """Begin with every arm at its prior, in every segment."""
     for segment in range(settings.segments):
         beta_thompson.init(settings.arms, state[segment_block(settings.size, segment)])
@@ -57,7 +57,7 @@ def segment_block(size: int, segment: int) -> slice:
     return slice(segment * size, (segment + 1) * size)
 
 
-def select(settings: SegmentsSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SegmentsSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return one draw of each arm's posterior value in the segment; the arm of the highest."""
     return beta_thompson.select(
         settings.arms, state[segment_block(settings.size, visit.segment)], visit, stream
@@ -65,7 +65,7 @@ def select(settings: SegmentsSettings, state: np.ndarray, visit: Visit, stream: 
 
 
 def update(
-    settings: SegmentsSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: SegmentsSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome in its segment."""
     beta_thompson.update(
@@ -73,9 +73,7 @@ def update(
     )
 
 
-def propensity(
-    settings: SegmentsSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: SegmentsSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Write the probability that an arm's draw in the segment is the highest."""
     beta_thompson.propensity(
         settings.arms, state[segment_block(settings.size, visit.segment)], visit, chances

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.bandit.models.kernels.indices import begin_with_zeros, chances_of_highest, highest
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive, Rows
 
@@ -20,7 +20,7 @@ class SlidingUCBSettings(NamedTuple):
     currency, the window.
     """
 
-    values: np.ndarray
+    values: ndarray
     bonus: float
     window: int
 
@@ -48,7 +48,9 @@ class SlidingUCB(Policy):
     exploration: Positive = 0.6
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the index in compiled code, with the window in the state.
+        """Return the index in compiled code.
+
+        The state has pulls, conversions, scratch, the number of outcomes, and the ring of the last.
 
         The range of the reward must be declared.
         """
@@ -56,23 +58,19 @@ class SlidingUCB(Policy):
         settings = SlidingUCBSettings(
             arms.values, math.sqrt(self.exploration) * (high - low), self.window
         )
-        return Kernel(settings, 3 * arms.count + 1 + self.window, init, select, update, propensity)
+        return Kernel(
+            settings, 3 * arms.count + 1 + self.window, begin_with_zeros, select, update, propensity
+        )
 
 
-def init(settings: SlidingUCBSettings, state: np.ndarray) -> None:
-    """Begin without pulls, conversions, scratch and outcomes, the ring empty: all zero."""
-
-
-def select(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: SlidingUCBSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index, infinite where an arm is not in the window; ties at random."""
     return highest(state, _indices(settings, state), visit.active, stream)
 
 
 @helper
-def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
-    """Fill the scratch; where it begins."""
+def _indices(settings: SlidingUCBSettings, state: ndarray) -> int:
+    """Fill the scratch, and return where it begins."""
     values = settings.values
     count = values.size
     width = settings.bonus * math.sqrt(math.log(max(1.0, min(state[3 * count], settings.window))))
@@ -88,7 +86,7 @@ def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
 
 
 def update(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: SlidingUCBSettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Replace the oldest outcome of the window.
 
@@ -110,7 +108,7 @@ def update(
 
 
 def propensity(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+    settings: SlidingUCBSettings, state: ndarray, visit: Visit, chances: ndarray
 ) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state), visit.active, chances)

@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_in_proportion,
     in_proportion,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
@@ -24,7 +22,7 @@ from hwds.core.recipe import Positive
 class SoftmaxSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the temperature in currency."""
 
-    values: np.ndarray
+    values: ndarray
     temperature: float
 
 
@@ -50,14 +48,12 @@ class Softmax(Policy):
         """Return the weights in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = SoftmaxSettings(arms.values, self.temperature * (high - low))
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper
-def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
-    """Fill the scratch with weights, the greatest of them 1; where it begins."""
+def softmax_weights(temperature: float, state: ndarray, active: ndarray) -> int:
+    """Fill the scratch with weights, the greatest of them 1, and return where it begins."""
     count = active.size
     best = -math.inf
     for arm in range(count):
@@ -72,16 +68,14 @@ def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -
     return 3 * count
 
 
-def select(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SoftmaxSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return a draw in proportion to the weights."""
     return in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream
     )
 
 
-def propensity(
-    settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: SoftmaxSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Write the weights as shares."""
     chances_in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances

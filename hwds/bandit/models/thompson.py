@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Len
+from numpy import ndarray
 from pydantic import BeforeValidator
 
 from hwds.bandit.models.base import Policy
@@ -21,7 +22,7 @@ Prior = Annotated[tuple[Positive, ...], Len(2, 2)]
 
 
 def _as_names(known: Any) -> Any:
-    """Return a price is an arm's name too."""
+    """Return counts by the names of arms; a price is written as its arm's name."""
     if not isinstance(known, Mapping):
         return known
     return {
@@ -72,7 +73,7 @@ class Thompson(Policy):
 
 def prior_counts(
     arms: Arms, prior: tuple[float, ...], known: KnownCounts
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return conversions and refusals of each arm before the first customer, shape (K,) each.
 
     Raises:
@@ -85,21 +86,14 @@ def prior_counts(
     return prior[0] + before[:, 0], prior[1] + before[:, 1]
 
 
-def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kernel:
+def beta_kernel(values: ndarray, alpha: ndarray, beta: ndarray) -> Kernel:
     """Return the kernel that ranks conversion x value."""
-    settings = beta_settings(values, alpha, beta)
-    functions = (
-        beta_thompson.init,
-        beta_thompson.select,
-        beta_thompson.update,
-        beta_thompson.propensity,
-    )
-    return Kernel(settings, beta_thompson.beta_size(len(values)), *functions)
+    law = beta_thompson
+    functions = law.init, law.select, law.update, law.propensity
+    return Kernel(beta_settings(values, alpha, beta), law.beta_size(len(values)), *functions)
 
 
-def beta_settings(
-    values: np.ndarray, alpha: np.ndarray, beta: np.ndarray
-) -> beta_thompson.BetaArms:
+def beta_settings(values: ndarray, alpha: ndarray, beta: ndarray) -> beta_thompson.BetaArms:
     """Return the arguments of the kernel for arms with these values and prior counts."""
     equal_values = bool(values[0] > 0 and np.all(values == values[0]))
     whole_counts = bool(np.all(alpha == np.round(alpha)) and np.all(beta == np.round(beta)))

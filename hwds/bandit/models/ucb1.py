@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
@@ -37,10 +38,10 @@ class UCB1Settings(NamedTuple):
         shrinkage: 1 / sqrt(n) of each number of pulls n, as far as it is looked up.
     """
 
-    values: np.ndarray
+    values: ndarray
     bonus: float
-    growth: np.ndarray
-    shrinkage: np.ndarray
+    growth: ndarray
+    shrinkage: ndarray
 
 
 class UCB1(Policy):
@@ -76,7 +77,7 @@ class UCB1(Policy):
 
 
 @lru_cache(maxsize=8)
-def ucb1_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
+def ucb1_tables(steps: int) -> tuple[ndarray, ndarray]:
     """Return `growth` and `shrinkage`, to the last bit of the compiled code."""
     whole = range(1, max(steps, 1))
     growth = np.array([0.0, *(math.sqrt(math.log(step)) for step in whole)])
@@ -84,8 +85,8 @@ def ucb1_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @helper
-def ucb1_indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) -> int:
-    """Fill the scratch; where it begins."""
+def ucb1_indices(settings: UCB1Settings, state: ndarray, step: int, count: int) -> int:
+    """Fill the scratch, and return where it begins."""
     growth = settings.growth
     width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
     for arm in range(count):
@@ -93,15 +94,13 @@ def ucb1_indices(settings: UCB1Settings, state: np.ndarray, step: int, count: in
     return 3 * count
 
 
-def select(settings: UCB1Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCB1Settings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(state, ucb1_indices(settings, state, visit.step, active.size), active, stream)
 
 
-def update(
-    settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: UCB1Settings, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values, shrinkage = settings.values, settings.shrinkage
     count_pull(values, state, arm, outcome)
@@ -111,9 +110,7 @@ def update(
     )
 
 
-def propensity(
-    settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: UCB1Settings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 
@@ -22,7 +20,7 @@ from hwds.core.compiling import helper
 class UCBTunedSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the range of the reward."""
 
-    values: np.ndarray
+    values: ndarray
     width: float
 
 
@@ -39,14 +37,12 @@ class UCBTuned(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = UCBTunedSettings(arms.values, high - low)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper
-def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
-    """Fill the scratch; where it begins."""
+def ucb_tuned_indices(values: ndarray, width: float, state: ndarray, step: int) -> int:
+    """Fill the scratch, and return where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
     for arm in range(count):
@@ -61,7 +57,7 @@ def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step:
     return 3 * count
 
 
-def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCBTunedSettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the highest index; ties at random."""
     return highest(
         state,
@@ -71,9 +67,7 @@ def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: 
     )
 
 
-def propensity(
-    settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: UCBTunedSettings, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(
         state,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import any_arm
+from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros
 
 
 class UniformPlaySettings(NamedTuple):
@@ -22,28 +22,24 @@ class UniformPlay(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return a kernel without state."""
-        return Kernel(UniformPlaySettings(arms.count), 1, init, select, update, propensity)
+        return Kernel(
+            UniformPlaySettings(arms.count), 1, begin_with_zeros, select, update, propensity
+        )
 
 
-def init(settings: UniformPlaySettings, state: np.ndarray) -> None:
-    """Begin without state."""
-
-
-def select(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: UniformPlaySettings, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return one of the arms that may be offered."""
     return any_arm(visit.active, stream)
 
 
 def update(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: UniformPlaySettings, state: ndarray, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Learn nothing."""
 
 
 def propensity(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+    settings: UniformPlaySettings, state: ndarray, visit: Visit, chances: ndarray
 ) -> None:
     """Write the same probability for all."""
     active = visit.active

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Le
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.bandit.family import SIMULATION
 from hwds.bandit.models.base import Policy
@@ -57,7 +59,7 @@ from hwds.pricing.arm_evidence import (
 )
 from hwds.results.tables import Measure, Tables
 
-# Worlds for the canary of a simulation: other ones from a step on, twins that no policy can
+# Worlds for the leak check of a simulation: other ones from a step on, twins that no policy can
 # tell apart, regret too low.
 
 EQUAL_WORLDS_GAP = 1e-12
@@ -87,21 +89,13 @@ def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
     before = starts < step
     conversions = np.concatenate([world.conversions] * cycles)[before]
     present = np.concatenate([world.present] * cycles)[before]
-    rubbish = rng.random(conversions.shape[1:])[None]
     return replace(
         world,
         starts=np.append(starts[before], step),
-        conversions=np.concatenate([conversions, rubbish]),
-        present=np.concatenate([present, np.ones((1, len(world.arms)), bool)]),
+        conversions=np.append(conversions, rng.random((1, *conversions.shape[1:])), axis=0),
+        present=np.append(present, np.ones((1, len(world.arms)), bool), axis=0),
         cycle=0,
     )
-
-
-def unknown_world(world: World, rng: np.random.Generator) -> World:
-    """Return the world with other conversions from step 0 on: before anything was seen of it, it is
-    the same.
-    """
-    return replace(world, conversions=rng.random(world.conversions.shape))
 
 
 def equal_worlds(world: World) -> tuple[World, World] | None:
@@ -115,25 +109,18 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     if earns.sum() < 2:
         return None
     cheapest = world.worth[earns].min()
-    even = np.where(
-        earns,
-        CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0),
-        CHEAPEST_CONVERSION,
-    )
+    scaled = CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0)
+    even = np.where(earns, scaled, CHEAPEST_CONVERSION)
     rank = np.arange(len(world.values))
-    one, other = (
-        replace(
-            world,
-            conversions=np.broadcast_to(
-                even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape
-            ).copy(),
-        )
-        for order in (rank, rank[::-1])
-    )
-    return one, other
+
+    def ordered(order: ndarray) -> World:
+        own = np.broadcast_to(even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape)
+        return replace(world, conversions=own.copy())
+
+    return ordered(rank), ordered(rank[::-1])
 
 
-def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
+def too_low_regret(realised: ndarray, pseudo: ndarray) -> Iterator[str]:
     """Yield a sentence where customers, by the end, did far better than the chosen arms' own
     conversions say.
 
@@ -167,8 +154,8 @@ def world_offers(world: World, horizon: int) -> PriceOffers:
     Those that the last step does not offer are absent, those of conversions alone have no price.
 
     Args:
-        world: Of the simulation.
-        horizon: Steps that are played.
+        world: The world of the simulation.
+        horizon: The number of steps that are played.
 
     Raises:
         ConfigError: Purchases bring amounts, so that counts do not say what an arm earns.
@@ -180,14 +167,10 @@ def world_offers(world: World, horizon: int) -> PriceOffers:
         )
     last = np.flatnonzero(world.moments(horizon) - world.moments(horizon - 1))[0]
     absent = (~world.present[last]).tolist()
+    prices, costs = world.prices.tolist(), (world.prices - world.values).tolist()
     if world.unit == CONVERSIONS:
-        arms = tuple(Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
-    else:
-        costs = (world.prices - world.values).tolist()
-        arms = tuple(
-            Offer(*each)
-            for each in zip(world.arms, world.prices.tolist(), costs, absent, strict=True)
-        )
+        prices = costs = [None] * len(absent)
+    arms = tuple(map(Offer, world.arms, prices, costs, absent))
     return PriceOffers(arms, "conversions", world.unit, "adaptive")
 
 
@@ -199,48 +182,38 @@ def replication_evidence(
     See `PriceEvidence`.
 
     Args:
-        tables: Of the run.
-        world: What was played.
+        tables: The tables of the run.
+        world: The world that was played.
         model: The policy.
-        horizon: Steps that were played.
-        most: Replications at most.
+        horizon: The number of steps that were played.
+        most: The most replications.
     """
-    note = ""
+    note, rows = "", []
     if len(world.segments) > 1:
         pooled = f"Counts are pooled over {len(world.segments)} segments"
         note = f"{pooled}: they compare arms only if the policy offers them to all alike."
-    return EvidenceTable(
-        _evidence_rows(tables.predictions, world, model, most),
-        true_conversions(world, horizon),
-        note,
-    )
+    if "replication" in tables.predictions.columns:
+        for row in tables.predictions.filter(model=model).sort("replication").head(most).to_dicts():
+            for arm in world.arms:
+                offered, wins = seen_counts(row, arm)
+                counts = (offered, wins, offered - wins)
+                rows.append((row["replication"], arm, *counts, None, None, "conversions"))
+    evidence = DataFrame(rows, schema=EVIDENCE, orient="row")
+    return EvidenceTable(evidence, true_conversions(world, horizon), note)
 
 
-def true_conversions(world: World, horizon: int) -> np.ndarray:
+def true_conversions(world: World, horizon: int) -> ndarray:
     """Return the share of customers whom each arm truly wins at the steps that offer it, shape
     (K,); NaN if none does.
 
     Args:
-        world: Of the simulation.
-        horizon: Steps that are played.
+        world: The world of the simulation.
+        horizon: The number of steps that are played.
     """
     offered = world.moments(horizon)[:, None] * world.present
     steps = offered.sum(axis=0)
     lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
     return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions))
-
-
-def _evidence_rows(predictions: pl.DataFrame, world: World, model: str, most: int) -> pl.DataFrame:
-    if "replication" not in predictions.columns:
-        return pl.DataFrame(schema=EVIDENCE)
-    own = predictions.filter(pl.col("model") == model).sort("replication").head(most)
-    rows = [
-        (row["replication"], arm, offered, wins, offered - wins, None, None, "conversions")
-        for row in own.to_dicts()
-        for arm in world.arms
-        for offered, wins in (seen_counts(row, arm),)
-    ]
-    return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
 
 
 # Bandit simulation: play policies in a world whose truth is known.
@@ -261,7 +234,7 @@ EQUAL_ARMS_LEAK = "changed with which of two equal arms is truly the best, thoug
 
 @dataclass(frozen=True, slots=True)
 class SimulationStep:
-    """A moment of the game: what the canary asks at."""
+    """A moment of the game, at which the leak check asks."""
 
     step: int
 
@@ -324,15 +297,16 @@ class BanditSimulation(
     def game(self, world: World) -> Game:
         """Return the game that is played in this world."""
         horizon = self.horizon or world.horizon
-        steps = tuple(
-            sorted(
-                {
-                    *log_spaced_steps(horizon, self.checkpoints),
-                    *around_shifts(world, horizon, self.checkpoints),
-                }
-            )
-        )
-        return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
+        steps = {
+            *log_spaced_steps(horizon, self.checkpoints),
+            *around_shifts(world, horizon, self.checkpoints),
+        }
+        batch = self.batch or world.batch
+        return Game(horizon, batch, tuple(sorted(steps)), self.estimates != "none")
+
+    def kernel(self, model: Policy, world: World) -> Kernel | BatchKernel:
+        """Return the law of a policy for the arms of this world."""
+        return model.kernel(world_arms(world, self.game(world)))
 
     def offers(self, frame: World) -> PriceOffers:
         """Return the arms of the world."""
@@ -359,16 +333,15 @@ class BanditSimulation(
 
     def units_in_cell(self, model: Policy, frame: World) -> int:
         """Return a round number of replications, whatever is asked for."""
-        compiled = model.kernel(world_arms(frame, self.game(frame))).compiled
+        compiled = self.kernel(model, frame).compiled
         wanted = (STEPS_IN_CELL if compiled else BATCHED_STEPS_IN_CELL) / self.game(frame).horizon
         return 10 ** int(np.clip(np.floor(np.log10(max(wanted, 1))), 0, 5))
 
     def warm_up(self, model: Policy, frame: World) -> None:
         """Compile the policy into the simulator, or read what was compiled before."""
-        game = self.game(frame)
-        kernel = model.kernel(world_arms(frame, game))
+        kernel = self.kernel(model, frame)
         if not isinstance(kernel, BatchKernel):
-            play_compiled(kernel, frame, game, 0, 0, 0)
+            play_compiled(kernel, frame, self.game(frame), 0, 0, 0)
 
     def try_model(self, model: Policy, frame: World, fold: Fold, context: RunContext) -> None:
         """Play two toy games without compiling."""
@@ -379,27 +352,29 @@ class BanditSimulation(
 
     def evaluate_cell(
         self, model: Policy, frame: World, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Play the replications of a cell."""
-        game = self.game(frame)
-        kernel = model.kernel(world_arms(frame, game))
-        key = world_key(context)
-        tally = _cell_tally(kernel, frame, game, key, cell, context.cpus)
-        rows = with_estimates(
-            tally_rows(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates
-        )
+        game, kernel = self.game(frame), self.kernel(model, frame)
+
+        def play(world: World) -> ReplicationTally:
+            settings = world, game, world_key(context), cell.start, cell.stop
+            if isinstance(kernel, BatchKernel):
+                return play_batches(kernel, *settings)
+            return play_compiled(kernel, *settings, context.cpus)
+
+        tally = play(frame)
+        rows = tally_rows(tally, frame, game, cell.start)
+        rows = with_estimates(rows, tally.estimates, frame.arms, self.estimates)
         if not frame.delay:
             return rows
-        at_once = _cell_tally(
-            kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus
-        )
-        return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
+        at_once = play(replace(frame, delay=0.0, window=0))
+        return rows.with_columns(Series("at_once", at_once.pseudo[:, -1]))
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return regrets at every checkpoint and by the end, allocation, arms and segments."""
         return score_replications(rows)
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the paired difference of every model from each of its rivals."""
         return paired_differences(rows)
 
@@ -407,7 +382,7 @@ class BanditSimulation(
         """Return the best arms, the asymptotic constants, what the oracle and uniform play earn."""
         return world_scores(frame, self.game(frame))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return one row a replication, as it ended."""
         return stored_rows(rows)
 
@@ -421,9 +396,7 @@ class BanditSimulation(
         """Return the same world up to a step, and other conversions from then on."""
         return poisoned_world(frame, cutoff.step, rng)
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: SimulationStep, frame: World
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: SimulationStep, frame: World) -> DataFrame:
         """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market
         has.
         """
@@ -438,50 +411,33 @@ class BanditSimulation(
             for arm in pulls.fields
             for place in early_places
         ]
-        return pl.DataFrame([rows["replication"], *early])
+        return DataFrame([rows["replication"], *early])
 
-    def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: World, fold: Fold, rows: DataFrame) -> Iterator[Twin]:
         """Yield the last replications alone; another world, before anything is seen of it.
 
         And two worlds of equal arms.
         """
-        first, last = (
-            (0, min(TWIN_REPLICATIONS, fold.units)),
-            (max(fold.units - TWIN_REPLICATIONS, 0), fold.units),
-        )
+        first = (0, min(TWIN_REPLICATIONS, fold.units))
+        last = (max(fold.units - TWIN_REPLICATIONS, 0), fold.units)
 
-        def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        def chosen(steps: int, part: tuple[int, int]) -> Callable[[DataFrame], DataFrame]:
             inside = pl.col("replication").is_between(*part, closed="left")
             return lambda rows: self.predictions_at(
                 rows.filter(inside), SimulationStep(steps), frame
             )
 
-        steps, other = (
-            self.game(frame).horizon,
-            unknown_world(frame, stream(0, "canary", "unknown world")),
-        )
-        yield Twin(
-            STATE_LEAK,
-            f"replications from {last[0]:,}",
-            ALONE_LEAK,
-            frame,
-            frame,
-            chosen(steps, last),
-            last,
-        )
+        steps, rng = self.game(frame).horizon, stream(0, "canary", "unknown world")
+        # before anything was seen of it, a world with other conversions is the same
+        other = replace(frame, conversions=rng.random(frame.conversions.shape))
+        alone = f"replications from {last[0]:,}"
+        yield Twin(STATE_LEAK, alone, ALONE_LEAK, frame, frame, chosen(steps, last), last)
         yield Twin(TWIN_LEAK, "step 0", TRUTH_LEAK, frame, other, chosen(1, first), first)
-        pair = equal_worlds(frame)
-        if pair:
-            yield Twin(
-                TWIN_LEAK,
-                f"steps 1 to {steps:,}",
-                EQUAL_ARMS_LEAK,
-                *pair,
-                chosen(steps, first),
-                first,
-            )
+        if pair := equal_worlds(frame):
+            every = f"steps 1 to {steps:,}"
+            yield Twin(TWIN_LEAK, every, EQUAL_ARMS_LEAK, *pair, chosen(steps, first), first)
 
-    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
         yield from too_low_regret(
             *(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret"))
@@ -491,53 +447,50 @@ class BanditSimulation(
         """Return remarks on outcomes that come too late or never, on amounts, and on worlds that
         never change.
         """
-        game = self.game(frame)
-        remarks = list(world_remarks(frame, game))
-        priced = [
-            label
-            for label, model in models.items()
-            if not learns_amounts(model.kernel(world_arms(frame, game)))
-        ]
+        kernels = {label: self.kernel(model, frame) for label, model in models.items()}
+        remarks = list(world_remarks(frame, self.game(frame)))
+        priced = [label for label, kernel in kernels.items() if not learns_amounts(kernel)]
         if frame.brings_amounts and priced:
-            fixed = (
-                "takes each purchase for the arm's value; model=bandit/basket_thompson learns "
-                "what purchases bring"
+            remarks.append(
+                f"{', '.join(priced)}: takes each purchase for the arm's value; "
+                f"model=bandit/basket_thompson learns what purchases bring."
             )
-            remarks.append(f"{', '.join(priced)}: {fixed}.")
-        blind = [
-            label
-            for label, model in models.items()
-            if not waits_count(model.kernel(world_arms(frame, game)))
-        ]
+        blind = [label for label, kernel in kernels.items() if not learns_offers(kernel)]
         if frame.delay and blind:
-            late = (
-                "learns what has come, conversions first; model=bandit/delayed_thompson counts "
-                "offers that wait"
+            remarks.append(
+                f"{', '.join(blind)}: learns what has come, conversions first; "
+                f"model=bandit/delayed_thompson counts offers that wait."
             )
-            remarks.append(f"{', '.join(blind)}: {late}.")
         return remarks
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return a remark on each policy that earned far more than its arms are expected to
         earn.
         """
-        regrets = ("realised_regret", "pseudo_regret")
         if predictions.is_empty():
             return []
+        by_model = predictions.partition_by("model", as_dict=True, maintain_order=True)
         return [
             f"{label}: {reason}."
-            for (label,), part in predictions.partition_by(
-                "model", as_dict=True, maintain_order=True
-            ).items()
-            for reason in too_low_regret(*(part[name].to_numpy() for name in regrets))
+            for (label,), part in by_model.items()
+            for reason in too_low_regret(
+                part["realised_regret"].to_numpy(), part["pseudo_regret"].to_numpy()
+            )
         ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing
         before the game ends.
         """
-        check_batch(self.game(frame), self.batch is not None)
-        arms = world_arms(frame, self.game(frame))
+        game = self.game(frame)
+        if game.batch > game.horizon:
+            own = self.batch is not None
+            path, instead = "protocol" if own else "dataset", "; protocol.batch replaces it"
+            raise ConfigError(
+                f"{path}.batch: must be <= the {game.horizon:,} steps that are played, got "
+                f"{game.batch}{'' if own else instead}."
+            )
+        arms = world_arms(frame, game)
         for label, model in models.items():
             rehearse(label, model.kernel(arms), arms)
 
@@ -548,15 +501,6 @@ class BanditSimulation(
                 f"protocol.headline: must be pseudo_regret, realised_regret or regret_share, got "
                 f"'{self.headline}'."
             )
-
-
-def _cell_tally(
-    kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int
-) -> ReplicationTally:
-    """Return the tally of the replications of a cell."""
-    if isinstance(kernel, BatchKernel):
-        return play_batches(kernel, world, game, key, cell.start, cell.stop)
-    return play_compiled(kernel, world, game, key, cell.start, cell.stop, cpus)
 
 
 def world_arms(world: World, game: Game) -> Arms:
@@ -584,7 +528,7 @@ def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:
     return (*(int(step) for step in steps if step < horizon), horizon)
 
 
-def waits_count(kernel: Kernel | BatchKernel) -> bool:
+def learns_offers(kernel: Kernel | BatchKernel) -> bool:
     """Return whether a policy learns that an arm was shown, before its outcome is known."""
     return isinstance(kernel, Kernel) and kernel.offered is not None
 
@@ -609,46 +553,20 @@ def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...
     shifts = [int(start) for start in world.starts[1:] if start < horizon]
     if world.cycle or len(shifts) > MOST_SHIFTS:
         return ()
-    after = [
-        start + step
-        for start in shifts
-        for step in log_spaced_steps(horizon - start, per_decade)
-        if step >= SOONEST_STEP
-    ]
-    return (*shifts, *after)
+    after = ((start, log_spaced_steps(horizon - start, per_decade)) for start in shifts)
+    late = [start + step for start, steps in after for step in steps if step >= SOONEST_STEP]
+    return (*shifts, *late)
 
 
 REMARKED_SHARE = 0.9
 """Share of conversions below which a remark says how many are ever seen."""
 
 
-def check_batch(game: Game, own: bool) -> None:
-    """Refuse a batch that ends after the game: no policy would ever learn.
-
-    Args:
-        game: The game.
-        own: Whether the batch is the protocol's, not the world's.
-
-    Raises:
-        ConfigError: The batch is longer than the horizon.
-    """
-    if game.batch > game.horizon:
-        path, instead = (
-            ("protocol.batch", "") if own else ("dataset.batch", "; protocol.batch replaces it")
-        )
-        raise ConfigError(
-            f"{path}: must be <= the {game.horizon:,} steps that are played, got "
-            f"{game.batch}{instead}."
-        )
-
-
 def world_remarks(world: World, game: Game) -> Iterator[str]:
     """Yield remarks on this world, played so, one sentence each."""
     yield from _delay_remarks(world, game)
     steps = world.moments(game.horizon)
-    never = [
-        arm for arm, there in zip(world.arms, (steps @ world.present), strict=True) if not there
-    ]
+    never = [world.arms[arm] for arm in np.flatnonzero(steps @ world.present == 0)]
     if never:
         yield f"{', '.join(never)}: never on offer in the {game.horizon:,} steps that are played."
     if world.changes and world.starts[1] >= game.horizon:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Lt
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.bandit.family import REPLAY
 from hwds.bandit.live.state import PolicyState, SeenOutcome, policy_state_of
@@ -33,7 +35,7 @@ from hwds.evaluation.protocol import (
 )
 from hwds.evaluation.row_folds import other_replications
 from hwds.frames.table import Table, outcome_unit
-from hwds.ope.log import DecisionLog, Reward, context_matrix, read_log
+from hwds.ope.log import DecisionLog, Reward, read_log
 from hwds.results.tables import Measure
 from hwds.stats.effects import reaching_zero, student_critical
 
@@ -113,9 +115,9 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         (fold,) = play.split(early)
         return TuningSplit(play, early, other_replications(fold, windows))
 
-    def _held_apart(self, frame: Table) -> pl.Series:
+    def _held_apart(self, frame: Table) -> Series:
         """Return whether each row is among the first."""
-        return pl.Series(np.argsort(row_order(frame)) < round(self.apart * len(frame.data)))
+        return Series(np.argsort(row_order(frame)) < round(self.apart * len(frame.data)))
 
     def split(self, frame: Table) -> list[Fold]:
         """Return one fold; its units are the replications."""
@@ -144,28 +146,27 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def evaluate_cell(
         self, model: Policy, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
         arms, segments = logged_arms(log)
-        courses = [
-            self._played(model, log, arms, segments, context, number)
-            for number in range(cell.start, cell.stop)
-        ]
-        return pl.DataFrame(courses)
+        settings = model, log, arms, segments, context
+        return DataFrame(
+            [self._played(*settings, number) for number in range(cell.start, cell.stop)]
+        )
 
     def _played(
         self,
         model: Policy,
         log: DecisionLog,
         arms: Arms,
-        segments: np.ndarray,
+        segments: ndarray,
         context: RunContext,
         number: int,
     ) -> dict[str, float]:
         """Return one replication.
 
-        `early` sums what was chosen in the first half, for the canary.
+        `early` sums what was chosen in the first half, for the leak check.
         """
         order = row_order(log.table)
         accepted = _accepted_rows(log, order, context.stream("rejection", number).random(log.n))
@@ -173,84 +174,49 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         chosen, counted = _agreeing_rows(state, log, arms, segments, accepted)
         half = set(order[: log.n // 2].tolist())
         early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
-        counts = {
-            "replication": number,
-            "rows": log.n,
-            "kept": len(accepted),
-            "counted": len(counted),
-        }
-        return {**counts, **_earnings(log, counted), "early": early}
+        counts = {"rows": log.n, "kept": len(accepted), "counted": len(counted)}
+        return {"replication": number, **counts, **_earnings(log, counted), "early": early}
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the policy's reward per row, and the share of the log that counts."""
-        counts = rows["counted"].to_numpy()
+        counts, first = rows["counted"].to_numpy(), rows.row(0, named=True)
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
         # replications share the log's rewards: their spread is the policy's alone, so the rows' own
         # variance is the error
-        n = max(float(counts.mean()), 2.0)
+        n, uniform = max(float(counts.mean()), 2.0), first["uniform_reward"]
         stderr = float(np.sqrt(float(variance) / n)) if variance else None  # type: ignore[arg-type]
         value = None if mean is None else float(mean)  # type: ignore[arg-type]
-        low, high = (None, None)
-        if (
-            value is not None and stderr is not None
-        ):  # rewards that are all alike say nothing of their error
-            half_width = student_critical(n - 1, 0.95) * stderr
-            low, high = value - half_width, value + half_width
-        reward = Score(
-            "mean_reward",
-            "mean",
-            value,
-            stderr,
-            low,
-            high,
-            None if low is None else "t",
-            n=int(counts.mean()),
-        )
-        uniform = float(rows["uniform_reward"][0])
-        scores = [
+        share = float((counts / rows["rows"].to_numpy()).mean())
+        reward = Score("mean_reward", "mean", value, stderr, n=int(counts.mean()))
+        gains = []
+        if value is not None:
+            gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
+            if stderr is not None:  # rewards that are all alike say nothing of their error
+                half_width = student_critical(n - 1, 0.95) * stderr
+                low, high = value - half_width, value + half_width
+                reward = replace(reward, ci_low=low, ci_high=high, ci_method="t")
+                low, high = reaching_zero(low - uniform, high - uniform, reward.n)
+                gain = replace(gain, ci_low=low, ci_high=high, ci_method="t")
+            gains.append(gain)
+        return [
             reward,
-            Score(
-                "counted_share",
-                "mean",
-                float((counts / rows["rows"].to_numpy()).mean()),
-                n=len(rows),
-            ),
+            Score("counted_share", "mean", share, n=len(rows)),
+            Score("log_reward", "mean", first["log_reward"], n=first["rows"]),
+            *gains,
         ]
-        scores.append(
-            Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0]))
-        )
-        if value is None:
-            return scores
-        gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
-        if low is not None and high is not None:
-            low, high = reaching_zero(low - uniform, high - uniform, reward.n)
-            gain = replace(gain, ci_low=low, ci_high=high)
-        return [*scores, gain]
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """Return the measures of a replay."""
-        of: dict[str, Any] = {
-            "subject": frame.column("outcome").name,
-            "measured_in": outcome_unit(frame),
-        }
-        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        unit = outcome_unit(frame)
+        of: dict[str, Any] = {"subject": frame.column("outcome").name, "measured_in": unit}
         high: dict[str, Any] = {"better": "high", "units": "counted rows", **of}
+        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        share, log = "share of the log's rows that count", "mean reward of the log itself"
         return (
             Measure("mean_reward", meaning="mean reward of the rows that count", **high),
             Measure("gain_over_uniform", meaning=beyond, beside="always", **high),
-            Measure(
-                "counted_share",
-                meaning="share of the log's rows that count",
-                better="none",
-                beside="always",
-            ),
-            Measure(
-                "log_reward",
-                meaning="mean reward of the log itself",
-                better="none",
-                beside="page",
-                **of,
-            ),
+            Measure("counted_share", meaning=share, better="none", beside="always"),
+            Measure("log_reward", meaning=log, better="none", beside="page", **of),
         )
 
     def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
@@ -263,21 +229,17 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         """Return the log with other outcomes from a row on."""
         name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
         amounts = logged_arms(log)[0].values[log.action]
-        coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
-        late = pl.Series(np.argsort(row_order(frame)) >= cutoff.row)
-        return replace(
-            frame,
-            data=frame.data.with_columns(
-                pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
-            ),
-        )
+        coins = Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
+        late = Series(np.argsort(row_order(frame)) >= cutoff.row)
+        column = pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
+        return replace(frame, data=frame.data.with_columns(column))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: LogRow, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: LogRow, frame: Table) -> DataFrame:
         """Return the choices before the row."""
         return rows.select("replication", "early")
 
 
-def _accepted_rows(log: DecisionLog, order: np.ndarray, uniforms: np.ndarray) -> list[int]:
+def _accepted_rows(log: DecisionLog, order: ndarray, uniforms: ndarray) -> list[int]:
     """Return the rows that are kept, each with a chance inverse to its propensity, in their
     order.
     """
@@ -287,7 +249,7 @@ def _accepted_rows(log: DecisionLog, order: np.ndarray, uniforms: np.ndarray) ->
 
 
 def _agreeing_rows(
-    state: PolicyState, log: DecisionLog, arms: Arms, segments: np.ndarray, rows: list[int]
+    state: PolicyState, log: DecisionLog, arms: Arms, segments: ndarray, rows: list[int]
 ) -> tuple[dict[int, int], list[int]]:
     """Return the policy's choice at each row, and the rows where it was logged: it learns from
     those, once observed.
@@ -321,7 +283,7 @@ def _earnings(log: DecisionLog, counted: list[int]) -> dict[str, float]:
     }
 
 
-def row_order(table: Table) -> np.ndarray:
+def row_order(table: Table) -> ndarray:
     """Return the rows in the order of the role `time`, of the file where there is none, shape
     (n,).
     """
@@ -364,7 +326,7 @@ class WaitingOutcomes:
         return seen
 
 
-def _known_instants(table: Table, role: str) -> np.ndarray:
+def _known_instants(table: Table, role: str) -> ndarray:
     """Return the instants of a role as whole numbers, shape (n,)."""
     column = table.column(role)
     if column.null_count():
@@ -375,15 +337,14 @@ def _known_instants(table: Table, role: str) -> np.ndarray:
     return column.to_physical().cast(pl.Int64).to_numpy()
 
 
-def logged_arms(log: DecisionLog) -> tuple[Arms, np.ndarray]:
+def logged_arms(log: DecisionLog) -> tuple[Arms, ndarray]:
     """Return the facts of a log's arms that a policy may know, and the segment of each row: equal
     contexts are one segment.
 
     Raises:
         DataError: An arm's rewards are not 0 or one amount.
     """
-    seen = context_matrix(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
-    contexts, segments = np.zeros((1, 0)), np.zeros(log.n, np.int64)
+    seen, contexts, segments = log.features[:, 1:], np.zeros((1, 0)), np.zeros(log.n, np.int64)
     if seen.shape[1]:
         contexts, segments = np.unique(seen, axis=0, return_inverse=True)
     amounts = [_logged_amount(log, arm) for arm in range(len(log.arms))]
@@ -395,9 +356,8 @@ def logged_arms(log: DecisionLog) -> tuple[Arms, np.ndarray]:
         ]
     )
     assert log.propensity is not None
-    steps = max(
-        1, round(log.n * float(log.propensity.min()))
-    )  # that are kept and agreed on, for a policy like the log's
+    # those that are kept and agreed on, for a policy like the log's
+    steps = max(1, round(log.n * float(log.propensity.min())))
     return Arms(log.arms, values, contexts, steps, (0.0, float(values.max()))), segments.ravel()
 
 

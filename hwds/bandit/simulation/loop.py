@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.base import (
     Visit,
@@ -76,15 +77,15 @@ class EstimatorArrays(NamedTuple):
         sums: Shape (11, K).
     """
 
-    values: np.ndarray
-    pulls: np.ndarray
-    wins: np.ndarray
-    chances: np.ndarray
-    sums: np.ndarray
+    values: ndarray
+    pulls: ndarray
+    wins: ndarray
+    chances: ndarray
+    sums: ndarray
 
 
 def estimator_arrays(
-    values: np.ndarray, pulls: np.ndarray, wins: np.ndarray, estimates_wanted: bool
+    values: ndarray, pulls: ndarray, wins: ndarray, estimates_wanted: bool
 ) -> NoEstimates | EstimatorArrays:
     """Return room for one thread.
 
@@ -100,7 +101,7 @@ def estimator_arrays(
 
 
 def observe_step(
-    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     """Add a step, before the policy learns from it and before it is among the pulls and wins, in
     compiled code.
@@ -108,7 +109,7 @@ def observe_step(
     raise NotImplementedError("observe_step is for compiled code")
 
 
-def write_estimates(arrays: Any, estimates: np.ndarray, row: int) -> None:
+def write_estimates(arrays: Any, estimates: ndarray, row: int) -> None:
     """Write the estimates of a game, and make room for the next, in compiled code."""
     raise NotImplementedError("write_estimates is for compiled code")
 
@@ -132,13 +133,13 @@ def _by_arrays(nothing: Callable[..., None], something: Callable[..., None]) -> 
 
 
 def _observe_nothing(
-    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     pass
 
 
 def _observe(
-    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+    arrays: Any, settings: Any, state: ndarray, visit: Visit, arm: int, converts: bool
 ) -> None:
     values, pulls, wins, chances, sums = arrays
     active = visit.active
@@ -152,7 +153,7 @@ def _observe(
 
 @helper
 def _add_step(
-    sums: np.ndarray, arm: int, chosen: bool, chance: float, reward: float, guess: float
+    sums: ndarray, arm: int, chosen: bool, chance: float, reward: float, guess: float
 ) -> None:
     """Add one step of one arm that was on offer."""
     plain = reward / chance if chosen else 0.0
@@ -172,11 +173,11 @@ def _add_step(
         sums[NEVER, arm] = 1.0
 
 
-def _conclude_nothing(arrays: Any, estimates: np.ndarray, row: int) -> None:
+def _conclude_nothing(arrays: Any, estimates: ndarray, row: int) -> None:
     pass
 
 
-def _conclude(arrays: Any, estimates: np.ndarray, row: int) -> None:
+def _conclude(arrays: Any, estimates: ndarray, row: int) -> None:
     sums = arrays.sums
     for arm in range(arrays.chances.size):
         if sums[NEVER, arm] == 0.0 and sums[STEPS, arm] > 0.0:
@@ -185,7 +186,7 @@ def _conclude(arrays: Any, estimates: np.ndarray, row: int) -> None:
 
 
 @helper
-def _estimate(sums: np.ndarray, arm: int, estimates: np.ndarray, row: int) -> None:
+def _estimate(sums: ndarray, arm: int, estimates: ndarray, row: int) -> None:
     """Write the three estimates of an arm and their standard errors, those of a martingale's
     increments.
     """
@@ -205,12 +206,12 @@ def _estimate(sums: np.ndarray, arm: int, estimates: np.ndarray, row: int) -> No
 
 
 def estimate(
-    arms: np.ndarray,
-    converts: np.ndarray,
-    values: np.ndarray,
-    chances: np.ndarray,
-    offered: np.ndarray,
-) -> np.ndarray:
+    arms: ndarray,
+    converts: ndarray,
+    values: ndarray,
+    chances: ndarray,
+    offered: ndarray,
+) -> ndarray:
     """Return the same from a log of n steps, in numpy.
 
     Args:
@@ -239,7 +240,7 @@ def estimate(
     )
 
 
-def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _weighted_mean(values: ndarray, weights: ndarray) -> ndarray:
     total = np.maximum(weights.sum(axis=0), 1e-300)  # else of an arm that was never on offer
     mean = (weights * values).sum(axis=0) / total
     return np.stack(
@@ -257,20 +258,20 @@ class MarketArrays(NamedTuple):
     empty where the policy does not learn from amounts, or there are none.
     """
 
-    values: np.ndarray
-    cumulative: np.ndarray
-    contexts: np.ndarray
-    starts: np.ndarray
+    values: ndarray
+    cumulative: ndarray
+    contexts: ndarray
+    starts: ndarray
     cycle: int
-    conversions: np.ndarray
-    present: np.ndarray
-    best: np.ndarray
-    best_arm: np.ndarray
+    conversions: ndarray
+    present: ndarray
+    best: ndarray
+    best_arm: ndarray
     fixed: int
     stay: float
     window: int
-    lifts: np.ndarray
-    amounts: np.ndarray
+    lifts: ndarray
+    amounts: ndarray
 
 
 class ReplicationTally(NamedTuple):
@@ -297,19 +298,19 @@ class ReplicationTally(NamedTuple):
             2); see `arm_estimates`.
     """
 
-    pseudo: np.ndarray
-    fixed: np.ndarray
-    realised: np.ndarray
-    pulls: np.ndarray
-    chosen: np.ndarray
-    ideal: np.ndarray
-    wins: np.ndarray
-    closed: np.ndarray
-    closed_wins: np.ndarray
-    by_segment: np.ndarray
-    visits: np.ndarray
-    wrong: np.ndarray
-    estimates: np.ndarray
+    pseudo: ndarray
+    fixed: ndarray
+    realised: ndarray
+    pulls: ndarray
+    chosen: ndarray
+    ideal: ndarray
+    wins: ndarray
+    closed: ndarray
+    closed_wins: ndarray
+    by_segment: ndarray
+    visits: ndarray
+    wrong: ndarray
+    estimates: ndarray
 
 
 class ReplicationScratch(NamedTuple):
@@ -324,11 +325,11 @@ class ReplicationScratch(NamedTuple):
         estimator: For the estimates of arms.
     """
 
-    state: np.ndarray
-    stream: np.ndarray
-    pending: np.ndarray
-    pulls: np.ndarray
-    wins: np.ndarray
+    state: ndarray
+    stream: ndarray
+    pending: ndarray
+    pulls: ndarray
+    wins: ndarray
     estimator: NoEstimates | EstimatorArrays
 
 
@@ -346,7 +347,7 @@ def replicate(
     market: MarketArrays,
     horizon: int,
     batch: int,
-    checkpoints: np.ndarray,
+    checkpoints: ndarray,
     key: np.uint64,
     first: int,
     scratch: ReplicationScratch,
@@ -371,7 +372,7 @@ def _replication(
     market: MarketArrays,
     horizon: int,
     batch: int,
-    checkpoints: np.ndarray,
+    checkpoints: ndarray,
     key: np.uint64,
     scratch: ReplicationScratch,
     row: int,
@@ -455,7 +456,7 @@ def _write_checkpoint(
     row: int,
     reached: int,
     lost: tuple[float, float, float],
-    pulls: np.ndarray,
+    pulls: ndarray,
     chosen: int,
     ideal: bool,
 ) -> None:
@@ -468,7 +469,7 @@ def _write_checkpoint(
 
 @helper
 def _write_counts(
-    tally: ReplicationTally, row: int, pulls: np.ndarray, wins: np.ndarray, at_once: bool
+    tally: ReplicationTally, row: int, pulls: ndarray, wins: ndarray, at_once: bool
 ) -> None:
     """Write the arms' counts down; where all is seen at once, nothing is open."""
     for arm in range(pulls.size):
@@ -478,7 +479,7 @@ def _write_counts(
 
 
 @helper
-def _moment(starts: np.ndarray, cycle: int, step: int, moment: int) -> int:
+def _moment(starts: ndarray, cycle: int, step: int, moment: int) -> int:
     """Return the moment of a step, given that of the step before."""
     if cycle > 0:
         step %= cycle
@@ -488,7 +489,7 @@ def _moment(starts: np.ndarray, cycle: int, step: int, moment: int) -> int:
 
 
 @helper
-def _segment(cumulative: np.ndarray, drawn: float) -> int:
+def _segment(cumulative: ndarray, drawn: float) -> int:
     segment = 0
     while segment < cumulative.size and drawn >= cumulative[segment]:
         segment += 1
@@ -517,7 +518,7 @@ def _amount_of(market: MarketArrays, arm: int, number: int) -> float:
 @helper
 def _queue_outcome(
     market: MarketArrays,
-    pending: np.ndarray,
+    pending: ndarray,
     batch: int,
     step: int,
     arm: int,
@@ -556,9 +557,9 @@ def _queue_outcome(
 @helper
 def _deliver_outcomes(
     settings: Any,
-    state: np.ndarray,
+    state: ndarray,
     market: MarketArrays,
-    pending: np.ndarray,
+    pending: ndarray,
     batch: int,
     horizon: int,
     now: Visit,

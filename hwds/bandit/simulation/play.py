@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, register_kernel
-from hwds.bandit.models.kernels.draws import key_below, seed_stream
+from hwds.bandit.models.kernels.draws import as_uniform, key_below, seed_stream
 from hwds.bandit.simulation.loop import (
     DELAY,
     ESTIMATE_METHODS,
@@ -51,7 +52,9 @@ def market_of(world: World, horizon: int, *, amounts: bool = False) -> MarketArr
 
     `amounts` where the policy learns what conversions brought.
     """
-    amounts &= world.brings_amounts
+    drawn = np.zeros(0)
+    if amounts and world.brings_amounts:
+        drawn = np.ascontiguousarray(world.amounts if len(world.amounts) else np.ones(1))
     return MarketArrays(
         np.ascontiguousarray(world.worth, np.float64),
         np.cumsum(world.shares)[:-1],
@@ -66,9 +69,7 @@ def market_of(world: World, horizon: int, *, amounts: bool = False) -> MarketArr
         world.delay / (1.0 + world.delay),
         int(world.window) if world.delay else 0,
         np.broadcast_to(np.asarray(world.lifts, np.float64), len(world.arms)).copy(),
-        np.ascontiguousarray(world.amounts if len(world.amounts) else np.ones(1))
-        if amounts
-        else np.zeros(0),
+        drawn,
     )
 
 
@@ -77,9 +78,8 @@ def scratch_of(kernel: Kernel, market: MarketArrays, game: Game) -> ReplicationS
     slots, arms = market.window + game.batch + 1, len(market.values)
     pending = np.zeros((5 if slots > 2 else 0, slots), np.int64)
     counts = np.zeros(arms, np.uint32), np.zeros(arms, np.uint32)
-    arrays = estimator_arrays(
-        market.values, *counts, game.estimates and kernel.propensity is not None
-    )
+    estimates_wanted = game.estimates and kernel.propensity is not None
+    arrays = estimator_arrays(market.values, *counts, estimates_wanted)
     return ReplicationScratch(
         np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts, arrays
     )
@@ -88,20 +88,28 @@ def scratch_of(kernel: Kernel, market: MarketArrays, game: Game) -> ReplicationS
 def empty_tally(world: World, game: Game, n: int) -> ReplicationTally:
     """Return a tally of n replications, all zero."""
     steps, arms, segments = len(game.checkpoints), len(world.arms), len(world.segments)
+    methods = len(ESTIMATE_METHODS) if game.estimates else 0
+
+    def money(*shape: int) -> ndarray:
+        return np.zeros((n, *shape))
+
+    def counts(*shape: int) -> ndarray:
+        return np.zeros((n, *shape), np.uint32)
+
     return ReplicationTally(
-        pseudo=np.zeros((n, steps)),
-        fixed=np.zeros((n, steps)),
-        realised=np.zeros((n, steps)),
-        pulls=np.zeros((n, steps, arms), np.uint32),
-        chosen=np.zeros((n, steps), np.uint32),
+        pseudo=money(steps),
+        fixed=money(steps),
+        realised=money(steps),
+        pulls=counts(steps, arms),
+        chosen=counts(steps),
         ideal=np.zeros((n, steps), bool),
-        wins=np.zeros((n, arms), np.uint32),
-        closed=np.zeros((n, arms), np.uint32),
-        closed_wins=np.zeros((n, arms), np.uint32),
-        by_segment=np.zeros((n, segments)),
-        visits=np.zeros((n, segments), np.uint32),
+        wins=counts(arms),
+        closed=counts(arms),
+        closed_wins=counts(arms),
+        by_segment=money(segments),
+        visits=counts(segments),
         wrong=np.full(n, -1, np.int64),
-        estimates=np.full((n, len(ESTIMATE_METHODS) if game.estimates else 0, arms, 2), np.nan),
+        estimates=np.full((n, methods, arms, 2), np.nan),
     )
 
 
@@ -114,11 +122,11 @@ def play_compiled(
     Args:
         kernel: The policy's law.
         world: Where it is played.
-        game: How.
-        key: Names the world's draws and the policy's.
+        game: Its settings.
+        key: The name of the world's draws and of the policy's.
         start: The first replication.
         stop: The one after the last.
-        threads: How many share the replications.
+        threads: The number of threads that share the replications.
 
     Raises:
         ValueError: The policy chose an arm that is absent.
@@ -126,36 +134,22 @@ def play_compiled(
     register_kernel(kernel)
     register_estimates()
     run = compiled(replicate, *kernel.functions)
-    tally, market = (
-        empty_tally(world, game, stop - start),
-        market_of(world, game.horizon, amounts=kernel.amounts),
-    )
+    tally = empty_tally(world, game, stop - start)
+    market = market_of(world, game.horizon, amounts=kernel.amounts)
     steps = np.array(game.checkpoints, np.int64)
+    settings = kernel.settings, market, game.horizon, game.batch, steps, np.uint64(key)
 
-    def share(bounds: tuple[int, int]) -> None:
-        first, last = bounds
+    def share(first: int, last: int) -> None:
         part = ReplicationTally(*(array[first:last] for array in tally))
-        scratch = scratch_of(kernel, market, game)
-        run(
-            kernel.settings,
-            market,
-            game.horizon,
-            game.batch,
-            steps,
-            np.uint64(key),
-            start + first,
-            scratch,
-            part,
-        )
+        run(*settings, start + first, scratch_of(kernel, market, game), part)
 
-    bounds = np.linspace(0, stop - start, max(1, threads) + 1).astype(int)
-    shares = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
-    share((0, 0))  # compiled, or read from disk, once
+    bounds = np.linspace(0, stop - start, max(1, threads) + 1).astype(int).tolist()
+    share(0, 0)  # compiled, or read from disk, once
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(share, shares))
+            list(pool.map(share, bounds[:-1], bounds[1:]))
     else:
-        share(shares[0])
+        share(*bounds)
     if (tally.wrong >= 0).any():
         where = int(np.argmax(tally.wrong >= 0))
         raise ValueError(
@@ -167,20 +161,15 @@ def play_compiled(
 # Playing a policy that decides and learns by batches, in numpy or Keras: the same customers as
 # the compiled loop's.
 
-GOLDEN, FIRST, SECOND = (
-    np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-)
-
 
 def play_batches(
     kernel: BatchKernel, world: World, game: Game, key: int, start: int, stop: int
 ) -> ReplicationTally:
-    """Play replications `start` to `stop` (excluded), see `simulating.play`."""
+    """Play replications `start` to `stop` (excluded), see `play_compiled`."""
     tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
     for row in range(stop - start):
-        _batch_replication(
-            kernel, market, game, word_keys(np.uint64(key), np.int64(start + row)), row, tally
-        )
+        own = word_keys(key, start + row)
+        _batch_replication(kernel, market, game, own, row, tally)
     return tally
 
 
@@ -200,30 +189,18 @@ def _batch_replication(
     segments = np.searchsorted(
         market.cumulative, as_uniforms(word_keys(names, np.int64(SEGMENT))), side="right"
     )
-    arms, converts = np.zeros(game.horizon, np.int64), np.zeros(game.horizon, bool)
-    seen_at = np.full(game.horizon, -1)
-    seen = np.zeros(game.horizon, bool)
+    arms, seen_at = np.zeros(game.horizon, np.int64), np.full(game.horizon, -1)
+    converts, seen = np.zeros((2, game.horizon), bool)
     weigh = kernel.propensity if game.estimates else None
     chances = np.zeros((game.horizon if weigh else 0, len(market.values)))
     for first in range(0, game.horizon, game.batch):
         now = slice(first, min(first + game.batch, game.horizon))
         for moment, part in _outcomes_by_moment(moments[now], first):
-            arms[part] = kernel.select(
-                state,
-                first,
-                segments[part],
-                market.contexts[segments[part]],
-                market.present[moment],
-                generator,
-            )
+            here, active = segments[part], market.present[moment]
+            customers = state, first, here, market.contexts[here], active
+            arms[part] = kernel.select(*customers, generator)
             if weigh:
-                chances[part] = weigh(
-                    state,
-                    first,
-                    segments[part],
-                    market.contexts[segments[part]],
-                    market.present[moment],
-                )
+                chances[part] = weigh(*customers)
         draws = as_uniforms(word_keys(names[now], arms[now]))
         converts[now] = draws < market.conversions[moments[now], segments[now], arms[now]]
         seen_at[now], seen[now] = _seen_outcomes(
@@ -249,11 +226,11 @@ def _batch_replication(
 def _write_tally(
     market: MarketArrays,
     game: Game,
-    names: np.ndarray,
-    moments: np.ndarray,
-    segments: np.ndarray,
-    arms: np.ndarray,
-    converts: np.ndarray,
+    names: ndarray,
+    moments: ndarray,
+    segments: ndarray,
+    arms: ndarray,
+    converts: ndarray,
     row: int,
     tally: ReplicationTally,
 ) -> None:
@@ -287,11 +264,11 @@ def _write_tally(
 
 def _seen_outcomes(
     market: MarketArrays,
-    names: np.ndarray,
-    steps: np.ndarray,
-    arms: np.ndarray,
-    converts: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+    names: ndarray,
+    steps: ndarray,
+    arms: ndarray,
+    converts: ndarray,
+) -> tuple[ndarray, ndarray]:
     """Return the step at which each outcome is seen, and whether it is seen as a conversion."""
     if not market.window:
         return steps, converts
@@ -302,35 +279,26 @@ def _seen_outcomes(
     return steps + np.minimum(waits, market.window), converts & (waits <= market.window)
 
 
-def _update_moments(market: MarketArrays, steps: np.ndarray) -> np.ndarray:
+def _update_moments(market: MarketArrays, steps: ndarray) -> ndarray:
     turned = steps % market.cycle if market.cycle else steps
     return np.searchsorted(market.starts, turned, side="right") - 1
 
 
-def _outcomes_by_moment(moments: np.ndarray, first: int) -> list[tuple[int, slice]]:
+def _outcomes_by_moment(moments: ndarray, first: int) -> list[tuple[int, slice]]:
     """Return the runs of a batch within which nothing changes."""
     edges = [0, *(np.flatnonzero(np.diff(moments)) + 1).tolist(), len(moments)]
     return [(int(moments[a]), slice(first + a, first + b)) for a, b in pairwise(edges)]
 
 
-def mix_words(word: Any) -> Any:
-    """Return `draws.mix` on arrays."""
-    word = (word ^ (word >> np.uint64(30))) * FIRST
-    word = (word ^ (word >> np.uint64(27))) * SECOND
-    return word ^ (word >> np.uint64(31))
+_keys_below: Any = key_below
+as_uniforms: Any = as_uniform
+"""Functions of compiled code, which Python may call on arrays, too."""
 
 
 def word_keys(key: Any, number: Any) -> Any:
-    """Return `draws.keyed` on arrays."""
+    """Return `draws.key_below` on arrays."""
     with np.errstate(over="ignore"):
-        return mix_words(
-            np.asarray(key, np.uint64) + GOLDEN * (np.asarray(number) + 1).astype(np.uint64)
-        )
-
-
-def as_uniforms(word: Any) -> Any:
-    """Return `draws.as_uniform` on arrays."""
-    return (word >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+        return _keys_below(np.asarray(key, np.uint64), np.asarray(number))
 
 
 # A policy of a user's own, played in plain Python on two toy games before it is compiled.

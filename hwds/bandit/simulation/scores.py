@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
@@ -18,6 +19,7 @@ from hwds.frames.world import World
 from hwds.results.tables import Measure
 from hwds.stats.effects import RESAMPLES, shared_resamples, unit_effects
 from hwds.stats.estimates import (
+    Estimate,
     difference_estimate,
     effect_estimate,
     one_minus_ratio,
@@ -50,7 +52,7 @@ with.
 """
 
 
-def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def kl_bernoulli(p: ndarray, q: ndarray) -> ndarray:
     """Return the Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats.
 
     Inf where q is 0 or 1 and p is not.
@@ -62,7 +64,7 @@ def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.where((q > 1) | (q < 0), np.inf, wins + losses)
 
 
-def lai_robbins(values: np.ndarray, conversions: np.ndarray) -> float:
+def lai_robbins(values: ndarray, conversions: ndarray) -> float:
     """Return C of the asymptotic lower bound C ln T on the regret of a uniformly good policy (Lai
     and Robbins 1985).
 
@@ -169,7 +171,7 @@ REGRET_NAMES = ("pseudo_regret", "fixed_regret", "realised_regret")
 COUNT_NAMES = ("wins", "closed", "closed_wins")
 
 
-def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) -> pl.DataFrame:
+def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) -> DataFrame:
     """Return a tally as a table.
 
     Columns: `replication`; `steps`, `pseudo_regret`, `fixed_regret`, `realised_regret` and `oracle`
@@ -181,101 +183,73 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
     expected to lose by the end.
     """
     n = len(tally.wrong)
-    count = len(game.checkpoints)
     oracle, uniform = expected_by(world, game)
+    regrets = zip(REGRET_NAMES, (tally.pseudo, tally.fixed, tally.realised), strict=True)
     counts = {"wins": tally.wins}
     if world.delay or game.horizon % game.batch:
         counts |= {"closed": tally.closed, "closed_wins": tally.closed_wins}
+    by_arm = counts | {"values": np.broadcast_to(world.worth, (n, len(world.arms)))}
     columns = [
-        pl.Series("replication", np.arange(first, first + n)),
+        Series("replication", np.arange(first, first + n)),
         _repeated_column("steps", np.array(game.checkpoints), n),
-        *(
-            _array_column(name, values)
-            for name, values in zip(
-                REGRET_NAMES, (tally.pseudo, tally.fixed, tally.realised), strict=True
-            )
-        ),
+        *(_array_column(name, values) for name, values in regrets),
         _repeated_column("oracle", oracle, n),
         _array_column("chosen", tally.chosen),
         _array_column("ideal", tally.ideal.view(np.uint8)),
-        _struct_column(
-            "pulls",
-            {arm: _array_column(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)},
-        ),
-        *(
-            _struct_column(
-                name, {arm: pl.Series(arm, own[:, i]) for i, arm in enumerate(world.arms)}
-            )
-            for name, own in counts.items()
-        ),
-        _struct_column(
-            "values",
-            {arm: pl.Series(arm, np.full(n, world.worth[i])) for i, arm in enumerate(world.arms)},
-        ),
-        _struct_column(
-            "segment_regret",
-            {
-                name: pl.Series(name, tally.by_segment[:, i])
-                for i, name in enumerate(world.segments)
-            },
-        ),
-        pl.Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
-        pl.Series("uniform", np.full(n, uniform)),
+        DataFrame(
+            [_array_column(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)]
+        ).to_struct("pulls"),
+        *(_struct_column(name, world.arms, values) for name, values in by_arm.items()),
+        _struct_column("segment_regret", world.segments, tally.by_segment),
+        Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
+        Series("uniform", np.full(n, uniform)),
     ]
-    assert count == tally.pseudo.shape[1]
-    return pl.DataFrame(columns)
+    return DataFrame(columns)
 
 
 def with_estimates(
-    rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, ...], wanted: str
-) -> pl.DataFrame:
+    rows: DataFrame, estimates: ndarray, arms: tuple[str, ...], wanted: str
+) -> DataFrame:
     """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the
     methods that were asked for.
     """
     methods = {"none": (), "ipw": ESTIMATE_METHODS[:1], "aipw": ESTIMATE_METHODS}[wanted]
-    columns = [
-        _struct_column(
-            f"{kind}[{method}]",
-            {arm: pl.Series(arm, estimates[:, place, i, part]) for i, arm in enumerate(arms)},
-        )
+    return rows.with_columns(
+        _struct_column(f"{kind}[{method}]", arms, estimates[:, place, :, part])
         for place, method in enumerate(methods)
         for part, kind in enumerate(("value", "stderr"))
-    ]
-    return rows.with_columns(columns)
+    )
 
 
-def expected_by(world: World, game: Game) -> tuple[np.ndarray, float]:
+def expected_by(world: World, game: Game) -> tuple[ndarray, float]:
     """Return the expected reward of the best arms by each checkpoint, and the expected loss of
     uniform play by the last.
     """
     best = world.best @ world.shares
-    present = world.present[:, None, :]
-    mean = (
-        np.where(present, world.conversions * world.worth, 0.0).sum(axis=2)
-        / world.present.sum(axis=1)[:, None]
-    )
+    offered = np.where(world.present[:, None, :], world.conversions * world.worth, 0.0)
+    mean = offered.sum(axis=2) / world.present.sum(axis=1)[:, None]
     oracle = np.array([world.moments(step) @ best for step in game.checkpoints])
     return oracle, float(oracle[-1] - world.moments(game.horizon) @ (mean @ world.shares))
 
 
-def stored_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def stored_rows(rows: DataFrame) -> DataFrame:
     """Return the rows that the predictions table keeps: as each replication ended, `MOST_KEPT` of
     them at most.
     """
     ends = rows.head(MOST_KEPT)
-    last = [pl.col(name).arr.last() for name in REGRET_NAMES]
+    last = [col(name).arr.last() for name in REGRET_NAMES]
     arms = [
-        pl.col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]")
+        col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]")
         for arm in ends["pulls"].struct.fields
     ]
     wins = [
-        pl.col(name).struct.field(arm).alias(f"{name}[{arm}]")
+        col(name).struct.field(arm).alias(f"{name}[{arm}]")
         for name in COUNT_NAMES
         if name in ends.columns
         for arm in ends[name].struct.fields
     ]
     keys = [name for name in ("model", "fold") if name in rows.columns]
-    return ends.select(*keys, "replication", *last, pl.col("oracle").arr.last(), *arms, *wins)
+    return ends.select(*keys, "replication", *last, col("oracle").arr.last(), *arms, *wins)
 
 
 def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
@@ -287,24 +261,17 @@ def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
     return offered, wins
 
 
-def _array_column(name: str, values: np.ndarray) -> pl.Series:
-    return pl.Series(
-        name, np.ascontiguousarray(values), dtype=pl.Array(_number_type(values), values.shape[1])
-    )
+def _array_column(name: str, values: ndarray) -> Series:
+    return Series(name, np.ascontiguousarray(values))
 
 
-def _repeated_column(name: str, values: np.ndarray, n: int) -> pl.Series:
+def _repeated_column(name: str, values: ndarray, n: int) -> Series:
     return _array_column(name, np.broadcast_to(values, (n, len(values))))
 
 
-def _number_type(values: np.ndarray) -> type[pl.DataType]:
-    return {"uint8": pl.UInt8, "uint32": pl.UInt32, "int64": pl.Int64}.get(
-        values.dtype.name, pl.Float64
-    )
-
-
-def _struct_column(name: str, columns: dict[str, pl.Series]) -> pl.Series:
-    return pl.DataFrame(list(columns.values())).to_struct(name)
+def _struct_column(name: str, names: tuple[str, ...], values: ndarray) -> Series:
+    """Return a number of each arm or segment, shape (n, K), as one column."""
+    return DataFrame([Series(each, values[:, i]) for i, each in enumerate(names)]).to_struct(name)
 
 
 # The scores of a bandit simulation: regret at every checkpoint and by the end, arms, segments,
@@ -317,7 +284,7 @@ METRIC_NAMES = {
 }
 
 
-def score_replications(rows: pl.DataFrame) -> list[Score]:
+def score_replications(rows: DataFrame) -> list[Score]:
     """Return all scores of one policy; those without a step are by the end."""
     steps = rows["steps"][0].to_list()
     scores = [
@@ -327,14 +294,10 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     ]
     lost, ideal = rows["pseudo_regret"].arr.last().to_numpy(), rows["oracle"].arr.last().to_numpy()
     skill = one_minus_ratio(lost, rows["uniform"].to_numpy())
-    scores += [
-        Score.of("regret_share", "mean", pooled_ratio(lost, ideal)),
-        Score.of("skill_pseudo_regret", "mean", skill),
-    ]
+    totals = {"regret_share": pooled_ratio(lost, ideal), "skill_pseudo_regret": skill}
     if "at_once" in rows.columns:
-        scores.append(
-            Score.of("delay_regret", "mean", unit_mean(lost - rows["at_once"].to_numpy()))
-        )
+        totals["delay_regret"] = unit_mean(lost - rows["at_once"].to_numpy())
+    scores += [Score.of(name, "mean", estimate) for name, estimate in totals.items()]
     return [
         *scores,
         *_chance_scores(rows, steps),
@@ -343,33 +306,32 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def scores_by_step(column: pl.Series) -> np.ndarray:
+def scores_by_step(column: Series) -> ndarray:
     """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side
     by side.
     """
     return np.ascontiguousarray(column.to_numpy().T)
 
 
-def _regret_scores(values: np.ndarray, name: str, steps: list[int]) -> Iterator[Score]:
+def _regret_scores(values: ndarray, name: str, steps: list[int]) -> Iterator[Score]:
     for step, own in zip(steps, values, strict=True):
         scores = list(_spread(name, own))
         yield from (replace(score, step=step) for score in scores)
     yield from scores
 
 
-def _spread(name: str, values: np.ndarray) -> Iterator[Score]:
+def _spread(name: str, values: ndarray) -> Iterator[Score]:
     """Yield mean, median and tails over replications."""
     estimates = unit_spread(values, 0.95)
-    for aggregate, kind in (
-        ("mean", "mean"),
-        ("median", "median"),
-        ("p95", "percentile"),
-        ("cvar95", "tail_mean"),
-    ):
+    for aggregate, kind in SPREAD.items():
         yield Score.of(name, aggregate, estimates[kind])
 
 
-def _chance_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
+SPREAD = {"mean": "mean", "median": "median", "p95": "percentile", "cvar95": "tail_mean"}
+"""The aggregates of a regret, each with the name of its estimate."""
+
+
+def _chance_scores(rows: DataFrame, steps: list[int]) -> Iterator[Score]:
     """Yield the mean probability of each arm, and of the best one, at each checkpoint: the share of
     replications that chose it.
 
@@ -381,56 +343,48 @@ def _chance_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
     for step, chosen in zip(steps, scores_by_step(rows["chosen"]), strict=True):
         counts = np.bincount(chosen, minlength=len(arms))
         for arm, count in zip(arms, counts.tolist(), strict=True):
-            yield replace(
-                Score.of("propensity", "mean", unit_share(count, len(rows))),
-                step=step,
-                segment_by="arm",
-                segment=arm,
-            )
+            yield _score_of_arm(arm, "propensity", unit_share(count, len(rows)), step)
     for step, ideal in zip(steps, scores_by_step(rows["ideal"]), strict=True):
         score = Score.of("best_probability", "mean", unit_share(int(ideal.sum()), len(rows)))
         yield replace(score, step=step)
     yield score
 
 
-def _arm_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
+def _arm_scores(rows: DataFrame, steps: list[int]) -> Iterator[Score]:
     """Yield how often each arm was chosen, and the mean reward of its own steps."""
     best = rows["best_arm"][0]
     for arm in rows["pulls"].struct.fields:
         pulls = scores_by_step(rows["pulls"].struct.field(arm)).astype(float)
-        shares = [
-            Score.of("allocation", "mean", unit_mean(own / step))
-            for step, own in zip(steps, pulls, strict=True)
-        ]
-        for step, score in zip(steps, shares, strict=True):
-            yield replace(score, step=step, segment_by="arm", segment=arm)
+        for step, own in zip(steps, pulls, strict=True):
+            share = unit_mean(own / step)
+            yield _score_of_arm(arm, "allocation", share, step)
             if arm == best:
-                yield replace(score, metric="best_share", step=step)
+                yield replace(Score.of("best_share", "mean", share), step=step)
         if arm == best:
-            yield replace(shares[-1], metric="best_share")
-        wins = (
-            rows["wins"].struct.field(arm).to_numpy() * rows["values"].struct.field(arm).to_numpy()
-        )
+            yield Score.of("best_share", "mean", share)
+        wins, values = (rows[name].struct.field(arm).to_numpy() for name in ("wins", "values"))
         with np.errstate(invalid="ignore"):
-            own = wins / np.where(pulls[-1] > 0, pulls[-1], np.nan)
-        yield replace(
-            Score.of("arm_value[raw]", "mean", unit_mean(own)), segment_by="arm", segment=arm
-        )
+            brought = wins * values / np.where(pulls[-1] > 0, pulls[-1], np.nan)
+        yield _score_of_arm(arm, "arm_value[raw]", unit_mean(brought))
         for name in (name for name in rows.columns if name.startswith("value[")):
             corrected = unit_mean(rows[name].struct.field(arm).to_numpy())
-            yield replace(Score.of(f"arm_{name}", "mean", corrected), segment_by="arm", segment=arm)
+            yield _score_of_arm(arm, f"arm_{name}", corrected)
 
 
-def _segment_scores(rows: pl.DataFrame) -> Iterator[Score]:
+def _score_of_arm(arm: str, metric: str, estimate: Estimate, step: int | None = None) -> Score:
+    score = Score.of(metric, "mean", estimate)
+    return replace(score, step=step, segment_by="arm", segment=arm)
+
+
+def _segment_scores(rows: DataFrame) -> Iterator[Score]:
     names = rows["segment_regret"].struct.fields
     for name in names if len(names) > 1 else []:
         values = rows["segment_regret"].struct.field(name).to_numpy()
-        yield replace(
-            Score.of("pseudo_regret", "mean", unit_mean(values)), segment_by="segment", segment=name
-        )
+        score = Score.of("pseudo_regret", "mean", unit_mean(values))
+        yield replace(score, segment_by="segment", segment=name)
 
 
-def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def paired_differences(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the difference of each model from every other, replication by replication, at every
     checkpoint and by the end.
     """
@@ -442,13 +396,12 @@ def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
             if regrets.is_empty():
                 continue
             scores = _differences(regrets["own"].to_numpy() - regrets["other"].to_numpy())
-            for score, step in zip(
-                [*scores, scores[-1]], [*own["steps"][0].to_list(), None], strict=True
-            ):
+            steps = [*own["steps"][0].to_list(), None]
+            for score, step in zip([*scores, scores[-1]], steps, strict=True):
                 yield label, replace(score, segment_by="rival", segment=rival, step=step)
 
 
-def _differences(values: np.ndarray) -> list[Score]:
+def _differences(values: ndarray) -> list[Score]:
     """Return the mean of each column over replications, by Student's t or the bootstrap.
 
     A comparison has the same law for the ratio of two regrets: where one is barely sure the other
@@ -457,20 +410,17 @@ def _differences(values: np.ndarray) -> list[Score]:
     if len(values) < 2:
         return [Score.of("difference", "mean", unit_mean(column)) for column in values.T]
     strata = [np.arange(len(values))]
-    effects = unit_effects(values, strata, _resamples(len(values)))
-    estimates = [
-        replace(effect_estimate(each), method=each.method.replace("units", "replications"))
-        for each in effects
-    ]
-    pairs = zip(estimates, effects, strict=True)
-    return [
-        replace(Score.of("difference", "mean", difference_estimate(each)), p_value=own.p_value)
-        for each, own in pairs
-    ]
+    scores = []
+    for effect in unit_effects(values, strata, _resamples(len(values))):
+        method = effect.method.replace("units", "replications")
+        estimate = difference_estimate(replace(effect_estimate(effect), method=method))
+        score = Score.of("difference", "mean", estimate)
+        scores.append(replace(score, p_value=effect.p_value))
+    return scores
 
 
 @lru_cache(maxsize=1)
-def _resamples(n: int) -> np.ndarray | None:
+def _resamples(n: int) -> ndarray | None:
     """Return the resamples in which a comparison of so many replications draws them.
 
     None where it draws none.
@@ -478,10 +428,10 @@ def _resamples(n: int) -> np.ndarray | None:
     return shared_resamples([np.arange(n)], RESAMPLES, stream(0, "compare", "units"))
 
 
-def _paired_regrets(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+def _paired_regrets(own: DataFrame, theirs: DataFrame) -> DataFrame:
     """Return the regrets of two models in the replications that both have played."""
-    first = own.select("replication", own=pl.col("pseudo_regret"))
-    second = theirs.select("replication", other=pl.col("pseudo_regret"))
+    first = own.select("replication", own=col("pseudo_regret"))
+    second = theirs.select("replication", other=col("pseudo_regret"))
     if first["replication"].equals(second["replication"]):
         return first.with_columns(second["other"])
     return first.join(second, on="replication", maintain_order="left")
@@ -490,42 +440,21 @@ def _paired_regrets(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
 def world_scores(world: World, game: Game) -> list[Score]:
     """Return the truth of a world, whose arms are named in `segment`."""
     oracle, uniform = expected_by(world, game)
-    arms = world.mean_conversions(game.horizon)
+    best = world.arms[world.fixed(game.horizon)]
     scores = [
         Score("oracle_reward", "mean", float(oracle[-1]), n=1),
         Score("uniform_regret", "mean", uniform, n=1),
-        Score(
-            "best_arm",
-            None,
-            None,
-            segment_by="arm",
-            segment=world.arms[world.fixed(game.horizon)],
-            n=1,
-        ),
+        Score("best_arm", None, None, segment_by="arm", segment=best, n=1),
     ]
-    scores += [
-        Score(
-            "arm_value[true]",
-            "mean",
-            None if np.isnan(value) else float(value),
-            segment_by="arm",
-            segment=arm,
-            n=1,
-        )
-        for arm, value in zip(world.arms, arms * world.worth, strict=True)
-    ]
-    if len(world.segments) > 1:
-        scores += [
-            Score(
-                "best_arm_value",
-                "mean",
-                float(world.rewards[0, i].max()),
-                segment_by="segment",
-                segment=f"{name}: {world.arms[int(world.rewards[0, i].argmax())]}",
-                n=1,
-            )
-            for i, name in enumerate(world.segments)
-        ]
+    earned = (world.mean_conversions(game.horizon) * world.worth).tolist()
+    for arm, value in zip(world.arms, earned, strict=True):
+        known = None if np.isnan(value) else value
+        scores.append(Score("arm_value[true]", "mean", known, segment_by="arm", segment=arm, n=1))
+    for name, rewards in zip(world.segments, world.rewards[0], strict=True):
+        if len(world.segments) > 1:
+            where, value = f"{name}: {world.arms[int(rewards.argmax())]}", float(rewards.max())
+            score = Score("best_arm_value", "mean", value, segment=where, n=1)
+            scores.append(replace(score, segment_by="segment"))
     if not world.changes and not world.brings_amounts:  # the bound is of conversions alone
         scores += _asymptote_scores(world, game)
     return scores

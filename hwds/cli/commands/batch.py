@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import FILE, WholeNumber, command
+from hwds.cli.words import TRUST, WholeNumber, command, number_option
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,17 +27,8 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN")
 @click.argument("out", metavar="OUT")
 @click.argument("words", nargs=-1, metavar="[compute=ray] [compute.KEY=VALUE] ...")
-@click.option(
-    "--rows",
-    type=WholeNumber(1, 1_000_000),
-    metavar="NUMBER",
-    default=5000,
-    show_default=True,
-    help="Rows of a part.",
-)
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@number_option("--rows", WholeNumber(1, 1_000_000), "Rows of a part.", 5000)
+@TRUST
 def main(
     folder: str, source: str, out: str, words: tuple[str, ...], rows: int, trust: str | None
 ) -> int:

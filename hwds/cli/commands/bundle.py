@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from hwds.cli.words import FILE, NumberWithin, WholeNumber, command
+from hwds.cli.words import CARD, FILE, TRUST, NumberWithin, WholeNumber, command, number_option
 from hwds.core.errors import ConfigError, HwdsError
 
 
@@ -23,24 +23,16 @@ from hwds.core.errors import ConfigError, HwdsError
     type=FILE,
     help="The private ed25519 key (PEM); a new pair is written where it is absent.",
 )
-@click.option(
-    "--card",
-    type=FILE,
-    help="What people say of the model: a YAML of owner, approver, intended_use ...",
-)
-@click.option(
+@CARD
+@number_option(
     "--budget",
-    type=NumberWithin(0.001, 1e6),
+    NumberWithin(0.001, 1e6),
+    "Milliseconds within which 99 % of single answers must come.",
+    None,
     metavar="MS",
-    help="Milliseconds within which 99 % of single answers must come.",
 )
-@click.option(
-    "--rows",
-    type=WholeNumber(1, 100_000),
-    metavar="NUMBER",
-    default=256,
-    show_default=True,
-    help="Real rows that must be answered as in the run.",
+@number_option(
+    "--rows", WholeNumber(1, 100_000), "Real rows that must be answered as in the run.", 256
 )
 @click.option(
     "--live",
@@ -53,9 +45,7 @@ from hwds.core.errors import ConfigError, HwdsError
     metavar="URI",
     help="Mirror the bundle and the verdicts on its run in MLflow's registry.",
 )
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@TRUST
 def main(
     run: str,
     out: str | None,
@@ -76,12 +66,8 @@ def main(
     from hwds.serve.bundle.card import read_fields
     from hwds.serve.bundle.make import make_bundle
     from hwds.serve.bundle.manifest import default_key
-    from hwds.serve.bundle.policy_content import read_settings
 
-    fields, settings = (
-        read_fields(Path(card) if card else None),
-        read_settings(Path(live)) if live else None,
-    )
+    fields, settings = read_fields(Path(card) if card else None), Path(live) if live else None
     signer = Path(key) if key else default_key()
     made = make_bundle(
         run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings

@@ -72,7 +72,6 @@ def checks(
     prepared: Prepared, watch: FileWatch, elsewhere: Ask
 ) -> dict[str, Iterator[Leak | None]]:
     """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
-    from hwds.detection.protocols.base import Detection
     from hwds.evaluation.cells import context_of_fold
     from hwds.evaluation.leak_check import (
         AskHere,
@@ -101,8 +100,8 @@ def checks(
         by_name[name] = with_opened_files(
             name, features, check_series_features(name, features, frame, frame.horizon), watch
         )
-    if isinstance(features, RowFeatures) and isinstance(job.protocol, Detection):
-        rows = check_row_features(name, features, frame, job.protocol.delay_days)
+    if isinstance(features, RowFeatures):
+        rows = check_row_features(name, features, frame, getattr(job.protocol, "delay_days", 0))
         by_name[name] = with_opened_files(name, features, rows, watch)
     if isinstance(features, RunFeatures) and isinstance(frame, Runs):
         by_name[name] = with_opened_files(

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import AS_JSON, NUMBER, RUN, KnownWord, WholeNumber, command, run_names
+from hwds.cli.words import (
+    AS_JSON,
+    NUMBER,
+    RUN,
+    KnownWord,
+    WholeNumber,
+    command,
+    number_option,
+    run_names,
+    study_names,
+    sweep_names,
+)
 from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -31,20 +42,6 @@ MOST = 40
 def experiment_names() -> list[str]:
     """Return the experiments that have runs below the current folder."""
     return sorted({name.partition("/")[0] for name in run_names() if "/" in name})
-
-
-def sweep_names() -> list[str]:
-    """Return all names of the sweeps below the current folder."""
-    from hwds.results.sweep_folder import SweepFolder
-
-    return SweepFolder.names()
-
-
-def study_names() -> list[str]:
-    """Return the studies below the current folder."""
-    from hwds.core.study import studies
-
-    return studies()
 
 
 @command(help=__doc__)
@@ -68,9 +65,7 @@ def study_names() -> list[str]:
     metavar="SHARE",
     help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.',
 )
-@click.option(
-    "--resamples", type=WholeNumber(100), metavar="NUMBER", help="Draw more often; 2,000 is usual."
-)
+@number_option("--resamples", WholeNumber(100), "Draw more often; 2,000 is usual.")
 @AS_JSON
 def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Say which model is better, by how much and how sure that is."""
@@ -129,13 +124,13 @@ def selected_comparisons(
         )
         return
     from hwds.stats.compare import compare
-    from hwds.stats.sources import RunSource
+    from hwds.stats.sources import RunSource, model_labels
 
     older = list[str]()
     if sweep:
         best, stood = RunSource.read(of_sweep(sweep))
         sources = [best.asked_as(stood), stood]
-        model = model or best_label(sources)
+        model = model or model_labels(sources)[0][best.model]
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
     yield (
@@ -166,14 +161,10 @@ def of_sweep(name: str) -> list[RunFolder]:
         HwdsError: There is no such sweep, or there are no two runs.
     """
     from hwds.core.errors import HwdsError
-    from hwds.core.files import OUTPUTS
-    from hwds.results.files import holds_file
     from hwds.results.folder import RunFolder
-    from hwds.results.sweep_folder import PREFIX, SweepFolder
+    from hwds.results.sweep_folder import SweepFolder
 
-    path = holds_file(name, "sweep.json")
-    folder = SweepFolder.named(name if path else f"{PREFIX}{name.removeprefix(PREFIX)}")
-    assert folder is not None  # with the prefix none is an error of its own
+    folder = SweepFolder.find(name)
     record = folder.read_json()
     if "run" not in record or not record.get("own_run"):
         why = (
@@ -187,14 +178,7 @@ def of_sweep(name: str) -> list[RunFolder]:
             f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is "
             f"nothing to compare."
         )
-    return [RunFolder((OUTPUTS / "runs" / record[key]).resolve()) for key in ("run", "own_run")]
-
-
-def best_label(sources: list[RunSource]) -> str:
-    """Return the label of the first run's model, distinct from that of the second."""
-    from hwds.stats.sources import model_labels
-
-    return model_labels(sources)[0][sources[0].model]
+    return [RunFolder.titled(record[key]) for key in ("run", "own_run")]
 
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:

@@ -17,18 +17,8 @@ from typing import Any
 
 import click
 
-from hwds.cli.words import FILE, NumberWithin, WholeNumber, command
+from hwds.cli.words import TRUST, NumberWithin, WholeNumber, command, number_option
 from hwds.core.errors import ConfigError
-
-
-def _number(
-    name: str, kind: click.ParamType[Any], default: float, metavar: str, meaning: str
-) -> Callable[..., Any]:
-    """Return an option of a number, whose default is shown."""
-    return click.option(
-        name, type=kind, default=default, show_default=True, metavar=metavar, help=meaning
-    )
-
 
 ENDPOINT = (
     click.option("--name", required=True, metavar="NAME", help="The endpoint."),
@@ -48,30 +38,32 @@ ENDPOINT = (
         metavar="TYPE",
         help="The type of the machines.",
     ),
-    _number("--count", WholeNumber(1, 1000), 2, "NUMBER", "How many."),
-    _number(
+    number_option("--count", WholeNumber(1, 1000), "How many.", 2),
+    number_option(
         "--canary",
         WholeNumber(1, 50),
-        10,
-        "PERCENT",
         "Of the capacity, which a new version gets first.",
+        10,
+        metavar="PERCENT",
     ),
-    _number("--bake", WholeNumber(0, 3600), 600, "SECONDS", "The watch of the canary."),
-    _number(
+    number_option(
+        "--bake", WholeNumber(0, 3600), "The watch of the canary.", 600, metavar="SECONDS"
+    ),
+    number_option(
         "--errors",
         WholeNumber(1, 1_000_000),
-        5,
-        "NUMBER",
         "Answers of 500 and above in a minute that bring the old version back.",
+        5,
     ),
-    _number(
+    number_option(
         "--latency-ms",
         NumberWithin(0.1, 60_000),
-        1000.0,
-        "NUMBER",
         "Milliseconds of the median answer that do so.",
+        1000.0,
     ),
-    _number("--capture", WholeNumber(0, 100), 0, "PERCENT", "Requests that SageMaker keeps."),
+    number_option(
+        "--capture", WholeNumber(0, 100), "Requests that SageMaker keeps.", 0, metavar="PERCENT"
+    ),
     click.option(
         "--group",
         default="",
@@ -94,9 +86,7 @@ def endpoint_options(function: Callable[..., int]) -> Callable[..., int]:
 @click.argument("folder", metavar="FOLDER|model.tar.gz")
 @endpoint_options
 @click.option("--dry-run", is_flag=True, help="Print the calls, and make none.")
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@TRUST
 def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **options: Any) -> int:
     """Deploy a bundle that is signed and that no gate refused."""
     from hwds.serve.deploy import (

@@ -7,9 +7,12 @@ are kept in the run's folder. A run that one of them refused gets no bundle.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import click
 
-from hwds.cli.words import FILE, ONE_RUN, RUN, KnownWord, command
+from hwds.cli.words import CARD, FILE, ONE_RUN, RUN, TRUST, KnownWord, command
 from hwds.core.errors import ConfigError
 
 
@@ -31,11 +34,7 @@ def gates() -> list[str]:
     help="The rules.",
 )
 @click.option("--champion", type=RUN, help="The run of the model in use.")
-@click.option(
-    "--card",
-    type=FILE,
-    help="What people say of the model: a YAML of owner, approver, intended_use ...",
-)
+@CARD
 @click.option("--bundle", type=FILE, help="The folder of the run's bundle, for its latency.")
 @click.option("--monitor", type=FILE, help="The report of `hwds monitor`.")
 @click.option(
@@ -43,9 +42,7 @@ def gates() -> list[str]:
     metavar="URI",
     help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.",
 )
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@TRUST
 def main(
     run: str,
     name: str,
@@ -67,11 +64,15 @@ def main(
     folder.require_finished()
     evidence = gather_evidence(folder, rules, GateInputs(bundle=bundle, trust=trust, **named))
     verdict = decide_gate(folder, rules, evidence)
-    for check in verdict["checks"]:
-        print(
-            f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}"
-        )
+    print_checks(verdict["checks"])
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
     if registry is not None and bundle is not None:
         print(f"MLflow: {mirror_with_verdicts(Bundle.open(bundle, trust), folder, registry)}")
     return 0 if verdict["outcome"] == "passed" else 1
+
+
+def print_checks(checks: Iterable[Mapping[str, Any]]) -> None:
+    """Print a line for each check of a verdict."""
+    for check in checks:
+        passed = "passed " if check["passed"] else "REFUSED"
+        print(f"{passed}  {check['name']}: {check['sentence']}")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import click
 
-from hwds.cli.words import FILE, NumberWithin, OneOf, WholeNumber, command
+from hwds.cli.words import FILE, TRUST, NumberWithin, OneOf, WholeNumber, command, number_option
 from hwds.core.errors import ConfigError
 
 ARMS = ("main", "canary", "shadow")
@@ -28,22 +28,8 @@ ARMS = ("main", "canary", "shadow")
 @click.option(
     "--labels", type=FILE, help="The labels that have arrived: CSV or JSON lines with id and label."
 )
-@click.option(
-    "--alarms",
-    type=NumberWithin(0.001, 100),
-    metavar="NUMBER",
-    default=0.1,
-    show_default=True,
-    help="False alarms a month.",
-)
-@click.option(
-    "--rows",
-    type=WholeNumber(50, 100_000),
-    metavar="NUMBER",
-    default=500,
-    show_default=True,
-    help="Rows of a window.",
-)
+@number_option("--alarms", NumberWithin(0.001, 100), "False alarms a month.", 0.1)
+@number_option("--rows", WholeNumber(50, 100_000), "Rows of a window.", 500)
 @click.option(
     "--out",
     default="monitor",
@@ -60,9 +46,7 @@ ARMS = ("main", "canary", "shadow")
     type=OneOf(*ARMS[1:]),
     help="Compare the answers of this arm with those of main, by labels.",
 )
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@TRUST
 def main(
     folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any
 ) -> int:

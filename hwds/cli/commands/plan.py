@@ -57,14 +57,9 @@ def print_search(search: Search) -> None:
 
     print(f"\nsweep {search.folder.title}")
     print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cells = [
-        (cell, search.cache.has(key))
-        for group in search.trial_groups
-        for cell, key in group.cells.items()
-    ]
-    rows = [("inner window", "cells kept")]
+    cached, rows = search.cached(), [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
-        own = [there for cell, there in cells if cell.fold.index == fold.index]
+        own = [there for cell, there in cached.items() if cell.fold.index == fold.index]
         rows.append((fold.name, f"{sum(own)} of {len(own)}"))
     print(align_columns(rows))
     if search.tuning_split.remark:
@@ -121,7 +116,7 @@ def print_cells(prepared: Prepared) -> None:
     from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
     missing = missing_cells(prepared)
-    finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
+    finished = " (finished)" if prepared.folder.finished else ""
     models = list(prepared.job.models)
     print(f"\nrun {prepared.folder.title}{finished}")
     rows = [("fold", "cutoffs", *models)]

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names
+from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names, sweep_names
 from hwds.core.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from hwds.results.index import RunIndex
-    from hwds.results.pruning import PruningPlan
+    from hwds.results.pruning import Item, PruningPlan
 
 MOST = 20
 """Folders that are named."""
@@ -41,13 +41,6 @@ def bytes_of_size(text: str) -> int:
     from hwds.results import pruning
 
     return pruning.parse_bytes(text)
-
-
-def known_sweeps() -> list[str]:
-    """Return all names of the sweeps below the current folder."""
-    from hwds.results.sweep_folder import SweepFolder
-
-    return SweepFolder.names()
 
 
 def comparison_names() -> list[str]:
@@ -92,24 +85,20 @@ def main(ctx: click.Context) -> int:
 @LARGER
 @BEST
 @YES
-def prune_runs(
-    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
-) -> int:
+def prune_runs(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete runs that all words and flags hold for."""
-    return prune_folders("runs", words, {"older": older, "larger": larger, "best": best}, yes)
+    return prune_folders("runs", words, limits, yes)
 
 
 @main.command("sweeps")
-@click.argument("words", nargs=-1, type=KnownWord("word", known_sweeps))
+@click.argument("words", nargs=-1, type=KnownWord("word", sweep_names))
 @OLDER
 @LARGER
 @BEST
 @YES
-def prune_sweeps(
-    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
-) -> int:
+def prune_sweeps(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete sweeps that all words and flags hold for."""
-    return prune_folders("sweeps", words, {"older": older, "larger": larger, "best": best}, yes)
+    return prune_folders("sweeps", words, limits, yes)
 
 
 @main.command("comparisons")
@@ -117,11 +106,9 @@ def prune_sweeps(
 @OLDER
 @LARGER
 @YES
-def prune_comparisons(
-    ids: tuple[str, ...], older: float | None, larger: int | None, yes: bool
-) -> int:
+def prune_comparisons(ids: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete comparisons that all ids and flags hold for."""
-    return prune_folders("comparisons", ids, {"older": older, "larger": larger}, yes)
+    return prune_folders("comparisons", ids, limits, yes)
 
 
 @main.command("cache")
@@ -130,9 +117,8 @@ def prune_comparisons(
 @YES
 def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     """Delete what of the cache no run or sweep names, from 30d of age unless a flag says other."""
-    from hwds.results.formatting import counted
     from hwds.results.index import RunIndex
-    from hwds.results.pruning import cache_plan, delete_cache, size_text
+    from hwds.results.pruning import cache_plan, delete_cache
 
     index = RunIndex.of()
     age = older if older is not None else OLD if most is None else 0.0
@@ -140,20 +126,22 @@ def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     for what, why in plan.staying.items():
         print(f"stays: {what}, {why}")
     if not yes:
-        print(
-            f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, "
-            f"{size_text(plan.size)}; --yes does it."
-        )
+        print(f"Would delete {deletion(plan.to_delete, 'files', ' of the cache')}; --yes does it.")
         return 0
     gone = delete_cache(index, plan)
     if gone is None:
         print("The cache is in use by a run; nothing was deleted.")
         return 1
-    print(
-        f"Deleted {counted(len(gone), 'files')} of the cache, "
-        f"{size_text(sum(item.size for item in gone))}."
-    )
+    print(f"Deleted {deletion(gone, 'files', ' of the cache')}.")
     return 0
+
+
+def deletion(items: Sequence[Item], what: str, where: str = "") -> str:
+    """Return how many items are deleted, and their size."""
+    from hwds.results.formatting import counted
+    from hwds.results.pruning import size_text
+
+    return f"{counted(len(items), what)}{where}, {size_text(sum(item.size for item in items))}"
 
 
 def overview(index: RunIndex) -> str:
@@ -173,10 +161,7 @@ def overview(index: RunIndex) -> str:
         )
         lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
     cache = cache_plan(index)
-    lines += [
-        f"cache: {counted(len(cache.to_delete), 'files')}, {size_text(cache.size)}, named by no "
-        f"run: hwds prune cache"
-    ]
+    lines += [f"cache: {deletion(cache.to_delete, 'files')}, named by no run: hwds prune cache"]
     return "\n".join([*lines, "Nothing is deleted without --yes."])
 
 
@@ -220,9 +205,8 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     Raises:
         ConfigError: Nothing says which.
     """
-    from hwds.results.formatting import counted
     from hwds.results.index import RunIndex
-    from hwds.results.pruning import delete_folders, folders_plan, size_text
+    from hwds.results.pruning import delete_folders, folders_plan
 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not names and not given:
@@ -237,17 +221,14 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     plan = folders_plan(index, matching_paths(index, what, names), **given)
     print_plan(what, plan)
     if not yes:
-        print(
-            f"Would delete {counted(len(plan.to_delete), what)}, {size_text(plan.size)}; --yes "
-            f"does it."
-        )
+        print(f"Would delete {deletion(plan.to_delete, what)}; --yes does it.")
         return 0
     outcomes = list(delete_folders(index, plan))
     for item, why in outcomes:
         if why:
             print(f"{item.path.parent.name}/{item.path.name} stays: {why}")
     gone = [item for item, why in outcomes if not why]
-    print(f"Deleted {counted(len(gone), what)}, {size_text(sum(item.size for item in gone))}.")
+    print(f"Deleted {deletion(gone, what)}.")
     return 0 if len(gone) == len(plan.to_delete) else 1
 
 

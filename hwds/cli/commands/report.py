@@ -65,7 +65,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     from hwds.report.pages import kept_frame, run_page, sweep_page
     from hwds.results.comparison import comparison_folder
     from hwds.results.files import holds_file
-    from hwds.results.folder import CONFIG, RunFolder
+    from hwds.results.folder import CONFIG
     from hwds.results.sweep_folder import SweepFolder
 
     if comparison := comparison_folder(name):
@@ -77,25 +77,20 @@ def page_of(name: str) -> tuple[Page, Path]:
         raise ConfigError(
             f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}"
         )
-    run = RunFolder.find(name)
-    if run.undrawn:
-        from hwds.cli.run import draw_or_say
+    from hwds.cli.run import drawn_run
 
-        draw_or_say(run)
+    run = drawn_run(name)
     return run_page(run, kept_frame(run)), run.path
 
 
 def comparison_report(folder: Path) -> Page:
     """The page of a comparison that was kept."""
-    from hwds.core.files import OUTPUTS
     from hwds.report.pages import comparison_page
     from hwds.results.folder import RunFolder
     from hwds.stats.compare import stored_comparison
 
     comparison, command = stored_comparison(folder)
-    runs = {
-        source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources
-    }
+    runs = {source: RunFolder.titled(source) for source in comparison.sources}
     origins = {
         source: run.read_provenance()
         for source, run in runs.items()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import AS_JSON, Command, KnownWord, WholeNumber, run_names
+from hwds.cli.words import AS_JSON, Command, KnownWord, WholeNumber, number_option, run_names
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WithVerbs(Command):
     "--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first."
 )
 @click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")
-@click.option("--limit", type=WholeNumber(), metavar="NUMBER", help="Show so many; 0 shows all.")
+@number_option("--limit", WholeNumber(), "Show so many; 0 shows all.")
 @click.option("--sweeps", is_flag=True, help="List sweeps.")
 @AS_JSON
 def main(
@@ -66,19 +66,14 @@ def main(
     kind = "sweep" if sweeps else "run"
     if limit is None:
         limit = 0 if as_json else LIMIT
-    paths = (
-        order_folders(index, matching_folders(index, words, kind), sort or "-modified")
-        if index.paths
-        else []
-    )
+    paths, names = list[str](), list[str]()
+    if index.paths:
+        paths = order_folders(index, matching_folders(index, words, kind), sort or "-modified")
+        conditions = (parse_condition(index, word) for word in words)
+        names = [condition.name for condition in conditions if condition]
     if as_json:
         print_runs_json(index, paths, limit)
         return 0
-    names = (
-        [condition.name for word in words if (condition := parse_condition(index, word))]
-        if index.paths
-        else []
-    )
     names += [(sort or "").removeprefix("-"), *show.split(",")]
     fields = list(
         dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED)

@@ -20,7 +20,17 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hwds.cli.words import FILE, ONE_RUN, NumberWithin, OneOf, WholeNumber, command, flag_of
+from hwds.cli.words import (
+    FILE,
+    ONE_RUN,
+    TRUST,
+    NumberWithin,
+    OneOf,
+    WholeNumber,
+    command,
+    flag_of,
+    number_option,
+)
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
@@ -29,46 +39,16 @@ from hwds.results.formatting import counted
 @ONE_RUN
 @click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port",
-    type=WholeNumber(1, 65_535),
-    metavar="NUMBER",
-    help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.",
-)
-@click.option(
-    "--workers",
-    type=WholeNumber(1, 64),
-    metavar="NUMBER",
-    default=2,
-    show_default=True,
-    help="Processes that answer.",
-)
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
-@click.option(
-    "--most-mb",
-    type=NumberWithin(0.001, 1024),
-    metavar="NUMBER",
-    default=6.0,
-    show_default=True,
-    help="Megabytes of a body at most.",
-)
-@click.option(
-    "--seconds",
-    type=NumberWithin(0.01, 3600),
-    metavar="NUMBER",
-    default=55.0,
-    show_default=True,
-    help="Seconds of an answer at most.",
-)
-@click.option(
+@number_option("--port", WholeNumber(1, 65_535), "The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
+@number_option("--workers", WholeNumber(1, 64), "Processes that answer.", 2)
+@TRUST
+@number_option("--most-mb", NumberWithin(0.001, 1024), "Megabytes of a body at most.", 6.0)
+@number_option("--seconds", NumberWithin(0.01, 3600), "Seconds of an answer at most.", 55.0)
+@number_option(
     "--batch-ms",
-    type=NumberWithin(0, 1000),
-    metavar="NUMBER",
-    default=0.0,
-    show_default=True,
-    help="Milliseconds that a row waits for those of other requests, while requests come together.",
+    NumberWithin(0, 1000),
+    "Milliseconds that a row waits for those of other requests, while requests come together.",
+    0.0,
 )
 @click.option(
     "--canary",
@@ -81,14 +61,7 @@ from hwds.results.formatting import counted
 @click.option(
     "--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`."
 )
-@click.option(
-    "--sample",
-    type=NumberWithin(0, 1),
-    metavar="NUMBER",
-    default=1.0,
-    show_default=True,
-    help="The share that is kept.",
-)
+@number_option("--sample", NumberWithin(0, 1), "The share that is kept.", 1.0)
 @click.option(
     "--redact",
     default="",
@@ -176,40 +149,30 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
     from hwds.serve.server.run import ServerAddress, serve
     from hwds.serve.server.settings import ServerSettings, canary_of, port_of
 
-    canary, share = canary_of(options["canary"]) if options["canary"] else (None, 0.0)
-    port = options["port"] or port_of(os.environ)
+    host, port, *tls = (options.pop(name) for name in ("host", "port", "tls_cert", "tls_key"))
+    asked = options.pop("canary")
+    canary, share = canary_of(asked) if asked else (None, 0.0)
     settings = ServerSettings(
         folder,
-        options["trust"],
-        store,
-        power,
-        options["workers"],
-        options["most_mb"],
-        batch_ms=options["batch_ms"],
-        seconds=options["seconds"],
+        store=store,
+        power=power,
+        most_megabytes=options.pop("most_mb"),
         canary=canary,
         canary_share=share,
-        shadow=options["shadow"],
-        capture=options["capture"],
-        sample=options["sample"],
-        redact=tuple(name for name in options["redact"].split(",") if name),
-        log=options["log"],
+        redact=tuple(filter(None, options.pop("redact").split(","))),
+        **options,
     )
-    return serve(
-        settings, ServerAddress(options["host"], port, options["tls_cert"], options["tls_key"])
-    )
+    return serve(settings, ServerAddress(host, port or port_of(os.environ), *tls))
 
 
 def rows_to_remember(run: str) -> Any:
     """The rows that a run is of, as far as they and their labels had arrived when they end."""
-    from hwds.detection.protocols.base import Detection
-    from hwds.evaluation.row_folds import as_known, row_arrivals
     from hwds.experiment.spec import check_stored
     from hwds.frames.table import Table
     from hwds.results.folder import RunFolder
+    from hwds.serve.bundle.row_content import known_at_end
 
     experiment = check_stored(RunFolder.find(run).read_config(secrets=True))
-    frame, protocol = experiment.dataset.frame(), experiment.protocol
+    frame = experiment.dataset.frame()
     assert isinstance(frame, Table)
-    assert isinstance(protocol, Detection)
-    return as_known(frame, row_arrivals(frame).max(), protocol.delay_days)
+    return known_at_end(experiment, frame)

@@ -35,18 +35,17 @@ def main(run: str) -> int:
 def show_run(name: str) -> None:
     """The leaderboard of a run, and what was decided."""
     from hwds.report.hooks import stored_report
-    from hwds.report.standings import standings
+    from hwds.report.standings import stored_standings
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(name)
     config, tables = folder.read_config(), folder.read_tables()
-    headline = str(config["protocol"].get("headline", ""))
     origin = folder.read_provenance()
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
     stored_report(config, tables).print_run(
-        tables, standings(tables, headline, model=model), folder.read_conclusion()
+        tables, stored_standings(config, tables), folder.read_conclusion()
     )
     verdict = folder.read_verdict()
     if verdict is not None:
@@ -59,22 +58,20 @@ def show_sweep(folder: SweepFolder) -> None:
     from hwds.report.sweep import (
         print_failures,
         print_trials,
-        result_from_dict,
+        stored_result,
         sweep_conclusion,
         time_sentence,
     )
     from hwds.report.sweep_pictures import importance_sentence
-    from hwds.results.tables import Measure
 
-    record, trials = folder.read_json(), folder.read_trials()
+    record, result = folder.read_json(), stored_result(folder)
     config, sweep = record["config"], record["sweep"]["name"]
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(
         f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}"
     )
     print(f"{record['command']}\n")
-    result = result_from_dict(trials, record, Measure(record["metric"], better=record["better"]))
-    print_failures(trials)
+    print_failures(result.trials)
     print_trials(result)
     sentences = (
         sweep_conclusion(result),

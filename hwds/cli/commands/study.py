@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import KnownWord, command
+from hwds.cli.words import KnownWord, command, study_names
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
     from hwds.results.comparison import StudyState
 
 
-def known_studies() -> list[str]:
-    """Return the studies below the current folder."""
-    from hwds.core.study import studies
-
-    return studies()
-
-
 @command(help=__doc__)
 @click.argument(
     "words",
     nargs=-1,
-    type=KnownWord("study", known_studies),
+    type=KnownWord("study", study_names),
     metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ...",
 )
 @click.option("--read", is_flag=True, help="Run nothing, and decide where all runs are there.")
@@ -132,12 +125,11 @@ def conclude_study(
 
     A trial, of other words, answers another question.
     """
-    from hwds.cli.study import RESULTS, comparisons, study_result, verdict_changes
+    from hwds.cli.study import RESULTS, comparisons, frozen_result, study_result, verdict_changes
     from hwds.report.comparison import contrasts_figure
     from hwds.report.leaderboard import print_grids
     from hwds.report.pages import contrasts_grid, study_page, write_page
     from hwds.report.pictures import save_png
-    from hwds.results.comparison import StudyResult
 
     each = comparisons(study, ran)
     result = study_result(study, ran, each, amended)
@@ -146,8 +138,8 @@ def conclude_study(
     save_png(contrasts_figure(result), where / "contrasts.png")
     html, _ = write_page(study_page(result, each), where)
     print_grids([contrasts_grid(result)], result.notes, result.verdict)
-    if not (frozen or trial) and (folder / RESULTS / "study.json").is_file():
-        other = verdict_changes(result, StudyResult.read(folder / RESULTS))
+    if not (frozen or trial) and (before := frozen_result(folder)):
+        other = verdict_changes(result, before)
         print(
             f"Not as frozen: {'; '.join(other)}."
             if other

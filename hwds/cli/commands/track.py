@@ -40,18 +40,16 @@ def main(ctx: click.Context, words: tuple[str, ...], to: str) -> int:
 
 
 def folder_to_mirror(name: str) -> Path:
-    """The folder of a sweep, or of a run, whose pictures are drawn where they are not yet."""
-    from hwds.results.folder import RunFolder
+    """Return the folder of a sweep, or of a run, whose pictures are drawn where they are not
+    yet.
+    """
     from hwds.results.sweep_folder import SweepFolder
 
     if sweep := SweepFolder.named(name):
         return sweep.path
-    run = RunFolder.find(name)
-    if run.undrawn:
-        from hwds.cli.run import draw_or_say
+    from hwds.cli.run import drawn_run
 
-        draw_or_say(run)
-    return run.path
+    return drawn_run(name).path
 
 
 def tracker_of(option: str, changes: dict[str, str]) -> Tracker:

@@ -13,6 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 from pydantic import BeforeValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -52,7 +54,7 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, counte
 _FORMS = "2024-03-01, 2024-03-01T12:00, 2024-03, 2024Q1 or a whole number"
 
 
-def numbers_of_column(source: FileSource, name: str) -> pl.Series:
+def numbers_of_column(source: FileSource, name: str) -> Series:
     """Return a column as floats; a missing value or NaN is null.
 
     Raises:
@@ -69,7 +71,7 @@ def numbers_of_column(source: FileSource, name: str) -> pl.Series:
     return column.cast(pl.Float64).fill_nan(None)
 
 
-def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Series:
+def times_of_column(source: FileSource, name: str, role: str = "time") -> Series:
     """Return a column as dates, instants or whole numbers (Int64).
 
     Instants that are all midnight become dates.
@@ -84,9 +86,9 @@ def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Ser
     if column.dtype == pl.String:
         column = _parsed_times(source, name, role)
     if column.dtype.is_float():
-        column = _whole(source, name, role)
+        column = _whole_numbers(source, name, role)
     if column.dtype.is_integer():
-        return _compact(column.cast(pl.Int64))
+        return _compact_dates(column.cast(pl.Int64))
     if column.dtype in (pl.Date, pl.Datetime):
         _in_the_calendar(source, column, role)
         return _days(column) if column.dtype == pl.Datetime else column
@@ -98,7 +100,7 @@ def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Ser
     return column
 
 
-def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
+def series_of_rows(source: FileSource, names: Sequence[str]) -> Series:
     """Return the series of each row: the columns' texts joined with '|'.
 
     Where there are none, the name of its file.
@@ -106,11 +108,11 @@ def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
     if not names:
         return source.stems()
     return source.table.select(
-        pl.concat_str(pl.col(*names).cast(pl.String), separator="|")
+        pl.concat_str(col(*names).cast(pl.String), separator="|")
     ).to_series()
 
 
-def typed_column(column: pl.Series) -> pl.Series:
+def typed_column(column: Series) -> Series:
     """Return a column of text as what all its values look like: whole numbers, numbers, truth,
     dates, or text as it was.
 
@@ -137,7 +139,7 @@ def typed_column(column: pl.Series) -> pl.Series:
     return column
 
 
-def _parsed_numbers(source: FileSource, name: str) -> pl.Series:
+def _parsed_numbers(source: FileSource, name: str) -> Series:
     column = source.table[name]
     values = column.cast(pl.Float64, strict=False)
     if values.null_count() > column.null_count():
@@ -151,7 +153,7 @@ def _parsed_numbers(source: FileSource, name: str) -> pl.Series:
     return values.fill_nan(None)
 
 
-def _parsed_times(source: FileSource, name: str, role: str) -> pl.Series:
+def _parsed_times(source: FileSource, name: str, role: str) -> Series:
     text = source.table[name].str.strip_chars()
     text = text.set(text == "", None)
     known = text.drop_nulls()
@@ -165,7 +167,7 @@ def _parsed_times(source: FileSource, name: str, role: str) -> pl.Series:
 
 
 def _refuse_zones(
-    source: FileSource, name: str, odd: pl.Series, bad: pl.Series, first: str, role: str
+    source: FileSource, name: str, odd: Series, bad: Series, first: str, role: str
 ) -> None:
     """Refuse an instant with a time zone among such without, and the other way round."""
     one, other = _INSTANT.fullmatch(first), _INSTANT.fullmatch(odd[0]) if len(odd) else None
@@ -178,7 +180,7 @@ def _refuse_zones(
         )
 
 
-def _by_form(text: pl.Series, first: str) -> pl.Series:
+def _by_form(text: Series, first: str) -> Series:
     """Return the text as times of the form of one value, null where it has another.
 
     As ISO dates where that is unknown.
@@ -204,7 +206,7 @@ def _by_form(text: pl.Series, first: str) -> pl.Series:
     return text.str.to_date(layout, strict=False)
 
 
-def _whole(source: FileSource, name: str, role: str) -> pl.Series:
+def _whole_numbers(source: FileSource, name: str, role: str) -> Series:
     """Return whole numbers that were stored as floats, as pandas does where one is missing."""
     column = source.table[name].fill_nan(None)
     values = column.cast(pl.Int64, strict=False)
@@ -213,7 +215,7 @@ def _whole(source: FileSource, name: str, role: str) -> pl.Series:
     return values
 
 
-def _compact(values: pl.Series) -> pl.Series:
+def _compact_dates(values: Series) -> Series:
     """Return dates where every number reads as one: as counters they would have holes, silently
     filled by `gaps: zero`.
     """
@@ -226,7 +228,7 @@ def _compact(values: pl.Series) -> pl.Series:
     return values
 
 
-def _in_the_calendar(source: FileSource, column: pl.Series, role: str) -> None:
+def _in_the_calendar(source: FileSource, column: Series, role: str) -> None:
     """Refuse what no calendar has: a damaged file can hold days beyond the year 9999, at which
     polars and Python fail.
     """
@@ -242,17 +244,17 @@ def _in_the_calendar(source: FileSource, column: pl.Series, role: str) -> None:
         )
 
 
-def _days(instants: pl.Series) -> pl.Series:
+def _days(instants: Series) -> Series:
     whole = instants.dtype.time_zone is None and (instants == instants.dt.truncate("1d")).all()  # type: ignore[attr-defined]
     return instants.dt.date() if whole else instants
 
 
-def _without_missing(column: pl.Series) -> pl.Series:
+def _without_missing(column: Series) -> Series:
     text = column.str.strip_chars()
     return text.set(text.is_in(MISSING), None)
 
 
-def _refuse_first(source: FileSource, name: str, bad: pl.Series, what: str, role: str = "") -> None:
+def _refuse_first(source: FileSource, name: str, bad: Series, what: str, role: str = "") -> None:
     rows = bad.arg_true()
     if len(rows):
         path = f"dataset.roles.{role}" if role else "dataset.path"
@@ -339,7 +341,7 @@ def refuse_taken(roles: Roles, taken: Collection[str]) -> None:
                 )
 
 
-def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
+def column_of(source: FileSource, name: str, roles: Roles) -> Series:
     """Return a column of a file as its roles read it: times, numbers, or whatever all its values
     look like.
 
@@ -360,7 +362,7 @@ def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
     return values.alias(name)
 
 
-def _refuse_outside(values: pl.Series, role: Role) -> None:
+def _refuse_outside(values: Series, role: Role) -> None:
     """Refuse a number below the least value of a role, or above its greatest."""
     for bound, sign in ((role.low, ">="), (role.high, "<=")):
         if bound is None:
@@ -382,9 +384,7 @@ Gaps = Annotated[
 _THERE = "__there__"
 
 
-def without_gaps(
-    table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps
-) -> pl.DataFrame:
+def without_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> DataFrame:
     """Return the table with a row at every step from the first to the last of each series, sorted
     unless the policy is `error`.
 
@@ -394,7 +394,9 @@ def without_gaps(
         frequency: The distance between rows.
         policy: What the target of a missing row, and a missing target, becomes: `zero`, the last
             value before it (`forward`) or `null`. The other columns of an added row are carried
-            forward, but its numbers are null under `null`. `error` fills nothing.
+            forward, but its numbers are null under `null`. `error` fills nothing: a missing target
+            is refused here, a missing row by `Panel.build` (`_no_gaps` in `frames/columns.py`).
+            `File.remarks` tells how many rows were added.
 
     Raises:
         DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and
@@ -405,15 +407,15 @@ def without_gaps(
         return table
     table = check_panel(table, roles, frequency, gaps=True)
     if breaks(table, frequency).any():
-        table = _filled(table, roles, frequency, policy)
+        table = _fill_gaps(table, roles, frequency, policy)
     if policy == "zero":
-        return table.with_columns(pl.col(TARGET).fill_null(0.0))
+        return table.with_columns(col(TARGET).fill_null(0.0))
     if policy == "forward":
-        return table.with_columns(pl.col(TARGET).forward_fill().over(SERIES))
+        return table.with_columns(col(TARGET).forward_fill().over(SERIES))
     return table
 
 
-def _refuse_missing_target(table: pl.DataFrame) -> None:
+def _refuse_missing_target(table: DataFrame) -> None:
     rows = (
         table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()
     ).arg_true()
@@ -423,7 +425,7 @@ def _refuse_missing_target(table: pl.DataFrame) -> None:
         raise DataError(f"dataset: {where}; dataset.gaps may be zero, forward or null.")
 
 
-def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
+def _fill_gaps(table: DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> DataFrame:
     grid = _grid(table, frequency)
     both = grid.join(
         table.with_columns(pl.lit(True).alias(_THERE)),
@@ -434,37 +436,36 @@ def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gap
     if both[_THERE].count() < len(table):
         _refuse_off_grid(table, grid, frequency)
     carried = [name for name in roles.names if policy != "null" or name not in roles.numbers]
-    added = pl.col(_THERE).is_null()
-    before = {name: pl.col(name).forward_fill().over(SERIES) for name in carried}
+    added = col(_THERE).is_null()
     forward = [
-        pl.when(added).then(value).otherwise(pl.col(name)).alias(name)
-        for name, value in before.items()
+        pl.when(added).then(col(name).forward_fill().over(SERIES)).otherwise(col(name))
+        for name in carried
     ]
     return both.with_columns(forward).select(table.columns)
 
 
-def _grid(table: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+def _grid(table: DataFrame, frequency: Frequency) -> DataFrame:
     """Return every step of every series from its first row to its last."""
-    first_last = pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last")
+    first_last = col(TIME).first().alias("first"), col(TIME).last().alias("last")
     spans = table.group_by(SERIES, maintain_order=True).agg(first_last)
     count, unit = re.fullmatch(r"(\d+)(\D+)", frequency.every).groups()  # type: ignore[union-attr]
     kind = table.schema[TIME]
-    first = pl.col("first").dt.month_start() if frequency.month_end else pl.col("first")
+    first = col("first").dt.month_start() if frequency.month_end else col("first")
     if unit == "i":
-        steps = pl.int_ranges(first, pl.col("last") + 1, int(count))
+        steps = pl.int_ranges(first, col("last") + 1, int(count))
     elif kind == pl.Date:
         steps = pl.date_ranges(first, "last", frequency.every)
     else:
         steps = pl.datetime_ranges(first, "last", frequency.every)
     grid = spans.select(SERIES, steps.alias(TIME)).explode(TIME)
     if frequency.month_end:
-        grid = grid.with_columns(pl.col(TIME).dt.month_end())
-    return grid.with_columns(pl.col(TIME).cast(kind))
+        grid = grid.with_columns(col(TIME).dt.month_end())
+    return grid.with_columns(col(TIME).cast(kind))
 
 
-def _refuse_off_grid(table: pl.DataFrame, grid: pl.DataFrame, frequency: Frequency) -> None:
+def _refuse_off_grid(table: DataFrame, grid: DataFrame, frequency: Frequency) -> None:
     row = table.join(grid, on=[SERIES, TIME], how="anti", maintain_order="left").row(0, named=True)
-    first = table.filter(pl.col(SERIES) == row[SERIES])[TIME][0]
+    first = table.filter(col(SERIES) == row[SERIES])[TIME][0]
     raise DataError(
         f"dataset: series '{row[SERIES]}' has a row at {row[TIME]}, which is not a whole number "
         f"of steps of {frequency.every}"
@@ -483,7 +484,7 @@ def read_plan(
     series: Names = SERIES,
     time: str = TIME,
     form: TextFormat = USUAL_FORMAT,
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the plan of a panel from a file that is written as the panel's own file is.
 
     Args:
@@ -504,7 +505,7 @@ def read_plan(
     columns = panel.planned
     try:
         source = read_files(path, (*listed(series), time, *columns), form=form)
-        plan = _normalised(source, panel, listed(series), time)
+        plan = _read_plan_rows(source, panel, listed(series), time)
     except DataError as error:  # the file is not the dataset's
         raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
     twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())
@@ -516,7 +517,7 @@ def read_plan(
     return plan
 
 
-def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
+def due_rows(panel: Panel, horizon: int) -> DataFrame:
     """Return the rows that a plan must have: those of the dataset's plan, else `horizon` of every
     series that has not ended.
 
@@ -536,26 +537,26 @@ def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
     )
 
 
-def _normalised(source: FileSource, panel: Panel, series: Sequence[str], time: str) -> pl.DataFrame:
+def _read_plan_rows(
+    source: FileSource, panel: Panel, series: Sequence[str], time: str
+) -> DataFrame:
     ids = series_of_rows(source, series)
     if not series and panel.n_series == 1:
-        ids = pl.Series([panel.series_ids[0]] * len(ids))
+        ids = Series([panel.series_ids[0]] * len(ids))
     when, kind = times_of_column(source, time), panel.table.schema[TIME]
     if when.dtype.is_integer() != kind.is_integer():
         raise DataError(
             f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data "
             f"{panel.table[TIME][-1]}."
         )
-    plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
+    plan = DataFrame({SERIES: ids, TIME: when.cast(kind)})
     return plan.with_columns(numbers_of_column(source, name).alias(name) for name in panel.planned)
 
 
-def _refuse_holes(
-    path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]
-) -> None:
+def _refuse_holes(path: str, plan: DataFrame, wanted: DataFrame, columns: Sequence[str]) -> None:
     laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
     for name in columns:
-        holes = laid.filter(pl.col(name).is_null())
+        holes = laid.filter(col(name).is_null())
         if holes.is_empty():
             continue
         series, instant = holes.select(SERIES, TIME).row(0)
@@ -579,7 +580,7 @@ MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
-def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
+def open_archive(file: Path, needed: Sequence[str]) -> dict[str, ndarray]:
     """Return arrays of an npz archive.
 
     Args:
@@ -602,7 +603,7 @@ def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
         raise DataError(f"dataset.path: '{file}' cannot be read as npz: {_line(error)}") from error
 
 
-def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
+def read_pictures(folder: Path, names: Sequence[str]) -> ndarray:
     """Return the pixels of pictures of one size, mapped from a file of no name, shape (n, height,
     width, channels).
 
@@ -611,13 +612,13 @@ def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
 
     Args:
         folder: Where they lie.
-        names: Of the files.
+        names: The names of the files.
 
     Raises:
         DataError: One is not there, cannot be read, has more than 8 bits a channel, or another size
             than the first.
     """
-    heads = [_head(folder, name) for name in names]
+    heads = [_picture_head(folder, name) for name in names]
     size = heads[0][0]
     for name, (other, _) in zip(names, heads, strict=True):
         if other != size:
@@ -632,9 +633,9 @@ def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
     return pixels
 
 
-def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
+def _picture_head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
     """Return width and height of a picture, and its channels."""
-    picture = _opened(folder, name)
+    picture = _open_picture(folder, name)
     with picture:
         if picture.mode not in MODES:
             raise DataError(
@@ -645,8 +646,8 @@ def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
         return picture.size, 1 if grey else 3
 
 
-def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
-    with _opened(folder, name) as picture:
+def _pixels(folder: Path, name: str, channels: int) -> ndarray:
+    with _open_picture(folder, name) as picture:
         try:
             return np.asarray(picture.convert("L" if channels == 1 else "RGB"))
         except (OSError, ValueError, SyntaxError, EOFError) as error:
@@ -655,7 +656,7 @@ def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
             ) from error
 
 
-def _opened(folder: Path, name: str) -> Any:
+def _open_picture(folder: Path, name: str) -> Any:
     from PIL import Image
 
     path = folder / name

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -88,21 +90,23 @@ def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tup
         trusted: Columns that are not looked at.
     """
     few = max(int(np.searchsorted(panel.offsets, MOST_ROWS, side="right")) - 1, 1)
-    looked = _LookedRows(panel.block(0, few).last(MOST_ROWS))
+    looked = _PanelRows(panel.block(0, few).last(MOST_ROWS))
     forecasts = panel.vintages.columns if panel.vintages else ()
     for role, known_ahead in (("known_future", True), ("past_only", False)):
         for name in panel.roles.get(role, ()):
-            if name not in (*trusted, *forecasts) and (reason := looked.varying(name, known_ahead)):
+            if name not in (*trusted, *forecasts) and (
+                reason := looked.varying_reason(name, known_ahead)
+            ):
                 yield name, reason
     late = _LateMeans(panel)
     for name in dict.fromkeys(
         (*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)
     ):
-        if name not in trusted and (reason := late.static(name)):
+        if name not in trusted and (reason := late.static_reason(name)):
             yield name, reason
 
 
-class _LookedRows:
+class _PanelRows:
     """The rows that are looked at, and what the target does in them.
 
     Args:
@@ -122,19 +126,19 @@ class _LookedRows:
         self.target = target
         self.moves = self.changes(self.ranks(panel.table[TARGET]))
 
-    def ranks(self, values: pl.Series) -> np.ndarray:
+    def ranks(self, values: Series) -> ndarray:
         """Return the rank of each value within its series, as a share; NaN where there is none."""
-        rows = pl.DataFrame(
+        rows = DataFrame(
             {"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)}
         )
-        rank = pl.col("v").rank("average") / pl.col("v").count()
+        rank = col("v").rank("average") / col("v").count()
         return _floats(rows.select(rank.over("s"))["v"])
 
-    def changes(self, values: np.ndarray, by: int = 1) -> np.ndarray:
+    def changes(self, values: ndarray, by: int = 1) -> ndarray:
         """Return the change from the row `by` before it in the series, NaN for the first ones."""
-        return values - self.moved(values, -by)
+        return values - self.shift_rows(values, -by)
 
-    def moved(self, values: np.ndarray, by: int) -> np.ndarray:
+    def shift_rows(self, values: ndarray, by: int) -> ndarray:
         """Return for each row the value so many rows after it in its series, NaN where there is
         none.
         """
@@ -146,30 +150,34 @@ class _LookedRows:
         back = min(self.panel.horizon, FARTHEST) if known_ahead else 0
         return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
 
-    def likest(self, own: np.ndarray, target: np.ndarray, known_ahead: bool) -> tuple[int, float]:
+    def most_alike(self, own: ndarray, target: ndarray, known_ahead: bool) -> tuple[int, float]:
         """Return the shift at which a column and the target are most alike, and their correlation
         there.
         """
         shifts = self.shifts(known_ahead)
         key = (id(target), known_ahead)
         if key not in self.stacks:
-            self.stacks[key] = _Shifts(np.stack([self.moved(target, shift) for shift in shifts]))
+            self.stacks[key] = _Shifts(
+                np.stack([self.shift_rows(target, shift) for shift in shifts])
+            )
         found = self.stacks[key].correlations(own)
         place = int(np.argmax(np.abs(found)))
         return shifts[place], float(found[place])
 
-    def varying(self, name: str, known_ahead: bool) -> str:
+    def varying_reason(self, name: str, known_ahead: bool) -> str:
         """Return how a column gives the target away, empty where it does not."""
         column = self.panel.table[name]
         if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
             return ""
         values = column.cast(pl.Float64).fill_nan(None)
-        reason = self.missing(values, known_ahead)
+        reason = self.missing_reason(values, known_ahead)
         if reason or self.is_calendar(_floats(values)):
             return reason
-        return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
+        return self.copy_reason(values, known_ahead) or self.explained_reason(
+            _floats(values), known_ahead
+        )
 
-    def is_calendar(self, values: np.ndarray) -> bool:
+    def is_calendar(self, values: ndarray) -> bool:
         """Return whether a column repeats itself season by season: it knows nothing but the
         calendar.
         """
@@ -181,11 +189,13 @@ class _LookedRows:
             and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
         )
 
-    def copied(self, values: pl.Series, known_ahead: bool) -> str:
+    def copy_reason(self, values: Series, known_ahead: bool) -> str:
         """Return where in the target a column is found again, it or its sum from row to row."""
-        summed = pl.Series(self.changes(_floats(values)), nan_to_null=True)
+        summed = Series(self.changes(_floats(values)), nan_to_null=True)
         for what, each in (("it", values), ("its change from row to row", summed)):
-            shift, likeness = self.likest(self.changes(self.ranks(each)), self.moves, known_ahead)
+            shift, likeness = self.most_alike(
+                self.changes(self.ranks(each)), self.moves, known_ahead
+            )
             if abs(likeness) > COPY_CORRELATION:
                 return (
                     f"{what} goes with the target {_rows(shift)} (correlation of changes "
@@ -193,7 +203,7 @@ class _LookedRows:
                 )
         return ""
 
-    def missing(self, values: pl.Series, known_ahead: bool) -> str:
+    def missing_reason(self, values: Series, known_ahead: bool) -> str:
         """Return where in the target the places of missing values are found again."""
         gaps = values.is_null().to_numpy().astype(float)
         if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(
@@ -201,7 +211,7 @@ class _LookedRows:
         ):
             return ""
         for what, sign in self.signs.items():
-            shift, likeness = self.likest(gaps, sign, known_ahead)
+            shift, likeness = self.most_alike(gaps, sign, known_ahead)
             if abs(likeness) > MISSING_CORRELATION:
                 return (
                     f"it is {'missing' if likeness > 0 else 'there'} where the target "
@@ -209,7 +219,7 @@ class _LookedRows:
                 )
         return ""
 
-    def explaining(self, values: np.ndarray, known_ahead: bool) -> str:
+    def explained_reason(self, values: ndarray, known_ahead: bool) -> str:
         """Return how little a column's neighbouring rows leave open of the target, beyond the
         target's own past.
         """
@@ -217,11 +227,11 @@ class _LookedRows:
             self.target / self.size(self.target),
             (self.size(self.target), self.size(values)),
         )
-        past = [self.moved(target, -back) for back in range(1, NEAR_ROWS + 1)]
+        past = [self.shift_rows(target, -back) for back in range(1, NEAR_ROWS + 1)]
         first, last = (-(NEAR_ROWS // 2), NEAR_ROWS // 2) if known_ahead else (-NEAR_ROWS, -1)
         shares = [1.0]
         for size in sizes:
-            beside = [self.moved(values / size, step) for step in range(first, last + 1)]
+            beside = [self.shift_rows(values / size, step) for step in range(first, last + 1)]
             table = np.column_stack([target, *past, *beside])
             table = table[np.isfinite(table).all(axis=1)]
             if len(table) >= LEAST_PAIRS + 2 * table.shape[1]:
@@ -237,12 +247,12 @@ class _LookedRows:
             f"past leaves open"
         )
 
-    def size(self, values: np.ndarray) -> np.ndarray:
+    def size(self, values: ndarray) -> ndarray:
         """Return the mean size of the values of each row's series."""
-        rows = pl.DataFrame(
-            {"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)}
+        rows = DataFrame(
+            {"s": self.panel.table[SERIES], "v": Series(np.abs(values), nan_to_null=True)}
         )
-        mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
+        mean = _floats(rows.select(col("v").mean().over("s"))["v"])
         return np.where(mean > 0, mean, 1.0)
 
 
@@ -253,13 +263,13 @@ class _Shifts:
         values: Shape (shifts, rows), NaN where there is none.
     """
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: ndarray) -> None:
         known = ~np.isnan(values)
         self.there, self.values = known.astype(float), np.where(known, values, 0.0)
         self.squares = self.values**2
         self.differ = np.count_nonzero(self.values, axis=1)
 
-    def correlations(self, own: np.ndarray) -> np.ndarray:
+    def correlations(self, own: ndarray) -> ndarray:
         """Return the correlation with a column where both are known, 0 where too few values differ.
 
         Shape (shifts,).
@@ -287,13 +297,13 @@ class _LateMeans:
         self.panel = panel
         self.means = {last: self.split(last) for last in dict.fromkeys((panel.horizon, 1))}
 
-    def split(self, last: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def split(self, last: int) -> tuple[ndarray, list[ndarray]]:
         """Return the mean of the last rows, and what was known before them; shape (n_series,) each.
 
         That is the mean of all earlier rows, of as many as the horizon has, and of one.
         """
         back = np.repeat(self.panel.lengths, self.panel.lengths) - self.panel.positions
-        rows = pl.DataFrame(
+        rows = DataFrame(
             {
                 "s": self.panel.table[SERIES],
                 "v": self.panel.table[TARGET].fill_nan(None),
@@ -307,10 +317,7 @@ class _LateMeans:
             "one": (last, last + 1),
         }
         means = [
-            pl.col("v")
-            .filter((pl.col("back") > first) & (pl.col("back") <= stop))
-            .mean()
-            .alias(name)
+            col("v").filter((col("back") > first) & (col("back") <= stop)).mean().alias(name)
             for name, (first, stop) in parts.items()
         ]
         late, *before = (
@@ -318,7 +325,7 @@ class _LateMeans:
         )
         return late, before
 
-    def static(self, name: str) -> str:
+    def static_reason(self, name: str) -> str:
         """Return how a column that is constant in each series tells the last rows, empty where it
         does not.
         """
@@ -348,14 +355,14 @@ class _LateMeans:
         return ""
 
 
-def _scales(*values: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+def _scales(*values: ndarray) -> Iterator[tuple[ndarray, ...]]:
     """Yield numbers as they are, and their logs where all are above 0."""
     yield values
     if all((each[~np.isnan(each)] > 0).all() for each in values):
         yield tuple(np.log(each) for each in values)
 
 
-def _floats(values: pl.Series) -> np.ndarray:
+def _floats(values: Series) -> ndarray:
     return values.cast(pl.Float64).to_numpy().astype(float)
 
 
@@ -368,7 +375,7 @@ def _rows(shift: int) -> str:
     )
 
 
-def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
+def _unexplained(target: ndarray, inputs: ndarray) -> float:
     """Return the share of the variance that a linear regression leaves."""
     wide = np.column_stack([np.ones(len(target)), inputs])
     fitted = wide @ np.linalg.lstsq(wide, target, rcond=None)[0]
@@ -376,7 +383,7 @@ def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
     return float((target - fitted).var()) / whole if whole > 0 else 0.0
 
 
-def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
+def _partial(own: ndarray, late: ndarray, *before: ndarray) -> float:
     """Return the correlation of what is left of two when others are taken out of both, 0 where
     little is left.
 
@@ -421,7 +428,7 @@ LEAST_LABELS = 8
 """Rows of each label below which a column may part them by chance."""
 
 
-def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> None:
+def refuse_leaking_inputs(data: DataFrame, label: str, columns: Iterable[str]) -> None:
     """Refuse an input that alone gives the label away; see `leaking_inputs`.
 
     Raises:
@@ -435,7 +442,7 @@ def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]
         )
 
 
-def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
+def refuse_order_of_labels(data: DataFrame, label: str, time: str) -> None:
     """Refuse rows of one instant that stand in the order of their labels; see `order_of_labels`.
 
     Raises:
@@ -450,23 +457,23 @@ def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
         )
 
 
-def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
+def order_of_labels(data: DataFrame, label: str, time: str) -> str:
     """Return how far rows of one instant stand in the order of their labels, empty where they do
     not.
     """
     known = data.select(
-        pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")
-    ).filter(pl.col("label").is_in([0.0, 1.0]))
-    bad = pl.col("label") == 1
+        col(time).alias("time"), col(label).cast(pl.Float64, strict=False).alias("label")
+    ).filter(col("label").is_in([0.0, 1.0]))
+    bad = col("label") == 1
     own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
     groups = (
         own.group_by("time")
         .agg(
-            bad=pl.col("bad").sum(),
-            good=(~pl.col("bad")).sum(),
-            places=pl.col("place").filter(pl.col("bad")).sum(),
+            bad=col("bad").sum(),
+            good=(~col("bad")).sum(),
+            places=col("place").filter(col("bad")).sum(),
         )
-        .filter((pl.col("bad") > 0) & (pl.col("good") > 0))
+        .filter((col("bad") > 0) & (col("good") > 0))
         .cast({"bad": pl.Float64, "good": pl.Float64, "places": pl.Float64})
     )
     if min(groups["bad"].sum(), groups["good"].sum()) < LEAST_LABELS:
@@ -483,7 +490,7 @@ def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
 
 
 def leaking_inputs(
-    data: pl.DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
+    data: DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
 ) -> Iterator[tuple[str, str]]:
     """Yield each input that alone gives the label away, and how.
 
@@ -498,7 +505,7 @@ def leaking_inputs(
         most: The share of the way from chance to a perfect order that one may go.
     """
     kind = data.schema[label]
-    known = data.filter(pl.col(label).is_not_null())
+    known = data.filter(col(label).is_not_null())
     if (
         not (kind.is_numeric() or kind == pl.Boolean)
         or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all()
@@ -514,7 +521,7 @@ def leaking_inputs(
             yield name, leak
 
 
-def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
+def naming_inputs(data: DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
     """Yield each input that names rows, and its share of different values: texts and whole numbers
     alone can.
     """
@@ -529,7 +536,7 @@ def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[
                 yield name, share
 
 
-def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, most: float) -> str:
+def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float) -> str:
     """Return what of a column gives the label away, empty where nothing does."""
     missing = values.is_null().to_numpy()
     for side in (0, 1):
@@ -538,7 +545,10 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, mo
     scores = {"of the mean label of its values": _means(values, truth, half)}
     if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean:
         numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
-        scores |= {"of its values": _filled(numbers), "of its falling values": _filled(-numbers)}
+        scores |= {
+            "of its values": _fill_missing(numbers),
+            "of its falling values": _fill_missing(-numbers),
+        }
     for what, score in scores.items():
         precision = average_precision(truth, score)
         if precision - truth.mean() > most * (1 - truth.mean()):
@@ -546,20 +556,20 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, mo
     return ""
 
 
-def _filled(numbers: pl.Series) -> np.ndarray:
+def _fill_missing(numbers: Series) -> ndarray:
     """Return the numbers with missing ones below all others."""
     return numbers.fill_null(-np.inf).to_numpy()
 
 
-def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray:
+def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
     """Return the mean label of rows of the same value in the other half, that of all rows where
     there are none.
     """
     if values.dtype.is_nested():
         return np.zeros(len(truth))
-    rows = pl.DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(
-        pl.col("label").mean().alias("mean")
+    rows = DataFrame({"value": values, "half": half, "label": truth})
+    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(
+        col("label").mean().alias("mean")
     )
     joined = rows.join(
         means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Seed, Small
@@ -43,8 +44,8 @@ class Patch:
         board: That of its board.
         kind: What it shows.
         might: The defect that it has, or would have if it had one.
-        size: Of that defect, in pixels.
-        contrast: Of that defect, against the difference of copper and substrate.
+        size: The size of that defect, in pixels.
+        contrast: The contrast of that defect, against the difference of copper and substrate.
         clean: Grey levels without noise and defect, shape (side, side).
         change: What the defect changes, or would change, shape (side, side).
         pixels: What is seen, of type uint8, shape (side, side).
@@ -56,9 +57,9 @@ class Patch:
     might: str
     size: float
     contrast: float
-    clean: np.ndarray
-    change: np.ndarray
-    pixels: np.ndarray
+    clean: ndarray
+    change: ndarray
+    pixels: ndarray
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,14 @@ def draw_patch(
 
 def traces_and_defect(
     side: int, kind: str, size: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the share of copper in each pixel, and the share of it that a defect changes.
 
     Shapes (side, side).
 
     Args:
         side: Pixels along each side.
-        kind: Of the defect, near the centre.
+        kind: The kind of the defect, near the centre.
         size: Its size, in pixels.
         rng: Draws direction, pitch and width of the traces, and where the defect is.
     """
@@ -142,7 +143,7 @@ def traces_and_defect(
     return copper, spot * (copper if removes else 1 - copper)
 
 
-def _share(inside: np.ndarray) -> np.ndarray:
+def _share(inside: ndarray) -> ndarray:
     """Return the share of each pixel within a border, by how far inside its centre lies."""
     return np.clip(inside + 0.5, 0.0, 1.0)
 
@@ -285,7 +286,7 @@ class KnownPatches(Serializable):
     dataset: BoardSettings
     knows_kinds: ClassVar[bool] = True
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the log odds of each kind, shape (n, kinds)."""
         places = {name: place for place, name in enumerate(images.names)}
         pixels = images.pixels()[..., 0].astype(float)

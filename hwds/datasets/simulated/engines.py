@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Seed, Small
 from hwds.core.seeds import stream
@@ -56,7 +57,7 @@ class WearLaw:
         """
         return INTENSITY * self.mean_life / RATE_SHAPE
 
-    def survival(self, age: np.ndarray, wear: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    def survival(self, age: ndarray, wear: ndarray, ahead: ndarray) -> ndarray:
         """Return the chance to run longer than each of some numbers of cycles, by the age and the
         wear so far.
 
@@ -79,7 +80,7 @@ class WearLaw:
             betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share)
         )
 
-    def hazard(self, age: np.ndarray, wear: np.ndarray) -> np.ndarray:
+    def hazard(self, age: ndarray, wear: ndarray) -> ndarray:
         """Return the chance to fail in the next cycle, by the age and the wear so far.
 
         Shapes (n,).
@@ -95,7 +96,7 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     independent of their lives.
 
     Args:
-        law: Of wear.
+        law: The law of wear.
         censored: The share of machines that are to leave before they fail.
     """
     from scipy.optimize import brentq
@@ -115,15 +116,13 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     return 1.0 if too_few(1.0) <= 0 else float(brentq(too_few, 0.0, 1.0, xtol=1e-12))
 
 
-def worn_life(
-    rng: np.random.Generator, law: WearLaw, leaving: float
-) -> tuple[np.ndarray, int, bool]:
+def worn_life(rng: np.random.Generator, law: WearLaw, leaving: float) -> tuple[ndarray, int, bool]:
     """Return the wear after each of `LONGEST_LIFE` cycles, the cycles until a machine fails or is
     last seen, and whether it fails.
 
     Args:
         rng: Draws the life.
-        law: Of wear.
+        law: The law of wear.
         leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
             seen in it.
     """
@@ -148,49 +147,38 @@ class WornMachine:
     Attributes:
         name: Its name.
         wear: After each cycle, shape (t,).
-        regime: Of each cycle, shape (t,).
-        sensors: Of each cycle, shape (t, k).
-        settings: Of each cycle, shape (t, 2).
+        regime: The regime of each cycle, shape (t,).
+        sensors: The sensors of each cycle, shape (t, k).
+        settings: The settings of each cycle, shape (t, 2).
         failed: Whether it failed in its last cycle, or was last seen.
         start: The cycle of the fleet's clock before its first.
     """
 
     name: str
-    wear: np.ndarray
-    regime: np.ndarray
-    sensors: np.ndarray
-    settings: np.ndarray
+    wear: ndarray
+    regime: ndarray
+    sensors: ndarray
+    settings: ndarray
     failed: bool
     start: float
 
 
-def draw_machine(
-    seed: int,
-    number: int,
-    law: WearLaw,
-    *,
-    sensors: int,
-    regimes: int,
-    noise: float,
-    leaving: float,
-    period: float,
-) -> WornMachine:
+def draw_machine(settings: WearSettings, number: int, leaving: float) -> WornMachine:
     """Return a machine, which follows from the seed and its number.
 
+    A third of the sensors falls with wear, and one in three turns up late. Operating conditions are
+    drawn anew in each cycle.
+
     Args:
-        seed: The world's.
-        number: The machine's.
-        law: Of wear.
-        sensors: How many; a third of them fall with wear, and one in three turns up late.
-        regimes: Operating conditions, drawn anew in each cycle.
-        noise: Of sensors, against their change from new to failure.
+        settings: The fleet.
+        number: The number of the machine.
         leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
             seen in it.
-        period: Cycles over which machines are put into service.
     """
+    seed, sensors, regimes = settings.world_seed, settings.sensors, settings.regimes
     rng = stream(seed, "machine", number)
-    wear, life, failed = worn_life(rng, law, leaving)
-    start = float(np.floor(rng.random() * period))
+    wear, life, failed = worn_life(rng, settings.law, leaving)
+    start = float(np.floor(rng.random() * (settings.period * settings.mean_life)))
     wear = wear[:life]
     regime = rng.integers(0, regimes, life)
     worn = np.minimum(wear, FAILURE)
@@ -199,7 +187,7 @@ def draw_machine(
         axis=1,
     )
     level = 3.0 * stream(seed, "levels").normal(size=(regimes, sensors))
-    values = level[regime] + shapes + noise * rng.normal(size=shapes.shape)
+    values = level[regime] + shapes + settings.noise * rng.normal(size=shapes.shape)
     conditions = stream(seed, "conditions").uniform(0, 10, (regimes, 2))[
         regime
     ] + 0.01 * rng.normal(size=(life, 2))
@@ -217,7 +205,7 @@ class Worn(Protocol):
         """The name of its run."""
 
     @property
-    def wear(self) -> np.ndarray:
+    def wear(self) -> ndarray:
         """After each cycle, shape (t,)."""
 
 
@@ -274,17 +262,8 @@ class WearSettings(WearWorld):
 
     def fleet(self) -> Iterator[WornMachine]:
         """Yield the machines."""
-        for number in range(self.engines):
-            yield draw_machine(
-                self.world_seed,
-                number,
-                self.law,
-                sensors=self.sensors,
-                regimes=self.regimes,
-                noise=self.noise,
-                leaving=self.leaving,
-                period=self.period * self.mean_life,
-            )
+        leaving = self.leaving
+        return (draw_machine(self, number, leaving) for number in range(self.engines))
 
 
 # WearTruth: the true law of the remaining life of simulated machines.
@@ -317,9 +296,9 @@ class KnownWear(Serializable):
     """The wear of machines.
 
     Attributes:
-        mean_life: Of the law.
+        mean_life: The mean life of the law.
         cap: Of points.
-        wear: Of each machine after each of its cycles.
+        wear: The wear of each machine after each of its cycles.
         least: Where lives are predicted at shares of a run's rows after the first so many, a life
             is met the more seldom at a cycle the longer it is, and the law is of lives as they are
             met; -1 where they are predicted at any cycle.
@@ -327,17 +306,13 @@ class KnownWear(Serializable):
 
     mean_life: float
     cap: float
-    wear: dict[str, np.ndarray]
+    wear: dict[str, ndarray]
     least: int
 
     def predict(self, runs: Runs) -> Lives:
         """Return the true law at the last row of each run."""
-        worn = np.array(
-            [
-                self.wear[name][length - 1]
-                for name, length in zip(runs.names, runs.lengths, strict=True)
-            ]
-        )
+        lasts = zip(runs.names, runs.lengths, strict=True)
+        worn = np.array([self.wear[name][length - 1] for name, length in lasts])
         ahead = np.arange(1.0, FARTHEST * self.mean_life + 1)
         survival = WearLaw(self.mean_life).survival(
             runs.lengths.astype(float), np.minimum(worn, 1 - 1e-12), ahead
@@ -349,7 +324,7 @@ class KnownWear(Serializable):
         )
 
 
-def _as_they_are_met(survival: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _as_they_are_met(survival: ndarray, room: ndarray) -> ndarray:
     """Return survival curves of lives each of which is met as often as 1 / `room`, shapes (n,
     h).
     """
@@ -406,8 +381,6 @@ def _rows(machine: WornMachine) -> pl.DataFrame:
             "machine": [machine.name] * life,
             "cycle": np.arange(1.0, life + 1),
             "load": machine.settings[:, 0],
-        }
-        | {
             "heat": machine.settings[:, 1],
             **columns,
             "failed": failed,

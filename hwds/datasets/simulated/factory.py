@@ -9,11 +9,13 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.recipe import Small
 from hwds.core.seeds import stream
 from hwds.datasets.base import Truth
-from hwds.datasets.simulated.engines import WearLaw, WearTruth, WearWorld, worn_life
+from hwds.datasets.simulated.engines import WearTruth, WearWorld, worn_life
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 
@@ -36,13 +38,13 @@ FEATURES = (
 
 def raw_windows(
     rng: np.random.Generator,
-    shaft: np.ndarray,
-    bearing: np.ndarray,
-    unbalance: np.ndarray,
-    damage: np.ndarray,
+    shaft: ndarray,
+    bearing: ndarray,
+    unbalance: ndarray,
+    damage: ndarray,
     rate: int,
     samples: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return a window of acceleration for each row, shape (rows, samples).
 
     The shaft shakes at its frequency and twice of it, by its unbalance; a damaged place of the
@@ -72,9 +74,7 @@ def raw_windows(
     return shaken + ringing + 0.3 * rng.standard_normal(shaken.shape)
 
 
-def window_features(
-    windows: np.ndarray, shaft: np.ndarray, bearing: np.ndarray, rate: int
-) -> np.ndarray:
+def window_features(windows: ndarray, shaft: ndarray, bearing: ndarray, rate: int) -> ndarray:
     """Return the features of windows, shape (rows, features): see `FEATURES`.
 
     The amplitude at the shaft's frequency, and that of the envelope at the bearing's: of the signal
@@ -99,7 +99,7 @@ def window_features(
     )
 
 
-def amplitude(signals: np.ndarray, frequency: np.ndarray, rate: int) -> np.ndarray:
+def amplitude(signals: ndarray, frequency: ndarray, rate: int) -> ndarray:
     """Return the amplitude of each signal at a frequency of its own, shape (rows,)."""
     time = np.arange(signals.shape[1]) / rate
     wave = np.exp(-2j * np.pi * frequency[:, None] * time)
@@ -148,7 +148,7 @@ class Fault:
 
 
 def draw_faults(
-    rng: np.random.Generator, wear: np.ndarray, share: float, turn: int
+    rng: np.random.Generator, wear: ndarray, share: float, turn: int
 ) -> tuple[Fault, ...]:
     """Return the faults of a life: at most one that comes by chance, and the bearing's once it is
     damaged.
@@ -156,40 +156,27 @@ def draw_faults(
     Args:
         rng: Draws sensor, time and size.
         wear: After each cycle, shape (t,).
-        share: Of lives that meet a fault by chance, where they are long enough.
+        share: The share of lives that meet a fault by chance, where they are long enough.
         turn: The kinds take turns: the number of the life among those of the factory.
     """
-    kind, sensor = (
-        FAULT_KINDS[turn % len(FAULT_KINDS)],
-        FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))],
-    )
-    size, lasts, met, when = (
-        rng.uniform(3, 8),
-        int(rng.integers(SHORTEST_FAULT, LONGEST_FAULT + 1)),
-        rng.random() < share,
-        rng.random(),
-    )
+    kind = FAULT_KINDS[turn % len(FAULT_KINDS)]
+    sensor, size = FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))], rng.uniform(3, 8)
+    lasts = int(rng.integers(SHORTEST_FAULT, LONGEST_FAULT + 1))
+    met, when = rng.random() < share, rng.random()
     damaged = int(np.searchsorted(wear, ONSET))
     out = []
     room = damaged - QUIET - lasts
     if met and room > 0:
         begin = QUIET + int(when * room)
         at_shaft = kind == "imbalance"
-        out.append(
-            Fault(
-                kind,
-                begin,
-                begin + lasts,
-                "" if at_shaft else sensor,
-                size / 4 if at_shaft else size,
-            )
-        )
+        name, strength = ("", size / 4) if at_shaft else (sensor, size)
+        out.append(Fault(kind, begin, begin + lasts, name, strength))
     if damaged < len(wear):
         out.append(Fault(BEARING, damaged, len(wear)))
     return tuple(out)
 
 
-def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[np.ndarray, np.ndarray]:
+def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[ndarray, ndarray]:
     """Return which rows are anomalous, and in which the state changes; shapes (rows,)."""
     label, change = np.zeros(rows), np.zeros(rows)
     for fault in faults:
@@ -198,14 +185,12 @@ def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[np.ndarray, np.n
     return label, change
 
 
-def faulty_values(
-    values: np.ndarray, fault: Fault, noise: float, rng: np.random.Generator
-) -> np.ndarray:
+def faulty_values(values: ndarray, fault: Fault, noise: float, rng: np.random.Generator) -> ndarray:
     """Return what a sensor says of `values` while it is at fault, shape (rows,).
 
     Args:
         values: What it would say, shape (rows,).
-        fault: Of the sensor.
+        fault: The fault of the sensor.
         noise: The standard deviation of its noise.
         rng: Draws spikes.
     """
@@ -261,64 +246,48 @@ class FactoryLife:
     """A machine from new to its failure or its replacement.
 
     Attributes:
-        name: Of the run: plant, machine and number of the life.
+        name: The name of the run: plant, machine and number of the life.
         plant, kind: Where it stands, and what it is.
         wear: After each cycle, shape (t,).
         failed: Whether it failed in its last cycle, or was replaced.
         start: When it was new, on the clock that all share.
         settings: Load and speed in each cycle, shape (t, 2).
         sensors: What is measured, shape (t, sensors).
-        faults: Of the life.
+        faults: The faults of the life.
     """
 
     name: str
     plant: str
     kind: str
-    wear: np.ndarray
+    wear: ndarray
     failed: bool
     start: float
-    settings: np.ndarray
-    sensors: np.ndarray = field(repr=False)
+    settings: ndarray
+    sensors: ndarray = field(repr=False)
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True)
-class FactoryPlan:
-    """The law by which lives of a factory are drawn; the fields are those of the dataset."""
-
-    plants: int
-    machines: int
-    lives: int
-    regimes: int
-    rate: int
-    samples: int
-    faults: float
-    leaving: float
-    law: WearLaw
-    seed: int
-
-
-def factory_lives(plan: FactoryPlan) -> Iterator[FactoryLife]:
+def factory_lives(plan: Factory) -> Iterator[FactoryLife]:
     """Yield the lives of all machines, plant by plant."""
+    leaving = plan.leaving
     for number in range(plan.machines):
-        clock = float(
-            stream(plan.seed, "place", number).integers(0, max(int(plan.law.mean_life), 1))
-        )
+        place = stream(plan.world_seed, "place", number)
+        clock = float(place.integers(0, max(int(plan.mean_life), 1)))
         for count in range(plan.lives):
-            one = _life(plan, number, count, clock)
+            one = _life(plan, number, count, clock, leaving)
             clock += len(one.wear) + (REPAIR if one.failed else REPAIR // 3)
             yield one
 
 
-def _life(plan: FactoryPlan, number: int, count: int, start: float) -> FactoryLife:
-    rng = stream(plan.seed, "life", number, count)
-    wear, cycles, failed = worn_life(rng, plan.law, plan.leaving)
+def _life(plan: Factory, number: int, count: int, start: float, leaving: float) -> FactoryLife:
+    rng = stream(plan.world_seed, "life", number, count)
+    wear, cycles, failed = worn_life(rng, plan.law, leaving)
     wear = wear[:cycles]
     kind, plant = MACHINES[number % len(MACHINES)], number % plan.plants
-    drawn = stream(plan.seed, "faults", number, count)
+    drawn = stream(plan.world_seed, "faults", number, count)
     faults = draw_faults(drawn, wear, plan.faults, number * plan.lives + count)
     settings = _conditions(plan, rng, cycles)
-    own = stream(plan.seed, "machine", number).uniform(0.95, 1.05, 4)
+    own = stream(plan.world_seed, "machine", number).uniform(0.95, 1.05, 4)
     shaken = _vibration(plan, rng, kind, settings[:, 1], wear, faults, own[0])
     slow = _slow(rng, settings[:, 0], wear, own[1:], start + np.arange(cycles), plant)
     for fault in (each for each in faults if each.sensor):
@@ -331,7 +300,7 @@ def _life(plan: FactoryPlan, number: int, count: int, start: float) -> FactoryLi
     )
 
 
-def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.ndarray:
+def _conditions(plan: Factory, rng: np.random.Generator, cycles: int) -> ndarray:
     """Return load and speed, in regimes that stay for a while; shape (cycles, 2)."""
     levels = np.linspace(0.5, 1.0, plan.regimes) if plan.regimes > 1 else np.ones(1)
     changes = (rng.random(cycles) > STAYS) | (np.arange(cycles) == 0)
@@ -343,14 +312,14 @@ def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.
 
 
 def _vibration(
-    plan: FactoryPlan,
+    plan: Factory,
     rng: np.random.Generator,
     kind: MachineKind,
-    speed: np.ndarray,
-    wear: np.ndarray,
+    speed: ndarray,
+    wear: ndarray,
     faults: tuple[Fault, ...],
     own: float,
-) -> np.ndarray:
+) -> ndarray:
     """Return the features of a window of acceleration in each cycle.
 
     Blows grow with wear, slowly at first.
@@ -369,12 +338,12 @@ def _vibration(
 
 def _slow(
     rng: np.random.Generator,
-    load: np.ndarray,
-    wear: np.ndarray,
-    own: np.ndarray,
-    clock: np.ndarray,
+    load: ndarray,
+    wear: ndarray,
+    own: ndarray,
+    clock: ndarray,
     plant: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return temperature, current, pressure and debris.
 
     The temperature follows the load slowly, and the day of its plant.
@@ -388,12 +357,8 @@ def _slow(
     for row, wanted in enumerate(40.0 + own[0] * 20 * load + 4.0 * wear):
         level += INERTIA * (wanted - level)
         heat[row] = level
-    drawn, pressure, debris = (
-        own[1] * 10 * load * (1 + 0.05 * wear),
-        own[2] * (3 + load),
-        np.minimum(wear, 1.0),
-    )
-    values = np.column_stack([heat + day, drawn, pressure, debris])
+    current, pressure = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load)
+    values = np.column_stack([heat + day, current, pressure, np.minimum(wear, 1.0)])
     return np.asarray(values + rng.standard_normal(values.shape) * np.array(list(NOISE.values())))
 
 
@@ -450,27 +415,14 @@ class Factory(WearWorld):
 
     def fleet(self) -> Iterator[FactoryLife]:
         """Yield the lives of all machines."""
-        yield from factory_lives(
-            FactoryPlan(
-                plants=self.plants,
-                machines=self.machines,
-                lives=self.lives,
-                regimes=self.regimes,
-                rate=self.rate,
-                samples=self.samples,
-                faults=self.faults,
-                leaving=self.leaving,
-                law=self.law,
-                seed=self.world_seed,
-            )
-        )
+        return factory_lives(self)
 
     def load(self) -> Runs:
         """Return the lives as runs."""
         table = pl.concat([_rows(life) for life in self.fleet()])
         return Runs.build(table, ROLES, regimes=self.regimes, unit=self.unit)
 
-    def history(self) -> pl.DataFrame:
+    def history(self) -> DataFrame:
         """Return what happened to each machine: the faults that came, what was mended, failures and
         replacements.
 
@@ -484,13 +436,13 @@ class Factory(WearWorld):
         return WearTruth(dataset=self) if task == "remaining_life" else None
 
 
-def _rows(life: FactoryLife) -> pl.DataFrame:
+def _rows(life: FactoryLife) -> DataFrame:
     """Return a row for each cycle of a life."""
     rows = len(life.wear)
     label, change = fault_labels(life.faults, rows)
     failed = np.zeros(rows)
     failed[-1] = life.failed
-    return pl.DataFrame(
+    return DataFrame(
         {
             "machine": [life.name] * rows,
             "cycle": np.arange(1.0, rows + 1),
@@ -507,24 +459,17 @@ def _rows(life: FactoryLife) -> pl.DataFrame:
     )
 
 
-def _history(life: FactoryLife) -> pl.DataFrame:
+def _history(life: FactoryLife) -> DataFrame:
     end = float(len(life.wear))
     events = [
         (fault.kind, fault.sensor or None, float(fault.begin), float(fault.end))
         for fault in life.faults
     ]
     events += [("failure" if life.failed else "replacement", None, end, end)]
-    names = {
-        "machine": pl.String,
-        "plant": pl.String,
-        "kind": pl.String,
-        "what": pl.String,
-        "sensor": pl.String,
-    }
+    names = ("machine", "plant", "kind", "what", "sensor")
     rows = [
         (life.name, life.plant, life.kind, what, sensor, life.start + a, life.start + b)
         for what, sensor, a, b in events
     ]
-    return pl.DataFrame(
-        rows, schema={**names, "begin": pl.Float64, "end": pl.Float64}, orient="row"
-    )
+    schema = {**dict.fromkeys(names, pl.String), "begin": pl.Float64, "end": pl.Float64}
+    return DataFrame(rows, schema=schema, orient="row")

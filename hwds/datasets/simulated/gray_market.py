@@ -8,6 +8,8 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -96,16 +98,16 @@ class Rings:
         heed: How often it keeps a line below the threshold that gets looked at.
     """
 
-    start: np.ndarray
-    home: np.ndarray
-    second: np.ndarray
-    reaches: np.ndarray
-    premium: np.ndarray
-    size: np.ndarray
-    lines: np.ndarray
-    active: np.ndarray
-    accounts: np.ndarray
-    heed: np.ndarray
+    start: ndarray
+    home: ndarray
+    second: ndarray
+    reaches: ndarray
+    premium: ndarray
+    size: ndarray
+    lines: ndarray
+    active: ndarray
+    accounts: ndarray
+    heed: ndarray
 
 
 def rings(seed: int, n: int) -> Rings:
@@ -132,7 +134,7 @@ class Course:
     """The state of the rings while the days go by.
 
     Attributes:
-        serial: Of the account in each slot, shape (rings, slots).
+        serial: The serial number of the account in each slot, shape (rings, slots).
         blocked: When the account in each slot will be, in days; infinite where nothing is known of
             it.
         opened: Accounts that each ring has opened.
@@ -140,10 +142,10 @@ class Course:
         lessons: What had been lost when each account was opened, by account's number.
     """
 
-    serial: np.ndarray
-    blocked: np.ndarray
-    opened: np.ndarray
-    lost: np.ndarray
+    serial: ndarray
+    blocked: ndarray
+    opened: ndarray
+    lost: ndarray
     lessons: dict[int, int]
 
     @classmethod
@@ -203,9 +205,9 @@ def _day(
     day: int,
     owners: Rings,
     course: Course,
-    lessons: np.ndarray,
-    uniforms: np.ndarray,
-    taste: np.ndarray,
+    lessons: ndarray,
+    uniforms: ndarray,
+    taste: ndarray,
     prices: MarketPrices,
     by: Investigators,
 ) -> MarketLines:
@@ -246,8 +248,8 @@ def _day(
 
 
 def _pick(
-    day: int, owners: Rings, region: np.ndarray, taste: np.ndarray, prices: MarketPrices
-) -> tuple[np.ndarray, np.ndarray]:
+    day: int, owners: Rings, region: ndarray, taste: ndarray, prices: MarketPrices
+) -> tuple[ndarray, ndarray]:
     """Return an offer for each ring, drawn by its gain.
 
     And its gain after the premium, as a share of the price paid.
@@ -261,8 +263,8 @@ def _pick(
 
 
 def _units(
-    owners: Rings, ring: np.ndarray, lessons: np.ndarray, uniforms: np.ndarray, by: Investigators
-) -> np.ndarray:
+    owners: Rings, ring: ndarray, lessons: ndarray, uniforms: ndarray, by: Investigators
+) -> ndarray:
     """Return log-normal units about the ring's size.
 
     Some lines are cut to below the threshold, more with each lesson.
@@ -275,7 +277,7 @@ def _units(
     return np.where((uniforms[:, 11] < heed) & (units > below), np.maximum(below, 1), units)
 
 
-def _stores(account: np.ndarray, channel: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+def _stores(account: ndarray, channel: ndarray, uniforms: ndarray) -> ndarray:
     """Return the store that an account is used to, or any other."""
     usual = uniforms[:, 0] < KEEPS
     return (
@@ -285,7 +287,7 @@ def _stores(account: np.ndarray, channel: np.ndarray, uniforms: np.ndarray) -> n
 
 
 def _remember(
-    course: Course, ring: np.ndarray, slot: np.ndarray, time: np.ndarray, outcome: Findings
+    course: Course, ring: ndarray, slot: ndarray, time: ndarray, outcome: Findings
 ) -> None:
     """Block an account at the first finding against it."""
     guilty = outcome.label == 1
@@ -316,7 +318,7 @@ def market_table(
     customers: Customers,
     lines: MarketLines,
     lessons: dict[int, int],
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return one row a line, in the order of arrival."""
     day, begin = lines.time // 86400, np.datetime64(market_start(world), "us")
     late = np.isin(lines.channel, [CHANNEL_NAMES.index(name) for name in LATE_CHANNELS]) & (
@@ -335,7 +337,7 @@ def market_table(
         "true_kind": _true_kind(customers, lines),
     }
     order = np.lexsort((np.arange(len(day)), lines.order, lines.time, arrival))
-    return pl.DataFrame(columns | truth)[order].select(
+    return DataFrame(columns | truth)[order].select(
         *about,
         "order",
         "customer",
@@ -363,7 +365,7 @@ def market_table(
 
 def _who(
     seed: int, customers: Customers, lines: MarketLines, lessons: dict[int, int]
-) -> dict[str, pl.Series]:
+) -> dict[str, Series]:
     """Return names of the order, the account and its identifiers, and its declared kind.
 
     Each account named once.
@@ -380,7 +382,7 @@ def _who(
         kind: coded_names(seed, kind, numbers)[row]
         for kind, numbers in zip(KINDS, shared.T, strict=True)
     }
-    texts = pl.Series("customer_kind", DECLARED)
+    texts = Series("customer_kind", DECLARED)
     return {
         "order": coded_names(seed, "order", lines.order),
         "customer": coded_names(seed, "customer", accounts)[row],
@@ -388,9 +390,7 @@ def _who(
     } | names
 
 
-def _ring_accounts(
-    seed: int, accounts: np.ndarray, lessons: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _ring_accounts(seed: int, accounts: ndarray, lessons: ndarray) -> tuple[ndarray, ndarray]:
     """Return what accounts of rings say they are, and their identifiers."""
     ring, serial = (accounts - RINGS) // ACCOUNTS, (accounts - RINGS) % ACCOUNTS
     uniforms = np.zeros((len(accounts), 6))
@@ -405,19 +405,17 @@ def _ring_accounts(
     )
 
 
-def _what(
-    prices: MarketPrices, lines: MarketLines, day: np.ndarray
-) -> dict[str, pl.Series | np.ndarray]:
+def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, Series | ndarray]:
     """Return where and what was bought, and for how much."""
     month, sku = prices.month[day], prices.sku[lines.offer]
     rebate = REBATES[np.searchsorted(TIERS, lines.quantity, side="right")]
     paid = np.round(prices.price[lines.offer, month] * ASKED[lines.region] * (1 - rebate), 2)
     listed = prices.list_price[sku, month]
-    region, channel = pl.Series(REGIONS)[lines.region], pl.Series(CHANNEL_NAMES)[lines.channel]
+    region, channel = Series(REGIONS)[lines.region], Series(CHANNEL_NAMES)[lines.channel]
     return {
         "channel": channel,
         "store": pl.select(
-            pl.concat_str(region, channel, pl.Series(lines.store + 1), separator=".")
+            pl.concat_str(region, channel, Series(lines.store + 1), separator=".")
         ).to_series(),
         "region": region,
         "sku": prices.skus["sku"][sku],
@@ -432,31 +430,31 @@ def _what(
 
 
 def _findings_columns(
-    begin: np.datetime64, lines: MarketLines, arrival: np.ndarray
-) -> dict[str, pl.Series]:
+    begin: np.datetime64, lines: MarketLines, arrival: ndarray
+) -> dict[str, Series]:
     """Return the times of returns, and the findings; null where there is none."""
     looked = np.isfinite(lines.label)
-    confirmed = pl.Series(lines.label, nan_to_null=True).cast(pl.Int64)
+    confirmed = Series(lines.label, nan_to_null=True).cast(pl.Int64)
     return {
         "returned_at": _when(begin, lines.time + 86400 * lines.returned),
         "confirmed": confirmed,
         "confirmed_at": _when(begin, np.where(looked, arrival + 86400 * lines.days, np.nan)),
-        "review_chance": pl.Series(lines.chance, nan_to_null=True),
+        "review_chance": Series(lines.chance, nan_to_null=True),
     }
 
 
-def _true_kind(customers: Customers, lines: MarketLines) -> pl.Series:
+def _true_kind(customers: Customers, lines: MarketLines) -> Series:
     honest = np.minimum(lines.account, len(customers.nature) - 1)
     kind = np.where(lines.account >= RINGS, 2, (customers.nature[honest] >= BULK).astype(np.int64))
-    return pl.Series(("honest", "honest_bulk", "ring"))[kind]
+    return Series(("honest", "honest_bulk", "ring"))[kind]
 
 
-def _when(begin: np.datetime64, seconds: np.ndarray) -> pl.Series:
+def _when(begin: np.datetime64, seconds: ndarray) -> Series:
     """Return instants so many seconds after the beginning."""
     known = np.isfinite(seconds)
     whole = np.where(known, seconds, 0).astype(np.int64).astype("timedelta64[s]")
     instants = np.where(known, begin + whole, np.datetime64("NaT"))
-    return pl.Series(instants.astype("datetime64[us]"))
+    return Series(instants.astype("datetime64[us]"))
 
 
 # GrayMarket: order lines of honest customers and of arbitrage rings, with known truth.

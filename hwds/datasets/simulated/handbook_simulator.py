@@ -9,6 +9,8 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
+from polars import col
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError
@@ -50,7 +52,7 @@ ROLES = {
 }
 
 
-def _a_date(value: str) -> str:
+def _check_date(value: str) -> str:
     date.fromisoformat(value)
     return value
 
@@ -81,7 +83,7 @@ class HandbookSimulator(Dataset):
     customers: Annotated[Rows, Ge(3), Small(500)] = 5_000
     terminals: Annotated[int, Ge(2), Le(1_000_000)] = 10_000
     days: Annotated[Days, Ge(2), Small(100)] = 183
-    start: Annotated[str, AfterValidator(_a_date)] = "2018-04-01"
+    start: Annotated[str, AfterValidator(_check_date)] = "2018-04-01"
     radius: Positive = 5.0
     seed: Annotated[int, Ge(0), Lt(1000)] = 0
 
@@ -111,10 +113,10 @@ class HandbookSimulator(Dataset):
 
 def _columns(start: date) -> list[pl.Expr]:
     instant = pl.lit(datetime.combine(start, time())).cast(pl.Datetime("us")) + pl.duration(
-        seconds=pl.col("second")
+        seconds=col("second")
     )
     fraud, weekend, night = (
-        pl.col("scenario") > 0,
+        col("scenario") > 0,
         instant.dt.weekday() > 5,
         instant.dt.hour() <= LAST_NIGHT_HOUR,
     )
@@ -122,15 +124,15 @@ def _columns(start: date) -> list[pl.Expr]:
     casts = [flag.cast(pl.Int8).alias(name) for name, flag in flags.items()]
     return [
         instant.alias("time"),
-        pl.col("customer", "terminal", "amount"),
+        col("customer", "terminal", "amount"),
         *casts,
-        pl.col("scenario", "first_scenario"),
+        col("scenario", "first_scenario"),
     ]
 
 
 def commit_frauds(
-    paid: dict[str, np.ndarray], customers: int, terminals: int, shift: int
-) -> dict[str, np.ndarray]:
+    paid: dict[str, ndarray], customers: int, terminals: int, shift: int
+) -> dict[str, ndarray]:
     """Return what frauds make of payments.
 
     Args:
@@ -152,7 +154,7 @@ def commit_frauds(
     rows = np.argsort(paid["customer"], kind="stable")
     begin = np.searchsorted(paid["customer"][rows], np.arange(customers + 1))
     for now in range(days):
-        chosen = _chosen(now + shift, customers, CUSTOMERS)
+        chosen = _draw_places(now + shift, customers, CUSTOMERS)
         paid_rows = np.sort(np.concatenate([rows[begin[who] : begin[who + 1]] for who in chosen]))
         paid_rows = paid_rows[
             (day[paid_rows] >= now) & (day[paid_rows] < now + CUSTOMER_DAYS)
@@ -165,14 +167,14 @@ def commit_frauds(
 
 
 def _at_bad_terminals(
-    terminal: np.ndarray, day: np.ndarray, days: int, terminals: int, shift: int
-) -> np.ndarray:
+    terminal: ndarray, day: ndarray, days: int, terminals: int, shift: int
+) -> ndarray:
     bad = np.zeros((terminals, days + 1), bool)
     for now in range(days):
-        bad[_chosen(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True
+        bad[_draw_places(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True
     return bad[terminal, day]
 
 
-def _chosen(seed: int, count: int, size: int) -> np.ndarray:
+def _draw_places(seed: int, count: int, size: int) -> ndarray:
     """Return what a pandas sample with this `random_state` takes."""
     return np.random.RandomState(seed % SEEDS).choice(count, size=min(size, count), replace=False)

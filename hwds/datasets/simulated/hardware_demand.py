@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
@@ -101,9 +103,9 @@ class FittedDemandTruth(Serializable):
     def _of_level(
         self,
         law: DemandLaw,
-        level: np.ndarray,
-        variance: np.ndarray,
-        out: np.ndarray,
+        level: ndarray,
+        variance: ndarray,
+        out: ndarray,
         future: Panel,
     ) -> Forecasts:
         """Return forecasts from the first month's level and the odds that the plant is out the
@@ -126,7 +128,7 @@ class FittedDemandTruth(Serializable):
 
 def next_level(
     dataset: DemandSettings, law: DemandLaw, history: Panel, *, of_demand: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the mean and variance of each series' level in the month after its history, given all
     of it; shape (n_series,).
 
@@ -147,8 +149,8 @@ def next_level(
 
 
 def _update_level(
-    mean: np.ndarray, variance: np.ndarray, value: np.ndarray, noise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    mean: ndarray, variance: ndarray, value: ndarray, noise: ndarray
+) -> tuple[ndarray, ndarray]:
     known = ~np.isnan(value)
     gain = np.where(known, variance / (variance + noise), 0.0)
     return mean + gain * np.where(known, value - mean, 0.0), variance * (1 - gain)
@@ -156,7 +158,7 @@ def _update_level(
 
 def _observations(
     dataset: DemandSettings, law: DemandLaw, history: Panel, of_demand: bool
-) -> tuple[np.ndarray, ...]:
+) -> tuple[ndarray, ...]:
     """Return what each month's sales and visits say of the level, with variances.
 
     Shape (n_series, longest), aligned last.
@@ -174,14 +176,14 @@ def _observations(
     sales = np.log(sold / served) - interest - _effects(dataset, rows, history)
     visits = np.log(visited / VISITS) - interest
     return (
-        _aligned(history, sales),
-        _aligned(history, rows.noise**2 + 1 / (12 * sold**2)),
-        _aligned(history, visits),
-        _aligned(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
+        _align_ends(history, sales),
+        _align_ends(history, rows.noise**2 + 1 / (12 * sold**2)),
+        _align_ends(history, visits),
+        _align_ends(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
     )
 
 
-def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarray:
+def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> ndarray:
     """Return what prices and promotions add to the log-demand of each row, for a law of the same
     rows.
     """
@@ -194,7 +196,7 @@ def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarr
     return own + known["effect"].fill_null(0.0).to_numpy()
 
 
-def _aligned(history: Panel, values: np.ndarray) -> np.ndarray:
+def _align_ends(history: Panel, values: ndarray) -> ndarray:
     """Return values of rows as one row for each series, its last month in the last column.
 
     NaN before the first.
@@ -220,8 +222,8 @@ def _law_of(dataset: DemandSettings, panel: Panel) -> DemandLaw:
 
 
 def _log_demand(
-    dataset: DemandSettings, law: DemandLaw, mean: np.ndarray, variance: np.ndarray, future: Panel
-) -> tuple[np.ndarray, np.ndarray]:
+    dataset: DemandSettings, law: DemandLaw, mean: ndarray, variance: ndarray, future: Panel
+) -> tuple[ndarray, ndarray]:
     """Return mean and standard deviation of each month's log-demand, shape (n_series, h), from the
     level in the first month.
     """
@@ -237,7 +239,7 @@ def _log_demand(
     )
 
 
-def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Panel) -> np.ndarray:
+def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Panel) -> ndarray:
     """Return whether the plant of each series in `future` is out the month before, (n_series,).
 
     Its odds where none tells.
@@ -257,7 +259,7 @@ def _out_now(dataset: DemandSettings, law: DemandLaw, history: Panel, future: Pa
     )
 
 
-def _shortages(law: DemandLaw, now: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def _shortages(law: DemandLaw, now: ndarray, horizon: int) -> tuple[ndarray, ndarray]:
     """Return the shares that may be unserved, shape (sizes,), and their odds in each month, shape
     (n_series, h, sizes).
     """
@@ -269,12 +271,12 @@ def _shortages(law: DemandLaw, now: np.ndarray, horizon: int) -> tuple[np.ndarra
 
 
 def _mixture_quantiles(
-    mean: np.ndarray,
-    spread: np.ndarray,
-    shifts: np.ndarray,
-    odds: np.ndarray,
+    mean: ndarray,
+    spread: ndarray,
+    shifts: ndarray,
+    odds: ndarray,
     levels: tuple[float, ...],
-) -> np.ndarray:
+) -> ndarray:
     """Return quantiles of normal laws of one spread, at `mean` + each of `shifts`, mixed by `odds`.
 
     Args:
@@ -299,7 +301,7 @@ def _mixture_quantiles(
         )
         short = (below * odds[:, :, None]).sum(axis=-1) < levels
         low, high = np.where(short, middle, low), np.where(short, high, middle)
-    quantiles: np.ndarray = (low + high) / 2
+    quantiles: ndarray = (low + high) / 2
     return quantiles
 
 
@@ -333,10 +335,10 @@ class HardwareDemand(DemandSettings):
         """Return the panel, with its plan."""
         offers, law = demand_law(self)
         table = _simulate(self.world(), offers, law)
-        ahead = pl.col("month") >= self.months
+        ahead = col("month") >= self.months
         plan = table.filter(ahead).sort(SERIES, TIME)
         plan = plan.select(
-            SERIES, TIME, *(pl.col(name).cast(pl.Float64) for name in ROLES.known_future)
+            SERIES, TIME, *(col(name).cast(pl.Float64) for name in ROLES.known_future)
         )
         history = table.filter(~ahead)
         return Panel.build(
@@ -351,17 +353,17 @@ class HardwareDemand(DemandSettings):
             return HardwareElasticities(dataset=self)
         return HardwareDemandTruth(dataset=self) if task == "forecast" else None
 
-    def parameters(self) -> pl.DataFrame:
+    def parameters(self) -> DataFrame:
         """Return the true parameters of each series: `series_id`, the fields of `DemandLaw`,
         `season` as `season_1` and on.
         """
         offers, law = demand_law(self)
         columns = {name: value for name, value in vars(law).items() if name != "season"}
         seasons = {f"season_{month + 1}": law.season[:, month] for month in range(12)}
-        return pl.DataFrame({"series_id": offers["series_id"], **columns, **seasons})
+        return DataFrame({"series_id": offers["series_id"], **columns, **seasons})
 
 
-def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.DataFrame:
+def _simulate(world: HardwareWorld, offers: DataFrame, law: DemandLaw) -> DataFrame:
     """Return the plan's rows with static columns and, for months of history, the target and the
     past-only columns.
     """
@@ -385,15 +387,15 @@ def _simulate(world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw) -> pl.
         "shortage": shortage,
         "web_visits": np.round(seen),
     }
-    table = pl.concat([plan, about, pl.DataFrame(known)], how="horizontal")
+    table = pl.concat([plan, about, DataFrame(known)], how="horizontal")
     return table.with_columns(
-        pl.when(pl.col("month") < world.months).then(pl.col(name)).alias(name) for name in known
+        pl.when(col("month") < world.months).then(col(name)).alias(name) for name in known
     )
 
 
 def _shocks(
-    world: HardwareWorld, offers: pl.DataFrame, law: DemandLaw
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    world: HardwareWorld, offers: DataFrame, law: DemandLaw
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return the levels and the standard noise of sales and of visits, each of shape (offers,
     months + 1).
     """

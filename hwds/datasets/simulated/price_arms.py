@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Names, NonNegative, Positive, Rows, Seed, Small, UnitInterval, ZeroRows
@@ -36,16 +37,16 @@ class MarketOffers:
     """
 
     arms: tuple[str, ...]
-    values: np.ndarray
-    prices: np.ndarray
-    conversions: np.ndarray
+    values: ndarray
+    prices: ndarray
+    conversions: ndarray
     unit: str
     segments: tuple[str, ...] = ("all",)
-    shares: np.ndarray | None = None
-    contexts: np.ndarray | None = None
+    shares: ndarray | None = None
+    contexts: ndarray | None = None
     context_names: tuple[str, ...] = ()
-    lifts: np.ndarray | None = None
-    amounts: np.ndarray | None = None
+    lifts: ndarray | None = None
+    amounts: ndarray | None = None
 
 
 class PriceWorld(Dataset):
@@ -87,7 +88,7 @@ class PriceWorld(Dataset):
         """Return what is offered before anything moves."""
         raise NotImplementedError(f"{type(self).__name__}.offers")
 
-    def shifted(self, offers: MarketOffers) -> np.ndarray:
+    def shifted(self, offers: MarketOffers) -> ndarray:
         """Return the conversions from `shift_at` on, by segment and arm, before anything else
         moves: first for last.
         """
@@ -101,9 +102,9 @@ class PriceWorld(Dataset):
                 not go together.
         """
         offers = self.offers()
-        self._fits(len(offers.arms))
+        self._check(len(offers.arms))
         starts = self._starts()
-        moved = np.stack([self._moved(offers, start) for start in starts])
+        moved = np.stack([self._conversions_from(offers, start) for start in starts])
         present = np.stack([self._present(len(offers.arms), start) for start in starts])
         n_segments = len(offers.segments)
         return World(
@@ -127,14 +128,9 @@ class PriceWorld(Dataset):
             np.zeros(0) if offers.amounts is None else offers.amounts,
         )
 
-    def _fits(self, arms: int) -> None:
+    def _check(self, arms: int) -> None:
         for name in ("arrives", "leaves"):
-            given = getattr(self, name)
-            if given and len(given) != arms:
-                raise ConfigError(
-                    f"dataset.{name}: must have one step for each of the {arms} arms, got "
-                    f"{list(given)}."
-                )
+            self._refuse_count(name, arms, "have one step for")
         if self.delay and not self.window:
             raise ConfigError("dataset.window: must be >= 1 where dataset.delay is above 0, got 0.")
         if self.season and (self.drift or self.shift_at is not None or self.arrives or self.leaves):
@@ -145,7 +141,15 @@ class PriceWorld(Dataset):
         if gaps:
             raise ConfigError(f"dataset.arrives: no arm is there at step {gaps[0]}.")
 
-    def _starts(self) -> np.ndarray:
+    def _refuse_count(self, name: str, arms: int, rule: str = "be one for") -> None:
+        """Refuse values of another number than there are arms, where any are given."""
+        given = getattr(self, name)
+        if given and len(given) != arms:
+            raise ConfigError(
+                f"dataset.{name}: must {rule} each of the {arms} arms, got {list(given)}."
+            )
+
+    def _starts(self) -> ndarray:
         """Return the first step of every moment."""
         steps = {0, *self.arrives, *(step for step in self.leaves if step)}
         steps |= {self.shift_at} if self.shift_at is not None else set()
@@ -153,7 +157,7 @@ class PriceWorld(Dataset):
         steps |= set(range(0, span, max(1, span // PARTS)))
         return np.array(sorted(steps), np.int64)
 
-    def _moved(self, offers: MarketOffers, start: int) -> np.ndarray:
+    def _conversions_from(self, offers: MarketOffers, start: int) -> ndarray:
         """Return the conversions from a step on, shape (S, K)."""
         base = offers.conversions
         if self.shift_at is not None and start >= self.shift_at:
@@ -175,7 +179,7 @@ class PriceWorld(Dataset):
         """Return the sum of an arm's first moves; more of them leave the first as they are."""
         return float(stream(self.seed, "price_world", "drift", arm).standard_normal(steps).sum())
 
-    def _present(self, arms: int, start: int) -> np.ndarray:
+    def _present(self, arms: int, start: int) -> ndarray:
         here = np.ones(arms, bool)
         for arm in range(arms):
             arrived = not self.arrives or start >= self.arrives[arm]
@@ -184,7 +188,7 @@ class PriceWorld(Dataset):
         return here
 
 
-def with_log_odds(conversions: np.ndarray, gains: np.ndarray) -> np.ndarray:
+def with_log_odds(conversions: ndarray, gains: ndarray) -> ndarray:
     """Return conversions moved by so much in log-odds; 0 and 1 stay."""
     odds = np.exp(gains) * conversions
     return np.where(conversions < 1, odds / (1 - conversions + odds), 1.0)
@@ -247,20 +251,15 @@ class PriceArms(PriceWorld):
                 f"dataset.prices: must be one for each of the {len(conversions)} arms, got "
                 f"{list(self.prices)}."
             )
-        if self.arms and len(self.arms) != len(conversions):
-            raise ConfigError(
-                f"dataset.arms: must name each of the {len(conversions)} arms, got "
-                f"{list(self.arms)}."
-            )
+        self._refuse_count("arms", len(conversions), "name")
         if self.means and (len(self.means) < 2 or self.cost):
             raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
-        if self.basket_lift and len(self.basket_lift) != len(conversions):
-            arms = len(conversions)
+        self._refuse_count("basket_lift", len(conversions))
+        self._refuse_count("after_shift", len(conversions))
+        if self.after_shift and self.shift_at is None:
             raise ConfigError(
-                f"dataset.basket_lift: must be one for each of the {arms} arms, got "
-                f"{list(self.basket_lift)}."
+                "dataset.shift_at: must be given where dataset.after_shift is, got null."
             )
-        self._shifts(len(conversions))
         plain = self.means or len(set(self.prices)) < len(self.prices)
         names = self.arms or tuple(
             f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices)
@@ -275,23 +274,12 @@ class PriceArms(PriceWorld):
             names, values, prices, conversions[None], unit, lifts=lifts, amounts=amounts
         )
 
-    def shifted(self, offers: MarketOffers) -> np.ndarray:
+    def shifted(self, offers: MarketOffers) -> ndarray:
         """Return the conversions of `after_shift`, where they are given."""
         return np.array(self.after_shift)[None] if self.after_shift else super().shifted(offers)
 
-    def _shifts(self, arms: int) -> None:
-        if self.after_shift and len(self.after_shift) != arms:
-            raise ConfigError(
-                f"dataset.after_shift: must be one for each of the {arms} arms, got "
-                f"{list(self.after_shift)}."
-            )
-        if self.after_shift and self.shift_at is None:
-            raise ConfigError(
-                "dataset.shift_at: must be given where dataset.after_shift is, got null."
-            )
 
-
-def basket_amounts(law: BasketLaw, spread: float) -> np.ndarray:
+def basket_amounts(law: BasketLaw, spread: float) -> ndarray:
     """Return equally likely amounts over their mean, which is 1, rising.
 
     Args:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Le, MinLen
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Level, NonNegative, PositiveInt, Seed
@@ -85,18 +87,18 @@ class PriceDemand(PriceWorld):
             columns,
         )
 
-    def _device(self) -> pl.DataFrame:
+    def _device(self) -> DataFrame:
         """Return the newest device of the family in each channel."""
         world = HardwareWorld(self.world_seed, n_families=len(FAMILIES), n_channels=self.channels)
-        device = world.skus.filter(
-            (pl.col("family") == self.family) & (pl.col("launch_month") < world.months)
-        )["sku"][-1]
-        return world.offers.filter(pl.col("sku") == device)
+        device = world.skus.filter(pl.col("launch_month") < world.months, family=self.family)[
+            "sku"
+        ][-1]
+        return world.offers.filter(sku=device)
 
 
 def conversions_at_prices(
-    ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str
-) -> np.ndarray:
+    ladder: ndarray, elasticity: ndarray, conversion: float, demand: str
+) -> ndarray:
     """Return the share that buys at prices relative to the list price, with the given elasticity
     and share at 1.
 
@@ -119,16 +121,16 @@ def conversions_at_prices(
     return 1 / (1 + (1 - conversion) / conversion * np.exp(-slope * (ladder - 1)))
 
 
-def _kinds() -> pl.DataFrame:
+def _kinds() -> DataFrame:
     """Return kinds of customers; their shares are of purchases, not of heads."""
     rows = [
         (kind.name, kind.share * kind.units**0.5, KIND_ELASTICITY[kind.name])
         for kind in CUSTOMER_KINDS
     ]
-    return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
+    return DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
 
 
-def _kind_columns(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+def _kind_columns(segments: DataFrame) -> tuple[ndarray, tuple[str, ...]]:
     """Return one column for each channel and kind, 1 where a customer is of it; and their names."""
     columns = {
         f"{name}={value}": (segments[name] == value).to_numpy().astype(float)

@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Positive, Rising, Rows, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -75,12 +77,12 @@ class PriceLog(Dataset):
         )
         price = shown["price"].to_numpy()
         bought = rng.random(self.rows) < self.conversion(customers, price[:, None])[:, 0]
-        exposed = pl.Series(
+        exposed = Series(
             "exposed_at",
             [datetime(2025, 1, 1) + timedelta(minutes=minute) for minute in range(self.rows)],
         )
         table = pl.concat([customers, shown], how="horizontal").with_columns(
-            exposed, revenue=pl.Series(price * bought)
+            exposed, revenue=Series(price * bought)
         )
         observed = pl.col("exposed_at").dt.offset_by("1d").alias("observed_at")
         roles = {
@@ -88,9 +90,7 @@ class PriceLog(Dataset):
         }
         return Table.build(table.with_columns(observed), roles, self.unit)
 
-    def _a_price(
-        self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def _a_price(self, kinds: DataFrame, kind: ndarray, rng: np.random.Generator) -> DataFrame:
         """Return one of the prices for each customer, its probability, and the better policy's
         probabilities of all.
         """
@@ -101,9 +101,9 @@ class PriceLog(Dataset):
             f"target_{arm_name(float(price))}": share
             for price, share in zip(self.prices, self.target(kinds)[kind].T, strict=True)
         }
-        return pl.DataFrame(columns | target)
+        return DataFrame(columns | target)
 
-    def _any_price(self, customers: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    def _any_price(self, customers: DataFrame, rng: np.random.Generator) -> DataFrame:
         """Return a price for each customer, near a rule of thumb's or anywhere, its density, and
         the best price.
         """
@@ -119,13 +119,13 @@ class PriceLog(Dataset):
         ) / (2 * half_width)
         grid = np.linspace(low, high, GRID)
         best = grid[np.argmax(self.revenue(customers, grid), axis=1)]
-        return pl.DataFrame({"price": price, "propensity": density, "target_price": best})
+        return DataFrame({"price": price, "propensity": density, "target_price": best})
 
     def truth(self, task: str) -> Truth | None:
         """Return the direct method with the true mean revenue, for off-policy evaluation."""
         return PriceLogTruth(dataset=self) if task == "ope" else None
 
-    def conversion(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+    def conversion(self, kinds: DataFrame, prices: ndarray | None = None) -> ndarray:
         """Return the true probability of a sale at each price, shape (n, arms).
 
         Args:
@@ -140,25 +140,39 @@ class PriceLog(Dataset):
         score = odds[:, None] - SLOPE[channel][:, None] * (shown / middle - 1)
         return 1 / (1 + np.exp(-score))
 
-    def revenue(self, kinds: pl.DataFrame, prices: np.ndarray | None = None) -> np.ndarray:
+    def revenue(self, kinds: DataFrame, prices: ndarray | None = None) -> ndarray:
         """Return the true mean revenue at each price, shape (n, arms); see `conversion`."""
         shown = np.array(self.prices) if prices is None else prices
         return shown * self.conversion(kinds, prices)
 
-    def logging(self, kinds: pl.DataFrame) -> np.ndarray:
+    def logging(self, kinds: DataFrame) -> ndarray:
         """Return the log's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         favourite = np.eye(arms)[np.minimum(_rule(kinds), arms - 1)]
         return self.exploration / arms + (1 - self.exploration) * favourite
 
-    def target(self, kinds: pl.DataFrame) -> np.ndarray:
+    def target(self, kinds: DataFrame) -> ndarray:
         """Return the better policy's probability of each price, shape (n, arms)."""
         arms = len(self.prices)
         best = np.argmax(self.revenue(kinds), axis=1)
         return TARGET_EXPLORES / arms + (1 - TARGET_EXPLORES) * np.eye(arms)[best]
 
 
-class PriceLogTruth(Truth):
+class LogTruth(Truth):
+    """The true value of a target policy, as an estimator from a log: it weighs no rows."""
+
+    needs_propensity: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+    asks_price: ClassVar[bool] = False
+    learner: ClassVar[None] = None
+    name: str = "truth"
+
+    def weights(self, log: LogEvidence) -> None:
+        """Return nothing: it weighs no rows."""
+        return
+
+
+class PriceLogTruth(LogTruth):
     """The true mean revenue of the target policy for the customers of the log: what an estimator
     would say who knew demand.
 
@@ -166,11 +180,6 @@ class PriceLogTruth(Truth):
         dataset: The simulator's settings.
     """
 
-    needs_propensity: ClassVar[bool] = False
-    weighs: ClassVar[bool] = False
-    asks_price: ClassVar[bool] = False
-    learner: ClassVar[None] = None
-    name: str = "truth"
     dataset: PriceLog
 
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
@@ -178,40 +187,33 @@ class PriceLogTruth(Truth):
 
         Its standard error is that of the customers who came.
         """
-        prices = (
-            np.array([float(arm) for arm in log.arms])
-            if log.target_price is None
-            else log.target_price
-        )
-        n = len(log.reward)
+        prices, n = log.target_price, len(log.reward)
+        if prices is None:
+            prices = np.array([float(arm) for arm in log.arms])
         revenue = self.dataset.revenue(log.table, prices)
         return EstimatorTerms(np.sum(log.target * revenue, axis=1), np.zeros(n), np.ones(n))
 
-    def weights(self, log: LogEvidence) -> None:
-        """Return nothing: it weighs no rows."""
-        return
 
-
-def contexts() -> pl.DataFrame:
+def contexts() -> DataFrame:
     """Return every kind of customer: `channel`, `visits`, and the `share` of customers who are
     so.
     """
     kinds = list(product(range(len(CHANNELS)), range(len(VISITS))))
     shares = [SHARES[channel] * VISIT_SHARES[visits] for channel, visits in kinds]
     names = [CHANNELS[channel] for channel, _ in kinds]
-    return pl.DataFrame(
+    return DataFrame(
         {"channel": names, "visits": [int(VISITS[visits]) for _, visits in kinds], "share": shares}
     )
 
 
-def _rule(kinds: pl.DataFrame) -> np.ndarray:
+def _rule(kinds: DataFrame) -> ndarray:
     """Return the rule of thumb: a step of the ladder for each channel, one more for those who came
     back often, shape (n,).
     """
     return _channel(kinds) + (kinds["visits"].to_numpy() > 2)
 
 
-def _channel(kinds: pl.DataFrame) -> np.ndarray:
+def _channel(kinds: DataFrame) -> ndarray:
     return (
         kinds["channel"]
         .replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True)))
@@ -219,7 +221,7 @@ def _channel(kinds: pl.DataFrame) -> np.ndarray:
     )
 
 
-def _draw_arms(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def _draw_arms(probability: ndarray, uniform: ndarray) -> ndarray:
     """Draw one arm a row, by inversion."""
     below = np.cumsum(probability, axis=1)
     return np.minimum(

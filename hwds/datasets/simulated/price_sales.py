@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import Positive, Seed, Small, Steps, UnitInterval
 from hwds.core.seeds import stream
@@ -57,13 +59,13 @@ class SalesCells:
             channel, shape (K, K).
     """
 
-    table: pl.DataFrame
-    substitutes: np.ndarray
+    table: DataFrame
+    substitutes: ndarray
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def parts(self, nearness: float) -> np.ndarray:
+    def parts(self, nearness: float) -> ndarray:
         """Return the weight of each substitute's price, exp(-nearness x the generations between the
         two), shape (K, K).
         """
@@ -71,7 +73,7 @@ class SalesCells:
         apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
         return np.asarray(self.substitutes * np.exp(-nearness * apart))
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> ndarray:
         """Return a column as an array, shape (K,)."""
         return self.table[name].to_numpy()
 
@@ -85,21 +87,11 @@ def family_names(count: int) -> list[str]:
     ]
 
 
-def sales_cells(
-    seed: int, skus: int, channels: int, weeks: int, shortest: int, units: float, lift: float
-) -> SalesCells:
+def sales_cells(settings: SalesSettings) -> SalesCells:
     """Return the cells of a world: more devices, channels or weeks leave the parameters of the
     others as they are.
-
-    Args:
-        seed: The world's seed.
-        skus: Devices.
-        channels: Channels, in the order of the catalogue.
-        weeks: Weeks of the calendar.
-        shortest: The fewest weeks for which a cell is sold.
-        units: Mean sales of a cell in a week.
-        lift: The mean log-lift of a promoted week.
     """
+    seed, skus, weeks = settings.seed, settings.skus, settings.weeks
     families = -(-skus // GENERATIONS)
     names = family_names(families)
     about = [FAMILIES[i % len(FAMILIES)] for i in range(families)]
@@ -116,12 +108,12 @@ def sales_cells(
             0,
         )
         cost = round(list_price * float(0.45 + 0.04 * np.tanh(of_sku[device, 2])), 2)
-        for shop, channel in enumerate(CHANNELS[:channels]):
+        for shop, channel in enumerate(CHANNELS[: settings.channels]):
             own = normal[device, shop]
             elasticity = (
                 MEAN + of_family[family] + of_channel[shop] + SKU * of_sku[device, 0] + OWN * own[0]
             )
-            sold = max(round(WEEKS[length[device, shop]] * weeks), min(shortest, weeks))
+            sold = max(round(WEEKS[length[device, shop]] * weeks), min(settings.shortest, weeks))
             sku = f"{names[family]}-{generation + 1}"
             rows.append(
                 (
@@ -133,26 +125,16 @@ def sales_cells(
                     list_price,
                     cost,
                     min(elasticity, NEAREST_ZERO),
-                    float(np.log(units) - LEVEL**2 / 2 + LEVEL * own[1]),
-                    lift * float(np.exp(0.2 * own[2])),
+                    float(np.log(settings.units) - LEVEL**2 / 2 + LEVEL * own[1]),
+                    settings.promotion_lift * float(np.exp(0.2 * own[2])),
                     weeks - sold,
                     device,
                     shop,
                 )
             )
-    columns = [
-        "series_id",
-        "sku",
-        "channel",
-        "family",
-        "generation",
-        "list_price",
-        "cost",
-        "elasticity",
-        "base",
-        "promotion",
-    ]
-    table = pl.DataFrame(rows, schema=[*columns, "first", "device", "shop"], orient="row")
+    columns = "series_id sku channel family generation list_price cost elasticity base promotion"
+    schema = [*columns.split(), "first", "device", "shop"]
+    table = DataFrame(rows, schema=schema, orient="row")
     family_of, shop_of = table["device"].to_numpy() // GENERATIONS, table["shop"].to_numpy()
     same = (family_of[:, None] == family_of) & (shop_of[:, None] == shop_of)
     np.fill_diagonal(same, False)
@@ -190,45 +172,28 @@ LARGEST = 0.8
 
 
 @dataclass(frozen=True)
-class SalesLaw:
-    """The settings of the law of sales that are the same for all cells; see `PriceSales`."""
-
-    dispersion: float
-    cannibalisation: float
-    nearness: float
-    pull_forward: float
-    season: float
-    seasonal_pricing: float
-    promotion_share: float
-    shared_noise: float
-    endogeneity: float
-    pass_through: float
-    stock_outs: float
-
-
-@dataclass(frozen=True)
 class SalesWeeks:
     """Prices and sales by cell and week, each of shape (K, weeks); a cell is sold from its first
     week on.
 
     Attributes:
         relative: Log of the price over the list price.
-        cost: Of a unit, in currency.
+        cost: The cost of a unit, in currency.
         promotion: 0 or 1.
         stock_out: The share of the week without stock.
         log_mean: Log of the expected units, stock-outs and a cell's own noise apart.
         units: Sold.
     """
 
-    relative: np.ndarray
-    cost: np.ndarray
-    promotion: np.ndarray
-    stock_out: np.ndarray
-    log_mean: np.ndarray
-    units: np.ndarray
+    relative: ndarray
+    cost: ndarray
+    promotion: ndarray
+    stock_out: ndarray
+    log_mean: ndarray
+    units: ndarray
 
 
-def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> SalesWeeks:
+def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     """Draw the weeks of a world.
 
     A cell's units are Poisson with a gamma-distributed rate (negative binomial with size
@@ -236,6 +201,7 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
     week before + cannibalisation mean x of the family's other generations in the channel, nearer
     ones with more weight + shared noise), x being the log price over the list price.
     """
+    seed, weeks = law.seed, law.weeks
     device, shop = cells.column("device"), cells.column("shop")
     draws = _draws(seed, cells, weeks)
     season = law.season * seasonal(weeks)
@@ -287,7 +253,7 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
     return SalesWeeks(relative, costs, promoted.astype(float), stock_out, log_mean, units)
 
 
-def seasonal(weeks: int) -> np.ndarray:
+def seasonal(weeks: int) -> ndarray:
     """Return the season of each week: a yearly wave with a peak before its end, between -1 and
     1.
     """
@@ -300,14 +266,14 @@ def seasonal(weeks: int) -> np.ndarray:
 class _Draws:
     """Standard draws by cell (or device, for `device`, `shared` and `cost`) and week or spell."""
 
-    own: np.ndarray
-    device: np.ndarray
-    shared: np.ndarray
-    cost: np.ndarray
-    promoted: np.ndarray
-    depth: np.ndarray
-    out: np.ndarray
-    out_share: np.ndarray
+    own: ndarray
+    device: ndarray
+    shared: ndarray
+    cost: ndarray
+    promoted: ndarray
+    depth: ndarray
+    out: ndarray
+    out_share: ndarray
     shape_all: tuple[int, int, int]
 
 
@@ -326,7 +292,7 @@ def _draws(seed: int, cells: SalesCells, weeks: int) -> _Draws:
     )  # type: ignore[call-arg]
 
 
-def _costs(seed: int, skus: int, weeks: int) -> np.ndarray:
+def _costs(seed: int, skus: int, weeks: int) -> ndarray:
     """Return the log of each device's cost over its mean, a stationary autoregression, shape (skus,
     weeks).
     """
@@ -398,7 +364,7 @@ class SalesSettings(PanelDataset):
     stock_outs: UnitInterval = 0.03
     horizon: Steps = 8
 
-    def parameters(self) -> pl.DataFrame:
+    def parameters(self) -> DataFrame:
         """Return the true parameters of each cell.
 
         Columns: `series_id`, `sku`, `channel`, `family`, `list_price`, `cost` (at their mean),
@@ -409,42 +375,33 @@ class SalesSettings(PanelDataset):
         with the price for ever).
         """
         table = self.cells().table
-        elasticity = pl.col("elasticity")
-        best = pl.when(elasticity < -1).then(pl.col("cost") * elasticity / (1 + elasticity))
-        names = (
-            "series_id",
-            "sku",
-            "channel",
-            "family",
-            "list_price",
-            "cost",
-            "elasticity",
-            "promotion",
-        )
+        elasticity = col("elasticity")
+        best = pl.when(elasticity < -1).then(col("cost") * elasticity / (1 + elasticity))
+        names = "series_id sku channel family list_price cost elasticity promotion"
         return table.select(
-            *names,
+            *names.split(),
             pl.lit(self.pull_forward).alias("pull_forward"),
             pl.lit(self.cannibalisation).alias("cannibalisation"),
-            pl.col("base").exp().alias("units"),
+            col("base").exp().alias("units"),
             best.alias("best_price"),
         )
 
-    def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> pl.DataFrame:
+    def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> DataFrame:
         """Return the true mean profit a week of each cell at multiples of its list price, other
         prices as they are.
 
         Returns:
             Columns `series_id`, `price`, `units`, `profit`.
         """
-        grid = self.parameters().join(pl.DataFrame({"multiple": multiples}), how="cross")
-        units = pl.col("units") * pl.col("multiple") ** pl.col("elasticity")
-        price = pl.col("list_price") * pl.col("multiple")
-        profit = (price - pl.col("cost")) * units
+        grid = self.parameters().join(DataFrame({"multiple": multiples}), how="cross")
+        units = col("units") * col("multiple") ** col("elasticity")
+        price = col("list_price") * col("multiple")
+        profit = (price - col("cost")) * units
         return grid.select(
             "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
         )
 
-    def cross(self) -> np.ndarray:
+    def cross(self) -> ndarray:
         """Return the true cross elasticities, of a row's cell to the price of a column's, with all
         on sale, shape (K, K).
         """
@@ -455,25 +412,11 @@ class SalesSettings(PanelDataset):
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""
-        return sales_cells(
-            self.seed,
-            self.skus,
-            self.channels,
-            self.weeks,
-            self.shortest,
-            self.units,
-            self.promotion_lift,
-        )
+        return sales_cells(self)
 
     def drawn(self) -> SalesWeeks:
         """Return what happened in each week."""
-        names = SalesLaw.__dataclass_fields__
-        return sales_weeks(
-            self.seed,
-            self.cells(),
-            self.weeks,
-            SalesLaw(**{name: getattr(self, name) for name in names}),
-        )
+        return sales_weeks(self, self.cells())
 
 
 # PriceSalesTruth: the true elasticities of simulated sales, as a model of demand.
@@ -518,7 +461,7 @@ class PriceSalesTruth(Truth):
 
 def known_elasticities(
     design: DemandDesign,
-    slopes: np.ndarray,
+    slopes: ndarray,
     shared: Mapping[str, Any],
     context: ElasticityContext,
     pairs: CrossPairs | None = None,
@@ -529,7 +472,7 @@ def known_elasticities(
         design: The rows.
         slopes: Own elasticities, shape (K,).
         shared: The slopes of other columns by name, 0 for those that are not named.
-        context: Of the run.
+        context: The settings of the run.
         pairs: Cross elasticities, where they differ by pair.
     """
     theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])
@@ -590,20 +533,20 @@ class PriceSales(SalesSettings):
         return PriceSalesTruth(dataset=self) if task == "elasticity" else None
 
 
-def _long(cells: SalesCells, weeks: SalesWeeks, count: int) -> pl.DataFrame:
+def _long(cells: SalesCells, weeks: SalesWeeks, count: int) -> DataFrame:
     """Return a row for each cell and week in which it is sold."""
     cell, week = np.nonzero(np.arange(count) >= cells.column("first")[:, None])
     about = cells.table[cell].select(
         "series_id", "sku", "channel", "family", "generation", "list_price"
     )
-    monday = pl.Series(np.datetime64(START, "D") + 7 * week).cast(pl.Date)
+    monday = Series(np.datetime64(START, "D") + 7 * week).cast(pl.Date)
     price = np.round(about["list_price"].to_numpy() * np.exp(weeks.relative[cell, week]), 1)
     drawn = {
         name: getattr(weeks, name)[cell, week]
         for name in ("cost", "promotion", "stock_out", "units")
     }
     return about.with_columns(
-        pl.Series("time", monday),
-        pl.Series("price", price),
-        **{k: pl.Series(v) for k, v in drawn.items()},
+        Series("time", monday),
+        Series("price", price),
+        **{k: Series(v) for k, v in drawn.items()},
     ).rename({"units": "target"})

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.ab.sample import ComparisonNeeds, Design, Finding, Rule, Sample, SampleRoles
 from hwds.core.errors import ConfigError
@@ -68,7 +69,7 @@ class PriceTest(Dataset):
         Raises:
             ConfigError: There are not as many conversions as prices.
         """
-        self._checked()
+        self._check()
         arm = stream(self.start, "arms").integers(0, len(self.prices), self.units)
         rank = stream(self.start, "readiness").random(self.units)
         bought = stream(self.start, "sales").random(self.units) < self._readiness(
@@ -99,14 +100,14 @@ class PriceTest(Dataset):
             else None
         )
 
-    def _checked(self) -> None:
+    def _check(self) -> None:
         if len(self.prices) != len(self.conversions):
             raise ConfigError(
                 f"dataset.conversions: must have one for each of {len(self.prices)} prices, got "
                 f"{len(self.conversions)}."
             )
 
-    def _readiness(self, rank: np.ndarray, conversion: np.ndarray | float) -> np.ndarray:
+    def _readiness(self, rank: ndarray, conversion: ndarray | float) -> ndarray:
         """Return each visitor's probability to buy: the same rank among all visitors at any
         price.
         """
@@ -124,7 +125,7 @@ class PriceTest(Dataset):
         days = np.sort(stream(self.start, "days").integers(0, self.days, self.units))
         return [FIRST_DAY + timedelta(int(day)) for day in days]
 
-    def _channels(self, rank: np.ndarray) -> list[str]:
+    def _channels(self, rank: ndarray) -> list[str]:
         """Return a third of the visitors in each channel.
 
         Those who are readier to buy come more often online.

@@ -10,6 +10,8 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
@@ -75,16 +77,14 @@ class WeeklySales(PanelDataset):
     def load(self) -> Panel:
         """Return the panel, with its plan."""
         table = pl.concat([self._product(number) for number in range(self.series)])
-        ahead = pl.col("week") >= self.weeks
-        plan = table.filter(ahead).select(
-            SERIES, TIME, pl.col("price", "promotion").cast(pl.Float64)
-        )
+        ahead = col("week") >= self.weeks
+        plan = table.filter(ahead).select(SERIES, TIME, col("price", "promotion").cast(pl.Float64))
         history = table.filter(~ahead).drop("week")
         return Panel.build(
             history, Frequency("1w"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units"
         )
 
-    def _product(self, number: int) -> pl.DataFrame:
+    def _product(self, number: int) -> DataFrame:
         """Return the weeks of one product, of the plan too.
 
         Its draws are its own, so that more products change none.
@@ -113,21 +113,21 @@ class WeeklySales(PanelDataset):
         unknown &= (week > first) & (week != self.weeks - 1)
         price = np.round(np.exp(3.5 + 0.6 * about[4]) * np.exp(relative), 2)
         monday = np.datetime64(START, "D") + 7 * week
-        table = pl.DataFrame(
+        table = DataFrame(
             {
                 SERIES: [f"sku-{number:05d}"] * len(week),
-                TIME: pl.Series(monday).cast(pl.Date),
-                "target": pl.Series(np.where(unknown, np.nan, units), nan_to_null=True),
+                TIME: Series(monday).cast(pl.Date),
+                "target": Series(np.where(unknown, np.nan, units), nan_to_null=True),
                 "price": price,
                 "promotion": promotion.astype(np.int64),
                 "category": [CATEGORIES[category]] * len(week),
                 "week": week,
             }
         )
-        return table.filter(pl.col("week") >= first)
+        return table.filter(col("week") >= first)
 
 
-def _prices(draws: np.random.Generator, weeks: int) -> tuple[np.ndarray, np.ndarray]:
+def _prices(draws: np.random.Generator, weeks: int) -> tuple[ndarray, ndarray]:
     """Return the log of the price over the usual one, and 1 in promoted weeks, which come in pairs.
 
     Each of shape (weeks,).
@@ -140,16 +140,15 @@ def _prices(draws: np.random.Generator, weeks: int) -> tuple[np.ndarray, np.ndar
     return spell + np.log1p(-depth * promotion), promotion.astype(float)
 
 
-def _season(seed: int, category: int, week: np.ndarray) -> np.ndarray:
+def _season(seed: int, category: int, week: ndarray) -> ndarray:
     """Return the season that a category shares: two waves, and the weeks before the holidays."""
     draws = stream(seed, "weekly_sales", "category", category).normal(size=5)
     holidays = np.isin(week % 52, [47, 48, 49, 50]) * (0.4 + 0.1 * draws[4])
     return 0.2 * _cycle(draws[:4], week) + holidays
 
 
-def _cycle(sizes: np.ndarray, week: np.ndarray) -> np.ndarray:
+def _cycle(sizes: ndarray, week: ndarray) -> ndarray:
     """Return two waves a year, of the sizes of their sines and cosines, shape (weeks,)."""
     turn = 2 * np.pi * week / 52
     waves = np.stack([np.sin(turn), np.cos(turn), np.sin(2 * turn), np.cos(2 * turn)])
-    cycle: np.ndarray = sizes @ waves
-    return cycle
+    return np.asarray(sizes @ waves)

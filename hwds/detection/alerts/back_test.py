@@ -8,6 +8,7 @@ from math import hypot
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, AlertTerms
@@ -32,20 +33,20 @@ class AlertClusters:
     """The days and entities of rows, which the bootstrap draws again.
 
     Attributes:
-        day: Numbers the day of each row from 0.
-        entity: Numbers the entity of each row from 0; None where the data names none.
-        days: How many days.
-        resamples: Of each kind.
-        seed: Of the experiment.
+        day: The number of the day of each row, from 0.
+        entity: The number of the entity of each row, from 0; None where the data names none.
+        days: The number of days.
+        resamples: The resamples of each kind.
+        seed: The seed of the experiment.
     """
 
-    day: np.ndarray
-    entity: np.ndarray | None
+    day: ndarray
+    entity: ndarray | None
     days: int
     resamples: int
     seed: int
 
-    def daily_amounts(self, values: np.ndarray) -> list[DailyAmount]:
+    def daily_amounts(self, values: ndarray) -> list[DailyAmount]:
         """Return the sum a day of each column with its percentile intervals, and with that of both
         days and entities.
 
@@ -58,11 +59,11 @@ class AlertClusters:
             values: Shape (rows, columns).
         """
         totals = values.sum(axis=0) / self.days
-        by_day = self._ends(values, self.day, "day")
-        by_entity = self._ends(values, self.entity, "entity")
+        by_day = self._percentile_intervals(values, self.day, "day")
+        by_entity = self._percentile_intervals(values, self.entity, "entity")
         few = self.too_few(values)
         together = [
-            None if few[at] else self._together(values[:, at], float(total))
+            None if few[at] else self._joint_interval(values[:, at], float(total))
             for at, total in enumerate(totals)
         ]
         return [
@@ -70,14 +71,14 @@ class AlertClusters:
             for total, day, entity, both in zip(totals, by_day, by_entity, together, strict=True)
         ]
 
-    def too_few(self, values: np.ndarray) -> list[bool]:
+    def too_few(self, values: ndarray) -> list[bool]:
         """Return of each column, shape (rows, columns), whether too few days or entities have
         anything of its sum.
         """
         ways = [way for way in (self.day, self.entity) if way is not None]
         return [any(_has_few_clusters(column, way) for way in ways) for column in values.T]
 
-    def _together(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
+    def _joint_interval(self, values: ndarray, a_day: float) -> tuple[float, float] | None:
         """Return the interval of a sum a day over days and entities.
 
         None where either are too few.
@@ -91,18 +92,18 @@ class AlertClusters:
             return two_way_effect(a_day, by_day, None, None, "day").interval(LEVEL)
         cells = np.unique(self.entity * len(days) + blocks, return_inverse=True)[1]
         by_entity, both = (
-            self._added(name, values, codes)
+            self._cluster_part(name, values, codes)
             for name, codes in (("customer", self.entity), ("cell", cells))
         )
         return two_way_effect(a_day, by_entity, by_day, both, "entity and day").interval(LEVEL)
 
-    def _added(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
+    def _cluster_part(self, called: str, values: ndarray, codes: ndarray) -> ClusteredPart:
         rows = np.bincount(codes).astype(float)
         sums = np.bincount(codes, values)
         return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
-    def _ends(
-        self, values: np.ndarray, cluster: np.ndarray | None, purpose: str
+    def _percentile_intervals(
+        self, values: ndarray, cluster: ndarray | None, purpose: str
     ) -> list[tuple[float | None, float | None]]:
         """Return the percentile interval of each column's sum a day over one way.
 
@@ -123,14 +124,9 @@ class AlertClusters:
         ]
 
 
-def _has_few_clusters(values: np.ndarray, cluster: np.ndarray) -> bool:
+def _has_few_clusters(values: ndarray, cluster: ndarray) -> bool:
     """Return whether fewer clusters have anything of a sum than an interval of it needs."""
     return len(np.unique(cluster[values != 0])) < LEAST_SURE
-
-
-def without_interval(value: float) -> DailyAmount:
-    """Return a number of which nothing says how it varies."""
-    return DailyAmount(value, None, None, None, None, None, None)
 
 
 def _widest_interval(
@@ -146,6 +142,9 @@ def _widest_interval(
     return min(low), max(high)
 
 
+SIDES: dict[Against, str] = {"labels": "label", "truth": "truth"}
+"""The columns that say which rows are gray."""
+
 # The costs of each policy in the test windows, against the labels and against the truth.
 
 
@@ -155,36 +154,33 @@ class AlertBackTest:
 
     Attributes:
         rows: The test rows of all windows.
-        actions: Of each policy, the decision's own first.
-        terms: What an action costs.
+        actions: The actions of each policy, the decision's own first.
+        terms: The costs of actions.
         guarded: Mask of the rows of guarded kinds of buyers.
         clusters: The clusters that are drawn again.
     """
 
     rows: pl.DataFrame
-    actions: Mapping[str, np.ndarray]
+    actions: Mapping[str, ndarray]
     terms: AlertTerms
-    guarded: np.ndarray
+    guarded: ndarray
     clusters: AlertClusters
 
     def sides(self) -> list[Against]:
         """Return the sides that costs can be computed against: labels and truth, each where any is
         known.
         """
-        return [
-            name  # type: ignore[misc]
-            for name, column in (("labels", "label"), ("truth", "truth"))
-            if self.rows[column].count()
-        ]
+        return [against for against, column in SIDES.items() if self.rows[column].count()]
 
     def record(self, against: Against) -> tuple[list[PolicyRecord], CostCalibration]:
         """Return the record of every policy, and the expected against the realised cost of the
         decision's own.
         """
-        gray, weight = self._gray(against)
+        gray, weight = self._gray_and_weight(against)
         loss = self.rows["loss"].to_numpy()
         parts = {
-            name: self._parts(action, gray, loss, weight) for name, action in self.actions.items()
+            name: [part * weight for part in self.terms.parts(action, gray, loss)]
+            for name, action in self.actions.items()
         }
         costs = {name: sum(of_policy) for name, of_policy in parts.items()}
         own, *rivals = costs
@@ -200,18 +196,22 @@ class AlertBackTest:
             **dict(zip(rivals, intervals[len(costs) : -1], strict=True)),
         }
         lines = [
-            self._line(name, against, intervals[place], paired[name], parts[name], gray, weight)
+            self._policy_record(
+                name, against, intervals[place], paired[name], parts[name], gray, weight
+            )
             for place, name in enumerate(costs)
         ]
         (few_gray,) = self.clusters.too_few(
             (gray * weight)[:, None]
         )  # what came is known by these alone
-        surplus = without_interval(intervals[-1].value) if few_gray else intervals[-1]
+        surplus = DailyAmount(intervals[-1].value) if few_gray else intervals[-1]
         return lines, _calibrate_costs(
-            against, intervals[0].value, surplus, self._ends(own, loss, weight)
+            against, intervals[0].value, surplus, self._expected_range(own, loss, weight)
         )
 
-    def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
+    def _expected_range(
+        self, own: str, loss: ndarray, weight: ndarray
+    ) -> tuple[float, float] | None:
         """Return the range of the expected cost a day between probabilities as low and as high as
         the labels leave open.
 
@@ -227,27 +227,22 @@ class AlertBackTest:
         ]
         return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
-    def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
+    def _gray_and_weight(self, against: Against) -> tuple[ndarray, ndarray]:
         """Return which rows are gray, and for how many each stands: 0 where it is not known."""
-        gray = self.rows["label" if against == "labels" else "truth"].to_numpy().astype(float)
+        gray = self.rows[SIDES[against]].to_numpy().astype(float)
         weight = self.rows["weight"].to_numpy() if against == "labels" else np.ones(len(gray))
         known = ~np.isnan(gray)
         return np.where(known, gray, 0.0), np.where(known, weight, 0.0)
 
-    def _parts(
-        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray, weight: np.ndarray
-    ) -> list[np.ndarray]:
-        return [part * weight for part in self.terms.parts(action, gray, loss)]
-
-    def _line(
+    def _policy_record(
         self,
         name: str,
         against: Against,
         cost: DailyAmount,
         saving: DailyAmount | None,
-        parts: list[np.ndarray],
-        gray: np.ndarray,
-        weight: np.ndarray,
+        parts: list[ndarray],
+        gray: ndarray,
+        weight: ndarray,
     ) -> PolicyRecord:
         action, days = self.actions[name], self.clusters.days
         stake = float(np.sum(gray * self.rows["loss"].to_numpy() * weight))
@@ -270,7 +265,7 @@ class AlertBackTest:
         )
 
 
-def _weighted_share(which: np.ndarray, weight: np.ndarray) -> float | None:
+def _weighted_share(which: ndarray, weight: ndarray) -> float | None:
     total = float(weight.sum())
     return float(weight[which].sum()) / total if total > 0 else None
 

@@ -8,8 +8,10 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
+from hwds.detection.predictions import scored_rows
 from hwds.evaluation.row_folds import label_arrivals, row_arrivals
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.tables import Tables
@@ -66,13 +68,13 @@ class AlertEvidence(ABC):
         return
 
     @abstractmethod
-    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> DataFrame:
         """Return the scored rows of a model; see `EVIDENCE`.
 
         Args:
-            tables: Of the run.
-            frame: Its data.
-            model: Whose scores count.
+            tables: The tables of the run.
+            frame: The data of the run.
+            model: The model whose scores count.
             kind: The column of kinds of buyers; empty where there is none.
 
         Raises:
@@ -82,25 +84,21 @@ class AlertEvidence(ABC):
 
 def alert_evidence_rows(
     tables: Tables, frame: Table, model: str, kind: str, *, delay_days: int, unlabelled: str
-) -> pl.DataFrame:
+) -> DataFrame:
     """Return the evidence of scored rows; see `AlertEvidence.alert_evidence`.
 
     Args:
-        tables: Of the run.
-        frame: Its data.
-        model: Whose scores count.
+        tables: The tables of the run.
+        frame: The data of the run.
+        model: The model whose scores count.
         kind: The column of kinds of buyers; empty where there is none.
-        delay_days: After which a label arrives, where the data does not say.
+        delay_days: The days after which a label arrives, where the data does not say.
         unlabelled: `exclude`, or else rows without a label are honest and each stands for itself.
 
     Raises:
         ConfigError: The model has no probabilities.
     """
-    predictions = (
-        tables.predictions.filter(pl.col("model") == model)
-        if tables.predictions.width
-        else tables.predictions
-    )
+    predictions = scored_rows(tables, model=model)
     if predictions.is_empty():
         return predictions
     if predictions["probability"].null_count():
@@ -111,36 +109,34 @@ def alert_evidence_rows(
     day = row_arrivals(frame).dt.date().cast(pl.Int32).cast(pl.Int64)
     facts = frame.data.select(
         ROW_ID,
-        day.alias("day_id"),
-        label_arrivals(frame, delay_days).alias("known_at"),
-        (pl.col(kind).cast(pl.String) if kind else pl.lit(None, pl.String)).alias("kind"),
+        day_id=day,
+        known_at=label_arrivals(frame, delay_days),
+        kind=col(kind).cast(pl.String) if kind else pl.lit(None, pl.String),
     )
-    rows = predictions.select(*PREDICTED, pl.col("amount").alias("loss")).join(
+    rows = predictions.select(*PREDICTED, loss=col("amount")).join(
         facts, on=ROW_ID, how="left", maintain_order="left"
     )
     honest = unlabelled != "exclude"
     rows = rows.with_columns(
-        (pl.lit(1.0) if honest else pl.col("weight")).alias("weight"),
-        pl.lit(0.0 if honest else None, pl.Float64).alias("unlabelled"),
+        weight=pl.lit(1.0) if honest else col("weight"),
+        unlabelled=pl.lit(0.0 if honest else None, pl.Float64),
     )
     return rows.select(EVIDENCE).sort("part", "fold", "day_id", ROW_ID)
 
 
-def rows_tested(rows: pl.DataFrame) -> pl.DataFrame:
+def rows_tested(rows: DataFrame) -> DataFrame:
     """Return the test rows, with the labels that they got in the end."""
-    return rows.filter(pl.col("part") == "test").with_columns(
-        pl.col("label").fill_null(pl.col("unlabelled"))
-    )
+    return rows.filter(part="test").with_columns(col("label").fill_null(col("unlabelled")))
 
 
-def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
+def deciding_rows(rows: DataFrame, cutoff: str) -> DataFrame:
     """Return the rows of all deciding windows up to that of a cutoff, with the labels that had
     arrived by it.
 
     Each day of each window counts apart, for its rows were scored by a model of its own.
     """
     begin = datetime.fromisoformat(cutoff)
-    early = rows.filter((pl.col("part") == "decide") & (pl.col("cutoff") <= cutoff))
-    known = pl.when(pl.col("known_at") <= begin).then(pl.col("label"))
-    apart = (pl.col("fold").cast(pl.Int64) * 10_000_000 + pl.col("day_id")).alias("day_id")
-    return early.with_columns(known.fill_null(pl.col("unlabelled")).alias("label"), apart)
+    early = rows.filter(col("cutoff") <= cutoff, part="decide")
+    known = pl.when(col("known_at") <= begin).then(col("label"))
+    apart = (col("fold").cast(pl.Int64) * 10_000_000 + col("day_id")).alias("day_id")
+    return early.with_columns(known.fill_null(col("unlabelled")).alias("label"), apart)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log
 from statistics import NormalDist
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
 from hwds.detection.alerts.verdict import ChosenRule
-from hwds.detection.rows import distinct_codes
+from hwds.detection.rows import distinct_codes, uniform_by_id
 from hwds.frames.table import ROW_ID
 
 # The actions on rows of some days: blocks, a random review stream, reviews by expected gain up
@@ -25,44 +26,41 @@ class Days:
     """The rows of some days as arrays, by day and row.
 
     Attributes:
-        day: Numbers the days from 0.
-        count: How many days.
-        probability: Of being gray.
-        loss: At stake.
+        day: The number of the day of each row, from 0.
+        count: The number of days.
+        probability: The probability of being gray.
+        loss: The money at stake in each row.
         uniform: A random number of each row, which puts it into the random stream.
     """
 
-    day: np.ndarray
+    day: ndarray
     count: int
-    probability: np.ndarray
-    loss: np.ndarray
-    uniform: np.ndarray
+    probability: ndarray
+    loss: ndarray
+    uniform: ndarray
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, seed: int) -> Days:
+    def of(cls, rows: DataFrame, seed: int) -> Days:
         """Make the arrays of rows with `day_id, probability, loss` and `row_id`.
 
         The random number of a row is that of its id alone, so that more rows change none.
         """
         day = distinct_codes(rows["day_id"])
-        count = int(day.max()) + 1 if len(day) else 0
         return cls(
             day,
-            count,
+            int(day.max(initial=-1)) + 1,
             rows["probability"].to_numpy(),
             rows["loss"].to_numpy(),
             uniform_by_row(rows, seed, "stream"),
         )
 
 
-def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
+def uniform_by_row(rows: DataFrame, seed: int, purpose: str) -> ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
-    ids = rows[ROW_ID].to_numpy()
-    most = int(ids.max()) + 1 if len(ids) else 0
-    return stream(seed, "alert policy", purpose).random(most)[ids]
+    return uniform_by_id(rows[ROW_ID].to_numpy(), stream(seed, "alert policy", purpose))
 
 
-def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:
+def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> ndarray:
     """Return the action of each row.
 
     Of the rows that would not be blocked, each is in the random stream with the same chance; those
@@ -74,7 +72,7 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     Args:
         days: The rows.
         terms: Costs and capacity.
-        multiplier: Of a wrong block's cost.
+        multiplier: The multiplier of a wrong block's cost.
         floor: The least expected gain of a review.
     """
     blocked = terms.blocks(days.probability, days.loss, multiplier) & ("block" in terms.tiers)
@@ -96,9 +94,7 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     return action
 
 
-def _least_gain_reviewed(
-    days: Days, gain: np.ndarray, reviewed: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
+def _least_gain_reviewed(days: Days, gain: ndarray, reviewed: ndarray, slots: ndarray) -> ndarray:
     """Return the least gain reviewed on each day, -inf where there was room for more.
 
     Infinite where there was none.
@@ -109,17 +105,15 @@ def _least_gain_reviewed(
     return np.where(used < slots, -np.inf, least)
 
 
-def top_of_day(
-    day: np.ndarray, value: np.ndarray, wanted: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
+def top_of_day(day: ndarray, value: ndarray, wanted: ndarray, slots: ndarray) -> ndarray:
     """Return a mask of the wanted rows of each day with the largest values, the earlier of equal
     ones.
 
     Args:
-        day: Numbers the days, shape (n,).
-        value: What orders them, shape (n,).
+        day: The number of the day of each row, shape (n,).
+        value: The value that orders the rows, shape (n,).
         wanted: Mask, shape (n,).
-        slots: How many of each day, shape (days,).
+        slots: The number of rows to take of each day, shape (days,).
     """
     places = np.flatnonzero(wanted)
     order = places[np.lexsort((places, -value[places], day[places]))]
@@ -142,7 +136,7 @@ CHANCE_LEVEL = 0.05
 """The chance of taking another cell than the formula where none is better."""
 
 
-def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -> ChosenRule:
+def choose_rule(rows: DataFrame, cutoff: str, terms: AlertTerms, seed: int) -> ChosenRule:
     """Choose the cell of the grid that would have cost least in the deciding windows, by the labels
     that had arrived.
 
@@ -152,45 +146,43 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
     what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
 
     Args:
-        rows: Those of the deciding windows, their labels as far as they are known.
+        rows: The rows of the deciding windows, their labels as far as they are known.
         cutoff: The beginning of the test window.
         terms: The rule and its grid.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     positives = int((rows["label"] == 1).sum()) if len(rows) else 0
+    formula_rule = ChosenRule(
+        cutoff=cutoff,
+        multiplier=1.0,
+        floor=0.0,
+        positives=positives,
+        formula_cost=None,
+        chosen_cost=None,
+    )
     if positives < terms.least_positives:
-        return ChosenRule(
-            cutoff=cutoff,
-            multiplier=1.0,
-            floor=0.0,
-            positives=positives,
-            formula_cost=None,
-            chosen_cost=None,
-        )
+        return formula_rule
     days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
     gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
 
-    def costs(cell: GridPoint) -> np.ndarray:
+    def costs(cell: GridPoint) -> ndarray:
         action = act(days, terms, *cell)  # all rows compete for the capacity
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
     formula, cells = costs(FORMULA_POINT), rule_grid(terms)
-    best, saving, sure = (
-        FORMULA_POINT,
-        0.0,
-        NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2)),
-    )
+    best, saving = FORMULA_POINT, 0.0
+    sure = NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2))
     for cell in cells:
         saved = formula - costs(cell)
-        total = float(saved.sum())
-        if total > max(saving, sure * standard_error(saved)):
+        # The error of a sum over a random number of independent rows.
+        total, error = float(saved.sum()), float(np.sqrt(np.sum(saved**2)))
+        if total > max(saving, sure * error):
             best, saving = cell, total
     before = float(formula.sum())
-    return ChosenRule(
-        cutoff=cutoff,
+    return replace(
+        formula_rule,
         multiplier=best[0],
         floor=best[1],
-        positives=positives,
         formula_cost=before / days.count,
         chosen_cost=(before - saving) / days.count,
     )
@@ -204,13 +196,6 @@ def rule_grid(terms: AlertTerms) -> list[GridPoint]:
     return sorted(cells, key=lambda cell: (abs(log(cell[0])), abs(cell[1]), cell))
 
 
-def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of a sum of independent rows of a random number: the root of the
-    sum of squares.
-    """
-    return float(np.sqrt(np.sum(values**2)))
-
-
 # The actions of other policies on the same rows: today's fixed thresholds, z-scores, random
 # reviews, nothing.
 
@@ -219,26 +204,25 @@ TO_DEVIATION = 1.4826
 
 
 def rivals_of(
-    rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, seed: int
-) -> dict[str, np.ndarray]:
+    rows: DataFrame, reference: DataFrame, terms: AlertTerms, seed: int
+) -> dict[str, ndarray]:
     """Return the actions of each rival on the rows of one test window, all with the same capacity
     of reviews a day.
 
     Today's rule is given the calibrated probabilities, better ones than it has.
 
     Args:
-        rows: Of the test window, by day.
-        reference: Those of the deciding window of the same model, whose scores say what is usual;
-            where there are none, the test rows' own do, which is more than a z-score may know.
+        rows: The rows of the test window, by day.
+        reference: The rows of the deciding window of the same model, whose scores say what is
+            usual; where there are none, the test rows' own do, which is more than a z-score may
+            know.
         terms: Thresholds and capacity.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     day = distinct_codes(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)
-    probability, z = (
-        rows["probability"].to_numpy(),
-        z_scores(rows["score"].to_numpy(), reference["score"].to_numpy()),
-    )
+    probability = rows["probability"].to_numpy()
+    z = z_scores(rows["score"].to_numpy(), reference["score"].to_numpy())
     review_from, block_from = terms.today
     blocked = probability >= block_from
     today = _review_actions(
@@ -253,19 +237,21 @@ def rivals_of(
     }
 
 
-def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def z_scores(score: ndarray, reference: ndarray) -> ndarray:
     """Return scores less the median of the reference, over its median absolute deviation as a
     standard deviation.
 
     Without any spread whatever lies above the median is infinitely far.
     """
     usual = reference if len(reference) else score
-    centre = float(np.median(usual)) if len(usual) else 0.0
-    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre))) if len(usual) else 0.0
+    if not len(usual):
+        return score
+    centre = float(np.median(usual))
+    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre)))
     if spread == 0:
         return np.where(score > centre, np.inf, 0.0)
     return (score - centre) / spread
 
 
-def _review_actions(which: np.ndarray) -> np.ndarray:
+def _review_actions(which: ndarray) -> ndarray:
     return np.where(which, np.int8(REVIEW), np.int8(PASS))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.seeds import stream_key
 
@@ -42,7 +43,7 @@ class AlertTerms:
     least_positives: int
     resamples: int
 
-    def block_from(self, loss: np.ndarray, multiplier: float | np.ndarray = 1.0) -> np.ndarray:
+    def block_from(self, loss: ndarray, multiplier: float | ndarray = 1.0) -> ndarray:
         """Return the probability from which a block costs less than to pass: W / (W + loss), W the
         cost of a wrong one.
 
@@ -53,7 +54,7 @@ class AlertTerms:
         wrong = multiplier * self.wrong_block
         return wrong / (wrong + loss)
 
-    def review_from(self, loss: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    def review_from(self, loss: ndarray, floor: float = 0.0) -> ndarray:
         """Return the probability from which a review is expected to gain at least the floor.
 
         Above 1 where none can.
@@ -62,34 +63,32 @@ class AlertTerms:
             return (self.review_cost + floor) / (self.review_recall * loss)
 
     def block_always_from(
-        self, loss: np.ndarray, multiplier: float = 1.0, floor: float = 0.0
-    ) -> np.ndarray:
+        self, loss: ndarray, multiplier: float = 1.0, floor: float = 0.0
+    ) -> ndarray:
         """Return the probability from which a block is expected to cost less than a review, too."""
         wrong = multiplier * self.wrong_block
         surely = (wrong - self.review_cost - floor) / (wrong + (1 - self.review_recall) * loss)
         return np.maximum(surely, self.block_from(loss, multiplier))
 
-    def blocks(
-        self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0
-    ) -> np.ndarray:
+    def blocks(self, probability: ndarray, loss: ndarray, multiplier: float = 1.0) -> ndarray:
         """Return a mask of the rows that are blocked."""
         return probability * loss >= multiplier * (1 - probability) * self.wrong_block
 
     def gain(
         self,
-        probability: np.ndarray,
-        loss: np.ndarray,
-        blocked: np.ndarray,
+        probability: ndarray,
+        loss: ndarray,
+        blocked: ndarray,
         multiplier: float = 1.0,
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Return the expected saving of a review over the action without it: p x loss x recall -
         cost where that is to pass.
 
         Args:
-            probability: Of being gray.
-            loss: At stake.
+            probability: The probability of being gray.
+            loss: The money at stake in each row.
             blocked: Mask of the rows that would be blocked.
-            multiplier: Of a wrong block's cost.
+            multiplier: The multiplier of a wrong block's cost.
         """
         otherwise = np.where(
             blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss
@@ -97,17 +96,17 @@ class AlertTerms:
         return otherwise - probability * loss * (1 - self.review_recall) - self.review_cost
 
     def parts(
-        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, action: ndarray, gray: ndarray, loss: ndarray
+    ) -> tuple[ndarray, ndarray, ndarray]:
         """Return the missed loss, the wrong blocks and the reviews of each row.
 
         A review costs what it costs, keeps `review_recall` of the loss of a gray row, and lets an
         honest one pass.
 
         Args:
-            action: What is done.
+            action: The action on each row.
             gray: 1 or 0, or the probability of 1 for what is expected.
-            loss: At stake.
+            loss: The money at stake in each row.
         """
         looked = (action == REVIEW) | (action == RANDOM)
         saved = np.where(action == BLOCK, 1.0, np.where(looked, self.review_recall, 0.0))
@@ -115,7 +114,7 @@ class AlertTerms:
         wrong = np.where(action == BLOCK, (1 - gray) * self.wrong_block, 0.0)
         return missed, wrong, np.where(looked, self.review_cost, 0.0)
 
-    def cost(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    def cost(self, action: ndarray, gray: ndarray, loss: ndarray) -> ndarray:
         """Return the sum of the parts."""
         missed, wrong, reviews = self.parts(action, gray, loss)
         return missed + wrong + reviews
@@ -146,9 +145,9 @@ class AlertTiers:
 
     Attributes:
         terms: Costs and tiers.
-        multiplier: Of what a wrong block costs.
+        multiplier: The multiplier of the cost of a wrong block.
         floor: The least expected gain of a review.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
         amount: The column of what is at stake.
     """
 
@@ -182,39 +181,37 @@ class AlertTiers:
         }
         return cls(**rule | {"terms": AlertTerms(**terms)})
 
-    def tier(self, id: str, probability: float | None, stake: float | None) -> TierOf | None:
-        """Return the tier of an event; None where its probability or its stake is not known."""
-        return self.tiers([id], None if probability is None else np.array([probability]), [stake])[
-            0
-        ]
+    def as_dict(self) -> dict[str, Any]:
+        """Return the rule as a bundle's `decision.json` has it."""
+        return {"kind": "alerts", "tiers": asdict(self)}
 
     def tiers(
-        self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]
+        self, ids: Sequence[str], probability: ndarray | None, stakes: Sequence[float | None]
     ) -> list[TierOf | None]:
         """Return the tiers of several events, each as if it stood alone.
 
         Args:
-            ids: Of the events.
-            probability: Of being gray, shape (n,); None where it is not known.
-            stakes: At stake, None where it is not known.
+            ids: The ids of the events.
+            probability: The probability of being gray, shape (n,); None where it is not known.
+            stakes: The money at stake in each event, None where it is not known.
         """
-        said: list[TierOf | None] = [None] * len(ids)
+        answers: list[TierOf | None] = [None] * len(ids)
         known = [
             place
             for place, stake in enumerate(stakes)
             if stake is not None and probability is not None
         ]
         if not known or probability is None:
-            return said
+            return answers
         chance, loss = probability[known], np.array([stakes[place] for place in known], float)
         action = self._actions([ids[place] for place in known], chance, loss)
         sides = np.concatenate([np.full(len(known), PASS), action])
         passed, done = self.terms.cost(sides, np.tile(chance, 2), np.tile(loss, 2)).reshape(2, -1)
         for place, each, gain in zip(known, action.tolist(), (passed - done).tolist(), strict=True):
-            said[place] = TierOf(TIERS.get(each, "pass"), gain)
-        return said
+            answers[place] = TierOf(TIERS.get(each, "pass"), gain)
+        return answers
 
-    def _actions(self, ids: Sequence[str], chance: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    def _actions(self, ids: Sequence[str], chance: ndarray, loss: ndarray) -> ndarray:
         """Return the codes of the actions, shape (n,)."""
         blocked = self.terms.blocks(chance, loss, self.multiplier) & ("block" in self.terms.tiers)
         action = np.where(blocked, BLOCK, PASS)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
-from hwds.detection.reasons import in_words
+from hwds.detection.cases import reasons_in_words
 from hwds.frames.table import ROW_ID
 from hwds.results.tables import Verdict
 
@@ -27,19 +29,20 @@ class DailyAmount:
 
     Attributes:
         value: The number.
-        day_low, day_high: Of days drawn again; None for a single one.
-        entity_low, entity_high: Of entities drawn again; None where the data names none.
-        low, high: Over days and entities, both of which rows share; None where either are too few
-            to tell.
+        day_low, day_high: The interval over days drawn again; None for a single one.
+        entity_low, entity_high: The interval over entities drawn again; None where the data names
+            none.
+        low, high: The interval over days and entities, both of which rows share; None where either
+            are too few to tell.
     """
 
     value: float
-    day_low: float | None
-    day_high: float | None
-    entity_low: float | None
-    entity_high: float | None
-    low: float | None
-    high: float | None
+    day_low: float | None = None
+    day_high: float | None = None
+    entity_low: float | None = None
+    entity_high: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +54,14 @@ class PolicyRecord:
         against: The side that says which rows are gray: the labels, each weighted by the rows it
             stands for, or the truth.
         cost: Missed loss, wrong blocks and reviews together.
-        saving: What the decision's own policy costs less, paired; None for itself.
+        saving: The saving of the decision's own policy against this one, paired; None for itself.
         missed, wrong_blocks, reviews: The parts of the cost.
         blocked, reviewed: Rows, all of them, labelled or not.
         caught: The loss that was kept from happening.
-        caught_share: Of all that was at stake; None where nothing was.
+        caught_share: The same as a share of all that was at stake; None where nothing was.
         honest_blocked: The share of honest rows that are blocked; None without any.
-        guarded_blocked: That of the guarded kinds of buyers; None without any.
+        guarded_blocked: The share of honest rows of the guarded kinds of buyers that are blocked;
+            None without any.
     """
 
     policy: str
@@ -83,7 +87,7 @@ class CostCalibration:
         against: The side that says which rows are gray.
         expected: The mean of the cost under the probabilities.
         realised: The cost itself.
-        expected_low, expected_high: Between which it lies by what the labels tell of the
+        expected_low, expected_high: The range in which it lies by what the labels tell of the
             probabilities; None where these are taken for certain.
         surplus: Realised less expected, with the intervals of the test rows.
         low, high: The interval of the surplus by both; None without one.
@@ -109,8 +113,8 @@ class ChosenRule:
     """The rule of one test window.
 
     Attributes:
-        cutoff: Its beginning.
-        multiplier: Of what a wrong block costs, in the threshold of a block.
+        cutoff: The beginning of the test window.
+        multiplier: The multiplier of the cost of a wrong block, in the threshold of a block.
         floor: The least expected gain of a review, in money.
         positives: Labelled gray rows behind the choice; too few leave the formula as it is.
         formula_cost, chosen_cost: A day in the deciding windows, of the formula as it is and of the
@@ -133,14 +137,14 @@ class AlertVerdict(Verdict):
         action: `ADOPT` or `HOLD`.
         terms: The rule and its rivals.
         chosen: The rule of every test window, oldest first.
-        days: Of the test windows.
-        rows: Tested.
-        positives: Of them, labelled gray.
+        days: The number of days of the test windows.
+        rows: The number of rows tested.
+        positives: The number of tested rows that are labelled gray.
         record: Every policy against the labels, then against the truth where it is known.
         meaning: The same for what the probabilities promise.
-        unit: Of money.
+        unit: The unit of money.
         alerts: One row for each row of the test windows that is not passed.
-        thresholds: From which probability a row is blocked and reviewed, by what is at stake.
+        thresholds: The probabilities from which rows are blocked and reviewed, by what is at stake.
         cases, case_rows: The alerts of the last window as cases, and their rows; see
             `hwds.detection.cases.Cases`.
     """
@@ -154,10 +158,10 @@ class AlertVerdict(Verdict):
     record: tuple[PolicyRecord, ...]
     meaning: tuple[CostCalibration, ...]
     unit: str
-    alerts: pl.DataFrame
-    thresholds: pl.DataFrame
-    cases: pl.DataFrame
-    case_rows: pl.DataFrame
+    alerts: DataFrame
+    thresholds: DataFrame
+    cases: DataFrame
+    case_rows: DataFrame
 
     files: ClassVar = {
         "alerts": "alerts",
@@ -263,11 +267,9 @@ class AlertVerdict(Verdict):
         return [(name, saving) for name, saving in named if saving is not None]
 
     @property
-    def costs(self) -> pl.DataFrame:
+    def costs(self) -> DataFrame:
         """Return the record as a table, an interval's ends in columns of their own."""
-        return pl.DataFrame(
-            [_flatten_record(line) for line in self.record], infer_schema_length=None
-        )
+        return DataFrame([_flatten_record(line) for line in self.record], infer_schema_length=None)
 
     def of(self, policy: str, against: Against = "labels") -> PolicyRecord | None:
         """Return the record of a policy; None where there is none."""
@@ -280,12 +282,8 @@ def _flatten_record(line: PolicyRecord) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in asdict(line).items():
         if name in ("cost", "saving"):
-            ends = value or dict.fromkeys(
-                ("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high")
-            )
-            flat |= {
-                name if end == "value" else f"{name}_{end}": number for end, number in ends.items()
-            }
+            for end in (field.name for field in fields(DailyAmount)):
+                flat[name if end == "value" else f"{name}_{end}"] = value and value[end]
         else:
             flat[name] = value
     return flat
@@ -298,9 +296,27 @@ STAKES = (0.1, 0.5, 0.9, 0.99)
 """The quantiles of what is at stake for which thresholds are reported."""
 
 
+ALERTS = (
+    "cutoff",
+    ROW_ID,
+    "id",
+    "time",
+    "entity",
+    "tier",
+    "score",
+    "probability",
+    "block_from",
+    "at_stake",
+    "expected_gain",
+    "chance",
+    "reasons",
+)
+"""The columns of the table of alerts."""
+
+
 def alerts_of(
-    test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
-) -> pl.DataFrame:
+    test: DataFrame, action: ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
+) -> DataFrame:
     """Return one row for each test row that is not passed, by window, day, tier (`block` first) and
     expected gain.
 
@@ -311,59 +327,38 @@ def alerts_of(
     probability, loss = (test[name].to_numpy() for name in ("probability", "loss"))
     passed = np.full(len(action), PASS, np.int8)
     gain = terms.cost(passed, probability, loss) - terms.cost(action, probability, loss)
-    multiplier = dict(
-        zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True)
-    )
+    multipliers = {each.cutoff: each.multiplier for each in chosen}
+    multiplier = test["cutoff"].replace_strict(multipliers).to_numpy()
     wide = test.with_columns(
-        pl.Series("action", action),
-        pl.Series("expected_gain", gain),
-        pl.Series(
-            "block_from",
-            terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy()),
-        ),
-        pl.when(pl.Series(action == RANDOM))
-        .then(terms.random_reviews)
-        .otherwise(1.0)
-        .alias("chance"),
-    ).filter(pl.col("action") != PASS)
+        action=Series(action),
+        tier=_tier_names(action),
+        at_stake=col("loss"),
+        expected_gain=Series(gain),
+        block_from=Series(terms.block_from(loss, multiplier)),
+        chance=pl.when(Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
+    ).filter(col("action") != PASS)
     ordered = wide.sort(
         ["fold", "day_id", "action", "expected_gain"],
         descending=[False, False, True, True],
         maintain_order=True,
     )
-    return ordered.select(
-        "cutoff",
-        ROW_ID,
-        "id",
-        "time",
-        "entity",
-        pl.col("action").replace_strict(TIERS, return_dtype=pl.String).alias("tier"),
-        "score",
-        "probability",
-        "block_from",
-        pl.col("loss").alias("at_stake"),
-        "expected_gain",
-        "chance",
-        pl.Series(
-            "reasons",
-            ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()],
-            dtype=pl.String,
-        ),
-    )
+    return ordered.with_columns(reasons=reasons_in_words(ordered["reasons"])).select(ALERTS)
 
 
-def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
+def _tier_names(action: ndarray) -> Series:
+    """Return the names of actions, null for a row that is passed."""
+    return Series(action).replace_strict(TIERS, default=None, return_dtype=pl.String)
+
+
+def alerted_rows(test: DataFrame, action: ndarray) -> DataFrame:
     """Return the rows of the last window that are not passed, with what is at stake and their tier,
     for cases.
     """
-    names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
-    rows = test.with_columns(names.alias("tier"), pl.col("loss").alias("at_stake"))
-    return rows.filter((pl.col("fold") == test["fold"].max()) & pl.col("tier").is_not_null())
+    rows = test.with_columns(tier=_tier_names(action), at_stake=col("loss"))
+    return rows.filter(col("tier").is_not_null(), fold=test["fold"].max())
 
 
-def thresholds_of(
-    test: pl.DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms
-) -> pl.DataFrame:
+def thresholds_of(test: DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms) -> DataFrame:
     """Return for each test window the probabilities from which rows are blocked and reviewed, by
     what is at stake.
 
@@ -372,13 +367,13 @@ def thresholds_of(
     """
     made = []
     for each in chosen:
-        rows = test.filter(pl.col("cutoff") == each.cutoff)
+        rows = test.filter(cutoff=each.cutoff)
         loss = np.array([rows["loss"].quantile(level, "nearest") for level in STAKES], float)
         review = terms.review_from(loss, each.floor)
         made.append(
-            pl.DataFrame(
+            DataFrame(
                 {
-                    "cutoff": [each.cutoff] * len(STAKES),
+                    "cutoff": each.cutoff,
                     "multiplier": each.multiplier,
                     "floor": each.floor,
                     "stake_quantile": STAKES,

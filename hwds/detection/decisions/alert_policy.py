@@ -9,13 +9,14 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Len
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Small, UnitInterval
 from hwds.detection.alerts.back_test import AlertBackTest, AlertClusters
 from hwds.detection.alerts.evidence import AlertEvidence, deciding_rows, rows_tested
 from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of
-from hwds.detection.alerts.tiers import AlertTerms, Tier
+from hwds.detection.alerts.tiers import AlertTerms, AlertTiers, Tier
 from hwds.detection.alerts.verdict import (
     RIVALS,
     AlertVerdict,
@@ -107,7 +108,7 @@ def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
 
 
 def alert_verdict(
-    name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table
+    name: str, rows: DataFrame, terms: AlertTerms, *, seed: int, frame: Table
 ) -> AlertVerdict | None:
     """Return the verdict; None where no row was tested.
 
@@ -115,7 +116,7 @@ def alert_verdict(
         name: The decision's.
         rows: The evidence, see `EVIDENCE`.
         terms: The rule and its rivals.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
         frame: The table of the rows, for what ties them and for the unit of money.
     """
     unit = frame.unit
@@ -127,10 +128,8 @@ def alert_verdict(
     kinds = test["kind"].is_in(list(terms.guarded)).fill_null(False).to_numpy()
     back_test = AlertBackTest(test, actions, terms, kinds, clusters)
     records = [back_test.record(against) for against in back_test.sides()]
-    record, meaning = (
-        tuple(line for lines, _ in records for line in lines),
-        tuple(each for _, each in records),
-    )
+    record = tuple(line for lines, _ in records for line in lines)
+    meaning = tuple(each for _, each in records)
     positives = int((test["label"] == 1).sum())
     excluded = _forbidden_by(record, positives, terms)
     rule = next(iter(excluded), "none")
@@ -157,7 +156,7 @@ def alert_verdict(
 
 
 def choices_and_actions(
-    name: str, rows: pl.DataFrame, test: pl.DataFrame, terms: AlertTerms, seed: int
+    name: str, rows: DataFrame, test: DataFrame, terms: AlertTerms, seed: int
 ) -> tuple[list[ChosenRule], Mapping[str, np.ndarray]]:
     """Return the choice before each test window, and the actions of each policy, the decision's own
     first.
@@ -170,13 +169,13 @@ def choices_and_actions(
         actions[name].append(
             act(Days.of(window, seed), terms, chosen[-1].multiplier, chosen[-1].floor)
         )
-        reference = rows.filter((pl.col("part") == "decide") & (pl.col("fold") == fold))
+        reference = rows.filter(part="decide", fold=fold)
         for policy, action in rivals_of(window, reference, terms, seed).items():
             actions[policy].append(action)
     return chosen, {policy: np.concatenate(parts) for policy, parts in actions.items()}
 
 
-def _alert_clusters(test: pl.DataFrame, resamples: int, seed: int) -> AlertClusters:
+def _alert_clusters(test: DataFrame, resamples: int, seed: int) -> AlertClusters:
     """Return the days, and the entities where there are any.
 
     A row without one is an entity of its own.
@@ -344,6 +343,17 @@ class AlertPolicy(Decision):
             seed=int(tables.scores["seed"][0]),
             frame=frame,
         )
+
+    def row_rule(
+        self,
+        protocol: Evaluation[Any, Any],
+        verdict: Mapping[str, Any] | None,
+        seed: int,
+        amount: str,
+    ) -> AlertTiers:
+        """See `Decision`; the thresholds are those of the last window."""
+        terms = self.terms(getattr(protocol, "wrong_block", None), kinds=False)
+        return AlertTiers.chosen(terms, verdict, seed, amount)
 
     def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
         """Return the rule's terms.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import PositiveInt
@@ -31,14 +33,14 @@ PAIRS = ("bought_in", "sold_in")
 SHARES = ("duty", "risk")
 
 
-def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
+def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> DataFrame:
     """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one
     line a price.
 
     Args:
-        path: Of the file; see `ArbitrageThresholds.prices`.
+        path: The path of the file; see `ArbitrageThresholds.prices`.
         last: The day.
-        form: How a text file is written.
+        form: The form of a text file.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or has a price that is none.
@@ -46,22 +48,22 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     table = _read("prices", path, form, PRICES, ("price",))
     if "since" in table.columns:
         day = last.date() if hasattr(last, "date") else last
-        begun = table.with_columns(_days(table["since"], path)).filter(pl.col("since") <= day)
+        begun = table.with_columns(_days(table["since"], path)).filter(col("since") <= day)
         table = begun.sort("since", maintain_order=True)
     cell = [name for name in ("sku", "channel", "region") if name in table.columns]
-    now = table.group_by(cell, maintain_order=True).agg(pl.col("price").last())
-    region = pl.col("region").cast(pl.String).fill_null("") if "region" in cell else pl.lit("")
+    now = table.group_by(cell, maintain_order=True).agg(col("price").last())
+    region = col("region").cast(pl.String).fill_null("") if "region" in cell else pl.lit("")
     return now.select(
-        pl.col("sku").cast(pl.String),
-        pl.col("channel").cast(pl.String),
-        region.alias("region"),
-        pl.lit(0.0).alias("quantity"),
-        pl.col("price").alias("unit_price"),
-        pl.lit(None, pl.Float64).alias("street_price"),
+        col("sku").cast(pl.String),
+        col("channel").cast(pl.String),
+        region=region,
+        quantity=pl.lit(0.0),
+        unit_price=col("price"),
+        street_price=pl.lit(None, pl.Float64),
     )
 
 
-def _days(since: pl.Series, path: str) -> pl.Series:
+def _days(since: Series, path: str) -> Series:
     days = since.str.to_date("%Y-%m-%d", strict=False) if since.dtype == pl.String else since
     bad = days.is_null().arg_true()
     if not days.dtype.is_temporal() or len(bad):
@@ -72,7 +74,7 @@ def _days(since: pl.Series, path: str) -> pl.Series:
     return days.cast(pl.Date)
 
 
-def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
+def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> DataFrame:
     """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight,
     duty, risk`.
 
@@ -88,7 +90,7 @@ def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
     return table
 
 
-def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
+def _file(field: str, path: str, form: TextFormat) -> DataFrame:
     """Return the rows of a file as `dataset=file` reads them.
 
     Refusals name the field of the decision.
@@ -96,15 +98,13 @@ def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
     try:
         return read_files(path, form=form).table
     except (ConfigError, DataError) as error:
-        said = (
-            str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
-        )
-        raise type(error)(said) from error
+        words = str(error).replace("dataset.path", f"decision.{field}")
+        raise type(error)(words.replace("dataset.", "decision.")) from error
 
 
 def _read(
     field: str, path: str, form: TextFormat, names: tuple[str, ...], numbers: tuple[str, ...]
-) -> pl.DataFrame:
+) -> DataFrame:
     table = _file(field, path, form)
     for name in names:
         if name not in table.columns:
@@ -112,21 +112,16 @@ def _read(
                 f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}"
             )
     for name in (name for name in numbers if name in table.columns):
+        most = 1.0 if name in SHARES else np.finfo(float).max
         values = table[name].cast(pl.Float64, strict=False)
-        bad = (
-            values.is_null()
-            | ~values.is_finite()
-            | (values < 0)
-            | ((values > 1) & (name in SHARES))
-        ).arg_true()
+        bad = (~values.is_between(0.0, most)).fill_null(True).arg_true()
         if len(bad):
             wanted = "a share from 0 to 1" if name in SHARES else "a number >= 0"
-            shown = (
-                f"'{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
-                f"{table[name][bad[0]]}"
+            raise DataError(
+                f"decision.{field}: '{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
+                f"{table[name][bad[0]]}."
             )
-            raise DataError(f"decision.{field}: {shown}.")
-        table = table.with_columns(values.alias(name))
+        table = table.with_columns(values)
     return table
 
 
@@ -200,8 +195,8 @@ class ArbitrageThresholds(Reselling, Decision):
                 ]
             )
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
-        offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
-        above, below = self._reviewed(frame)
+        offers = pairs.group_by("sku", "bought_in").agg(col("pays").any())
+        above, below = self._review_shares(frame)
         paying = int(pairs["pays"].sum())
         verdict = ArbitrageVerdict(
             decision=self.name,
@@ -223,29 +218,26 @@ class ArbitrageThresholds(Reselling, Decision):
         )
         return spoken(verdict, route=route_name, street=STREET)
 
-    def _reviewed(self, frame: Table) -> tuple[Reviewed, Reviewed]:
+    def _review_shares(self, frame: Table) -> tuple[Reviewed, Reviewed]:
         """Return the lines that were bought where the street paid more than all costs, and all
         others.
         """
         lines = self.lines(frame.data)
         costs = self.cost(lines["unit_price"].to_numpy(), abroad=True)
         name = frame.name("label_propensity")
-        chance = (
-            frame.data[name].cast(pl.Float64)
-            if name
-            else pl.Series([1.0]).new_from_index(0, len(lines))
-        )
+        chance = frame.data[name].cast(pl.Float64) if name else pl.lit(1.0)
         reviewed = lines.select(
-            (pl.col("street_price") > pl.Series(costs, nan_to_null=True)).alias("above"),
-            frame.column("label").cast(pl.Float64).alias("label"),
-            (1 / chance).alias("weight"),
+            above=col("street_price") > Series(costs, nan_to_null=True),
+            label=frame.column("label").cast(pl.Float64),
+            weight=1 / chance,
         ).drop_nulls()
-        return _reviewed_share(reviewed.filter("above")), _reviewed_share(
-            reviewed.filter(~pl.col("above"))
+        return (
+            _reviewed_share(reviewed.filter("above")),
+            _reviewed_share(reviewed.filter(~col("above"))),
         )
 
 
-def _reviewed_share(lines: pl.DataFrame) -> Reviewed:
+def _reviewed_share(lines: DataFrame) -> Reviewed:
     whole = float(lines["weight"].sum())
     return Reviewed(
         lines=len(lines),

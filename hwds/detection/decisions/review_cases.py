@@ -7,11 +7,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import PositiveInt, UnitInterval
 from hwds.core.seeds import stream
 from hwds.detection.cases import Cases, ScoreOf, case_heading, cases_of_rows
+from hwds.detection.predictions import scored_rows
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.table import Table
@@ -28,7 +30,7 @@ class QueueVerdict(Verdict):
     Attributes:
         action: `REVIEW`, or `NONE` where there is no case.
         capacity: The number of cases that can be reviewed.
-        unit: Of money.
+        unit: The unit of money.
         cases: One row a case; see `hwds.detection.cases.Cases`.
         case_rows: The rows of all cases.
         to_review: The form to fill in: a row of each chosen case, whose `label` is empty.
@@ -37,9 +39,9 @@ class QueueVerdict(Verdict):
     action: Literal["REVIEW", "NONE"]
     capacity: int
     unit: str
-    cases: pl.DataFrame
-    case_rows: pl.DataFrame
-    to_review: pl.DataFrame
+    cases: DataFrame
+    case_rows: DataFrame
+    to_review: DataFrame
 
     files: ClassVar = {"cases": "cases", "case_rows": "case_rows", "to_review": "to_review"}
     words = """
@@ -113,22 +115,17 @@ class ReviewCases(Decision):
 
         See `Decision.decide`. None where no row was scored.
         """
-        rows = tables.predictions
-        rows = (
-            rows.filter((pl.col("model") == model) & (pl.col("part") == "test"))
-            if rows.width
-            else rows
-        )
+        rows = scored_rows(tables, model=model, part="test")
         if rows.is_empty():
             return None
-        last = rows.filter((pl.col("fold") == rows["fold"].max()) & pl.col("label").is_null())
-        last = last if len(last) else rows.filter(pl.col("fold") == rows["fold"].max())
-        asked = last.with_columns(
-            pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier")
+        last = rows.filter(fold=rows["fold"].max())
+        unlabelled = last.filter(col("label").is_null())
+        asked = (unlabelled if len(unlabelled) else last).with_columns(
+            at_stake=col("amount"), tier=pl.lit(None, pl.String)
         )
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
-        listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
+        listed = self._review_form(cases, frame, int(tables.scores["seed"][0]))
         verdict = QueueVerdict(
             decision=self.name,
             action="REVIEW" if len(listed) else "NONE",
@@ -140,7 +137,7 @@ class ReviewCases(Decision):
             to_review=listed,
         )
         first = next(cases.table.iter_rows(named=True), None)
-        asked_for = cases.table.filter(pl.col("case").is_in(listed["case"].implode()))
+        asked_for = cases.table.filter(col("case").is_in(listed["case"].implode()))
         return spoken(
             verdict,
             listed=len(listed),
@@ -152,25 +149,25 @@ class ReviewCases(Decision):
             reasons=first and first["reasons"],
         )
 
-    def _listed(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
+    def _review_form(self, cases: Cases, frame: Table, seed: int) -> DataFrame:
         """Return the form: of each chosen case the row with the highest score, with room for its
         label.
         """
         names, explored = cases.table["case"].to_list(), round(self.explore * self.capacity)
         first = names[: self.capacity - explored]
         others = names[len(first) : max(round(CANDIDATES * len(names)), self.capacity)]
-        drawn = self._drawn(others, cases, min(explored, len(others)), seed)
+        drawn = self._draw_cases(others, cases, min(explored, len(others)), seed)
         why = {**dict.fromkeys(first, "highest"), **dict.fromkeys(drawn, "drawn")}
         best = cases.rows.sort("score", descending=True, maintain_order=True).unique(
             "case", keep="first", maintain_order=True
         )
-        chosen = best.filter(pl.col("case").is_in(list(why))).sort("case")
+        chosen = best.filter(col("case").is_in(list(why))).sort("case")
         key = frame.name("id") or "row_id"
         return chosen.select(
-            (pl.col("id") if frame.name("id") else pl.col("row_id")).alias(key),
+            (col("id") if frame.name("id") else col("row_id")).alias(key),
             pl.lit(None, pl.Int8).alias("label"),
             "case",
-            pl.col("case").replace_strict(why, return_dtype=pl.String).alias("chosen"),
+            col("case").replace_strict(why, return_dtype=pl.String).alias("chosen"),
             "entity",
             "time",
             "at_stake",
@@ -178,13 +175,13 @@ class ReviewCases(Decision):
             "reasons",
         )
 
-    def _drawn(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
+    def _draw_cases(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
         """Return cases drawn without replacement, by chances that grow with the root of what is at
         stake.
         """
         if not count:
             return []
-        stake = dict(cases.table.select("case", pl.col("at_stake").fill_null(0.0)).iter_rows())
+        stake = dict(cases.table.select("case", col("at_stake").fill_null(0.0)).iter_rows())
         value = np.sqrt(np.array([max(stake[name], 0.0) for name in names]))
         weight = value + (value.mean() or 1.0)
         chosen = stream(seed, "review queue").choice(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.detection.kernels.past import MarketCells, fill_best_elsewhere
@@ -65,10 +66,8 @@ class LiveArbitrage(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the spread to the street, and to other markets as last seen."""
         recipe, values = self._recipe, event.values
-        paid, street = (
-            as_float(values.get(recipe.unit_price)),
-            as_float(values.get(recipe.street_price)),
-        )
+        paid = as_float(values.get(recipe.unit_price))
+        street = as_float(values.get(recipe.street_price))
         near, far = (self._cost(paid, abroad=abroad) for abroad in (False, True))
         spread, gap = street - far, street - paid
         best, rank, seen = self._elsewhere(event, paid, near, far)
@@ -148,10 +147,8 @@ class Arbitrage(Reselling, RowFeatures):
         """
         self.check(table)
         moments = instants_of(table)
-        paid, street = (
-            column_floats(table, self.unit_price),
-            column_floats(table, self.street_price),
-        )
+        paid = column_floats(table, self.unit_price)
+        street = column_floats(table, self.street_price)
         best, rank, seen = self._elsewhere(table, moments, paid)
         spread = street - self.cost(paid, abroad=True)
         stake = np.maximum(street - paid, 0) * column_floats(table, self.quantity)
@@ -164,8 +161,8 @@ class Arbitrage(Reselling, RowFeatures):
         )
 
     def _elsewhere(
-        self, table: Table, moments: Instants, paid: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, table: Table, moments: Instants, paid: ndarray
+    ) -> tuple[ndarray, ndarray, ndarray]:
         """Return the best spread to another market, the rank of the price, and the markets seen."""
         sku, channel = codes_of(table.data[self.sku]), codes_of(table.data[self.channel])
         region = (
@@ -193,12 +190,12 @@ class Arbitrage(Reselling, RowFeatures):
         return best, rank, seen
 
 
-def _ratios(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _ratios(above: ndarray, below: ndarray) -> ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
 def _cells(
-    moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray
+    moments: Instants, there: ndarray, sku: ndarray, channel: ndarray, region: ndarray
 ) -> MarketCells:
     """Return the rows `there` by SKU, market and time."""
     market = channel * (region.max(initial=-1) + 2) + region + 1

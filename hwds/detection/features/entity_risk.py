@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Days, Names, NonNegative, Once
@@ -109,11 +110,9 @@ class LiveRisk(Live):
     changing = ("_groups", "_held", "_leaving", "_entered")
 
     def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
-        self._by, self._spans, self._shrink = (
-            tuple(by),
-            [each * DAY_MICROSECONDS for each in days],
-            shrink,
-        )
+        self._by = tuple(by)
+        self._spans = [each * DAY_MICROSECONDS for each in days]
+        self._shrink = shrink
         kinds = {"risk": pl.Float64, "labels": pl.Int64, "confirmed": pl.Int64}
         self.columns = {
             f"{name}_{what}_{each}d": kind
@@ -230,7 +229,7 @@ class EntityRisk(RowFeatures):
         overall, moments = np.zeros(len(table.data), np.int64), instants_of(table)
         labels = label_arrivals_of(table, moments)
         whole = {days: _count_labels(moments, labels, overall, days) for days in self.days}
-        columns: dict[str, np.ndarray] = {}
+        columns: dict[str, ndarray] = {}
         for name in self.by:
             group = codes_of(table.data[name])
             for days in self.days:
@@ -242,17 +241,17 @@ class EntityRisk(RowFeatures):
                 columns[f"{name}_confirmed_{days}d"] = positive
         return pl.DataFrame(columns)
 
-    def _share(self, positive: np.ndarray, count: np.ndarray, overall: np.ndarray) -> np.ndarray:
+    def _share(self, positive: ndarray, count: ndarray, overall: ndarray) -> ndarray:
         return _divide(positive + self.shrink * overall, count + self.shrink)
 
 
-def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _divide(above: ndarray, below: ndarray) -> ndarray:
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
 
 
 def _count_labels(
-    moments: Instants, labels: LabelArrivals, group: np.ndarray, days: int
-) -> tuple[np.ndarray, np.ndarray]:
+    moments: Instants, labels: LabelArrivals, group: ndarray, days: int
+) -> tuple[ndarray, ndarray]:
     """Return for each row the labels of its group in the window, and the positive ones of them."""
     groups, counts = int(group.max(initial=-1)) + 1, np.zeros(len(group), np.int64)
     known = _labels_by_group(moments, labels, group, groups, days)
@@ -265,7 +264,7 @@ def _count_labels(
 
 
 def _labels_by_group(
-    moments: Instants, labels: LabelArrivals, group: np.ndarray, groups: int, days: int
+    moments: Instants, labels: LabelArrivals, group: ndarray, groups: int, days: int
 ) -> LabelArrays:
     """Return the labels of rows that are of a group."""
     held = group[labels.row] >= 0

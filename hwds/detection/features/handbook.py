@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from polars import DataFrame, Series
 
 from hwds.core.recipe import Days, Once
 from hwds.detection.features.entity_risk import EntityRisk, LiveRisk
@@ -146,7 +147,7 @@ class LiveHandbookPlus(LiveHandbook):
     Args:
         payment: The columns that are read.
         lengths: Days of the windows.
-        reach: How far back the others look.
+        reach: The lengths of the other windows.
     """
 
     changing = ("_risk", "_past", "_terminals", "_labels")
@@ -179,10 +180,8 @@ class LiveHandbookPlus(LiveHandbook):
         super().confirm(outcome)
         terminal = self._terminals[outcome.place]
         if terminal is not None:
-            labels, label = (
-                self._labels[terminal],
-                (outcome.time, outcome.place, int(outcome.positive)),
-            )
+            labels = self._labels[terminal]
+            label = (outcome.time, outcome.place, int(outcome.positive))
             labels.insert(bisect_left(labels, label), label)
 
     def _usual(self, customer: Any, paid: float, time: int) -> tuple[float, float, float]:
@@ -264,11 +263,11 @@ class Handbook(RowFeatures):
         self.check(schema)
         return LiveHandbook(self.payment(schema), self.days)
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the columns; those of customers read no label."""
         self.check(table)
         moments, days = instants_of(table), sorted(self.days)
-        time = pl.Series(moments.time).cast(pl.Datetime("us"))
+        time = Series(moments.time).cast(pl.Datetime("us"))
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
         paid = column_floats(table, self.spent(table))
         count, mean = trailing_windows(
@@ -280,11 +279,11 @@ class Handbook(RowFeatures):
             "night": (time.dt.hour() <= NIGHT).cast(pl.Int8),
         }
         for place, each in enumerate(days):
-            columns[f"customer_count_{each}d"] = pl.Series(count[:, place])
-            columns[f"customer_mean_{each}d"] = pl.Series(mean[:, place]).fill_nan(None)
+            columns[f"customer_count_{each}d"] = Series(count[:, place])
+            columns[f"customer_mean_{each}d"] = Series(mean[:, place]).fill_nan(None)
             columns[f"terminal_count_{each}d"] = risk[f"{self.terminal}_labels_{each}d"]
             columns[f"terminal_risk_{each}d"] = risk[f"{self.terminal}_risk_{each}d"]
-        return pl.DataFrame(columns)
+        return DataFrame(columns)
 
     def payment(self, table: Table) -> PaymentColumns:
         """Return the columns of who paid what, and where."""

@@ -67,10 +67,8 @@ class HandbookPlus(Handbook):
         """Return the handbook's columns, then these."""
         moments = instants_of(table)
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
-        terminal, paid = (
-            codes_of(table.data[self.terminal]),
-            column_floats(table, self.spent(table)),
-        )
+        terminal = codes_of(table.data[self.terminal])
+        paid = column_floats(table, self.spent(table))
         habits = compute_usual(
             customer,
             paid,

@@ -12,8 +12,8 @@ import polars as pl
 from annotated_types import MinLen
 
 from hwds.core.compiling import compiled
-from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, Names
+from hwds.detection.features.peers import present_columns
 from hwds.detection.kernels.past import fill_lowest, order_by_entity
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
@@ -28,7 +28,6 @@ from hwds.frames.rows import (
     entity_of,
     instants_of,
     known_float,
-    optional_number_column,
     require_role,
 )
 from hwds.frames.table import Table
@@ -113,10 +112,8 @@ class Lowest(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments, code = (
-            instants_of(table),
-            codes_of(table.data[entity_of(table, "entity", self.entity)]),
-        )
+        moments = instants_of(table)
+        code = codes_of(table.data[entity_of(table, "entity", self.entity)])
         order = order_by_entity(code, moments.time, moments.place)
         lowest = {}
         for name in self.read_of(table):
@@ -130,7 +127,7 @@ class Lowest(RowFeatures):
                 self.days * DAY_MICROSECONDS,
                 out,
             )
-            lowest[lowest_name(name, self.days)] = pl.Series(out, nan_to_null=True)
+            lowest[f"{name}_least_{self.days}d"] = pl.Series(out, nan_to_null=True)
         return pl.DataFrame(lowest)
 
     def read_of(self, table: Table) -> list[str]:
@@ -139,17 +136,4 @@ class Lowest(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [
-            name
-            for name in self.columns
-            if optional_number_column(table, "columns", name, name if name in COLUMNS else "")
-        ]
-        if not names:
-            near = nearest(self.columns[0], table.data.columns)
-            raise ConfigError(f"features.columns: none of {', '.join(self.columns)} is there{near}")
-        return names
-
-
-def lowest_name(column: str, days: int) -> str:
-    """Return the name of a column's lowest value."""
-    return f"{column}_least_{days}d"
+        return present_columns(table, self.columns, COLUMNS)

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from polars import DataFrame, Series
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Names
-from hwds.detection.kernels.network import CustomerGraph, GraphState, grow_graph
+from hwds.detection.kernels.links import CustomerGraph, GraphState, grow_graph
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     LONG_AGO,
@@ -85,11 +86,11 @@ class LiveNetwork(Live):
         self._owners.append(customer)
         if customer is None:
             return (None, None, None, None)
-        self._there(customer)
+        self._add_customer(customer)
         for k, name in enumerate(self._by):
             value = event.values.get(name)
             if value is not None:
-                self._bear(customer, (k, value), event.time)
+                self._record_identifier(customer, (k, value), event.time)
         degree, size, confirmed = self._as_of(customer, event.time)
         return (degree, size, confirmed, confirmed / degree if degree > 0 else 0.0)
 
@@ -99,21 +100,19 @@ class LiveNetwork(Live):
         if customer is None or not outcome.positive:
             return
         if customer not in self._found:
-            for other in self._near(customer, NEVER):
+            for other in self._neighbours(customer, NEVER):
                 self._confirmed[other] += 1
             root = self._root(customer)
             self._newest[root] = max(self._newest[root], outcome.time)
         self._found[customer] = min(self._found.get(customer, NEVER), outcome.time)
 
-    def _there(self, customer: Any) -> None:
+    def _add_customer(self, customer: Any) -> None:
         if customer not in self._parent:
-            self._parent[customer], self._size[customer], self._newest[customer] = (
-                customer,
-                1,
-                LONG_AGO,
-            )
+            self._parent[customer] = customer
+            self._size[customer] = 1
+            self._newest[customer] = LONG_AGO
 
-    def _bear(self, customer: Any, shared: Shared, time: int) -> None:
+    def _record_identifier(self, customer: Any, shared: Shared, time: int) -> None:
         """Record that a customer bears an identifier since a time."""
         born = self._bears[customer].get(shared)
         if born is None:
@@ -123,7 +122,7 @@ class LiveNetwork(Live):
 
     def _link(self, customer: Any, shared: Shared, time: int) -> None:
         """Link a customer to the others that bear an identifier, the first time that it does."""
-        near = set(self._near(customer, NEVER)) if self._held[shared] else set()
+        near = set(self._neighbours(customer, NEVER)) if self._held[shared] else set()
         for other in self._held[shared]:
             if other not in near:
                 self._degree[customer] += 1
@@ -156,14 +155,14 @@ class LiveNetwork(Live):
         root = self._root(customer)
         if self._newest[root] <= time:
             return self._degree[customer], self._size[root], self._confirmed[customer]
-        near = list(self._near(customer, time))
+        near = list(self._neighbours(customer, time))
         return (
             len(near),
-            self._reached(customer, time),
+            self._component_size(customer, time),
             sum(self._found.get(other, NEVER) <= time for other in near),
         )
 
-    def _near(self, customer: Any, time: int) -> Iterator[Any]:
+    def _neighbours(self, customer: Any, time: int) -> Iterator[Any]:
         """Yield the other customers that one is linked to by a time."""
         met = {customer}
         for shared, born in self._bears[customer].items():
@@ -173,7 +172,7 @@ class LiveNetwork(Live):
                         met.add(other)
                         yield other
 
-    def _reached(self, customer: Any, time: int) -> int:
+    def _component_size(self, customer: Any, time: int) -> int:
         """Return how many customers are linked with one by a time, itself included."""
         met, waiting, passed = {customer}, [customer], set[Shared]()
         while waiting:
@@ -230,7 +229,7 @@ class Network(RowFeatures):
         self.check(schema)
         return LiveNetwork(self.by, entity_of(schema, "customer", self.customer))
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the four columns.
 
         Raises:
@@ -251,8 +250,8 @@ class Network(RowFeatures):
         degree, _, confirmed = counts.T
         share = np.where(degree > 0, confirmed / np.maximum(degree, 1), 0.0)
         columns = dict(zip(COLUMNS, (*counts.T, share), strict=True))
-        return pl.DataFrame(columns).select(
-            pl.when(pl.Series(customer >= 0)).then(pl.col(name)).alias(name) for name in COLUMNS
+        return DataFrame(columns).select(
+            pl.when(Series(customer >= 0)).then(pl.col(name)).alias(name) for name in COLUMNS
         )
 
 
@@ -268,7 +267,7 @@ def _graph(
         base += int(codes.max(initial=-1)) + 1
     there = np.column_stack(apart)[moments.order]  # in the order of arrival
     keys = np.where(there >= 0, customer[moments.order][:, None] * base + there, -1)
-    numbers = codes_of(pl.Series(keys.ravel()).replace(-1, None))
+    numbers = codes_of(Series(keys.ravel()).replace(-1, None))
     pair = np.full(keys.shape, -1)
     pair[moments.order] = numbers.reshape(keys.shape)
     first = np.unique(numbers, return_index=True)[1][int((numbers < 0).any()) :]

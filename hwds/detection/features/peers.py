@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
@@ -26,7 +27,7 @@ from hwds.frames.rows import (
     floats_of,
     known_float,
     optional_column,
-    require_numbers,
+    optional_number_column,
     require_role,
 )
 from hwds.frames.table import Table
@@ -45,19 +46,17 @@ class PeerReference:
 
     Args:
         reference: The rows that a row is compared with.
-        columns: How many columns are compared, as `Peers.compared` says.
-        by: How many columns make a peer, as `Peers.grouped_by` says.
+        columns: The number of columns that are compared, see `Peers.compared`.
+        by: The number of columns that make a peer, see `Peers.grouped_by`.
     """
 
     changing = ("_size", "_values", "_groups", "_enters", "_leaves", "_codes")
-    """References are computed anew."""
+    """References are computed again."""
 
     def __init__(self, reference: Reference, columns: int, by: int) -> None:
         self._compared_with, self._size = reference, 0
-        self._values, self._groups = (
-            np.zeros((FEW_ROWS, columns)),
-            np.zeros((FEW_ROWS, by + 1), np.int64),
-        )
+        self._values = np.zeros((FEW_ROWS, columns))
+        self._groups = np.zeros((FEW_ROWS, by + 1), np.int64)
         self._enters, self._leaves = np.zeros(FEW_ROWS, np.int64), np.zeros(FEW_ROWS, np.int64)
         self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
         self._references: dict[int, list[list[Spread]]] = {}
@@ -66,7 +65,7 @@ class PeerReference:
 
     def arrive(
         self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[ndarray, ndarray]:
         """Return the median of a row's peers in each column, and the row's distance from it, NaN
         where not known; keep the row.
 
@@ -75,8 +74,8 @@ class PeerReference:
         Args:
             time: Microseconds.
             arrival: Microseconds.
-            values: Of the columns compared, NaN where not known.
-            group: Of the columns that make a peer, None where there is none.
+            values: The values of the columns compared, NaN where not known.
+            group: The values of the columns that make a peer, None where there is none.
         """
         day, enters, leaves = map(int, self._days(time, arrival))
         if day not in self._references:
@@ -85,12 +84,12 @@ class PeerReference:
             self._references[day] = self._reference(day)
             self._spreads.clear()
         if (day, group) not in self._spreads:
-            spreads = [self._known(levels, group) for levels in self._references[day]]
+            spreads = [self._narrowest_spread(levels, group) for levels in self._references[day]]
             self._spreads[day, group] = Spread(
                 *(np.array(part) for part in zip(*spreads, strict=True))
             )
         answer = compare_with_peers(np.array(values, float), self._spreads[day, group])
-        self._keep(enters, leaves, values, group)
+        self._store(enters, leaves, values, group)
         return answer
 
     def _reference(self, day: int) -> list[list[Spread]]:
@@ -109,10 +108,12 @@ class PeerReference:
             for values in columns
         ]
 
-    def _parents(self, level: int) -> np.ndarray:
+    def _parents(self, level: int) -> ndarray:
         return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
 
-    def _known(self, levels: list[Spread], group: tuple[Any, ...]) -> tuple[float, float, float]:
+    def _narrowest_spread(
+        self, levels: list[Spread], group: tuple[Any, ...]
+    ) -> tuple[float, float, float]:
         """Return the spread of the narrowest group that was there."""
         for level in reversed(range(1, len(levels))):
             code = self._codes[level].get(group[:level], -1)
@@ -120,7 +121,7 @@ class PeerReference:
                 return tuple(float(values[code, 0]) for values in levels[level])  # type: ignore[return-value]
         return tuple(float(values[0, 0]) for values in levels[0])  # type: ignore[return-value]
 
-    def _keep(
+    def _store(
         self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]
     ) -> None:
         if self._size == len(self._values):
@@ -171,6 +172,31 @@ there.
 """
 
 
+def present_columns(
+    table: Table, names: Sequence[str], usual: Sequence[str], remark: str = ""
+) -> list[str]:
+    """Return the columns of numbers among some that a table has.
+
+    Args:
+        table: The rows.
+        names: The names in `features.columns`.
+        usual: The names of columns that a table need not have.
+        remark: A remark on where they come from.
+
+    Raises:
+        ConfigError: None of them is there, or one is not that the user named.
+    """
+    found = [
+        name
+        for name in names
+        if optional_number_column(table, "columns", name, name if name in usual else "")
+    ]
+    if not found:
+        near = nearest(names[0], table.data.columns)
+        raise ConfigError(f"features.columns: none of {', '.join(names)} is there{remark}{near}")
+    return found
+
+
 class Peers(RowFeatures):
     """The distance of a row from its peers: robust z by the median and MAD of a past window.
 
@@ -208,7 +234,7 @@ class Peers(RowFeatures):
         self.check(schema)
         return PeerEvents(self.compared(schema), self.grouped_by(schema), self.reference)
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return two columns for each column compared.
 
         Raises:
@@ -221,7 +247,7 @@ class Peers(RowFeatures):
         day, enters, leaves = reference.days_of(time, arrival)
         first, days = day.min(), int(day.max() - day.min()) + 1
         levels = list(self._levels(table))
-        columns: dict[str, pl.Series] = {}
+        columns: dict[str, Series] = {}
         for name in self.compared(table):
             values = as_floats(table.data[name])
             spread = reference.spreads(values, levels, enters - first, leaves - first, days)[-1]
@@ -229,9 +255,9 @@ class Peers(RowFeatures):
             peers, z = compare_with_peers(
                 values, Spread(spread.median[at], spread.deviation[at], spread.rows[at])
             )
-            columns[f"{name}_peers"] = pl.Series(peers, nan_to_null=True)
-            columns[f"{name}_z"] = pl.Series(z, nan_to_null=True)
-        return pl.DataFrame(columns)
+            columns[f"{name}_peers"] = Series(peers, nan_to_null=True)
+            columns[f"{name}_z"] = Series(z, nan_to_null=True)
+        return DataFrame(columns)
 
     @property
     def reference(self) -> Reference:
@@ -252,20 +278,7 @@ class Peers(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [
-            name
-            for name in self.columns
-            if optional_column(table, "columns", name, name if name in COLUMNS else "")
-        ]
-        for name in names:
-            require_numbers(table, "columns", name)
-        if not names:
-            near = nearest(self.columns[0], table.data.columns)
-            raise ConfigError(
-                f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes "
-                f"them){near}"
-            )
-        return names
+        return present_columns(table, self.columns, COLUMNS, " (`purchases` makes them)")
 
     def _levels(self, table: Table) -> Iterator[Level]:
         """Yield, for all rows and then for each column of `by` more, the group of each row and each
@@ -275,7 +288,7 @@ class Peers(RowFeatures):
         yield group, np.zeros(1, np.int64)
         for name in self.grouped_by(table):
             parts = codes_of(table.data[name])
-            finer = codes_of(pl.Series(group * (parts.max() + 2) + parts + 1))
+            finer = codes_of(Series(group * (parts.max() + 2) + parts + 1))
             parent = np.zeros(int(finer.max()) + 1, np.int64)
             parent[finer] = group
             group = finer

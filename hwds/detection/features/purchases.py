@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import ConfigError, DataError
@@ -91,37 +93,45 @@ class LineWindows:
     """The windows that end with a line.
 
     Attributes:
-        days: Their lengths.
-        rules: What flags a line.
+        days: The lengths of the windows.
+        rules: The rules that flag a line.
     """
 
     days: tuple[int, ...]
     rules: LineRules
 
     @property
-    def spans(self) -> np.ndarray:
+    def spans(self) -> ndarray:
         """Their lengths in microseconds, rising."""
         return np.array(sorted(self.days)) * DAY_MICROSECONDS
 
-    def room(self, rows: int) -> np.ndarray:
+    def room(self, rows: int) -> ndarray:
         """Return the empty array that the kernel writes to, shape (rows, values)."""
         return np.empty((rows, len(SUMS) * len(self.days) + len(LINE_VALUES)))
+
+    def frame(self, columns: LineColumns, out: ndarray) -> DataFrame:
+        """Return the kernel's array as columns; NaN becomes null."""
+        return DataFrame(
+            {
+                name: Series(np.ascontiguousarray(out[:, at]), nan_to_null=True)
+                for name, at in self.places(columns).items()
+            }
+        )
 
     def places(self, columns: LineColumns) -> dict[str, int]:
         """Return the features that can be computed from some columns, and where the kernel writes
         each.
         """
-        return columns.places(sorted(self.days), bool(self.rules.tiers))
-
-    def frame(self, columns: LineColumns, out: np.ndarray) -> pl.DataFrame:
-        """Return the kernel's array as columns; NaN becomes null."""
-        places = self.places(columns).items()
-        return pl.DataFrame(
-            {
-                name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True)
-                for name, at in places
-            }
-        )
+        days = sorted(self.days)
+        names = [(word, f"{word}_{window}d") for window in days for word in SUMS]
+        names += [
+            (word, word if word in SINCE_EVER else f"{word}_{days[-1]}d") for word in LINE_VALUES
+        ]
+        return {
+            name: place
+            for place, (word, name) in enumerate(names)
+            if columns.knows(word) and (self.rules.tiers or word != "over_tier_share")
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,99 +148,88 @@ class LineColumns:
     promotion: str
     returned_at: str
 
-    def places(self, days: list[int], tiers: bool) -> dict[str, int]:
-        """Return the features that can be computed, and where the kernel writes each."""
-        names = [(word, f"{word}_{window}d") for window in days for word in SUMS]
-        names += [
-            (word, word if word in SINCE_EVER else f"{word}_{days[-1]}d") for word in LINE_VALUES
-        ]
-        undefined = () if tiers else ("over_tier_share",)
-        return {
-            name: place
-            for place, (word, name) in enumerate(names)
-            if self._knows(word) and word not in undefined
-        }
+    @property
+    def code_columns(self) -> tuple[str, ...]:
+        """The columns whose values are codes of a line."""
+        return self.order, self.sku, self.store, self.channel
 
-    def _knows(self, word: str) -> bool:
+    def knows(self, word: str) -> bool:
+        """Return whether a value can be computed."""
         if word in ("amount", "amount_ratio"):
             return bool(self.amount or (self.quantity and self.unit_price))
         return word not in NEEDS or bool(getattr(self, NEEDS[word]))
 
 
-def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
+def sort_lines(table: Table) -> tuple[ndarray, ndarray]:
     """Return the rows by entity and arrival, and where each entity begins, with the end.
 
     A row without entity is alone.
     """
-    entity, arrived = (
-        codes_apart(table.column("entity")),
-        np.argsort(arrival_times(table), kind="stable"),
-    )
+    entity = codes_apart(table.column("entity"))
+    arrived = np.argsort(arrival_times(table), kind="stable")
     order = arrived[np.argsort(entity[arrived], kind="stable")]
     return order, np.concatenate([[0], np.cumsum(np.bincount(entity))])
 
 
 def order_lines_of(
-    table: Table, columns: LineColumns, rules: LineRules, order: np.ndarray
+    table: Table, columns: LineColumns, rules: LineRules, order: ndarray
 ) -> tuple[OrderLines, int]:
     """Return the rows of a table in an order as lines, and how many codes they have."""
     coded, many = np.empty((len(order), 4), np.int64), 0
     for column, column_codes in enumerate(_codes(table.data, columns)):
         coded[:, column] = np.where(column_codes < 0, -1, column_codes + many)
         many += int(column_codes.max(initial=-1)) + 1
-    return OrderLines(
-        *(
-            values[order]
-            for values in lines_without_codes(table, columns, rules)._replace(codes=coded)
-        )
-    ), many
+    lines = lines_without_codes(table, columns, rules)._replace(codes=coded)
+    return OrderLines(*(values[order] for values in lines)), many
 
 
 def lines_without_codes(table: Table, columns: LineColumns, rules: LineRules) -> OrderLines:
     """Return the rows of a table as lines that have no codes yet."""
     data, rows = table.data, len(table.data)
     quantity = as_floats(data[columns.quantity]) if columns.quantity else np.ones(rows)
+    amount = np.full(rows, np.nan)
+    if columns.amount:
+        amount = as_floats(data[columns.amount])
+    elif columns.unit_price:
+        amount = quantity * as_floats(data[columns.unit_price])
+    returned = np.full(rows, NEVER)
+    if columns.returned_at:
+        returned = wall_microseconds(data[columns.returned_at], "features.returned_at")
     time = event_times(table)
     promoted = as_floats(data[columns.promotion]) if columns.promotion else np.zeros(rows)
     return OrderLines(
         time=time,
         arrival=arrival_times(table),
-        returned=wall_microseconds(data[columns.returned_at], "features.returned_at")
-        if columns.returned_at
-        else np.full(rows, NEVER),
+        returned=returned,
         quantity=quantity,
-        amount=_amounts(data, columns, quantity),
+        amount=amount,
         codes=np.full((rows, 4), -1),
         flags=flags_of(time, quantity, promoted, rules),
     )
 
 
-def flags_of(
-    time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules: LineRules
-) -> np.ndarray:
+def flags_of(time: ndarray, quantity: ndarray, promoted: ndarray, rules: LineRules) -> ndarray:
     """Return the flags of lines.
 
     Args:
         time: Microseconds.
         quantity: NaN where not known.
-        promoted: Above 0 where it was.
-        rules: Where tiers and quarters lie.
+        promoted: A number above 0 for each line that was promoted.
+        rules: The tiers, and the end of a quarter.
     """
     day = time // DAY_MICROSECONDS
     month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    next_quarter = (
-        (month // 3 * 3 + 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    )
+    quarter_start = (month // 3 * 3 + 3).astype("datetime64[M]").astype("datetime64[D]")
+    days_left = quarter_start.astype(np.int64) - day
     over = np.zeros(len(time), bool)
     for tier in rules.tiers:
         over |= (quantity >= tier) & (10 * (quantity - tier) < tier)
     weekend = (day + 3) % 7 >= 5  # 1970 began on a Thursday
-    return np.column_stack(
-        [promoted > 0, weekend, over, next_quarter - day <= rules.quarter_end]
-    ).astype(np.uint8)
+    late = days_left <= rules.quarter_end
+    return np.column_stack([promoted > 0, weekend, over, late]).astype(np.uint8)
 
 
-def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
+def _codes(data: DataFrame, columns: LineColumns) -> Iterator[ndarray]:
     """Yield the codes of order, SKU, store and channel.
 
     A line without an order is one of its own.
@@ -238,16 +237,6 @@ def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
     yield codes_apart(data[columns.order]) if columns.order else np.arange(len(data))
     for name in (columns.sku, columns.store, columns.channel):
         yield codes_of(data[name]) if name else np.full(len(data), -1)
-
-
-def _amounts(data: pl.DataFrame, columns: LineColumns, quantity: np.ndarray) -> np.ndarray:
-    if columns.amount:
-        return as_floats(data[columns.amount])
-    return (
-        quantity * as_floats(data[columns.unit_price])
-        if columns.unit_price
-        else np.full(len(quantity), np.nan)
-    )
 
 
 # Purchases as they arrive: the kernel of the whole table, one line at a time, with a book for
@@ -271,7 +260,7 @@ class EntityBook(Serializable):
         self.latest = LONG_AGO
         """The arrival of its last line."""
 
-    def coded(self, values: tuple[Any, ...]) -> list[int]:
+    def line_codes(self, values: tuple[Any, ...]) -> list[int]:
         """Return the codes of a line's order, SKU, store and channel.
 
         A line without an order is one of its own.
@@ -304,7 +293,7 @@ class PurchaseBooks:
 
     Args:
         windows: The windows that end with a line.
-        columns: Those that the lines have.
+        columns: The columns that the lines have.
     """
 
     changing = ("_entities", "_lines", "_size", "_shared")
@@ -316,47 +305,27 @@ class PurchaseBooks:
         self._lines, self._size = _empty(FIRST_ROOM), 0
         self._shared: Book = new_book(FIRST_ROOM, FIRST_ROOM, FIRST_ROOM, len(windows.days))
 
-    def arrive(self, rows: Table) -> pl.DataFrame:
-        """Return the features at the arrival of each of some lines, in the order in which they
-        arrived, and store them.
+    def append(self, line: OrderLines, who: Any, values: tuple[Any, ...]) -> ndarray:
+        """Return the features of a line at its arrival, and store it.
 
-        Raises:
-            DataError: A line arrived before one of its entity that is there already.
-        """
-        values = [
-            rows.data[name].to_list() if name else [None] * len(rows.data)
-            for name in self._coded_columns()
-        ]
-        lines = lines_without_codes(rows, self.columns, self.windows.rules)
-        return self.windows.frame(
-            self.columns,
-            self.append(lines, rows.column("entity").to_list(), list(zip(*values, strict=True))),
-        )
-
-    def append(
-        self, lines: OrderLines, who: Sequence[Any], values: Sequence[tuple[Any, ...]]
-    ) -> np.ndarray:
-        """Return the same as `arrive` for lines as arrays.
-
-        Values stand at the places of `windows.places`.
+        Features stand at the places of `windows.places`.
 
         Args:
-            lines: The lines; their codes are not read.
-            who: The entity of each.
-            values: Order, SKU, store and channel of each, None where there is none.
+            line: The one line; its codes are not read.
+            who: The entity of the line.
+            values: Order, SKU, store and channel, None where there is none.
+
+        Raises:
+            DataError: A line of the entity that arrived later is there already.
         """
-        out = self.windows.room(len(who))
-        for row, owner in enumerate(who):
-            entity = self._entity(owner)
-            if lines.arrival[row] < entity.latest:
-                raise DataError(
-                    f"row {row + 1}: a line of '{owner}' that arrived later is there already."
-                )
-            entity.latest = lines.arrival[row]
-            line = self._append(lines, row, entity.coded(values[row]))
-            entity.make_room()
-            self._step(self._lines, self._book(entity), self._spans, line, row, out)
-        return out
+        out, entity = self.windows.room(1), self._entity(who)
+        if line.arrival[0] < entity.latest:
+            raise DataError(f"a line of '{who}' that arrived later is there already.")
+        entity.latest = line.arrival[0]
+        place = self._store(line, entity.line_codes(values))
+        entity.make_room()
+        self._step(self._lines, self._book(entity), self._spans, place, 0, out)
+        return out[0]
 
     def returned(self, who: Any, line: int, when: int) -> None:
         """Record that a line was returned, before lines arrive that know it.
@@ -365,7 +334,7 @@ class PurchaseBooks:
 
         Args:
             who: The line's entity.
-            line: How many lines had been kept before it, of all entities.
+            line: The number of lines of all entities that had been stored before it.
             when: Microseconds.
         """
         if self._lines.returned[line] == NEVER and who is not None:
@@ -383,18 +352,16 @@ class PurchaseBooks:
             self._entities[who] = made
         return made
 
-    def _coded_columns(self) -> tuple[str, ...]:
-        return self.columns.order, self.columns.sku, self.columns.store, self.columns.channel
-
-    def _append(self, lines: OrderLines, row: int, codes: list[int]) -> int:
-        line, self._size = self._size, self._size + 1
+    def _store(self, line: OrderLines, codes: list[int]) -> int:
+        """Return the place of a new line among all."""
+        place, self._size = self._size, self._size + 1
         if self._size > len(self._lines.time):
             self._lines = OrderLines(*(double_room(values) for values in self._lines))
             self._shared = self._shared._replace(back=double_room(self._shared.back))
-        for stored, given in zip(self._lines, lines, strict=True):
-            stored[line] = given[row]
-        self._lines.codes[line] = codes
-        return line
+        for stored, given in zip(self._lines, line, strict=True):
+            stored[place] = given[0]
+        self._lines.codes[place] = codes
+        return place
 
     def _book(self, entity: EntityBook) -> Book:
         """Return the entity's book with the scratch that all share, as large as the largest
@@ -431,7 +398,7 @@ class PurchaseEvents(Live):
 
     Args:
         windows: The windows that end with a line.
-        columns: Those that the events have.
+        columns: The columns that the events have.
         entity: The column that says whose a line is.
     """
 
@@ -449,11 +416,10 @@ class PurchaseEvents(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the windows that end with the event."""
         names, values = self._columns, event.values
-        codes = (names.order, names.sku, names.store, names.channel)
-        coded = tuple(values.get(name) if name else None for name in codes)
+        coded = tuple(values.get(name) if name else None for name in names.code_columns)
         self._owners.append(values.get(self._entity))
-        line = self._live.append(self._line(event), self._owners[-1:], (coded,))[0]
-        return known_floats(line[self._places])
+        features = self._live.append(self._line(event), self._owners[-1], coded)
+        return known_floats(features[self._places])
 
     def returned(self, place: int, at: int) -> None:
         """Let a return count from the first arrival at or after that moment."""
@@ -463,27 +429,22 @@ class PurchaseEvents(Live):
         names, values = self._columns, event.values
         quantity = as_float(values.get(names.quantity)) if names.quantity else 1.0
         promoted = as_float(values.get(names.promotion)) > 0 if names.promotion else False
+        returned = microseconds(values.get(names.returned_at)) if names.returned_at else NEVER
+        amount = float("nan")
+        if names.amount:
+            amount = as_float(values.get(names.amount))
+        elif names.unit_price:
+            amount = quantity * as_float(values.get(names.unit_price))
         fields: dict[str, Any] = {  # sequences of one serve as well as arrays, and cost less
             "time": (event.time,),
             "arrival": (event.arrival,),
-            "returned": (
-                microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,
-            ),
+            "returned": (returned,),
             "quantity": (quantity,),
-            "amount": (self._amount(values, quantity),),
+            "amount": (amount,),
             "codes": ((-1, -1, -1, -1),),
             "flags": (self._flags(event.time // DAY_MICROSECONDS, quantity, promoted),),
         }
         return OrderLines(**fields)
-
-    def _amount(self, values: dict[str, Any], quantity: float) -> float:
-        if self._columns.amount:
-            return as_float(values.get(self._columns.amount))
-        return (
-            quantity * as_float(values.get(self._columns.unit_price))
-            if self._columns.unit_price
-            else float("nan")
-        )
 
     def _flags(self, day: int, quantity: float, promoted: bool) -> tuple[int, int, int, int]:
         weekend, quarter_end = _calendar_flags(day, self._rules)
@@ -500,16 +461,8 @@ def _calendar_flags(day: int, rules: LineRules) -> tuple[int, int]:
 
 # Purchases: the purchases of an entity in the days before each of its order lines.
 
-ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT = (
-    "order",
-    "sku",
-    "store",
-    "channel",
-    "quantity",
-    "unit_price",
-    "promotion",
-    "returned_at",
-)
+USUAL_NAMES = ("order", "sku", "store", "channel", "returned_at")
+USUAL_NUMBERS = ("quantity", "unit_price", "promotion")
 """The columns that are used where a table has them; any other name is the user's own and must be
 there.
 """
@@ -549,15 +502,15 @@ class Purchases(RowFeatures):
     """
 
     days: Annotated[tuple[Days, ...], MinLen(1), Once] = (1, 7, 30, 90)
-    order: str = ORDER
-    sku: str = SKU
-    store: str = STORE
-    channel: str = CHANNEL
-    quantity: str = QUANTITY
-    unit_price: str = UNIT_PRICE
+    order: str = "order"
+    sku: str = "sku"
+    store: str = "store"
+    channel: str = "channel"
+    quantity: str = "quantity"
+    unit_price: str = "unit_price"
     amount: str = ""
-    promotion: str = PROMOTION
-    returned_at: str = RETURNED_AT
+    promotion: str = "promotion"
+    returned_at: str = "returned_at"
     tiers: Annotated[tuple[Positive, ...], Once] = (10, 50, 100)
     quarter_end: Days = 10
 
@@ -573,9 +526,10 @@ class Purchases(RowFeatures):
 
         What they would tell is not computed.
         """
-        usual = (ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT)
         return tuple(
-            name for name in usual if getattr(self, name) == name and name not in table.data.columns
+            name
+            for name in (*USUAL_NAMES, *USUAL_NUMBERS)
+            if getattr(self, name) == name and name not in table.data.columns
         )
 
     def live(self, schema: Table) -> Live:
@@ -583,7 +537,7 @@ class Purchases(RowFeatures):
         self.check(schema)
         return PurchaseEvents(self.windows, self.read_of(schema), schema.name("entity"))
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the columns that can be computed from the table.
 
         Raises:
@@ -609,24 +563,19 @@ class Purchases(RowFeatures):
         Raises:
             ConfigError: A name that the user chose is absent, or holds what it must not.
         """
-        quantity = optional_number_column(table, "quantity", self.quantity, QUANTITY)
-        unit_price = optional_number_column(table, "unit_price", self.unit_price, UNIT_PRICE)
+        numbers = {
+            name: optional_number_column(table, name, getattr(self, name), name)
+            for name in USUAL_NUMBERS
+        }
         amount = optional_number_column(table, "amount", self.amount)
-        if not amount and not (quantity and unit_price) and len(table.roles.get("amount", ())) == 1:
+        priced = numbers["quantity"] and numbers["unit_price"]
+        if not (amount or priced) and len(table.roles.get("amount", ())) == 1:
             amount = optional_number_column(table, "amount", table.name("amount"))
-        columns = LineColumns(
-            order=optional_column(table, "order", self.order, ORDER),
-            sku=optional_column(table, "sku", self.sku, SKU),
-            store=optional_column(table, "store", self.store, STORE),
-            channel=optional_column(table, "channel", self.channel, CHANNEL),
-            quantity=quantity,
-            unit_price=unit_price,
-            amount=amount,
-            promotion=optional_number_column(table, "promotion", self.promotion, PROMOTION),
-            returned_at=optional_column(table, "returned_at", self.returned_at, RETURNED_AT),
-        )
-        _must_be_instants(table, columns.returned_at)
-        return columns
+        columns = {
+            name: optional_column(table, name, getattr(self, name), name) for name in USUAL_NAMES
+        }
+        _must_be_instants(table, columns["returned_at"])
+        return LineColumns(**columns, **numbers, amount=amount)
 
 
 def _must_be_instants(table: Table, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Folds, Names
@@ -119,7 +120,7 @@ class Recent(RowFeatures):
         return pl.DataFrame({"recent": pl.Series(out, dtype=pl.Array(pl.Float32, out.shape[1:]))})
 
 
-def _neighbours_in_group(moments: Instants, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours_in_group(moments: Instants, group: ndarray) -> tuple[ndarray, ndarray]:
     """Return the row before and after each one in its group, by time and arrival.
 
     -1 where there is none.

@@ -5,9 +5,11 @@ numba.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -19,22 +21,31 @@ class DenseLayers(NamedTuple):
         first: The first layer's weights of numbers, shape (k, units).
         texts: The contribution of each code of each text to it, the texts one after the other,
             shape (codes, units).
-        start: Its bias.
-        sizes: Of the input, then of each layer.
+        start: The bias of the first layer.
+        sizes: The sizes of the input, then of each layer.
         kernel: The weights of the other layers, each of shape (in, out), one after the other.
         back: The same, each of shape (out, in).
-        bias: Of the other layers, one after the other.
-        silu: Of each layer whether x / (1 + exp(-x)) follows it.
+        bias: The bias of the other layers, one after the other.
+        silu: A flag for each layer: x / (1 + exp(-x)) follows it.
     """
 
-    first: np.ndarray
-    texts: np.ndarray
-    start: np.ndarray
-    sizes: np.ndarray
-    kernel: np.ndarray
-    back: np.ndarray
-    bias: np.ndarray
-    silu: np.ndarray
+    first: ndarray
+    texts: ndarray
+    start: ndarray
+    sizes: ndarray
+    kernel: ndarray
+    back: ndarray
+    bias: ndarray
+    silu: ndarray
+
+
+@cache
+def gauss_legendre(points: int) -> ndarray:
+    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
+    points).
+    """
+    at, weight = np.polynomial.legendre.leggauss(points)
+    return np.stack([(at + 1) / 2, weight / 2])
 
 
 class DenseScratch(NamedTuple):
@@ -42,16 +53,14 @@ class DenseScratch(NamedTuple):
     logistic part, slopes.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    share: np.ndarray
-    slope: np.ndarray
+    before: ndarray
+    after: ndarray
+    share: ndarray
+    slope: ndarray
 
 
 @helper
-def first_layer(
-    numbers: np.ndarray, places: np.ndarray, net: DenseLayers, before: np.ndarray
-) -> None:
+def first_layer(numbers: ndarray, places: ndarray, net: DenseLayers, before: ndarray) -> None:
     """Compute the first layer of a row, from its numbers and the places of its codes among all
     codes.
     """
@@ -121,11 +130,11 @@ def steepness(seen: float, share: float) -> float:
 
 
 def forward(
-    numbers: np.ndarray,
-    places: np.ndarray,
+    numbers: ndarray,
+    places: ndarray,
     net: DenseLayers,
     scratch: DenseScratch,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Compute the outputs of rows, shape (n, outputs)."""
     for row in range(numbers.shape[0]):
@@ -136,38 +145,39 @@ def forward(
 
 
 def add_path_integrals(
-    numbers: np.ndarray,
-    places: np.ndarray,
+    numbers: ndarray,
+    places: ndarray,
     net: DenseLayers,
-    base: np.ndarray,
-    base_texts: np.ndarray,
-    base_first: np.ndarray,
-    points: np.ndarray,
+    base: ndarray,
+    base_texts: ndarray,
+    base_first: ndarray,
+    points: ndarray,
     scratch: DenseScratch,
-    path: np.ndarray,
-    parts: np.ndarray,
+    path: ndarray,
+    parts: ndarray,
 ) -> None:
     """Add the contribution of each input along the straight path from a base to a row.
 
     The path of the first layer is straight too, so that a point of it costs the other layers alone.
 
     Args:
-        numbers: Of the rows, shape (n, k).
-        places: Of their codes among all codes, shape (n, c).
+        numbers: The numbers of the rows, shape (n, k).
+        places: The places of the rows' codes among all codes, shape (n, c).
         net: A network with one answer.
         base: The numbers where paths begin, shape (k,).
-        base_texts: What each text adds to the first layer there, shape (c, units).
+        base_texts: The part of each text in the first layer there, shape (c, units).
         base_first: The first layer there, shape (units,).
-        points: Where on the path slopes are taken, and what each counts, shape (2, points).
-        scratch: For one row.
+        points: The points of the path where slopes are taken, and their weights, shape (2, points).
+        scratch: Scratch for one row.
         path: Scratch for the first layer at the end, and for the mean slope, shape (2, units).
-        parts: Of numbers, then texts, shape (n, k + c).
+        parts: The contributions of numbers, then of texts, shape (n, k + c).
     """
     k, units = numbers.shape[1], net.start.size
     for row in range(numbers.shape[0]):
         first_layer(numbers[row], places[row], net, path[0])
         for unit in range(units):
             path[1, unit] = 0.0
+        # The mean gradient by the first layer along the path; the inputs' follow by its weights.
         for point in range(points.shape[1]):
             for unit in range(units):
                 scratch.before[0, unit] = base_first[unit] + points[0, point] * (

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.core.serialization import Serializable
@@ -59,7 +60,7 @@ class OrderLines(NamedTuple):
     Attributes:
         time: Microseconds.
         arrival: Microseconds, not falling within an entity.
-        returned: When the line was returned, `NEVER` if it was not.
+        returned: The time at which the line was returned, `NEVER` if it was not.
         quantity: NaN where not known; 1 where there is no such column.
         amount: NaN where not known.
         codes: Order, SKU, store and channel, -1 where not known, shape (n, 4); no two columns share
@@ -68,13 +69,13 @@ class OrderLines(NamedTuple):
             4).
     """
 
-    time: np.ndarray
-    arrival: np.ndarray
-    returned: np.ndarray
-    quantity: np.ndarray
-    amount: np.ndarray
-    codes: np.ndarray
-    flags: np.ndarray
+    time: ndarray
+    arrival: ndarray
+    returned: ndarray
+    quantity: ndarray
+    amount: ndarray
+    codes: ndarray
+    flags: ndarray
 
 
 @Serializable.register
@@ -87,46 +88,46 @@ class Book(NamedTuple):
         pending: A heap of the lines that were not yet returned but will be, by when.
         back: 1 for each line that was returned by now.
         last: The latest line of each code; one before the entity's first line is of another entity.
-        units: Of each SKU in the longest window.
+        units: The units of each SKU in the longest window.
         levels: Sorted quantities and amounts of the longest window, shape (2, lines).
-        start: Where each window begins in `ranked`.
-        totals: Of each window: lines, distinct codes of four columns, and sums of quantity and
-            amount with their errors.
-        held: Of the longest window: four flags, returned lines, units of known SKUs, and their
+        start: The place in `ranked` where each window begins.
+        totals: Sums of each window: lines, distinct codes of four columns, and quantity and amount
+            with their errors.
+        held: Sums of the longest window: four flags, returned lines, units of known SKUs, and their
             squares by SKU.
         sizes: Lines, pending returns, sorted quantities, sorted amounts.
-        late_last: As `last`, `units`, `levels`, `totals` and `held`, of the windows of a late line.
-        late_units: Of each SKU.
-        late_levels: Not sorted.
-        late_totals: With a row more, which runs through the windows.
-        late_held: Of the longest window.
+        late_last: The same as `last`, for the windows of a late line.
+        late_units: The same as `units`.
+        late_levels: The same as `levels`, not sorted.
+        late_totals: The same as `totals`, with one row more, which runs through the windows.
+        late_held: The same as `held`.
     """
 
-    ranked: np.ndarray
-    pending: np.ndarray
-    back: np.ndarray
-    last: np.ndarray
-    units: np.ndarray
-    levels: np.ndarray
-    start: np.ndarray
-    totals: np.ndarray
-    held: np.ndarray
-    sizes: np.ndarray
-    late_last: np.ndarray
-    late_units: np.ndarray
-    late_levels: np.ndarray
-    late_totals: np.ndarray
-    late_held: np.ndarray
+    ranked: ndarray
+    pending: ndarray
+    back: ndarray
+    last: ndarray
+    units: ndarray
+    levels: ndarray
+    start: ndarray
+    totals: ndarray
+    held: ndarray
+    sizes: ndarray
+    late_last: ndarray
+    late_units: ndarray
+    late_levels: ndarray
+    late_totals: ndarray
+    late_held: ndarray
 
 
 def new_book(lines: int, room: int, codes: int, windows: int) -> Book:
     """Return an empty book.
 
     Args:
-        lines: How many there are in all.
+        lines: The number of lines in all.
         room: The most that an entity has.
         codes: One more than the largest.
-        windows: How many.
+        windows: The number of windows.
     """
     return Book(
         ranked=np.zeros(room, np.int64),
@@ -151,7 +152,7 @@ def new_book(lines: int, room: int, codes: int, windows: int) -> Book:
 
 
 @helper
-def count_line(lines: OrderLines, totals: np.ndarray, window: int, line: int, sign: float) -> None:
+def count_line(lines: OrderLines, totals: ndarray, window: int, line: int, sign: float) -> None:
     """Add a line to a window, or take it away."""
     totals[window, LINES] += sign
     _add(totals, window, SUM_QUANTITY, sign * lines.quantity[line])
@@ -159,7 +160,7 @@ def count_line(lines: OrderLines, totals: np.ndarray, window: int, line: int, si
 
 
 @helper
-def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
+def _add(totals: ndarray, row: int, column: int, value: float) -> None:
     """Add a number and keep what rounding takes (Knuth, The Art of Computer Programming 2, section
     4.2.2, theorem B).
 
@@ -176,7 +177,7 @@ def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
 
 @helper
 def add_to_longest(
-    lines: OrderLines, held: np.ndarray, units: np.ndarray, line: int, sign: float
+    lines: OrderLines, held: ndarray, units: ndarray, line: int, sign: float
 ) -> None:
     """Add a line's flags and units to the totals of the longest window, or take them away."""
     for flag in range(4):
@@ -195,9 +196,7 @@ def ratio(value: float, base: float) -> float:
 
 
 @helper
-def write_values(
-    totals: np.ndarray, held: np.ndarray, windows: int, row: int, out: np.ndarray
-) -> None:
+def write_values(totals: ndarray, held: ndarray, windows: int, row: int, out: ndarray) -> None:
     """Write the values computed from sums into a row: of each window, then of the longest one."""
     for window in range(windows):
         at = len(SUMS) * window
@@ -222,7 +221,7 @@ def write_values(
 
 @helper
 def count_late(
-    lines: OrderLines, book: Book, spans: np.ndarray, line: int, place: int
+    lines: OrderLines, book: Book, spans: ndarray, line: int, place: int
 ) -> tuple[float, float]:
     """Fill `late_totals` and `late_held`.
 
@@ -293,10 +292,10 @@ def _gather_level(book: Book, row: int, size: int, value: float) -> int:
 def fill_lines(
     lines: OrderLines,
     book: Book,
-    spans: np.ndarray,
-    bounds: np.ndarray,
-    places: np.ndarray,
-    out: np.ndarray,
+    spans: ndarray,
+    bounds: ndarray,
+    places: ndarray,
+    out: ndarray,
 ) -> None:
     """Fill `out` for all lines of many entities.
 
@@ -304,7 +303,7 @@ def fill_lines(
         lines: The lines.
         book: An empty one with room for the entity of the most lines.
         spans: The lengths of the windows in microseconds, rising.
-        bounds: Where each entity's lines begin, and the end.
+        bounds: The place of the first line of each entity, and the end.
         places: The row of `out` for each line.
         out: The values, shape (n, 6 windows + 11).
     """
@@ -315,7 +314,7 @@ def fill_lines(
 
 
 def fill_one_line(
-    lines: OrderLines, book: Book, spans: np.ndarray, line: int, row: int, out: np.ndarray
+    lines: OrderLines, book: Book, spans: ndarray, line: int, row: int, out: ndarray
 ) -> None:
     """Fill `out` for one line of an entity with a book of its own: `add_line` as one call from
     Python.
@@ -336,18 +335,18 @@ def clear_book(book: Book) -> None:
 def add_line(
     lines: OrderLines,
     book: Book,
-    spans: np.ndarray,
+    spans: ndarray,
     first: int,
     line: int,
     row: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Write the values known at the arrival of a line into a row of `out`, and store the line in
     the book.
 
     Args:
         lines: The lines.
-        book: That of the line's entity; it has all lines of the entity before this one, and no
+        book: The book of the line's entity; it has all lines of the entity before this one, and no
             others.
         spans: The lengths of the windows in microseconds, rising.
         first: The entity's first line.
@@ -357,9 +356,11 @@ def add_line(
     """
     time, quantity, amount = lines.time[line], lines.quantity[line], lines.amount[line]
     at = len(SUMS) * spans.size
+    # Returns come first: the windows count them as of this arrival.
     _update_returns(lines, book, spans[spans.size - 1], line)
     place = _insert(lines, book, line)
     if place == book.sizes[ROWS] - 1:
+        # The latest line moves the windows on; the medians are taken before it enters.
         _advance(lines, book, spans, time)
         out[row, at + RATIOS] = ratio(quantity, middle_of(book.levels, 0, book.sizes[SORTED]))
         out[row, at + RATIOS + 1] = ratio(amount, middle_of(book.levels, 1, book.sizes[SORTED + 1]))
@@ -367,11 +368,10 @@ def add_line(
         write_values(book.totals, book.held, spans.size, row, out)
     else:
         _enter(lines, book, spans, first, line, lines.time[book.ranked[book.sizes[ROWS] - 1]])
+        # The windows that are kept end later, so those of a late line are counted apart.
         middles = count_late(lines, book, spans, line, place)
-        out[row, at + RATIOS], out[row, at + RATIOS + 1] = (
-            ratio(quantity, middles[0]),
-            ratio(amount, middles[1]),
-        )
+        out[row, at + RATIOS] = ratio(quantity, middles[0])
+        out[row, at + RATIOS + 1] = ratio(amount, middles[1])
         write_values(book.late_totals, book.late_held, spans.size, row, out)
     out[row, at + TENURE] = (time - lines.time[book.ranked[0]]) / DAY_MICROSECONDS
     out[row, at + GAP] = _gap(lines, book, line, place)
@@ -415,7 +415,7 @@ def _insert(lines: OrderLines, book: Book, line: int) -> int:
 
 
 @helper
-def _advance(lines: OrderLines, book: Book, spans: np.ndarray, time: int) -> None:
+def _advance(lines: OrderLines, book: Book, spans: ndarray, time: int) -> None:
     """Let lines leave the windows that end at a time."""
     for window in range(spans.size):
         line = book.ranked[book.start[window]]
@@ -432,9 +432,7 @@ def _advance(lines: OrderLines, book: Book, spans: np.ndarray, time: int) -> Non
 
 
 @helper
-def _enter(
-    lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: int, end: int
-) -> None:
+def _enter(lines: OrderLines, book: Book, spans: ndarray, first: int, line: int, end: int) -> None:
     """Let a line into the windows that end at `end`.
 
     One that is too old for a window moves its beginning on.
@@ -443,6 +441,7 @@ def _enter(
         code = lines.codes[line, column]
         if code >= 0 and book.last[code] < first:
             book.units[code] = 0.0
+    # A code is new to a window where its latest line is older than the window's beginning.
     for window in range(spans.size):
         edge = end - spans[window]
         if lines.time[line] <= edge:

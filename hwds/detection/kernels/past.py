@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.frames.kernels import place_after
@@ -18,8 +19,8 @@ FRIDAY, NIGHT = 5, 6
 
 
 def trailing_windows(
-    code: np.ndarray, value: np.ndarray, moments: Instants, reach: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    code: ndarray, value: ndarray, moments: Instants, reach: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return how many rows of its entity each row sees in the windows that end with it, itself
     included, and their mean.
 
@@ -29,8 +30,8 @@ def trailing_windows(
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) see none.
-        value: What the mean is of, NaN where it is not known, shape (n,).
-        moments: When rows happened and arrived.
+        value: The value that is averaged, NaN where it is not known, shape (n,).
+        moments: The times at which rows happened and arrived.
         reach: The windows' lengths in microseconds, rising, shape (k,).
 
     Returns:
@@ -48,7 +49,7 @@ def trailing_windows(
     return np.cumsum(count, axis=1), mean
 
 
-def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np.ndarray:
+def order_by_entity(code: ndarray, time: ndarray, place: ndarray) -> ndarray:
     """Return the rows of entities by entity, then time, then arrival.
 
     Arguments as in `fill_trailing`.
@@ -58,28 +59,28 @@ def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np
 
 
 def fill_trailing(
-    order: np.ndarray,
-    code: np.ndarray,
-    time: np.ndarray,
-    place: np.ndarray,
-    value: np.ndarray,
-    reach: np.ndarray,
-    count: np.ndarray,
-    valued: np.ndarray,
-    total: np.ndarray,
+    order: ndarray,
+    code: ndarray,
+    time: ndarray,
+    place: ndarray,
+    value: ndarray,
+    reach: ndarray,
+    count: ndarray,
+    valued: ndarray,
+    total: ndarray,
 ) -> None:
     """Count each row that is seen in the shortest window that holds it.
 
     Args:
         order: Rows by entity, then time, then arrival.
         code: The entity of each row.
-        time: When each happened.
-        place: In the order of arrival.
-        value: What is summed up.
+        time: The time at which each row happened.
+        place: The place of each row in the order of arrival.
+        value: The value that is summed.
         reach: The windows' lengths, rising.
-        count: To be filled, one column a window.
-        valued: To be filled: how many have a value.
-        total: To be filled: the sum of the values.
+        count: The number of rows by window, to be filled; one column a window.
+        valued: The number of rows with a value, to be filled.
+        total: The sum of the values, to be filled.
     """
     for at in range(len(order)):
         row, back, window = order[at], at, 0
@@ -109,30 +110,30 @@ RUNS = ("run", "run_age", "honest_age", "first_age", "fraud_share")
 class RowMoments(NamedTuple):
     """The rows as compiled code reads them: numbers, moments in microseconds."""
 
-    code: np.ndarray
-    time: np.ndarray
-    place: np.ndarray
+    code: ndarray
+    time: ndarray
+    place: ndarray
 
 
 class EntityLabels(NamedTuple):
     """Labels by entity and by the time of their rows; `first` of each entity, and the end."""
 
-    first: np.ndarray
-    time: np.ndarray
-    enters: np.ndarray
-    value: np.ndarray
+    first: ndarray
+    time: ndarray
+    enters: ndarray
+    value: ndarray
 
 
 def compute_usual(
-    code: np.ndarray, amount: np.ndarray, moments: Instants, habit: int, recent: int
-) -> np.ndarray:
+    code: ndarray, amount: ndarray, moments: Instants, habit: int, recent: int
+) -> ndarray:
     """Return each row's amount, and the highest one of its entity before it, over the mean of what
     the entity paid before.
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) have no past.
-        amount: What was paid, NaN where it is not known, shape (n,).
-        moments: When rows happened and arrived.
+        amount: The amount that was paid, NaN where it is not known, shape (n,).
+        moments: The times at which rows happened and arrived.
         habit: Microseconds before the row over which the mean is taken.
         recent: Microseconds before the row in which the highest amount is sought, no more than
             `habit`.
@@ -150,16 +151,14 @@ def compute_usual(
     return out
 
 
-def compute_runs(
-    code: np.ndarray, labels: LabelArrivals, moments: Instants, reach: int
-) -> np.ndarray:
+def compute_runs(code: ndarray, labels: LabelArrivals, moments: Instants, reach: int) -> ndarray:
     """Return how the latest payments at each row's entity turned out, as far as that had become
     known.
 
     Args:
         code: The entity of each row, shape (n,).
-        labels: Those that arrive.
-        moments: When rows happened and arrived.
+        labels: The labels and their arrivals.
+        moments: The times at which rows happened and arrived.
         reach: Microseconds before the row beyond which payments do not count.
 
     Returns:
@@ -180,12 +179,12 @@ def compute_runs(
 
 
 def fill_usual(
-    order: np.ndarray,
+    order: ndarray,
     rows: RowMoments,
-    amount: np.ndarray,
+    amount: ndarray,
     habit: int,
     recent: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Fill the columns of `USUAL`."""
     code, time, place = rows.code, rows.time, rows.place
@@ -208,9 +207,7 @@ def fill_usual(
             out[row, 2] = highest / (total / count)
 
 
-def fill_runs(
-    rows: RowMoments, known: EntityLabels, reach: int, day: float, out: np.ndarray
-) -> None:
+def fill_runs(rows: RowMoments, known: EntityLabels, reach: int, day: float, out: ndarray) -> None:
     """Fill the columns of `RUNS`."""
     code, time, place = rows.code, rows.time, rows.place
     first, when, enters, value = known.first, known.time, known.enters, known.value
@@ -253,8 +250,8 @@ class LabelArrays(NamedTuple):
     """The labels of all groups, in the order in which they arrived.
 
     Attributes:
-        group: Of each label.
-        value: What it adds to a count.
+        group: The group of each label.
+        value: The number that each label adds to a count.
         rank: Its place among all labels by group, then by time.
         times: The times of the labels' rows in that order.
         starts: The first rank of each group, and the end.
@@ -263,25 +260,25 @@ class LabelArrays(NamedTuple):
         entering: The labels in the order of `enters`.
     """
 
-    group: np.ndarray
-    value: np.ndarray
-    rank: np.ndarray
-    times: np.ndarray
-    starts: np.ndarray
-    enters: np.ndarray
-    leaves: np.ndarray
-    entering: np.ndarray
+    group: ndarray
+    value: ndarray
+    rank: ndarray
+    times: ndarray
+    starts: ndarray
+    enters: ndarray
+    leaves: ndarray
+    entering: ndarray
 
 
 def count_known_labels(
-    order: np.ndarray,
-    time: np.ndarray,
-    group: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    group: ndarray,
     labels: LabelArrays,
-    held: np.ndarray,
-    newest: np.ndarray,
-    tree: np.ndarray,
-    counts: np.ndarray,
+    held: ndarray,
+    newest: ndarray,
+    tree: ndarray,
+    counts: ndarray,
 ) -> None:
     """Fill `counts` with the sum of `value` over the labels that count for each row.
 
@@ -291,9 +288,9 @@ def count_known_labels(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
-        group: Of each row, -1 for none.
-        labels: What may count.
+        time: The time at which each row happened.
+        group: The group of each row, -1 for none.
+        labels: The labels that may count.
         held: Scratch of shape (n_groups,): zeros.
         newest: Scratch of shape (n_groups,): the least number.
         tree: Scratch of shape (n_labels,): zeros.
@@ -314,6 +311,7 @@ def count_known_labels(
                 held[labels.group[left]] -= labels.value[left]
                 _add(tree, labels, left, -labels.value[left])
             left += 1
+        # Sums answer where no label is of a later row; else the tree sums up to the row's time.
         row = order[place]
         code = group[row]
         if code >= 0:
@@ -323,7 +321,7 @@ def count_known_labels(
 
 
 @helper
-def _add(tree: np.ndarray, labels: LabelArrays, which: int, value: int) -> None:
+def _add(tree: ndarray, labels: LabelArrays, which: int, value: int) -> None:
     """Put a value at the label's rank within its group."""
     start = labels.starts[labels.group[which]]
     size = labels.starts[labels.group[which] + 1] - start
@@ -334,7 +332,7 @@ def _add(tree: np.ndarray, labels: LabelArrays, which: int, value: int) -> None:
 
 
 @helper
-def _until(tree: np.ndarray, labels: LabelArrays, code: int, time: int) -> int:
+def _until(tree: ndarray, labels: LabelArrays, code: int, time: int) -> int:
     """Return the sum of what is held of a group's rows that happened by a time."""
     start = labels.starts[code]
     total, node = 0, place_after(labels.times, start, labels.starts[code + 1], time) - start
@@ -348,21 +346,21 @@ def _until(tree: np.ndarray, labels: LabelArrays, code: int, time: int) -> int:
 
 
 def fill_lowest(
-    order: np.ndarray,
-    code: np.ndarray,
-    time: np.ndarray,
-    place: np.ndarray,
-    value: np.ndarray,
+    order: ndarray,
+    code: ndarray,
+    time: ndarray,
+    place: ndarray,
+    value: ndarray,
     reach: int,
-    out: np.ndarray,
+    out: ndarray,
 ) -> None:
     """Fill in the lowest value that each row sees in the window that ends with it, itself included.
 
     Args:
         order: Rows by entity, then time, then arrival.
         code: The entity of each row.
-        time: When each happened, in microseconds.
-        place: In the order of arrival.
+        time: The time at which each row happened, in microseconds.
+        place: The place of each row in the order of arrival.
         value: NaN where it is not known.
         reach: The window's length in microseconds.
         out: NaN where nothing is known, shape (n,).
@@ -389,7 +387,7 @@ the one before.
 """
 
 
-def signed_log(values: np.ndarray) -> np.ndarray:
+def signed_log(values: ndarray) -> ndarray:
     """Return sign(x) log(1 + |x|), on which a thousand is not far from a hundred.
 
     0 where there is no number.
@@ -398,13 +396,13 @@ def signed_log(values: np.ndarray) -> np.ndarray:
 
 
 def fill_last_rows(
-    order: np.ndarray,
-    time: np.ndarray,
-    values: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    values: ndarray,
     days: float,
-    before: np.ndarray,
-    after: np.ndarray,
-    out: np.ndarray,
+    before: ndarray,
+    after: ndarray,
+    out: ndarray,
 ) -> None:
     """Fill `out` with the last rows of each row's entity, itself last.
 
@@ -413,9 +411,9 @@ def fill_last_rows(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         values: The inputs of each row, shape (n, inputs).
-        days: In a unit of time.
+        days: The length of a unit of time in days.
         before: The row before each one in its entity's chain, -1 for none; taken apart.
         after: The row after it.
         out: The answer, shape (n, length, 2 + inputs): zeros.
@@ -449,37 +447,37 @@ class MarketCells(NamedTuple):
 
     Attributes:
         rows: The rows in that order: a slot for each.
-        times: When the row of each slot happened.
+        times: The time at which the row of each slot happened.
         starts: The first slot of each cell, and the end.
         skus: The first cell of each SKU, and the end.
-        sku: Of each row of the table.
-        region: Of each row of the table.
-        cell: Of each row of the table, -1 for none.
-        slot: Of each row of the table, -1 for none.
+        sku: The SKU of each row of the table.
+        region: The region of each row of the table.
+        cell: The cell of each row of the table, -1 for none.
+        slot: The slot of each row of the table, -1 for none.
     """
 
-    rows: np.ndarray
-    times: np.ndarray
-    starts: np.ndarray
-    skus: np.ndarray
-    sku: np.ndarray
-    region: np.ndarray
-    cell: np.ndarray
-    slot: np.ndarray
+    rows: ndarray
+    times: ndarray
+    starts: ndarray
+    skus: ndarray
+    sku: ndarray
+    region: ndarray
+    cell: ndarray
+    slot: ndarray
 
 
 def fill_best_elsewhere(
-    order: np.ndarray,
-    time: np.ndarray,
-    paid: np.ndarray,
-    cost_near: np.ndarray,
-    cost_far: np.ndarray,
+    order: ndarray,
+    time: ndarray,
+    paid: ndarray,
+    cost_near: ndarray,
+    cost_far: ndarray,
     market: MarketCells,
     memory: int,
-    links: np.ndarray,
-    best: np.ndarray,
-    rank: np.ndarray,
-    seen: np.ndarray,
+    links: ndarray,
+    best: ndarray,
+    rank: ndarray,
+    seen: ndarray,
 ) -> None:
     """Fill `best`, `rank` and `seen` of each row that has a cell.
 
@@ -489,12 +487,12 @@ def fill_best_elsewhere(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         paid: The price of each row.
-        cost_near: What a unit has cost when it is resold in its region.
-        cost_far: What it has when it is resold in another one.
+        cost_near: The cost of a unit that is resold in its region.
+        cost_far: The cost of a unit that is resold in another region.
         market: The rows by cell.
-        memory: How old a price may be, in the unit of time.
+        memory: The largest age of a price, in the unit of time.
         links: Scratch of shape (n_slots + 1,): 0, 1, 2 ...
         best: The largest spread to another cell of the SKU.
         rank: 1 and the number of other cells whose last price is lower.
@@ -521,7 +519,7 @@ def fill_best_elsewhere(
 
 
 @helper
-def _last_row(market: MarketCells, links: np.ndarray, cell: int, time: int) -> int:
+def _last_row(market: MarketCells, links: ndarray, cell: int, time: int) -> int:
     """Return the last row left of a cell that happened by a time; -1 where there is none."""
     start = market.starts[cell]
     low = place_after(market.times, start, market.starts[cell + 1], time)

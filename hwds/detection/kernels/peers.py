@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 from hwds.frames.rows import DAY_MICROSECONDS
@@ -21,45 +22,46 @@ class Entries(NamedTuple):
     Attributes:
         value: Known ones alone.
         leaves: The first day on which a value is not in the window any more.
-        starts: Where the values of a group and day begin, at `group * days + day`, and the end.
+        starts: The place where the values of a group and day begin, at `group * days + day`, and
+            the end.
     """
 
-    value: np.ndarray
-    leaves: np.ndarray
-    starts: np.ndarray
+    value: ndarray
+    leaves: ndarray
+    starts: ndarray
 
 
 class Spread(NamedTuple):
     """Median and spread of each group on each day, each array of shape (groups, days).
 
     Attributes:
-        median: Of the values in the window; 0 where there are none.
+        median: The median of the values in the window; 0 where there are none.
         deviation: The median absolute deviation from the median (MAD); 0 where there are none.
-        rows: How many values.
+        rows: The number of values.
     """
 
-    median: np.ndarray
-    deviation: np.ndarray
-    rows: np.ndarray
+    median: ndarray
+    deviation: ndarray
+    rows: ndarray
 
 
 def spread_of(
-    values: np.ndarray,
-    group: np.ndarray,
+    values: ndarray,
+    group: ndarray,
     groups: int,
-    enters: np.ndarray,
-    leaves: np.ndarray,
+    enters: ndarray,
+    leaves: ndarray,
     days: int,
 ) -> Spread:
     """Median and MAD of each group on each day.
 
     Args:
-        values: Of the rows, NaN where not known.
-        group: Of each row, from 0.
-        groups: How many.
+        values: The values of the rows, NaN where not known.
+        group: The group of each row, from 0.
+        groups: The number of groups.
         enters: The first day on which a row is in the window, from 0.
         leaves: The first day on which it is not any more.
-        days: How many.
+        days: The number of days.
     """
     entering = np.flatnonzero((enters < np.minimum(leaves, days)) & ~np.isnan(values))
     by_size = entering[np.argsort(values[entering], kind="stable")]
@@ -72,7 +74,7 @@ def spread_of(
     return spread
 
 
-def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: Spread) -> None:
+def fill_spread(entries: Entries, held: ndarray, until: ndarray, spread: Spread) -> None:
     """Let values into each group's window day by day, and out of it.
 
     They stay sorted, so that each day is one merge.
@@ -81,7 +83,7 @@ def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: S
         entries: The values.
         held: Scratch: the values in the window, and those of the day before, shape (2, values).
         until: Scratch: when they leave it.
-        spread: What is written.
+        spread: The median and spread, to be filled.
     """
     groups, days = spread.median.shape
     for group in range(groups):
@@ -102,8 +104,8 @@ def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: S
 @helper
 def _merge(
     entries: Entries,
-    held: np.ndarray,
-    until: np.ndarray,
+    held: ndarray,
+    until: ndarray,
     old: int,
     size: int,
     day: int,
@@ -112,6 +114,7 @@ def _merge(
     """Write the window of a day into the other half of the scratch; return its size."""
     new, written = 1 - old, 0
     entry, end = entries.starts[bucket], entries.starts[bucket + 1]
+    # Both halves are sorted, so that one pass merges what stays with what enters.
     for k in range(size):
         if until[old, k] <= day:
             continue
@@ -127,14 +130,14 @@ def _merge(
 
 
 @helper
-def _deviation(held: np.ndarray, row: int, size: int, median: float) -> float:
+def _deviation(held: ndarray, row: int, size: int, median: float) -> float:
     """Return the median distance of sorted values from their median."""
     upper = _distance(held, row, size, median, size // 2 + 1)
     return upper if size % 2 else 0.5 * (_distance(held, row, size, median, size // 2) + upper)
 
 
 @helper
-def _distance(held: np.ndarray, row: int, size: int, median: float, k: int) -> float:
+def _distance(held: ndarray, row: int, size: int, median: float, k: int) -> float:
     """Return the k-th smallest distance from the median.
 
     On either side the distances are sorted already.
@@ -157,7 +160,7 @@ def _distance(held: np.ndarray, row: int, size: int, median: float, k: int) -> f
 NORMAL = 1.4826
 """The standard deviation of a normal distribution over its MAD."""
 
-Level = tuple[np.ndarray, np.ndarray]
+Level = tuple[ndarray, ndarray]
 """The group of each row, and of each group the larger one that it is of."""
 
 
@@ -175,9 +178,7 @@ class Reference:
     gap: int
     shrink: float
 
-    def days_of(
-        self, time: np.ndarray, arrival: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def days_of(self, time: ndarray, arrival: ndarray) -> tuple[ndarray, ndarray, ndarray]:
         """Return each row's day, the first day on which it is in the reference of others, and the
         first on which it is not.
         """
@@ -187,29 +188,29 @@ class Reference:
 
     def spreads(
         self,
-        values: np.ndarray,
+        values: ndarray,
         levels: Sequence[Level],
-        enters: np.ndarray,
-        leaves: np.ndarray,
+        enters: ndarray,
+        leaves: ndarray,
         days: int,
     ) -> list[Spread]:
         """Return the spread of each level's groups on each day, shrunk to that of the next larger
         group.
 
         Args:
-            values: Of the rows, NaN where not known.
-            levels: From all rows to the narrowest groups.
+            values: The values of the rows, NaN where not known.
+            levels: The groups of each level, from all rows to the narrowest.
             enters: The first day on which a row is in the reference, from 0.
             leaves: The first day on which it is not any more.
-            days: How many.
+            days: The number of days.
         """
         shrunk: list[Spread] = []
         for group, parent in levels:
             spread = spread_of(values, group, len(parent), enters, leaves, days)
-            shrunk.append(self._shrunk(spread, shrunk[-1], parent) if shrunk else spread)
+            shrunk.append(self._shrink_groups(spread, shrunk[-1], parent) if shrunk else spread)
         return shrunk
 
-    def _shrunk(self, spread: Spread, larger: Spread, parent: np.ndarray) -> Spread:
+    def _shrink_groups(self, spread: Spread, larger: Spread, parent: ndarray) -> Spread:
         """Return the spread of each group: its own, as far as its rows go, and the larger
         group's.
         """
@@ -222,7 +223,7 @@ class Reference:
         return Spread(_shrink(spread.median, spread.rows, median, self.shrink), mixed, rows)
 
 
-def compare_with_peers(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+def compare_with_peers(values: ndarray, spread: Spread) -> tuple[ndarray, ndarray]:
     """Return the median of each value's peers, and its distance from it in standard deviations.
 
     NaN where not known.
@@ -234,7 +235,7 @@ def compare_with_peers(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, 
     return np.where(known, spread.median, np.nan), z
 
 
-def _shrink(value: np.ndarray, rows: np.ndarray, larger: np.ndarray, shrink: float) -> np.ndarray:
+def _shrink(value: ndarray, rows: ndarray, larger: ndarray, shrink: float) -> ndarray:
     return np.divide(
         rows * value + shrink * larger, rows + shrink, out=larger.copy(), where=rows > 0
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.core.serialization import Serializable
@@ -19,27 +19,29 @@ class BoosterNodes(NamedTuple):
 
     Attributes:
         roots: The first node of each tree.
-        column: What each node looks at.
+        column: The column that each node tests.
         threshold: Rows below it go left.
-        chosen: Where the codes of a node of texts begin in `right_codes`; -1 of a node of numbers.
+        chosen: The place in `right_codes` where the codes of a node of texts begin; -1 of a node of
+            numbers.
         left, right: The next node.
         missing_left: Whether a row without the number goes left.
-        value: What a leaf adds, in single precision.
-        right_codes: Which codes go right.
-        below: Of a node below one of texts where the codes that come to it begin in `met_codes`.
-        codes: How many a text has at most.
+        value: The value of a leaf, in single precision.
+        right_codes: A flag for each code of a node of texts: it goes right.
+        below: The place in `met_codes` where the codes that reach a node begin, for a node below
+            one of texts; -1 of others.
+        codes: The most codes of a text.
     """
 
-    roots: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    chosen: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    missing_left: np.ndarray
-    value: np.ndarray
-    right_codes: np.ndarray
-    below: np.ndarray
+    roots: ndarray
+    column: ndarray
+    threshold: ndarray
+    chosen: ndarray
+    left: ndarray
+    right: ndarray
+    missing_left: ndarray
+    value: ndarray
+    right_codes: ndarray
+    below: ndarray
     codes: int
 
 
@@ -47,25 +49,26 @@ class LeafPaths(NamedTuple):
     """The path from a root to each leaf, the inputs that it asks one after the other, each once.
 
     Attributes:
-        leaf: Where each leads.
+        leaf: The leaf at the end of each path.
         begin: The first input of each path, and the end of the last, shape (paths + 1,).
-        column: What is asked, shape (asked,).
-        low, high: It is met from `low` to below `high`; NaN where there is no such end.
+        column: The column of each condition, shape (conditions,).
+        low, high: The bounds of a condition: from `low` to below `high`; NaN where there is no such
+            bound.
         missing: Whether a row without the number meets it.
-        codes: Where the codes that meet it begin in `met_codes`; -1 of numbers.
-        share: Of the training rows that came so far those that met it.
-        met_codes: Which codes go on to each node below one of texts.
+        codes: The place in `met_codes` where the codes of a condition begin; -1 of numbers.
+        share: The share of the training rows at a condition that met it.
+        met_codes: A flag for each code: it goes on to the node below.
     """
 
-    leaf: np.ndarray
-    begin: np.ndarray
-    column: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    missing: np.ndarray
-    codes: np.ndarray
-    share: np.ndarray
-    met_codes: np.ndarray
+    leaf: ndarray
+    begin: ndarray
+    column: ndarray
+    low: ndarray
+    high: ndarray
+    missing: ndarray
+    codes: ndarray
+    share: ndarray
+    met_codes: ndarray
 
 
 class PathPoints(NamedTuple):
@@ -73,25 +76,23 @@ class PathPoints(NamedTuple):
     is taken.
 
     Attributes:
-        weight: Of each point.
-        factor: Of what is asked, not met and met, shape (asked, 2, points).
+        weight: The weight of each point.
+        factor: The factor of each condition, not met and met, shape (conditions, 2, points).
         slope: (met - share) / factor, shape (asked, 2, points).
     """
 
-    weight: np.ndarray
-    factor: np.ndarray
-    slope: np.ndarray
+    weight: ndarray
+    factor: ndarray
+    slope: ndarray
 
 
-def fill_paths(
-    nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths: LeafPaths
-) -> None:
+def fill_paths(nodes: BoosterNodes, parent: ndarray, cover: ndarray, paths: LeafPaths) -> None:
     """Fill in the conditions on the paths to the leaves, from the leaf up.
 
     Args:
         nodes: The trees.
-        parent: Of each node, -1 of a root.
-        cover: How many training rows reached each node.
+        parent: The parent of each node, -1 of a root.
+        cover: The number of training rows that reached each node.
         paths: `leaf` is there, and room for what is asked at most; of `codes` a place for each
             node, `met_codes` all true.
     """
@@ -105,14 +106,13 @@ def fill_paths(
                 here += 1
             if here == count:
                 count += 1
-                paths.column[here], paths.low[here], paths.high[here] = (
-                    nodes.column[above],
-                    math.nan,
-                    math.nan,
-                )
+                paths.column[here] = nodes.column[above]
+                paths.low[here] = math.nan
+                paths.high[here] = math.nan
                 paths.missing[here], paths.codes[here], paths.share[here] = True, -1, 1.0
                 if nodes.chosen[above] >= 0:
                     paths.codes[here] = nodes.below[node]
+            # A path may test an input several times: its conditions make one, its shares a product.
             narrow_condition(nodes, above, nodes.left[above] == node, paths, here)
             whole = cover[nodes.left[above]] + cover[nodes.right[above]]
             paths.share[here] *= cover[node] / whole if whole > 0 else 0.5
@@ -136,13 +136,13 @@ def narrow_condition(
         paths.low[here] = nodes.threshold[above]
 
 
-def add_leaves(matrix: np.ndarray, nodes: BoosterNodes, total: np.ndarray) -> None:
+def add_leaves(matrix: ndarray, nodes: BoosterNodes, total: ndarray) -> None:
     """Add the leaf that each row reaches, tree by tree.
 
     Args:
-        matrix: What rows are read as, in single precision, shape (n, k).
+        matrix: The inputs of the rows in single precision, shape (n, k).
         nodes: The trees.
-        total: In single precision, shape (n,).
+        total: The margins in single precision, shape (n,).
     """
     for row in range(matrix.shape[0]):
         for tree in range(nodes.roots.size):
@@ -160,24 +160,24 @@ def add_leaves(matrix: np.ndarray, nodes: BoosterNodes, total: np.ndarray) -> No
 
 
 def add_shares(
-    matrix: np.ndarray,
-    value: np.ndarray,
+    matrix: ndarray,
+    value: ndarray,
     paths: LeafPaths,
     points: PathPoints,
-    met: np.ndarray,
-    product: np.ndarray,
-    parts: np.ndarray,
+    met: ndarray,
+    product: ndarray,
+    parts: ndarray,
 ) -> None:
     """Add the contribution of each input to the sum of the leaves.
 
     Args:
-        matrix: What rows are read as, in single precision, shape (n, k).
-        value: Of each node.
-        paths: To all leaves.
-        points: Where integrals are taken.
+        matrix: The inputs of the rows in single precision, shape (n, k).
+        value: The value of each node.
+        paths: The paths to all leaves.
+        points: The points where integrals are taken.
         met: Room for as many inputs as a path asks at most.
         product: Room for each point.
-        parts: In double precision, shape (n, k).
+        parts: The contributions in double precision, shape (n, k).
     """
     for row in range(matrix.shape[0]):
         for path in range(paths.leaf.size):
@@ -195,6 +195,7 @@ def add_shares(
                 met[condition - begin] = is_met
                 for point in range(product.size):
                     product[point] *= points.factor[condition, int(is_met), point]
+            # The slope divides the condition's own factor out: what is left is that of the others.
             for condition in range(begin, end):
                 adds = 0.0
                 for point in range(product.size):
@@ -211,33 +212,31 @@ class ForestNodes(NamedTuple):
 
     Attributes:
         roots: The first node of each tree.
-        column: What each node looks at.
+        column: The column that each node tests.
         threshold: Rows up to it go left.
         left, right: The next node.
         missing_left: Whether a row without the number goes left.
         value: The probability at each node.
     """
 
-    roots: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    missing_left: np.ndarray
-    value: np.ndarray
+    roots: ndarray
+    column: ndarray
+    threshold: ndarray
+    left: ndarray
+    right: ndarray
+    missing_left: ndarray
+    value: ndarray
 
 
-def add_forest_leaves(
-    matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray, parts: np.ndarray
-) -> None:
+def add_forest_leaves(matrix: ndarray, nodes: ForestNodes, total: ndarray, parts: ndarray) -> None:
     """Add up the values of the leaves that each row reaches, tree by tree, and what each split on
     the way changed.
 
     Args:
-        matrix: What rows are read as, in single precision, shape (n, k).
+        matrix: The inputs of the rows in single precision, shape (n, k).
         nodes: The forest.
-        total: Of the leaves' values, shape (n,).
-        parts: What the splits of each input changed, shape (n, k); of shape (0, k) where that is
+        total: The total of the leaves' values, shape (n,).
+        parts: The changes at the splits of each input, shape (n, k); of shape (0, k) where they are
             not asked.
     """
     for row in range(matrix.shape[0]):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 from annotated_types import Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Level, Positive, Recipe, Refit
@@ -18,7 +19,7 @@ from hwds.detection.inputs import UsualValues
 from hwds.detection.rows import RowContext, labelled_rows, labels_of, representative_rows
 from hwds.detection.rules import Rule
 from hwds.evaluation.trees import latest_share
-from hwds.frames.table import ROW_ID, RowReader, Table, check_frame
+from hwds.frames.table import ROW_ID, RowReader, RowScores, Table, check_frame
 from hwds.stats.binary_labels import Calibrator, CalibratorKind, fit_calibrator, identity_calibrator
 
 # Classifier: the recipe of a model of a binary label, and what it fits.
@@ -27,26 +28,6 @@ FEW_TO_STOP_BY = 50
 """Positive rows below which average precision, and so the round with the best of it, is largely
 chance: of 15, a single row that moves from the middle to the top changes it by some .03.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class RowScores:
-    """Scores, probabilities and p-values of rows.
-
-    Attributes:
-        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
-            that.
-        probability: Of the label being 1, shape (n,); None where no labels were learned from.
-        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
-            none were held out.
-        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
-            certain.
-    """
-
-    score: np.ndarray
-    probability: np.ndarray | None = None
-    p_value: np.ndarray | None = None
-    interval: np.ndarray | None = None
 
 
 REST = "rest"
@@ -61,12 +42,12 @@ class Contributions:
         names: The inputs, as many as columns of `values`.
         base: The score of a row of which nothing is known.
         values: Shape (n, inputs).
-        records: For a name that is no column of the rows, a rule, what it was worth, in words.
+        records: The record of a rule in words, by a name that is no column of the rows.
     """
 
     names: tuple[str, ...]
     base: float
-    values: np.ndarray
+    values: ndarray
     records: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,7 +62,7 @@ class Scorer(Protocol):
     add) says so by an attribute of its class, `chance = True`.
     """
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds of the label being 1.
 
         For a detector, how anomalous each row is. Shape (n,).
@@ -165,7 +146,7 @@ class Classifier(Recipe):
             train: Rows with labels, and their inputs (role `covariate`).
             stop: Later rows for early stopping; without them a model takes all its rounds or
                 epochs.
-            calibrate: Later rows for calibration.
+            calibrate: The images of other boards, for the temperature and the threshold.
             context: Random streams, threads and features; seed 0 and one thread where it is not
                 given.
 
@@ -225,7 +206,7 @@ class Classifier(Recipe):
         )
 
 
-def plain_member(member: Classifier, whole: str) -> Classifier:
+def check_member(member: Classifier, whole: str) -> Classifier:
     """Return a member of a stack or a wrapper, which may not set options that belong to the whole.
 
     Raises:
@@ -250,8 +231,8 @@ class FittedClassifier(Serializable):
     """A scorer, and the map from its scores to probabilities.
 
     Attributes:
-        scorer: Orders rows.
-        calibrator: From scores to probabilities.
+        scorer: The scorer, which orders rows.
+        calibrator: The map from scores to probabilities.
         likely: True where there are probabilities.
         normals: Scores of held-out normal rows, rising; empty where none were held out.
         usual: Quantiles of the inputs among the rows that it learned from, by which reasons say
@@ -261,7 +242,7 @@ class FittedClassifier(Serializable):
     scorer: Any
     calibrator: Calibrator
     likely: bool
-    normals: np.ndarray
+    normals: ndarray
     usual: UsualValues = field(default_factory=UsualValues.unknown)
 
     def __repr__(self) -> str:
@@ -273,7 +254,7 @@ class FittedClassifier(Serializable):
         """Return scores, probabilities and p-values of rows."""
         return self.from_scores(self.scorer.score(rows))
 
-    def from_scores(self, score: np.ndarray) -> RowScores:
+    def from_scores(self, score: ndarray) -> RowScores:
         """Return the same for scores that are known already, shape (n,)."""
         above = len(self.normals) - np.searchsorted(self.normals, score, side="left")
         p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
@@ -294,12 +275,11 @@ class FittedClassifier(Serializable):
             "probability": scored.probability,
             "p_value": scored.p_value,
         }
-        values = {
-            name: np.full(rows.height, np.nan) if column is None else column
-            for name, column in columns.items()
-        }
         return rows.data.select(ROW_ID).with_columns(
-            pl.Series(name, v, nan_to_null=True) for name, v in values.items()
+            pl.lit(None, pl.Float64).alias(name)
+            if column is None
+            else pl.Series(name, column, nan_to_null=True)
+            for name, column in columns.items()
         )
 
     def explain(self, rows: RowReader) -> Contributions:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
@@ -26,7 +28,7 @@ from hwds.detection.predictions import (
     with_flags,
     with_importances,
 )
-from hwds.detection.rows import RowContext
+from hwds.detection.rows import RowContext, labels_of, with_labels
 from hwds.detection.rules import check_rules
 from hwds.detection.scores import behind_scores, detection_measures, detection_scores
 from hwds.evaluation.protocol import (
@@ -69,15 +71,14 @@ def parts_in_time(
         seen: The rows and the labels that had arrived by the last edge.
         edges: The beginning of each part, and its end (excluded).
         cutoff: The last instant that a learner may know.
-        context: Computes the inputs.
+        context: The context, which computes the inputs.
     """
     wide = seen.with_inputs(context.columns_of(seen))
-    label, when = wide.name("label"), wide.name("label_time")
-    by_then = pl.when(pl.col(when) <= cutoff).then(pl.col(label)).alias(label)
-    return rows_between(replace(wide, data=wide.data.with_columns(by_then)), edges)
+    label, when = col(wide.name("label")), col(wide.name("label_time"))
+    return rows_between(with_labels(wide, pl.when(when <= cutoff).then(label)), edges)
 
 
-def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict[str, Table]:
+def parts_of_groups(known: Table, part: ndarray, context: RowContext) -> dict[str, Table]:
     """Return the rows of each part.
 
     Inputs are made of labels of training rows alone, and scored rows have no label.
@@ -85,18 +86,13 @@ def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict
     Args:
         known: All rows, without the truth.
         part: The part of each row.
-        context: Computes the inputs.
+        context: The context, which computes the inputs.
     """
-    label = known.name("label")
-    train = pl.lit(pl.Series(part == "train"))
-    hidden = replace(
-        known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label))
-    )
+    label = known.column("label")
+    hidden = with_labels(known, pl.when(Series(part == "train")).then(label))
     wide = hidden.with_inputs(context.columns_of(hidden))
-    learned = pl.lit(pl.Series(np.isin(part, ("train", "stop", "calibrate"))))
-    given = replace(
-        wide, data=wide.data.with_columns(pl.when(learned).then(known.data[label]).alias(label))
-    )
+    learned = Series(np.isin(part, ("train", "stop", "calibrate")))
+    given = with_labels(wide, pl.when(learned).then(label))
     return {name: given.filter(part == name) for name in PARTS}
 
 
@@ -104,35 +100,27 @@ def without_truth(frame: Table, delay: int) -> Table:
     """Return all rows and labels, without columns that only a simulator knows."""
     if frame.roles.get("time"):
         return as_known(frame, END_OF_TIME, delay)
-    label, truth = frame.name("label"), frame.roles.get("truth", ())
-    roles = frame.roles.without("truth")
-    return replace(
-        frame, data=frame.data.with_columns(pl.col(label).cast(pl.Float64)).drop(truth), roles=roles
-    )
+    numbers = with_labels(frame, frame.column("label").cast(pl.Float64))
+    truth, roles = frame.roles.get("truth", ()), frame.roles.without("truth")
+    return replace(numbers, data=numbers.data.drop(truth), roles=roles)
 
 
-def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> Table:
+def with_labels_turned(frame: Table, groups: Series, tested: ndarray) -> Table:
     """Return the table with flipped labels in all rows of the groups that have a tested row."""
-    label = frame.name("label")
-    flipped = pl.lit(groups.is_in(groups.filter(pl.Series(tested)).implode()))
-    turned = (
-        pl.when(flipped)
-        .then(1 - pl.col(label).cast(pl.Float64))
-        .otherwise(pl.col(label))
-        .alias(label)
-    )
-    return replace(frame, data=frame.data.with_columns(turned))
+    label = frame.column("label")
+    flipped = groups.is_in(groups.filter(Series(tested)).implode())
+    return with_labels(frame, pl.when(flipped).then(1 - label.cast(pl.Float64)).otherwise(label))
 
 
-def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
+def rows_arrived_by(rows: DataFrame, frame: Table, instant: datetime) -> DataFrame:
     """Return the rows that had arrived by an instant."""
-    arrived = frame.data.select("row_id", row_arrivals(frame).alias("__arrived"))
+    arrived = frame.data.select("row_id", __arrived=row_arrivals(frame))
     return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(
-        pl.col("__arrived") <= instant
+        col("__arrived") <= instant
     )
 
 
-def days_since(rows: Table, cutoff: datetime) -> pl.Series:
+def days_since(rows: Table, cutoff: datetime) -> Series:
     """Return days from a cutoff's midnight to the arrival of each row: a late one is scored on the
     day that it arrives.
     """
@@ -149,29 +137,23 @@ def days_since(rows: Table, cutoff: datetime) -> pl.Series:
 # change.
 
 
-def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
+def last_tested_row(frame: Table, rows: DataFrame) -> int | None:
     """Return the id of the labelled test row that arrived last, of which no other row may depend.
 
     None where there is none.
     """
-    tested = (
-        rows.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
-        if rows.width
-        else rows
-    )
+    tested = rows.filter(col("label").is_not_null(), part="test") if rows.width else rows
     if tested.is_empty():
         return None
-    arrived = frame.data.select(ROW_ID, row_arrivals(frame).alias("arrived"))
+    arrived = frame.data.select(ROW_ID, arrived=row_arrivals(frame))
     both = tested.select(ROW_ID).join(arrived, on=ROW_ID, how="left").sort("arrived", ROW_ID)
     return int(both[ROW_ID][-1])
 
 
 def with_label_turned(frame: Table, row: int) -> Table:
     """Return the table with another label in one row."""
-    label = frame.data[frame.name("label")].cast(pl.Float64)
-    return replace(
-        frame, data=frame.data.with_columns(label.zip_with(frame.data[ROW_ID] != row, 1 - label))
-    )
+    label = frame.column("label").cast(pl.Float64)
+    return with_labels(frame, label.zip_with(frame.data[ROW_ID] != row, 1 - label))
 
 
 # Refusals of a table that no classifier can score: labels, times and amounts that cannot be.
@@ -206,6 +188,13 @@ def check_facts(table: Table) -> None:
     _check_range(table, "label_propensity", np.nextafter(0.0, 1.0), 1.0, "> 0 and <= 1")
 
 
+def _refuse_rows(bad: Series, problem: Callable[[int], str]) -> None:
+    """Refuse the first row of a mask; `problem` says in words what is wrong with it."""
+    rows = bad.fill_null(False).arg_true()
+    if len(rows):
+        raise DataError(problem(rows[0]))
+
+
 def _check_finite(table: Table) -> None:
     """Refuse infinite numbers: no model learns from them, and a mean of them is none."""
     for column in table.data.select(pl.selectors.float()):
@@ -218,18 +207,22 @@ def _check_finite(table: Table) -> None:
 def _check_ids(table: Table) -> None:
     """Refuse a row without an id, and two rows of one."""
     ids = table.column("id")
-    missing = ids.is_null().arg_true()
-    if len(missing):
-        raise DataError(
-            f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'."
-        )
-    again = (~ids.is_first_distinct()).arg_true()
-    if len(again):
-        first = (ids == ids[again[0]]).arg_true()[0]
-        both = f"rows {first + 1} and {again[0] + 1} both have {ids[again[0]]!r}"
-        raise DataError(
-            f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own."
-        )
+    _refuse_missing(table, "id")
+    _refuse_rows(
+        ~ids.is_first_distinct(),
+        lambda row: (
+            f"dataset.roles.id: rows {(ids == ids[row]).arg_true()[0] + 1} and {row + 1} both have "
+            f"{ids[row]!r} in column '{ids.name}'; each row needs an id of its own."
+        ),
+    )
+
+
+def _refuse_missing(table: Table, role: str) -> None:
+    column = table.column(role)
+    _refuse_rows(
+        column.is_null(),
+        lambda row: f"dataset.roles.{role}: row {row + 1} has no value in column '{column.name}'.",
+    )
 
 
 def check_labels(table: Table) -> None:
@@ -256,83 +249,68 @@ def check_values(table: Table) -> None:
     """
     label = table.column("label")
     if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
-        known = label.is_not_null().arg_true()
-        shown = (
-            f"row {known[0] + 1} has {label[known[0]]!r}" if len(known) else "no row has a value"
-        )
-        raise DataError(f"dataset.roles.label: column '{label.name}' must hold 0 and 1, {shown}.")
-    values = label.cast(pl.Float64)
-    bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
-    if len(bad):
-        raise DataError(
-            f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}."
-        )
+        must = f"dataset.roles.label: column '{label.name}' must hold 0 and 1"
+        _refuse_rows(label.is_not_null(), lambda row: f"{must}, row {row + 1} has {label[row]!r}.")
+        raise DataError(f"{must}, no row has a value.")
+    _refuse_rows(
+        ~label.cast(pl.Float64).is_in([0.0, 1.0]),
+        lambda row: f"dataset.roles.label: must be 0 or 1, row {row + 1} has {label[row]}.",
+    )
 
 
 def _check_times(table: Table) -> None:
     """Refuse missing times, mixed kinds of time zones, and labels before their rows or after the
     data ended.
     """
-    for role in ("time", *(("available_at",) if table.roles.get("available_at") else ())):
-        missing = table.column(role).is_null().arg_true()
-        if len(missing):
-            raise DataError(
-                f"dataset.roles.{role}: row {missing[0] + 1} has no value in column "
-                f"'{table.name(role)}'."
-            )
     columns = {role: table.column(role) for role in TIMES if table.roles.get(role)}
+    for role in ("time", "available_at"):
+        if role in columns:
+            _refuse_missing(table, role)
     zones = {role: _zone(column) for role, column in columns.items() if column.dtype.is_temporal()}
     for role, zone in zones.items():
         if (zone is None) != (zones["time"] is None):
-            phrases = [
-                f"{'has no time zone' if each is None else f'is in {each}'}"
+            here, there = (
+                "has no time zone" if each is None else f"is in {each}"
                 for each in (zone, zones["time"])
-            ]
+            )
             raise DataError(
-                f"dataset.roles.{role}: column '{columns[role].name}' {phrases[0]}, but column "
-                f"'{columns['time'].name}'"
-                f" {phrases[1]};"
-                f" row 1 has {columns[role][0]} and {columns['time'][0]}."
+                f"dataset.roles.{role}: column '{columns[role].name}' {here}, but column "
+                f"'{columns['time'].name}' {there}; row 1 has {columns[role][0]} and "
+                f"{columns['time'][0]}."
             )
     if "label_time" in zones:
-        _check_label_times(table)
+        _check_label_times(table, columns)
 
 
-def _check_label_times(table: Table) -> None:
+def _check_label_times(table: Table, columns: Mapping[str, Series]) -> None:
     instants = {
-        role: table.column(role).cast(pl.Datetime("us", _zone(table.column(role))))
-        for role in TIMES
-        if table.roles.get(role)
+        role: column.cast(pl.Datetime("us", _zone(column))) for role, column in columns.items()
     }
-    known, when, name = (
-        table.column("label").is_not_null(),
-        instants["label_time"],
-        table.name("label_time"),
+    known, when = table.column("label").is_not_null(), instants["label_time"]
+    _refuse_rows(
+        known & when.is_null(),
+        lambda row: (
+            f"dataset.roles.label_time: row {row + 1} has a label and no value in column "
+            f"'{when.name}'."
+        ),
     )
-    undated = (known & when.is_null()).arg_true()
-    if len(undated):
-        raise DataError(
-            f"dataset.roles.label_time: row {undated[0] + 1} has a label and no value in column "
-            f"'{name}'."
-        )
-    early = (known & (when < instants["time"])).fill_null(False).arg_true()
-    if len(early):
-        row = early[0]
-        happened = table.column("time")[row]
-        raise DataError(
+    _refuse_rows(
+        known & (when < instants["time"]),
+        lambda row: (
             f"dataset.roles.label_time: row {row + 1} was labelled at "
-            f"{table.column('label_time')[row]}, before it happened"
-            f" ({happened})."
-        )
+            f"{columns['label_time'][row]}, before it happened ({columns['time'][row]})."
+        ),
+    )
     last = instants.get("available_at", instants["time"]).max()
     late = known & (when > last)
     if late.sum() == known.sum():
-        row = int(known.arg_true()[0])
-        problem = (
-            f"all labels are later than the data, which ends at {last!s}; row {row + 1} has "
-            f"{when[row]}"
+        _refuse_rows(
+            known,
+            lambda row: (
+                f"dataset.roles.label_time: all labels are later than the data, which ends at "
+                f"{last!s}; row {row + 1} has {when[row]}."
+            ),
         )
-        raise DataError(f"dataset.roles.label_time: {problem}.")
 
 
 def _check_range(table: Table, role: str, least: float, most: float, wanted: str) -> None:
@@ -344,15 +322,16 @@ def _check_range(table: Table, role: str, least: float, most: float, wanted: str
             f"dataset.roles.{role}: column '{column.name}' holds {str(column.dtype).lower()} "
             f"values, not numbers."
         )
-    bad = (~column.is_between(least, most)).fill_null(False).arg_true()
-    if len(bad):
-        raise DataError(
-            f"dataset.roles.{role}: row {bad[0] + 1} has {column[bad[0]]} in column "
-            f"'{column.name}'; must be {wanted}."
-        )
+    _refuse_rows(
+        ~column.is_between(least, most),
+        lambda row: (
+            f"dataset.roles.{role}: row {row + 1} has {column[row]} in column '{column.name}'; "
+            f"must be {wanted}."
+        ),
+    )
 
 
-def _zone(column: pl.Series) -> str | None:
+def _zone(column: Series) -> str | None:
     return getattr(column.dtype, "time_zone", None)
 
 
@@ -394,7 +373,7 @@ def check_scores(score: Any, rows: int) -> None:
         WrongAnswerError: They are no array of one finite number a row.
     """
     must = f"score of {counted(rows, 'rows')} must return an array of numbers of shape ({rows},)"
-    if not isinstance(score, np.ndarray):
+    if not isinstance(score, ndarray):
         raise WrongAnswerError(f"{must}, got {with_article(type(score).__name__)}")
     if score.shape != (rows,) or score.dtype.kind not in "iuf":
         raise WrongAnswerError(f"{must}, got {score.dtype} of shape {score.shape}")
@@ -429,7 +408,7 @@ def try_row_features(features: Any, table: Table) -> None:
     toy = toy_rows(table)
     answer = features.compute(toy)
     rows = counted(toy.height, "rows")
-    if not isinstance(answer, pl.DataFrame):
+    if not isinstance(answer, DataFrame):
         raise WrongAnswerError(
             f"compute of {rows} must return a polars DataFrame, got "
             f"{with_article(type(answer).__name__)}"
@@ -508,49 +487,45 @@ class Detection(
     importance_rows: Annotated[ZeroDraws, Small(100)] = 1000
     importance_seeds: Annotated[Folds, Small(2)] = 1
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Return the rows with a flag for each test row whose entity is among those that can be
         looked at on its day.
         """
         return with_flags(rows, self.card_k)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the test rows, against the labels and, where a simulator knows it,
         against the truth.
         """
-        test = rows.filter(pl.col("part") == "test")
+        test = rows.filter(part="test")
         return [*detection_scores(test, self), *rule_scores(test)]
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how far each model is behind the best, on the same rows and resamples, and its
         importances.
         """
-        scored = {
-            label: part.filter(pl.col("part") == "test")
-            for label, part in rows.items()
-            if part.width
-        }
+        scored = {label: part.filter(part="test") for label, part in rows.items() if part.width}
         yield from behind_scores(scored, self)
         for label, part in scored.items():
             yield from ((label, score) for score in importance_scores(part))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows, those of the deciding window too, which a decision learns its thresholds
         from.
         """
         return rows.drop(IMPORTANCE_COLUMN, strict=False)
 
-    def predictions_only(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
-        """Return the predictions of rows without their outcomes, for the canary.
+    def predictions_only(self, rows: DataFrame, *, reasons: bool = True) -> DataFrame:
+        """Return the predictions of rows without their outcomes, for the leak check.
 
         Reasons as texts.
         """
-        words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
+        words = col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
         return rows.select(
             *self.keys, "score", "probability", "p_value", *([words] if reasons else [])
         )
 
-    def twins(self, frame: Table, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
+    def twins(self, frame: Table, fold: Fold, rows: DataFrame) -> Iterator[Twin]:
         """Yield the table with another label of the last tested row, where labels may be known at
         the row's own moment.
         """
@@ -558,15 +533,12 @@ class Detection(
         if row is None:
             return
 
-        def said(rows: pl.DataFrame) -> pl.DataFrame:
-            return self.predictions_only(
-                rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row))
-            )
+        def predictions(rows: DataFrame) -> DataFrame:
+            return self.predictions_only(rows.filter(col(ROW_ID) == row, part="test"))
 
         shows = "changed with the row's own label"
-        yield Twin(
-            OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said
-        )
+        twin = with_label_turned(frame, row)
+        yield Twin(OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, twin, predictions)
 
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""
@@ -578,14 +550,9 @@ class Detection(
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        check_headline(
-            self.headline,
-            [
-                entry
-                for entry in detection_measures(self, "")
-                if not entry.name.startswith("behind_")
-            ],
-        )
+        measures = detection_measures(self, "")
+        own = [each for each in measures if not each.name.startswith("behind_")]
+        check_headline(self.headline, own)
 
     def check_features(self, features: Any, frame: Table) -> None:
         """Refuse features that this table has no columns for."""
@@ -631,7 +598,7 @@ class Detection(
         """Compute row features of some rows of each label."""
         try_row_features(features, frame)
 
-    def labels(self, frame: Table, column: str) -> pl.DataFrame:
+    def labels(self, frame: Table, column: str) -> DataFrame:
         """Return a column of the table by row."""
         return labels_of_rows(frame, column)
 
@@ -641,10 +608,9 @@ class Detection(
         """
         if self.unlabelled == "exclude":
             return rows
-        label = rows.name("label")
-        return Table(rows.data.with_columns(pl.col(label).fill_null(0.0)), rows.roles, rows.unit)
+        return with_labels(rows, rows.column("label").fill_null(0.0))
 
-    def fitted(
+    def fit_model(
         self, model: Classifier, parts: Mapping[str, Table], context: RowContext
     ) -> FittedClassifier:
         """Return a model fitted on the windows that it may learn from."""
@@ -660,7 +626,7 @@ class Detection(
         scored: Mapping[str, Table],
         frame: Table,
         context: RowContext,
-    ) -> dict[str, pl.DataFrame]:
+    ) -> dict[str, DataFrame]:
         """Fit a model and score the rows of the decision and the test, each where there are any.
 
         Args:
@@ -668,20 +634,17 @@ class Detection(
             learned: The windows that it may learn from.
             scored: The windows whose rows it scores.
             frame: The whole table, for their outcomes.
-            context: Of the fit.
+            context: The context of the fit.
         """
-        fitted = self.fitted(model, learned, context)
+        fitted = self.fit_model(model, learned, context)
         names = [name for name in ("decide", "test") if len(scored[name].data)]
         rows = {
             name: row_predictions(fitted, scored[name], frame, name, self.explained)
             for name in names
         }
 
-        def fit(other: RowContext) -> FittedClassifier:
-            return self.fitted(model, learned, other)
-
         values = mean_contributions(
-            fit,
+            lambda other: self.fit_model(model, learned, other),
             fitted,
             scored["test"],
             context,
@@ -698,7 +661,7 @@ def label_remarks(table: Table) -> Iterator[str]:
     """Yield how many labels there are and, where a simulator knows it, how many positives they
     miss, and the loss at stake.
     """
-    label = _known_numbers(table, "label")
+    label = labels_of(table)
     known = np.isfinite(label)
     rows = counted(len(label), "rows")
     if not known.all():
@@ -717,12 +680,6 @@ def label_remarks(table: Table) -> Iterator[str]:
         f"were found out."
     )
     if table.roles.get("amount"):
-        stake = np.nan_to_num(_known_numbers(table, "amount"))
-        lost, whole = (
-            brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum())
-        )
+        stake = np.nan_to_num(table.column("amount").cast(pl.Float64).to_numpy())
+        lost, whole = (brief(float(each.sum()), unit=table.unit) for each in (stake[true], stake))
         yield f"They have {lost} at stake, of {whole} in all rows."
-
-
-def _known_numbers(table: Table, role: str) -> np.ndarray:
-    return table.column(role).cast(pl.Float64).to_numpy()

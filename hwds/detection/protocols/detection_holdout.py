@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.detection.models.base import Classifier, FittedClassifier
 from hwds.detection.predictions import row_predictions
@@ -46,7 +47,7 @@ class DetectionHoldout(RowHoldout, Detection):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the rows before the cutoff, or from other groups.
 
         Score those that are held out.
@@ -64,7 +65,7 @@ class DetectionHoldout(RowHoldout, Detection):
 
         Args:
             frame: All rows.
-            context: Computes the inputs.
+            context: The context, which computes the inputs.
             tests: Whether rows are held out; else all are learned from.
         """
         if not frame.roles.get("time"):
@@ -76,7 +77,7 @@ class DetectionHoldout(RowHoldout, Detection):
             as_known(frame, end - INSTANT, self.delay_days), edges, cutoff, context
         )
 
-    def _days(self, rows: Table, frame: Table) -> pl.Expr | pl.Series:
+    def _days(self, rows: Table, frame: Table) -> pl.Expr | Series:
         timed = frame.roles.get("time")
         return (
             days_since(rows, self.edges(frame)["test"][0])
@@ -92,16 +93,14 @@ class DetectionHoldout(RowHoldout, Detection):
     def corrupt_after(
         self, frame: Table, cutoff: Moment | HeldOut, rng: np.random.Generator
     ) -> Table:
-        """Return the table with rubbish in all that arrives after an instant, or with flipped
+        """Return the table with random values in all that arrives after an instant, or with flipped
         labels in the held-out groups.
         """
         if isinstance(cutoff, Moment):
             return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
         return with_labels_turned(frame, groups_of_rows(frame), self.part_of_rows(frame) == "test")
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment | HeldOut, frame: Table) -> DataFrame:
         """Return the predictions of rows that had arrived by an instant, or of all, without their
         outcomes.
         """
@@ -111,11 +110,9 @@ class DetectionHoldout(RowHoldout, Detection):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on all rows whose labels had time to arrive."""
         row_context = RowContext.of(context)
-        return self.fitted(model, self.parts(frame, row_context, tests=False), row_context)
+        return self.fit_model(model, self.parts(frame, row_context, tests=False), row_context)
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of rows that it cannot have learned from: the
         youngest, or unlabelled ones.
         """

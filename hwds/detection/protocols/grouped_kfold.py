@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError
 from hwds.detection.models.base import Classifier, FittedClassifier
@@ -59,13 +60,13 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the groups of the other folds; score those of the decision and the test."""
         row_context = RowContext.of(context)
         parts = self.parts(frame, cell.fold.index, row_context)
         rows = list(self.fit_and_score(model, parts, parts, frame, row_context).values())
         columns = (pl.lit(0, pl.Int32).alias("day"), pl.lit(cell.fold.name).alias("cutoff"))
-        return pl.concat(rows).with_columns(columns) if rows else pl.DataFrame()
+        return pl.concat(rows).with_columns(columns) if rows else DataFrame()
 
     def parts(self, frame: Table, fold: int | None, context: RowContext) -> dict[str, Table]:
         """Return the rows of each part with their inputs, which were made of labels of training
@@ -74,7 +75,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
         Args:
             frame: All rows.
             fold: The one that is tested; None tests no group, for the fit on all of them.
-            context: What a worker knows besides.
+            context: The context, which computes the inputs.
         """
         return parts_of_groups(
             without_truth(frame, self.delay_days), self.part_of_rows(frame, fold), context
@@ -103,18 +104,16 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
             frame, groups_of_rows(frame), self.fold_of_rows(frame) == cutoff.fold
         )
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: HeldOut, frame: Table) -> DataFrame:
         """Return the predictions of the rows without their outcomes."""
         return self.predictions_only(rows)
 
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on all groups but those that stop and calibrate it."""
         row_context = RowContext.of(context)
-        return self.fitted(model, self.parts(frame, None, row_context), row_context)
+        return self.fit_model(model, self.parts(frame, None, row_context), row_context)
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of the rows without a label."""
         known = without_truth(frame, self.delay_days)
         new_rows = known.with_inputs(RowContext.of(context).columns_of(known)).filter(

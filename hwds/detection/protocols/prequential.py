@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
@@ -17,7 +18,7 @@ from hwds.detection.alerts.evidence import AlertEvidence, alert_evidence_rows
 from hwds.detection.models.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
 from hwds.detection.predictions import row_predictions
 from hwds.detection.protocols.base import Detection, days_since, parts_in_time, rows_arrived_by
-from hwds.detection.rows import RowContext
+from hwds.detection.rows import RowContext, draw_by_id
 from hwds.evaluation.protocol import Cell, RunContext, Tunable, TuningSplit
 from hwds.evaluation.row_folds import (
     Lengths,
@@ -72,9 +73,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
         days = (last_midnight(earlier) - first_midnight(earlier)).days if len(earlier.data) else 0
         walk = replace(self.within(days, windows), segments=(), explained=0, importance_rows=0)
-        return TuningSplit(walk, earlier, walk.split(earlier), self._shorter(walk))
+        return TuningSplit(walk, earlier, walk.split(earlier), self._shortening_remark(walk))
 
-    def _shorter(self, walk: Prequential) -> str:
+    def _shortening_remark(self, walk: Prequential) -> str:
         """Return a remark on the windows that trials are scored on, where they are shorter.
 
         Else empty.
@@ -96,9 +97,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the windows before the cutoff, or before the last one at which the model is
-        fitted anew; score its own.
+        fitted again; score its own.
         """
         cutoff, rows = cell.fold.cutoffs[0].at, RowContext.of(context)
         own = self.for_model(model)
@@ -114,9 +115,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()
         ]
         return (
-            pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff"))
-            if scored
-            else pl.DataFrame()
+            pl.concat(scored).with_columns(cutoff=pl.lit(cell.fold.name)) if scored else DataFrame()
         )
 
     def for_model(self, model: Classifier) -> Prequential:
@@ -139,13 +138,11 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         edges = self.lengths.edges(cutoff)
         given = self._limited_labels(seen, edges, cutoff, context)
         parts = parts_in_time(given, edges, cutoff, context)
-        if self._removes(frame):
-            parts["test"] = parts["test"].filter(
-                ~self._confirmed_before(seen, parts["test"], cutoff)
-            )
+        if self._removes_found(frame):
+            parts["test"] = parts["test"].filter(~self._found_before(seen, parts["test"], cutoff))
         return parts
 
-    def _removes(self, frame: Table) -> bool:
+    def _removes_found(self, frame: Table) -> bool:
         return self.known == "removed" and bool(frame.roles.get("entity"))
 
     def _limited_labels(
@@ -162,7 +159,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed
         )
 
-    def _confirmed_before(self, seen: Table, test: Table, cutoff: datetime) -> pl.Series:
+    def _found_before(self, seen: Table, test: Table, cutoff: datetime) -> Series:
         """Return a mask of the test rows whose entity was known by the beginning of the day to have
         had a positive row.
         """
@@ -172,8 +169,8 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             else self.lengths.edges(cutoff)["train"][0]
         )
         entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
-        positive = seen.data.filter((pl.col(label) == 1) & (row_arrivals(seen) >= since))
-        first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
+        positive = seen.data.filter((col(label) == 1) & (row_arrivals(seen) >= since))
+        first = positive.group_by(entity).agg(__found=col(when).min())
         confirmed = test.data.select(entity).join(
             first, on=entity, how="left", maintain_order="left"
         )["__found"]
@@ -188,16 +185,16 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """Return those of all detection, test rows that are not scored as their entity was found
         before, and unsure stops.
         """
-        left_out = self._left_out(frame) if self._removes(frame) else ()
-        unspent = self._unspent(models)
+        left_out = self._removal_remarks(frame) if self._removes_found(frame) else ()
+        unspent = self._calibration_remarks(models)
         return [
             *super().warnings_before(frame, models),
             *left_out,
             *unspent,
-            *self._unsure_stops(frame, models),
+            *self._stopping_remarks(frame, models),
         ]
 
-    def _unspent(self, models: Mapping[str, Classifier]) -> Iterator[str]:
+    def _calibration_remarks(self, models: Mapping[str, Classifier]) -> Iterator[str]:
         """Yield which models learn from the days for calibration too."""
         names = [name for name, model in models.items() if self.for_model(model) is not self]
         if names:
@@ -211,14 +208,15 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
                 f"protocol.calibrate_days too."
             )
 
-    def _unsure_stops(self, frame: Table, models: Mapping[str, Classifier]) -> Iterator[str]:
+    def _stopping_remarks(self, frame: Table, models: Mapping[str, Classifier]) -> Iterator[str]:
         """Yield a remark where a model stops by the ranking of few positive rows."""
         ranked = next((name for name, model in models.items() if model.stops_by_ranking), None)
         if ranked is None:
             return
         lengths = self.for_model(models[ranked]).lengths
         positive = [
-            len(self._stopping(frame, fold.cutoffs[0].at, lengths)) for fold in self.split(frame)
+            len(self._stopping_positives(frame, fold.cutoffs[0].at, lengths))
+            for fold in self.split(frame)
         ]
         fewest = min((count for count in positive if count), default=FEW_TO_STOP_BY)
         few = f"{counted(fewest, 'positive rows')} (in the window with the fewest)"
@@ -235,17 +233,17 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
                 " of model.trees fix it, more protocol.stop_days make it surer."
             )
 
-    def _stopping(self, frame: Table, cutoff: datetime, lengths: Lengths) -> pl.DataFrame:
+    def _stopping_positives(self, frame: Table, cutoff: datetime, lengths: Lengths) -> DataFrame:
         """Return the positive rows of the window for stopping that are known by a cutoff."""
         edges = lengths.edges(cutoff)["stop"]
         rows = rows_between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
-        return rows.data.filter(pl.col(rows.name("label")) == 1)
+        return rows.data.filter(col(rows.name("label")) == 1)
 
-    def _left_out(self, frame: Table) -> Iterator[str]:
+    def _removal_remarks(self, frame: Table) -> Iterator[str]:
         """Yield how many test rows are left out as found before, and how many of them are
         positive.
         """
-        rows = pl.concat(self._tested(frame))
+        rows = pl.concat(self._tested_rows(frame))
         out = rows.filter("left_out")
         if len(out):
             positive = (
@@ -256,7 +254,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             what = f"{len(out):,} of {counted(len(rows), 'test rows')} are not scored, {positive}"
             yield f"{what}: their entities were found before (protocol.known=removed){remedy}."
 
-    def _tested(self, frame: Table) -> Iterator[pl.DataFrame]:
+    def _tested_rows(self, frame: Table) -> Iterator[DataFrame]:
         """Yield the test rows of each window: whether they are left out, and whether they are
         positive.
         """
@@ -265,20 +263,20 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             begin, stop = self.lengths.edges(cutoff)["test"]
             seen = as_known(frame, stop - timedelta(microseconds=1), self.delay_days)
             test = rows_between(seen, {"test": (begin, stop)})["test"]
-            labels = frame.data.filter(pl.col(ROW_ID).is_in(test.data[ROW_ID].implode()))[
+            labels = frame.data.filter(col(ROW_ID).is_in(test.data[ROW_ID].implode()))[
                 frame.name("label")
             ]
-            yield pl.DataFrame(
-                {"left_out": self._confirmed_before(seen, test, cutoff), "positive": labels == 1}
+            yield DataFrame(
+                {"left_out": self._found_before(seen, test, cutoff), "positive": labels == 1}
             )
 
     def corrupt_after(self, frame: Table, cutoff: Moment, rng: np.random.Generator) -> Table:
-        """Return the table with rubbish in the rows that arrive after an instant, and with flipped
-        labels that do.
+        """Return the table with random values in the rows, and with flipped labels, that arrive
+        after an instant.
         """
         return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Moment, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment, frame: Table) -> DataFrame:
         """Return the predictions of rows that had arrived by an instant.
 
         Reasons where all rows have them.
@@ -294,13 +292,11 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         end, rows = last_midnight(frame), RowContext.of(context)
         edges = replace(self.for_model(model).lengths, test=0).edges(end)
         seen = self._limited_labels(as_known(frame, end, self.delay_days), edges, end, rows)
-        return self.fitted(
+        return self.fit_model(
             model, rows_between(seen.with_inputs(rows.columns_of(seen)), edges), rows
         )
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of the rows of the last `delay_days` (`test_days`
         where there is no delay).
 
@@ -325,7 +321,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
                 f" got {self.stride_days}: a row is decided once."
             )
 
-    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> DataFrame:
         """Return the rows of the deciding and test windows, with labels that arrive after
         `delay_days`.
         """
@@ -342,12 +338,12 @@ def draw_labels(
     A row is drawn by its id, so that more labels contain the fewer.
 
     Args:
-        seen: Labels with the instants of their arrival; see `as_known`.
-        labels: How many, at most.
-        begin: Rows count that arrived since then,
-        end: and before then,
-        by: whose labels had arrived by then.
-        seed: Of the experiment.
+        seen: The rows, and the instants at which their labels arrived; see `as_known`.
+        labels: The most labels that are known.
+        begin: Rows that arrived before this instant keep no label.
+        end: Rows that arrived at this instant or later keep no label.
+        by: Labels that arrived after this instant are not known.
+        seed: The seed of the experiment.
     """
     label, when, times = seen.name("label"), seen.name("label_time"), row_arrivals(seen)
     data, ids = seen.data, seen.data[ROW_ID].to_numpy()
@@ -358,13 +354,8 @@ def draw_labels(
         & (times < end)
     )
     places = np.flatnonzero(known.to_numpy())
-    random = stream(seed, "labels").random(int(ids.max(initial=-1)) + 1)[ids[places]]
     chosen = np.zeros(len(ids), bool)
-    chosen[places[np.argsort(random, kind="stable")[:labels]]] = True
-    shown = pl.lit(pl.Series(chosen))
-    return replace(
-        seen,
-        data=data.with_columns(
-            pl.when(shown).then(pl.col(name)).alias(name) for name in (label, when)
-        ),
-    )
+    chosen[places] = draw_by_id(ids[places], labels, stream(seed, "labels"))
+    shown = Series(chosen)
+    columns = {name: pl.when(shown).then(col(name)) for name in (label, when)}
+    return replace(seen, data=data.with_columns(**columns))

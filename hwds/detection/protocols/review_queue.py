@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
@@ -18,7 +20,7 @@ from hwds.core.seeds import stream, stream_key
 from hwds.detection.cases import ScoreOf
 from hwds.detection.family import QUEUE
 from hwds.detection.models.base import Classifier, FittedClassifier
-from hwds.detection.predictions import row_predictions
+from hwds.detection.predictions import in_first_row, row_predictions
 from hwds.detection.protocols.base import (
     END_OF_TIME,
     Detection,
@@ -48,10 +50,10 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     See `INJECTION_KINDS`.
 
     Args:
-        rows: With their inputs.
+        rows: The rows with their inputs.
         kind: One of `INJECTION_KINDS`.
-        count: How many.
-        random: Draws rows and inputs.
+        count: The number of anomalies.
+        random: The generator that draws rows and inputs.
     """
     schema = rows.data.schema
     names = [
@@ -65,7 +67,7 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     matrix = rows.numbers(names)
     changed = INJECTION_KINDS[kind](matrix, base, random) if names else matrix[base]
     columns = [
-        pl.Series(name, column, nan_to_null=True).cast(
+        Series(name, column, nan_to_null=True).cast(
             schema[name] if schema[name].is_float() else pl.Float64
         )
         for name, column in zip(names, changed.T, strict=True)
@@ -73,28 +75,32 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     return replace(rows, data=rows.data[base].with_columns(columns))
 
 
-def _extreme(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    made = matrix[base].copy()
-    high, spread = np.nanmax(matrix, axis=0), np.nanstd(matrix, axis=0)
-    for row in made:
-        places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
-        row[places] = high[places] + spread[places]
-    return made
+def _drawn_inputs(matrix: ndarray, random: np.random.Generator) -> ndarray:
+    inputs = matrix.shape[1]
+    return random.choice(inputs, min(FEW_INPUTS, inputs), replace=False)
 
 
-def _mixed(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _extreme(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
+    rows = matrix[base]
+    beyond = np.nanmax(matrix, axis=0) + np.nanstd(matrix, axis=0)
+    for row in rows:
+        places = _drawn_inputs(matrix, random)
+        row[places] = beyond[places]
+    return rows
+
+
+def _mixed(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
     places = random.integers(0, len(matrix), (len(base), matrix.shape[1]))
     return np.take_along_axis(matrix, places, axis=0)
 
 
-def _cluster(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    made = matrix[base].copy()
-    places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
-    made[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
-    return made
+def _cluster(matrix: ndarray, base: ndarray, random: np.random.Generator) -> ndarray:
+    rows, places = matrix[base], _drawn_inputs(matrix, random)
+    rows[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
+    return rows
 
 
-INJECTION_KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
+INJECTION_KINDS: dict[str, Callable[[ndarray, ndarray, np.random.Generator], ndarray]] = {
     "extreme": _extreme,
     "mixed": _mixed,
     "cluster": _cluster,
@@ -108,7 +114,7 @@ one row many times, three inputs at their 99 % quantile.
 # The first cases of a queue, and how many of them two queues share.
 
 
-def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
+def ranked_entities(rows: DataFrame, score_of: ScoreOf) -> DataFrame:
     """Return one row an entity, the highest first: `entity`, `score`, `truth` (the largest of its
     rows).
 
@@ -116,13 +122,13 @@ def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
         rows: `row_id, entity, score` and `truth`.
         score_of: The score of an entity: the highest of its rows, or their mean.
     """
-    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
-    known = rows.with_columns(entities_of_rows(rows).alias("entity"))
-    made = known.group_by("entity").agg(of.alias("score"), pl.col("truth").max())
+    of = col("score").mean() if score_of == "mean" else col("score").max()
+    known = rows.with_columns(entity=entities_of_rows(rows))
+    made = known.group_by("entity").agg(of.alias("score"), col("truth").max())
     return made.sort("score", "entity", descending=[True, False])
 
 
-def first_entities(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
+def first_entities(rows: DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
     """Return the entities that a budget has room for."""
     return frozenset(ranked_entities(rows, score_of)["entity"].head(budget).to_list())
 
@@ -132,7 +138,7 @@ def overlap_share(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / max(len(one), len(other), 1)
 
 
-def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
+def least_score(rows: DataFrame, budget: int, score_of: ScoreOf) -> float:
     """Return the score of the last case that a budget has room for."""
     scores = ranked_entities(rows, score_of)["score"].head(budget)
     return float(scores[-1]) if len(scores) else np.inf
@@ -144,12 +150,27 @@ def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
 CHECKS_COLUMN = "checks"
 """A column of scored rows: what was measured of the model itself, in the first of them."""
 
+
+class Check(NamedTuple):
+    """A measure of a model's ranking.
+
+    Attributes:
+        metric: The short name.
+        kind: The kind of injected anomalies; None for all.
+        value: The measure.
+        n: The number of rows or cases that it is made of.
+    """
+
+    metric: str
+    kind: str | None
+    value: float
+    n: int
+
+
 CHECKS_TYPE = pl.List(
     pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64})
 )
-"""A number, of which kind of injected anomalies (null for all), and how many rows or cases it is
-made of.
-"""
+"""The type of a list of `Check`."""
 
 REVIEWED_LABEL = "reviewed"
 """The label of a table that has none."""
@@ -210,7 +231,7 @@ class ReviewQueue(Detection):
         """Return the one fold: the rows of the last days."""
         return [Fold(0, "queue", max(int(self.in_queue(frame).sum()), 1), (HeldOut(0),))]
 
-    def in_queue(self, frame: Table) -> np.ndarray:
+    def in_queue(self, frame: Table) -> ndarray:
         """Return a mask of the rows that are ranked: those of the last days without a label."""
         label = (
             frame.column("label").is_null().to_numpy()
@@ -224,7 +245,7 @@ class ReviewQueue(Detection):
 
     def evaluate_cell(
         self, model: Classifier, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from all rows and rank those of the queue.
 
         Measure what can be measured of the ranking.
@@ -237,12 +258,9 @@ class ReviewQueue(Detection):
             *self._stability(model, scored, learned, queue, frame, rows),
             *self._injections(fitted, scored, queue, rows),
         ]
-        borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
-        day = pl.lit(0, pl.Int32).alias("day")
-        return scored.with_columns(
-            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE),
-            day,
-            pl.lit(cell.fold.name).alias("cutoff"),
+        rows_of_checks = [check._asdict() for check in checks]
+        return in_first_row(scored, CHECKS_COLUMN, rows_of_checks, CHECKS_TYPE).with_columns(
+            day=pl.lit(0, pl.Int32), cutoff=pl.lit(cell.fold.name)
         )
 
     def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:
@@ -263,40 +281,33 @@ class ReviewQueue(Detection):
     def _stability(
         self,
         model: Classifier,
-        scored: pl.DataFrame,
+        scored: DataFrame,
         learned: Table,
         queue: Table,
         frame: Table,
         context: RowContext,
-    ) -> Iterator[dict[str, object]]:
+    ) -> Iterator[Check]:
         """Yield how many of the first cases fits under other seeds, and on halves of the rows, put
         first too.
         """
 
-        def cases(other: FittedClassifier) -> frozenset[str]:
-            return first_entities(
-                row_predictions(other, queue, frame, "test", 0), self.budget, self.score_of
-            )
+        def cases(rows: Table, seeded: RowContext) -> frozenset[str]:
+            fitted = model.fit(rows, context=seeded)
+            return self._first_cases(row_predictions(fitted, queue, frame, "test", 0))
 
-        own = first_entities(scored, self.budget, self.score_of)
-        seeded = (
-            replace(context, seed=stream_key(context.seed, "queue", k) % 2**31)
-            for k in range(self.other_seeds)
-        )
-        same = [overlap_share(own, cases(model.fit(learned, context=each))) for each in seeded]
-        yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
+        own = self._first_cases(scored)
+        same = []
+        for k in range(self.other_seeds):
+            seeded = replace(context, seed=stream_key(context.seed, "queue", k) % 2**31)
+            same.append(overlap_share(own, cases(learned, seeded)))
+        yield Check("seed_overlap", None, float(np.mean(same)), len(own))
         half = np.arange(learned.height) < learned.height // 2
-        halves = [cases(model.fit(learned.filter(part), context=context)) for part in (half, ~half)]
-        yield {
-            "metric": "half_overlap",
-            "kind": None,
-            "value": overlap_share(*halves),
-            "n": len(own),
-        }
+        halves = [cases(learned.filter(part), context) for part in (half, ~half)]
+        yield Check("half_overlap", None, overlap_share(*halves), len(own))
 
     def _injections(
-        self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
-    ) -> Iterator[dict[str, object]]:
+        self, fitted: FittedClassifier, scored: DataFrame, queue: Table, context: RowContext
+    ) -> Iterator[Check]:
         """Yield which share of injected anomalies scores as high as the last case that the budget
         has room for.
         """
@@ -304,55 +315,47 @@ class ReviewQueue(Detection):
             return
         bar, shares = least_score(scored, self.budget, self.score_of), []
         for kind in INJECTION_KINDS:
-            made = inject_anomalies(
-                queue, kind, self.injected, stream(context.seed, "injected", kind)
-            )
-            shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
-            yield {
-                "metric": "injected_recall",
-                "kind": kind,
-                "value": shares[-1],
-                "n": self.injected,
-            }
-        yield {
-            "metric": "injected_recall",
-            "kind": None,
-            "value": float(np.mean(shares)),
-            "n": len(INJECTION_KINDS) * self.injected,
-        }
+            random = stream(context.seed, "injected", kind)
+            anomalies = inject_anomalies(queue, kind, self.injected, random)
+            shares.append(float(np.mean(fitted.score_rows(anomalies).score >= bar)))
+            yield Check("injected_recall", kind, shares[-1], self.injected)
+        yield Check(
+            "injected_recall", None, float(np.mean(shares)), len(INJECTION_KINDS) * self.injected
+        )
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _first_cases(self, rows: DataFrame) -> frozenset[str]:
+        """Return the entities that the budget has room for."""
+        return first_entities(rows, self.budget, self.score_of)
+
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Return the rows as they are."""
         return rows
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the checks of a model, and where a simulator knows the truth how many of its first
         cases are gray.
         """
         if rows.is_empty():
             return []
-        scores = [self._score(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
-        order = ranked_entities(rows, self.score_of)
-        if order["truth"].null_count() == len(order):
-            return scores
-        reviewed = order["truth"].head(self.budget)
-        gray, every = float(reviewed.sum()), float(order["truth"].sum())
-        scores.append(
-            self._score("true_precision", None, gray / max(len(reviewed), 1), len(reviewed))
-        )
-        return (
-            scores
-            if not every
-            else [*scores, self._score("true_recall", None, gray / every, int(every))]
-        )
+        checks = [Check(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
+        truth = ranked_entities(rows, self.score_of)["truth"]
+        if truth.null_count() < len(truth):
+            reviewed = truth.head(self.budget)
+            gray, every = float(reviewed.sum()), float(truth.sum())
+            checks.append(
+                Check("true_precision", None, gray / max(len(reviewed), 1), len(reviewed))
+            )
+            if every:
+                checks.append(Check("true_recall", None, gray / every, int(every)))
+        return [self._score(check) for check in checks]
 
-    def _score(self, metric: str, kind: str | None, value: float, n: int) -> Score:
-        name = f"{metric}@{self.budget}"
+    def _score(self, check: Check) -> Score:
+        name, segment_by = f"{check.metric}@{self.budget}", "injected" if check.kind else None
         return Score(
-            name, "mean", value, n=n, segment_by=None if kind is None else "injected", segment=kind
+            name, "mean", check.value, n=check.n, segment_by=segment_by, segment=check.kind
         )
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how many of the first cases of the experiment's own model each other one puts first
         too.
         """
@@ -360,64 +363,41 @@ class ReviewQueue(Detection):
         if len(scored) < 2:
             return
         own, *others = scored
-        mine = first_entities(scored[own], self.budget, self.score_of)
+        mine = self._first_cases(scored[own])
         for label in others:
-            theirs = first_entities(scored[label], self.budget, self.score_of)
-            yield label, self._score("agreement", None, overlap_share(mine, theirs), len(mine))
+            shared = overlap_share(mine, self._first_cases(scored[label]))
+            yield label, self._score(Check("agreement", None, shared, len(mine)))
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows without the checks."""
         return rows.drop(CHECKS_COLUMN, strict=False)
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the metrics with their meanings."""
-        b = self.budget
-        shared = f"share of the first {b} cases that"
-        high: dict[str, Any] = {"better": "high", "units": "cases"}
+        shared = f"share of the first {self.budget} cases that"
+        meanings = {
+            "injected_recall": f"share of injected anomalies that score as high as case "
+            f"{self.budget}: whether a model is blind, no more",
+            "seed_overlap": f"{shared} fits with other seeds have too, mean",
+            "half_overlap": f"{shared} fits on the two halves of the rows share",
+            "agreement": f"{shared} the experiment's own model has too",
+            "true_precision": f"{shared} are of label 1 in truth",
+            "true_recall": f"share of true cases that are among the first {self.budget}",
+        }
         return [
             Measure(
-                f"injected_recall@{b}",
-                meaning=f"share of injected anomalies that score as high as case {b}: whether a "
-                f"model is blind, no more",
+                f"{name}@{self.budget}",
+                meaning=meaning,
                 better="high",
-                units="rows",
+                units="rows" if name == "injected_recall" else "cases",
                 beside="always",
-            ),
-            Measure(
-                f"seed_overlap@{b}",
-                meaning=f"{shared} fits with other seeds have too, mean",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"half_overlap@{b}",
-                meaning=f"{shared} fits on the two halves of the rows share",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"agreement@{b}",
-                meaning=f"{shared} the experiment's own model has too",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"true_precision@{b}",
-                meaning=f"{shared} are of label 1 in truth",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"true_recall@{b}",
-                meaning=f"share of true cases that are among the first {b}",
-                beside="always",
-                **high,
-            ),
+            )
+            for name, meaning in meanings.items()
         ]
 
     def check_names(self) -> None:
         """Refuse a headline that is none of its metrics."""
-        check_headline(self.headline, self.measures(Table(pl.DataFrame(), Roles())))
+        check_headline(self.headline, self.measures(Table(DataFrame(), Roles())))
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
         """Refuse a model that learns from labels alone where there are too few, an empty queue, and
@@ -480,9 +460,7 @@ class ReviewQueue(Detection):
             frame, data=frame.data.with_columns(frame.data[name][order] for name in truth)
         )
 
-    def predictions_at(
-        self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table
-    ) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Moment | HeldOut, frame: Table) -> DataFrame:
         """Return the predictions of the rows without their outcomes."""
         return self.predictions_only(rows)
 
@@ -491,9 +469,7 @@ class ReviewQueue(Detection):
         rows = RowContext.of(context)
         return model.fit(self.parts(frame, rows)[0], context=rows)
 
-    def predict_new(
-        self, fitted: FittedClassifier, frame: Table, context: RunContext
-    ) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> DataFrame:
         """Return a saved model's predictions of the rows of the queue."""
         _, queue = self.parts(frame, RowContext.of(context))
         return row_predictions(fitted, queue, frame, "new", self.explained)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.files import write_text
-from hwds.detection.alerts.verdict import Against, AlertVerdict, DailyAmount, PolicyRecord
+from hwds.detection.alerts.verdict import Against, AlertVerdict, PolicyRecord
 from hwds.detection.cases import case_heading
 from hwds.detection.reselling import STREET, ArbitrageVerdict, route_name
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.page_parts import GridTable, Listing, Page, Section, Text
 from hwds.report.pictures import (
@@ -32,9 +34,10 @@ from hwds.report.pictures import (
     thousands,
     tidy,
 )
+from hwds.report.words import say
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.files import write_csv
-from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
+from hwds.results.formatting import brief, counted, decimals, fixed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,21 +122,48 @@ def policy_name(policy: str, verdict: AlertVerdict) -> str:
 
 # The costs of a decision on alerts: a table of all policies, and its picture.
 
-COST_TITLES = (
-    ("policy", "policy"),
-    ("gray by", "by"),
-    ("cost a day", "cost\na day"),
-    ("95 %, by day", ""),
-    ("95 %, by entity", ""),
-    ("the policy saves", "policy\nsaves"),
-    ("95 %, by day and by entity", "95 %"),
-    ("missed", ""),
-    ("wrong blocks", "wrong\nblocks"),
-    ("reviews", ""),
-    ("rows blocked a day", ""),
-    ("rows reviewed a day", ""),
-    ("kept of what is at stake, %", "kept\n%"),
-    ("honest rows blocked, %", "honest\nblocked %"),
+
+def _money_column(name: str, title: str, brief: str) -> Column:
+    return Column(name, "number", "", title, brief, f"{{{{ money({name}) }}}}")
+
+
+def _ends_column(name: str, title: str, brief: str = "") -> Column:
+    show = f"{{{{ ends({name}_low, {name}_high) }}}}"
+    return Column(f"{name}_low", "number", "", title, brief, show)
+
+
+COSTS = Declared.of(
+    Column("policy", "text", "", "policy", "policy", "{{ named(policy) }}"),
+    Column("against", "word", "", "gray by", "by"),
+    _money_column("cost", "cost a day", "cost\na day"),
+    _ends_column("cost_day", "95 %, by day"),
+    _ends_column("cost_entity", "95 %, by entity"),
+    _money_column("saving", "the policy saves", "policy\nsaves"),
+    _ends_column("saving", "95 %, by day and by entity", "95 %"),
+    Column("missed", "number", "", "missed"),
+    Column("wrong_blocks", "number", "", "wrong blocks", "wrong\nblocks"),
+    Column("reviews", "number", "", "reviews"),
+    Column("blocked", "number", "", "rows blocked a day", show="{{ blocked | written(',.1f') }}"),
+    Column(
+        "reviewed", "number", "", "rows reviewed a day", show="{{ reviewed | written(',.1f') }}"
+    ),
+    Column("caught_share", "share", "", "kept of what is at stake, %", "kept\n%"),
+    Column(
+        "honest_blocked",
+        "share",
+        "",
+        "honest rows blocked, %",
+        "honest\nblocked %",
+        "{{ honest_blocked | share(3) }}",
+    ),
+    Column(
+        "guarded_blocked",
+        "share",
+        "",
+        "of {{ terms.guarded | join(', ') }}, %",
+        "guarded\n%",
+        "{{ guarded_blocked | share(2) }}",
+    ),
 )
 
 
@@ -141,59 +171,17 @@ def alert_cost_grid(verdict: AlertVerdict) -> Grid:
     """Return every policy against labels and truth: its cost a day, and what the decision's own
     policy saves.
     """
-    lines = verdict.record
-    own = lines[0].policy if lines else ""
-    guarded = f"of {', '.join(verdict.terms.guarded)}, %" if verdict.terms.guarded else ""
-    titles = [*COST_TITLES, (guarded, "guarded\n%" if guarded else "")]
-    numbers = [
-        column_texts([getattr(line, part) for line in lines])
-        for part in ("missed", "wrong_blocks", "reviews")
-    ]
-    places = decimals([line.cost.value for line in lines])
-    rows = [
-        (
-            policy_name(line.policy, verdict),
-            line.against,
-            *_cost_cells(line, places),
-            *(cells[i] for cells in numbers),
-            *_row_cells(line),
-        )
-        for i, line in enumerate(lines)
-    ]
-    caption = f"Cost of each policy, {verdict.unit or 'money'} a day over {verdict.days} days:"
-    return grid_of(titles, rows, own=own, names=2, caption=caption)
-
-
-def _cost_cells(line: PolicyRecord, places: int) -> tuple[str, ...]:
-    cost, saving = line.cost, line.saving
-    by_day, by_entity = (
-        _interval_cell(cost.day_low, cost.day_high, places),
-        _interval_cell(cost.entity_low, cost.entity_high, places),
-    )
-    return fixed(cost.value, places), by_day, by_entity, *_saving_cells(saving, places)
-
-
-def _saving_cells(saving: DailyAmount | None, places: int) -> tuple[str, str]:
-    return (
-        ("", "")
-        if saving is None
-        else (fixed(saving.value, places), _interval_cell(saving.low, saving.high, places))
-    )
-
-
-def _interval_cell(low: float | None, high: float | None, places: int) -> str:
-    return "" if low is None or high is None else f"{fixed(low, places)} to {fixed(high, places)}"
-
-
-def _row_cells(line: PolicyRecord) -> tuple[str, ...]:
-    shares = (line.caught_share, line.honest_blocked, line.guarded_blocked)
-    caught, honest, guarded = (None if share is None else 100 * share for share in shares)
-    return (
-        fixed(line.blocked, 1),
-        fixed(line.reviewed, 1),
-        fixed(caught, 1),
-        fixed(honest, 3),
-        fixed(guarded, 2),
+    places = decimals([line.cost.value for line in verdict.record])
+    return declared_grid(
+        COSTS,
+        verdict.costs,
+        verdict,
+        own="{{ decision }}",
+        names=2,
+        caption="Cost of each policy, {{ unit or 'money' }} a day over {{ days }} days:",
+        money=partial(fixed, places=places),
+        ends=lambda *ends: " to ".join(fixed(end, places) for end in ends if end is not None),
+        named=partial(policy_name, verdict=verdict),
     )
 
 
@@ -245,9 +233,9 @@ THRESHOLDS = Declared.of(
 )
 
 
-def last_thresholds(verdict: AlertVerdict) -> pl.DataFrame:
+def last_thresholds(verdict: AlertVerdict) -> DataFrame:
     """Return the thresholds of the last window."""
-    return verdict.thresholds.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    return verdict.thresholds.filter(cutoff=col("cutoff").max())
 
 
 ALERT_THRESHOLDS_REPORT = TableReport(
@@ -314,84 +302,72 @@ def write_case_files(verdict: Any, folder: Path) -> None:
     first = verdict.cases.head(CASE_PAGES).to_dicts()
     write_text(folder / "index.html", str(_case_index(first, verdict).html()))
     for case in first:
-        rows = verdict.case_rows.filter(pl.col("case") == case["case"]).drop("case")
+        rows = verdict.case_rows.filter(case=case["case"]).drop("case")
         write_text(folder / f"{case['case']}.html", str(case_page(case, rows, verdict.unit).html()))
         write_csv(folder / f"{case['case']}.csv", rows)
 
 
+CASE_LINE = """
+{{ heading }}; {{ at_stake | money(unit) }} at stake{% if reasons %}; {{ reasons }}{% endif %}
+"""
+CASE_INDEX = """
+{{ number | counted("cases") }}
+{%- if shown < number %}; the first {{ shown }} have a page of their own.
+{%- else %}, {{ "one" if shown == 1 else "each" }} with a page of its own.
+{%- endif %}
+"""
+
+
 def _case_index(first: Sequence[Mapping[str, Any]], verdict: Any) -> Page:
-    lines = tuple(_case_line(case, verdict.unit) for case in first)
-    every = counted(len(verdict.cases), "cases")
-    whole = len(first) == len(verdict.cases)
-    pages = "one with a page of its own" if len(first) == 1 else "each with a page of its own"
-    shown = (
-        f"{every}, {pages}."
-        if whole
-        else f"{every}; the first {len(first)} have a page of their own."
+    lines = tuple(
+        say(CASE_LINE, case, heading=case_heading(case), unit=verdict.unit) for case in first
     )
-    title = "The cases, the most urgent first" if whole else "The first cases"
+    number = len(verdict.cases)
+    title = "The first cases" if len(first) < number else "The cases, the most urgent first"
+    shown = say(CASE_INDEX, number=number, shown=len(first))
     return Page("Cases", verdict.sentence, shown, (Section(title, (Listing(lines),)),))
 
 
-def _case_line(case: Mapping[str, Any], unit: str) -> str:
-    """Return a case in a line: its heading, its money, and its reasons where they were computed."""
-    return "; ".join(
-        filter(
-            None,
-            (
-                case_heading(case),
-                f"{brief(case['at_stake'], None, unit)} at stake",
-                case["reasons"],
-            ),
-        )
-    )
+CASE_LEAD = """
+{%- set begin, end = first | written("%d %b %Y"), last | written("%d %b %Y") -%}
+{{ heading }}
+{%- if not first %}{% elif begin == end %} on {{ begin }}
+{%- else %} from {{ begin }} to {{ end }}{% endif %}, {{ at_stake | money(unit) }} at stake.
+"""
+CASE_BELOW = """
+{%- if highest is none %}Score {{ score | brief }}
+{%- else %}Highest probability {{ highest | written(".2f") }}{% endif %}
+{%- if tier %}; tier {{ tier }}{% endif %}. All its rows: {{ case }}.csv.
+"""
 
 
-def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
+def case_page(case: Mapping[str, Any], rows: DataFrame, unit: str) -> Page:
     """Return the page of a case: what it is, why it is suspected, what ties its accounts, and its
     rows.
 
     Args:
         case: A row of the table of cases.
         rows: Its own rows.
-        unit: Of money.
+        unit: The unit of money.
     """
-    when = _period(case["first"], case["last"])
-    lead = f"{case_heading(case)}{when}, {brief(case['at_stake'], None, unit)} at stake."
-    why = Section(
-        "Why",
-        (
-            Listing(tuple(case["reasons"].split("; ")))
-            if case["reasons"]
-            else Text("No reason was computed."),
-        ),
-    )
-    ties = (
-        Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),))
-        if case["shares"]
-        else None
-    )
-    cells = rows.head(CASE_ROWS)
-    table = Section("Rows", (GridTable(_case_rows_grid(cells, len(rows))),))
-    likely = rows["probability"].cast(pl.Float64).drop_nulls().to_numpy()
-    sure = (
-        f"Highest probability {likely.max():.2f}"
-        if len(likely)
-        else f"Score {brief(case['score'])}"
-    )
-    below = (
-        f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: "
-        f"{case['case']}.csv."
-    )
+    lead = say(CASE_LEAD, case, heading=case_heading(case), unit=unit)
+    reasons = case["reasons"]
+    why = Listing(tuple(reasons.split("; "))) if reasons else Text("No reason was computed.")
+    sections = [Section("Why", (why,))]
+    if case["shares"]:
+        ties = Listing(tuple(case["shares"].split("; ")))
+        sections.append(Section("What ties its accounts", (ties,)))
+    table = GridTable(_case_rows_grid(rows.head(CASE_ROWS), len(rows)))
+    likely = rows["probability"].cast(pl.Float64).drop_nulls()
     return Page(
         f"Case {case['case']}",
         lead,
-        below,
-        tuple(part for part in (why, ties, table) if part is not None),
+        say(CASE_BELOW, {**case, "highest": likely.max()}),
+        (*sections, Section("Rows", (table,))),
     )
 
 
-def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
+def _case_rows_grid(rows: DataFrame, every: int) -> Grid:
     names = [
         name for name in rows.columns if name != "row_id" and rows[name].null_count() < len(rows)
     ]
@@ -404,38 +380,15 @@ def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
 
 
 def _case_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return (
-        brief(value)
-        if isinstance(value, float)
-        else f"{value:%Y-%m-%d %H:%M}"
-        if hasattr(value, "hour")
-        else str(value)
-    )
-
-
-def _period(first: Any, last: Any) -> str:
-    if first is None:
-        return ""
-    return (
-        f" on {_date(first)}"
-        if _date(first) == _date(last)
-        else f" from {_date(first)} to {_date(last)}"
-    )
-
-
-def _date(moment: Any) -> str:
-    return f"{moment:%d %b %Y}"
+    if isinstance(value, float):
+        return brief(value)
+    if hasattr(value, "hour"):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return "" if value is None else str(value)
 
 
 CASES_REPORT = TableReport(
-    columns=CASES,
-    most=SHOWN_CASES,
-    names=3,
-    words=1,
-    title=CASE_CAPTION,
-    write=write_case_files,
+    columns=CASES, most=SHOWN_CASES, names=3, words=1, title=CASE_CAPTION, write=write_case_files
 )
 
 
@@ -468,7 +421,7 @@ def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
     return figure
 
 
-def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
+def _draw_pairs(axes: Axes, pairs: DataFrame, unit: str) -> None:
     """Draw the largest margins: where the dot is right of the stroke, reselling pays."""
     place = np.arange(len(pairs))[::-1]
     difference, threshold = pairs["difference"].to_numpy(), pairs["threshold"].to_numpy()
@@ -514,13 +467,13 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
     )
 
 
-def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
+def _draw_channels(axes: Axes, pairs: DataFrame) -> None:
     """Draw between each two channels the median margin of SKUs as a share of the price paid, and
     how many SKUs pay.
     """
-    share = (pl.col("margin") / pl.col("price_paid")).median()
+    share = (col("margin") / col("price_paid")).median()
     by = pairs.group_by("bought_in", "sold_in").agg(
-        share.alias("share"), pl.col("pays").sum(), pl.len().alias("of")
+        share.alias("share"), col("pays").sum(), of=pl.len()
     )
     froms = sorted(by["bought_in"].unique())
     tos = sorted(by["sold_in"].unique(), key=lambda name: (name == STREET, name))
@@ -548,12 +501,11 @@ def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
         parse_math=False,
     )
     name_rows(axes, range(len(froms)), froms, 16)
-    axes.tick_params(colors=GREY, labelcolor=INK, length=0)
+    title = "bought in (rows), sold in (columns): SKUs that pay"
+    tidy(axes, title=title, x="red: the median SKU gains; blue: it loses")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(
-        "bought in (rows), sold in (columns): SKUs that pay", fontsize=9.5, loc="left", color=INK
-    )
-    axes.set_xlabel("red: the median SKU gains; blue: it loses", fontsize=8.5, color=GREY)
 
 
 # The report of a decision on arbitrage thresholds: a table of the pairs that pay most, and
@@ -576,7 +528,7 @@ ROUTES = Declared.of(
 )
 
 
-def routes(verdict: ArbitrageVerdict) -> pl.DataFrame:
+def routes(verdict: ArbitrageVerdict) -> DataFrame:
     """Return the pairs, each end with its region."""
     ends = {"bought_in": "from_region", "sold_in": "to_region"}
     pairs = verdict.thresholds
@@ -584,7 +536,7 @@ def routes(verdict: ArbitrageVerdict) -> pl.DataFrame:
         name: [route_name(*end) for end in pairs.select(name, region).iter_rows()]
         for name, region in ends.items()
     }
-    return pairs.with_columns(pl.Series(name, texts, pl.String) for name, texts in named.items())
+    return pairs.with_columns(Series(name, texts, pl.String) for name, texts in named.items())
 
 
 ARBITRAGE_REPORT = TableReport(

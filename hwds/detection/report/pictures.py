@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
+from polars import DataFrame, col
 
 from hwds.core.seeds import stream
-from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT
+from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
 from hwds.detection.reasons import in_words, input_subject, topic_heading
 from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.detection.scores import TRUE
@@ -26,12 +26,15 @@ from hwds.report.pictures import (
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
     model_colours,
+    name_rows,
     new_figure,
     plain_numbers,
     tidy,
 )
-from hwds.results.formatting import brief, counted
+from hwds.report.words import say
+from hwds.results.formatting import brief, percent_cell
 from hwds.results.tables import Tables
 from hwds.stats.binary_labels import Ranking
 from hwds.stats.clusters import resample_clusters
@@ -39,10 +42,13 @@ from hwds.stats.clusters import resample_clusters
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 
-# Scored rows of each model, and scores with their intervals, for the pictures and sentences of
-# detection.
+# The rows that pictures and sentences are made of.
+
+DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
+SMALL: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
 
 SIDES = {
     "": ("label", "against the labels that had been found"),
@@ -51,63 +57,7 @@ SIDES = {
 """Before a metric's name: the column of the rows, and the same in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricScore:
-    """A score with its interval."""
-
-    model: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    method: str = ""
-
-    @property
-    def refusal(self) -> str:
-        """The reason why it has no interval; empty where it has one."""
-        return "" if self.low is not None else self.method
-
-    def holds(self, value: float) -> bool:
-        """Return True where a value lies in the interval."""
-        return self.low is not None and self.high is not None and self.low <= value <= self.high
-
-
-def metric_scores(tables: Tables, metric: str) -> list[MetricScore]:
-    """Return a metric by its full or its short name over all windows of every model that has it, in
-    the order of the scores.
-    """
-    rows = tables.scores.filter(
-        pl.col("fold").is_null()
-        & pl.col("segment").is_null()
-        & pl.col("step").is_null()
-        & pl.col("value").is_not_null()
-        & ((pl.col("metric") == metric) | (pl.col("metric").str.replace(r"\[.*$", "") == metric))
-    )
-    return [
-        MetricScore(
-            row["model"],
-            row["value"],
-            row["ci_low"],
-            row["ci_high"],
-            row["n"],
-            row["ci_method"] or "",
-        )
-        for row in rows.unique("model", keep="first", maintain_order=True).iter_rows(named=True)
-    ]
-
-
-def metric_score(tables: Tables, metric: str, model: str) -> MetricScore | None:
-    """Return the score of one model; None where it has none."""
-    return next((each for each in metric_scores(tables, metric) if each.model == model), None)
-
-
-def scored_rows_of_models(tables: Tables) -> pl.DataFrame:
-    """Return the test rows of all models; no rows where nothing was predicted."""
-    rows = tables.predictions
-    return rows.filter(pl.col("part") == "test") if rows.width else rows
-
-
-def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
+def scored_sides(rows: DataFrame) -> Iterator[str]:
     """Yield the sides that rows can be scored against, labels and truth, each where both classes
     are there.
     """
@@ -116,16 +66,16 @@ def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
             yield side
 
 
-def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) -> str:
+def window_count_words(rows: DataFrame, counted: DataFrame | None = None) -> str:
     """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`.
 
     Nothing for one.
 
     Args:
-        rows: Scored ones.
-        counted: Those of them in windows that the mean is of, where these need not be all.
+        rows: The scored rows.
+        counted: The rows of the windows that the mean is of, where these need not be all.
     """
-    cutoffs = rows["cutoff"].unique() if rows.width else pl.Series([], dtype=pl.String)
+    cutoffs = rows["cutoff"].unique()
     if len(cutoffs) < 2:
         return ""
     windows = (
@@ -137,20 +87,20 @@ def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) 
     return f", mean of the {some} of {len(cutoffs)} {windows} with a positive row"
 
 
-def windows_with_positives(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+def windows_with_positives(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows of the windows that have a positive one: a ranking is scored in those
     alone.
     """
-    return rows.filter((pl.col(SIDES[side][0]) == 1).any().over("cutoff")) if rows.width else rows
+    return rows.filter((col(SIDES[side][0]) == 1).any().over("cutoff"))
 
 
-def rows_with_outcome(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+def rows_with_outcome(rows: DataFrame, side: str) -> DataFrame:
     """Return the rows whose label, or truth, is known and that stand for any."""
-    known = rows.filter(pl.col(SIDES[side][0]).is_not_null())
-    return known if side == TRUE else known.filter(pl.col("weight") > 0)
+    known = rows.filter(col(SIDES[side][0]).is_not_null())
+    return known if side == TRUE else known.filter(col("weight") > 0)
 
 
-def row_weights(rows: pl.DataFrame, side: str) -> np.ndarray:
+def row_weights(rows: DataFrame, side: str) -> ndarray:
     """Return how many rows each row stands for: 1 against the truth."""
     return np.ones(len(rows)) if side == TRUE else rows["weight"].to_numpy()
 
@@ -168,9 +118,7 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
     points = _week_scores(tables)
     scored = points.drop_nulls("value")
     shown = [
-        side
-        for side in SIDES
-        if scored.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1
+        side for side in SIDES if scored.filter(metric=f"{side}aucpr")["cutoff"].n_unique() > 1
     ]
     if not shown:
         return None
@@ -179,93 +127,94 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
     paints = model_colours(points["model"].unique(maintain_order=True).to_list(), model)
     for axes, side in zip(panels, shown, strict=True):
         _draw_weeks(axes, points, side, paints, model)
-        axes.set_title(SIDES[side][1] if len(shown) > 1 else "", fontsize=10, loc="left", color=INK)
-    panels[-1].set_xlabel("test window, by its first day", fontsize=9.5, color=INK)
-    handles, labels = panels[0].get_legend_handles_labels()
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(len(labels), 4),
-        frameon=False,
-        fontsize=9,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-    title = "Average precision by test window, with 95 % intervals"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+        tidy(axes, title=SIDES[side][1] if len(shown) > 1 else "", y=f"{side}aucpr")
+    tidy(panels[-1], x="test window, by its first day")
+    _legend_below(figure, panels[0])
+    headline(figure, "Average precision by test window, with 95 % intervals")
     return figure
 
 
-def _week_scores(tables: Tables) -> pl.DataFrame:
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    options: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
+    legend = figure.legend(handles, labels, ncols=min(len(labels), 4), **options)
+    _write_plainly(legend)
+
+
+def _write_plainly(legend: Legend) -> None:
+    """Write names as they are: a dollar sign begins no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _draw_estimates(
+    axes: Axes,
+    across: Any,
+    estimates: tuple[ndarray, ndarray, ndarray],
+    label: str,
+    colour: str,
+    *,
+    bold: bool,
+) -> None:
+    """Draw values with the ends of their intervals as dots on a line."""
+    value, low, high = estimates
+    axes.errorbar(
+        across,
+        value,
+        yerr=np.maximum(np.stack([value - low, high - value]), 0.0),
+        color=colour,
+        marker="o",
+        markersize=5,
+        linewidth=2.2 if bold else 1.4,
+        elinewidth=1.1,
+        label=label,
+        zorder=3 if bold else 2,
+    )
+
+
+def _week_scores(tables: Tables) -> DataFrame:
     """Return the scores of each window that begins at a day; null where there is none."""
     wanted = [f"{side}{name}" for side in SIDES for name in ("aucpr", "prevalence")]
     rows = tables.scores.filter(
-        pl.col("fold").is_not_null() & pl.col("segment").is_null() & pl.col("metric").is_in(wanted)
-        & pl.col("cutoff").is_not_null()
+        col("fold").is_not_null() & col("segment").is_null() & col("metric").is_in(wanted)
+        & col("cutoff").is_not_null()
     )  # fmt: skip
     days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
     return (
-        rows.with_columns(days.alias("cutoff"))
-        .filter(pl.col("cutoff").is_not_null())
+        rows.with_columns(cutoff=days)
+        .filter(col("cutoff").is_not_null())
         .sort("cutoff", maintain_order=True)
     )
 
 
 def _draw_weeks(
-    axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], model: str
+    axes: Axes, points: DataFrame, side: str, paints: dict[str, str], model: str
 ) -> None:
     days = points["cutoff"].unique().sort().to_list()
-    gap = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
+    apart = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
+    offset = min(OFFSET * apart, OFFSET_OF_ALL * (days[-1] - days[0]))
     for place, (label, colour) in enumerate(paints.items()):
-        scored = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
-        aligned = pl.DataFrame({"cutoff": days}).join(
+        scored = points.filter(metric=f"{side}aucpr", model=label)
+        aligned = DataFrame({"cutoff": days}).join(
             scored, on="cutoff", how="left", maintain_order="left"
-        )  # a gap where none is
-        shift = min(OFFSET * gap, OFFSET_OF_ALL * (days[-1] - days[0])) * (
-            place - (len(paints) - 1) / 2
+        )  # a window without a score interrupts the line
+        shift = offset * (place - (len(paints) - 1) / 2)
+        value, low, high = (
+            aligned[name].fill_null(aligned["value"]).to_numpy()
+            for name in ("value", "ci_low", "ci_high")
         )
-        when: Any = [
-            datetime.combine(day, datetime.min.time()) + shift for day in aligned["cutoff"]
-        ]
-        value = aligned["value"].to_numpy()  # NaN where it is null
-        low, high = (
-            aligned[end].fill_null(aligned["value"]).to_numpy() for end in ("ci_low", "ci_high")
+        when = [datetime.combine(day, datetime.min.time()) + shift for day in days]
+        _draw_estimates(
+            axes, when, (value, low, high), drawable(label, 44), colour, bold=label == model
         )
-        reach = np.maximum(np.stack([value - low, high - value]), 0.0)
-        axes.errorbar(
-            when,
-            value,
-            yerr=reach,
-            color=colour,
-            marker="o",
-            markersize=5,
-            linewidth=2.2 if label == model else 1.4,
-            elinewidth=1.1,
-            label=drawable(label, 44),
-            zorder=3 if label == model else 2,
-        )
-    chance = points.filter(pl.col("metric") == f"{side}prevalence").unique(
+    chance = points.filter(metric=f"{side}prevalence").unique(
         "cutoff", keep="first", maintain_order=True
     )
-    axes.plot(
-        chance["cutoff"],
-        chance["value"],
-        color=GREY,
-        linewidth=1.2,
-        linestyle="--",
-        label="chance",
-        zorder=1,
-    )
-    tidy(axes)
+    axes.plot(chance["cutoff"], chance["value"], label="chance", **DASHED)
     axes.set_ylim(0, None)
-    axes.set_xticks(
-        days,
-        [f"{day:%d %b %Y}".lstrip("0") for day in days]
-        if len(days) < 8
-        else [f"{day:%d %b}" for day in days],
-    )
-    axes.set_ylabel(f"{side}aucpr", fontsize=9.5, color=INK)
+    few = len(days) < 8
+    names = [f"{day:%d %b %Y}".lstrip("0") if few else f"{day:%d %b}" for day in days]
+    axes.set_xticks(days, names)
 
 
 # precision_recall.png: how precise each model is at every recall, beside chance.
@@ -278,29 +227,23 @@ def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") 
 
     None where no window has rows of both labels.
     """
-    rows = scored_rows_of_models(tables)
-    shown = list(scored_sides(rows)) if rows.width else []
+    rows = scored_rows(tables, part="test")
+    shown = list(scored_sides(rows))
     if not shown:
         return None
     figure = new_figure(0.6 + 6.4 * len(shown), 5.6)
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for axes, side in zip(panels, shown, strict=True):
         _draw_curves(axes, tables, rows, side, model, label)
-        if len(shown) > 1:
-            axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
-    panels[0].set_ylabel(
-        drawable(f"precision: share of flagged rows with {label}"), fontsize=9.5, color=INK
-    )
-    title = (
-        f"Precision against "
-        f"recall{window_count_words(rows, windows_with_positives(rows, shown[0]))}"
-    )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+        tidy(axes, title=SIDES[side][1] if len(shown) > 1 else "")
+    tidy(panels[0], y=drawable(f"precision: share of flagged rows with {label}"))
+    windows = window_count_words(rows, windows_with_positives(rows, shown[0]))
+    headline(figure, f"Precision against recall{windows}")
     return figure
 
 
 def _draw_curves(
-    axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str, positive: str
+    axes: Axes, tables: Tables, rows: DataFrame, side: str, model: str, positive: str
 ) -> None:
     column = SIDES[side][0]
     known = rows_with_outcome(rows, side)
@@ -308,32 +251,27 @@ def _draw_curves(
         label: _precision_at_recalls(part, column, side)
         for (label,), part in known.partition_by("model", as_dict=True).items()
     }
-    scores = {each.model: each.value for each in metric_scores(tables, f"{side}aucpr")}
+    scored = tables.overall(f"{side}aucpr").drop_nulls("value")
+    scores = dict(scored.select("model", "value").iter_rows())
     paints = model_colours([label for label in scores if label in curves], model)
     for label in sorted(paints, key=lambda each: -scores[each]):
-        width, order = (2.4, 3) if label == model else (1.5, 2)
-        name = f"{scores[label]:.3f}  {drawable(label, 34)}"
+        name = drawable(label, 34)
         axes.plot(
             RECALLS,
             curves[label],
             color=paints[label],
-            linewidth=width,
-            zorder=order,
-            label=name,
-            gid=drawable(label, 34),
+            linewidth=2.4 if label == model else 1.5,
+            zorder=3 if label == model else 2,
+            label=f"{scores[label]:.3f}  {name}",
+            gid=name,
         )
-    prevalence = metric_score(tables, f"{side}prevalence", next(iter(paints)))
+    prevalence = tables.headline(f"{side}prevalence", next(iter(paints))).get("value")
     if prevalence is not None:
-        chance = f"{prevalence.value:.3f}  chance: the share of {drawable(positive)}"
-        axes.axhline(
-            prevalence.value, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance
-        )
-    tidy(axes)
+        chance = f"{prevalence:.3f}  chance: the share of {drawable(positive)}"
+        axes.axhline(prevalence, label=chance, **DASHED)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel(
-        drawable(f"recall: share of {positive} that is flagged"), fontsize=9.5, color=INK
-    )
+    tidy(axes, x=drawable(f"recall: share of {positive} that is flagged"))
     legend = axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.13),
@@ -342,14 +280,10 @@ def _draw_curves(
         title="average precision",
         alignment="left",
     )
-    legend.get_title().set_fontsize(9)
-    legend.get_title().set_color(GREY)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-        text.set_color(INK)
+    _write_plainly(legend)
 
 
-def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
+def _precision_at_recalls(rows: DataFrame, column: str, side: str) -> ndarray:
     """Return the precision at the first threshold that reaches each recall, the mean over windows
     that have label 1.
     """
@@ -382,13 +316,8 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
 
     None where it has no probabilities.
     """
-    rows = scored_rows_of_models(tables)
-    rows = (
-        rows.filter((pl.col("model") == model) & pl.col("probability").is_not_null())
-        if rows.width
-        else rows
-    )
-    shown = list(scored_sides(rows)) if len(rows) else []
+    rows = scored_rows(tables, part="test", model=model).drop_nulls("probability")
+    shown = list(scored_sides(rows))
     if not shown:
         return None
     figure = new_figure(11.5, 6.6)
@@ -398,36 +327,27 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
         least = min(_draw_reliability(axes, rows, side, edges, len(shown) > 1) for side in shown)
         _draw_frame(axes, below, edges, least if column else None)
         _draw_histogram(below, rows["probability"].to_numpy(), edges)
-        below.set_xlabel(
-            drawable(f"probability of {label}{', log scale' * column}"), fontsize=9.5, color=INK
-        )
-    panels[0, 0].set_ylabel(
-        drawable(f"share with {label}, 95 % by entity"), fontsize=9.5, color=INK
-    )
-    panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9.5
-    )
-    title = (
-        f"{drawable(model, 40)}: what was said, and what came of "
-        f"it{_slope_words(tables, model, shown[-1])}"
-    )
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+        tidy(below, x=drawable(f"probability of {label}{', log scale' * column}"))
+    tidy(panels[0, 0], y=drawable(f"share with {label}, 95 % by entity"))
+    tidy(panels[1, 0], y="rows")
+    _legend_below(figure, panels[0, 0])
+    slope = _slope_words(tables, model, shown[-1])
+    headline(figure, f"{drawable(model, 30)}: what was said, and what came of it{slope}")
     return figure
 
 
 def _slope_words(tables: Tables, model: str, side: str) -> str:
-    slope = metric_score(tables, f"{side}calibration_slope", model)
-    if slope is None:
-        return ""
-    ends = "" if slope.low is None else f" ({slope.low:.2f} to {slope.high:.2f})"
-    return f"; calibration slope {slope.value:.2f}{ends}"
+    score = tables.headline(f"{side}calibration_slope", model)
+    return say(SLOPE, score) if score.get("value") is not None else ""
 
 
-def _bin_edges(probability: np.ndarray) -> np.ndarray:
+SLOPE = """
+{%- set ends %} ({{ ci_low | written(".2f") }} to {{ ci_high | written(".2f") }}){% endset -%}
+; calibration slope {{ value | written(".2f") }}{% if ci_low is not none %}{{ ends }}{% endif %}
+"""
+
+
+def _bin_edges(probability: ndarray) -> ndarray:
     """Return edges of 1, 2 and 5 a decade from where hardly a row lies below, to 1."""
     least = max(float(np.quantile(probability, 0.005)), LEAST_PROBABILITY)
     decades = 10.0 ** np.arange(np.floor(np.log10(least)), 1)
@@ -438,7 +358,7 @@ def _bin_edges(probability: np.ndarray) -> np.ndarray:
 
 
 def _draw_reliability(
-    axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool
+    axes: Axes, rows: DataFrame, side: str, edges: ndarray, several: bool
 ) -> float:
     """Draw mean probability and share of label 1 with its interval for each bin.
 
@@ -451,38 +371,26 @@ def _draw_reliability(
     entity = distinct_codes(entities_of_rows(known))
     base, shape = row_weights(known, side), (int(entity.max()) + 1, len(edges) - 1)
     place = np.ravel_multi_index((entity, bins), shape)
-    total, predicted, came = (
+    total, predicted, positive = (
         np.bincount(place, base * values, minlength=shape[0] * shape[1]).reshape(shape)
         for values in (np.ones(len(known)), probability, label)
     )
     rng = stream(0, "reliability")
     draws = np.array([resample_clusters(shape[0], rng) for _ in range(RESAMPLES)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        middle, share, shares = (
-            predicted.sum(0) / total.sum(0),
-            came.sum(0) / total.sum(0),
-            (draws @ came) / (draws @ total),
-        )
+        middle = predicted.sum(0) / total.sum(0)
+        share = positive.sum(0) / total.sum(0)
+        shares = (draws @ positive) / (draws @ total)
     there = total.sum(0) > 0
     low, high = np.nanquantile(shares[:, there], (0.025, 0.975), axis=0)
-    reach = np.maximum(np.stack([share[there] - low, high - share[there]]), 0.0)
     name = SIDES[side][1] if several else "bins of rows"
-    axes.errorbar(
-        middle[there],
-        share[there],
-        yerr=reach,
-        color=SIDE_COLOURS[side],
-        marker="o",
-        markersize=5,
-        linewidth=1.6,
-        elinewidth=1.2,
-        label=name,
-        zorder=3,
+    _draw_estimates(
+        axes, middle[there], (share[there], low, high), name, SIDE_COLOURS[side], bold=True
     )
     return float(share[there & (share > 0)].min(initial=1.0))
 
 
-def join_bins(counts: np.ndarray) -> np.ndarray:
+def join_bins(counts: ndarray) -> ndarray:
     """Return the bin that each bin is joined to, from the highest down, so that each but the lowest
     has `LEAST_BIN_ROWS` rows.
     """
@@ -495,45 +403,28 @@ def join_bins(counts: np.ndarray) -> np.ndarray:
     return goes
 
 
-def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> None:
+def _draw_frame(axes: Axes, below: Axes, edges: ndarray, least: float | None) -> None:
     """Draw the diagonal, and both axes alike: logarithmic where the least share above 0 is given,
     which must be visible.
     """
-    logarithmic = least is not None
     for place in (axes, below):
         tidy(place)
-        if logarithmic:
-            place.set_xscale("log")
+        place.set_xscale("linear" if least is None else "log")
         place.set_xlim(edges[0], 1)
-    if logarithmic:
-        axes.set_yscale("log")
-    axes.set_ylim((min(edges[0], least) / 2, 1.2) if least is not None else (0, 1.02))
-    axes.plot(
-        [edges[0], 1],
-        [edges[0], 1],
-        color=GREY,
-        linewidth=1.2,
-        linestyle="--",
-        zorder=1,
-        label="as it was said",
-    )
+    axes.plot([edges[0], 1], [edges[0], 1], label="as it was said", **DASHED)
     axes.tick_params(labelbottom=False)
-    for axis in (axes.yaxis, below.xaxis) if logarithmic else ():
-        plain_numbers(axis)
+    if least is None:
+        axes.set_ylim(0, 1.02)
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(min(edges[0], least) / 2, 1.2)
+    plain_numbers(axes.yaxis)
+    plain_numbers(below.xaxis)
 
 
-def _draw_histogram(axes: Axes, probability: np.ndarray, edges: np.ndarray) -> None:
-    held = np.clip(probability, edges[0], edges[-1])
-    counts, _ = np.histogram(held, edges)
-    axes.bar(
-        edges[:-1],
-        counts,
-        np.diff(edges),
-        align="edge",
-        color=LIGHT,
-        edgecolor="white",
-        linewidth=0.8,
-    )
+def _draw_histogram(axes: Axes, probability: ndarray, edges: ndarray) -> None:
+    counts, _ = np.histogram(np.clip(probability, edges[0], edges[-1]), edges)
+    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=LIGHT, edgecolor="white")
     axes.set_yscale("log")
     axes.set_ylim(0.7, max(float(counts.max()), 1.0) * 2)
     plain_numbers(axes.yaxis)
@@ -554,15 +445,10 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
 
     None where it gave no reasons.
     """
-    rows = scored_rows_of_models(tables)
-    rows = (
-        rows.filter((pl.col("model") == model) & (pl.col("reasons").list.len() > 0))
-        if rows.width
-        else rows
-    )
+    rows = scored_rows(tables, part="test", model=model).filter(col("reasons").list.len() > 0)
     if rows.is_empty():
         return None
-    last = rows.filter(pl.col("fold") == rows["fold"].max())
+    last = rows.filter(fold=rows["fold"].max())
     ordered = last.sort("score", descending=True, maintain_order=True)
     shown = (
         ordered.filter(entities_of_rows(ordered).is_first_distinct()).head(MOST_CASES).to_dicts()
@@ -571,19 +457,14 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     figure = new_figure(12.5, 0.6 + 3.1 * down)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
     panels = figure.subplots(down, 2, squeeze=False).ravel()
-    longest = _longest_bar(shown)
+    longest = max((reason["adds"] for row in shown for reason in row["reasons"]), default=0) or 1.0
     for axes, row in zip(panels, shown, strict=False):
         _draw_case(axes, row, unit, longest)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     when = drawable(str(shown[0]["cutoff"]), 30)
-    title = (
-        f"{drawable(model, 40)}: the highest scores of the window from {when}, and what each "
-        f"input adds"
-    )
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    title = f"the highest scores of the window from {when}, and what each input adds"
+    headline(figure, f"{drawable(model, 30)}: {title}")
     return figure
 
 
@@ -592,72 +473,37 @@ def _draw_case(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) ->
     reasons = row["reasons"][:MOST_BARS]
     for place, reason in enumerate(reasons):
         axes.barh(place, reason["adds"], height=0.3, color=OWN_COLOUR, zorder=2)
-        words = "\n".join(
-            textwrap.wrap(drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS), REASON_LETTERS)
-        )
-        axes.text(
-            0,
-            place - 0.22,
-            words,
-            fontsize=9,
-            color=INK,
-            va="bottom",
-            parse_math=False,
-            linespacing=1.0,
-        )
-        axes.text(
-            reason["adds"],
-            place,
-            f"  +{brief(reason['adds'])}",
-            fontsize=8.5,
-            color=GREY,
-            va="center",
-        )
+        words = drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS)
+        lines = "\n".join(textwrap.wrap(words, REASON_LETTERS))
+        axes.text(0, place - 0.22, lines, va="bottom", linespacing=1.0, color=INK, **SMALL)
+        adds = f"  +{brief(reason['adds'])}"
+        axes.text(reason["adds"], place, adds, va="center", color=GREY, **SMALL)
     axes.set_ylim(max(len(reasons), 3) - 0.5, -0.75)
     axes.set_xlim(0, 1.18 * longest)
     axes.set_axis_off()
-    what, became = _case_title(row, unit)
-    axes.set_title(
-        "\n".join(textwrap.wrap(what, 70)),
-        fontsize=10,
-        fontweight="bold",
-        loc="left",
-        color=INK,
-        parse_math=False,
-        pad=18,
-    )
+    title = "\n".join(textwrap.wrap(_case_title(row, unit), 70))
+    axes.set_title(title, fontsize=10, fontweight="bold", loc="left", pad=18, parse_math=False)
     colour = NAIVE_COLOUR if row["label"] == 1 else GREY
-    axes.text(
-        0,
-        1.0,
-        became,
-        transform=axes.transAxes,
-        fontsize=8.5,
-        color=colour,
-        va="bottom",
-        parse_math=False,
-    )
+    score = say(CASE_SCORE, row, label=LABEL_WORDS[row["label"]])
+    axes.text(0, 1.0, score, transform=axes.transAxes, va="bottom", color=colour, **SMALL)
 
 
-def _case_title(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
-    """Return the heading of a row (entity, time, amount), and its score with its label."""
-    who = (
-        " ".join(str(each) for each in (row["id"], row["entity"]) if each is not None)
-        or f"row {row['row_id'] + 1}"
-    )
-    when = "" if row["time"] is None else f", {row['time']:%d %b %Y}"
-    amount = "" if row["amount"] is None else f", {brief(row['amount'], None, unit)} at stake"
-    sure = (
-        f"score {brief(row['score'])}"
-        if row["probability"] is None
-        else f"probability {row['probability']:.3f}"
-    )
-    return f"{drawable(str(who), 30)}{when}{amount}", f"{sure}; {LABEL_WORDS[row['label']]}"
+CASE_TITLE = """
+{{ who }}
+{%- if time %}, {{ time | written("%d %b %Y") }}{% endif %}
+{%- if amount is not none %}, {{ amount | money(unit) }} at stake{% endif %}
+"""
+CASE_SCORE = """
+{% if probability is none %}score {{ score | brief }}
+{%- else %}probability {{ probability | written(".3f") }}{% endif %}; {{ label }}
+"""
 
 
-def _longest_bar(rows: Sequence[Mapping[str, Any]]) -> float:
-    """Return the longest bar, so that all panels have one scale."""
-    return max((reason["adds"] for row in rows for reason in row["reasons"]), default=1.0) or 1.0
+def _case_title(row: Mapping[str, Any], unit: str) -> str:
+    """Return the heading of a row: entity, time, and amount."""
+    named = [str(each) for each in (row["id"], row["entity"]) if each is not None]
+    who = " ".join(named) or f"row {row['row_id'] + 1}"
+    return say(CASE_TITLE, row, who=drawable(who, 30), unit=unit)
 
 
 # Importances: the mean contribution of each input, or of all inputs of one subject, to scores,
@@ -670,121 +516,89 @@ NAMED_INPUTS = 3
 """Inputs that are named beside a subject."""
 
 
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """The share of an input, or of a subject, in what the scores of a model are made of.
-
-    Attributes:
-        name: Of the input or the subject.
-        share: Of the sum over all, the mean over windows and seeds.
-        low, high: The lowest and the highest of the seeds; None of one seed.
-        windows: The share in each window, where there are several.
-    """
-
-    name: str
-    share: float
-    low: float | None
-    high: float | None
-    windows: tuple[float, ...]
+Importance = dict[str, Any]
+"""The share of an input, or of a subject (`segment`), in what the scores of a model are made of:
+`value`, the mean over windows and seeds; `ci_low` and `ci_high`, the lowest and the highest of the
+seeds, None of one seed; `windows`, the share in each window where there are several.
+"""
 
 
 def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance]:
     """Return the importances of a model, the largest first; empty where none were computed."""
-    rows = tables.scores.filter(
-        (pl.col("metric") == IMPORTANCE_SHARE)
-        & (pl.col("model") == model)
-        & (pl.col("segment_by") == of)
-        & pl.col("fold").is_null()
+    rows = _importance_scores(tables).filter(model=model, segment_by=of)
+    windows = rows.drop_nulls("cutoff").group_by("segment").agg(windows=col("value"))
+    whole = rows.filter(col("cutoff").is_null()).join(
+        windows, on="segment", how="left", maintain_order="left"
     )
-    by_window: dict[str, list[float]] = {}
-    for row in rows.filter(pl.col("cutoff").is_not_null()).iter_rows(named=True):
-        by_window.setdefault(row["segment"], []).append(row["value"])
-    whole = rows.filter(pl.col("cutoff").is_null()).sort(
-        "value", descending=True, maintain_order=True
-    )
-    return [
-        Importance(
-            row["segment"],
-            row["value"],
-            row["ci_low"],
-            row["ci_high"],
-            tuple(by_window.get(row["segment"], ())),
-        )
-        for row in whole.iter_rows(named=True)
-    ]
+    return whole.sort("value", descending=True, maintain_order=True).to_dicts()
+
+
+def _importance_scores(tables: Tables) -> DataFrame:
+    return tables.scores.filter(col("fold").is_null(), metric=IMPORTANCE_SHARE)
 
 
 def subject_grid(tables: Tables, model: str) -> Grid:
-    """Return subjects in rows, the most important to the experiment's own model first, and models
-    in columns.
+    """Return subjects in rows, the most important to the experiment's model first, and models in
+    columns.
     """
-    labels = (
-        tables.scores.filter(pl.col("metric") == IMPORTANCE_SHARE)["model"]
-        .unique(maintain_order=True)
-        .to_list()
-    )
-    by_model = {
-        label: {each.name: each for each in importances_of_model(tables, label, SUBJECT)}
-        for label in labels
-    }
-    subjects = list(by_model.get(model, {}).values())[:MOST_SUBJECTS]
-    inputs = importances_of_model(tables, model, INPUT)
-    others = [label for label in labels if label != model]
-    titles = [
-        ("subject", "subject"),
-        ("inputs, the most important first", ""),
-        *((label, label) for label in (model, *others)),
+    labels = _importance_scores(tables)["model"].unique(maintain_order=True)
+    models = [model, *(label for label in labels if label != model)]
+    by_model = [
+        {
+            each["segment"]: _share_cell(each)
+            for each in importances_of_model(tables, label, SUBJECT)
+        }
+        for label in models
     ]
+    inputs = [each["segment"] for each in importances_of_model(tables, model, INPUT)]
     rows = [
         (
-            topic_heading(each.name),
-            _input_names(each.name, inputs),
-            *(_share_cell(by_model[label].get(each.name)) for label in (model, *others)),
+            topic_heading(subject),
+            _first_inputs([name for name in inputs if input_subject(name) == subject]),
+            *(cells.get(subject, "") for cells in by_model),
         )
-        for each in subjects
+        for subject in list(by_model[0])[:MOST_SUBJECTS]
     ]
-    return grid_of(titles, rows, names=2, caption=importance_caption(tables, model) if rows else "")
+    titles = ("subject", "inputs, the most important first", *models)
+    briefs = ("subject", "", *models)
+    caption = importance_words(IMPORTANCE_CAPTION, tables, model) if rows else ""
+    return grid_of(list(zip(titles, briefs, strict=True)), rows, names=2, caption=caption)
 
 
-def importance_caption(tables: Tables, model: str) -> str:
-    """Return a sentence on the rows that shares are taken over, and on their spread."""
-    shares = tables.scores.filter(
-        (pl.col("metric") == IMPORTANCE_SHARE)
-        & (pl.col("model") == model)
-        & pl.col("cutoff").is_null()
-        & pl.col("fold").is_null()
-    )
-    if shares.is_empty():
-        return ""
-    method = shares["ci_method"].drop_nulls()
-    seeds = method[0].removeprefix("range of ") if len(method) else ""
-    spread = (
-        f"in brackets the lowest and highest of {seeds} of the fit, where they differ"
-        if seeds
-        else "one fit a window"
-    )
-    rows = counted(int(shares["n"].max()), "rows")  # type: ignore[arg-type]
-    return (
-        f"What scores are made of: share of the mean absolute contribution over {rows} drawn, "
-        f"%; {spread}"
-    )
+IMPORTANCE_CAPTION = """
+What scores are made of: share of the mean absolute contribution over {{ rows | counted("rows") }}
+drawn, %;
+{% if seeds %}in brackets the lowest and highest of {{ seeds }} of the fit, where they differ
+{%- else %}one fit a window{% endif %}
+"""
+IMPORTANCE_LEGEND = """
+bars: mean over {{ rows | counted("rows") }} drawn
+{%- if not seeds %}, one fit a window
+{%- elif alike %}; under {{ seeds }} of the fit they are the same
+{%- else %}; whiskers: lowest and highest of {{ seeds }} of the fit
+{%- endif %}
+{%- if windows %}; dots: {{ windows | length }} windows{% endif %}
+"""
 
 
-def _input_names(name: str, inputs: Sequence[Importance]) -> str:
-    names = [each.name for each in inputs if input_subject(each.name) == name]
+def importance_words(template: str, tables: Tables, model: str, **values: Any) -> str:
+    """Return a sentence on the `rows` that shares are taken over, and on the `seeds` of the fit."""
+    shares = _importance_scores(tables).filter(col("cutoff").is_null(), model=model)
+    method = next(iter(shares["ci_method"].drop_nulls()), "")
+    return say(template, rows=shares["n"].max(), seeds=method.removeprefix("range of "), **values)
+
+
+def _first_inputs(names: Sequence[str]) -> str:
+    """Return the first names of some inputs, and how many more there are."""
     more = len(names) - NAMED_INPUTS
     return ", ".join([*names[:NAMED_INPUTS], *([f"{more} more"] if more > 0 else [])])
 
 
-def _share_cell(importance: Importance | None) -> str:
+def _share_cell(importance: Importance) -> str:
     """Return a share with its range, `12.3 (11.0 to 13.4)`; without brackets where seeds agree."""
-    if importance is None:
-        return ""
-    if importance.low is None or importance.high is None or importance.low == importance.high:
-        return f"{100 * importance.share:.1f}"
-    return (
-        f"{100 * importance.share:.1f} ({100 * importance.low:.1f} to {100 * importance.high:.1f})"
-    )
+    low, high = importance["ci_low"], importance["ci_high"]
+    ends = "" if low == high else f" ({percent_cell(low)} to {percent_cell(high)})"
+    return f"{percent_cell(importance['value'])}{ends}"
 
 
 # importances.png: what the scores of the experiment's own model are made of, with the spread of
@@ -798,79 +612,41 @@ def importances_figure(tables: Tables, model: str) -> Figure | None:
     """Draw what the scores of a model are made of: subjects on the left, single inputs on the
     right.
     """
-    shown = {
-        of: importances_of_model(tables, model, of)[:MOST_IMPORTANCES] for of in (SUBJECT, INPUT)
-    }
-    if not shown[SUBJECT]:
+    subjects, inputs = (
+        importances_of_model(tables, model, of)[:MOST_IMPORTANCES] for of in (SUBJECT, INPUT)
+    )
+    if not subjects:
         return None
-    figure = new_figure(12.5, 1.5 + 0.32 * max(map(len, shown.values())))
+    figure = new_figure(12.5, 1.5 + 0.32 * max(len(subjects), len(inputs)))
     left, right = figure.subplots(1, 2)
-    _draw_importances(left, shown[SUBJECT], [topic_heading(each.name) for each in shown[SUBJECT]])
-    _draw_importances(right, shown[INPUT], [each.name for each in shown[INPUT]])
-    left.set_title("all inputs of a subject together", fontsize=10, loc="left", color=INK)
-    right.set_title("single inputs", fontsize=10, loc="left", color=INK)
-    figure.suptitle(
-        f"What the scores of {drawable(model, 40)} are made of",
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
+    _draw_importances(left, subjects, [topic_heading(each["segment"]) for each in subjects])
+    _draw_importances(right, inputs, [each["segment"] for each in inputs])
+    tidy(left, "x", title="all inputs of a subject together")
+    tidy(right, "x", title="single inputs")
+    headline(figure, f"What the scores of {drawable(model, 40)} are made of")
+    legend = importance_words(
+        IMPORTANCE_LEGEND,
+        tables,
+        model,
+        alike=all(each["ci_low"] == each["ci_high"] for each in subjects),
+        windows=subjects[0]["windows"],
     )
-    figure.supxlabel(
-        _importance_legend(tables, model, shown[SUBJECT]),
-        x=0.01,
-        ha="left",
-        fontsize=8.5,
-        color=GREY,
-    )
+    figure.supxlabel(legend, x=0.01, ha="left", fontsize=8.5, color=GREY)
     return figure
 
 
 def _draw_importances(axes: Axes, shown: Sequence[Importance], names: Sequence[str]) -> None:
     """Draw a bar for each, the largest on top; whiskers of seeds, a dot for each window."""
     for place, each in enumerate(shown):
-        axes.barh(place, 100 * each.share, height=0.62, color=OWN_COLOUR, alpha=0.85, zorder=2)
-        axes.scatter(
-            [100 * share for share in each.windows],
-            [place] * len(each.windows),
-            s=11,
-            color=NAIVE_COLOUR,
-            zorder=4,
-            linewidths=0,
-        )
-        if each.low is not None and each.high is not None:
-            reach = [
-                [max(100 * (each.share - each.low), 0)],
-                [max(100 * (each.high - each.share), 0)],
-            ]
-            axes.errorbar(
-                100 * each.share, place, xerr=reach, color=INK, elinewidth=1.3, capsize=3, zorder=3
-            )
-    axes.set_yticks(range(len(shown)), [drawable(name, 38) for name in names])
+        share = 100 * each["value"]
+        axes.barh(place, share, height=0.62, color=OWN_COLOUR, alpha=0.85, zorder=2)
+        dots = [100 * part for part in each["windows"] or ()]
+        axes.scatter(dots, [place] * len(dots), s=11, color=NAIVE_COLOUR, zorder=4, linewidths=0)
+        if each["ci_low"] is not None:
+            low, high = 100 * each["ci_low"], 100 * each["ci_high"]
+            reach = [[max(share - low, 0)], [max(high - share, 0)]]
+            axes.errorbar(share, place, xerr=reach, color=INK, elinewidth=1.3, capsize=3, zorder=3)
+    name_rows(axes, range(len(shown)), names, 38)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, None)
-    axes.set_xlabel("share of the mean absolute contribution, %", fontsize=9.5, color=INK)
-    tidy(axes, grid="x")
-
-
-def _importance_legend(tables: Tables, model: str, shown: Sequence[Importance]) -> str:
-    """Return the legend of bars, whiskers and dots."""
-    rows = importance_caption(tables, model).partition(" over ")[2].partition(",")[0]
-    seeds = _seed_words(tables, model, shown)
-    windows = f"; dots: {len(shown[0].windows)} windows" if shown[0].windows else ""
-    return f"bars: mean over {rows}{seeds}{windows}"
-
-
-def _seed_words(tables: Tables, model: str, shown: Sequence[Importance]) -> str:
-    if shown[0].low is None:
-        return ", one fit a window"
-    many = (
-        importance_caption(tables, model).partition("lowest and highest of ")[2].partition(" ")[0]
-    )
-    same = all(each.low == each.high for each in shown)
-    return (
-        f"; under {many} seeds of the fit they are the same"
-        if same
-        else f"; whiskers: lowest and highest of {many} seeds of the fit"
-    )
+    tidy(axes, "x", x="share of the mean absolute contribution, %")

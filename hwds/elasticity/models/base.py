@@ -8,10 +8,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
+from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
 from hwds.elasticity.design import DemandDesign, DemandTerms, identify
 from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.sweeping import LEAST_CLUSTERS, group_means
 from hwds.frames.panel import Panel
 
 Effects = Literal["cell_period", "cell"]
@@ -27,6 +30,10 @@ UNITS_FOR_NONE = 0.5
 """The units that a cell is taken to have sold in its last rows where it sold none, of which its
 level is made.
 """
+
+
+FEW_MOVES = "its price moves in too few clusters to tell its error"
+"""Why a cell has no answer where its slope has no standard error."""
 
 
 class ElasticityModel(Recipe):
@@ -113,16 +120,25 @@ def normal_critical(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def t_critical(level: float, df: np.ndarray) -> np.ndarray:
+def t_critical(level: float, df: ndarray) -> ndarray:
     """Return Student's quantile of half an interval, NaN where there is no degree of freedom."""
     from scipy.special import stdtrit
 
     return np.asarray(np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan))
 
 
+def refuse_few_clusters(sure: ndarray, cluster: str) -> None:
+    """Refuse shared slopes of which none moves in enough clusters for a standard error."""
+    if not sure.any():
+        raise DataError(
+            f"model.cluster: '{cluster}' has too few clusters in which a price moves; "
+            f"{LEAST_CLUSTERS} tell an error."
+        )
+
+
 def demand_levels(
-    design: DemandDesign, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None
-) -> np.ndarray:
+    design: DemandDesign, slopes: ndarray, theta: ndarray, own_theta: ndarray | None = None
+) -> ndarray:
     """Return the log mean of each cell at its mean price, so that fitted units add up to those sold
     in its last periods.
 
@@ -132,16 +148,14 @@ def demand_levels(
         theta: Slopes of the other columns, shape (m,).
         own_theta: What a cell's are more, shape (K, m); None for nothing.
     """
-    rows = design.used
-    part = (
-        np.nan_to_num(slopes)[design.cell[rows]] * design.log_price[rows] + design.x[rows] @ theta
-    )
+    rows, cell = design.used, design.cell[design.used]
+    part = np.nan_to_num(slopes)[cell] * design.log_price[rows] + design.x[rows] @ theta
     if own_theta is not None:
-        part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[design.cell[rows]])
+        part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[cell])
     return np.where(np.isfinite(slopes), balanced_levels(design, part), np.nan)
 
 
-def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
+def balanced_levels(design: DemandDesign, part: ndarray) -> ndarray:
     """Return what must be added to the log means of each cell's last rows so that they add up to
     the units sold, shape (K,).
 
@@ -160,15 +174,14 @@ def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
     return np.where(bottom > 0, out, np.nan)
 
 
-def recent_units(design: DemandDesign) -> np.ndarray:
+def recent_units(design: DemandDesign) -> ndarray:
     """Return the mean units of each cell's last `RECENT_ROWS` rows to learn from, 0 where it has
     none, shape (K,).
     """
     recent = np.flatnonzero(design.used)[_recent(design.cell[design.used])]
-    count = np.maximum(np.bincount(design.cell[recent], minlength=len(design)), 1)
-    return np.asarray(np.bincount(design.cell[recent], design.units[recent], len(design)) / count)
+    return group_means(design.units[recent], design.cell[recent], len(design))
 
 
-def _recent(cell: np.ndarray) -> np.ndarray:
+def _recent(cell: ndarray) -> ndarray:
     """Return which rows are among the last `RECENT_ROWS` of their cell; rows are sorted by cell."""
     return np.searchsorted(cell, cell, "right") - np.arange(len(cell)) <= RECENT_ROWS

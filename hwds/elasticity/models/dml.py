@@ -10,14 +10,21 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Small, Width
 from hwds.elasticity.boosted import TreeSettings, cell_margins, fit_prices, fit_units, tree_features
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.fitted import ElasticityContext, Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels
-from hwds.elasticity.sweeping import LEAST_CLUSTERS, fit_ppml
+from hwds.elasticity.fitted import ElasticityContext, Estimates, reasons_where
+from hwds.elasticity.models.base import (
+    FEW_MOVES,
+    Cluster,
+    ElasticityModel,
+    demand_levels,
+    refuse_few_clusters,
+)
+from hwds.elasticity.sweeping import fit_ppml
 
 
 class DML(ElasticityModel):
@@ -64,9 +71,7 @@ class DML(ElasticityModel):
         """Return the elasticities that cells share."""
         rows = np.flatnonzero(design.used)
         expected, residual = self._cross_fitted(design, rows, context)
-        code = (
-            np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
-        )
+        code = design.codes(self.common)
         own = code[design.cell[rows]]
         price = np.where(own[:, None] == np.arange(int(code.max()) + 1), residual[:, None], 0.0)
         fit = fit_ppml(design.units[rows], price, design.cell[rows], None, offset=expected)
@@ -75,11 +80,7 @@ class DML(ElasticityModel):
         )
         within = design.log_price[rows]
         sure = known.sure[code]
-        if not sure.any():
-            raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; "
-                f"{LEAST_CLUSTERS} tell an error."
-            )
+        refuse_few_clusters(sure, self.cluster)
         theta, slopes = np.zeros(design.x.shape[1]), np.where(sure, fit.beta[code], np.nan)
         return Estimates(
             slopes,
@@ -91,35 +92,21 @@ class DML(ElasticityModel):
             np.full(len(design), float(known.clusters - 1)),
             np.zeros(len(design)),
             np.where(np.outer(sure, sure), known.covariance[np.ix_(code, code)], 0.0),
-            unanswered=dict.fromkeys(
-                np.flatnonzero(~sure).tolist(),
-                "its price moves in too few clusters to tell its error",
-            ),
+            unanswered=reasons_where(~sure, FEW_MOVES),
             method=known.method,
             notes={"residual_share": float(np.sum(residual**2) / max(np.sum(within**2), 1e-300))},
         )
 
     def _cross_fitted(
-        self, design: DemandDesign, rows: np.ndarray, context: ElasticityContext
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, design: DemandDesign, rows: ndarray, context: ElasticityContext
+    ) -> tuple[ndarray, ndarray]:
         """Return the log of expected units, and the log price less its expectation, each learned on
         other folds.
         """
-        x, cell, units, price = (
-            tree_features(design)[rows],
-            design.cell[rows],
-            design.units[rows],
-            design.log_price[rows],
-        )
+        x, cell = tree_features(design)[rows], design.cell[rows]
+        units, price = design.units[rows], design.log_price[rows]
         fold = self._folds(design.period[rows], context)
-        trees = TreeSettings(
-            self.trees,
-            self.depth,
-            self.rate,
-            context.seed_for("trees"),
-            context.cpus,
-            context.device,
-        )
+        trees = TreeSettings.of(self.trees, self.depth, self.rate, context)
         expected, residual = np.zeros(len(rows)), np.zeros(len(rows))
         for part in range(self.folds):
             out = fold == part
@@ -133,7 +120,7 @@ class DML(ElasticityModel):
             residual[out] = price[out] - fit_prices(trees, x[rest], price[rest], x[out])
         return expected, residual
 
-    def _folds(self, period: np.ndarray, context: ElasticityContext) -> np.ndarray:
+    def _folds(self, period: ndarray, context: ElasticityContext) -> ndarray:
         """Return the fold of each row."""
         periods = np.unique(period)
         if len(periods) < 2 * self.folds:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.elasticity.crossed import (
@@ -19,28 +20,14 @@ from hwds.elasticity.crossed import (
     SlopePosterior,
 )
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.fitted import ElasticityContext, Estimates, named_notes
 from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels
+from hwds.elasticity.models.pooled import promotion_slopes
 from hwds.elasticity.slopes import AWAY_FROM_ZERO, SharedError, fit_slopes, shared_error
+from hwds.elasticity.sweeping import covariance_root
 
 # Slopes of all cells by Hamiltonian Monte Carlo: around crossed groups, on the likelihood of
 # the pooled model.
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingChains:
-    """The length of the sampling.
-
-    Attributes:
-        chains: One after the other.
-        warm_up, draws: Of each.
-        acceptance: That steps are adapted to.
-    """
-
-    chains: int
-    warm_up: int
-    draws: int
-    acceptance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +45,10 @@ class SampledSlopes:
         divergences: Draws whose path left the posterior.
     """
 
-    slopes: np.ndarray
-    theta: np.ndarray
-    mean: np.ndarray
-    deviations: np.ndarray
+    slopes: ndarray
+    theta: ndarray
+    mean: ndarray
+    deviations: ndarray
     rhat: float
     divergences: int
 
@@ -70,7 +57,7 @@ def sampled_slopes(
     known: LikelihoodExpansion,
     groups: CrossedGroups,
     begin: SlopePosterior,
-    chains: SamplingChains,
+    model: HierarchicalBayes,
     seed: int,
     rng: np.random.Generator,
 ) -> SampledSlopes:
@@ -83,10 +70,10 @@ def sampled_slopes(
 
     Args:
         known: The likelihood.
-        groups: Of the prior.
+        groups: The groups of the prior.
         begin: The posterior given the most likely standard deviations, where chains begin.
-        chains: How long.
-        seed: Of the chains.
+        model: The model, whose settings say how many chains there are and how long they are.
+        seed: The seed of the chains.
         rng: Draws the shared parameters.
     """
     import jax
@@ -95,11 +82,11 @@ def sampled_slopes(
 
     kernel = NUTS(
         _slope_model(known, groups),
-        target_accept_prob=chains.acceptance,
+        target_accept_prob=model.acceptance,
         init_strategy=init_to_value(values=_chain_start(groups, begin)),
     )
     sampler = MCMC(
-        kernel, num_warmup=chains.warm_up, num_samples=chains.draws, num_chains=chains.chains,
+        kernel, num_warmup=model.warm_up, num_samples=model.draws, num_chains=model.chains,
         chain_method="sequential", progress_bar=False,
     )  # fmt: skip
     with jax.enable_x64(True):
@@ -118,7 +105,7 @@ def sampled_slopes(
     )
 
 
-def _all_chains(values: np.ndarray) -> np.ndarray:
+def _all_chains(values: ndarray) -> ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
@@ -137,30 +124,22 @@ def _slope_model(known: LikelihoodExpansion, groups: CrossedGroups) -> Callable[
     cells = len(linear)
     shared = [(name, code, noise) for name, code, noise in groups.with_errors() if noise.any()]
 
-    def effects(name: str, count: int) -> object:
+    def standard_normal(name: str, count: int) -> Any:
+        return numpyro.sample(name, dist.Normal(0.0, 1.0).expand([count]).to_event(1))
+
+    def effects(name: str, count: int) -> Any:
         spread = numpyro.sample(f"sd_{name}", dist.HalfNormal(PRIOR_SCALE))
         numpyro.factor(f"away_{name}", AWAY_FROM_ZERO * jnp.log(spread))
-        return spread * numpyro.sample(
-            f"z_{name}", dist.Normal(0.0, 1.0).expand([count]).to_event(1)
-        )
+        return spread * standard_normal(f"z_{name}", count)
 
     def model() -> None:
-        slopes = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE_VARIANCE)))) + effects(
-            "cell", cells
-        )
+        mean = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE_VARIANCE))))
+        slopes = mean + effects("cell", cells)
         for name, code in zip(groups.names, groups.codes, strict=True):
-            slopes = slopes + effects(name, int(code.max()) + 1)[code]  # type: ignore[index]
+            slopes = slopes + effects(name, int(code.max()) + 1)[code]
         seen = numpyro.deterministic("slopes", slopes)
         for name, code, noise in shared:
-            seen = (
-                seen
-                + (
-                    noise
-                    * numpyro.sample(
-                        f"noise_{name}", dist.Normal(0.0, 1.0).expand([len(noise)]).to_event(1)
-                    )
-                )[code]
-            )
+            seen = seen + (noise * standard_normal(f"noise_{name}", len(noise)))[code]
         seen = numpyro.deterministic("seen", seen)
         numpyro.factor("units", linear @ seen - 0.5 * seen @ (square @ seen))
 
@@ -173,24 +152,17 @@ def _chain_start(groups: CrossedGroups, begin: SlopePosterior) -> dict[str, obje
     """
     rest = (begin.slopes - begin.mean[0]) / max(float(begin.deviations[-1]), 0.1)
     start: dict[str, object] = {"mean": begin.mean[0], "z_cell": np.clip(rest, -2, 2)}
-    start |= {
-        f"z_{name}": np.zeros(int(code.max()) + 1)
-        for name, code in zip(groups.names, groups.codes, strict=True)
-    }
-    return start | {
-        f"sd_{name}": value
-        for name, value in zip((*groups.names, "cell"), begin.deviations, strict=True)
-    }
+    for name, code in zip(groups.names, groups.codes, strict=True):
+        start[f"z_{name}"] = np.zeros(int(code.max()) + 1)
+    return start | named_notes("sd_", (*groups.names, "cell"), begin.deviations)
 
 
-def _draw_shared(
-    known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_shared(known: LikelihoodExpansion, slopes: ndarray, rng: np.random.Generator) -> ndarray:
     """Return a draw of the shared parameters for each draw of the slopes, shape (D, q)."""
     right = known.shared_linear[:, None] - known.cross.T @ slopes.T
-    mean: np.ndarray = np.linalg.solve(known.shared, right)
-    factor: np.ndarray = np.linalg.cholesky(known.shared)
-    away: np.ndarray = np.linalg.solve(factor.T, rng.standard_normal(mean.shape))
+    mean: ndarray = np.linalg.solve(known.shared, right)
+    factor: ndarray = np.linalg.cholesky(known.shared)
+    away: ndarray = np.linalg.solve(factor.T, rng.standard_normal(mean.shape))
     return (mean + away).T
 
 
@@ -232,21 +204,17 @@ class HierarchicalBayes(ElasticityModel):
         layout = design.layout(by_period=self.by_period, own=design.promotion)
         fit = fit_slopes(layout, design.crossed, design.codes("sku"))
         assert fit.groups is not None
-        chains = SamplingChains(self.chains, self.warm_up, self.draws, self.acceptance)
         sampled = sampled_slopes(
             fit.moments,
             fit.groups,
             fit.posterior,
-            chains,
+            self,
             context.seed_for("nuts"),
             context.stream("shared"),
         )
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
-        m = design.x.shape[1]
         slopes, theta = _with_clusters(sampled, inflation, context.stream("clusters"))
-        own_theta = np.zeros((len(design), m))
-        if design.promotion is not None:
-            own_theta[:, design.promotion] = fit.own
+        own_theta = promotion_slopes(design, design.promotion, fit.own)
         centre, middle, stderr = slopes.mean(axis=0), theta.mean(axis=0), slopes.std(axis=0, ddof=1)
         ends = np.quantile(slopes, [(1 - context.level) / 2, (1 + context.level) / 2], axis=0)
         return Estimates(
@@ -269,31 +237,23 @@ class HierarchicalBayes(ElasticityModel):
 
 def _with_clusters(
     sampled: SampledSlopes, inflation: SharedError, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray]:
     """Return the draws of slopes and shared slopes with what clustered errors add to them."""
     cells, m = sampled.slopes.shape[1], len(inflation.theta)
     beside = np.tile(inflation.added_shared, (cells, 1))
     covariance = np.block([[inflation.added, beside], [beside.T, inflation.added_theta]])
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    noise = (
-        rng.standard_normal((len(sampled.slopes), cells + m))
-        @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    )
+    drawn = rng.standard_normal((len(sampled.slopes), cells + m))
+    noise = drawn @ covariance_root(covariance).T
     return sampled.slopes + noise[:, :cells], sampled.theta[:, :m] + noise[:, cells:]
 
 
 def _sampling_notes(sampled: SampledSlopes, design: DemandDesign, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping, and whether chains agree."""
-    spreads = {
-        f"sd_{name}": float(value)
-        for name, value in zip(
-            (*design.crossed.names, "cell"), sampled.deviations.mean(axis=0), strict=True
-        )
-    }
+    names = (*design.crossed.names, "cell")
     return {
         "mean_elasticity": float(sampled.mean.mean()),
         "mean_stderr": float(sampled.mean.std(ddof=1)),
-        **spreads,
+        **named_notes("sd_", names, sampled.deviations.mean(axis=0)),
         "cluster_ratio": ratio,
         "rhat": sampled.rhat,
         "divergences": float(sampled.divergences),

@@ -13,7 +13,8 @@ from hwds.core.recipe import Small
 from hwds.elasticity.design import DemandDesign
 from hwds.elasticity.fitted import ElasticityContext, Estimates
 from hwds.elasticity.instruments import WEAK_F, DemandRows, anderson_rubin, bootstrapped_error
-from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, normal_critical
+from hwds.elasticity.models.base import Cluster, ElasticityModel
+from hwds.elasticity.models.pooled import posterior_estimates
 from hwds.elasticity.slopes import fit_slopes, shared_error
 
 RESIDUAL_COLUMN = "price_residual"
@@ -45,35 +46,18 @@ class IV(ElasticityModel):
         """Return the posterior of all cells, given the control function."""
         rows = self.rows(design)
         first = rows.residual()
-        (common, reaction, *_), (error, reaction_error, *_) = rows.controlled(first.residual)
+        (common, reaction, *_), (error, reaction_error, *_) = rows.control_function(first.residual)
         spread = bootstrapped_error(rows, self.draws, context.stream("first_stage"))
         added = max(spread**2 - error**2, 0.0)
         low, high = anderson_rubin(rows, context.level)
         wide = _with_residual(design, first.residual)
         fit = fit_slopes(wide.layout(by_period=self.by_period), design.crossed, design.codes("sku"))
-        posterior, m, cells = fit.posterior, design.x.shape[1], len(design)
         inflation = shared_error(wide, fit, self.cluster, by_period=self.by_period)
-        covariance = posterior.covariance + inflation.added + added
-        theta = posterior.theta[:m]
-        doubt = (
-            f"its instruments are weak: the first stage's F is {first.f:.1f}"
-            if first.f < WEAK_F
-            else ""
-        )
-        return Estimates(
-            posterior.slopes,
-            np.sqrt(np.diag(covariance)),
-            np.full(cells, normal_critical(context.level)),
-            demand_levels(design, posterior.slopes, theta),
-            theta,
-            np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m],
-            np.full(cells, np.nan),
-            posterior.own_weight,
-            covariance,
-            doubt=doubt,
+        doubt = f"its instruments are weak: the first stage's F is {first.f:.1f}"
+        return replace(
+            posterior_estimates(design, fit, inflation, context.level, common_variance=added),
+            doubt=doubt if first.f < WEAK_F else "",
             method="posterior, first stage bootstrapped",
-            theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
-            shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes={
                 "first_stage_f": first.f,
                 "price_residual_t": float(reaction / reaction_error),

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms, independent_columns
-from hwds.elasticity.fitted import CrossPairs, ElasticityContext, Estimates
+from hwds.elasticity.fitted import CrossPairs, ElasticityContext, Estimates, reasons_where
 from hwds.elasticity.instruments import WEAK_F, TwoStage, two_stage
 from hwds.elasticity.models.base import ElasticityModel, demand_levels
 from hwds.elasticity.sweeping import Sweeper, number_groups
@@ -29,13 +30,13 @@ class NestedElasticities:
             shape (J, J).
     """
 
-    matrix: np.ndarray
-    by_slope: np.ndarray
-    by_nesting: np.ndarray
+    matrix: ndarray
+    by_slope: ndarray
+    by_nesting: ndarray
 
 
 def nested_elasticities(
-    price: np.ndarray, share: np.ndarray, nest: np.ndarray, slope: float, nesting: float
+    price: ndarray, share: ndarray, nest: ndarray, slope: float, nesting: float
 ) -> NestedElasticities:
     """Return own and cross elasticities of nested logit demand (Berry 1994, Estimating
     discrete-choice models).
@@ -44,9 +45,9 @@ def nested_elasticities(
     (1 - n) s_k|g + s_k); of another nest: -a p_k s_k.
 
     Args:
-        price: Of each product, shape (J,).
-        share: Of each product, NaN where unknown, shape (J,).
-        nest: Of each product from 0, shape (J,).
+        price: The price of each product, shape (J,).
+        share: The share of each product, NaN where unknown, shape (J,).
+        nest: The nest of each product from 0, shape (J,).
         slope: a.
         nesting: n.
     """
@@ -68,13 +69,13 @@ LARGEST_NESTING = 0.99
 """The largest nesting parameter for which elasticities are reported."""
 
 
-def nest_codes(design: DemandDesign, market: np.ndarray) -> np.ndarray:
+def nest_codes(design: DemandDesign, market: ndarray) -> ndarray:
     """Return the nest of each row in its market, shape (rows,)."""
     nest = design.codes("nest")[design.cell]
     return number_groups(market * (int(nest.max()) + 1) + nest)
 
 
-def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def log_share_within(share: ndarray, nest: ndarray, rows: ndarray) -> ndarray:
     """Return the log of each row's share of what its nest sold, 0 where there is none, shape
     (rows,).
     """
@@ -83,8 +84,8 @@ def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> n
 
 
 def nest_instruments(
-    nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray
-) -> np.ndarray:
+    nest: ndarray, rows: ndarray, shifters: ndarray, x: ndarray, effect: ndarray
+) -> ndarray:
     """Return what moves a product's share of its nest and not its own demand: the nest's size, and
     what moves rivals in it.
 
@@ -116,9 +117,9 @@ class LogitParameters:
     """The parameters of a choice by utilities.
 
     Attributes:
-        slope: Of the utility by the price.
+        slope: The slope of the utility by the price.
         nesting: The nesting parameter, 0 without nests.
-        covariance: Of the two, shape (2, 2).
+        covariance: The covariance of the two, shape (2, 2).
         f: The first stage's of the price, and of the share within nests; inf where it has no
             instruments.
         nested: Whether there are nests.
@@ -126,7 +127,7 @@ class LogitParameters:
 
     slope: float
     nesting: float
-    covariance: np.ndarray
+    covariance: ndarray
     f: tuple[float, float]
     nested: bool
 
@@ -140,8 +141,8 @@ class LogitParameters:
         return cls(float(fit.beta[0]), nesting, covariance, (float(fit.f[0]), f), nested)
 
     def elasticities(
-        self, design: DemandDesign, price: np.ndarray, bought: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, CrossPairs]:
+        self, design: DemandDesign, price: ndarray, bought: ndarray
+    ) -> tuple[ndarray, ndarray, CrossPairs]:
         """Return own elasticities, shape (K,), their derivatives by both parameters, shape (K, 2),
         and those of all pairs.
 
@@ -150,12 +151,11 @@ class LogitParameters:
 
         Args:
             design: The cells.
-            price: Of each cell, NaN where unknown, shape (K,).
+            price: The price of each cell, NaN where unknown, shape (K,).
             bought: The share of its market, NaN where unknown, shape (K,).
         """
         own, by = np.full(len(design), np.nan), np.full((len(design), 2), np.nan)
-        channel = design.codes("channel")
-        nests = design.codes("nest") if self.nested else np.zeros(len(design), np.int64)
+        channel, nests = design.codes("channel"), design.codes("nest" if self.nested else "all")
         parts = []
         for number in range(int(channel.max()) + 1):
             cells = np.flatnonzero((channel == number) & np.isfinite(price * bought))
@@ -181,7 +181,7 @@ class LogitParameters:
         )
 
     @property
-    def stderr(self) -> np.ndarray:
+    def stderr(self) -> ndarray:
         """The standard errors of slope and nesting parameter, shape (2,)."""
         return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
 
@@ -193,11 +193,8 @@ class LogitParameters:
             if strength < WEAK_F:
                 return "weak", f"{what}: the first stage's F is {strength:.1f}"
         if abs(self.slope) < 2 * self.stderr[0]:
-            return (
-                "weak",
-                f"the slope of all products is {self.slope:.3g} with a standard error of "
-                f"{self.stderr[0]:.2g}",
-            )
+            slope = f"the slope of all products is {self.slope:.3g}"
+            return "weak", f"{slope} with a standard error of {self.stderr[0]:.2g}"
         return "identified", "by the slope that all products share"
 
     def notes(self) -> dict[str, float]:
@@ -276,12 +273,11 @@ class LogitDemand(ElasticityModel):
             raise DataError("dataset: no product of any market was bought.")
         fit = self._fit(design, market, share, none, rows)
         price, bought = (
-            _last_known(design, np.where(rows, design.price, np.nan)),
-            _last_known(design, np.where(rows, share, np.nan)),
+            design.last_known(np.where(rows, each, np.nan)) for each in (design.price, share)
         )
         choice = LogitParameters.of(fit, nested=self.nests is not None)
         if not 0 <= choice.nesting <= LARGEST_NESTING:
-            return self._unanswered(design, choice)
+            return self._without_answers(design, choice)
         own, by, pairs = choice.elasticities(design, price, bought)
         known, theta = np.isfinite(own), np.zeros(design.x.shape[1])
         by = np.nan_to_num(by)
@@ -300,12 +296,12 @@ class LogitDemand(ElasticityModel):
             pairs=pairs,
             one_slope=True,
             statuses=[choice.status()] * len(design),
-            unanswered=dict.fromkeys(np.flatnonzero(~known).tolist(), "nothing was sold"),
+            unanswered=reasons_where(~known, "nothing was sold"),
             method=fit.variance.method,
             notes=choice.notes(),
         )
 
-    def _unanswered(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
+    def _without_answers(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
         """Return no answer for any cell: no choice by utilities has such a nesting parameter."""
         nothing, theta = np.full(len(design), np.nan), np.zeros(design.x.shape[1])
         reason = (
@@ -322,7 +318,7 @@ class LogitDemand(ElasticityModel):
             nothing,
             nothing,
             statuses=[("weak", reason)] * len(design),
-            unanswered=dict.fromkeys(range(len(design)), reason),
+            unanswered=reasons_where(np.isnan(nothing), reason),
             method="none",
             notes=choice.notes(),
         )
@@ -330,10 +326,10 @@ class LogitDemand(ElasticityModel):
     def _fit(
         self,
         design: DemandDesign,
-        market: np.ndarray,
-        share: np.ndarray,
-        none: np.ndarray,
-        rows: np.ndarray,
+        market: ndarray,
+        share: ndarray,
+        none: ndarray,
+        rows: ndarray,
     ) -> TwoStage:
         """Return the regression of the log odds on the price, and on the share within nests, in the
         order of its effects.
@@ -365,14 +361,14 @@ class LogitDemand(ElasticityModel):
             efficient=self.weighting == "gmm",
         )
 
-    def _refuse_single(self, nest: np.ndarray) -> None:
+    def _refuse_single(self, nest: ndarray) -> None:
         """Refuse nests of one product each, within which every share is 1."""
         if np.bincount(nest).max() < 2:
             raise DataError(
                 f"model.nests: '{self.nests}' must be nests of several products, got one in each."
             )
 
-    def _refuse_few(self, endogenous: np.ndarray, z: np.ndarray) -> None:
+    def _refuse_few(self, endogenous: ndarray, z: ndarray) -> None:
         """Refuse nests of which no instrument is left."""
         if (
             self.instruments == "auto"
@@ -386,15 +382,13 @@ class LogitDemand(ElasticityModel):
             )
 
 
-def market_shares(
-    design: DemandDesign, market: np.ndarray, outside: float
-) -> tuple[np.ndarray, np.ndarray]:
+def market_shares(design: DemandDesign, market: ndarray, outside: float) -> tuple[ndarray, ndarray]:
     """Return the share of each row in its market, and that of no purchase, NaN where units are
     unknown; shape (rows,) each.
 
     Args:
         design: The rows.
-        market: Of each row, a number.
+        market: The market of each row, a number.
         outside: A market's size over the most units that its channel ever bought.
     """
     known = np.isfinite(design.units)
@@ -409,11 +403,3 @@ def market_shares(
         size = outside * most[channel]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known, design.units / size, np.nan), 1 - total / size
-
-
-def _last_known(design: DemandDesign, values: np.ndarray) -> np.ndarray:
-    """Return the last known value of each cell, shape (K,)."""
-    out = np.full(len(design), np.nan)
-    there = np.isfinite(values)
-    out[design.cell[there]] = values[there]
-    return out

@@ -10,10 +10,17 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
-from hwds.elasticity.design import DemandDesign, independent_columns
+from hwds.elasticity.design import CROSS, LAG, DemandDesign, independent_columns
 from hwds.elasticity.fitted import ElasticityContext, Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, t_critical
+from hwds.elasticity.models.base import (
+    FEW_MOVES,
+    Cluster,
+    ElasticityModel,
+    demand_levels,
+    t_critical,
+)
 from hwds.elasticity.sweeping import (
     LEAST_CLUSTERS,
     RobustVariance,
@@ -31,18 +38,18 @@ class SweptRows:
     """Rows to learn from, less the means of their cells.
 
     Attributes:
-        cell: Of each row, shape (n,).
+        cell: The cell of each row, shape (n,).
         cluster: Within which errors may depend on each other, shape (n,).
-        logs: Of units, shape (n,).
+        logs: The logs of units, shape (n,).
         price: The log price, shape (n,).
         others: The other columns, shape (n, k).
     """
 
-    cell: np.ndarray
-    cluster: np.ndarray
-    logs: np.ndarray
-    price: np.ndarray
-    others: np.ndarray
+    cell: ndarray
+    cluster: ndarray
+    logs: ndarray
+    price: ndarray
+    others: ndarray
 
     @classmethod
     def of(
@@ -64,7 +71,7 @@ class SweptRows:
         swept = Sweeper.of(number_groups(cell), None).residuals(both, np.ones(len(cell)))
         return cls(cell, design.clusters(cluster)[used], swept[:, 0], swept[:, 1], swept[:, 2:])
 
-    def regression(self, rows: np.ndarray) -> tuple[np.ndarray, RobustVariance] | str:
+    def regression(self, rows: ndarray) -> tuple[ndarray, RobustVariance] | str:
         """Return which columns tell something beside the price in these rows, and the fit.
 
         Or why there is none, in words.
@@ -72,9 +79,8 @@ class SweptRows:
         if not len(rows) or np.abs(self.price[rows]).max() < 1e-9:
             return "no price of its group ever changes"
         cell, ways = self.cell[rows], [self.cluster[rows]]
-        few = "its price moves in too few clusters to tell its error"
         if int(number_groups(ways[0]).max()) + 1 < LEAST_CLUSTERS:
-            return few
+            return FEW_MOVES
         kept = independent_columns(self.price[rows, None], self.others[rows], cell, None)
         x = np.column_stack([self.price[rows], self.others[rows][:, kept]])
         bread = np.linalg.inv(x.T @ x)
@@ -83,7 +89,7 @@ class SweptRows:
         fit = robust_variance(
             beta, bread, scores, ways, lost=len(beta) + free_effects(cell, ways), rows=x
         )
-        return (kept, fit) if fit.sure[0] else few
+        return (kept, fit) if fit.sure[0] else FEW_MOVES
 
 
 # The textbook elasticity: a regression of log(units + 1) on the log price, cell by cell or
@@ -132,13 +138,10 @@ class LoglogOLS(ElasticityModel):
         taken = [
             j
             for j, name in enumerate(design.columns)
-            if self.controls or name in _OWN_COLUMNS or name in context.controls
+            if self.controls or name in (LAG, CROSS) or name in context.controls
         ]
-        return (
-            self._by_cell(design, context, taken)
-            if self.common == "cell"
-            else self._by_product(design, context, taken)
-        )
+        estimate = self._by_cell if self.common == "cell" else self._by_product
+        return estimate(design, context, taken)
 
     def _by_cell(
         self, design: DemandDesign, context: ElasticityContext, taken: list[int]
@@ -150,8 +153,8 @@ class LoglogOLS(ElasticityModel):
         starts = np.searchsorted(design.cell, np.arange(cells + 1))
         for cell, (first, last) in enumerate(pairwise(starts)):
             rows = np.flatnonzero(design.used[first:last]) + first
-            if len(rows) < self.least_rows:
-                unanswered[cell] = _few_rows(len(rows), self.least_rows)
+            if few := self._few_rows(len(rows)):
+                unanswered[cell] = few
                 continue
             answer = _cell_regression(
                 np.log(design.units[rows] + self.added),
@@ -189,20 +192,13 @@ class LoglogOLS(ElasticityModel):
         theta, weight, reasons = np.zeros((products, m)), np.zeros((products, m)), {}
         for product in range(products):
             rows = np.flatnonzero(code[known.cell] == product)
-            answer = (
-                known.regression(rows)
-                if len(rows) >= self.least_rows
-                else _few_rows(len(rows), self.least_rows)
-            )
+            answer = self._few_rows(len(rows)) or known.regression(rows)
             if isinstance(answer, str):
                 reasons[product] = answer
                 continue
             kept, fit = answer
-            slopes[product], stderr[product], df[product] = (
-                fit.beta[0],
-                fit.stderr[0],
-                fit.clusters - 1,
-            )
+            slopes[product], stderr[product] = fit.beta[0], fit.stderr[0]
+            df[product] = fit.clusters - 1
             columns = np.array(taken, int)[kept]
             theta[product, columns] = fit.beta[1:]
             weight[product, columns] = fit.sure[1:] / np.maximum(
@@ -227,15 +223,13 @@ class LoglogOLS(ElasticityModel):
             method="t, clustered errors",
         )
 
-
-_OWN_COLUMNS = ("lagged_price", "substitutes_price")
-
-
-def _few_rows(rows: int, least: int) -> str:
-    return f"{rows} rows, at least {least} are asked for"
+    def _few_rows(self, rows: int) -> str:
+        """Return why so many rows give no answer; empty where they do."""
+        enough = rows >= self.least_rows
+        return "" if enough else f"{rows} rows, at least {self.least_rows} are asked for"
 
 
-def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weighted_means(values: ndarray, weight: ndarray) -> tuple[ndarray, ndarray]:
     """Return the weighted means of columns and their standard errors, 0 and NaN where there is no
     weight, shape (m,).
     """
@@ -247,8 +241,8 @@ def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cell_regression(
-    y: np.ndarray, price: np.ndarray, x: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float] | None:
+    y: ndarray, price: ndarray, x: ndarray
+) -> tuple[ndarray, ndarray, float] | None:
     """Return coefficients of price and x, their variances and the degrees of freedom.
 
     None where they are not determined.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Small, Width
 from hwds.elasticity.boosted import (
@@ -18,9 +19,10 @@ from hwds.elasticity.boosted import (
     monotone_boosters,
     tree_features,
 )
-from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.design import DemandDesign, identify
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities, reasons_where
 from hwds.elasticity.models.base import ElasticityModel, t_critical
+from hwds.elasticity.sweeping import group_means
 from hwds.evaluation.trees import load_booster
 from hwds.frames.panel import Panel
 
@@ -63,7 +65,7 @@ class MonotoneBoosting(ElasticityModel):
         self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
     ) -> Estimates:
         """Return the elasticities of all cells."""
-        return self._grown(design, context)[0]
+        return self._grow(design, context)[0]
 
     def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
         """Return the elasticities of all cells, with the trees that predict.
@@ -71,35 +73,20 @@ class MonotoneBoosting(ElasticityModel):
         Raises:
             DataError: There is no price, or none that ever changes.
         """
-        from hwds.elasticity.design import identify
-
         design = DemandDesign.of(history, self.terms, context.controls)
-        estimates, boosters, margin = self._grown(design, context)
-        known = FittedElasticities.of(
-            design, self.terms, estimates, identify(design, by_period=False), context
-        )
+        estimates, boosters, margin = self._grow(design, context)
+        known = self.fitted(design, estimates, identify(design, by_period=False), context)
         stored = [bytes(booster.save_raw("ubj")) for booster in boosters]
         return FittedBoosting(**vars(known), boosters=stored, margin=margin, cpus=context.cpus)
 
-    def _grown(
+    def _grow(
         self, design: DemandDesign, context: ElasticityContext
-    ) -> tuple[Estimates, list[Any], np.ndarray]:
+    ) -> tuple[Estimates, list[Any], ndarray]:
         rows = np.flatnonzero(design.used)
-        cell, units, price, x = (
-            design.cell[rows],
-            design.units[rows],
-            design.log_price[rows],
-            tree_features(design)[rows],
-        )
+        x, cell = tree_features(design)[rows], design.cell[rows]
+        units, price = design.units[rows], design.log_price[rows]
         margin = cell_margins(units, cell, len(design))
-        trees = TreeSettings(
-            self.trees,
-            self.depth,
-            self.rate,
-            context.seed_for("trees"),
-            context.cpus,
-            context.device,
-        )
+        trees = TreeSettings.of(self.trees, self.depth, self.rate, context)
         weights = [
             context.stream("weights", fit).exponential(size=design.periods)[design.period[rows]]
             for fit in range(self.fits)
@@ -124,9 +111,7 @@ class MonotoneBoosting(ElasticityModel):
             df,
             np.full(len(design), np.nan),
             np.where(np.outer(wide, wide), np.cov(by_fit.T), 0.0),
-            unanswered=dict.fromkeys(
-                np.flatnonzero(~wide).tolist(), "its observed prices have no range"
-            ),
+            unanswered=reasons_where(~wide, "its observed prices have no range"),
             method="t, fits to rows weighed anew",
         )
         return estimates, boosters, margin
@@ -134,17 +119,17 @@ class MonotoneBoosting(ElasticityModel):
     @staticmethod
     def _slopes(
         booster: object,
-        x: np.ndarray,
-        cell: np.ndarray,
-        margin: np.ndarray,
-        low: np.ndarray,
-        high: np.ndarray,
-    ) -> np.ndarray:
+        x: ndarray,
+        cell: ndarray,
+        margin: ndarray,
+        low: ndarray,
+        high: ndarray,
+    ) -> ndarray:
         """Return the mean change of log units over that of the log price, by cell, shape (K,)."""
         ends = [log_units(booster, x, price[cell], margin[cell]) for price in (low, high)]
-        count = np.maximum(np.bincount(cell, minlength=len(margin)), 1)
-        change = np.bincount(cell, ends[1] - ends[0], len(margin)) / count
-        return change / np.where(high > low, high - low, 1.0)
+        return group_means(ends[1] - ends[0], cell, len(margin)) / np.where(
+            high > low, high - low, 1.0
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +143,10 @@ class FittedBoosting(FittedElasticities):
     """
 
     boosters: list[bytes]
-    margin: np.ndarray
+    margin: ndarray
     cpus: int
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN without a price, shape (rows,)."""
         design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
         x, margin = tree_features(design), self.margin[design.cell]
@@ -174,8 +159,8 @@ class FittedBoosting(FittedElasticities):
 
 
 def _ranges(
-    cell: np.ndarray, price: np.ndarray, cells: int, levels: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
+    cell: ndarray, price: ndarray, cells: int, levels: tuple[float, float]
+) -> tuple[ndarray, ndarray]:
     """Return two quantiles of each cell's log prices, 0 for a cell without rows, shape (cells,)
     each.
     """

@@ -7,12 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
+from polars import DataFrame
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Steps, Width
-from hwds.elasticity.design import DemandDesign, identify
-from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.design import NO_ROW, DemandDesign, identify
+from hwds.elasticity.fitted import (
+    ElasticityContext,
+    Estimates,
+    FittedElasticities,
+    named_notes,
+    reasons_where,
+)
 from hwds.elasticity.models.base import Cluster, ElasticityModel, balanced_levels, normal_critical
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.networks import (
@@ -44,7 +51,7 @@ LEAST_UNITS = 0.1
 """The units that a cell or a period is taken to have sold at least."""
 
 
-def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> np.ndarray:
+def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> ndarray:
     """Return the log mean of each row without the own price's part, shape (rows,).
 
     Effects are those at which the model's expected units add up to the sold ones in every cell, and
@@ -76,9 +83,7 @@ def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: b
     return np.asarray(other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period])
 
 
-def _balance_effects(
-    part: np.ndarray, code: np.ndarray, units: np.ndarray, count: int
-) -> np.ndarray:
+def _balance_effects(part: ndarray, code: ndarray, units: ndarray, count: int) -> ndarray:
     """Return the effects at which expected units add up to the sold ones in each group, 0 for one
     without rows.
     """
@@ -97,20 +102,20 @@ class FittedDemandNetwork(FittedElasticities):
     """Elasticities, with the networks that predict demand.
 
     Attributes:
-        networks: Of which the mean of the logs is the prediction.
-        scaling: Of their inputs.
+        networks: The networks of which the mean of the logs is the prediction.
+        scaling: The scaling of their inputs.
         outlook: What is expected of the next period's prices; see `heads.outlook`.
     """
 
     networks: DemandEnsemble
     scaling: PriceScaling
-    outlook: pl.DataFrame
+    outlook: DataFrame
 
-    def further_columns(self) -> pl.DataFrame:
+    def further_columns(self) -> DataFrame:
         """Return `price_gap` and `arbitrage_risk` of the next period."""
         return self.outlook
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the log of expected units of each row, NaN where the model has no answer, shape
         (rows,).
         """
@@ -119,15 +124,15 @@ class FittedDemandNetwork(FittedElasticities):
             np.nan_to_num(design.x), design.cell
         )
         inputs = demand_examples(design, np.nan_to_num(base), self.scaling).inputs
-        said = self.networks.answers(inputs).log_mean.mean(axis=0)
-        return np.where(np.isfinite(design.log_price) & np.isfinite(base), said, np.nan)
+        outputs = self.networks.answers(inputs).log_mean.mean(axis=0)
+        return np.where(np.isfinite(design.log_price) & np.isfinite(base), outputs, np.nan)
 
 
 # Predictions of the heads of gap and risk for the next period, and their scores on rows that
 # were held out.
 
 
-def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
+def head_notes(outputs: OutputColumns, goal: TargetColumns) -> dict[str, float]:
     """Return the share of the variance of gaps' changes, and of the deviance of wide gaps, that
     held-out rows explain.
 
@@ -136,9 +141,11 @@ def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
     gap, wide = np.isfinite(goal.gap), np.isfinite(goal.risk)
     out = {"price_gap_r2": np.nan, "arbitrage_skill": np.nan}
     if gap.any() and (change := goal.gap[gap].astype(np.float64)).any():
-        out["price_gap_r2"] = 1 - float(np.mean((said.gap[gap] - change) ** 2) / np.mean(change**2))
+        out["price_gap_r2"] = 1 - float(
+            np.mean((outputs.gap[gap] - change) ** 2) / np.mean(change**2)
+        )
     if wide.any() and 0 < (mean := float(goal.risk[wide].mean())) < 1:
-        odds, happened = said.risk[wide], goal.risk[wide].astype(np.float64)
+        odds, happened = outputs.risk[wide], goal.risk[wide].astype(np.float64)
         deviance = float(np.mean(np.logaddexp(0, odds) - happened * odds))
         out["arbitrage_skill"] = 1 + deviance / (
             mean * np.log(mean) + (1 - mean) * np.log(1 - mean)
@@ -147,15 +154,15 @@ def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
 
 
 def next_period_outlook(
-    design: DemandDesign, said: OutputColumns, scaling: PriceScaling
-) -> pl.DataFrame:
+    design: DemandDesign, outputs: OutputColumns, scaling: PriceScaling
+) -> DataFrame:
     """Return what is expected of each cell in the period after its last price.
 
     Null where its product has no other channel.
 
     Args:
         design: The rows.
-        said: The mean answer for every row of the panel, columns of shape (rows,).
+        outputs: The mean answer for every row of the panel, columns of shape (rows,).
         scaling: The unit of gaps.
 
     Returns:
@@ -168,51 +175,43 @@ def next_period_outlook(
     last[design.cell[priced]] = priced  # of equal places the last counts
     today = RelativePrices.of(design).gap[np.arange(len(design)), design.period[last]]
     known = (last >= 0) & np.isfinite(today)
-    gap = np.where(known, today + said.gap[last] * scaling.gap, np.nan)
-    risk = np.where(known, 1 / (1 + np.exp(-said.risk[last])), np.nan)
-    return pl.DataFrame({"price_gap": gap, "arbitrage_risk": risk}).fill_nan(None)
+    gap = np.where(known, today + outputs.gap[last] * scaling.gap, np.nan)
+    risk = np.where(known, 1 / (1 + np.exp(-outputs.risk[last])), np.nan)
+    return DataFrame({"price_gap": gap, "arbitrage_risk": risk}).fill_nan(None)
 
 
 # The pooled model as a second opinion: which answers its intervals exclude.
 
 
-def pooled_opinion(own: Estimates, beside: Estimates, identification: pl.DataFrame) -> Estimates:
+def pooled_opinion(own: Estimates, beside: Estimates, identification: DataFrame) -> Estimates:
     """Return the estimates with a status and a reason in words where another model's interval
     excludes an answer.
 
     Args:
-        own: Of all cells.
+        own: The estimates of all cells.
         beside: Those of the pooled model.
         identification: The status of each cell by its own prices.
     """
     below, above = beside.both_sides * beside.stderr
     low, high = beside.slopes - below, beside.slopes + above
     outside = (own.slopes < low) | (own.slopes > high)
-    statuses = list(
-        zip(identification["status"].to_list(), identification["reason"].to_list(), strict=True)
-    )
+    statuses = identification.select("status", "reason").rows()
     for cell in np.flatnonzero(outside).tolist():
         status, reason = statuses[cell]
-        said = (
+        excluded = (
             f"the interval of elasticity/pooled, {low[cell]:.2f} to {high[cell]:.2f}, excludes "
             f"the network's answer"
         )
         statuses[cell] = (
             "weak" if status == "identified" else status,
-            f"{reason}; {said}" if reason else said,
+            f"{reason}; {excluded}" if reason else excluded,
         )
-    known = np.isfinite(own.slopes) & np.isfinite(beside.slopes)
-    share = float(outside[known].mean()) if known.any() else np.nan
-    error = (
-        float(np.sqrt(beside.covariance[np.ix_(known, known)].mean()))
-        if beside.covariance is not None
-        else np.nan
-    )
-    apart = (
-        float((own.slopes[known] - beside.slopes[known]).mean()) / error
-        if known.any() and error > 0
-        else np.nan
-    )
+    known, share, apart = np.isfinite(own.slopes) & np.isfinite(beside.slopes), np.nan, np.nan
+    if known.any() and beside.covariance is not None:
+        share = float(outside[known].mean())
+        error = float(np.sqrt(beside.covariance[np.ix_(known, known)].mean()))
+        if error > 0:
+            apart = float((own.slopes[known] - beside.slopes[known]).mean()) / error
     doubt = own.doubt
     if abs(apart) > float(own.critical[0]):
         doubt = (
@@ -302,10 +301,8 @@ class Network(ElasticityModel):
         design = DemandDesign.of(history, self.terms, context.controls)
         identification = identify(design, by_period=self.by_period)
         beside = self._pooled().estimate(design, identification, context)
-        base, scaling = (
-            demand_without_price(design, beside, by_period=self.by_period),
-            self._scaling(design, beside),
-        )
+        base = demand_without_price(design, beside, by_period=self.by_period)
+        scaling = self._scaling(design, beside)
         known = train_and_judge(
             design, base, scaling, design.clusters(self.cluster), self._plan(design), context
         )
@@ -358,7 +355,11 @@ class Network(ElasticityModel):
         self, known: TrainedEnsemble, beside: Estimates, context: ElasticityContext
     ) -> Estimates:
         """Return the answers of the networks, with the other slopes of the pooled model."""
-        design, by_network, lacks = known.design, known.slopes(), self._missed(known, beside)
+        design, by_network, lacks = (
+            known.design,
+            known.slopes(),
+            self._held_out_error(known, beside),
+        )
         slopes = by_network.mean(axis=0)
         there, none = np.isfinite(slopes), np.full(len(design), np.nan)
         part = known.without_effects + beside.other_effects(
@@ -374,35 +375,27 @@ class Network(ElasticityModel):
             df=none,
             covariance=np.where(np.outer(there, there), lacks.covariance, 0.0),
             shared_covariance=None,
-            unanswered=dict.fromkeys(
-                np.flatnonzero(~there).tolist(),
-                "no row has units, a price and all columns of the model",
-            ),
+            unanswered=reasons_where(~there, NO_ROW),
             method="what networks miss on held-out clusters",
             notes=self._notes(known, beside, by_network, lacks),
         )
 
-    def _missed(self, known: TrainedEnsemble, beside: Estimates) -> HeldOutError:
+    def _held_out_error(self, known: TrainedEnsemble, beside: Estimates) -> HeldOutError:
         """Return what the networks miss; of the error that all cells share the pooled model's."""
         assert beside.covariance is not None
-        over, common = (
-            float(np.exp(known.scaling.log_overdispersion)),
-            float(beside.covariance.mean()),
-        )
+        over = float(np.exp(known.scaling.log_overdispersion))
+        common = float(beside.covariance.mean())
         return held_out_error(known.design, known.unseen, over, common, by_period=self.by_period)
 
     def _notes(
-        self, known: TrainedEnsemble, beside: Estimates, by_network: np.ndarray, lacks: HeldOutError
+        self, known: TrainedEnsemble, beside: Estimates, by_network: ndarray, lacks: HeldOutError
     ) -> dict[str, float]:
         """Return the mean of the pooled model, the spread of what is missed and between networks,
         and the heads' skill.
         """
         between = float(np.nanmean(by_network.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
-        spreads = {
-            f"missed_{name}": float(value)
-            for name, value in zip(lacks.names, lacks.deviations, strict=True)
-        }
-        heads = head_notes(known.unseen.said, known.goal)
+        spreads = named_notes("missed_", lacks.names, lacks.deviations)
+        heads = head_notes(known.unseen.outputs, known.goal)
         return {
             "pooled_mean": float(np.nanmean(beside.slopes)),
             "between_networks": between,

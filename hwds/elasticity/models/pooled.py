@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.elasticity.cross_prices import add_pair_slopes
 from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms
-from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities, named_notes
 from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, normal_critical
-from hwds.elasticity.slopes import FittedSlopes, fit_slopes, shared_error
+from hwds.elasticity.slopes import FittedSlopes, SharedError, fit_slopes, shared_error
 
 
 class Pooled(ElasticityModel):
@@ -63,29 +64,11 @@ class Pooled(ElasticityModel):
         own = design.promotion if self.promotion == "cell" else None
         layout = design.layout(by_period=self.by_period, own=own)
         fit = fit_slopes(layout, design.crossed, design.codes("sku"))
-        posterior = fit.posterior
-        m, cells = design.x.shape[1], len(design)
-        own_theta = np.zeros((cells, m))
-        if own is not None:
-            own_theta[:, own] = fit.own
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
-        covariance = posterior.covariance + inflation.added
-        stderr = np.sqrt(np.diag(covariance))
-        theta_stderr = np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m]
-        estimates = Estimates(
-            posterior.slopes,
-            stderr,
-            np.full(cells, normal_critical(context.level)),
-            demand_levels(design, posterior.slopes, posterior.theta[:m], own_theta),
-            posterior.theta[:m],
-            theta_stderr,
-            np.full(cells, np.nan),
-            posterior.own_weight,
-            covariance,
-            own_theta,
+        own_theta = promotion_slopes(design, own, fit.own)
+        estimates = replace(
+            posterior_estimates(design, fit, inflation, context.level, own_theta),
             method="posterior",
-            theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
-            shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes=_pooling_notes(fit, design, inflation.ratio),
         )
         return (
@@ -108,17 +91,61 @@ class Pooled(ElasticityModel):
         return super().fitted(wide, estimates, identification, context)
 
 
+def promotion_slopes(design: DemandDesign, place: int | None, slopes: ndarray) -> ndarray:
+    """Return what cells add to the shared slopes: that of the promotion, where its column has a
+    place, shape (K, m).
+    """
+    out = np.zeros((len(design), design.x.shape[1]))
+    if place is not None:
+        out[:, place] = slopes
+    return out
+
+
+def posterior_estimates(
+    design: DemandDesign,
+    fit: FittedSlopes,
+    inflation: SharedError,
+    level: float,
+    own_theta: ndarray | None = None,
+    common_variance: float = 0.0,
+) -> Estimates:
+    """Return the estimates of a posterior, widened by what dependent errors add.
+
+    Args:
+        design: The columns; a fit may have more of them behind.
+        fit: The posterior.
+        inflation: What dependent errors add.
+        level: The level of intervals.
+        own_theta: What cells add to the shared slopes.
+        common_variance: A further variance that all cells share.
+    """
+    posterior, m, cells = fit.posterior, design.x.shape[1], len(design)
+    covariance = posterior.covariance + inflation.added + common_variance
+    theta = posterior.theta[:m]
+    return Estimates(
+        posterior.slopes,
+        np.sqrt(np.diag(covariance)),
+        np.full(cells, normal_critical(level)),
+        demand_levels(design, posterior.slopes, theta, own_theta),
+        theta,
+        np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m],
+        np.full(cells, np.nan),
+        posterior.own_weight,
+        covariance,
+        own_theta,
+        theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
+        shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
+    )
+
+
 def _pooling_notes(fit: FittedSlopes, design: DemandDesign, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping and the dispersion."""
     posterior = fit.posterior
-    spreads = {
-        f"sd_{name}": float(value)
-        for name, value in zip((*design.crossed.names, "cell"), posterior.deviations, strict=True)
-    }
+    names = (*design.crossed.names, "cell")
     return {
         "mean_elasticity": posterior.mean[0],
         "mean_stderr": posterior.mean[1],
-        **spreads,
+        **named_notes("sd_", names, posterior.deviations),
         "sd_promotion": fit.own_deviation,
         "overdispersion": fit.overdispersion,
         "cluster_ratio": ratio,

@@ -9,13 +9,21 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
-from hwds.core.errors import DataError
+from hwds.elasticity.crossed import centred
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.fitted import ElasticityContext, Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, t_critical
+from hwds.elasticity.fitted import ElasticityContext, Estimates, reasons_where
+from hwds.elasticity.models.base import (
+    FEW_MOVES,
+    Cluster,
+    ElasticityModel,
+    demand_levels,
+    refuse_few_clusters,
+    t_critical,
+)
 from hwds.elasticity.slopes import FittedSlopes, fit_slopes
-from hwds.elasticity.sweeping import LEAST_CLUSTERS, fit_ppml
+from hwds.elasticity.sweeping import fit_ppml
 
 CommonSlope = Literal["cell", "sku", "channel", "family", "all"]
 """The units that share an elasticity."""
@@ -56,11 +64,7 @@ class PPML(ElasticityModel):
         self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
     ) -> Estimates:
         """Return the estimates of cells, or those that they share."""
-        return (
-            self._by_cell(design, context)
-            if self.common == "cell"
-            else self._shared(design, context)
-        )
+        return (self._by_cell if self.common == "cell" else self._shared)(design, context)
 
     def _by_cell(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
         fit = fit_slopes(design.layout(by_period=self.by_period), None, poisson=True)
@@ -84,16 +88,9 @@ class PPML(ElasticityModel):
         )
 
     def _shared(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
-        rows = design.used
-        code = (
-            np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
-        )
-        groups = int(code.max()) + 1
-        price = np.where(
-            code[design.cell[rows]][:, None] == np.arange(groups),
-            design.log_price[rows][:, None],
-            0.0,
-        )
+        rows, code = design.used, design.codes(self.common)
+        own = code[design.cell[rows]][:, None] == np.arange(int(code.max()) + 1)
+        price = np.where(own, design.log_price[rows][:, None], 0.0)
         moving = np.abs(price).max(axis=0) > 1e-9
         fit = fit_ppml(
             design.units[rows],
@@ -105,69 +102,45 @@ class PPML(ElasticityModel):
         count = int(moving.sum())
         place, sure = np.maximum(np.cumsum(moving) - 1, 0), moving.copy()
         sure[moving] = known.sure[:count]
-        if not sure.any():
-            raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; "
-                f"{LEAST_CLUSTERS} tell an error."
-            )
-        values = np.where(sure, fit.beta[place], np.nan)
-        errors, critical = (
-            np.where(sure, known.stderr[place], np.nan),
-            np.where(sure[:, None], known.critical[place], np.nan),
-        )
-        covariance = np.where(
-            np.outer(sure[code], sure[code]),
-            known.covariance[np.ix_(place[code], place[code])],
-            0.0,
-        )
-        unanswered = dict.fromkeys(
-            np.flatnonzero(~sure[code]).tolist(),
-            "its price moves in too few clusters to tell its error",
-        )
-        unanswered |= dict.fromkeys(
-            np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes"
+        refuse_few_clusters(sure, self.cluster)
+        place, sure, moving = place[code], sure[code], moving[code]
+        slopes, own_covariance = np.where(sure, fit.beta[place], np.nan), known.covariance[place]
+        unanswered = reasons_where(~sure, FEW_MOVES) | reasons_where(
+            ~moving, "no price of its group ever changes"
         )
         return Estimates(
-            values[code],
-            errors[code],
-            critical[code],
-            demand_levels(design, values[code], fit.beta[count:]),
+            slopes,
+            np.where(sure, known.stderr[place], np.nan),
+            np.where(sure[:, None], known.critical[place], np.nan),
+            demand_levels(design, slopes, fit.beta[count:]),
             fit.beta[count:],
             np.where(known.sure, known.stderr, np.nan)[count:],
             np.full(len(design), float(known.clusters - 1)),
             np.zeros(len(design)),
-            covariance,
+            np.where(np.outer(sure, sure), own_covariance[:, place], 0.0),
             unanswered=unanswered,
             method=known.method,
             notes={"clusters": float(known.clusters)},
             theta_covariance=known.covariance[count:, count:] if known.sure.all() else None,
-            shared_covariance=known.covariance[place[code], count:] if known.sure.all() else None,
+            shared_covariance=own_covariance[:, count:] if known.sure.all() else None,
             theta_critical=known.critical[count:],
             theta_p_values=np.where(known.sure, known.p_values, np.nan)[count:],
         )
 
-    def ways(self, design: DemandDesign) -> list[np.ndarray]:
+    def ways(self, design: DemandDesign) -> list[ndarray]:
         """Return the clusterings of the rows to learn from."""
-        names = [
-            self.cluster,
-            *([] if self.second_cluster in ("none", self.cluster) else [self.second_cluster]),
-        ]
-        return [design.clusters(name)[design.used] for name in names]
+        names = dict.fromkeys((self.cluster, self.second_cluster))
+        return [design.clusters(name)[design.used] for name in names if name != "none"]
 
 
-def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[np.ndarray, np.ndarray]:
+def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[ndarray, ndarray]:
     """Return the robust standard error of each cell's own slope, and its degrees of freedom.
 
     The sandwich of its own rows, times n / (n - 2), and what the shared parameters' error adds.
     """
     known, mean = fit.moments, fit.mean
     layout = design.layout(by_period=True)
-    total = np.maximum(mean.sum(axis=1, keepdims=True), 1e-300)
-    price = np.where(
-        layout.seen,
-        layout.log_price - (mean * layout.log_price).sum(axis=1, keepdims=True) / total,
-        0.0,
-    )
+    price = np.where(layout.seen, centred(layout.log_price, mean), 0.0)
     squares = ((price * (layout.units - mean)) ** 2).sum(axis=1)
     information = (mean * price**2).sum(axis=1)
     rows = layout.seen.sum(axis=1)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
+from polars import col
 
 from hwds.core.recipe import Small
 from hwds.elasticity.design import DemandDesign, identify
-from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.fitted import (
+    ElasticityContext,
+    Estimates,
+    FittedElasticities,
+    named_notes,
+    reasons_where,
+)
 from hwds.elasticity.models.base import ElasticityModel, demand_levels, normal_critical
 from hwds.elasticity.rows import WEIGHT_PREFIX, change_rows
 from hwds.evaluation.panel_folds import AtTime, panel_known_at
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.estimates import least_on_simplex
 
 # FittedStack: the weighted mean of fitted models of demand, cell by cell.
 
@@ -33,9 +41,9 @@ class FittedDemandStack(FittedElasticities):
     """
 
     members: tuple[FittedElasticities, ...]
-    weights: np.ndarray
+    weights: ndarray
 
-    def log_demand(self, panel: Panel) -> np.ndarray:
+    def log_demand(self, panel: Panel) -> ndarray:
         """Return the weighted mean of the members' logs of expected units, NaN where none has an
         answer, shape (rows,).
         """
@@ -47,7 +55,7 @@ class FittedDemandStack(FittedElasticities):
         return np.asarray(mean)
 
 
-def weights_by_cell(members: Sequence[FittedElasticities], weights: np.ndarray) -> np.ndarray:
+def weights_by_cell(members: Sequence[FittedElasticities], weights: ndarray) -> ndarray:
     """Return the weights of the members that have an answer, with the sum 1 in every cell where one
     has, shape (members, K).
     """
@@ -64,7 +72,7 @@ def weights_by_cell(members: Sequence[FittedElasticities], weights: np.ndarray) 
 def combine_estimates(
     design: DemandDesign,
     members: Sequence[FittedElasticities],
-    weights: np.ndarray,
+    weights: ndarray,
     level: float,
     notes: dict[str, float],
 ) -> Estimates:
@@ -78,7 +86,7 @@ def combine_estimates(
         design: The rows, with the stack's own columns.
         members: Fitted.
         weights: Shape (members, K).
-        level: Of the intervals.
+        level: The level of the intervals.
         notes: Facts about the fit.
     """
     parts = [member.estimates for member in members]
@@ -105,13 +113,13 @@ def combine_estimates(
         none,
         none,
         covariance,
-        unanswered=dict.fromkeys(np.flatnonzero(~there).tolist(), "no member has an answer"),
+        unanswered=reasons_where(~there, "no member has an answer"),
         method="mixture of the members",
         notes=notes,
     )
 
 
-def _mixture_covariance(part: Estimates, critical: float) -> np.ndarray:
+def _mixture_covariance(part: Estimates, critical: float) -> ndarray:
     """Return the covariance of a member's slopes, as wide as its intervals are."""
     stderr = np.nan_to_num(part.stderr)
     wide = np.nan_to_num(part.both_sides.mean(axis=0) / critical, nan=1.0)
@@ -121,8 +129,8 @@ def _mixture_covariance(part: Estimates, critical: float) -> np.ndarray:
 
 
 def _shared_slopes(
-    design: DemandDesign, members: Sequence[FittedElasticities], weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    design: DemandDesign, members: Sequence[FittedElasticities], weights: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the weighted slopes of the stack's columns, 0 of a member without one, and their
     errors, as of a mixture.
     """
@@ -156,11 +164,11 @@ class HeldOutMoves:
         before, after: Units sold in the period before a move and in its own, shape (moves,).
     """
 
-    predicted: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
+    predicted: ndarray
+    before: ndarray
+    after: ndarray
 
-    def deviance(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    def deviance(self, weights: ndarray) -> tuple[float, ndarray]:
         """Return the mean binomial deviance of a weighted mean of the members, but for a constant,
         and its gradient.
 
@@ -169,12 +177,9 @@ class HeldOutMoves:
         """
         odds = self.predicted @ weights
         total = np.maximum(float(np.sum(self.before + self.after)), 1.0)
-        value = (
-            float(np.sum(self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds)))
-            / total
-        )
+        each = self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds)
         missed = (self.after + self.before) / (1 + np.exp(-odds)) - self.after
-        return value, self.predicted.T @ missed / total
+        return float(np.sum(each)) / total, self.predicted.T @ missed / total
 
 
 def held_out_moves(
@@ -192,7 +197,7 @@ def held_out_moves(
         history: All that may be known.
         windows: How many, as far as half of the periods are left before the first.
         threshold: The least absolute change of a log price that is a move.
-        context: Of the fits.
+        context: The settings of the fits.
     """
     times, horizon = history.table[TIME].unique().sort(), history.horizon
     count = min(windows, len(times) // 2 // horizon)
@@ -216,51 +221,22 @@ def _member_moves(
 ) -> pl.DataFrame:
     known = panel_known_at(history, cutoff)
     rows = change_rows(member.learn(known, context), history, known, cutoff, horizon, threshold)
-    there = pl.col("move") & pl.all_horizontal(
-        pl.col("predicted", "units", "units_before").is_not_null()
-    )
+    there = col("move") & pl.all_horizontal(col("predicted", "units", "units_before").is_not_null())
     return rows.filter(there).select(*MOVE_KEYS, "predicted", "units", "units_before")
 
 
 def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
     """Return the moves of which every member says something."""
-    named = [part.rename({"predicted": f"member_{place}"}) for place, part in enumerate(parts)]
-    others = [part.drop("units", "units_before") for part in named[1:]]
-    both: pl.DataFrame = reduce(
-        lambda left, right: left.join(right, MOVE_KEYS, "inner", maintain_order="left"),
-        others,
-        named[0],
-    )
+    both = parts[0].rename({"predicted": "member_0"})
+    for place, part in enumerate(parts[1:], start=1):
+        own = part.select(*MOVE_KEYS, col("predicted").alias(f"member_{place}"))
+        both = both.join(own, MOVE_KEYS, "inner", maintain_order="left")
     predicted = both.select(f"member_{place}" for place in range(len(parts))).to_numpy()
     before, after = (both[name].to_numpy() for name in ("units_before", "units"))
     return HeldOutMoves(np.clip(predicted, -LARGEST_MOVE, LARGEST_MOVE), before, after)
 
 
-def least_deviance_weights(moves: HeldOutMoves) -> np.ndarray:
-    """Return the weights of the least deviance, at least 0 and with the sum 1, shape (members,)."""
-    from scipy.optimize import minimize
-
-    count = moves.predicted.shape[1]
-    one = {
-        "type": "eq",
-        "fun": lambda weights: weights.sum() - 1,
-        "jac": lambda weights: np.ones(count),
-    }
-    begin = np.full(count, 1 / count)
-    found = minimize(
-        moves.deviance,
-        begin,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0, 1)] * count,
-        constraints=[one],
-        options={"ftol": 1e-12},
-    )
-    weights = np.maximum(found.x, 0.0)
-    return np.asarray(weights / weights.sum())
-
-
-def best_member_weights(moves: HeldOutMoves) -> np.ndarray:
+def best_member_weights(moves: HeldOutMoves) -> ndarray:
     """Return all for the member of the least deviance, shape (members,)."""
     members = np.eye(moves.predicted.shape[1])
     return np.asarray(members[int(np.argmin([moves.deviance(each)[0] for each in members]))])
@@ -308,15 +284,12 @@ class Stack(ElasticityModel):
         shares = self._weights(history, context)
         members = tuple(member.learn(history, context) for member in self.members)
         weights = weights_by_cell(members, shares)
-        notes = {
-            f"{WEIGHT_PREFIX}{member.name}": float(share)
-            for member, share in zip(self.members, shares, strict=True)
-        }
+        notes = named_notes(WEIGHT_PREFIX, (member.name for member in self.members), shares)
         estimates = combine_estimates(design, members, weights, context.level, notes)
         known = self.fitted(design, estimates, identify(design, by_period=self.by_period), context)
         return FittedDemandStack(**vars(known), members=members, weights=weights)
 
-    def _weights(self, history: Panel, context: ElasticityContext) -> np.ndarray:
+    def _weights(self, history: Panel, context: ElasticityContext) -> ndarray:
         """Return the weights of the members; equal ones where no price moved in a window."""
         equal = np.full(len(self.members), 1 / len(self.members))
         if self.combine == "equal":
@@ -326,5 +299,5 @@ class Stack(ElasticityModel):
             return equal
         if self.combine == "best":
             return best_member_weights(moves)
-        least = least_deviance_weights(moves)
+        least, _ = least_on_simplex(moves.deviance, len(self.members))
         return least if self.combine == "simplex" else (least + equal) / 2

@@ -11,13 +11,14 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Small
 from hwds.elasticity.design import price_column
 from hwds.elasticity.family import ELASTICITY
 from hwds.elasticity.fitted import ElasticityContext
-from hwds.elasticity.metrics import cell_measures, score_cells
+from hwds.elasticity.metrics import CELL_MEASURES, measures_of, score_cells
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.rows import cell_labels, cell_rows, demand_estimates_of, identification_remarks
 from hwds.evaluation.panel_folds import AtTime, Cutoff, corrupt_panel, panel_known_at
@@ -36,7 +37,26 @@ from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
 from hwds.results.tables import Measure, Tables
 
 
-class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable, DemandEvidence):
+class DemandEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable):
+    """Evaluate a model of demand: what all protocols share whose rows are of cells."""
+
+    accepts: ClassVar[type] = ElasticityModel
+    unit: ClassVar[str] = SERIES
+
+    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
+        """Return which cells will have no answer of their own, and why."""
+        return identification_remarks(frame, next(iter(models.values())))
+
+    def labels(self, frame: Panel, column: str) -> DataFrame | None:
+        """Return the segment of each cell: a static column, or one of the rows themselves."""
+        return cell_labels(frame, column)
+
+    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
+        """Return the panel with random values after the cutoff."""
+        return corrupt_panel(frame, cutoff, rng)
+
+
+class CellEvaluation(DemandEvaluation, DemandEvidence):
     """Fit a model of demand, and report its answer for every cell.
 
     Attributes:
@@ -47,12 +67,11 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
             values are scored apart too.
     """
 
-    accepts: ClassVar[type] = ElasticityModel
     frame_type: ClassVar[type] = ELASTICITY.frame
     task: ClassVar[str] = ELASTICITY.name
     keys: ClassVar[tuple[str, ...]] = (SERIES,)
-    unit: ClassVar[str] = SERIES
     untunable: ClassVar[str] = "scores no prediction of what is held out"
+    own_measures: ClassVar[tuple[Measure, ...]] = ()
 
     headline: str = "mean_elasticity"
     confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
@@ -70,16 +89,16 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def evaluate_cell(
         self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit on what is known at the cutoff; return a row for each cell."""
         return self.fit_rows(model, panel_known_at(frame, cell.fold.cutoffs[0]), context)
 
-    def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> pl.DataFrame:
+    def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> DataFrame:
         """Return the rows of a model fitted to a history."""
         fitted = model.learn(history, ElasticityContext(**context.shared(), level=self.confidence))
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the scores that need no truth: how many cells have an answer, of which sign, how
         sure.
         """
@@ -87,7 +106,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
         """Return the metrics of cells."""
-        return cell_measures(self.confidence)
+        return self.known_measures()
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
@@ -97,23 +116,11 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
                 f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
             )
 
-    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
-        """Return which cells will have no answer of their own, and why."""
-        return identification_remarks(frame, next(iter(models.values())))
-
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""
-        return cell_measures(self.confidence)
+        return (*self.own_measures, *measures_of(CELL_MEASURES, self.confidence))
 
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
-        """Return the segment of each cell: a static column, or one of the rows themselves."""
-        return cell_labels(frame, column)
-
-    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
-        """Return the panel with rubbish after the cutoff."""
-        return corrupt_panel(frame, cutoff, rng)
-
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return the rows of the fold that may know what the cutoff does."""
         return rows
 
@@ -123,9 +130,9 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def without(self, frame: Panel, keep: np.ndarray) -> Panel:
         """Return the panel with units unknown where `keep` is false, shape (rows,)."""
-        masked = pl.when(pl.Series(keep)).then(pl.col("target")).otherwise(None).alias("target")
+        masked = pl.when(Series(keep)).then(pl.col("target")).otherwise(None).alias("target")
         return replace(frame, table=frame.table.with_columns(masked))
 
 
-ModelRows = Mapping[str, pl.DataFrame]
+ModelRows = Mapping[str, DataFrame]
 """All rows of each model, by label."""

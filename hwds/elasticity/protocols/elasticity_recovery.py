@@ -8,10 +8,9 @@ from typing import ClassVar
 import polars as pl
 
 from hwds.elasticity.family import ELASTICITY
-from hwds.elasticity.metrics import cell_measures, truth_measures, truth_scores
+from hwds.elasticity.metrics import CELL_MEASURES, TRUTH_MEASURES, measures_of, truth_scores
 from hwds.elasticity.protocols.base import CellEvaluation
 from hwds.evaluation.protocol import Contrasting, Score
-from hwds.frames.panel import Panel
 from hwds.results.tables import Measure
 
 
@@ -37,10 +36,6 @@ class ElasticityRecovery(CellEvaluation, Contrasting):
         """Yield the errors of each model against the truth."""
         yield from truth_scores(rows)
 
-    def measures(self, frame: Panel) -> Sequence[Measure]:
-        """Return all metrics of cells."""
-        return self.known_measures()
-
     def known_measures(self) -> Sequence[Measure]:
         """Return all metrics of cells."""
-        return (*truth_measures(self.confidence), *cell_measures(self.confidence))
+        return measures_of((*TRUTH_MEASURES, *CELL_MEASURES), self.confidence)

@@ -82,7 +82,7 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the effect of the price to come, with its test."""
-        (row,) = rows.filter(pl.col("effect") == FUTURE_PRICE).to_dicts()
+        (row,) = rows.filter(effect=FUTURE_PRICE).to_dicts()
         value, stderr, p_value = row["value"], row["stderr"], row["p_value"]
         if value is None or stderr is None:
             return []

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import DataFrame
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
 from hwds.elasticity.design import price_column
 from hwds.elasticity.family import PRICE_CHANGE
 from hwds.elasticity.fitted import ElasticityContext, FittedElasticities
-from hwds.elasticity.metrics import change_measures, score_changes
+from hwds.elasticity.metrics import CHANGE_MEASURES, score_changes
 from hwds.elasticity.models.base import ElasticityModel
-from hwds.elasticity.rows import cell_labels, change_rows, demand_beyond, identification_remarks
-from hwds.evaluation.panel_folds import Cutoff, PanelWalkForward, corrupt_panel, panel_known_at
+from hwds.elasticity.protocols.base import DemandEvaluation
+from hwds.elasticity.rows import change_rows, demand_beyond
+from hwds.evaluation.panel_folds import Cutoff, PanelWalkForward, panel_known_at
 from hwds.evaluation.protocol import (
     Cell,
     Deployable,
-    Evaluation,
     Fold,
-    LeakTestable,
     RunContext,
     Score,
-    Segmentable,
     Tunable,
     TuningSplit,
     check_headline,
@@ -37,14 +35,7 @@ from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Measure
 
 
-class PriceChange(
-    PanelWalkForward,
-    Evaluation[ElasticityModel, Panel],
-    Tunable,
-    Deployable,
-    Segmentable,
-    LeakTestable,
-):
+class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
     """Fit on the periods before a cutoff; predict how demand answers to the price moves after it.
 
     The prices, promotions and other known-future columns of the held-out periods are given; units
@@ -59,14 +50,12 @@ class PriceChange(
             scored apart too.
     """
 
-    accepts: ClassVar[type] = ElasticityModel
     frame_type: ClassVar[type] = PRICE_CHANGE.frame
     task: ClassVar[str] = PRICE_CHANGE.name
     keys: ClassVar[tuple[str, ...]] = ("cutoff", SERIES, TIME)
-    unit: ClassVar[str] = SERIES
     together: ClassVar[bool] = True
     fields_not_in_key: ClassVar[tuple[str, ...]] = (
-        *Evaluation.fields_not_in_key,
+        *DemandEvaluation.fields_not_in_key,
         "windows",
         "stride",
         "refit",
@@ -93,7 +82,7 @@ class PriceChange(
 
     def evaluate_cell(
         self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit at the fold's first cutoff, and predict the moves after each cutoff that it
         serves.
         """
@@ -106,21 +95,17 @@ class PriceChange(
         ]
         return pl.concat(parts)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return errors of changes and of levels."""
         return score_changes(rows)
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
         """Return the metrics of price moves."""
-        return change_measures()
-
-    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
-        """Return which cells will have no answer of their own, and why."""
-        return identification_remarks(frame, next(iter(models.values())))
+        return CHANGE_MEASURES
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        check_headline(self.headline, change_measures())
+        check_headline(self.headline, CHANGE_MEASURES)
 
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
         """Return the same walk through what was known at the first cutoff, in the later half of
@@ -142,21 +127,13 @@ class PriceChange(
 
     def predict_new(
         self, fitted: FittedElasticities, frame: Panel, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the units that are expected at the planned prices after the last rows."""
         return demand_beyond(fitted, frame, self.end(frame), self.steps(frame))
 
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
-        """Return the segment of each cell: a static column, or one of the rows themselves."""
-        return cell_labels(frame, column)
-
-    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
-        """Return the panel with rubbish after the cutoff."""
-        return corrupt_panel(frame, cutoff, rng)
-
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return what was predicted at the cutoff."""
-        own = rows.filter(pl.col("cutoff") == cutoff.label)
+        own = rows.filter(cutoff=cutoff.label)
         return own.select(
             *self.keys, "price_change", "move", "predicted", "log_predicted", "elasticity"
         )

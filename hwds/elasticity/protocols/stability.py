@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
 from hwds.elasticity.design import price_column
-from hwds.elasticity.metrics import cell_measures, window_measures, window_scores
+from hwds.elasticity.metrics import WINDOW_MEASURES, window_scores
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.base import CellEvaluation
 from hwds.evaluation.panel_folds import AtTime, panel_known_at
@@ -34,6 +34,7 @@ class Stability(CellEvaluation, Contrasting):
     """
 
     keys: ClassVar[tuple[str, ...]] = ("window", SERIES)
+    own_measures: ClassVar[tuple[Measure, ...]] = WINDOW_MEASURES
 
     headline: str = "window_rmse"
     windows: Annotated[int, Ge(2), Le(100), Small(2)] = 3
@@ -74,14 +75,6 @@ class Stability(CellEvaluation, Contrasting):
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the differences of each model's answers from one window to the next."""
         yield from window_scores(rows)
-
-    def measures(self, frame: Panel) -> Sequence[Measure]:
-        """Return all metrics."""
-        return self.known_measures()
-
-    def known_measures(self) -> Sequence[Measure]:
-        """Return all metrics."""
-        return (*window_measures(), *cell_measures(self.confidence))
 
     def demand_evidence(self, tables: Any, frame: Panel, model: str) -> None:
         """Return nothing: a window is no evidence for today's price."""

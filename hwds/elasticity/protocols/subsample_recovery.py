@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 
 from hwds.core.recipe import Folds, Small
 from hwds.elasticity.design import price_column
-from hwds.elasticity.metrics import WHOLE_SAMPLE, cell_measures, sample_measures, sample_scores
+from hwds.elasticity.metrics import SAMPLE_MEASURES, WHOLE_SAMPLE, sample_scores
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.base import CellEvaluation
 from hwds.evaluation.panel_folds import AtTime
@@ -32,6 +32,7 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
     """
 
     keys: ClassVar[tuple[str, ...]] = ("sample", SERIES)
+    own_measures: ClassVar[tuple[Measure, ...]] = SAMPLE_MEASURES
 
     headline: str = "sample_rmse"
     share: Annotated[float, Gt(0), Lt(1)] = 0.3
@@ -59,14 +60,6 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the distances of each model's samples from its answer to all rows."""
         yield from sample_scores(rows)
-
-    def measures(self, frame: Panel) -> Sequence[Measure]:
-        """Return all metrics."""
-        return self.known_measures()
-
-    def known_measures(self) -> Sequence[Measure]:
-        """Return all metrics."""
-        return (*sample_measures(), *cell_measures(self.confidence))
 
     def demand_evidence(self, tables: Any, frame: Panel, model: str) -> None:
         """Return nothing: a sample is no evidence for a price."""

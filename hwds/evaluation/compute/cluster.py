@@ -34,7 +34,7 @@ class MirroredCache(Cache):
     fetched from there.
 
     Attributes:
-        url: Of the store, the folder of all outputs.
+        url: The address of the store, the folder of all outputs.
     """
 
     url: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.extras import require_installed
@@ -14,6 +14,9 @@ from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables, Verdict
+
+if TYPE_CHECKING:
+    from hwds.core.questions import RowRule
 
 
 class Decision(Recipe):
@@ -81,7 +84,7 @@ class Decision(Recipe):
         """Return what to do; None where there is nothing to decide.
 
         Args:
-            tables: Of one run.
+            tables: The tables of one run.
             frame: Its data.
             model: The label of the experiment's own model, whose evidence counts.
             protocol: The protocol that wrote the tables.
@@ -90,7 +93,7 @@ class Decision(Recipe):
 
     def foresee(
         self,
-        forecasts: pl.DataFrame,
+        forecasts: DataFrame,
         tables: Tables,
         frame: Any,
         model: str,
@@ -102,12 +105,29 @@ class Decision(Recipe):
 
         Args:
             forecasts: As `hwds predict` makes them.
-            tables: Of the run, whose record the forecast is judged by.
+            tables: The tables of the run, whose record the forecast is judged by.
             frame: The data after which they come.
             model: The label of the experiment's own model, which made them.
             protocol: The protocol that wrote the tables.
         """
         raise NotImplementedError(f"{type(self).__name__}.foresee")
+
+    def row_rule(
+        self,
+        protocol: Evaluation[Any, Any],
+        verdict: Mapping[str, Any] | None,
+        seed: int,
+        amount: str,
+    ) -> RowRule | None:
+        """Return what it says of rows that arrive one at a time; None where it says nothing.
+
+        Args:
+            protocol: The run's.
+            verdict: What it has decided on the run's rows.
+            seed: The run's.
+            amount: The column of what is at stake.
+        """
+        return None
 
 
 class VolumeEvidence(ABC):
@@ -145,7 +165,7 @@ class VolumeEvidence(ABC):
         """Return the first and the last step that are forecast."""
 
     @abstractmethod
-    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
+    def volume_evidence(self, forecasts: DataFrame, frame: Panel) -> DataFrame:
         """Return the forecasts of one model that deals are summed of, one row a series, cutoff and
         step.
 
@@ -154,6 +174,6 @@ class VolumeEvidence(ABC):
         both as whole numbers on one clock. A sum over series is not among them.
 
         Args:
-            forecasts: Of a back-test, or of the steps after the data.
+            forecasts: The forecasts of a back-test, or of the steps after the data.
             frame: The data.
         """

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -251,16 +251,10 @@ class PackedJob:
     packages: dict[str, str]
 
 
-class _Files:
-    """The files of a frame with their checksums, to be written where a job reads them."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-
-    def write(self, folder: Path) -> None:
-        """Write all files of the frame."""
-        for name, content in self.files.items():
-            (folder / name).write_bytes(content)
+def _write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files of a frame, with their checksums, where a job reads them."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def pack_job(job: Job) -> PackedJob:
@@ -309,7 +303,7 @@ def frame_on_node(shared: PackedJob) -> Any:
     """
     job = job_on_node(shared, shared.job)
     if job.frame_folder not in _FRAMES:
-        lay_sealed(job.frame_folder, _Files(shared.files).write)
+        lay_sealed(job.frame_folder, partial(_write_files, shared.files))
         while len(_FRAMES) >= FRAMES_KEPT:
             _FRAMES.pop(next(iter(_FRAMES)))
         _FRAMES[job.frame_folder] = job.read_frame()
@@ -331,27 +325,8 @@ store.
 """
 
 
-class CellStore:
-    """Gets and puts cells by key; one actor, where the driver is.
-
-    Args:
-        cache: The driver's.
-    """
-
-    def __init__(self, cache: CellCache) -> None:
-        self.cache = cache
-
-    def get(self, key: str, cell: Cell) -> CellOutcome | None:
-        """Return the outcome of a cell that was computed before; None where there is none."""
-        return self.cache.get(key, cell)
-
-    def put(self, key: str, outcome: CellOutcome) -> None:
-        """Keep a cell."""
-        self.cache.put(key, outcome)
-
-
 def store_here(cache: CellCache) -> Any:
-    """Return the store, an actor that is bound to this node and takes no CPU.
+    """Return the driver's cache as an actor, bound to this node, which takes no CPU.
 
     While one cell is written others are taken.
 
@@ -372,9 +347,9 @@ def _store(cache: CellCache, session: str, job: str, node: str) -> Any:
 
     here = NodeAffinitySchedulingStrategy(node, soft=False)
     return (
-        ray.remote(CellStore)
+        ray.remote(CellCache)
         .options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here)
-        .remote(cache)
+        .remote(cache.entries)
     )
 
 
@@ -492,7 +467,7 @@ class _Room:
     """The number of tasks to keep in flight; a cluster may grow and shrink.
 
     Args:
-        cpus: Of each task.
+        cpus: The threads of each task.
     """
 
     def __init__(self, cpus: int) -> None:

@@ -40,7 +40,7 @@ def require_admitted(address: str) -> None:
     Where Ray lacks the modules for it, Ray itself checks.
 
     Args:
-        address: Of the head node; `auto` is the cluster that this node belongs to.
+        address: The address of the head node; `auto` is the cluster that this node belongs to.
 
     Raises:
         HwdsError: The token is missing or wrong, or what answers is no head node of Ray.

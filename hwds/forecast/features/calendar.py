@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Once, ZeroSteps
@@ -34,29 +35,25 @@ def launch_columns(launch: str) -> list[FeatureColumn]:
 
     Time that is whole numbers is counted in its own unit.
     """
+
+    def age(source: FeatureSource) -> pl.Expr:
+        launched = _instant(source.panel, "launch", launch)
+        return _months(col(TIME), source.panel) - _months(launched, source.panel)
+
     return [
-        FeatureColumn(Feature("device_age", "step"), partial(_device_age, column=launch)),
+        FeatureColumn(Feature("device_age", "step"), age),
         FeatureColumn(Feature("launch_flag", "step"), partial(_launch_flag, column=launch)),
     ]
 
 
 def end_columns(planned_end: str) -> list[FeatureColumn]:
     """Return `months_to_end`, negative once the planned end has passed."""
-    return [
-        FeatureColumn(Feature("months_to_end", "step"), partial(_months_left, column=planned_end))
-    ]
 
+    def left(source: FeatureSource) -> pl.Expr:
+        end = _instant(source.panel, "planned_end", planned_end)
+        return _months(end, source.panel) - _months(col(TIME), source.panel)
 
-def _device_age(source: FeatureSource, column: str) -> pl.Expr:
-    return _months(pl.col(TIME), source.panel) - _months(
-        _instant(source.panel, "launch", column), source.panel
-    )
-
-
-def _months_left(source: FeatureSource, column: str) -> pl.Expr:
-    return _months(_instant(source.panel, "planned_end", column), source.panel) - _months(
-        pl.col(TIME), source.panel
-    )
+    return [FeatureColumn(Feature("months_to_end", "step"), left)]
 
 
 def _launch_flag(source: FeatureSource, column: str) -> pl.Expr:
@@ -65,25 +62,22 @@ def _launch_flag(source: FeatureSource, column: str) -> pl.Expr:
     Elsewhere it begins there.
     """
     panel, launch = source.panel, _instant(source.panel, "launch", column)
-    time = panel.table[TIME]
-    if panel.frequency.month_end:
-        return (launch > _comparable_instant(pl.lit(panel.frequency.after(time, -1)), panel)) & (
-            launch <= _comparable_instant(pl.col(TIME), panel)
-        )
-    return (launch >= _comparable_instant(pl.col(TIME), panel)) & (
-        launch < _comparable_instant(pl.lit(panel.frequency.after(time, 1)), panel)
-    )
+    at = _comparable_instant(col(TIME), panel)
+    ends_at = panel.frequency.month_end
+    after = panel.frequency.after(panel.table[TIME], -1 if ends_at else 1)
+    other = _comparable_instant(pl.lit(after), panel)
+    if ends_at:
+        return (launch > other) & (launch <= at)
+    return (launch >= at) & (launch < other)
 
 
 def _months(instant: pl.Expr, panel: Panel) -> pl.Expr:
     if not panel.table.schema[TIME].is_temporal():
         return instant.cast(pl.Float64)
     whole = instant.dt.year().cast(pl.Int32) * 12 + instant.dt.month()
-    return (
-        whole
-        if in_months(panel.frequency.every)
-        else whole + (instant.dt.day() - 1) / instant.dt.days_in_month()
-    )
+    if in_months(panel.frequency.every):
+        return whole
+    return whole + (instant.dt.day() - 1) / instant.dt.days_in_month()
 
 
 def _comparable_instant(instant: pl.Expr, panel: Panel) -> pl.Expr:
@@ -99,9 +93,9 @@ def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
     if kind == pl.Null:
         return pl.lit(None, pl.Datetime("us") if calendar else pl.Float64)
     if not calendar and kind.is_numeric():
-        return pl.col(column)
+        return col(column)
     if calendar and kind in (pl.Date, pl.Datetime):
-        return _comparable_instant(pl.col(column), panel)
+        return _comparable_instant(col(column), panel)
     if calendar and kind == pl.String:
         texts = panel.table[column]
         dates = texts.str.to_date("%Y-%m-%d", strict=False)
@@ -124,17 +118,14 @@ def change_columns(column: str) -> list[FeatureColumn]:
     """
     return [
         FeatureColumn(
-            Feature(f"{column}_change", "step"), partial(_change, column=column, seasonal=False)
-        ),
-        FeatureColumn(
-            Feature(f"{column}_change_season", "step"),
-            partial(_change, column=column, seasonal=True),
-        ),
+            Feature(f"{column}_{name}", "step"), partial(_change, column=column, seasonal=seasonal)
+        )
+        for name, seasonal in (("change", False), ("change_season", True))
     ]
 
 
 def _change(source: FeatureSource, column: str, seasonal: bool) -> pl.Expr:
-    now, then = pl.col(column), earlier_value(pl.col(column), source.season if seasonal else 1)
+    now, then = col(column), earlier_value(col(column), source.season if seasonal else 1)
     return pl.when((now > 0) & (then > 0)).then((now / then).log())
 
 
@@ -145,22 +136,18 @@ def event_columns(column: str) -> list[FeatureColumn]:
     The dip after a promotion is in the first; the second is 0 in the row where the event begins,
     and null before there was one. A series whose first row is not 0 begins with an event.
     """
+
+    def since(source: FeatureSource) -> pl.Expr:
+        now, row = col(column) != 0, col(POSITION)
+        begins = now & ~earlier_value(now, 1).fill_null(False)
+        return row - pl.when(begins).then(row).forward_fill().over(source.codes)
+
     return [
-        FeatureColumn(Feature(f"{column}_before", "step"), partial(_event_before, column=column)),
-        FeatureColumn(Feature(f"{column}_since", "step"), partial(_rows_since, column=column)),
+        FeatureColumn(
+            Feature(f"{column}_before", "step"), lambda source: earlier_value(col(column), 1)
+        ),
+        FeatureColumn(Feature(f"{column}_since", "step"), since),
     ]
-
-
-def _event_before(source: FeatureSource, column: str) -> pl.Expr:
-    return earlier_value(pl.col(column), 1)
-
-
-def _rows_since(source: FeatureSource, column: str) -> pl.Expr:
-    now = pl.col(column) != 0
-    begins = now & ~earlier_value(now, 1).fill_null(False)
-    return pl.col(POSITION) - pl.when(begins).then(pl.col(POSITION)).forward_fill().over(
-        source.codes
-    )
 
 
 # Columns that are known ahead: the calendar, the life of a device, changes of price, events.
@@ -205,17 +192,19 @@ class Calendar(PanelFeatures):
             ConfigError: A column that a field names is absent or plays a role that does not allow
                 it, a lag is not known at every step where it is read, or a name is taken.
         """
-        return Plan(tuple(column.feature for column in self._allowed(roles, horizon)))
+        return Plan(tuple(column.feature for column in self._checked_columns(roles, horizon)))
 
     def compute(self, panel: Panel) -> Panel:
         """Return the panel with the plan's columns added, null where the rows or values for it are
         missing.
         """
         return panel.widened(
-            FeatureSource(panel, self.season).with_columns(self._allowed(panel.roles, horizon=1))
+            FeatureSource(panel, self.season).with_columns(
+                self._checked_columns(panel.roles, horizon=1)
+            )
         )
 
-    def _allowed(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
+    def _checked_columns(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
         columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]
         check_distinct(columns, roles)
         return columns

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 import polars as pl
+from polars import col
 
 from hwds.core.recipe import Level, Once
 from hwds.forecast.columns import (
@@ -33,10 +34,13 @@ def lag_columns(
     scale: FeatureScale = "level",
 ) -> list[FeatureColumn]:
     """Return the value `k` rows before, for each k in `rows`."""
-    return [
-        FeatureColumn(Feature(f"{prefix}_{k}", at, scale), partial(_lag, column=column, rows=k))
-        for k in rows
-    ]
+
+    def lag(k: int) -> FeatureColumn:
+        return FeatureColumn(
+            Feature(f"{prefix}_{k}", at, scale), lambda source: earlier_value(col(column), k)
+        )
+
+    return [lag(k) for k in rows]
 
 
 def window_columns(sizes: RowCounts) -> list[FeatureColumn]:
@@ -46,10 +50,8 @@ def window_columns(sizes: RowCounts) -> list[FeatureColumn]:
     """
     made = []
     for size in sizes:
-        make = partial(_window, sizes=sizes, size=size)
-        made += _mean_and_deviation(
-            f"mean_{size or 'season'}", f"std_{size or 'season'}", "origin", make
-        )
+        name, make = size or "season", partial(_window, sizes=sizes, size=size)
+        made += _mean_and_deviation(f"mean_{name}", f"std_{name}", "origin", make)
     return made
 
 
@@ -63,13 +65,14 @@ def season_lag_columns(years: RowCounts, season: int, horizon: int) -> list[Feat
         season: Rows in a season where the recipe says it, 0 where it is the panel's.
         horizon: Steps to forecast.
     """
-    return [
-        FeatureColumn(
+
+    def lag(k: int) -> FeatureColumn:
+        return FeatureColumn(
             Feature(f"season_lag_{k}", readable_steps(k * season, horizon), "level"),
-            partial(_season_lag, years=k),
+            lambda source: earlier_value(col(TARGET), k * source.season),
         )
-        for k in years
-    ]
+
+    return [lag(k) for k in years]
 
 
 def season_window_columns(years: RowCounts, season: int, horizon: int) -> list[FeatureColumn]:
@@ -78,9 +81,8 @@ def season_window_columns(years: RowCounts, season: int, horizon: int) -> list[F
     """
     made, at = [], readable_steps(season, horizon)
     for k in years:
-        made += _mean_and_deviation(
-            f"season_mean_{k}", f"season_std_{k}", at, partial(_season_window, sizes=years, size=k)
-        )
+        make = partial(_season_window, sizes=years, size=k)
+        made += _mean_and_deviation(f"season_mean_{k}", f"season_std_{k}", at, make)
     return made
 
 
@@ -91,22 +93,29 @@ def weighted_mean_columns(alphas: tuple[float, ...]) -> list[FeatureColumn]:
     As pandas' `ewm(alpha=alpha, adjust=True, ignore_na=False).mean()` of each series, one row
     later.
     """
-    return [
-        FeatureColumn(
-            Feature(f"ewm_{alpha:g}", "origin", "level"), partial(_weighted_mean, alpha=alpha)
+
+    def mean(alpha: float) -> FeatureColumn:
+        # A hole keeps the mean before it: all weights shrink alike.
+        means = col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
+        return FeatureColumn(
+            Feature(f"ewm_{alpha:g}", "origin", "level"),
+            lambda source: earlier_value(means.over(source.codes), 1),
         )
-        for alpha in alphas
-    ]
+
+    return [mean(alpha) for alpha in alphas]
 
 
 def difference_columns(rows: RowCounts) -> list[FeatureColumn]:
     """Return the last value less the one `d` rows before it; 0 stands for a season."""
-    return [
-        FeatureColumn(
-            Feature(f"diff_{d or 'season'}", "origin", "spread"), partial(_difference, rows=d)
-        )
-        for d in rows
-    ]
+
+    def difference(rows_back: int) -> FeatureColumn:
+        def make(source: FeatureSource) -> pl.Expr:
+            back = 1 + (rows_back or source.season)
+            return earlier_value(col(TARGET), 1) - earlier_value(col(TARGET), back)
+
+        return FeatureColumn(Feature(f"diff_{rows_back or 'season'}", "origin", "spread"), make)
+
+    return [difference(each) for each in rows]
 
 
 def readable_steps(lag: int, horizon: int) -> At:
@@ -123,36 +132,15 @@ def _mean_and_deviation(
     ]
 
 
-def _lag(source: FeatureSource, column: str, rows: int) -> pl.Expr:
-    return earlier_value(pl.col(column), rows)
-
-
 def _window(source: FeatureSource, sizes: RowCounts, size: int, part: int) -> pl.Expr:
     moments = source.moments(tuple(k or source.season for k in sizes))
     rows = size or source.season
     return earlier_value(moments[rows][part], 1, needs=rows)
 
 
-def _season_lag(source: FeatureSource, years: int) -> pl.Expr:
-    return earlier_value(pl.col(TARGET), years * source.season)
-
-
 def _season_window(source: FeatureSource, sizes: RowCounts, size: int, part: int) -> pl.Expr:
-    return earlier_value(
-        source.moments(sizes, source.season)[size][part], source.season, needs=size * source.season
-    )
-
-
-def _weighted_mean(source: FeatureSource, alpha: float) -> pl.Expr:
-    # A hole keeps the mean before it: all weights shrink alike.
-    means = pl.col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
-    return earlier_value(means.over(source.codes), 1)
-
-
-def _difference(source: FeatureSource, rows: int) -> pl.Expr:
-    return earlier_value(pl.col(TARGET), 1) - earlier_value(
-        pl.col(TARGET), 1 + (rows or source.season)
-    )
+    moments = source.moments(sizes, source.season)[size]
+    return earlier_value(moments[part], source.season, needs=size * source.season)
 
 
 # Columns made of the past, beside those that are known ahead.

@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import Series
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.covariates import (
+    MONTHS,
+    SECONDS,
     Codes,
     Standard,
     fill_from_past,
-    is_number,
     learn_codes,
     learn_standard,
+    split_frequency,
+    split_static,
 )
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -24,10 +29,8 @@ from hwds.frames.roles import TIME
 # The rows of a panel as an analog model reads them: log sales, the age of each row and its
 # place in the year.
 
-MONTHS = {"mo": 1, "q": 3, "y": 12}
 AGE = "__age__"
 LEAST_SHARE_SOLD = 0.6
-SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +45,11 @@ class LaunchRows:
         began: The calendar's number of each series' first row, shape (n_series,).
     """
 
-    log: np.ndarray
-    age: np.ndarray
-    phase: np.ndarray
-    series: np.ndarray
-    began: np.ndarray
+    log: ndarray
+    age: ndarray
+    phase: ndarray
+    series: ndarray
+    began: ndarray
 
 
 def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
@@ -55,7 +58,7 @@ def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
     Args:
         panel: The history, or the history followed by the future.
         season: Rows in a season.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
     """
     number = calendar_numbers(panel.table[TIME], panel.frequency)
     series = np.repeat(np.arange(panel.n_series), panel.lengths)
@@ -79,20 +82,17 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
         return panel.widened(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
     late = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency) > start
     counted = np.where(np.repeat(late, panel.lengths), panel.positions, np.nan)
-    return panel.widened(panel.table.with_columns(pl.Series(AGE, counted, nan_to_null=True)))
+    return panel.widened(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
 
 
-def calendar_numbers(times: pl.Series, frequency: Frequency) -> np.ndarray:
+def calendar_numbers(times: Series, frequency: Frequency) -> ndarray:
     """Return each instant's number on a calendar whose rows are one step apart, shape (n,)."""
-    count = int("".join(filter(str.isdigit, frequency.every)))
-    unit = frequency.every.lstrip("0123456789")
+    count, unit = split_frequency(frequency.every)
     if unit == "i":
         steps, size = times, count
     elif unit in MONTHS:
-        steps, size = (
-            times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1,
-            count * MONTHS[unit],
-        )
+        steps = times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1
+        size = count * MONTHS[unit]
     else:
         steps, size = times.dt.epoch("s"), count * SECONDS.get(unit, 1)
     return steps.cast(pl.Int64).to_numpy() // size
@@ -102,9 +102,8 @@ def is_clock(panel: Panel, name: str) -> bool:
     """Return whether a column rises (or falls) by one from row to row in every series, as an age or
     a time left does.
     """
-    change = np.diff(panel.values(name))[
-        np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
-    ]
+    same = np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
+    change = np.diff(panel.values(name))[same]
     return len(change) > 0 and (bool((change == 1).all()) or bool((change == -1).all()))
 
 
@@ -121,13 +120,13 @@ def age_column(panel: Panel) -> str:
     return ""
 
 
-def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Panel:
+def newest_series(panel: Panel, good: ndarray, most: int, longest: int) -> Panel:
     """Return the last rows of the series that began last, so that there are at most `most` rows (or
     one series).
 
     Args:
         panel: A history.
-        good: Which of its series count, shape (n_series,).
+        good: A flag for each series that counts, shape (n_series,).
         most: Rows in all.
         longest: Rows of a series.
     """
@@ -139,20 +138,20 @@ def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Pa
     within[:1] = True
     chosen = np.zeros(cut.n_series, bool)
     chosen[order[within]] = True
-    return replace(cut, table=cut.table.filter(pl.Series(np.repeat(chosen, cut.lengths))))
+    return replace(cut, table=cut.table.filter(Series(np.repeat(chosen, cut.lengths))))
 
 
-def usable_series(panel: Panel) -> np.ndarray:
+def usable_series(panel: Panel) -> ndarray:
     """Return which series have sales above zero in most of their known rows, and none below.
 
     Shape (n_series,).
     """
     target, starts = panel.target, panel.offsets[:-1]
-    known = np.add.reduceat((~np.isnan(target)).astype(np.int64), starts)
-    above = np.add.reduceat((target > 0).astype(np.int64), starts)
-    below = np.add.reduceat((target < 0).astype(np.int64), starts)
-    good: np.ndarray = (above > LEAST_SHARE_SOLD * known) & (below == 0)
-    return good
+    known, above, below = (
+        np.add.reduceat(rows.astype(np.int64), starts)
+        for rows in (~np.isnan(target), target > 0, target < 0)
+    )
+    return (above > LEAST_SHARE_SOLD * known) & (below == 0)
 
 
 # The columns of a regression on the log sales of a launch: course by age, season, level of its
@@ -177,7 +176,7 @@ WIDE_VARIANCE = 100.0
 learned, in noise units.
 """
 
-Block = tuple[str, np.ndarray]
+Block = tuple[str, ndarray]
 
 
 class LaunchTerms(Recipe):
@@ -190,14 +189,14 @@ class LaunchTerms(Recipe):
     Attributes:
         season: Rows in a season; 1 takes none, as where a season of many rows was not seen whole.
         age: The column that counts rows since the launch; empty where rows are counted.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
         ages: Knots of the course; none where nothing was launched.
         kinds: Texts of the static columns whose values come back.
         cohorts: Texts of those whose values do not.
         lines: Kinds that occur together (`phone|retail`); none where one column says it.
         numbers: Static columns that are numbers.
         covariates: Known-future columns.
-        clocks: Those that count the rows to or from an instant.
+        clocks: The columns that count the rows to or from an instant.
         events: Past-only columns that are 0 in most rows, such as a shortage: what they did is
             taken out, and none is foretold.
     """
@@ -222,9 +221,9 @@ class LaunchTerms(Recipe):
             # waves that were seen in a part of their course alone rise beyond all bounds in the
             # rest of it
             season = 1
-        static = dict.fromkeys((*history.roles.static, *history.roles.level))
+        numbers, others = split_static(history)
         texts = [
-            learn_codes(history, name) for name in static if history.table.schema[name] == pl.String
+            learn_codes(history, name) for name in others if history.table.schema[name] == pl.String
         ]
         texts = [text for text in texts if 1 < len(text.texts) < history.n_series]
         kinds = tuple(text for text in texts if has_predecessors(text.apply(history), rows.began))
@@ -238,9 +237,7 @@ class LaunchTerms(Recipe):
             kinds=kinds,
             cohorts=tuple(text for text in texts if text not in kinds),
             lines=tuple(lines) if len(lines) <= MOST_KINDS else (),
-            numbers=tuple(
-                learn_standard(history, name) for name in static if is_number(history, name)
-            ),
+            numbers=tuple(learn_standard(history, name) for name in numbers),
             covariates=tuple(learn_standard(history, name) for name in history.roles.known_future),
             clocks=tuple(name for name in history.roles.known_future if is_clock(history, name)),
             events=tuple(_event_columns(history)),
@@ -278,20 +275,19 @@ class LaunchTerms(Recipe):
 
     def _groups(
         self, panel: Panel, rows: LaunchRows
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    ) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
         """Return a column for each kind, for each combination of kinds, and for each cohort: 1 in
         its rows.
         """
-        kinds = [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.kinds]
-        cohorts = [
-            _one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.cohorts
-        ]
+        kinds, cohorts = (
+            [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in texts]
+            for texts in (self.kinds, self.cohorts)
+        )
         if not self.lines:
             return kinds, [], cohorts
         code = {line: i for i, line in enumerate(self.lines)}
-        line = np.array(
-            [code.get(name, -1) for name in _product_lines(panel, self.kinds)], np.int32
-        )
+        names = _product_lines(panel, self.kinds)
+        line = np.array([code.get(name, -1) for name in names], np.int32)
         return kinds, [_one_hot(line, len(code))[rows.series]], cohorts
 
     def _events(self, panel: Panel) -> Iterator[Block]:
@@ -299,23 +295,20 @@ class LaunchTerms(Recipe):
         for event in self.events:
             yield "events", np.nan_to_num(event.apply(panel.values(event.name)))[:, None]
 
-    def _covariates(self, panel: Panel, rows: LaunchRows) -> tuple[np.ndarray, np.ndarray]:
+    def _covariates(self, panel: Panel, rows: LaunchRows) -> tuple[ndarray, ndarray]:
         """Return each known-future column less its value at launch.
 
         And that value, with the static numbers.
         """
         within, launch = [], []
         for standard in self.covariates:
-            values = np.nan_to_num(
-                fill_from_past(panel, standard.apply(panel.values(standard.name)), 1)
-            )
+            values = standard.apply(panel.values(standard.name))
+            values = np.nan_to_num(fill_from_past(panel, values, 1))
             first = values[panel.offsets[:-1]][rows.series]
             if standard.name not in self.clocks:
                 within.append(values - first)
                 launch.append(first)
-        launch += [
-            np.nan_to_num(standard.apply(panel.values(standard.name))) for standard in self.numbers
-        ]
+        launch += [np.nan_to_num(each.apply(panel.values(each.name))) for each in self.numbers]
         shape = (len(rows.log), 0)
         return (
             np.stack(columns, 1) if columns else np.zeros(shape) for columns in (within, launch)
@@ -325,17 +318,15 @@ class LaunchTerms(Recipe):
         """Yield countdowns: the nearness of an end, as the course of an age."""
         for name in self.clocks:
             if name != self.age:
-                yield (
-                    "countdown",
-                    _age_stretches(fill_from_past(panel, panel.values(name), 1), KNOTS[:9]),
-                )
+                left = fill_from_past(panel, panel.values(name), 1)
+                yield "countdown", _age_stretches(left, KNOTS[:9])
 
     def words(self, panel: Panel) -> list[str]:
         """Return the kinds of each series in one word."""
         return _product_lines(panel, self.kinds) if self.kinds else [""] * panel.n_series
 
 
-def _kind_columns(pairs: list[tuple[str, np.ndarray, np.ndarray]]) -> Iterator[Block]:
+def _kind_columns(pairs: list[tuple[str, ndarray, ndarray]]) -> Iterator[Block]:
     """Yield columns by themselves in each group, as long as there are not too many."""
     left = MOST_COLUMNS
     for name, columns, group in pairs:
@@ -345,13 +336,13 @@ def _kind_columns(pairs: list[tuple[str, np.ndarray, np.ndarray]]) -> Iterator[B
             left -= width
 
 
-def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
+def has_predecessors(codes: ndarray, began: ndarray) -> bool:
     """Return whether most series that begin late have a value that an earlier one had.
 
     True where none begins late.
 
     Args:
-        codes: Of each series.
+        codes: The code of each series.
         began: The calendar's number of its first row.
     """
     first = {code: began[codes == code].min() for code in np.unique(codes)}
@@ -379,13 +370,12 @@ def _product_lines(panel: Panel, kinds: tuple[Codes, ...]) -> list[str]:
     return ["|".join(words) for words in zip(*columns, strict=True)]
 
 
-def _one_hot(codes: np.ndarray, count: int) -> np.ndarray:
+def _one_hot(codes: ndarray, count: int) -> ndarray:
     """Return one column a code; none is set for a code of -1."""
-    columns: np.ndarray = (codes[:, None] == np.arange(count)).astype(float)
-    return columns
+    return (codes[:, None] == np.arange(count)).astype(float)
 
 
-def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
+def _season_columns(phase: ndarray, season: int) -> ndarray:
     """Return one column a place in the season; of a long one, waves."""
     if season <= MOST_PLACES:
         return _one_hot(phase, season if season > 1 else 0)
@@ -393,20 +383,17 @@ def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
     return np.concatenate([np.sin(turn), np.cos(turn)], 1)
 
 
-def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
+def _age_stretches(age: ndarray, knots: tuple[int, ...]) -> ndarray:
     """Return the passed share of each stretch between two knots: coefficients are changes, which
     are shrunk to none.
     """
     low, high = np.array(knots[:-1], float), np.array(knots[1:], float)
-    passed = (
-        np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1)
-        if len(low)
-        else np.zeros((len(age), 0))
-    )
+    if not len(low):
+        return np.zeros((len(age), 0))
+    passed = np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1)
     return np.where(np.isnan(age)[:, None], 0.0, passed)
 
 
-def _cross_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _cross_groups(columns: ndarray, groups: ndarray) -> ndarray:
     """Return each column by itself in each group, shape (rows, columns x groups)."""
-    crossed: np.ndarray = (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)
-    return crossed
+    return (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.lifecycle.design import (
@@ -26,8 +27,8 @@ from hwds.forecast.lifecycle.pooling import (
     PooledRegression,
     filter_columns,
     fit_level,
+    forecast_launches,
     forecast_levels,
-    forecast_unseen,
     pool_coefficients,
     solve_coefficients,
 )
@@ -56,10 +57,10 @@ class Growth(Recipe):
     """The growth curve of each kind of launch.
 
     Attributes:
-        curve: Which one.
+        curve: The kind of curve.
         words: The kinds.
         shapes: The logs of the two parameters of each kind.
-        usual: Those of all launches.
+        usual: The parameters of all launches.
     """
 
     curve: Curve = "analog"
@@ -67,14 +68,14 @@ class Growth(Recipe):
     shapes: tuple[tuple[float, float], ...] = ()
     usual: tuple[float, float] = (0.0, 0.0)
 
-    def course(self, words: Sequence[str], rows: LaunchRows) -> np.ndarray:
+    def course(self, words: Sequence[str], rows: LaunchRows) -> ndarray:
         """Return the addition of the age to the log sales of each row, shape (rows,).
 
         0 where the age is not known.
 
         Args:
             words: The kind of each series.
-            rows: Of a panel of these series.
+            rows: The rows of a panel of these series.
         """
         if self.curve == "analog" or not self.words:
             return np.zeros(len(rows.age))
@@ -85,7 +86,7 @@ class Growth(Recipe):
         )
 
 
-def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def log_increase(curve: Curve, age: ndarray, shape: ndarray) -> ndarray:
     """Return the log of the share of a life's sales that falls into the row of an age: F(age + 1) -
     F(age).
 
@@ -93,69 +94,56 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     F(t) = (exp(-b exp(-c t)) - exp(-b)) / (1 - exp(-b)), which is 0 at the launch.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         age: Rows since the launch, from 0.
         shape: The logs of the parameters, each a number or one a row.
     """
     first, second = np.exp(np.clip(shape[0], -14, 3)), np.exp(np.clip(shape[1], -14, 2))
 
-    def share(time: np.ndarray) -> np.ndarray:
+    def share(time: ndarray) -> ndarray:
         if curve == "bass":
             fading = np.exp(-(first + second) * time)
-            return np.asarray((1 - fading) / (1 + second / first * fading))
-        return np.asarray(
-            (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
-        )
+            return (1 - fading) / (1 + second / first * fading)
+        return (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
 
-    increase: np.ndarray = np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
-    return increase
+    return np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
 
 
-def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
+def course_residuals(blocks: list[Block], pooled: PooledRegression, log: ndarray) -> ndarray:
     """Return log sales without season, price, promotion and level of the kind: what is left to the
     course by age.
     """
-    is_course = np.repeat(
-        np.array([name in COURSE_BLOCKS for name, _ in blocks]),
-        [columns.shape[1] for _, columns in blocks],
-    )
+    widths = [columns.shape[1] for _, columns in blocks]
+    is_course = np.repeat([name in COURSE_BLOCKS for name, _ in blocks], widths)
     design = np.concatenate([columns for _, columns in blocks], 1)
-    left: np.ndarray = log - design[:, ~is_course] @ pooled.coefficients[~is_course]
-    return left
+    return log - design[:, ~is_course] @ pooled.coefficients[~is_course]
 
 
 COURSE_BLOCKS = ("course", "course by kind")
 """The blocks that say how sales go with age."""
 
 
-def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
+def fit_growth(curve: Curve, log: ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
     """Fit each launch, near what fits all of them, and take the mean of each kind, near that of
     all.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         log: Adjusted log sales, NaN where unknown, shape (rows,).
         words: The kind of each series.
         rows: Their ages.
     """
-    usual = _fit_shape(
-        curve,
-        [_launch_course(log, rows, i) for i in range(len(words))],
-        np.array(CURVE_START[curve]),
-        3.0,
-    )
-    fits: dict[str, list[np.ndarray]] = {word: [] for word in sorted(set(words))}
-    for i, word in enumerate(words):
-        course = _launch_course(log, rows, i)
+    courses = [_launch_course(log, rows, i) for i in range(len(words))]
+    usual = _fit_shape(curve, courses, np.array(CURVE_START[curve]), 3.0)
+    fits: dict[str, list[ndarray]] = {word: [] for word in sorted(set(words))}
+    for word, course in zip(words, courses, strict=True):
         if len(course[0]) >= SHORTEST_LAUNCH:
             fits[word].append(_fit_shape(curve, [course], usual, SHAPE_DEVIATION))
     shapes = [
-        usual
-        + np.sum([one - usual for one in shapes_of_kind], 0)
-        / (len(shapes_of_kind) + POOLING_LAUNCHES)
-        if shapes_of_kind
+        usual + np.sum([one - usual for one in own], 0) / (len(own) + POOLING_LAUNCHES)
+        if own
         else usual
-        for shapes_of_kind in fits.values()
+        for own in fits.values()
     ]
     return Growth(
         curve=curve,
@@ -165,15 +153,15 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
     )
 
 
-def _launch_course(log: np.ndarray, rows: LaunchRows, series: int) -> tuple[np.ndarray, np.ndarray]:
+def _launch_course(log: ndarray, rows: LaunchRows, series: int) -> tuple[ndarray, ndarray]:
     """Return the ages and adjusted log sales of one launch, where both are known."""
     known = (rows.series == series) & ~np.isnan(log) & ~np.isnan(rows.age)
     return rows.age[known], log[known]
 
 
 def _fit_shape(
-    curve: Curve, courses: list[tuple[np.ndarray, np.ndarray]], near: np.ndarray, apart: float
-) -> np.ndarray:
+    curve: Curve, courses: list[tuple[ndarray, ndarray]], near: ndarray, apart: float
+) -> ndarray:
     """Return the shape that fits courses best, each at a level of its own, near a shape that is
     believed; shape (2,).
     """
@@ -185,12 +173,12 @@ def _fit_shape(
         return near
     count = np.maximum(np.bincount(series, minlength=len(courses)), 1)
 
-    def residuals(shape: np.ndarray) -> np.ndarray:
+    def residuals(shape: ndarray) -> ndarray:
         missed = log - log_increase(curve, age, shape)
         missed = missed - (np.bincount(series, missed, len(courses)) / count)[series]
         return np.append(missed / CURVE_NOISE, (shape - near) / apart)
 
-    return np.asarray(least_squares(residuals, near, loss="soft_l1", max_nfev=60).x)
+    return least_squares(residuals, near, loss="soft_l1", max_nfev=60).x
 
 
 CURVE_NOISE = 0.3
@@ -219,14 +207,14 @@ class LearnedLaunches:
     from.
 
     Attributes:
-        terms: What a design is made of.
+        terms: The terms of a design.
         growth: The growth curves, where the course is not learned freely.
         start: The calendar's number of the data's first row.
-        centre: What is taken from all logs.
-        level: How levels move.
+        centre: The number that is taken from all logs.
+        level: The movement of levels.
         coefficients: Shape (p,).
         covariance: Their posterior covariance in noise units, shape (p, p).
-        spread: How many of the model's own standard deviations past launches were missed by at each
+        spread: The errors on past launches in the model's own standard deviations, at each
             step, those of no row and those of one, shape (2, h).
     """
 
@@ -235,9 +223,9 @@ class LearnedLaunches:
     start: int
     centre: float
     level: Level
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    spread: np.ndarray
+    coefficients: ndarray
+    covariance: ndarray
+    spread: ndarray
 
 
 def fit_analog(
@@ -246,23 +234,12 @@ def fit_analog(
     """Learn from a history."""
     good = usable_series(history)
     if not good.any():
-        return LearnedLaunches(
-            LaunchTerms(season=season),
-            Growth(),
-            0,
-            0.0,
-            Level(),
-            np.zeros(0),
-            np.zeros((0, 0)),
-            np.ones((2, horizon)),
-        )
-    start, age = (
-        int(calendar_numbers(history.table[TIME], history.frequency).min()),
-        age or age_column(history),
-    )
-    panel = newest_series(
-        with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED)
-    )
+        none = LaunchTerms(season=season), Growth(), 0, 0.0, Level()
+        return LearnedLaunches(*none, np.zeros(0), np.zeros((0, 0)), np.ones((2, horizon)))
+    start = int(calendar_numbers(history.table[TIME], history.frequency).min())
+    age = age or age_column(history)
+    longest = max(12 * season, LONGEST_LEARNED)
+    panel = newest_series(with_age(history, age, start), good, most, longest)
     above = panel.target[panel.target > 0]
     terms = LaunchTerms.learn(panel, season=season, age=age, floor=float(above.min()) / 2)
     rows = terms.rows(panel)
@@ -270,12 +247,10 @@ def fit_analog(
     regression = _regression(terms.blocks(panel), rows.log - centre, panel)
     growth, words = Growth(), terms.words(panel)
     if curve != "analog" and terms.ages:
-        growth = fit_growth(
-            curve, course_residuals(regression.blocks, regression.pooled, rows.log), words, rows
-        )
-        regression = _regression(
-            terms.blocks(panel, course=False), rows.log - centre - growth.course(words, rows), panel
-        )
+        residuals = course_residuals(regression.blocks, regression.pooled, rows.log)
+        growth = fit_growth(curve, residuals, words, rows)
+        target = rows.log - centre - growth.course(words, rows)
+        regression = _regression(terms.blocks(panel, course=False), target, panel)
     spread = _error_spread(regression, panel, rows.began, start, horizon)
     return LearnedLaunches(
         terms,
@@ -290,47 +265,52 @@ def fit_analog(
 
 
 @dataclass(frozen=True, eq=False)
-class _Regression:
+class LaunchRegression:
+    """A fitted regression of log sales.
+
+    Attributes:
+        blocks: The columns of the design by block.
+        columns: The target, then the design, shape (rows, 1 + p).
+        known: A flag for each row that has a target.
+        pooled: The coefficients.
+        variances: The prior variance of each coefficient, shape (p,).
+        white: The whitened columns.
+        level: The movement of levels.
+    """
+
     blocks: list[Block]
-    columns: np.ndarray  # the target, then the design
-    known: np.ndarray
+    columns: ndarray
+    known: ndarray
     pooled: PooledRegression
-    variances: np.ndarray  # of each coefficient
-    white: np.ndarray
+    variances: ndarray
+    white: ndarray
     level: Level
 
 
-def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> _Regression:
+def _regression(blocks: list[Block], target: ndarray, panel: Panel) -> LaunchRegression:
     """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each
     estimated given the other.
     """
     known = ~np.isnan(target)
-    columns = np.concatenate(
-        [np.nan_to_num(target)[:, None], *(columns for _, columns in blocks)], 1
-    )
+    target = np.nan_to_num(target)[:, None]
+    columns = np.concatenate([target, *(columns for _, columns in blocks)], 1)
     block = np.repeat(np.arange(len(blocks)), [columns.shape[1] for _, columns in blocks])
     fixed = np.array([name in ("mean", "effects", "events") for name, _ in blocks])
     variances, level = np.where(fixed, WIDE_VARIANCE, 1.0), Level()
     for turn, rounds in enumerate(POOLING_ROUNDS):
         white = filter_columns(columns, known, panel.offsets, level).white
-        pooled = pool_coefficients(
-            NormalEquations.of(white, int(known.sum())),
-            block,
-            fixed,
-            variances,
-            level.noise,
-            rounds,
-        )
-        variances, level = pooled.variances, level.seen(pooled.noise)
+        normal = NormalEquations.of(white, int(known.sum()))
+        pooled = pool_coefficients(normal, block, fixed, variances, level.noise, rounds)
+        variances, level = pooled.variances, level.with_noise(pooled.noise)
         if turn + 1 < len(POOLING_ROUNDS):
             residual = np.where(known, columns[:, 0] - columns[:, 1:] @ pooled.coefficients, np.nan)
             level = fit_level(residual, panel.offsets, level)
-    return _Regression(blocks, columns, known, pooled, variances[block], white, level)
+    return LaunchRegression(blocks, columns, known, pooled, variances[block], white, level)
 
 
 def _error_spread(
-    regression: _Regression, panel: Panel, began: np.ndarray, start: int, horizon: int
-) -> np.ndarray:
+    regression: LaunchRegression, panel: Panel, began: ndarray, start: int, horizon: int
+) -> ndarray:
     """Return the errors on past launches, in standard deviations that the model gave itself.
 
     Shape (2, h).
@@ -341,34 +321,30 @@ def _error_spread(
     squares, counts = np.zeros((2, horizon)), np.zeros((2, horizon))
     everything = NormalEquations.of(regression.white, int(regression.known.sum()))
     for instant in np.unique(began[began > start])[-LEFT_OUT_INSTANTS:]:
-        missed = _left_out_errors(
-            regression, panel, np.flatnonzero(began == instant), everything, horizon
-        )
+        launched = np.flatnonzero(began == instant)
+        missed = _left_out_errors(regression, panel, launched, everything, horizon)
         squares += np.nansum(missed**2, 1)
         counts += np.sum(~np.isnan(missed), 1)
-    usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (
-        counts.sum(1, keepdims=True) + PRIOR_ERRORS
-    )
-    spread: np.ndarray = np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
-    return spread
+    every_square, every_count = squares.sum(1, keepdims=True), counts.sum(1, keepdims=True)
+    usual = (every_square + PRIOR_ERRORS) / (every_count + PRIOR_ERRORS)
+    return np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
 
 
 def _left_out_errors(
-    regression: _Regression,
+    regression: LaunchRegression,
     panel: Panel,
-    series: np.ndarray,
+    series: ndarray,
     everything: NormalEquations,
     horizon: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return errors of these launches, left out of the fit, given no row and given one, shape (2,
     n, h); NaN for no row.
     """
-    launch_rows = np.concatenate(
-        [np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series]
+    rows_of = [np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series]
+    white, known_rows = (
+        part[np.concatenate(rows_of)] for part in (regression.white, regression.known)
     )
-    left = everything.without(
-        NormalEquations.of(regression.white[launch_rows], int(regression.known[launch_rows].sum()))
-    )
+    left = everything.without(NormalEquations.of(white, int(known_rows.sum())))
     learned = (regression.level, *solve_coefficients(left, regression.variances))
     first = panel.offsets[series]
     missed = np.full((2, len(series), horizon), np.nan)
@@ -376,14 +352,13 @@ def _left_out_errors(
         rows = first[:, None] + known + np.arange(horizon)
         there = rows < panel.offsets[series + 1][:, None]
         rows = np.where(there, rows, first[:, None])
-        coming, past = (
-            regression.columns[rows][..., 1:],
-            (regression.columns[first], regression.known[first], np.arange(len(series) + 1)),
-        )
+        coming = regression.columns[rows][..., 1:]
+        past = regression.columns[first], regression.known[first], np.arange(len(series) + 1)
         mean, spread = (
-            forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
+            forecast_levels(*past, coming, *learned)
+            if known
+            else forecast_launches(coming, *learned)
         )
-        missed[known] = np.where(
-            there & regression.known[rows], (regression.columns[rows, 0] - mean) / spread, np.nan
-        )
+        errors = (regression.columns[rows, 0] - mean) / spread
+        missed[known] = np.where(there & regression.known[rows], errors, np.nan)
     return missed

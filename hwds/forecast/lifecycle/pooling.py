@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Recipe
 
@@ -18,13 +19,13 @@ LEAST_VARIANCE, MOST_VARIANCE = 1e-8, 1e4
 class NormalEquations(NamedTuple):
     """The normal equations of a whitened regression: X'X, X'y, y'y and the number of rows."""
 
-    gram: np.ndarray
-    moment: np.ndarray
+    gram: ndarray
+    moment: ndarray
     square: float
     rows: int
 
     @classmethod
-    def of(cls, white: np.ndarray, rows: int) -> NormalEquations:
+    def of(cls, white: ndarray, rows: int) -> NormalEquations:
         """Return the equations of whitened columns, of which the first is the target."""
         product = white.T @ white
         return cls(product[1:, 1:], product[1:, 0], float(product[0, 0]), rows)
@@ -49,17 +50,17 @@ class PooledRegression(NamedTuple):
         noise: The variance of the noise of one row.
     """
 
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    variances: np.ndarray
+    coefficients: ndarray
+    covariance: ndarray
+    variances: ndarray
     noise: float
 
 
 def pool_coefficients(
     normal: NormalEquations,
-    blocks: np.ndarray,
-    fixed: np.ndarray,
-    start: np.ndarray,
+    blocks: ndarray,
+    fixed: ndarray,
+    start: ndarray,
     noise: float,
     rounds: int,
 ) -> PooledRegression:
@@ -72,11 +73,12 @@ def pool_coefficients(
         fixed: Blocks whose variance is not learned, shape (blocks,), bool.
         start: Prior variances to begin from, in noise units, shape (blocks,).
         noise: The variance of the noise to begin from.
-        rounds: How often coefficients and variances are found from each other.
+        rounds: The rounds in which coefficients and variances are found from each other.
     """
     variances, sizes = start.copy(), np.bincount(blocks, minlength=len(start))
     for _ in range(rounds):
         coefficients, covariance = solve_coefficients(normal, variances[blocks])
+        # degrees of freedom that the data fixes, by block (MacKay): the rest is the prior
         unsaid = np.bincount(blocks, np.diag(covariance), len(variances)) / variances
         learned = np.maximum(sizes - unsaid, 1e-3)
         size = np.bincount(blocks, coefficients**2, len(variances)) / noise
@@ -91,20 +93,16 @@ def pool_coefficients(
     return PooledRegression(coefficients, covariance, variances, noise)
 
 
-def solve_coefficients(
-    normal: NormalEquations, variances: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def solve_coefficients(normal: NormalEquations, variances: ndarray) -> tuple[ndarray, ndarray]:
     """Return the coefficients under given prior variances, shape (p,), and their covariance in
     noise units, shape (p, p).
     """
-    root = np.sqrt(
-        variances
-    )  # scaled, so that a block of next to no variance does no harm to the condition
+    # scaled, so that a block of next to no variance does no harm to the condition
+    root = np.sqrt(variances)
     scaled = root[:, None] * normal.gram * root + np.eye(len(root))
     inverse = np.linalg.inv(scaled)
     covariance = root[:, None] * (inverse + inverse.T) / 2 * root
-    coefficients: np.ndarray = covariance @ normal.moment
-    return coefficients, covariance
+    return covariance @ normal.moment, covariance
 
 
 # Each series' own level: a first-order autoregression seen through noise, filtered for all
@@ -130,11 +128,11 @@ class Level(Recipe):
     launch: float = 2.0
     noise: float = 0.05
 
-    def seen(self, noise: float) -> Level:
+    def with_noise(self, noise: float) -> Level:
         """Return the same movement beside another noise."""
         return Level(keep=self.keep, change=self.change, launch=self.launch, noise=noise)
 
-    def ahead(self, variance: np.ndarray, horizon: int) -> np.ndarray:
+    def ahead(self, variance: ndarray, horizon: int) -> ndarray:
         """Return the variance of log sales, from that of the next row's level (n,).
 
         Shape (n, horizon), in noise units.
@@ -155,35 +153,35 @@ class FilteredColumns(NamedTuple):
         variance: Its variance in noise units, shape (n_series,).
     """
 
-    white: np.ndarray
-    spread: np.ndarray
-    state: np.ndarray
-    variance: np.ndarray
+    white: ndarray
+    spread: ndarray
+    state: ndarray
+    variance: ndarray
 
 
 def filter_columns(
-    columns: np.ndarray, known: np.ndarray, offsets: np.ndarray, level: Level
+    columns: ndarray, known: ndarray, offsets: ndarray, level: Level
 ) -> FilteredColumns:
     """Filter columns series by series, all series together row by row.
 
     Args:
         columns: Shape (rows, k); what it holds where `known` is false is not read.
-        known: Which rows have a target, shape (rows,).
-        offsets: Where each series begins, and the end.
-        level: How levels move.
+        known: A flag for each row that has a target, shape (rows,).
+        offsets: The first row of each series, and the end.
+        level: The movement of levels.
     """
     lengths = np.diff(offsets)
+    # longest first, so that the series that still have a row are the first ones at every position
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
     white, spread = np.zeros(columns.shape), np.full(len(columns), np.nan)
-    state, variance = (
-        np.zeros((len(lengths), columns.shape[1])),
-        np.full(len(lengths), level.launch),
-    )
+    state = np.zeros((len(lengths), columns.shape[1]))
+    variance = np.full(len(lengths), level.launch)
     starts = offsets[:-1][order]
     for position, count in enumerate(alive):
         rows = starts[:count] + position
         seen = known[rows]
+        # a row without a target leaves the level as it was expected
         total = variance[:count] + 1.0
         innovation = np.where(seen[:, None], columns[rows], state[:count]) - state[:count]
         white[rows] = innovation / np.sqrt(total)[:, None]
@@ -195,41 +193,33 @@ def filter_columns(
     return FilteredColumns(white, spread, state[back], variance[back])
 
 
-def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
+def fit_level(residual: ndarray, offsets: ndarray, start: Level) -> Level:
     """Return the level under which residuals are most likely, found by Nelder-Mead from `start`.
 
     Args:
         residual: Shape (rows,), NaN where unknown.
-        offsets: Where each series begins, and the end.
-        start: Where the search begins.
+        offsets: The first row of each series, and the end.
+        start: The level that the search begins from.
     """
     from scipy.optimize import minimize
 
     known = ~np.isnan(residual)
     column = np.nan_to_num(residual)[:, None]
 
-    def cost(point: np.ndarray) -> float:
+    def cost(point: ndarray) -> float:
         done = filter_columns(column, known, offsets, _bounded_level(point))
         noise = np.mean(done.white[known] ** 2)
         return float(np.log(max(noise, 1e-12)) + 2 * np.mean(np.log(done.spread[known])))
 
-    begin = np.array(
-        [
-            np.log((start.keep - 0.8) / (1.0 - start.keep)),
-            np.log(start.change),
-            np.log(start.launch),
-        ]
-    )
-    best = _bounded_level(
-        minimize(
-            cost, begin, method="Nelder-Mead", options={"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
-        ).x
-    )
+    share = (start.keep - 0.8) / (1.0 - start.keep)
+    options = {"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
+    begin = np.log([share, start.change, start.launch])
+    best = _bounded_level(minimize(cost, begin, method="Nelder-Mead", options=options).x)
     noise = float(np.mean(filter_columns(column, known, offsets, best).white[known] ** 2))
-    return best.seen(max(noise, 1e-6))
+    return best.with_noise(max(noise, 1e-6))
 
 
-def _bounded_level(point: np.ndarray) -> Level:
+def _bounded_level(point: ndarray) -> Level:
     """Return a level from free numbers: a share between .8 and 1 that is kept, variances between
     bounds.
     """
@@ -242,14 +232,14 @@ def _bounded_level(point: np.ndarray) -> Level:
 
 
 def forecast_levels(
-    past: np.ndarray,
-    known: np.ndarray,
-    offsets: np.ndarray,
-    coming: np.ndarray,
+    past: ndarray,
+    known: ndarray,
+    offsets: ndarray,
+    coming: ndarray,
     level: Level,
-    coefficients: np.ndarray,
-    covariance: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+    coefficients: ndarray,
+    covariance: ndarray,
+) -> tuple[ndarray, ndarray]:
     """Return the mean and standard deviation of log sales, each of shape (n, h).
 
     A filter is linear, so that what it takes from the history's columns says which error of the
@@ -257,26 +247,25 @@ def forecast_levels(
 
     Args:
         past: The target and the design of the history's rows, shape (rows, 1 + p).
-        known: Which of them have a target.
-        offsets: Where each series begins, and the end.
+        known: A flag for each row that has a target.
+        offsets: The first row of each series, and the end.
         coming: The design of the rows to come, shape (n, h, p).
-        level: How levels move.
+        level: The movement of levels.
         coefficients: Shape (p,).
-        covariance: In noise units, shape (p, p).
+        covariance: Their covariance in noise units, shape (p, p).
     """
     done = filter_columns(past, known, offsets, level)
     decay = level.keep ** np.arange(coming.shape[1])
     design = coming - decay[:, None] * done.state[:, None, 1:]
     mean = design @ coefficients + np.outer(done.state[:, 0], decay)
     unsure = np.einsum("nhp,nhp->nh", design @ covariance, design)
-    return mean, np.sqrt(
-        level.noise * (level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0))
-    )
+    variance = level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0)
+    return mean, np.sqrt(level.noise * variance)
 
 
-def forecast_unseen(
-    coming: np.ndarray, level: Level, coefficients: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def forecast_launches(
+    coming: ndarray, level: Level, coefficients: ndarray, covariance: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return the same for series without a row."""
     unsure = np.einsum("nhp,nhp->nh", coming @ covariance, coming)
     variance = level.ahead(np.full(len(coming), level.launch), coming.shape[1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from hwds.forecast.statistical import Banded, Statistical, demand_bands
+from hwds.forecast.statistical import DemandLevel
 
 
-class ADIDA(Statistical):
+class ADIDA(DemandLevel):
     """Sums over as many rows as a demand lets wait are smoothed, then shared out evenly; each
     series alone.
 
@@ -21,18 +21,11 @@ class ADIDA(Statistical):
     """
 
     imports = ("statsforecast",)
-    least = 3
-    of_demand = True
     several: bool = False
 
-    def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
-    ) -> Banded:
-        """Find the level, and say it for every step."""
+    def library(self) -> Any:
+        """Return the model of one sum, or that of several."""
         from statsforecast.models import ADIDA as Library
         from statsforecast.models import IMAPA
 
-        library = IMAPA() if self.several else Library()
-        return demand_bands(
-            values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels
-        )
+        return IMAPA() if self.several else Library()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.serialization import Serializable
@@ -29,12 +30,12 @@ class EffectMoments(NamedTuple):
         rows: Rows that count, shape (n,).
     """
 
-    square: np.ndarray
-    cross: np.ndarray
-    total: np.ndarray
-    rows: np.ndarray
+    square: ndarray
+    cross: ndarray
+    total: ndarray
+    rows: ndarray
 
-    def left(self, weights: np.ndarray) -> np.ndarray:
+    def left(self, weights: ndarray) -> ndarray:
         """Return the sum of squares that weights leave of each series' target.
 
         Args:
@@ -42,13 +43,12 @@ class EffectMoments(NamedTuple):
         """
         weights = np.broadcast_to(weights, self.cross.shape)
         fitted = np.einsum("nk,nkj,nj->n", weights, self.square, weights)
-        return np.maximum(
-            self.total - 2 * (weights * self.cross).sum(1) + fitted, 1e-12 * self.total
-        )
+        left = self.total - 2 * (weights * self.cross).sum(1) + fitted
+        return np.maximum(left, 1e-12 * self.total)
 
 
 def effect_moments(
-    target: np.ndarray, columns: np.ndarray, offsets: np.ndarray, memory: float
+    target: ndarray, columns: ndarray, offsets: ndarray, memory: float
 ) -> EffectMoments:
     """Return the moments of innovations of simple exponential smoothing, in which level and noise
     are told apart.
@@ -60,7 +60,7 @@ def effect_moments(
     Args:
         target: NaN where unknown, shape (rows,).
         columns: Shape (rows, k).
-        offsets: Where each series begins, and the end.
+        offsets: The first row of each series, and the end.
         memory: The moving average's coefficient, from 0 (a random walk) to 1 (a level that stays).
     """
     from scipy.signal import lfilter
@@ -76,16 +76,11 @@ def effect_moments(
         part, there = both[inside][first:], known[inside][first:]
         if len(part) < 2 or not there.any():
             continue
-        fresh = lfilter([1.0], [1.0, -memory], np.diff(part, axis=0), axis=0)[
-            there[1:] & there[:-1]
-        ]
-        moved, sold = fresh[:, 1:], fresh[:, 0]
-        square[i], cross[i], total[i], rows[i] = (
-            moved.T @ moved,
-            moved.T @ sold,
-            sold @ sold,
-            len(sold),
-        )
+        innovations = lfilter([1.0], [1.0, -memory], np.diff(part, axis=0), axis=0)
+        usable = innovations[there[1:] & there[:-1]]
+        moved, sold = usable[:, 1:], usable[:, 0]
+        square[i], cross[i] = moved.T @ moved, moved.T @ sold
+        total[i], rows[i] = sold @ sold, len(sold)
     return EffectMoments(square, cross, total, rows)
 
 
@@ -100,20 +95,17 @@ LEAST_VARIANCE = 1e-8
 """The least variance of effects between series."""
 
 
-def pool_effects(sums: EffectMoments) -> np.ndarray:
+def pool_effects(sums: EffectMoments) -> ndarray:
     """Return the one effect of each column for all series, each weighed by how sure it is, shape
     (k,).
     """
     noise = np.maximum(sums.total / np.maximum(sums.rows, 1), 1e-12)
-    square, cross = (
-        (sums.square / noise[:, None, None]).sum(0),
-        (sums.cross / noise[:, None]).sum(0),
-    )
-    weights: np.ndarray = np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
-    return weights
+    square = (sums.square / noise[:, None, None]).sum(0)
+    cross = (sums.cross / noise[:, None]).sum(0)
+    return np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
 
 
-def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shrink_effects(sums: EffectMoments, negative: ndarray) -> tuple[ndarray, ndarray]:
     """Return the effects of each series, shape (n, k), and the usual ones, shape (k,), by empirical
     Bayes.
 
@@ -123,7 +115,7 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     ones.
 
     Args:
-        sums: Of each series.
+        sums: The moments of each series.
         negative: The columns whose effect is never above 0, as that of a price, shape (k,).
     """
     usual = pool_effects(sums)
@@ -133,6 +125,7 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     own = np.broadcast_to(usual, sums.cross.shape)
     square, cross = sums.square / noise[:, None, None], sums.cross / noise[:, None]
     for _ in range(ROUNDS):
+        # mean given the variances, then effects of series given both, then the variances
         usual = _mean_effects(square, cross, between)
         cover = np.linalg.inv(square + np.diag(1 / between))
         own = np.einsum("nkj,nj->nk", cover, cross + usual / between)
@@ -143,19 +136,17 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     return own, np.where(negative, np.minimum(usual, 0.0), usual)
 
 
-def _mean_effects(square: np.ndarray, cross: np.ndarray, between: np.ndarray) -> np.ndarray:
+def _mean_effects(square: ndarray, cross: ndarray, between: ndarray) -> ndarray:
     """Return the mean of effects of the highest likelihood, shape (k,): each series counts by how
     sure its own effects are.
     """
     share = np.linalg.inv(np.eye(len(between)) + square * between)
     whole = (share @ square).sum(0)
-    weights: np.ndarray = np.linalg.lstsq(
-        whole + _least_ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None
-    )[0]
-    return weights
+    right = np.einsum("nkj,nj->k", share, cross)
+    return np.linalg.lstsq(whole + _least_ridge(whole), right, rcond=None)[0]
 
 
-def _least_ridge(square: np.ndarray) -> np.ndarray:
+def _least_ridge(square: ndarray) -> ndarray:
     return 1e-9 * np.diag(np.maximum(np.diagonal(square), 1e-12))
 
 
@@ -182,7 +173,7 @@ class Effects(Serializable):
             price has an elasticity.
         ids: The series, in order.
         own: The effect of each column in each of these, shape (series, columns).
-        usual: Those of other series, shape (columns,).
+        usual: The effects in other series, shape (columns,).
         relative: Whether effects multiply (add up in the log of 1 + target), as they do where
             nothing is below 0.
         memory: The coefficient of the level's moving average.
@@ -190,8 +181,8 @@ class Effects(Serializable):
 
     columns: tuple[Standard, ...]
     ids: tuple[str, ...]
-    own: np.ndarray
-    usual: np.ndarray
+    own: ndarray
+    usual: ndarray
     relative: bool
     memory: float
 
@@ -210,24 +201,21 @@ class Effects(Serializable):
         columns, values = tuple(columns[j] for j in moving), values[:, moving]
         if not columns:
             return cls((), ids, np.zeros((len(ids), 0)), np.zeros(0), relative, 0.0)
-        tried = [
-            effect_moments(_additive_target(history, relative), values, history.offsets, memory)
-            for memory in LEVEL_MEMORIES
-        ]
+        target = _additive_target(history, relative)
+        tried = [effect_moments(target, values, history.offsets, each) for each in LEVEL_MEMORIES]
         best = int(np.argmin([_effect_cost(sums) for sums in tried]))
         prices = history.roles.columns(PRICES)
-        own, usual = shrink_effects(
-            tried[best], np.array([column.name in prices for column in columns])
-        )
+        negative = np.array([column.name in prices for column in columns])
+        own, usual = shrink_effects(tried[best], negative)
         return cls(columns, ids, own, usual, relative, LEVEL_MEMORIES[best])
 
-    def of(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    def of(self, panel: Panel, rows: ndarray) -> ndarray:
         """Return the effect at each row, beside the mean one over some of the series' rows, shape
         (rows,).
 
         Args:
             panel: Series that need not be those learned from.
-            rows: How many of each series' first rows the mean is over, shape (n_series,).
+            rows: The number of each series' first rows that the mean is over, shape (n_series,).
         """
         if not self.columns:
             return np.zeros(len(panel.table))
@@ -238,68 +226,60 @@ class Effects(Serializable):
         for column, weight in zip(_standardise(panel, self.columns).T, weights.T, strict=True):
             effect += column * np.repeat(weight, panel.lengths)
         inside = panel.positions < np.repeat(rows, panel.lengths)
-        means = np.add.reduceat(np.where(inside, effect, 0.0), panel.offsets[:-1]) / np.maximum(
-            rows, 1
-        )
+        totals = np.add.reduceat(np.where(inside, effect, 0.0), panel.offsets[:-1])
+        means = totals / np.maximum(rows, 1)
         most = np.log(WILD_EFFECT) if self.relative else WILD_EFFECT
         return np.clip(effect - np.repeat(means, panel.lengths), -most, most)
 
-    def out_of(self, values: np.ndarray, effect: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def out_of(self, values: ndarray, effect: ndarray, size: ndarray) -> ndarray:
         """Return values without an effect; all of one shape, or such that they broadcast.
 
         Args:
-            values: In the target's unit.
-            effect: What `of` gives.
-            size: Of the series, where effects add up.
+            values: The values in the target's unit.
+            effect: The effect that `of` returns.
+            size: The size of the series, where effects add up.
         """
         return self.into(values, -effect, size)
 
-    def into(self, values: np.ndarray, effect: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def into(self, values: ndarray, effect: ndarray, size: ndarray) -> ndarray:
         """Return values with an effect; see `out_of`."""
         if not self.columns:
             return values
         if self.relative:
             return np.maximum(np.expm1(np.log1p(np.maximum(values, 0.0)) + effect), 0.0)
-        moved: np.ndarray = values + size * effect
-        return moved
+        return values + size * effect
 
 
-def mean_sizes(panel: Panel) -> np.ndarray:
+def mean_sizes(panel: Panel) -> ndarray:
     """Return the mean absolute value of each series, shape (n_series,)."""
     known = ~np.isnan(panel.target)
     totals = np.add.reduceat(np.abs(np.nan_to_num(panel.target)), panel.offsets[:-1])
-    means: np.ndarray = totals / np.maximum(
-        np.add.reduceat(known.astype(float), panel.offsets[:-1]), 1
-    )
+    counts = np.add.reduceat(known.astype(float), panel.offsets[:-1])
+    means = totals / np.maximum(counts, 1)
     return np.where(means > 0, means, 1.0)
 
 
-def _additive_target(panel: Panel, relative: bool) -> np.ndarray:
+def _additive_target(panel: Panel, relative: bool) -> ndarray:
     if relative:
         return np.log1p(panel.target)
-    eased: np.ndarray = panel.target / np.repeat(mean_sizes(panel), panel.lengths)
-    return eased
+    return panel.target / np.repeat(mean_sizes(panel), panel.lengths)
 
 
-def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> np.ndarray:
+def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> ndarray:
     values = Regressors(tuple(column.name for column in columns), 0, 0).values(panel)
-    return (
-        np.column_stack(
-            [column.apply(part) for column, part in zip(columns, values.T, strict=True)]
-        )
-        if columns
-        else values
-    )
+    if not columns:
+        return values
+    parts = zip(columns, values.T, strict=True)
+    return np.column_stack([column.apply(part) for column, part in parts])
 
 
 def _effect_cost(sums: EffectMoments) -> float:
     """Return twice the negative log-likelihood of one effect for all series, but for a constant."""
-    return float(
-        (sums.rows * np.log(sums.left(pool_effects(sums)) / np.maximum(sums.rows, 1) + 1e-12)).sum()
-    )
+    left = sums.left(pool_effects(sums)) / np.maximum(sums.rows, 1)
+    return float((sums.rows * np.log(left + 1e-12)).sum())
 
 
-def _is_clock(values: np.ndarray, offsets: np.ndarray) -> bool:
+def _is_clock(values: ndarray, offsets: ndarray) -> bool:
     """Return whether a column never moves, or moves on at every row: it tells the time, which is
     the member's to learn.
     """
@@ -335,9 +315,8 @@ class Adjusted(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAdjusted:
         """Learn effects from all series, and fit the member to what they leave."""
         effects = Effects.learn(history)
-        fitted = self.member.learn(
-            without_effects(effects, history), horizon=horizon, context=context
-        )
+        freed = without_effects(effects, history)
+        fitted = self.member.learn(freed, horizon=horizon, context=context)
         return FittedAdjusted(fitted, effects)
 
 
@@ -353,16 +332,18 @@ class FittedAdjusted(Serializable):
         columns.
         """
         fitted: FittedForecaster = self.member
-        said = fitted.predict(
+        forecasts = fitted.predict(
             without_effects(self.effects, history), _without_columns(self.effects, future)
         )
         steps = int(future.lengths[0])
         whole = history.followed_by(future)
         last = whole.offsets[1:, None] - steps + np.arange(steps)
         effect, size = self.effects.of(whole, history.lengths)[last], mean_sizes(history)[:, None]
-        mean = self.effects.into(said.mean, effect, size)
-        quantiles = self.effects.into(said.quantiles, effect[..., None], size[..., None])
-        return replace(Forecasts.of(mean, quantiles, said.fallback), diagnostics=said.diagnostics)
+        mean = self.effects.into(forecasts.mean, effect, size)
+        quantiles = self.effects.into(forecasts.quantiles, effect[..., None], size[..., None])
+        return replace(
+            Forecasts.of(mean, quantiles, forecasts.fallback), diagnostics=forecasts.diagnostics
+        )
 
 
 def without_effects(effects: Effects, history: Panel) -> Panel:

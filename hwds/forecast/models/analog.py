@@ -8,13 +8,14 @@ from statistics import NormalDist
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Rows, Small, ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.lifecycle.design import usable_series, with_age
 from hwds.forecast.lifecycle.fitting import LONGEST_LEARNED, LearnedLaunches, fit_analog
-from hwds.forecast.lifecycle.pooling import forecast_levels, forecast_unseen
+from hwds.forecast.lifecycle.pooling import forecast_launches, forecast_levels
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.frames.panel import Forecasts, Panel
@@ -53,7 +54,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
             for first in range(0, history.n_series, SERIES_AT_ONCE)
         ]
         parts = [
-            self._followed(history.block(b.start, b.stop), future.block(b.start, b.stop))
+            self._forecast_logs(history.block(b.start, b.stop), future.block(b.start, b.stop))
             for b in blocks
         ]
         logs, spreads = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -77,12 +78,12 @@ class FittedAnalog(LearnedLaunches, Serializable):
                 np.ones(len(absent), bool),
             )
         design, course = self._design(with_age(future, self.terms.age, self.start))
-        mean, spread = forecast_unseen(
+        mean, spread = forecast_launches(
             design.reshape(*shape, -1), self.level, self.coefficients, self.covariance
         )
         return self._forecasts(mean + course.reshape(shape), spread, 0)
 
-    def _followed(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+    def _forecast_logs(self, history: Panel, future: Panel) -> tuple[ndarray, ndarray]:
         """Return the mean and standard deviation of log sales less the centre, each of shape (n,
         h).
         """
@@ -102,13 +103,13 @@ class FittedAnalog(LearnedLaunches, Serializable):
         )
         return mean + course[coming].reshape(mean.shape), spread
 
-    def _design(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    def _design(self, panel: Panel) -> tuple[ndarray, ndarray]:
         """Return the design of a panel's rows, and what their growth curve says."""
         blocks = self.terms.blocks(panel, course=not self.growth.words)
         course = self.growth.course(self.terms.words(panel), self.terms.rows(panel))
         return np.concatenate([columns for _, columns in blocks], 1), course
 
-    def _forecasts(self, mean: np.ndarray, spread: np.ndarray, known: int) -> Forecasts:
+    def _forecasts(self, mean: ndarray, spread: ndarray, known: int) -> Forecasts:
         """Return log-normal forecasts, as wide as the errors on past launches of which as many rows
         were known.
         """

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.cache import Unkept
 from hwds.core.extras import missing_modules
@@ -61,10 +63,12 @@ class RaceAnswer(Serializable):
 
     Attributes:
         members: The recipes that answer.
-        weights: Of each, for series of every age and, where they differ, for `young` ones.
-        outside: Of each inner window, the last one first, the weights that the others give: by
+        weights: The weight of each, for series of every age and, where they differ, for `young`
+            ones.
+        outside: The weights that the other inner windows give, for each one, the last first: by
             these a window is answered as if it had not been seen.
-        calibration: Of the quantiles of their combination, learned on windows left out in turn.
+        calibration: The calibration of the quantiles of their combination, learned on windows left
+            out in turn.
         story: The candidates that were tried, those that were dropped and why, and those that more
             time would try.
     """
@@ -75,7 +79,7 @@ class RaceAnswer(Serializable):
     calibration: ConformalCalibration
     story: str
 
-    def inside(self, backtests: Sequence[pl.DataFrame], levels: tuple[float, ...]) -> pl.DataFrame:
+    def inside(self, backtests: Sequence[DataFrame], levels: tuple[float, ...]) -> DataFrame:
         """Return what it would have answered in inner windows, quantiles calibrated as in an
         answer.
 
@@ -86,36 +90,26 @@ class RaceAnswer(Serializable):
         rows = _combine_windows(backtests, self.weights, self.outside)
         quantiles, _ = self.calibration.correct(_row_bands(rows, levels))
         columns = zip((f"q_{level:g}" for level in levels), quantiles.T, strict=True)
-        return rows.with_columns(
-            pl.Series(name, column, nan_to_null=True) for name, column in columns
-        )
+        return rows.with_columns(Series(name, column, nan_to_null=True) for name, column in columns)
 
 
 def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> RaceAnswer:
     """Return the answer of a team."""
     weights, outside = _age_weights(team.weights, team.young), _left_out_weights(team)
-    return RaceAnswer(
-        team.members,
-        weights,
-        outside,
-        _learn_calibration(team, weights, outside, levels, horizon),
-        story,
-    )
+    calibration = _learn_calibration(team, weights, outside, levels, horizon)
+    return RaceAnswer(team.members, weights, outside, calibration, story)
 
 
-def _age_weights(every: np.ndarray, young: np.ndarray | None) -> GroupWeights:
-    return (
-        GroupWeights.same(every)
-        if young is None
-        else GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
-    )
+def _age_weights(every: ndarray, young: ndarray | None) -> GroupWeights:
+    if young is None:
+        return GroupWeights.same(every)
+    return GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
 
 
-def age_groups(history: Panel, season: int) -> np.ndarray:
+def age_groups(history: Panel, season: int) -> ndarray:
     """Return the group of each series: `young` where it has no two known values a season apart."""
-    return np.where(
-        has_differences(history.target, history.offsets, season), "", YOUNG_GROUP
-    ).astype(object)
+    grown = has_differences(history.target, history.offsets, season)
+    return np.where(grown, "", YOUNG_GROUP).astype(object)
 
 
 def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
@@ -126,10 +120,8 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
     if not team.backtests or any(rows.is_empty() for rows in team.backtests):
         return ()
     seen, bare = member_windows(team.backtests), _unscaled_windows(team.backtests[0])
-    young = np.array(
-        [cell in bare for cell in zip(seen.series.tolist(), seen.window.tolist(), strict=True)],
-        bool,
-    )
+    cells = zip(seen.series.tolist(), seen.window.tolist(), strict=True)
+    young = np.array([cell in bare for cell in cells], bool)
     made = []
     for number in range(1, int(seen.window.max(initial=0)) + 1):
         others = seen.window != number
@@ -141,21 +133,16 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
     return tuple(made)
 
 
-def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
+def _unscaled_windows(rows: DataFrame) -> set[tuple[str, int]]:
     """Return the series without a seasonal scale and their windows, counted from the end."""
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("number")
-    return set(
-        rows.with_columns(number)
-        .filter(UNSCALED)
-        .select("series_id", "number")
-        .unique()
-        .iter_rows()
-    )
+    number = col("cutoff").rank("dense", descending=True).over("series_id")
+    cells = rows.with_columns(number=number).filter(UNSCALED).select("series_id", "number")
+    return set(cells.unique().iter_rows())
 
 
 def _combine_windows(
-    backtests: Sequence[pl.DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
-) -> pl.DataFrame:
+    backtests: Sequence[DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
+) -> DataFrame:
     """Return the members' rows, combined in each window by weights that were learned on the
     others.
     """
@@ -166,12 +153,11 @@ def _combine_windows(
     every = combine_backtests(backtests, of, {})
     if not every.select(UNSCALED.any()).item():
         return every
-    young = combine_backtests(
-        backtests, of, dict.fromkeys(every["series_id"].unique().to_list(), YOUNG_GROUP)
-    )
+    groups = dict.fromkeys(every["series_id"].unique().to_list(), YOUNG_GROUP)
+    young = combine_backtests(backtests, of, groups)
     names = [name for name in every.columns if name == "mean" or name.startswith("q_")]
     return every.with_columns(
-        pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names
+        pl.when(UNSCALED).then(young[name]).otherwise(col(name)).alias(name) for name in names
     )
 
 
@@ -188,28 +174,18 @@ def _learn_calibration(
     """
     if not outside:
         return ConformalCalibration.nothing(levels)
-    rows = _combine_windows(team.backtests, weights, outside).filter(pl.col("actual").is_not_null())
+    rows = _combine_windows(team.backtests, weights, outside).filter(col("actual").is_not_null())
     if len(rows) < LEAST_CALIBRATION_ROWS:
         return ConformalCalibration.nothing(levels)
-    return ConformalCalibration.learn(
-        _row_bands(rows, levels),
-        rows["actual"].cast(pl.Float64).to_numpy(),
-        np.arange(1, horizon + 1),
-    )
+    actual = rows["actual"].cast(pl.Float64).to_numpy()
+    return ConformalCalibration.learn(_row_bands(rows, levels), actual, np.arange(1, horizon + 1))
 
 
-def _row_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
+def _row_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
     quantiles = rows.select(f"q_{level:g}" for level in levels).cast(pl.Float64).to_numpy()
     scale = rows["scale_abs"].cast(pl.Float64).to_numpy()
-    nonnegative = rows["nonnegative"].to_numpy()
-    return Bands(
-        np.array(levels),
-        quantiles,
-        quantiles[:, levels.index(0.5)],
-        scale,
-        rows["step"].to_numpy(),
-        nonnegative,
-    )
+    middle, step = quantiles[:, levels.index(0.5)], rows["step"].to_numpy()
+    return Bands(np.array(levels), quantiles, middle, scale, step, rows["nonnegative"].to_numpy())
 
 
 # The story of a search: the candidates that it tried, those that it dropped and why, and those
@@ -223,7 +199,7 @@ def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) ->
         race: The race.
         look: The traits of the panel.
         budget: The setting.
-        left_out: How many candidates `most` kept from the race.
+        left_out: The number of candidates that `most` kept from the race.
     """
     if race.blind:
         kept = (
@@ -280,11 +256,9 @@ def _answer_text(race: Race, look: PanelTraits) -> str:
     return f"the answer is {_weights_text(race, weights)}{own}{untried}"
 
 
-def _weights_text(race: Race, weights: np.ndarray) -> str:
-    shares = sorted(
-        zip(weights.tolist(), [member.name for member in race.team.members], strict=True),
-        reverse=True,
-    )
+def _weights_text(race: Race, weights: ndarray) -> str:
+    names = [member.name for member in race.team.members]
+    shares = sorted(zip(weights.tolist(), names, strict=True), reverse=True)
     return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
 
 
@@ -297,16 +271,14 @@ def _budget_text(race: Race, budget: str, left_out: int) -> str:
         for name, s in race.standings.items()
         if not s.dropped and s.price and len(s.losses) == 0
     )
-    bound = (
-        f"model.most, 1 under size=small, kept {left_out} more from the race" if left_out else ""
-    )
+    bound = ""
+    if left_out:
+        bound = f"model.most, 1 under size=small, kept {left_out} more from the race"
     if not waiting:
         rest = f"{max(race.allowance.left, 0):.0f}{unit} left"
-        return (
-            f"{bound}, {rest}"
-            if bound
-            else f"all that may change it was tried with {rest}: more time would buy little"
-        )
+        if bound:
+            return f"{bound}, {rest}"
+        return f"all that may change it was tried with {rest}: more time would buy little"
     listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
     # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked
     # for once these are tried.
@@ -360,11 +332,9 @@ class Auto(Forecaster):
 
     def why_unrepeatable(self) -> str:
         """Return that a budget ends by the clock; nothing of one in units."""
-        return (
-            ""
-            if in_units(self.budget)
-            else f"budget: must be in units of work, such as 300u, got {self.budget}"
-        )
+        if in_units(self.budget):
+            return ""
+        return f"budget: must be in units of work, such as 300u, got {self.budget}"
 
     def lacking(self) -> tuple[str, ...]:
         """Return the modules of candidates that are left out; nothing where members are given."""
@@ -373,14 +343,12 @@ class Auto(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAuto:
         """Race the candidates, then fit those that answer on all rows."""
         answer = self._answer(history, horizon, context)
-        fitted = tuple(
-            context.fitted(member, history, horizon=horizon) for member in answer.members
-        )
+        fitted = tuple(context.fitted(each, history, horizon=horizon) for each in answer.members)
         return FittedAuto(fitted, answer, context.levels)
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the members' inner windows, each combined and calibrated as an answer is, by
         weights learned on the others.
         """
@@ -392,8 +360,8 @@ class Auto(Forecaster):
             for member in answer.members
         ]
         if any(rows.is_empty() for rows in parts):
-            return pl.DataFrame()
-        rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
+            return DataFrame()
+        rows = answer.inside(parts, context.levels).filter(col("window") >= -windows)
         return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH_COLUMN))
 
     def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:
@@ -417,19 +385,14 @@ class Auto(Forecaster):
             context = replace(context, backtests=InnerBacktests(Unkept()))
         allowance = Allowance.of(self.budget)
         look = PanelTraits.of(history, context.season)
-        race = Race(
-            history, horizon, context, usable_windows(history, horizon, self.windows), allowance
-        )
+        windows = usable_windows(history, horizon, self.windows)
+        race = Race(history, horizon, context, windows, allowance)
         usual = race_candidates(look, self.members)
         if not self.members:
             usual = tuple(each for each in usual if _is_fittable(each.model))
         team = race.run(usual[: self.most])
-        return team_answer(
-            team,
-            context.levels,
-            horizon,
-            race_story(race, look, self.budget, len(usual[self.most :])),
-        )
+        story = race_story(race, look, self.budget, len(usual[self.most :]))
+        return team_answer(team, context.levels, horizon, story)
 
 
 def _is_fittable(model: Forecaster) -> bool:
@@ -442,7 +405,7 @@ class FittedAuto(Serializable):
     """The members that answer, fitted.
 
     Attributes:
-        members: In the order of the weights.
+        members: The members in the order of the weights.
         answer: The outcome of the race.
         levels: Quantile levels.
     """
@@ -459,18 +422,16 @@ class FittedAuto(Serializable):
         means, quantiles, fallbacks = member_forecasts(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
         groups = age_groups(history, history.season)
-        weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))[:, None].repeat(
-            means.shape[2], axis=1
-        )
+        weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))
+        weights = weights[:, None].repeat(means.shape[2], axis=1)
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
-        calibrated = self._calibrated(mixed.quantiles, history, scale)
-        return replace(
-            Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH_COLUMN: story}
-        )
+        calibrated = self._calibrate(mixed.quantiles, history, scale)
+        answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback)
+        return replace(answer, diagnostics={SEARCH_COLUMN: story})
 
-    def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
+    def _calibrate(self, quantiles: ndarray, history: Panel, scale: ndarray) -> ndarray:
         n, steps, count = quantiles.shape
         least = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) >= 0
         rows = quantiles.reshape(-1, count)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Depth
-from hwds.forecast.models.base import normal_bands
 from hwds.forecast.models.sarima import LONGEST, Order
-from hwds.forecast.statistical import Banded, Statistical
+from hwds.forecast.statistical import Banded, Statistical, normal_quantiles
 
 ONE_DEVIATION = 2 * (1 - NormalDist().cdf(1.0))
 """The share outside an interval of one standard deviation on each side."""
@@ -34,7 +33,7 @@ class AutoARIMAPmdarima(Statistical):
     most_seasonal: Order = 2
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Find the orders, fit, forecast."""
         import pmdarima
@@ -56,4 +55,4 @@ class AutoARIMAPmdarima(Statistical):
             suppress_warnings=True,
         )
         mean, ends = model.predict(int(steps), return_conf_int=True, alpha=ONE_DEVIATION)
-        return mean, normal_bands(mean[None], (ends[:, 1] - mean)[None], levels).quantiles[0]
+        return normal_quantiles(mean, ends[:, 1] - mean, levels)

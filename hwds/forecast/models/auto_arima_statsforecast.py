@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Depth
 from hwds.forecast.models.sarima import LONGEST, Order
@@ -28,7 +28,7 @@ class AutoARIMAStatsforecast(Statistical):
     most_seasonal: Order = 2
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Find the orders, fit, forecast."""
         from statsforecast.models import AutoARIMA

@@ -9,7 +9,8 @@ from statistics import NormalDist
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
@@ -52,7 +53,7 @@ class Backtests(Protocol):
         horizon: int,
         context: ForecastContext,
         refit: bool,
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the rows of `ForecastContext.inner`."""
 
     def fitted(self, model: Any, history: Panel, *, horizon: int, context: ForecastContext) -> Any:
@@ -71,7 +72,7 @@ class ForecastContext(RunContext):
         known_until: The instant of the cutoff, where series share a calendar; None takes the last
             one of the history.
         sliding: Rows of history that a fit sees at most; None for all.
-        backtests: What answers `inner` and `fitted`; None outside of a run.
+        backtests: The backtests behind `inner` and `fitted`; None outside of a run.
 
     Example:
         ForecastContext(seed=0, levels=(0.1, 0.5, 0.9), season=12)
@@ -86,7 +87,7 @@ class ForecastContext(RunContext):
 
     def inner(
         self, model: Any, history: Panel, windows: int, *, horizon: int, refit: bool = True
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Forecast the last windows of the history, each of `horizon` rows.
 
         Stacks, selection and conformal intervals ask here, so that a member is fitted once for all
@@ -96,7 +97,7 @@ class ForecastContext(RunContext):
 
         Args:
             model: A forecaster.
-            history: What the asking model was given to learn from.
+            history: The history that the asking model was given to learn from.
             windows: How many.
             horizon: Rows of each window.
             refit: Whether it is fitted anew before each window; else once, before the first of them
@@ -128,7 +129,7 @@ class ForecastContext(RunContext):
 # Normal intervals round a point forecast.
 
 
-def normal_bands(mean: np.ndarray, spread: np.ndarray, levels: tuple[float, ...]) -> Forecasts:
+def normal_bands(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> Forecasts:
     """Return forecasts whose quantiles are normal round the mean.
 
     Args:
@@ -149,7 +150,7 @@ class ForecastModel:
 
     Attributes:
         model: The recipe.
-        fitted: What the model learned.
+        fitted: The fitted model.
         panel: The history.
         horizon: Steps that it was fitted for.
         levels: The quantile levels that it forecasts.
@@ -168,7 +169,7 @@ class ForecastModel:
             f"panel={self.panel!r})"
         )
 
-    def predict(self, panel: Panel | None = None) -> pl.DataFrame:
+    def predict(self, panel: Panel | None = None) -> DataFrame:
         """Forecast the rows after the history.
 
         Args:
@@ -202,7 +203,7 @@ class ForecastModel:
             },
         }
         return future.table.select(SERIES, TIME).with_columns(
-            pl.Series(name, values, nan_to_null=True) for name, values in columns.items()
+            Series(name, values, nan_to_null=True) for name, values in columns.items()
         )
 
     def save(self, folder: Path | str) -> None:
@@ -237,7 +238,7 @@ class SamplingForecaster(FittedForecaster, Protocol):
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Draw n paths of each series, shape (series, n, h): each step alone has the law that
         `predict` tells.
 
@@ -256,7 +257,7 @@ class WalkingForecaster(FittedForecaster, Protocol):
     serves several asks it once.
     """
 
-    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+    def predict_at(self, panel: Panel, ends: ndarray, horizon: int) -> list[Forecasts]:
         """Return what `predict` gives at each of many cutoffs, to the last bit.
 
         Of the rows after one, only the plan may count.
@@ -264,7 +265,7 @@ class WalkingForecaster(FittedForecaster, Protocol):
         Args:
             panel: The rows known at each series' last cutoff, then those of its horizon, as
                 `future` of `predict` has them.
-            ends: How many rows are known at each cutoff, 0 where a series is not forecast at it;
+            ends: The number of rows known at each cutoff, 0 where a series is not forecast at it;
                 shape (n_series, cutoffs).
             horizon: Steps.
 
@@ -355,7 +356,7 @@ class Forecaster(Recipe):
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return the forecasts of this recipe on the last windows of the history, on which its
         intervals are calibrated.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import ZeroFolds
 from hwds.forecast.statistical import Banded, Statistical, library_forecast
@@ -32,7 +32,7 @@ class CES(Statistical):
     origins: ZeroFolds = 12
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Choose a form, fit it, forecast."""
         from statsforecast.models import AutoCES

@@ -43,7 +43,7 @@ class CNN(Network):
         whole = 1 << (length - 1).bit_length()
         joined = layers.ZeroPadding1D((whole - length, 0))(parts.dense(self.filters)(parts.past))
         while joined.shape[1] > 1:
-            joined = self._halved(parts, joined)
+            joined = self._halve(parts, joined)
         seen = ops.squeeze(joined, 1)
         steps = parts.dense(self.filters, "relu")(parts.step_inputs(seen, *parts.about()))
         for _ in range(self.step_layers):
@@ -57,7 +57,7 @@ class CNN(Network):
             steps = layers.Add()([steps, conv(steps)])
         return steps
 
-    def _halved(self, parts: WindowParts, values: Any) -> Any:
+    def _halve(self, parts: WindowParts, values: Any) -> Any:
         """Return a convolution of two places and stride two with what it adds to the later place:
         (n, 2k, f) to (n, k, f).
         """

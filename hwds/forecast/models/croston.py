@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-
-from hwds.forecast.statistical import Banded, Statistical, demand_bands
+from hwds.forecast.statistical import DemandLevel
 
 
-class Croston(Statistical):
+class Croston(DemandLevel):
     """Croston's method for intermittent demand: the size of a demand over the wait for it, each
     series alone.
 
@@ -24,21 +22,11 @@ class Croston(Statistical):
     """
 
     imports = ("statsforecast",)
-    least = 3
-    of_demand = True
     form: Literal["classic", "optimised", "sba"] = "optimised"
 
-    def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
-    ) -> Banded:
-        """Find the level, and say it for every step."""
+    def library(self) -> Any:
+        """Return the model of the form."""
         from statsforecast.models import CrostonClassic, CrostonOptimized, CrostonSBA
 
-        models: dict[str, Any] = {
-            "classic": CrostonClassic,
-            "optimised": CrostonOptimized,
-            "sba": CrostonSBA,
-        }
-        return demand_bands(
-            values, float(models[self.form]().forecast(y=values, h=1)["mean"][0]), steps, levels
-        )
+        forms = {"classic": CrostonClassic, "optimised": CrostonOptimized, "sba": CrostonSBA}
+        return forms[self.form]()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.forecast.smoothing_kernels import damped_ahead, fit_damped
 from hwds.forecast.statistical import Seasonless
@@ -42,7 +43,7 @@ class Damped(Seasonless):
 
     aggregated: bool = True
 
-    def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def plain(self, values: ndarray, season: int, steps: int) -> tuple[ndarray, ndarray]:
         """Return the mean of the forecasts at all aggregations, and the variances of the single
         rows' errors.
         """
@@ -63,7 +64,7 @@ def _blocks(season: int, rows: int) -> Iterator[int]:
     )
 
 
-def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -> np.ndarray:
+def _move_blocks(values: ndarray, mean: ndarray, block: int, steps: int) -> ndarray:
     """Return the forecast of single rows, each block of them moved to where its sum is forecast,
     shape (steps,).
     """
@@ -71,5 +72,4 @@ def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -
     sums = values[len(values) - rows * block :].reshape(rows, block).mean(1)
     forecast, _ = damped_ahead(fit_damped(sums), rows, ahead)
     own = mean[: ahead * block].reshape(ahead, block)
-    moved: np.ndarray = (own + (forecast - own.mean(1))[:, None]).ravel()[:steps]
-    return moved
+    return (own + (forecast - own.mean(1))[:, None]).ravel()[:steps]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
@@ -45,7 +46,7 @@ class FittedDrift(Serializable):
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Draw paths of a random walk whose drift is itself drawn from its estimate's distribution.
 
         Shape (series, n, h).
@@ -60,9 +61,7 @@ class FittedDrift(Serializable):
         return paths
 
 
-def _drift_lines(
-    history: Panel, steps: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _drift_lines(history: Panel, steps: int) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Return each series' line, the rows from its last known value to each step, the line's rows
     and the spread of a change.
 
@@ -77,7 +76,7 @@ def _drift_lines(
     return value[:, None] + slope[:, None] * ahead, ahead, np.maximum(last - first, 1), spread
 
 
-def _line_ends(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _line_ends(history: Panel) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Return the rows of each series' first and last known value, the last value, the mean change a
     row; shape (n_series,).
     """
@@ -89,7 +88,7 @@ def _line_ends(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     return first, last, target[last], (target[last] - target[first]) / np.maximum(last - first, 1)
 
 
-def _change_spread(history: Panel, slope: np.ndarray) -> np.ndarray:
+def _change_spread(history: Panel, slope: ndarray) -> ndarray:
     """Return the root mean square of changes from row to row less the slope, by n - 1.
 
     0 where none, shape (n_series,).

@@ -8,11 +8,11 @@ from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 from pydantic import ValidationInfo, field_validator
 
 from hwds.core.recipe import ZeroFolds
 from hwds.core.seeds import stream
-from hwds.forecast.models.base import normal_bands
 from hwds.forecast.smoothing_kernels import (
     ADDED,
     MULTIPLIED,
@@ -23,7 +23,13 @@ from hwds.forecast.smoothing_kernels import (
     smoothed_ahead,
     smoothed_paths,
 )
-from hwds.forecast.statistical import Banded, Statistical, backtest_bands, season_of
+from hwds.forecast.statistical import (
+    Banded,
+    Statistical,
+    backtest_bands,
+    normal_quantiles,
+    season_of,
+)
 
 # The form of exponential smoothing that suits a series best, by AICc, and its quantiles.
 
@@ -34,7 +40,7 @@ LEAST_SHOCK = -0.99
 """The least relative error of a path."""
 
 
-def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -> SmoothingFit:
+def best_form(values: ndarray, season: int, forms: Sequence[SmoothingForm]) -> SmoothingFit:
     """Return the fit of the form whose AICc is least.
 
     Forms that multiply are left out where a value is not above 0, seasonal ones where two whole
@@ -43,7 +49,7 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
-        forms: Those to choose among.
+        forms: The forms to choose among.
 
     Raises:
         ValueError: None of them can be fitted: too few rows, or the errors multiply means that are
@@ -74,7 +80,7 @@ def parameter_count(form: SmoothingForm, season: int) -> int:
     return 2 + sum(form.searched) + (form.trend != NONE) + (season - 1)
 
 
-def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndarray, np.ndarray]:
+def _without_season(values: ndarray, season: int, kind: int) -> tuple[ndarray, ndarray]:
     """Return the series without its season, shape (n,), and the season's factors, none where it has
     no such season.
     """
@@ -86,7 +92,7 @@ def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndar
     return apart.out_of(values), apart.factors
 
 
-def _last_level(plain: np.ndarray, trend: int) -> tuple[float, float]:
+def _last_level(plain: ndarray, trend: int) -> tuple[float, float]:
     """Return the level after the last row and its change, or growth, from row to row backwards, of
     a line through all rows.
     """
@@ -107,7 +113,7 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     same shocks for every series; their quantiles are moved so that the median is the forecast.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
         levels: Quantile levels.
@@ -115,26 +121,25 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     mean = smoothed_ahead(fit, rows, steps)
     deviation = np.sqrt(fit.square / (rows - parameter_count(fit.form, len(fit.seasons)) - 1))
     if fit.form.error == ADDED:
-        spread = deviation * np.sqrt(
-            np.r_[1.0, 1.0 + np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)]
-        )
-        return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
+        responses = np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)
+        spread = deviation * np.sqrt(np.r_[1.0, 1.0 + responses])
+        return normal_quantiles(mean, spread, levels)
     paths = smoothed_paths(fit, rows, np.maximum(deviation * _shocks(steps), LEAST_SHOCK))
     ends = np.sort(paths, axis=1)[:, np.rint(np.array((0.5, *levels)) * (PATHS - 1)).astype(int)]
     return mean, mean[:, None] + (ends[:, 1:] - ends[:, :1])
 
 
-def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
+def _shock_responses(fit: SmoothingFit, steps: int) -> ndarray:
     """Return what an error of 1 changes in each of the next rows, shape (steps,), where all adds
     up.
     """
     step = np.arange(1, steps + 1)
-    trend = fit.level_pace * fit.trend_pace * np.cumsum(fit.damping**step)
-    return np.asarray(fit.level_pace + trend + fit.season_pace * (step % len(fit.seasons) == 0))
+    trend = fit.alpha * fit.beta_share * np.cumsum(fit.damping**step)
+    return fit.alpha + trend + fit.gamma * (step % len(fit.seasons) == 0)
 
 
 @lru_cache(maxsize=1)
-def _shocks(steps: int) -> np.ndarray:
+def _shocks(steps: int) -> ndarray:
     """Return standard normal draws, shape (steps, PATHS), the same ones always."""
     return stream(0, "exponential smoothing", steps).standard_normal((steps, PATHS))
 
@@ -199,7 +204,7 @@ class ETS(Statistical):
         return value
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Choose a form, fit it, forecast."""
         if self.origins:
@@ -208,10 +213,10 @@ class ETS(Statistical):
             )
         return smoothed_bands(self._best(values, season), len(values), steps, levels)
 
-    def _point(self, values: np.ndarray, steps: int, season: int) -> np.ndarray:
+    def _point(self, values: ndarray, steps: int, season: int) -> ndarray:
         return smoothed_ahead(self._best(values, season), len(values), steps)
 
-    def _best(self, values: np.ndarray, season: int) -> SmoothingFit:
+    def _best(self, values: ndarray, season: int) -> SmoothingFit:
         return best_form(values, season if season <= LONGEST_SEASON else 1, tuple(self._forms()))
 
     def _forms(self) -> Iterator[SmoothingForm]:

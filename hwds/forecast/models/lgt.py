@@ -42,9 +42,6 @@ class LGT(Statistical):
         plain = values if apart is None else apart.out_of(values)
         paths = trend_paths(plain, season, steps)
         both = np.stack([paths.mean(0), *np.quantile(paths, levels, axis=0)], 1)
-        both = (
-            both
-            if apart is None
-            else np.stack([apart.into(column, len(values)) for column in both.T], 1)
-        )
+        if apart is not None:
+            both = np.stack([apart.into(column, len(values)) for column in both.T], 1)
         return both[:, 0], both[:, 1:]

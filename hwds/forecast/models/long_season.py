@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecaster
@@ -26,7 +27,7 @@ each).
 """
 
 
-def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, ...]:
+def longer_season(values: ndarray, season: int, count: int) -> tuple[Season, ...]:
     """Return the longer season of a series, in parts to be taken out one after the other.
 
     Empty where nothing speaks for it.
@@ -55,14 +56,14 @@ def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, 
     return tuple(part for part in parts if np.ptp(part.factors) > 0)
 
 
-def take_out_season(parts: Sequence[Season], values: np.ndarray) -> np.ndarray:
+def take_out_season(parts: Sequence[Season], values: ndarray) -> ndarray:
     """Return a series without the parts of its season, shape (n,)."""
     for part in parts:
         values = part.out_of(values)
     return values
 
 
-def put_back_season(parts: Sequence[Season], values: np.ndarray, first: int) -> np.ndarray:
+def put_back_season(parts: Sequence[Season], values: ndarray, first: int) -> ndarray:
     """Return rows with the parts of the season again, the first of which stands `first` rows after
     the series' beginning.
     """
@@ -75,7 +76,7 @@ def put_back_season(parts: Sequence[Season], values: np.ndarray, first: int) -> 
 # without the week.
 
 DAYS_A_WEEK = 7
-"""Short seasons in a longer one where nothing else is said: days in a week."""
+"""Short seasons in a longer one where nothing else is forecasts: days in a week."""
 
 
 class LongSeason(Forecaster):
@@ -127,7 +128,7 @@ class LongerSeason(Serializable):
         )
         return replace(history, table=table), parts
 
-    def of(self, values: np.ndarray) -> tuple[Season, ...]:
+    def of(self, values: ndarray) -> tuple[Season, ...]:
         """Return the parts of a series' longer season.
 
         None where less than half of its values are known.
@@ -153,15 +154,12 @@ class FittedLongSeason(Serializable):
         """Return the member's forecasts with the longer season of each series."""
         fitted: FittedForecaster = self.member
         shown, parts = self.longer.without(history)
-        said = fitted.predict(shown, future)
-        both = np.concatenate([said.mean[..., None], said.quantiles], axis=-1)
+        forecasts = fitted.predict(shown, future)
+        both = np.concatenate([forecasts.mean[..., None], forecasts.quantiles], axis=-1)
         for i, part in enumerate(parts):
-            columns = [
-                put_back_season(part, column, int(history.lengths[i])) for column in both[i].T
-            ]
-            both[i] = np.maximum(
-                np.stack(columns, axis=-1), -np.inf if (history.series(i) < 0).any() else 0.0
-            )
-        return replace(
-            Forecasts.of(both[..., 0], both[..., 1:], said.fallback), diagnostics=said.diagnostics
-        )
+            rows = int(history.lengths[i])
+            columns = [put_back_season(part, column, rows) for column in both[i].T]
+            least = -np.inf if (history.series(i) < 0).any() else 0.0
+            both[i] = np.maximum(np.stack(columns, axis=-1), least)
+        answer = Forecasts.of(both[..., 0], both[..., 1:], forecasts.fallback)
+        return replace(answer, diagnostics=forecasts.diagnostics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Folds, UnitInterval, ZeroFolds
 from hwds.forecast.statistical import Banded, Statistical, backtest_bands
@@ -39,16 +39,16 @@ class MFLES(Statistical):
     origins: Folds = 12
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Boost, forecast, and do so from earlier origins for the spread."""
 
-        def point(past: np.ndarray, ahead: int) -> np.ndarray:
-            return self._ask(past, season if 1 < season <= len(past) // 2 else None, ahead)
+        def point(past: ndarray, ahead: int) -> ndarray:
+            return self._library_mean(past, season if 1 < season <= len(past) // 2 else None, ahead)
 
         return backtest_bands(point, values, steps, levels, self.origins, self.least)
 
-    def _ask(self, values: np.ndarray, season: int | None, steps: int) -> np.ndarray:
+    def _library_mean(self, values: ndarray, season: int | None, steps: int) -> ndarray:
         from statsforecast.models import MFLES as Library
         from statsforecast.models import AutoMFLES
 
@@ -63,5 +63,4 @@ class MFLES(Statistical):
                 n_changepoints=self.changepoints,
                 max_rounds=self.rounds,
             )
-        mean: np.ndarray = model.forecast(y=values, h=steps)["mean"]
-        return mean
+        return model.forecast(y=values, h=steps)["mean"]

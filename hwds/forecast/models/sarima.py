@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Depth, Steps, ZeroSteps
@@ -46,8 +47,8 @@ class SarimaFit:
     """
 
     form: ArimaForm
-    free: np.ndarray
-    weights: np.ndarray
+    free: ndarray
+    weights: ndarray
     sigma: float
 
 
@@ -59,7 +60,7 @@ class FittedSarima(Serializable):
         ids: The series, in order.
         forms: Their orders as `Form` has them, p of -1 for a series without a model; shape (n, 8).
         free: Their free parameters, shape (n, most).
-        weights: Of the constant and of each regressor, shape (n, 1 + regressors).
+        weights: The weights of the constant and of each regressor, shape (n, 1 + regressors).
         sigma: The standard deviation of an error one step ahead, shape (n,).
         names: The columns that are regressors.
         period: Rows of the season that Fourier terms tell; 0 for none.
@@ -69,10 +70,10 @@ class FittedSarima(Serializable):
     """
 
     ids: tuple[str, ...]
-    forms: np.ndarray
-    free: np.ndarray
-    weights: np.ndarray
-    sigma: np.ndarray
+    forms: ndarray
+    free: ndarray
+    weights: ndarray
+    sigma: ndarray
     names: tuple[str, ...]
     period: int
     pairs: int
@@ -90,23 +91,14 @@ class FittedSarima(Serializable):
     ) -> FittedSarima:
         """Lay the fits out in arrays."""
         n, most = len(fits), max((len(fit.free) for fit in fits if fit), default=0)
-        forms, free, sigma = (
-            np.full((n, len(ArimaForm._fields)), -1),
-            np.zeros((n, most)),
-            np.zeros(n),
-        )
-        weights = np.zeros((n, 1 + regressors.count))
+        forms, free = np.full((n, len(ArimaForm._fields)), -1), np.zeros((n, most))
+        weights, sigma = np.zeros((n, 1 + regressors.count)), np.zeros(n)
         for i, fit in enumerate(fits):
             if fit:
-                forms[i], free[i, : len(fit.free)], weights[i], sigma[i] = (
-                    fit.form,
-                    fit.free,
-                    fit.weights,
-                    fit.sigma,
-                )
-        ids = tuple(history.series_ids.to_list())
+                forms[i], weights[i], sigma[i] = fit.form, fit.weights, fit.sigma
+                free[i, : len(fit.free)] = fit.free
         return cls(
-            ids,
+            tuple(history.series_ids.to_list()),
             forms,
             free,
             weights,
@@ -121,70 +113,60 @@ class FittedSarima(Serializable):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Filter the history with the parameters, and forecast from its end."""
         whole = history.followed_by(future)
-        mean, spread = self._asked(whole, history.lengths[:, None], int(future.lengths[0]))
-        return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
+        mean, spread = self._project_all(whole, history.lengths[:, None], int(future.lengths[0]))
+        return self._forecasts(whole, history.lengths, mean[:, 0], spread[:, 0])
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Return paths of each series, shape (series, n, h).
 
         Those of the seasonal naive where there is no model.
         """
-        steps = int(future.lengths[0])
-        joint, paths = (
-            np.empty((history.n_series, steps, steps)),
-            np.empty((history.n_series, n, steps)),
-        )
-        mean, spread = self._asked(
-            history.followed_by(future), history.lengths[:, None], steps, joint
-        )
-        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
-        for i in np.flatnonzero(~lost).tolist():
+        steps, whole = int(future.lengths[0]), history.followed_by(future)
+        joint = np.empty((history.n_series, steps, steps))
+        paths = np.empty((history.n_series, n, steps))
+        mean, spread = self._project_all(whole, history.lengths[:, None], steps, joint)
+        unmodelled = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
+        for i in np.flatnonzero(~unmodelled).tolist():
             paths[i] = normal_draws(mean[i, 0], joint[i], n, streams[i])
-        if lost.any():
-            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(
-                history, future, n, streams
-            )[lost]
+        if unmodelled.any():
+            naive = FittedSeasonalNaive(self.season, self.levels)
+            paths[unmodelled] = naive.sample(history, future, n, streams)[unmodelled]
         return paths
 
-    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+    def predict_at(self, panel: Panel, ends: ndarray, horizon: int) -> list[Forecasts]:
         """Return the forecasts from each of many cutoffs, by one run of the filter over each
         series.
         """
         order = np.argsort(ends, axis=1, kind="stable")
-        forecasts = self._asked(panel, np.take_along_axis(ends, order, 1), horizon)
+        forecasts = self._project_all(panel, np.take_along_axis(ends, order, 1), horizon)
         place = np.argsort(order, axis=1)[..., None]
         mean, spread = (np.take_along_axis(values, place, 1) for values in forecasts)
-        there = [column > 0 for column in ends.T]
         return [
-            self._answer(panel, ends[:, k], mean[has, k], spread[has, k])
-            for k, has in enumerate(there)
+            self._forecasts(panel, ends[:, k], mean[has, k], spread[has, k])
+            for k, has in enumerate(ends.T > 0)
         ]
 
-    def _answer(
-        self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray
-    ) -> Forecasts:
+    def _forecasts(self, panel: Panel, ends: ndarray, mean: ndarray, spread: ndarray) -> Forecasts:
         """Return the forecasts of series with a row up to `ends`.
 
         Where there is no model, the seasonal naive of those rows.
         """
-        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
-        if lost.any():
+        unmodelled = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
+        if unmodelled.any():
             history, steps = panel.until(ends), mean.shape[1]
             passed = np.arange(steps) // self.season + 1
             naive = last_season(history.target, history.offsets, self.season, steps)
             wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
-            mean, spread = (
-                np.where(lost[:, None], naive, mean),
-                np.where(lost[:, None], wide, spread),
-            )
+            mean = np.where(unmodelled[:, None], naive, mean)
+            spread = np.where(unmodelled[:, None], wide, spread)
         bands = normal_bands(mean, spread, self.levels)
-        return Forecasts.of(bands.mean, bands.quantiles, lost)
+        return Forecasts.of(bands.mean, bands.quantiles, unmodelled)
 
-    def _asked(
-        self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _project_all(
+        self, panel: Panel, ends: ndarray, steps: int, joint: ndarray | None = None
+    ) -> tuple[ndarray, ndarray]:
         """Return means and standard deviations, NaN where there is no model.
 
         Shape (n_series, origins, steps).
@@ -194,7 +176,7 @@ class FittedSarima(Serializable):
         """
         columns = Regressors(self.names, self.period, self.pairs).values(panel)
         places = {name: i for i, name in enumerate(self.ids)}
-        scratch, run = self._desk(steps), compiled(forecast_from_ends)
+        scratch, run = self._scratch(steps), compiled(forecast_from_ends)
         mean, variance = np.full((2, *ends.shape, steps), np.nan)
         for i, name in enumerate(panel.series_ids.to_list()):
             known = np.flatnonzero(~np.isnan(panel.series(i)[: ends[i, -1]]))
@@ -202,64 +184,58 @@ class FittedSarima(Serializable):
             if k >= 0 and self.forms[k, 0] >= 0 and len(known):
                 regressors = columns[panel.offsets[i] : panel.offsets[i + 1]]
                 out = mean[i], variance[i]
-                self._project(
+                form = self._project(
                     run, k, panel.series(i), regressors, int(known[0]), ends[i], out, scratch
                 )
                 if joint is not None:
-                    joint[i] = self.sigma[k] ** 2 * joint_covariance(
-                        ArimaForm(*self.forms[k].tolist()), scratch, steps
-                    )
+                    joint[i] = self.sigma[k] ** 2 * joint_covariance(form, scratch, steps)
         return mean, np.sqrt(variance)
 
     def _project(
         self,
         run: Any,
         k: int,
-        values: np.ndarray,
-        columns: np.ndarray,
+        values: ndarray,
+        columns: ndarray,
         first: int,
-        ends: np.ndarray,
-        out: tuple[np.ndarray, np.ndarray],
+        ends: ndarray,
+        out: tuple[ndarray, ndarray],
         scratch: ArimaScratch,
-    ) -> None:
+    ) -> ArimaForm:
+        """Write the forecasts of one series, and return the form of its model."""
         form, steps = ArimaForm(*self.forms[k].tolist()), out[0].shape[1]
-        after = np.full((steps, columns.shape[1]), np.nan)
-        used = (
-            np.vstack([columns, after])[first:]
-            if columns.shape[1]
-            else np.zeros((len(values) + steps - first, 0))
-        )
+        used = np.zeros((len(values) + steps - first, 0))
+        if columns.shape[1]:
+            after = np.full((steps, columns.shape[1]), np.nan)
+            used = np.vstack([columns, after])[first:]
         base = drift_regressor(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0]
+        # a matrix product's last bits would change with the number of rows
         for column, weight in zip(used.T, self.weights[k, 1:], strict=True):
-            base = (
-                base + column * weight
-            )  # a matrix product's last bits would change with the number of rows
+            base = base + column * weight
         inside = len(values) - first
-        known = np.where(
-            ends > first, ends - first, -1
-        )  # before the first value there is nothing to forecast from
+        # before the first value there is nothing to forecast from
+        known = np.where(ends > first, ends - first, -1)
         free = self.free[k, : form.p + form.q + form.seasonal_p + form.seasonal_q]
         run(form, free, values[first:] - base[:inside], known, *out, scratch)
         out[0][...] += base[np.maximum(ends - first, 0)[:, None] + np.arange(steps)]
         out[1][...] *= self.sigma[k] ** 2
+        return form
 
-    def _desk(self, steps: int) -> ArimaScratch:
+    def _scratch(self, steps: int) -> ArimaScratch:
         forms = [ArimaForm(*row) for row in self.forms.tolist() if row[0] >= 0]
-        size, lost = (
-            max(map(state_length, forms), default=1),
-            max(map(differencing_rows, forms), default=0),
-        )
-        return make_scratch(size, lost, 0, 0, steps)
+        size = max(map(state_length, forms), default=1)
+        differenced = max(map(differencing_rows, forms), default=0)
+        return make_scratch(size, differenced, 0, 0, steps)
 
 
-def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.ndarray:
+def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> ndarray:
     """Return the covariance of all steps after the last origin, in units of the innovation's
     variance, shape (steps, steps).
 
     Args:
         form: The model.
-        scratch: As `project` leaves it after its last origin: `square` and `ahead`.
-        steps: How many.
+        scratch: The memory as the forecast of the last origin leaves it: `square` and `ahead`.
+        steps: The number of steps.
     """
     size = state_length(form)
     states = size + differencing_rows(form)
@@ -269,13 +245,12 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
     psi = ahead[:, :size].copy() @ scratch.theta[:size]
     later = np.arange(steps)[:, None] - np.arange(1, steps)[None, :]
     weights = np.where(later >= 0, psi[np.maximum(later, 0)], 0.0)
-    covariance: np.ndarray = ahead @ square @ ahead.T + weights @ weights.T
-    return covariance
+    return ahead @ square @ ahead.T + weights @ weights.T
 
 
 def normal_draws(
-    mean: np.ndarray, covariance: np.ndarray, n: int, stream: np.random.Generator
-) -> np.ndarray:
+    mean: ndarray, covariance: ndarray, n: int, stream: np.random.Generator
+) -> ndarray:
     """Draw normal vectors, shape (n, steps).
 
     A covariance that rounding left slightly indefinite is taken at its root.
@@ -283,13 +258,12 @@ def normal_draws(
     Args:
         mean: Shape (steps,).
         covariance: Shape (steps, steps).
-        n: How many.
+        n: The number of vectors.
         stream: Random numbers.
     """
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    paths: np.ndarray = mean + stream.standard_normal((n, len(mean))) @ root.T
-    return paths
+    return mean + stream.standard_normal((n, len(mean))) @ root.T
 
 
 # Seasonal ARIMA models, one for each series.
@@ -370,19 +344,12 @@ class Sarima(Forecaster):
         )
         columns = regressors.values(history)
         inner = season if season <= LONGEST else 1
-        search = self._search(
-            inner, min(int(history.lengths.max()), self.longest), columns.shape[1]
-        )
-        fits = [
-            self._fit(
-                search,
-                history.series(i),
-                columns[history.offsets[i] : history.offsets[i + 1]],
-                regressors,
-                inner,
-            )
-            for i in range(history.n_series)
-        ]
+        longest = min(int(history.lengths.max()), self.longest)
+        search = self._search(inner, longest, columns.shape[1])
+        fits = []
+        for i in range(history.n_series):
+            own = columns[history.offsets[i] : history.offsets[i + 1]]
+            fits.append(self._fit(search, history.series(i), own, regressors, inner))
         return FittedSarima.of(history, fits, regressors, season, context.levels)
 
     def _search(self, season: int, rows: int, covariates: int) -> OrderSearch:
@@ -398,8 +365,8 @@ class Sarima(Forecaster):
     def _fit(
         self,
         search: OrderSearch,
-        values: np.ndarray,
-        columns: np.ndarray,
+        values: ndarray,
+        columns: ndarray,
         regressors: Regressors,
         season: int,
     ) -> SarimaFit | None:
@@ -410,14 +377,14 @@ class Sarima(Forecaster):
         values, columns = values[known[0] :], columns[known[0] :]
         spread = columns.std(0)
         spread[spread == 0] = 1.0
-        given = self._given(len(values), season) if self.search == "fixed" else None
+        given = self._fixed_orders(len(values), season) if self.search == "fixed" else None
         if given is None and self.search == "fixed":
             return None
         optional = len(regressors.names)
-        used = (columns / spread)[
-            :, : optional if len(values) < SEASONS * regressors.period else None
-        ]
-        series = ArimaSeries.of(values, used, season, (given[0][1], given[1][1]) if given else None)
+        waves = None if len(values) >= SEASONS * regressors.period else optional
+        used = (columns / spread)[:, :waves]
+        orders = (given[0][1], given[1][1]) if given else None
+        series = ArimaSeries.of(values, used, season, orders)
         chosen = useful_covariates(search, series, optional)
         series = series.regressed_on(chosen)
         trial = search.fit(series, _given_form(series, given)) if given else search.best(series)
@@ -434,13 +401,13 @@ class Sarima(Forecaster):
             float(sigma),
         )
 
-    def _given(self, rows: int, season: int) -> Orders | None:
+    def _fixed_orders(self, rows: int, season: int) -> Orders | None:
         """Return the orders of `fixed`; None where a series of so many rows is too short for
         them.
         """
         seasonal = self.seasonal_order if season > 1 else (0, 0, 0)
-        lost = self.order[1] + season * seasonal[1]
-        return (self.order, seasonal, self.constant) if lost < rows - 1 else None
+        differenced = self.order[1] + season * seasonal[1]
+        return (self.order, seasonal, self.constant) if differenced < rows - 1 else None
 
 
 def _given_form(series: ArimaSeries, orders: Orders) -> ArimaForm:

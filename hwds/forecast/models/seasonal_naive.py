@@ -98,5 +98,4 @@ def seasonal_spread(history: Panel, season: int) -> np.ndarray:
             alike, LEAST_CHANGE**2, 1.0
         )  # rows that are alike tell more than one row does
         squared[without] = np.where(young, least * short_scales(rest, offsets, season)[1], 0.0)
-    spread: np.ndarray = np.sqrt(np.nan_to_num(squared))
-    return spread
+    return np.sqrt(np.nan_to_num(squared))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.recipe import Small
 from hwds.core.serialization import Serializable
@@ -57,12 +58,12 @@ def choose_members(seen: MemberWindows) -> MemberChoice:
     """Return the choice by all windows, drawn to the usual best as far as left-out windows say.
 
     Args:
-        seen: What members forecast on inner windows; may be empty.
+        seen: The forecasts of members on inner windows; may be empty.
     """
     if not len(seen.target):
         return MemberChoice({})
     names, series = np.unique(seen.series.astype(str), return_inverse=True)
-    losses = np.abs(seen.forecasts - seen.target[:, None])
+    losses = seen.losses
     outside = [left_out_losses(losses, series, seen.window, trust) for trust in TRUSTS]
     best = len(TRUSTS) - 1 - int(np.argmin(outside[::-1]))  # of equals the strongest
     chosen = best_by_series(losses, series, len(names), TRUSTS[best])
@@ -72,7 +73,7 @@ def choose_members(seen: MemberWindows) -> MemberChoice:
     return MemberChoice(by_name, usual, inside, outside[best], outside[-1])
 
 
-def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: float) -> np.ndarray:
+def best_by_series(losses: ndarray, series: ndarray, count: int, trust: float) -> ndarray:
     """Return the member of least loss of each series, shape (count,).
 
     A series without rows takes the usual best.
@@ -80,8 +81,8 @@ def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: fl
     Args:
         losses: Shape (rows, members).
         series: The number of each row's series, shape (rows,).
-        count: How many series there are.
-        trust: How many rows what holds for all series is worth.
+        count: The number of series.
+        trust: The number of own rows that what holds for all series is worth.
     """
     usual = losses.mean(0)
     if not np.isfinite(trust):
@@ -92,9 +93,7 @@ def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: fl
     return np.where(rows[:, 0] > 0, np.argmin(drawn, 1), int(np.argmin(usual)))
 
 
-def left_out_losses(
-    losses: np.ndarray, series: np.ndarray, window: np.ndarray, trust: float
-) -> float:
+def left_out_losses(losses: ndarray, series: ndarray, window: ndarray, trust: float) -> float:
     """Return the mean loss on each window of the choice made by the others."""
     count = int(series.max()) + 1
     total = 0.0
@@ -137,10 +136,7 @@ class Select(Forecaster):
         all rows.
         """
         seen = member_windows(
-            [
-                context.inner(member, history, self.windows, horizon=horizon)
-                for member in self.members
-            ]
+            [context.inner(each, history, self.windows, horizon=horizon) for each in self.members]
         )
         choice = choose_members(seen)
         used = sorted({choice.usual, *choice.members.values()})
@@ -153,9 +149,9 @@ class FittedSelect(Serializable):
     """Fitted members and who answers for which series.
 
     Attributes:
-        members: Those that were chosen, by their number.
+        members: The members that were chosen, by their number.
         labels: The names of all.
-        choice: By series.
+        choice: The choice by series.
     """
 
     members: Mapping[int, Any]
@@ -175,17 +171,15 @@ class FittedSelect(Serializable):
             if (chosen == k).any()
         }
         first = next(iter(forecasts.values()))
-        mean, quantiles, fallback = first.mean.copy(), first.quantiles.copy(), first.fallback.copy()
+        parts = [first.mean.copy(), first.quantiles.copy(), first.fallback.copy()]
         for k, forecast in forecasts.items():
             here = chosen == k
-            mean[here], quantiles[here], fallback[here] = (
-                forecast.mean[here],
-                forecast.quantiles[here],
-                forecast.fallback[here],
-            )
+            own = (forecast.mean, forecast.quantiles, forecast.fallback)
+            for part, values in zip(parts, own, strict=True):
+                part[here] = values[here]
         cost = self.choice.cost
         columns = {
             "member": np.array(self.labels)[chosen],
             COST_COLUMN: np.full(len(chosen), np.nan if cost is None else cost),
         }
-        return replace(Forecasts.of(mean, quantiles, fallback), diagnostics=columns)
+        return replace(Forecasts.of(*parts), diagnostics=columns)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.recipe import Level, Steps
@@ -39,7 +40,7 @@ class Shift(NamedTuple):
     size: float
 
 
-def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
+def level_shifts(values: ndarray, season: int, alarms: float) -> list[Shift]:
     """Return all shifts, oldest first.
 
     The most likely one is found and tested; where it is one, the rows from it on are searched for a
@@ -59,7 +60,7 @@ def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
     return shifts
 
 
-def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
+def level_shift(values: ndarray, season: int, alarms: float) -> Shift | None:
     """Return the most likely shift, where it is significant.
 
     The largest t statistic of a step among trend, season and first-order autoregressive noise, over
@@ -78,18 +79,17 @@ def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
     if not len(rows) or freedom < LEAST_BEFORE or np.ptp(values) == 0:
         return None
     unit = float(np.abs(values).max())
-    first_guess, _ = _likeliest_shift(
-        values / unit, columns, rows, _autocorrelation(values / unit, columns)
-    )
+    scaled = values / unit
+    rho = _autocorrelation(scaled, columns)
+    first_guess, _ = _likeliest_shift(scaled, columns, rows, rho)
     with_step = np.column_stack([columns, np.arange(len(values)) >= first_guess.row])
-    shift, explained = _likeliest_shift(
-        values / unit, columns, rows, _autocorrelation(values / unit, with_step)
-    )
+    rho = _autocorrelation(scaled, with_step)
+    shift, explained = _likeliest_shift(scaled, columns, rows, rho)
     bound = t.isf(alarms / (2 * SECOND_LOOK * len(rows)), freedom)
     return shift._replace(size=shift.size * unit) if explained * freedom > bound**2 else None
 
 
-def without_shifts(values: np.ndarray, shifts: list[Shift], season: int) -> np.ndarray:
+def without_shifts(values: ndarray, shifts: list[Shift], season: int) -> ndarray:
     """Return the series as if it had always been at its last level; holes are NaN and stay.
 
     What comes before a shift is moved by its size; in proportion where that would make a series
@@ -108,7 +108,7 @@ def without_shifts(values: np.ndarray, shifts: list[Shift], season: int) -> np.n
     return moved
 
 
-def _season_ratio(values: np.ndarray, row: int, season: int) -> float:
+def _season_ratio(values: ndarray, row: int, season: int) -> float:
     """Return the mean of the season from a row on over that of the season before it.
 
     1 where there is none to be had.
@@ -120,12 +120,13 @@ def _season_ratio(values: np.ndarray, row: int, season: int) -> float:
 
 
 def _likeliest_shift(
-    values: np.ndarray, columns: np.ndarray, rows: np.ndarray, rho: float
+    values: ndarray, columns: ndarray, rows: ndarray, rho: float
 ) -> tuple[Shift, float]:
     """Return the step that explains most beside the columns, and what it explains over what it
     leaves.
     """
     steps = (np.arange(len(values))[:, None] >= rows).astype(float)
+    # both the series and every step are freed of the columns, so that one product tests each step
     basis = np.linalg.qr(_whiten(columns, rho))[0]
     left = _whiten(np.column_stack([values, steps]), rho)
     left -= basis @ (basis.T @ left)
@@ -135,12 +136,11 @@ def _likeliest_shift(
     size = np.where(identified, target @ steps / np.where(identified, squares, 1.0), 0.0)
     explained = size**2 * squares
     best = int(np.argmax(explained))
-    return Shift(int(rows[best]), float(size[best])), float(
-        explained[best] / max(total - explained[best], 1e-24)
-    )
+    share = float(explained[best] / max(total - explained[best], 1e-24))
+    return Shift(int(rows[best]), float(size[best])), share
 
 
-def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
+def _autocorrelation(values: ndarray, columns: ndarray) -> float:
     """Return the autocorrelation of the residuals from row to row, freed of its bias to first order
     and at most 1.
     """
@@ -153,7 +153,7 @@ def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
     return min(raw + (1 + 3 * raw + (count - 1) * (1 + raw)) / len(values), 1.0)
 
 
-def _whiten(columns: np.ndarray, rho: float) -> np.ndarray:
+def _whiten(columns: ndarray, rho: float) -> ndarray:
     """Return each row less rho times the row before.
 
     The first row has the variance of the others (Prais and Winsten 1954).
@@ -162,7 +162,7 @@ def _whiten(columns: np.ndarray, rho: float) -> np.ndarray:
     return np.concatenate([first, columns[1:] - rho * columns[:-1]])
 
 
-def _trend_columns(rows: int, season: int) -> np.ndarray:
+def _trend_columns(rows: int, season: int) -> ndarray:
     """Return the level, the trend, and the season where there are three of it."""
     columns = [np.ones(rows), np.linspace(-1.0, 1.0, rows)]
     if season > 1 and rows >= 3 * season:
@@ -216,7 +216,7 @@ class SinceBreak(Forecaster):
         """Fit the member to the series without their shifts."""
         since = SinceView(context.season, self.earlier, self.alarms, self.longest)
         return FittedSinceBreak(
-            self.member.learn(since.shown(history), horizon=horizon, context=context), since
+            self.member.learn(since.view(history), horizon=horizon, context=context), since
         )
 
 
@@ -231,17 +231,15 @@ class SinceView(Serializable):
     alarms: float
     longest: int
 
-    def shown(self, history: Panel) -> Panel:
+    def view(self, history: Panel) -> Panel:
         """Return each series since its last shift."""
-        shown = [self._one(history.series(i)) for i in range(history.n_series)]
+        shown = [self._view_series(history.series(i)) for i in range(history.n_series)]
         first = np.array([row for row, _ in shown], np.int64)
-        values = pl.Series(
-            TARGET, np.concatenate([values for _, values in shown]), nan_to_null=True
-        )
+        values = pl.Series(TARGET, np.concatenate([each for _, each in shown]), nan_to_null=True)
         after_shift = pl.Series(history.positions >= np.repeat(first, history.lengths))
         return replace(history, table=history.table.with_columns(values).filter(after_shift))
 
-    def _one(self, values: np.ndarray) -> tuple[int, np.ndarray]:
+    def _view_series(self, values: ndarray) -> tuple[int, ndarray]:
         """Return the first row that is kept, and the values.
 
         A series of which less than half is known stays as it is.
@@ -251,9 +249,8 @@ class SinceView(Serializable):
         if not len(known) or 2 * len(known) < known[-1] + 1 - known[0]:
             return 0, values
         start = int(known[0])
-        shifts = level_shifts(
-            fill_holes(values[start : known[-1] + 1], self.season), self.season, self.alarms
-        )
+        whole = fill_holes(values[start : known[-1] + 1], self.season)
+        shifts = level_shifts(whole, self.season, self.alarms)
         shifts = [shift._replace(row=start + shift.row) for shift in shifts]
         if self.earlier == "moved":
             return 0, without_shifts(values, shifts, self.season)
@@ -270,4 +267,4 @@ class FittedSinceBreak(Serializable):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the member's forecasts of the series without their shifts."""
         fitted: FittedForecaster = self.member
-        return fitted.predict(self.since.shown(history), future)
+        return fitted.predict(self.since.view(history), future)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -71,18 +71,7 @@ class Stack(Forecaster):
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
-        "combine": {
-            "choice": [
-                "learned",
-                "inverse",
-                "shrunk",
-                "simplex",
-                "ridge",
-                "equal",
-                "median",
-                "best",
-            ]
-        },
+        "combine": {"choice": list(get_args(Combine))},
         "windows": {"choice": [2, 3, 4]},
     }
 
@@ -109,7 +98,7 @@ class Stack(Forecaster):
         """Learn weights from inner windows, then fit every member on all rows."""
         weights = self._weights(history, horizon, context)
         fitted = tuple(context.fitted(member, history, horizon=horizon) for member in self.members)
-        return FittedForecastStack(fitted, weights, self._columns(), self.combine == "median")
+        return FittedForecastStack(fitted, weights, self._group_columns(), self.combine == "median")
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
@@ -127,7 +116,7 @@ class Stack(Forecaster):
         whole, group = member_windows(backtests), self._groups(seen)
 
         def weights(window: int) -> GroupWeights:
-            return self._learned(whole.take(whole.window != window), group, horizon)
+            return self._learn_weights(whole.take(whole.window != window), group, horizon)
 
         return combine_backtests(backtests, weights, group, median=self.combine == "median").filter(
             pl.col("window") >= -windows
@@ -135,40 +124,36 @@ class Stack(Forecaster):
 
     def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> GroupWeights:
         if self.combine in ("equal", "median"):
-            return self._equal()
+            return self._equal_weights()
         seen = member_windows(
-            [
-                context.inner(member, history, self.windows, horizon=horizon)
-                for member in self.members
-            ]
+            [context.inner(each, history, self.windows, horizon=horizon) for each in self.members]
         )
-        return self._learned(seen, self._groups(history), horizon)
+        return self._learn_weights(seen, self._groups(history), horizon)
 
-    def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> GroupWeights:
+    def _learn_weights(
+        self, seen: MemberWindows, group: dict[str, str], horizon: int
+    ) -> GroupWeights:
         """Return weights from windows; equal ones where every series is too short for one."""
         if self.combine in ("equal", "median") or not len(seen.target):
-            return self._equal()
+            return self._equal_weights()
         names = np.array([group.get(name, "") for name in seen.series.tolist()], object)
-        return learn_group_weights(seen, names, horizon, self._rule, "step" in self.weights_by)
+        return learn_group_weights(
+            seen, names, horizon, self._apply_rule, "step" in self.weights_by
+        )
 
-    def _rule(self, seen: MemberWindows) -> np.ndarray:
+    def _apply_rule(self, seen: MemberWindows) -> np.ndarray:
         if self.combine == "shrunk":
             return (absolute_simplex_weights(seen) + 1 / len(self.members)) / 2
         return WEIGHT_RULES[self.combine](seen)
 
-    def _columns(self) -> tuple[str, ...]:
+    def _group_columns(self) -> tuple[str, ...]:
         return tuple(name for name in self.weights_by if name != "step")
 
     def _groups(self, panel: Panel) -> dict[str, str]:
-        return dict(
-            zip(
-                panel.series_ids.to_list(),
-                group_names(panel, self._columns()).tolist(),
-                strict=True,
-            )
-        )
+        groups = group_names(panel, self._group_columns())
+        return dict(zip(panel.series_ids.to_list(), groups.tolist(), strict=True))
 
-    def _equal(self) -> GroupWeights:
+    def _equal_weights(self) -> GroupWeights:
         return GroupWeights.same(np.full(len(self.members), 1 / len(self.members)))
 
 
@@ -177,8 +162,8 @@ class FittedForecastStack(Serializable):
     """Fitted members and their weights.
 
     Attributes:
-        members: In the order of the weights.
-        weights: By group of series and part of the horizon.
+        members: The members in the order of the weights.
+        weights: The weights by group of series and part of the horizon.
         columns: Static columns that make the groups.
         median: Whether the median of the members is taken instead.
     """
@@ -198,9 +183,7 @@ class FittedForecastStack(Serializable):
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
         n, steps = means.shape[1:]
-        group, step = (
-            group_names(history, self.columns).repeat(steps),
-            np.tile(np.arange(1, steps + 1), n),
-        )
+        group = group_names(history, self.columns).repeat(steps)
+        step = np.tile(np.arange(1, steps + 1), n)
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
         return mixture(weights, means, quantiles, fallback)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.forecast.smoothing_kernels import fit_theta, forecast_theta
 from hwds.forecast.statistical import Seasonless
@@ -42,7 +42,7 @@ class Theta(Seasonless):
         "dynamic_optimised"
     )
 
-    def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def plain(self, values: ndarray, season: int, steps: int) -> tuple[ndarray, ndarray]:
         """Return the forecast of the form, or of the one that fits best."""
         forms = THETA_FORMS.values() if self.form == "auto" else (THETA_FORMS[self.form],)
         fits = [

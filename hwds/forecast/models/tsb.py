@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from hwds.core.recipe import UnitInterval
-from hwds.forecast.statistical import Banded, Statistical, demand_bands
+from hwds.forecast.statistical import DemandLevel
 
 
-class TSB(Statistical):
+class TSB(DemandLevel):
     """Demand size times its probability, which fades row by row when demand stops; each series
     alone.
 
@@ -23,18 +23,11 @@ class TSB(Statistical):
     """
 
     imports = ("statsforecast",)
-    least = 3
-    of_demand = True
     size_rate: UnitInterval = 0.1
     chance_rate: UnitInterval = 0.1
 
-    def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
-    ) -> Banded:
-        """Find the level, and say it for every step."""
+    def library(self) -> Any:
+        """Return the model with its smoothing parameters."""
         from statsforecast.models import TSB as Library
 
-        library = Library(self.size_rate, self.chance_rate)
-        return demand_bands(
-            values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels
-        )
+        return Library(self.size_rate, self.chance_rate)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Depth
-from hwds.forecast.models.base import normal_bands
-from hwds.forecast.statistical import Banded, Statistical
+from hwds.forecast.statistical import Banded, Statistical, normal_quantiles
 
 TRENDS = {
     "linear": "local linear trend",
@@ -49,7 +48,7 @@ class UnobservedComponents(Statistical):
     rounds: Depth = 50
 
     def forecast(
-        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+        self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
         """Fit the variances, and forecast from the filter's last state."""
         from statsmodels.tsa.statespace.structural import UnobservedComponents as Library
@@ -63,5 +62,4 @@ class UnobservedComponents(Statistical):
         )
         fitted = model.fit(maxiter=self.rounds, disp=False, warn_convergence=False)
         ahead = fitted.get_forecast(int(steps))  # numpy's integers are dates to it
-        mean, spread = ahead.predicted_mean * scale, ahead.se_mean * scale
-        return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
+        return normal_quantiles(ahead.predicted_mean * scale, ahead.se_mean * scale, levels)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
+from numpy import ndarray
 from pydantic import model_validator
 
 from hwds.core.errors import ConfigError, nearest
@@ -62,9 +63,7 @@ MIDDLE = (0.5,)
 class ThetaAndDamped(OriginForecasts):
     """The theta method and a damped trend."""
 
-    def forecasts(
-        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
-    ) -> np.ndarray:
+    def forecasts(self, histories: Iterable[ndarray], season: int, base: ndarray) -> ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
 
         See `OriginForecasts.forecasts`.
@@ -85,7 +84,7 @@ def _methods() -> tuple[Statistical, ...]:
     return Theta(origins=0), Damped(origins=0)
 
 
-def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np.ndarray | None:
+def _line(model: Statistical, values: ndarray, season: int, steps: int) -> ndarray | None:
     """Return the forecast after a series without holes, shape (steps,).
 
     None where it cannot be fitted, or is wild.
@@ -104,7 +103,7 @@ def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np
 
 __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 
-PACE_MULTIPLE = 3
+EARLY_RATE_MULTIPLE = 3
 """The multiple of the learning rate with which the rounds of quantiles are chosen."""
 
 ROWS_A_BIN, LEAST_BINS = 200, 32
@@ -126,7 +125,7 @@ FINER_MULTIPLE = 3
 better).
 """
 
-TURNS, MOST_TURNS = 3, 10
+PARTS, MOST_PARTS = 3, 10
 """Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1,
 and the most for a smaller share.
 """
@@ -256,13 +255,13 @@ class XGBoost(Forecaster):
         source = WindowSource.of(windowing, history, context.features)
         rows = training_rows(
             source,
-            self._most(source),
+            self._most_rows(source),
             context.stream("training rows"),
             self._origins(source, context),
         )
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
-        growing = self._growing(source, len(rows.target), context)
+        growing = self._booster_settings(source, len(rows.target), context)
         if self.objective != "quantile":
             known = history.target[~np.isnan(history.target)]
             whole = bool((known == np.rint(known)).all())
@@ -280,17 +279,17 @@ class XGBoost(Forecaster):
         history.
         """
 
-        def learned(panel: Panel) -> tuple[Windowing, bytes]:
+        def learn_booster(panel: Panel) -> tuple[Windowing, bytes]:
             windowing = self._windowing(panel, 1, context)
             source = WindowSource.of(windowing, panel, context.features)
-            rows = training_rows(source, self._most(source), context.stream("training rows"))
+            rows = training_rows(source, self._most_rows(source), context.stream("training rows"))
             last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-            growing = self._growing(source, len(rows.target), context)
+            growing = self._booster_settings(source, len(rows.target), context)
             return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
 
         grid = quantile_grid(context.levels)
-        errors = path_errors(learned, history, horizon, context.features, context.cpus)
-        windowing, booster = learned(history)
+        errors = path_errors(learn_booster, history, horizon, context.features, context.cpus)
+        windowing, booster = learn_booster(history)
         return FittedRecursive(
             windowing,
             context.features,
@@ -301,7 +300,7 @@ class XGBoost(Forecaster):
             context.cpus,
         )
 
-    def _most(self, source: WindowSource) -> int:
+    def _most_rows(self, source: WindowSource) -> int:
         if self.objective != "quantile":
             return self.max_rows
         seen = self.looks * len(source.origins())
@@ -336,7 +335,7 @@ class XGBoost(Forecaster):
             lines=ThetaAndDamped() if self.base == "lines" else None,
         )
 
-    def _growing(
+    def _booster_settings(
         self, source: WindowSource, rows: int, context: ForecastContext
     ) -> BoosterSettings:
         settings: dict[str, Any] = {
@@ -373,31 +372,34 @@ class XGBoost(Forecaster):
                 self.trees,
                 self.patience,
                 robust=True,
-                pace=PACE_MULTIPLE,
+                early_rate=EARLY_RATE_MULTIPLE,
             )
         if not self._smooths(rows, inputs):
             return BoosterSettings(
-                {**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE_MULTIPLE
+                {**settings, "max_bin": bins},
+                self.trees,
+                self.patience,
+                early_rate=EARLY_RATE_MULTIPLE,
             )
         smooth = SMOOTH | {
             "eta": self.learning_rate / FINER_MULTIPLE,
             "max_bin": min(bins, SMOOTH_BINS),
         }
         smooth |= {"min_child_weight": CURVATURE * self.leaf_rows}
-        turns = min(round(TURNS / self.row_share), MOST_TURNS)
+        parts = min(round(PARTS / self.row_share), MOST_PARTS)
         return BoosterSettings(
             {**settings, **smooth},
             FINER_MULTIPLE * self.trees,
             FINER_MULTIPLE * self.patience,
-            pace=FINER_MULTIPLE * PACE_MULTIPLE,
-            turns=turns,
+            early_rate=FINER_MULTIPLE * EARLY_RATE_MULTIPLE,
+            parts=parts,
         )
 
     def _smooths(self, rows: int, inputs: int) -> bool:
         free = (self.objective, self.strategy) == ("quantile", "direct") and not self.monotone
         return free and rows > ROWS_AN_INPUT * inputs
 
-    def _signs(self, source: WindowSource) -> np.ndarray:
+    def _signs(self, source: WindowSource) -> ndarray:
         """Return the sign of each input, shape (columns,): of a column itself, and of its changes.
 
         Raises:

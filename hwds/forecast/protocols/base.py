@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError, with_article
 from hwds.core.recipe import Folds, Small, ZeroDraws
@@ -101,12 +102,8 @@ def try_forecaster(
         if history.n_series != len(series):
             return  # launches, of which nothing is known
         answer = model.learn(history, horizon=horizon, context=context)
-        check_forecasts(
-            answer.predict(history, future_of(block, series, ends, horizon)),
-            len(series),
-            context,
-            horizon,
-        )
+        forecasts = answer.predict(history, future_of(block, series, ends, horizon))
+        check_forecasts(forecasts, len(series), context, horizon)
 
 
 def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon: int) -> None:
@@ -210,13 +207,13 @@ class PanelEvaluation(
             nest.
     """
 
-    accepts: ClassVar[type] = Forecaster
-    frame_type: ClassVar[type] = FORECAST.frame
-    task: ClassVar[str] = FORECAST.name
-    keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
-    unit: ClassVar[str] = SERIES
-    block: ClassVar[int] = 250
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+    accepts = Forecaster
+    frame_type = FORECAST.frame
+    task = FORECAST.name
+    keys = ("cutoff", "series_id", "step")
+    unit = SERIES
+    block = 250
+    fields_not_in_key = (
         *Evaluation.fields_not_in_key,
         "metrics",
         "intervals",
@@ -257,16 +254,14 @@ class PanelEvaluation(
 
     def evaluate_cell(
         self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Fit at the fold's first cutoff and forecast from each that it serves."""
         from hwds.forecast.postprocessing import with_groups
 
-        full, gap, sliding, whole = (
-            self._context(context, frame),
-            self.scored_after(),
-            self.rows_kept(),
-            self.reconciles,
-        )
+        full = self._context(context, frame)
+        gap = self.scored_after()
+        sliding = self.rows_kept()
+        whole = self.reconciles
         rows = fit_and_forecast(
             model,
             frame,
@@ -300,14 +295,8 @@ class PanelEvaluation(
             return 0.0
         columns = len(frame.roles.known_future) + len(frame.roles.past_only)
         rows = np.minimum(known, self.rows_kept() or known.max())
-        size = PanelSize(
-            len(known),
-            float(rows.mean()),
-            frame.season,
-            self.steps(frame),
-            columns,
-            len(self.levels),
-        )
+        length, levels = float(rows.mean()), len(self.levels)
+        size = PanelSize(len(known), length, frame.season, self.steps(frame), columns, levels)
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
     def within(self, seconds: float) -> str:
@@ -332,15 +321,15 @@ class PanelEvaluation(
         """Adaptive intervals learn from earlier folds."""
         return self.intervals == "adaptive"
 
-    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def postprocess(self, rows: DataFrame) -> DataFrame:
         """Calibrate quantiles as `intervals` says, marked by `calibrated`.
 
         Then make all forecasts add up.
         """
-        settled = fill_young_scales(self._settled(rows))
-        return count_from_last(settled) if self.alignment() == "end" else settled
+        scored = fill_young_scales(self._calibrate_and_reconcile(rows))
+        return count_from_last(scored) if self.alignment() == "end" else scored
 
-    def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate_and_reconcile(self, rows: DataFrame) -> DataFrame:
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
@@ -348,18 +337,18 @@ class PanelEvaluation(
         )
 
         if not self.reconciles:
-            return self._calibrated(rows)
+            return self._calibrate(rows)
         summed = with_summed_actuals(rows)
-        first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
-        calibrated = self._calibrated(first if self.intervals == "adaptive" else summed)
-        signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
+        first = summed.filter((col(WINDOW) >= 0) | (col("fold") == col("fold").min()))
+        calibrated = self._calibrate(first if self.intervals == "adaptive" else summed)
+        signs = summed.filter(col(WINDOW) >= 0)[NONNEGATIVE]
         past = {
             fold: learn_error_vectors(part)
             for (fold,), part in summed.partition_by("fold", as_dict=True).items()
         }
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
-    def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate(self, rows: DataFrame) -> DataFrame:
         from hwds.forecast.postprocessing import (
             adaptive_rows,
             conformal_rows,
@@ -371,17 +360,15 @@ class PanelEvaluation(
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
             return conformal_rows(rows, self.levels)
-        return (
-            adaptive_rows(rows, self.levels, self.calibration)
-            if self.intervals == "adaptive"
-            else without_raw(rows)
-        )
+        if self.intervals == "adaptive":
+            return adaptive_rows(rows, self.levels, self.calibration)
+        return without_raw(rows)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
 
-    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+    def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return sentences on series that were not forecast, and on intervals that could not be
         calibrated.
         """
@@ -390,9 +377,8 @@ class PanelEvaluation(
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
-        messages = (
-            [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        )
+        asked = [f"{n_forecast} of {units} series were asked; {left}."]
+        messages = asked if n_forecast < units else []
         seen = [*scale_remarks(predictions), *season_remarks(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
@@ -400,18 +386,16 @@ class PanelEvaluation(
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
         where they are unknown.
         """
-        sums = (
-            panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
-            if self.reconciles
-            else []
-        )
+        sums: list[str] = []
+        if self.reconciles:
+            sums = panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
         return [*joined_column_remarks(frame), *numbering_remarks(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
         """Return all metrics of the task."""
         return forecast_measures(frame.season, self.levels, named_metrics(self.metrics))
 
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame:
+    def labels(self, frame: Panel, column: str) -> DataFrame:
         """Return segments by series, by row, or by series and cutoff: see
         `segments.panel_labels`.
         """
@@ -419,11 +403,10 @@ class PanelEvaluation(
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return random values after the cutoff; aggregates are made of them anew."""
-        return self.prepare_frame(
-            corrupt_panel(without_aggregates(frame) if self.reconciles else frame, cutoff, rng)
-        )
+        series = without_aggregates(frame) if self.reconciles else frame
+        return self.prepare_frame(corrupt_panel(series, cutoff, rng))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: Cutoff, frame: Panel) -> DataFrame:
         """Return the forecasts made at the cutoff."""
         return forecasts_at(rows, frame, cutoff)
 
@@ -448,16 +431,14 @@ class PanelEvaluation(
         past, inside = replace(frame, plan=None), replace(full, sliding=sliding)
         inner = model.backtest(past, self.calibration, horizon=steps, context=inside)
         if self.reconciles and inner.width:
-            marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
+            marked = inner.with_columns(pl.lit(True).alias(EXISTS), fold=pl.lit(0))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
-        final = (
-            fitted
-            if self.intervals == "model"
-            else CalibratedModel(fitted, learn_calibration(inner, self.levels))
-        )
+        final: Any = fitted
+        if self.intervals != "model":
+            final = CalibratedModel(fitted, learn_calibration(inner, self.levels))
         return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
-    def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> DataFrame:
         """Forecast after the last rows."""
         from hwds.forecast.postprocessing import (
             CalibratedModel,
@@ -470,17 +451,12 @@ class PanelEvaluation(
         calibrated = fitted.model if isinstance(fitted, ReconciledModel) else fitted
         model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 
-        def postprocess(rows: pl.DataFrame) -> pl.DataFrame:
-            shown = (
-                correct_quantiles(rows, calibrated.calibration, self.levels)
-                if isinstance(calibrated, CalibratedModel)
-                else rows
-            )
+        def postprocess(rows: DataFrame) -> DataFrame:
+            if isinstance(calibrated, CalibratedModel):
+                rows = correct_quantiles(rows, calibrated.calibration, self.levels)
             if not isinstance(fitted, ReconciledModel):
-                return shown
-            grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(
-                pl.lit(0).alias("fold")
-            )
+                return rows
+            grouped = with_groups(rows, frame, grouped=self.grouped).with_columns(fold=pl.lit(0))
             method: Any = self.reconcile  # it reconciles: not `none`
             return reconcile_rows(grouped, {0: fitted.errors}, method, self.levels).drop("fold")
 
@@ -546,7 +522,7 @@ class PanelEvaluation(
         """Return the first and the last step that are scored."""
         return self.scored_after() + 1, self.steps(frame)
 
-    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
+    def volume_evidence(self, forecasts: DataFrame, frame: Panel) -> DataFrame:
         """Return the forecasts of the series themselves, without those of their sums.
 
         See `VolumeEvidence`.
@@ -585,10 +561,10 @@ def fitting_stride(earlier: Panel, steps: int, stride: int, windows: int) -> int
     half of the longest series.
 
     Args:
-        earlier: What may be known.
-        steps: Of each window.
+        earlier: The panel as far as it may be known.
+        steps: The steps of each window.
         stride: The stride of the experiment's own windows.
-        windows: How many.
+        windows: The number of windows.
     """
     room = int(earlier.lengths.max(initial=0)) // 2 - steps
     return stride if windows == 1 else min(stride, max(room // (windows - 1), 1))

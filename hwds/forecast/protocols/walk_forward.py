@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from hwds.core.errors import ConfigError
 from hwds.evaluation.panel_folds import PanelWalkForward
@@ -20,8 +19,8 @@ class WalkForward(PanelWalkForward, PanelEvaluation):
             protocol.refit=every_2
     """
 
-    comparable: ClassVar[tuple[str, ...]] = (*PanelEvaluation.comparable, "sliding")
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+    comparable = (*PanelEvaluation.comparable, "sliding")
+    fields_not_in_key = (
         *PanelEvaluation.fields_not_in_key,
         "windows",
         "stride",

@@ -42,7 +42,7 @@ class LearnedRegimeScaling(Serializable):
     """Scaled sensors as features of runs.
 
     Attributes:
-        scaling: Of the sensors.
+        scaling: The scales of the sensors.
     """
 
     scaling: Scales

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, Steps
 from hwds.core.serialization import Serializable
-from hwds.frames.kernels import STATISTICS, fill_ewma, fill_windows
+from hwds.frames.kernels import STATISTICS, Statistic, fill_ewma, fill_windows
 from hwds.frames.runs import RowsOfRuns, Runs, SignalState, Stacked
-from hwds.frames.signals import SPECTRAL, RegimeScales, RunFeatures, spectra
+from hwds.frames.signals import RegimeScales, RunFeatures, Spectral, spectra
 
-Statistic = Literal[
-    "mean",
-    "sd",
-    "slope",
-    "rms",
-    "minimum",
-    "maximum",
-    "peak_to_peak",
-    "crest",
-    "skewness",
-    "kurtosis",
-]
-Spectral = Literal["entropy", "envelope"]
 Weight = Annotated[float, Gt(0), Le(1)]
-
-assert get_args(Statistic) == STATISTICS
-assert get_args(Spectral) == SPECTRAL
 
 
 class SignalWindows(RunFeatures):
@@ -93,36 +78,32 @@ class LearnedSignalWindows(Serializable):
 
     Attributes:
         recipe: What is computed.
-        scaling: Of the sensors.
-        axes: Of the principal components, shape (sensors, components).
+        scaling: The scales of the sensors.
+        axes: The axes of the principal components, shape (sensors, components).
     """
 
     recipe: SignalWindows
     scaling: RegimeScales
-    axes: np.ndarray
+    axes: ndarray
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
-        asked = [
-            f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics
+        recipe = self.recipe
+        spectral = [*(f"band_{band + 1}" for band in range(recipe.bands)), *recipe.spectrum]
+        numbers = [
+            f"{kind}_{window}"
+            for kinds in (recipe.statistics, spectral)
+            for window in recipe.windows
+            for kind in kinds
         ]
-        spectral = [
-            *(f"band_{band + 1}" for band in range(self.recipe.bands)),
-            *self.recipe.spectrum,
-        ]
-        asked += [f"{kind}_{window}" for window in self.recipe.windows for kind in spectral]
-        asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (
-            ["last"] if self.recipe.last else []
-        )
-        signals = (
-            *self.scaling.sensors,
-            *(f"component {i + 1}" for i in range(self.axes.shape[1])),
-        )
-        named = [f"{signal} {what}" for what in asked for signal in signals]
-        return (*named, *(["age"] if self.recipe.age else []))
+        numbers += [*(f"ewma_{weight:g}" for weight in recipe.ewma), *(["last"] * recipe.last)]
+        components = (f"component {i + 1}" for i in range(self.axes.shape[1]))
+        signals = (*self.scaling.sensors, *components)
+        named = [f"{signal} {number}" for number in numbers for signal in signals]
+        return (*named, *(["age"] * recipe.age))
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
         signals, rows = self._signals(self.scaling.scaled(runs)), np.arange(len(runs.data))
         parts = self._of_windows(signals, run_begins(runs), rows)
@@ -146,13 +127,13 @@ class LearnedSignalWindows(Serializable):
             np.zeros((0, signals)), np.zeros((weights, signals)), np.zeros((weights, signals))
         )
 
-    def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> np.ndarray:
+    def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> ndarray:
         """Return the numbers of new rows, shape (rows, names), with the bits of `compute`.
 
         States go on.
 
         Args:
-            states: Of each run that has new rows.
+            states: The state of each run that has new rows.
             rows: The new rows, in the order of the states.
         """
         new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
@@ -171,13 +152,11 @@ class LearnedSignalWindows(Serializable):
             state.tail = tail
         return np.column_stack([*parts, *self._plain(new, rows.cycles)])
 
-    def _signals(self, scaled: np.ndarray) -> np.ndarray:
+    def _signals(self, scaled: ndarray) -> ndarray:
         """Return the scaled sensors of each row, and the components of them beside."""
         return np.ascontiguousarray(np.column_stack([scaled, components_along(scaled, self.axes)]))
 
-    def _of_windows(
-        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray
-    ) -> list[np.ndarray]:
+    def _of_windows(self, signals: ndarray, begins: ndarray, rows: ndarray) -> list[ndarray]:
         """Return what is computed of the windows up to some rows."""
         parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
@@ -187,15 +166,13 @@ class LearnedSignalWindows(Serializable):
             ]
         return parts
 
-    def _statistics(
-        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int
-    ) -> np.ndarray:
+    def _statistics(self, signals: ndarray, begins: ndarray, rows: ndarray, window: int) -> ndarray:
         kinds = np.array([STATISTICS.index(kind) for kind in self.recipe.statistics])
         out = np.empty((len(rows), len(kinds), signals.shape[1]))
         compiled(fill_windows)(signals, begins, rows, window, kinds, out)
         return out.reshape(len(rows), -1)
 
-    def _plain(self, signals: np.ndarray, cycles: np.ndarray) -> list[np.ndarray]:
+    def _plain(self, signals: ndarray, cycles: ndarray) -> list[ndarray]:
         """Return what is of a row alone."""
         return [
             *([signals] if self.recipe.last else []),
@@ -209,12 +186,12 @@ be among them.
 """
 
 
-def run_begins(runs: Runs) -> np.ndarray:
+def run_begins(runs: Runs) -> ndarray:
     """Return the first row of each row's run, shape (rows,)."""
     return np.repeat(runs.offsets[:-1], runs.lengths)
 
 
-def smooth_signals(signals: np.ndarray, begins: np.ndarray, weight: float) -> np.ndarray:
+def smooth_signals(signals: ndarray, begins: ndarray, weight: float) -> ndarray:
     """Return exponentially weighted means of each run up to each row; the same shape."""
     runs = np.cumsum(np.arange(len(begins)) == begins) - 1
     top, bottom = (
@@ -223,15 +200,13 @@ def smooth_signals(signals: np.ndarray, begins: np.ndarray, weight: float) -> np
     return _ewma(np.ascontiguousarray(signals), runs, weight, top, bottom)
 
 
-def _ewma(
-    signals: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray
-) -> np.ndarray:
+def _ewma(signals: ndarray, runs: ndarray, weight: float, top: ndarray, bottom: ndarray) -> ndarray:
     out = np.empty(signals.shape)
     compiled(fill_ewma)(signals, runs, weight, top, bottom, out)
     return out
 
 
-def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> np.ndarray:
+def principal_axes(scaled: ndarray, begins: ndarray, components: int) -> ndarray:
     """Return the axes along which smoothed sensors vary most, shape (sensors, components).
 
     Each sums to 0 or more.
@@ -239,7 +214,7 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
     Args:
         scaled: Sensors, shape (rows, sensors).
         begins: The first row of each row's run.
-        components: How many at most.
+        components: The largest number of components.
     """
     values = smooth_signals(scaled, begins, SMOOTHING)
     _, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
@@ -247,7 +222,7 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
     return np.ascontiguousarray(first * np.where(first.sum(axis=0) < 0, -1.0, 1.0))
 
 
-def components_along(scaled: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def components_along(scaled: ndarray, axes: ndarray) -> ndarray:
     """Return the components of each row, summed sensor by sensor: a product of matrices has other
     bits of one row alone.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import polars as pl
 from annotated_types import MinLen
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.frames.features.base import RowFeatures
@@ -36,16 +36,16 @@ class Together(RowFeatures):
         parts: list[Live] = []
         for part in self.parts:
             parts.append(part.live(schema))
-            schema = schema.with_inputs(pl.DataFrame(schema=dict(parts[-1].columns)))
+            schema = schema.with_inputs(DataFrame(schema=dict(parts[-1].columns)))
         return LiveTogether(parts)
 
-    def compute(self, table: Table) -> pl.DataFrame:
+    def compute(self, table: Table) -> DataFrame:
         """Return the columns of all parts.
 
         Raises:
             ConfigError: Two parts make a column of the same name.
         """
-        made: dict[str, pl.Series] = {}
+        made: dict[str, Series] = {}
         for part in self.parts:
             columns = part.compute(table)
             taken = next((name for name in columns.columns if name in made), None)
@@ -56,4 +56,4 @@ class Together(RowFeatures):
                 )
             made |= {name: columns[name] for name in columns.columns}
             table = table.with_inputs(columns)
-        return pl.DataFrame(made)
+        return DataFrame(made)

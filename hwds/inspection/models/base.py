@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
@@ -33,14 +34,14 @@ loss is often at a temperature near 0.
 """
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: ndarray) -> ndarray:
     """Return probabilities from log odds up to a constant, shape (n, kinds)."""
     shifted = np.asarray(logits, float) - np.max(logits, axis=1, keepdims=True)
     powers = np.exp(shifted)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
+def best_temperature(logits: ndarray, codes: ndarray) -> float:
     """Return the temperature of least log loss (Guo et al. 2017, "On calibration of modern neural
     networks").
 
@@ -59,8 +60,8 @@ def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
     rows = np.arange(int(known.sum()))
 
     def loss(log_temperature: float) -> float:
-        said = softmax(logits[known] / np.exp(log_temperature))[rows, codes[known]]
-        return float(-np.log(np.maximum(said, SOFT)).mean())
+        chance = softmax(logits[known] / np.exp(log_temperature))[rows, codes[known]]
+        return float(-np.log(np.maximum(chance, SOFT)).mean())
 
     reach = float(np.log(HOTTEST))
     return float(
@@ -86,13 +87,13 @@ class FittedInspection(Protocol):
     def knows_kinds(self) -> bool:
         """True where it tells kinds of defects apart."""
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the log odds of each kind up to a constant, shape (n, kinds).
 
         A model that knows no kinds returns how far each image is from good ones, shape (n, 1).
         """
 
-    def saliency(self, images: Images) -> np.ndarray | None:
+    def saliency(self, images: Images) -> ndarray | None:
         """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
 
         None of a model that cannot say.
@@ -132,8 +133,8 @@ class InspectionModel(Recipe):
         """Return the calibrated model, in Python and without a run of an experiment.
 
         Args:
-            images: To learn from.
-            calibrate: Of other boards, for the temperature and the threshold.
+            images: The images to learn from.
+            calibrate: The images of other boards, for the temperature and the threshold.
             budget: The share of good images that may be flagged.
             context: Random streams and threads; seed 0 and one thread where it is not given.
 
@@ -172,13 +173,14 @@ class Judgements:
     """The answers of an inspector to images.
 
     Attributes:
-        score: How suspicious each is: the probability of a defect, or the distance from good ones;
-            shape (n,).
-        probability: Of each kind, shape (n, kinds); None of a model that knows no kinds.
+        score: The suspicion of each image: the probability of a defect, or the distance from good
+            ones; shape (n,).
+        probability: The probability of each kind, shape (n, kinds); None of a model that knows no
+            kinds.
     """
 
-    score: np.ndarray
-    probability: np.ndarray | None
+    score: ndarray
+    probability: ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,7 @@ class Inspector(Serializable):
 
     Attributes:
         fitted: The model.
-        temperature: What its log odds are divided by (Guo et al. 2017).
+        temperature: The divisor of its log odds (Guo et al. 2017).
         threshold: An image of a higher score is flagged: of good images like those that calibrate
             at most the budget's share is; of those of new boards so few are only where many boards
             calibrate.
@@ -203,8 +205,8 @@ class Inspector(Serializable):
         budget of false alarms.
 
         Args:
-            fitted: What was learned from other boards.
-            images: To calibrate by.
+            fitted: The model, learned from other boards.
+            images: The images to calibrate by.
             budget: The share of good images that may be flagged.
 
         Raises:
@@ -225,7 +227,7 @@ class Inspector(Serializable):
         Args:
             fitted: The model, learned from other boards.
             temperature: The divisor of its log odds.
-            images: To choose the threshold by.
+            images: The images to choose the threshold by.
             budget: The share of good images that may be flagged.
 
         Raises:
@@ -244,7 +246,7 @@ class Inspector(Serializable):
         """Return the model with a threshold whose budget holds for good images of new boards.
 
         Args:
-            images: To choose the threshold by.
+            images: The images to choose the threshold by.
             budget: The share of their good images that may be flagged.
         """
         good = images.take(images.codes == 0)
@@ -261,7 +263,7 @@ class Inspector(Serializable):
         probability = softmax(evidence / self.temperature)
         return Judgements(1 - probability[:, 0], probability)
 
-    def saliency(self, images: Images) -> np.ndarray | None:
+    def saliency(self, images: Images) -> ndarray | None:
         """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
 
         None where the model cannot say.
@@ -269,7 +271,7 @@ class Inspector(Serializable):
         return self.fitted.saliency(images)
 
 
-def budget_threshold(good: np.ndarray, budget: float) -> float:
+def budget_threshold(good: ndarray, budget: float) -> float:
     """Return the score that another good image exceeds with at most the budget's probability (Vovk
     et al. 2005).
 
@@ -283,7 +285,7 @@ def budget_threshold(good: np.ndarray, budget: float) -> float:
     return float(np.sort(good)[rank - 1]) if rank <= len(good) else np.inf
 
 
-def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -> float:
+def threshold_over_boards(good: ndarray, boards: ndarray, budget: float) -> float:
     """Return the score that a good image of a new board exceeds with at most the budget's
     probability.
 
@@ -293,7 +295,7 @@ def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -
 
     Args:
         good: Scores of good images, shape (n,).
-        boards: Of each, exchangeable with the new one; shape (n,).
+        boards: The board of each, exchangeable with the new one; shape (n,).
         budget: The probability.
     """
     _, place, sizes = np.unique(boards, return_inverse=True, return_counts=True)

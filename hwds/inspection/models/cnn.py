@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Width
 from hwds.core.serialization import Serializable
@@ -97,13 +98,13 @@ class CNN(InspectionModel):
         return TrainedCNN(shape, weights, np.log(weight), self.symmetry, context.cpus)
 
 
-def class_weights(codes: np.ndarray, kinds: int) -> np.ndarray:
+def class_weights(codes: ndarray, kinds: int) -> ndarray:
     """Return the weight of a row of each kind by which all kinds that occur weigh the same, 1 on
     the average of rows.
 
     Args:
         codes: The kind of each row, shape (n,).
-        kinds: How many there are; one without a row has weight 1.
+        kinds: The number of kinds; one without a row has weight 1.
     """
     counts = np.bincount(codes, minlength=kinds)
     return np.where(
@@ -116,21 +117,21 @@ class TrainedCNN(Serializable):
     """Trained networks of one shape.
 
     Attributes:
-        shape: Theirs.
-        weights: Of each.
-        shift_of_kinds: By how much each kind's log odds are too high for the weight that it had.
+        shape: The shape of the networks.
+        weights: The weights of each network.
+        shift_of_kinds: The excess of each kind's log odds for the weight that it had.
         symmetry: The views that are averaged.
         cpus: Threads.
     """
 
     shape: Convolutions
-    weights: tuple[tuple[np.ndarray, ...], ...]
-    shift_of_kinds: np.ndarray
+    weights: tuple[tuple[ndarray, ...], ...]
+    shift_of_kinds: ndarray
     symmetry: Symmetry
     cpus: int
     knows_kinds: ClassVar[bool] = True
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the mean log odds over networks and views, of kinds as they occur.
 
         Shape (n, kinds).
@@ -141,7 +142,7 @@ class TrainedCNN(Serializable):
             parts = [self._mean_odds(as_inputs(block)) for block in images.blocks()]
         return np.concatenate(parts) - self.shift_of_kinds
 
-    def _mean_odds(self, inputs: np.ndarray) -> np.ndarray:
+    def _mean_odds(self, inputs: ndarray) -> ndarray:
         from hwds.evaluation.networks import predict_network
 
         views = [np.ascontiguousarray(apply_view(inputs, view)) for view in self._views()]
@@ -154,7 +155,7 @@ class TrainedCNN(Serializable):
     def _views(self) -> tuple[tuple[int, bool, bool], ...]:
         return views_of(self.symmetry, (self.shape.height, self.shape.width, self.shape.channels))
 
-    def saliency(self, images: Images) -> np.ndarray:
+    def saliency(self, images: Images) -> ndarray:
         """Return where the first network looks, the mean over views, shape (n, GRID, GRID)."""
         from hwds.evaluation.networks import on_device
 
@@ -177,7 +178,7 @@ class TrainedCNN(Serializable):
         return np.concatenate(out)
 
 
-def maps_on_grid(maps: np.ndarray) -> np.ndarray:
+def maps_on_grid(maps: ndarray) -> ndarray:
     """Return maps of whole images on the cells of a saliency map, each from 0 to 1, shape (n, GRID,
     GRID).
     """
@@ -185,12 +186,12 @@ def maps_on_grid(maps: np.ndarray) -> np.ndarray:
     return scale_saliency(maps[:, rows[:, None], columns[None, :]])
 
 
-def cells_along(size: int) -> np.ndarray:
+def cells_along(size: int) -> ndarray:
     """Return the centres of a saliency map's cells along a side, shape (GRID,)."""
     return (np.arange(GRID) + 0.5) * size / GRID
 
 
-def scale_saliency(cells: np.ndarray) -> np.ndarray:
+def scale_saliency(cells: ndarray) -> ndarray:
     """Return saliency maps whose high cells are 1 and whose lowest are 0 at least."""
     peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
     return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import PositiveInt, Rows, Small, Width
@@ -85,7 +86,7 @@ class EmbeddingKNN(InspectionModel):
             raise DataError(f"dataset: no image to learn from is '{images.good}'.")
         rng = context.stream("memory")
         each = -(-max(2 * self.memory, 1000) // good.n)
-        windows = np.concatenate([self._drawn(block, each, rng) for block in good.blocks()])
+        windows = np.concatenate([self._draw_windows(block, each, rng) for block in good.blocks()])
         windows = windows[rng.permutation(len(windows))]
         centre = windows.mean(axis=0)
         _, values, axes = np.linalg.svd((windows - centre)[:MOST_WINDOWS], full_matrices=False)
@@ -96,7 +97,7 @@ class EmbeddingKNN(InspectionModel):
             self.window, self.stride, centre, axes, memory, self.neighbours, self.top
         )
 
-    def _drawn(self, block: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_windows(self, block: ndarray, each: int, rng: np.random.Generator) -> ndarray:
         """Return some windows of each image, each image in a view of its own.
 
         Shape (windows, numbers).
@@ -118,14 +119,14 @@ class EmbeddingKNN(InspectionModel):
         return np.concatenate(out)
 
 
-def sliding_windows(pixels: np.ndarray, window: int) -> np.ndarray:
+def sliding_windows(pixels: ndarray, window: int) -> ndarray:
     """Return all windows of images as a view of their pixels, shape (n, rows, columns, channels,
     window, window).
     """
     return np.lib.stride_tricks.sliding_window_view(pixels, (window, window), axis=(1, 2))
 
 
-def pixels_as_numbers(windows: np.ndarray) -> np.ndarray:
+def pixels_as_numbers(windows: ndarray) -> ndarray:
     """Return pixels as numbers from 0 to 1."""
     return np.asarray(windows, np.float32) / np.float32(255)
 
@@ -146,20 +147,20 @@ class GoodWindows(Serializable):
 
     window: int
     stride: int
-    centre: np.ndarray
-    axes: np.ndarray
-    memory: np.ndarray
+    centre: ndarray
+    axes: ndarray
+    memory: ndarray
     neighbours: int
     top: int
     knows_kinds: ClassVar[bool] = False
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the mean distance of the farthest windows of each image, shape (n, 1)."""
         parts = [self._distances(block) for block in images.blocks()]
         far = np.sort(np.concatenate(parts).reshape(images.n, -1), axis=1)[:, -self.top :]
         return np.asarray(far.mean(axis=1, dtype=float)[:, None])
 
-    def saliency(self, images: Images) -> np.ndarray:
+    def saliency(self, images: Images) -> ndarray:
         """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID,
         GRID).
         """
@@ -167,17 +168,17 @@ class GoodWindows(Serializable):
         maps = np.concatenate([self._distances(block) for block in images.blocks()])
         return scale_saliency(maps[:, rows[:, None], columns[None, :]])
 
-    def _starts(self, size: int) -> np.ndarray:
+    def _starts(self, size: int) -> ndarray:
         """Return where windows begin along a side, so that the last one ends at the edge."""
         last = size - self.window
         return np.unique(np.append(np.arange(0, last + 1, self.stride), last))
 
-    def _nearest(self, size: int) -> np.ndarray:
+    def _nearest(self, size: int) -> ndarray:
         """Return which window along a side has its centre nearest to each cell's, shape (GRID,)."""
         centres = self._starts(size) + self.window / 2
         return np.abs(cells_along(size)[:, None] - centres).argmin(axis=1)
 
-    def _distances(self, block: np.ndarray) -> np.ndarray:
+    def _distances(self, block: ndarray) -> ndarray:
         """Return the distance of each window, shape (n, rows, columns)."""
         rows, columns = (self._starts(size) for size in block.shape[1:3])
         out = np.empty((len(block), len(rows) * len(columns)), np.float32)

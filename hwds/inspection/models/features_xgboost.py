@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
@@ -52,7 +53,7 @@ SHAPE_NAMES: tuple[str, ...] = (
 """The numbers of an image, in order."""
 
 
-def measure_shapes(pixels: np.ndarray) -> np.ndarray:
+def measure_shapes(pixels: ndarray) -> ndarray:
     """Return the numbers of images, shape (n, numbers).
 
     Args:
@@ -72,7 +73,7 @@ def measure_shapes(pixels: np.ndarray) -> np.ndarray:
     return np.column_stack(parts)
 
 
-def grey_thresholds(grey: np.ndarray) -> np.ndarray:
+def grey_thresholds(grey: ndarray) -> ndarray:
     """Return the level that parts dark from light in each image (Otsu 1979), shape (n,)."""
     levels = 32
     codes = np.minimum((grey * levels).astype(int), levels - 1).reshape(len(grey), -1)
@@ -89,14 +90,14 @@ def grey_thresholds(grey: np.ndarray) -> np.ndarray:
     return np.asarray((middle + 1) / levels)
 
 
-def _levels(grey: np.ndarray, light: np.ndarray) -> np.ndarray:
+def _levels(grey: ndarray, light: ndarray) -> ndarray:
     share = light.mean(axis=(1, 2))
     inside = (grey * light).sum(axis=(1, 2)) / np.maximum(light.sum(axis=(1, 2)), 1)
     outside = (grey * ~light).sum(axis=(1, 2)) / np.maximum((~light).sum(axis=(1, 2)), 1)
     return np.column_stack([share, grey.std(axis=(1, 2)), inside - outside])
 
 
-def _rings(grey: np.ndarray) -> np.ndarray:
+def _rings(grey: ndarray) -> ndarray:
     away = _distance_from_centre(grey.shape[1:])
     rings = [(away >= low) & (away < high) for low, high in pairwise(RINGS)]
     return np.column_stack(
@@ -104,13 +105,13 @@ def _rings(grey: np.ndarray) -> np.ndarray:
     )  # whatever images are beside it
 
 
-def _distance_from_centre(shape: tuple[int, ...]) -> np.ndarray:
+def _distance_from_centre(shape: tuple[int, ...]) -> ndarray:
     """Return how far each pixel is from the centre, in shorter sides."""
     rows, columns = (np.arange(size) - (size - 1) / 2 for size in shape)
     return np.asarray(np.hypot(rows[:, None], columns[None, :]) / min(shape))
 
 
-def _edges(grey: np.ndarray) -> np.ndarray:
+def _edges(grey: ndarray) -> ndarray:
     """Return how much of the edges runs in each direction, by the strongest first, and how strong
     they all are.
     """
@@ -129,7 +130,7 @@ def _edges(grey: np.ndarray) -> np.ndarray:
     return np.column_stack([turned / np.maximum(total, 1e-9), total[:, 0] / strength[0].size])
 
 
-def _regions(inside: np.ndarray) -> np.ndarray:
+def _regions(inside: ndarray) -> ndarray:
     """Return the number of regions, the smallest, that near the centre, how wide the widest is, and
     how narrow the centre.
     """
@@ -161,7 +162,7 @@ def _regions(inside: np.ndarray) -> np.ndarray:
     )
 
 
-def _opening_losses(inside: np.ndarray) -> np.ndarray:
+def _opening_losses(inside: ndarray) -> ndarray:
     """Return, for each radius, the share that an opening takes away, its densest spot, and what of
     it is near the centre.
     """
@@ -178,7 +179,7 @@ def _opening_losses(inside: np.ndarray) -> np.ndarray:
     return np.column_stack(out)
 
 
-def _open_regions(inside: np.ndarray, disc: np.ndarray, radius: int) -> np.ndarray:
+def _open_regions(inside: ndarray, disc: ndarray, radius: int) -> ndarray:
     """Return what is left where only whole discs fit.
 
     The image goes on beyond its edge as it is there.
@@ -251,7 +252,7 @@ class FeaturesXGBoost(InspectionModel):
         return BoostedShapes(bytes(booster.save_raw("ubj")), context.cpus)
 
 
-def shape_numbers(images: Images) -> np.ndarray:
+def shape_numbers(images: Images) -> ndarray:
     """Return the hand-made numbers of images, shape (n, numbers)."""
     return np.concatenate([measure_shapes(block) for block in images.blocks()]).astype(np.float32)
 
@@ -261,7 +262,7 @@ class BoostedShapes(Serializable):
     """Trees of hand-made numbers.
 
     Attributes:
-        booster: In XGBoost's own format.
+        booster: The booster in XGBoost's own format.
         cpus: Threads.
     """
 
@@ -269,7 +270,7 @@ class BoostedShapes(Serializable):
     cpus: int
     knows_kinds: ClassVar[bool] = True
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images) -> ndarray:
         """Return the log odds of each kind up to a constant, shape (n, kinds)."""
         booster = load_booster(self.booster, self.cpus)
         return np.asarray(

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from annotated_types import Ge, Le, Lt
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
@@ -143,7 +143,7 @@ class BoardKFold(
 
     def evaluate_cell(
         self, model: InspectionModel, frame: Images, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn and calibrate on the boards of the other folds; judge the images of this one."""
         learn, calibrate, held = self._parts(frame, cell.fold.index)
         inspector = self._inspector(model, learn, calibrate, context)
@@ -155,7 +155,7 @@ class BoardKFold(
             good, self.budget, self.missed_cost, self.false_alarm_cost, self.resamples
         )
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics; the first column of probabilities is that of the good kind."""
         good = next(
             (name for name in rows.columns if name.startswith(CHANCE)), CHANCE
@@ -227,7 +227,7 @@ class BoardKFold(
                 " of its probabilities is 1, not fitted; take a larger protocol.calibrate."
             )
 
-    def labels(self, frame: Images, column: str) -> pl.DataFrame:
+    def labels(self, frame: Images, column: str) -> DataFrame:
         """Return a static column by image.
 
         Raises:
@@ -237,8 +237,8 @@ class BoardKFold(
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}"
             )
-        known = frame.data.filter(pl.Series(frame.codes >= 0))
-        return known.select(IMAGE, pl.col(column).alias("segment"))
+        known = frame.data.filter(Series(frame.codes >= 0))
+        return known.select(IMAGE, segment=col(column))
 
     def why_not_tunable(self) -> str:
         """Return why trials have no boards to choose on, where none are set apart; else empty."""
@@ -262,12 +262,12 @@ class BoardKFold(
         """Return the images with another kind for each of the boards that a fold tests."""
         return with_kinds_changed(frame, self.fold_of_images(frame) == cutoff.fold, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Images) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: HeldOut, frame: Images) -> DataFrame:
         """Return the predictions of the images, without their labels and what was chosen by
         these.
         """
-        said = [name for name in rows.columns if name.startswith(CHANCE)]
-        return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)
+        chances = [name for name in rows.columns if name.startswith(CHANCE)]
+        return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *chances)
 
     def fit_all(self, model: InspectionModel, frame: Images, context: RunContext) -> Inspector:
         """Return the model learned from all boards but those that calibrate it."""
@@ -275,7 +275,7 @@ class BoardKFold(
         self._refuse_few(learn, calibrate, learn)
         return self._inspector(model, learn, calibrate, context)
 
-    def predict_new(self, fitted: Inspector, frame: Images, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: Inspector, frame: Images, context: RunContext) -> DataFrame:
         """Return the predictions of the images without a label.
 
         Raises:
@@ -285,9 +285,9 @@ class BoardKFold(
         if not new.n:
             raise DataError("dataset: all images have a label, so that there is none to judge.")
         rows = judged_rows(fitted, new).drop("actual")
-        return rows.with_columns((pl.col("score") > pl.col("threshold")).alias("flagged"))
+        return rows.with_columns(flagged=col("score") > col("threshold"))
 
 
 def _good_boards(images: Images) -> int:
     """Return how many boards have a good image."""
-    return images.boards.filter(pl.Series(images.codes == 0)).n_unique()
+    return images.boards.filter(Series(images.codes == 0)).n_unique()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, NonNegativeInt, Positive, PositiveInt, Small
@@ -103,17 +104,14 @@ class Maintenance(Decision):
         inspection. None without answers.
         """
         laws = self._laws(tables, frame, model, protocol)
-        return (
-            None
-            if laws is None
-            else self._verdict(
-                laws, without_failures(laws), tables, self._laws(tables, frame, TRUTH, protocol)
-            )
-        )
+        if laws is None:
+            return None
+        truth = self._laws(tables, frame, TRUTH, protocol)
+        return self._verdict(laws, without_failures(laws), tables, truth)
 
     def foresee(
         self,
-        forecasts: pl.DataFrame,
+        forecasts: DataFrame,
         tables: Tables,
         frame: Runs,
         model: str,
@@ -154,18 +152,12 @@ class Maintenance(Decision):
         Those set apart for a sweep are inspected by none.
         """
         assert isinstance(protocol, LastWindow)
-        rows = tables.predictions
-        mine = (
-            rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold"))
-            if rows.width
-            else rows
-        )
-        runs = frame.learnable
-        return (
-            None
-            if mine.is_empty()
-            else life_laws(mine, runs.take(~protocol.is_apart(runs)), self.slots)
-        )
+        rows, runs = tables.predictions, frame.learnable
+        if len(rows):
+            rows = rows.filter(model=model, part="kfold")
+        if rows.is_empty():
+            return None
+        return life_laws(rows, runs.take(~protocol.is_apart(runs)), self.slots)
 
     def _verdict(
         self,
@@ -187,7 +179,7 @@ class Maintenance(Decision):
         )
 
 
-def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
+def life_laws(rows: DataFrame, runs: Runs, slots: int, slot: float | None = None) -> LifeLaws:
     """Return a model's predictions of machines at each inspection.
 
     Args:
@@ -197,9 +189,9 @@ def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = N
         slot: The time from one inspection to the next; None for the median gap between the rows of
             a machine.
     """
-    place = pl.DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
+    place = DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
     rows = rows.join(place, ENTITY, "inner").sort("machine", "age")
-    gaps = rows.select(pl.col("age").diff().over("machine")).to_series().drop_nulls()
+    gaps = rows.select(col("age").diff().over("machine")).to_series().drop_nulls()
     slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]
     fold = np.full(runs.n, -1)
     fold[rows["machine"].to_numpy()] = rows["fold"].to_numpy()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.keys import key_of
@@ -19,7 +20,7 @@ from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.row_folds import hash_of
 from hwds.frames.features.signal_windows import LearnedSignalWindows, SignalWindows
 from hwds.frames.runs import Runs
-from hwds.frames.signals import LearnedRunFeatures, RunFeatures
+from hwds.frames.signals import RunFeatures
 from hwds.frames.table import check_frame
 from hwds.lifetime.laws import Lives, LocalErrors
 
@@ -54,10 +55,6 @@ class LifetimeContext(RunContext):
         """
         return self.features if isinstance(self.features, RunFeatures) else SignalWindows()
 
-    def learned_features(self, runs: Runs) -> LearnedRunFeatures:
-        """Return the features with the scales of runs."""
-        return self.run_features().learn(runs)
-
     def fitted_once(self, model: Any, purpose: str, runs: Runs, make: Any) -> Any:
         """Return what a model makes of runs.
 
@@ -70,7 +67,7 @@ class LifetimeContext(RunContext):
         key = key_of(purpose, [self.fold, runs.fingerprint], settings, self.conditions, __name__)
         return self.cache.get_or_make(key, FITTED, make)
 
-    def weights(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+    def weights(self, runs: Runs, rows: ndarray) -> ndarray:
         """Return how much each of some rows counts, as often as it is asked for.
 
         Shape (rows,), mean 1.
@@ -157,7 +154,7 @@ def enough_failures(runs: Runs) -> Runs:
 class Regressed(Protocol):
     """A regression of the capped remaining life."""
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point at each row of runs, of the rows up to it alone; shape (rows,)."""
 
 
@@ -180,11 +177,11 @@ class PointModel(LifetimeModel):
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Learn from all runs, and from all but one part after the other, which is held out."""
         return FittedPoint(
-            self.regressed(runs, context),
+            self.fitted_regression(runs, context),
             held_out_errors(self.held_out(runs, context), runs, context, self.near),
         )
 
-    def regressed(self, runs: Runs, context: LifetimeContext) -> Regressed:
+    def fitted_regression(self, runs: Runs, context: LifetimeContext) -> Regressed:
         """Return the regression learned from runs.
 
         Once for all models of an experiment that have this one as a member.
@@ -194,13 +191,13 @@ class PointModel(LifetimeModel):
         )
         return fitted
 
-    def held_out(self, runs: Runs, context: LifetimeContext) -> np.ndarray:
+    def held_out(self, runs: Runs, context: LifetimeContext) -> ndarray:
         """Return the point at each row, by a regression that has not seen its machine.
 
         Shape (rows,).
         """
 
-        def made() -> np.ndarray:
+        def made() -> ndarray:
             fold = inner_fold(runs, self.inner_folds)
             out = np.full(len(runs.data), np.nan)
             for number in range(self.inner_folds):
@@ -210,11 +207,10 @@ class PointModel(LifetimeModel):
                     out[mine[runs.run_of_row]] = learned.points(runs.take(mine))
             return out
 
-        points: np.ndarray = context.fitted_once(self, "lifetime held out", runs, made)
-        return points
+        return np.asarray(context.fitted_once(self, "lifetime held out", runs, made))
 
 
-def inner_fold(runs: Runs, folds: int) -> np.ndarray:
+def inner_fold(runs: Runs, folds: int) -> ndarray:
     """Return the inner fold of each run, shape (n,): dealt out in the order of a hash of their
     names.
     """
@@ -224,18 +220,18 @@ def inner_fold(runs: Runs, folds: int) -> np.ndarray:
     return fold
 
 
-def predictable_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
+def predictable_rows(runs: Runs, context: LifetimeContext) -> ndarray:
     """Return which rows are like those at which a life may be predicted: late enough, and not the
     last one; shape (rows,).
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     seen, _ = runs.remaining_of_rows()
-    late: np.ndarray = (place >= context.least - 1) & (seen > 0)
+    late: ndarray = (place >= context.least - 1) & (seen > 0)
     return late if late.any() else seen > 0
 
 
 def held_out_errors(
-    points: np.ndarray, runs: Runs, context: LifetimeContext, near: float
+    points: ndarray, runs: Runs, context: LifetimeContext, near: float
 ) -> LocalErrors:
     """Return the law of the errors of held-out points.
 
@@ -251,7 +247,7 @@ def held_out_errors(
     return LocalErrors.learn(points[rows], seen[rows], event[rows], weight, near)
 
 
-def known_targets(runs: Runs, cap: float) -> tuple[np.ndarray, np.ndarray]:
+def known_targets(runs: Runs, cap: float) -> tuple[ndarray, ndarray]:
     """Return the rows whose remaining life up to the cap is known, a mask, and its value at them.
 
     It is known of a machine that failed, and of one that was seen for as long as the cap.
@@ -266,7 +262,7 @@ class FittedPoint(Serializable):
     """A regression, and the law of its errors.
 
     Attributes:
-        regressed: Of the capped remaining life.
+        regressed: The regression of the capped remaining life.
         errors: By the size of the point.
     """
 
@@ -314,17 +310,15 @@ class LandmarkModel(LifetimeModel):
         return covariates, covariates.table(runs, rows)
 
 
-def landmark_rows(runs: Runs, context: LifetimeContext, landmarks: int) -> np.ndarray:
+def landmark_rows(runs: Runs, context: LifetimeContext, landmarks: int) -> ndarray:
     """Return the places of landmarks among the rows, evenly spread over each run, shape (l,)."""
     asked = np.flatnonzero(predictable_rows(runs, context))
     run = runs.run_of_row[asked]
     counts = np.bincount(run, minlength=runs.n)
     share = counts / max(counts[counts > 0].mean(), 1.0)
-    wanted = (
-        np.full(runs.n, landmarks)
-        if context.by_share
-        else np.maximum(np.round(landmarks * share), 1).astype(int)
-    )
+    wanted = np.full(runs.n, landmarks)
+    if not context.by_share:
+        wanted = np.maximum(np.round(landmarks * share), 1).astype(int)
     begins = np.concatenate([[0], np.cumsum(counts)])
     places = [
         begins[i]
@@ -346,8 +340,8 @@ class Covariates(Serializable):
     """
 
     features: LearnedSignalWindows
-    mean: np.ndarray
-    sd: np.ndarray
+    mean: ndarray
+    sd: ndarray
 
     @classmethod
     def learn(cls, runs: Runs, window: int) -> Self:
@@ -363,13 +357,13 @@ class Covariates(Serializable):
         """The columns that change."""
         return [name for name, sd in zip(self.features.names, self.sd, strict=True) if sd > 0]
 
-    def compute(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+    def compute(self, runs: Runs, rows: ndarray) -> ndarray:
         """Return the covariates of some rows, shape (rows, names)."""
         values = self.features.compute(runs)[rows]
         there = self.sd > 0
         return np.asarray((values[:, there] - self.mean[there]) / self.sd[there])
 
-    def table(self, runs: Runs, rows: np.ndarray) -> pd.DataFrame:
+    def table(self, runs: Runs, rows: ndarray) -> pd.DataFrame:
         """Return a row for each of some rows with how long the run was seen to go on."""
         import pandas as pd
 
@@ -378,6 +372,6 @@ class Covariates(Serializable):
         columns: dict[str, Any] = {DURATION: seen[rows], FAILURE: failed[rows].astype(float)}
         return table.assign(**columns)
 
-    def last(self, runs: Runs) -> np.ndarray:
+    def last(self, runs: Runs) -> ndarray:
         """Return the covariates of the last row of each run, shape (n, names)."""
         return self.compute(runs, runs.offsets[1:] - 1)

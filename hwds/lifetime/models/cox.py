@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
@@ -42,16 +43,16 @@ class Hazards(Serializable):
     """Hazards that are proportional to a baseline.
 
     Attributes:
-        beta: Of the log hazard, shape (k,).
+        beta: The coefficients of the log hazard, shape (k,).
         centre: The covariates of the baseline, shape (k,).
         times: At which a remaining life ended or was censored, rising, shape (t,).
         hazard: The baseline's cumulative hazard at each.
     """
 
-    beta: np.ndarray
-    centre: np.ndarray
-    times: np.ndarray
-    hazard: np.ndarray
+    beta: ndarray
+    centre: ndarray
+    times: ndarray
+    hazard: ndarray
 
     @classmethod
     def of(cls, fitter: Any) -> Self:
@@ -70,14 +71,14 @@ class Hazards(Serializable):
             baseline.to_numpy(float)[later],
         )
 
-    def survival(self, covariates: np.ndarray) -> np.ndarray:
+    def survival(self, covariates: ndarray) -> ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
         risk = np.exp(
             np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
         )
         return np.asarray(np.exp(-risk[:, None] * self.hazard))
 
-    def lives(self, covariates: np.ndarray, cap: float) -> Lives:
+    def lives(self, covariates: ndarray, cap: float) -> Lives:
         """Return the laws of rows.
 
         Beyond the longest time seen a curve is exponential, of its mean hazard up to there.
@@ -93,7 +94,7 @@ class FittedHazards(Serializable):
     """Hazards, and what they are read from.
 
     Attributes:
-        covariates: Of runs.
+        covariates: The covariates of runs.
         hazards: By them.
         cap: Of points.
     """

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Steps, Width
 from hwds.core.seeds import stream
@@ -43,8 +44,8 @@ class TwoBranches(Serializable):
     Attributes:
         window: Cycles.
         signals: Numbers of a cycle.
-        units: Of the LSTM.
-        filters: Of the convolution.
+        units: The units of the LSTM.
+        filters: The filters of the convolution.
         kernel: Cycles that it looks at.
     """
 
@@ -99,15 +100,15 @@ class TwoBranches(Serializable):
 
         return tf.reduce_mean(tf.square(answer - target))
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         return float(((answer - target) ** 2).mean())
 
-    def ones(self, rows: int) -> list[np.ndarray]:
+    def ones(self, rows: int) -> list[ndarray]:
         """Return the masks of the mean network."""
         return [np.ones((rows, self.joined), np.float32), np.ones((rows, HIDDEN), np.float32)]
 
-    def masks(self, rows: int, rate: float, rng: np.random.Generator) -> list[np.ndarray]:
+    def masks(self, rows: int, rate: float, rng: np.random.Generator) -> list[ndarray]:
         """Return masks of dropout: 0 with the chance `rate`, else 1 / (1 - rate)."""
         scale = np.float32(1 / (1 - rate))
         shapes = ((rows, self.joined), (rows, HIDDEN))
@@ -123,12 +124,12 @@ class MaskedTraining(Training):
     alone.
 
     Attributes:
-        rate: Of dropout.
+        rate: The rate of dropout.
     """
 
     rate: float = 0.0
 
-    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+    def _epochs(self, target: ndarray, seed: int) -> Iterator[Any]:
         """Yield the averaged weights and the mean loss after each epoch, without end."""
         import tensorflow as tf
 
@@ -252,12 +253,12 @@ class Signals(Serializable):
     """The inputs of a network at each cycle.
 
     Attributes:
-        scaling: Of the sensors.
-        axes: Of the principal components.
+        scaling: The scaling of the sensors.
+        axes: The axes of the principal components.
     """
 
     scaling: RegimeScales
-    axes: np.ndarray
+    axes: ndarray
 
     @classmethod
     def learn(cls, runs: Runs, components: int) -> Signals:
@@ -265,7 +266,7 @@ class Signals(Serializable):
         scaling = RegimeScales.learn(runs)
         return cls(scaling, principal_axes(scaling.scaled(runs), run_begins(runs), components))
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, sensors + 2 components + 1)."""
         scaled = self.scaling.scaled(runs)
         wear = components_along(scaled, self.axes)
@@ -283,29 +284,29 @@ class TrainedBranches(Serializable):
     Attributes:
         signals: What they read.
         shape: Theirs.
-        weights: Of each.
+        weights: The weights of each.
         cap: What a 1 of theirs stands for.
         cpus: Threads.
     """
 
     signals: Signals
     shape: TwoBranches
-    weights: tuple[tuple[np.ndarray, ...], ...]
+    weights: tuple[tuple[ndarray, ...], ...]
     cap: float
     cpus: int
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point of the mean networks at each row, shape (rows,)."""
         rows = np.arange(len(runs.data))
-        return self.said(self.windows(runs, rows), self.shape.ones(len(rows)))
+        return self.predict_windows(self.windows(runs, rows), self.shape.ones(len(rows)))
 
-    def windows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+    def windows(self, runs: Runs, rows: ndarray) -> ndarray:
         """Return the windows up to some rows."""
         return windows_of_rows(
             self.signals.compute(runs), run_begins(runs), self.shape.window, rows
         )
 
-    def said(self, windows: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    def predict_windows(self, windows: ndarray, masks: list[ndarray]) -> ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
         from hwds.evaluation.networks import on_device, predict_network
 
@@ -327,14 +328,14 @@ class FittedDropout(Serializable):
     """
 
     network: TrainedBranches
-    first: np.ndarray
-    second: np.ndarray
+    first: ndarray
+    second: ndarray
 
     def predict(self, runs: Runs) -> Lives:
         """Return the mean and the quantiles over masks at the last row of each run."""
         windows = self.network.windows(runs, runs.offsets[1:] - 1)
         draws = [
-            self.network.said(
+            self.network.predict_windows(
                 windows, [np.repeat(mask[None], len(windows), axis=0) for mask in pair]
             )
             for pair in zip(self.first, self.second, strict=True)

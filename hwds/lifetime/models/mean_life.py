@@ -36,7 +36,7 @@ class KnownLives(Serializable):
 
     Attributes:
         lives: Rising, shape (d,).
-        share: Of machines that last longer than each.
+        share: The share of machines that last longer than each.
         longest: The longest life seen, of a machine that failed or was censored.
         hazard: Beyond that.
         cap: Of points.

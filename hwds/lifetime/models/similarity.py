@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, ZeroSteps
@@ -27,12 +28,12 @@ from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 
 def fill_nearest(
-    asked: np.ndarray,
-    known: np.ndarray,
-    begins: np.ndarray,
-    target: np.ndarray,
-    distance: np.ndarray,
-    life: np.ndarray,
+    asked: ndarray,
+    known: ndarray,
+    begins: ndarray,
+    target: ndarray,
+    distance: ndarray,
+    life: ndarray,
 ) -> None:
     """Write, for each machine that is known, the least squared distance of its cycles from each one
     that is asked.
@@ -42,7 +43,7 @@ def fill_nearest(
         known: Coordinates of known cycles, those of a machine side by side, shape (m, d).
         begins: The first cycle of each machine and the end, shape (k + 1,).
         target: The capped remaining life at each known cycle, shape (m,).
-        distance: Of the nearest cycle of each machine, shape (n, k).
+        distance: The distance of the nearest cycle of each machine, shape (n, k).
         life: The capped remaining life there, shape (n, k).
     """
     for row in range(len(asked)):
@@ -76,15 +77,15 @@ class Coordinates(Serializable):
     read.
 
     Attributes:
-        scaling: Of the sensors.
+        scaling: The scaling of the sensors.
         axes: Shape (sensors, components).
         lags: Cycles before the last one, 0 among them.
-        weight: Of the newest cycle in smoothed values.
+        weight: The weight of the newest cycle in smoothed values.
         age_unit: The age that counts as much as a change of a component by 1.
     """
 
     scaling: RegimeScales
-    axes: np.ndarray
+    axes: ndarray
     lags: tuple[int, ...]
     weight: float
     age_unit: float
@@ -103,7 +104,7 @@ class Coordinates(Serializable):
             age_unit,
         )
 
-    def compute(self, runs: Runs) -> np.ndarray:
+    def compute(self, runs: Runs) -> ndarray:
         """Return the coordinates of each cycle, shape (rows, (lags + 1) components + 1).
 
         They are the smoothed components at each lag, or at the first cycle where the run is
@@ -173,7 +174,7 @@ class KnownCourses(Serializable):
 
     Attributes:
         coordinates: What a course is.
-        known: Of each known cycle, shape (m, d).
+        known: The coordinates of each known cycle, shape (m, d).
         begins: The first cycle of each machine and the end, shape (k + 1,).
         target: The capped remaining life at each known cycle.
         age_unit: The age that counts as much as a component's change by 1; a great one leaves ages
@@ -182,12 +183,12 @@ class KnownCourses(Serializable):
     """
 
     coordinates: Coordinates
-    known: np.ndarray
-    begins: np.ndarray
-    target: np.ndarray
+    known: ndarray
+    begins: ndarray
+    target: ndarray
     neighbours: int
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
         asked = self.coordinates.compute(runs)
         shape = (len(asked), len(self.begins) - 1)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le, MinLen
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.serialization import Serializable
@@ -52,13 +53,13 @@ class Stack(PointModel):
         """
         held = np.column_stack([member.held_out(runs, context) for member in self.members])
         weights = self.weights(held, runs, context)
-        parts = tuple(member.regressed(runs, context) for member in self.members)
+        parts = tuple(member.fitted_regression(runs, context) for member in self.members)
         return FittedPoint(
             WeightedPoints(parts, weights),
             held_out_errors(held @ weights, runs, context, self.near),
         )
 
-    def weights(self, held: np.ndarray, runs: Runs, context: LifetimeContext) -> np.ndarray:
+    def weights(self, held: ndarray, runs: Runs, context: LifetimeContext) -> ndarray:
         """Return the members' weights, shape (members,).
 
         Args:
@@ -99,9 +100,9 @@ class WeightedPoints(Serializable):
     """
 
     parts: tuple[Regressed, ...]
-    weights: np.ndarray
+    weights: ndarray
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
         points = np.column_stack([part.points(runs) for part in self.parts])
         return np.asarray((points * self.weights).sum(axis=1))

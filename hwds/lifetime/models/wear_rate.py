@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
+from numpy import ndarray
 
 from hwds.core.recipe import Once
 from hwds.core.serialization import Serializable
@@ -75,17 +76,10 @@ class WearRate(PointModel):
         scaled = scaling.scaled(runs)
         axis, new = self._index(scaled, runs)
         rows, (seen, failed) = predictable_rows(runs, context), runs.remaining_of_rows()
-        seen, failed, age, weight = (
-            seen[rows],
-            failed[rows],
-            runs.cycles[rows],
-            context.weights(runs, rows),
-        )
-        cap = min(context.cap, float(runs.ages.max()))
-        best, least = (
-            WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap),
-            np.inf,
-        )
+        seen, failed, age = seen[rows], failed[rows], runs.cycles[rows]
+        weight, least = context.weights(runs, rows), np.inf
+        cap, fleet = min(context.cap, float(runs.ages.max())), float(runs.ages.mean())
+        best = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, fleet, cap)
         for smoothing in self.smoothing:
             wear = _smooth_index(scaled @ axis - new, runs, smoothing)[rows]
             own, fleet = _fleet_rate(wear, age, seen, failed, weight)
@@ -96,7 +90,7 @@ class WearRate(PointModel):
                 best, least = replace(best, smoothing=smoothing, own=own, fleet=fleet), error
         return best
 
-    def _index(self, scaled: np.ndarray, runs: Runs) -> tuple[np.ndarray, float]:
+    def _index(self, scaled: ndarray, runs: Runs) -> tuple[ndarray, float]:
         """Return the weight of each sensor in the index, shape (sensors,), and its value of a new
         machine.
         """
@@ -118,7 +112,7 @@ class WearRate(PointModel):
 
 
 def _fleet_rate(
-    wear: np.ndarray, age: np.ndarray, seen: np.ndarray, failed: np.ndarray, weight: np.ndarray
+    wear: ndarray, age: ndarray, seen: ndarray, failed: ndarray, weight: ndarray
 ) -> tuple[float, float]:
     """Return the wear and the cycles that the fleet's rate counts for.
 
@@ -129,10 +123,10 @@ def _fleet_rate(
     life = float(np.average(age + seen, weights=weight))
     root, logs = np.sqrt(weight / weight.sum()), np.array([-1.0, 0.0])
 
-    def left(logs: np.ndarray) -> np.ndarray:
+    def left(logs: ndarray) -> ndarray:
         return _cycles_left(wear, age, np.exp(logs[0]), life * np.exp(logs.sum()))
 
-    def errors(logs: np.ndarray, share: np.ndarray) -> np.ndarray:
+    def errors(logs: ndarray, share: ndarray) -> ndarray:
         return _point_errors(left(logs), seen, failed) * share
 
     share = root / life
@@ -142,17 +136,17 @@ def _fleet_rate(
     return float(np.exp(logs[0])), float(life * np.exp(logs.sum()))
 
 
-def _cycles_left(wear: np.ndarray, age: np.ndarray, own: float, fleet: float) -> np.ndarray:
+def _cycles_left(wear: ndarray, age: ndarray, own: float, fleet: float) -> ndarray:
     """Return the cycles that are left, shape (rows,)."""
     return np.maximum(1 - wear, 0.0) * (fleet + age) / np.maximum(own + wear, LEAST_WEAR)
 
 
-def _point_errors(left: np.ndarray, seen: np.ndarray, failed: np.ndarray) -> np.ndarray:
+def _point_errors(left: ndarray, seen: ndarray, failed: ndarray) -> ndarray:
     """Return the errors of points, shape (rows,); a point beyond a censored life has none."""
     return np.where(failed, left - seen, np.minimum(left - seen, 0.0))
 
 
-def _smooth_index(index: np.ndarray, runs: Runs, weight: float) -> np.ndarray:
+def _smooth_index(index: ndarray, runs: Runs, weight: float) -> ndarray:
     return smooth_signals(np.ascontiguousarray(index[:, None]), run_begins(runs), weight)[:, 0]
 
 
@@ -161,7 +155,7 @@ class WearCourse(Serializable):
     """An index of wear, and the rate of it.
 
     Attributes:
-        scaling: Of the sensors.
+        scaling: The scaling of the sensors.
         axis: The weight of each sensor in the index, shape (sensors,).
         new: The index of a new machine, before it is taken off.
         smoothing: The weight of the newest cycle.
@@ -171,14 +165,14 @@ class WearCourse(Serializable):
     """
 
     scaling: RegimeScales
-    axis: np.ndarray
+    axis: ndarray
     new: float
     smoothing: float
     own: float
     fleet: float
     cap: float
 
-    def points(self, runs: Runs) -> np.ndarray:
+    def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
         wear = _smooth_index(self.scaling.scaled(runs) @ self.axis - self.new, runs, self.smoothing)
         return np.minimum(_cycles_left(wear, runs.cycles, self.own, self.fleet), self.cap)

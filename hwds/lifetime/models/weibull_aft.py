@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
@@ -43,13 +44,13 @@ class WeibullLaw(Serializable):
     """Weibull laws whose log scale is linear in covariates.
 
     Attributes:
-        intercept: Of the log scale.
-        beta: Of the log scale, shape (k,).
+        intercept: The intercept of the log scale.
+        beta: The coefficients of the log scale, shape (k,).
         shape: The same for all.
     """
 
     intercept: float
-    beta: np.ndarray
+    beta: ndarray
     shape: float
 
     @classmethod
@@ -62,7 +63,7 @@ class WeibullLaw(Serializable):
             float(np.exp(fitter.params_["rho_"]["Intercept"])),
         )
 
-    def scale(self, covariates: np.ndarray) -> np.ndarray:
+    def scale(self, covariates: ndarray) -> ndarray:
         """Return the scale of each row, shape (n,)."""
         return np.asarray(
             np.exp(
@@ -70,11 +71,11 @@ class WeibullLaw(Serializable):
             )
         )
 
-    def survival(self, covariates: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def survival(self, covariates: ndarray, times: ndarray) -> ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
         return np.asarray(np.exp(-((times / self.scale(covariates)[:, None]) ** self.shape)))
 
-    def restricted_mean(self, covariates: np.ndarray, cap: float) -> np.ndarray:
+    def restricted_mean(self, covariates: ndarray, cap: float) -> ndarray:
         """Return E[min(life, cap)], the area under survival up to the cap by the rule of midpoints.
 
         Shape (n,).
@@ -82,7 +83,7 @@ class WeibullLaw(Serializable):
         middles = (np.arange(STEPS) + 0.5) * cap / STEPS
         return np.asarray(self.survival(covariates, middles).mean(axis=1) * cap)
 
-    def quantiles(self, covariates: np.ndarray) -> np.ndarray:
+    def quantiles(self, covariates: ndarray) -> ndarray:
         """Return the quantiles at `LEVELS`, shape (n, levels)."""
         return np.asarray(
             self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape)
@@ -94,7 +95,7 @@ class FittedWeibull(Serializable):
     """Laws, and what they are read from.
 
     Attributes:
-        covariates: Of runs.
+        covariates: The covariates of runs.
         law: By them.
         cap: Of points.
     """

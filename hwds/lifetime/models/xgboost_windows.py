@@ -60,7 +60,7 @@ class XGBoostWindows(PointModel):
         """Grow trees on the rows whose capped remaining life is known."""
         import xgboost
 
-        features = context.learned_features(runs)
+        features = context.run_features().learn(runs)
         known, target = known_targets(runs, context.cap)
         inputs = features.compute(runs)[known].astype(np.float32)
         options = {"max_bin": self.bins, "nthread": context.cpus}

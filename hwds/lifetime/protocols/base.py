@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import polars as pl
+from polars import DataFrame
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
@@ -61,7 +62,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
         """Return a model fitted to runs."""
         return model.learn(enough_failures(runs), self.context(context))
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics."""
         return life_scores(rows, self.terms())
 
@@ -84,13 +85,10 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     def warnings_before(self, frame: Runs, models: Mapping[str, LifetimeModel]) -> list[str]:
         """Return how many runs are censored."""
         censored = int((~frame.learnable.events).sum())
-        return (
-            [f"{censored} of {frame.learnable.n} runs to learn from are censored."]
-            if censored
-            else []
-        )
+        said = f"{censored} of {frame.learnable.n} runs to learn from are censored."
+        return [said] if censored else []
 
-    def labels(self, frame: Runs, column: str) -> pl.DataFrame:
+    def labels(self, frame: Runs, column: str) -> DataFrame:
         """Return a static column by run."""
         known = frame.roles.get("static", ())
         if column not in known:
@@ -101,15 +99,15 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
             pl.col(column).first().alias("segment")
         )
 
-    def said(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the predictions of rows without what came of them, for the canary."""
+    def without_outcomes(self, rows: DataFrame) -> DataFrame:
+        """Return the predictions of rows without what came of them, for the leak check."""
         return rows.select(*self.keys, *PREDICTED)
 
     def fit_all(self, model: LifetimeModel, frame: Runs, context: RunContext) -> FittedLife:
         """Return the model fitted to all runs that are not for the test, censored ones too."""
         return self.fitted(model, frame.learnable, context)
 
-    def predict_new(self, fitted: FittedLife, frame: Runs, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedLife, frame: Runs, context: RunContext) -> DataFrame:
         """Return the predictions of the machines that have not failed, at their last row.
 
         Raises:

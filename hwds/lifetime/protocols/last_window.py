@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, col
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.evaluation.protocol import (
@@ -89,7 +90,7 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
 
     def evaluate_cell(
         self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the machines of the other folds; predict those of this one at each cut."""
         first = cell.fold.cutoffs[0]
         runs = frame.learnable
@@ -113,22 +114,20 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
             )
         return pl.concat(parts)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the folds; the official test is not among them."""
-        return life_scores(rows.filter(pl.col("part") == "kfold"), self.terms())
+        return life_scores(rows.filter(part="kfold"), self.terms())
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the scores of the official test for the one model that the folds put first."""
         label = self.chosen(rows)
         if label:
             yield from (
                 (label, score)
-                for score in official_scores(
-                    rows[label].filter(pl.col("part") == "test"), self.terms()
-                )
+                for score in official_scores(rows[label].filter(part="test"), self.terms())
             )
 
-    def chosen(self, rows: Mapping[str, pl.DataFrame]) -> str:
+    def chosen(self, rows: Mapping[str, DataFrame]) -> str:
         """Return the label of the model whose headline is best over the folds.
 
         Empty where none is scored.
@@ -146,11 +145,11 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         }
         return min(known, key=lambda label: known[label] if low else -known[label]) if known else ""
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return all rows; those of the official test without what came of them."""
-        tests = pl.col("part") == "test"
+        tests = col("part") == "test"
         return rows.with_columns(
-            pl.when(tests).then(None).otherwise(pl.col(name)).alias(name) for name in OUTCOMES
+            pl.when(tests).then(None).otherwise(col(name)).alias(name) for name in OUTCOMES
         )
 
     def measures(self, frame: Runs) -> Sequence[Measure]:
@@ -183,8 +182,8 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
     def corrupt_after(
         self, frame: Runs, cutoff: HeldOutCut | LastRow, rng: np.random.Generator
     ) -> Runs:
-        """Return the runs with rubbish for what the held-out machines measured after a cut, and for
-        how they ended.
+        """Return the runs with random values for what held-out machines measured after a cut, and
+        for how they ended.
         """
         known = np.full(frame.n, -1)
         if isinstance(cutoff, LastRow):
@@ -199,16 +198,13 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         return corrupt_runs(frame, known, rng)
 
     def predictions_at(
-        self, rows: pl.DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs
-    ) -> pl.DataFrame:
+        self, rows: DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs
+    ) -> DataFrame:
         """Return the predictions at a cut."""
         if isinstance(cutoff, LastRow):
-            return self.said(rows.filter(pl.col("part") == "test"))
-        return self.said(
-            rows.filter(
-                (pl.col("part") == "kfold")
-                & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)
-            )
+            return self.without_outcomes(rows.filter(part="test"))
+        return self.without_outcomes(
+            rows.filter(part="kfold", cut=cutoff.repeat * self.cuts + cutoff.cut)
         )
 
 

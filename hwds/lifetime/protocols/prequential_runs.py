@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
@@ -63,7 +64,7 @@ class PrequentialRuns(LifetimeEvaluation):
 
     def evaluate_cell(
         self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from what is known at the review; predict the machines that run then."""
         instant = cell.fold.cutoffs[0]
         runs = frame.learnable
@@ -73,12 +74,12 @@ class PrequentialRuns(LifetimeEvaluation):
         return prediction_rows(fitted.predict(asked), asked, runs, "review", cell.fold.index)
 
     def corrupt_after(self, frame: Runs, cutoff: FleetInstant, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that happened after the instant."""
+        """Return the runs with random values for all that happened after the instant."""
         return corrupt_runs(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: FleetInstant, frame: Runs) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: FleetInstant, frame: Runs) -> DataFrame:
         """Return the predictions at the review."""
-        return self.said(rows)
+        return self.without_outcomes(rows)
 
     def _running(self, runs: Runs, instant: FleetInstant) -> np.ndarray:
         """Return which machines run at an instant, and have for long enough; shape (n,)."""
@@ -93,12 +94,12 @@ def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
     cut = runs.until(instant.known_rows(runs))
     whole = set(runs.ends.filter(ended)["entity"])
     failed = runs.ends.select(
-        "entity", pl.col("event").alias("__event__"), pl.col("remaining").alias("__remaining__")
+        "entity", col("event").alias("__event__"), col("remaining").alias("__remaining__")
     )
     ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
-    seen = pl.Series([name in whole for name in ends["entity"]])
+    seen = Series([name in whole for name in ends["entity"]])
     ends = ends.with_columns(
-        pl.when(seen).then(pl.col("__event__")).otherwise(False).alias("event"),
-        pl.when(seen).then(pl.col("__remaining__")).otherwise(None).alias("remaining"),
+        pl.when(seen).then(col("__event__")).otherwise(False).alias("event"),
+        pl.when(seen).then(col("__remaining__")).otherwise(None).alias("remaining"),
     )
     return Runs(cut.data, ends.drop("__event__", "__remaining__"), cut.roles, cut.regimes, cut.unit)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 from pydantic import BeforeValidator
 
 from hwds.core.recipe import LEAST, MOST, Once, Positive, Recipe
@@ -74,7 +76,7 @@ class Estimator(Recipe):
         """Return the estimate as its parts, row by row."""
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
-    def weights(self, log: LogEvidence) -> np.ndarray | None:
+    def weights(self, log: LogEvidence) -> ndarray | None:
         """Return the weight of each row before clipping or shrinking, shape (n,).
 
         None where there are no propensities.
@@ -82,7 +84,7 @@ class Estimator(Recipe):
         return None if log.propensity is None else log.weights
 
 
-def weight_limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[float]:
+def weight_limits(candidates: tuple[float, ...], weights: ndarray) -> list[float]:
     """Return the candidates for a limit of weights, largest and so least biased first.
 
     Where none are given they are quantiles of the weights, none below 1: smaller weights do no
@@ -94,9 +96,7 @@ def weight_limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[fl
     return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
 
 
-def weight_limit(
-    log: LogEvidence, used: np.ndarray, known: float | None = None
-) -> tuple[float, bool]:
+def weight_limit(log: LogEvidence, used: ndarray, known: float | None = None) -> tuple[float, bool]:
     """Return the bound of the weights, and whether it holds for any draw: the least known bound, or
     the largest weight seen.
     """
@@ -104,36 +104,78 @@ def weight_limit(
     return (min(bounds), True) if bounds else (float(np.max(used, initial=0.0)), False)
 
 
-# The base of estimators that weigh rows by propensities and may clip the weights.
+# The base of estimators that weigh rows by propensities, and may tame the weights.
 
 
-class Clipped(Estimator):
-    """An estimate of weighted rows: each says what a row gives, `terms`.
+class Weighted(Estimator):
+    """An estimate of weighted rows: the mean of rewards, or a reward model's mean corrected by its
+    weighted errors.
+
+    Class attributes: `parameter`, the field of what tames the weights, which is given or chosen by
+    SLOPE; `normalised`, whether the weights are divided by their sum.
+    """
+
+    parameter: ClassVar[str]
+    normalised: ClassVar[bool] = False
+
+    def estimate(self, log: LogEvidence) -> EstimatorTerms:
+        """Return the terms under the parameter that is given, or that SLOPE chooses."""
+        given = getattr(self, self.parameter)
+        if given == "slope":
+            return tune_by_slope(self.choices(log), lambda each: self.terms_at(log, each))
+        return self.terms_at(log, given)
+
+    def choices(self, log: LogEvidence) -> list[float]:
+        """Return the parameters among which SLOPE chooses, the least biased first."""
+        raise NotImplementedError(f"{type(self).__name__}.choices")
+
+    def terms_at(self, log: LogEvidence, parameter: Any) -> EstimatorTerms:
+        """Return the terms under one parameter."""
+        raise NotImplementedError(f"{type(self).__name__}.terms_at")
+
+    def terms(
+        self, log: LogEvidence, weights: ndarray, parameter: float | None, most: float | None
+    ) -> EstimatorTerms:
+        """Return the terms of tamed weights.
+
+        Args:
+            log: The log.
+            weights: Of each row, shape (n,).
+            parameter: What tamed them; None where nothing did.
+            most: What none of them exceeds; None where that is not known.
+        """
+        modelled = self.learner is not None
+        return EstimatorTerms(
+            log.expected if modelled else None,
+            weights * (log.errors if modelled else log.reward),
+            weights if self.normalised else np.ones(len(weights)),
+            *weight_limit(log, weights, most),
+            parameter,
+            biased=parameter is not None,
+            learned=modelled,
+        )
+
+
+class Clipped(Weighted):
+    """An estimate of weighted rows that may clip the weights.
 
     Attributes:
         clip: Larger weights become this; null leaves them, `slope` chooses among the candidates.
         candidates: Clips for `slope` to choose among; none takes quantiles of the weights.
     """
 
+    parameter: ClassVar[str] = "clip"
+
     clip: Clip = None
     candidates: Candidates = ()
 
-    def terms(
-        self, log: LogEvidence, weights: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return `base`, `top` and `bottom` of `EstimatorTerms`, shape (n,) each."""
-        raise NotImplementedError(f"{type(self).__name__}.terms")
+    def choices(self, log: LogEvidence) -> list[float]:
+        """Return the candidates, or quantiles of the weights."""
+        return weight_limits(self.candidates, log.weights)
 
-    def estimate(self, log: LogEvidence) -> EstimatorTerms:
-        """Return the terms under the clip that is given, or that SLOPE chooses."""
-        if self.clip == "slope":
-            return tune_by_slope(
-                weight_limits(self.candidates, log.weights), lambda clip: self._at(log, clip)
-            )
-        return self._at(log, self.clip)
-
-    def _at(self, log: LogEvidence, clip: float | None) -> EstimatorTerms:
-        weights = log.weights if clip is None else np.minimum(log.weights, clip)
-        return EstimatorTerms(
-            *self.terms(log, weights), *weight_limit(log, weights, clip), clip, clip is not None
-        )
+    def terms_at(self, log: LogEvidence, parameter: float | None) -> EstimatorTerms:
+        """Return the terms of clipped weights: the rows show the error of a reward model, as it was
+        fitted without them.
+        """
+        weights = log.weights if parameter is None else np.minimum(log.weights, parameter)
+        return replace(self.terms(log, weights, parameter, parameter), learned=False)

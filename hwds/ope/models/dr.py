@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hwds.ope.estimates import LogEvidence
 from hwds.ope.models.base import Clipped, Learner
 
 
@@ -21,9 +18,3 @@ class DR(Clipped):
     """
 
     reward_model: Learner = "ridge"
-
-    def terms(
-        self, log: LogEvidence, weights: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return the model's mean, and the mean of its weighted errors."""
-        return log.expected, weights * log.errors, np.ones(len(weights))

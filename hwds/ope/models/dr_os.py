@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
-from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, weight_limit, weight_limits
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
+from hwds.ope.models.base import Candidates, Learner, Tuned, Weighted, weight_limits
 
 
-class DROs(Estimator):
+class DROs(Weighted):
     """The doubly robust estimator with large weights shrunk towards 0, the most where they are
     largest.
 
@@ -26,17 +28,13 @@ class DROs(Estimator):
         python -m hwds model=ope/dr_os dataset=price_log protocol=off_policy model.shrinkage=100
     """
 
+    parameter: ClassVar[str] = "shrinkage"
+
     reward_model: Learner = "ridge"
     shrinkage: Tuned = "slope"
     candidates: Candidates = ()
 
-    def estimate(self, log: LogEvidence) -> EstimatorTerms:
-        """Return a mean."""
-        if self.shrinkage == "slope":
-            return tune_by_slope(self._candidates(log), lambda shrinkage: _terms_at(log, shrinkage))
-        return _terms_at(log, self.shrinkage)
-
-    def _candidates(self, log: LogEvidence) -> list[float]:
+    def choices(self, log: LogEvidence) -> list[float]:
         """Return candidates, least biased first: from hardly shrinking the largest weight to
         halving the median one.
         """
@@ -45,16 +43,7 @@ class DROs(Estimator):
         squares = [limit**2 for limit in weight_limits((), log.weights)]
         return [100 * squares[0], 10 * squares[0], *squares]
 
-
-def _terms_at(log: LogEvidence, shrinkage: float) -> EstimatorTerms:
-    weights = shrinkage * log.weights / (log.weights**2 + shrinkage)
-    limit = weight_limit(log, weights, np.sqrt(shrinkage) / 2)
-    return EstimatorTerms(
-        log.expected,
-        weights * log.errors,
-        np.ones(len(weights)),
-        *limit,
-        shrinkage,
-        biased=True,
-        learned=True,
-    )
+    def terms_at(self, log: LogEvidence, parameter: float) -> EstimatorTerms:
+        """Return a mean."""
+        weights = parameter * log.weights / (log.weights**2 + parameter)
+        return self.terms(log, weights, parameter, np.sqrt(parameter) / 2)

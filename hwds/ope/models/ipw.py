@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hwds.ope.estimates import LogEvidence
 from hwds.ope.models.base import Clipped
 
 
@@ -19,9 +16,3 @@ class IPW(Clipped):
     Example:
         python -m hwds model=ope/ipw dataset=price_log protocol=off_policy model.clip=10
     """
-
-    def terms(
-        self, log: LogEvidence, weights: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return the mean of weighted rewards."""
-        return None, weights * log.reward, np.ones(len(weights))

@@ -6,14 +6,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
-from hwds.ope.models.base import Candidates, Estimator, Tuned
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
+from hwds.ope.models.base import Candidates, Tuned, Weighted
 
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 """Default bandwidths, in standard deviations of the logged prices."""
 
 
-class Kernel(Estimator):
+class Kernel(Weighted):
     """The mean reward of rows whose price lay near the policy's, for prices that vary continuously.
 
     Weights are sum over the policy's prices of pi K((p - price) / bandwidth) / bandwidth / density
@@ -35,23 +35,18 @@ class Kernel(Estimator):
     """
 
     asks_price: ClassVar[bool] = True
+    parameter: ClassVar[str] = "bandwidth"
 
     bandwidth: Tuned = "slope"
     shape: Literal["epanechnikov", "gaussian"] = "epanechnikov"
     normalise: bool = True
     candidates: Candidates = ()
 
-    def estimate(self, log: LogEvidence) -> EstimatorTerms:
-        """Return a ratio of sums, or a mean."""
-        if self.bandwidth == "slope":
-            return tune_by_slope(self._candidates(log), lambda bandwidth: self._at(log, bandwidth))
-        return self._at(log, self.bandwidth)
-
     def weights(self, log: LogEvidence) -> np.ndarray:
         """Return the weights at the bandwidth that is used."""
         return self._weights(log, self.estimate(log).parameter or 1.0)
 
-    def _candidates(self, log: LogEvidence) -> list[float]:
+    def choices(self, log: LogEvidence) -> list[float]:
         """Return the narrowest first, without those in which no row lies."""
         assert log.price is not None
         spread = float(np.std(log.price)) or 1.0
@@ -69,15 +64,11 @@ class Kernel(Estimator):
             near = 0.75 * np.maximum(1 - distance**2, 0.0)
         return np.sum(log.target * near, axis=1) / bandwidth / log.propensity
 
-    def _at(self, log: LogEvidence, bandwidth: float) -> EstimatorTerms:
-        weights = self._weights(log, bandwidth)
+    def terms_at(self, log: LogEvidence, parameter: float) -> EstimatorTerms:
+        """Return a ratio of sums, or a mean."""
+        weights = self._weights(log, parameter)
         bottom = weights if self.normalise else np.ones(len(weights))
+        limit = float(np.max(weights))
         return EstimatorTerms(
-            None,
-            weights * log.reward,
-            bottom,
-            float(np.max(weights)),
-            False,
-            bandwidth,
-            biased=True,
+            None, weights * log.reward, bottom, limit, False, parameter, biased=True
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.ope.estimates import EstimatorTerms, LogEvidence
 from hwds.ope.models.base import Estimator
@@ -30,6 +30,6 @@ class Replay(Estimator):
         match = log.target_logged
         return EstimatorTerms(None, match * log.reward, match, 1.0)
 
-    def weights(self, log: LogEvidence) -> np.ndarray:
+    def weights(self, log: LogEvidence) -> ndarray:
         """Return the target policy's probability of the logged arm, shape (n,)."""
         return log.target_logged

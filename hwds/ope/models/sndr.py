@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import ClassVar
 
-from hwds.ope.estimates import LogEvidence
 from hwds.ope.models.base import Clipped, Learner
 
 
@@ -18,10 +17,6 @@ class SNDR(Clipped):
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
     """
 
-    reward_model: Learner = "ridge"
+    normalised: ClassVar[bool] = True
 
-    def terms(
-        self, log: LogEvidence, weights: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return the model's mean, and the weighted mean of its errors."""
-        return log.expected, weights * log.errors, weights
+    reward_model: Learner = "ridge"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import ClassVar
 
-from hwds.ope.estimates import LogEvidence
 from hwds.ope.models.base import Clipped
 
 
@@ -17,8 +16,4 @@ class SNIPW(Clipped):
     range of the rewards.
     """
 
-    def terms(
-        self, log: LogEvidence, weights: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return the weighted mean of rewards."""
-        return None, weights * log.reward, weights
+    normalised: ClassVar[bool] = True

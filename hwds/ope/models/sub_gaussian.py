@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-import numpy as np
+from typing import Annotated, ClassVar, Literal
 
 from hwds.core.recipe import Level, Once
-from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
-from hwds.ope.models.base import Estimator, Learner, TunedLevel, weight_limit
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
+from hwds.ope.models.base import Learner, TunedLevel, Weighted
 
 SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
-class SubGaussian(Estimator):
+class SubGaussian(Weighted):
     """Inverse propensity weighting, or the doubly robust estimator, with weights tamed so that
     large errors are rare.
 
@@ -33,6 +31,8 @@ class SubGaussian(Estimator):
             model.form=ipw model.strength=0.01
     """
 
+    parameter: ClassVar[str] = "strength"
+
     form: Literal["dr", "ipw"] = "dr"
     reward_model: Learner = "ridge"
     strength: TunedLevel = "slope"
@@ -43,27 +43,11 @@ class SubGaussian(Estimator):
         """The reward model; None for the form without one."""
         return self.reward_model if self.form == "dr" else None
 
-    def estimate(self, log: LogEvidence) -> EstimatorTerms:
-        """Return a mean."""
-        if self.strength == "slope":
-            return tune_by_slope(
-                sorted(self.candidates or SHRINKAGES), lambda strength: self._at(log, strength)
-            )
-        return self._at(log, self.strength)
+    def choices(self, log: LogEvidence) -> list[float]:
+        """Return the strengths, the weakest first."""
+        return sorted(self.candidates or SHRINKAGES)
 
-    def _at(self, log: LogEvidence, strength: float) -> EstimatorTerms:
-        weights = log.weights / (1 - strength + strength * log.weights)
-        limit = weight_limit(log, weights, 1 / strength)
-        if self.form == "ipw":
-            return EstimatorTerms(
-                None, weights * log.reward, np.ones(len(weights)), *limit, strength, biased=True
-            )
-        return EstimatorTerms(
-            log.expected,
-            weights * log.errors,
-            np.ones(len(weights)),
-            *limit,
-            strength,
-            biased=True,
-            learned=True,
-        )
+    def terms_at(self, log: LogEvidence, parameter: float) -> EstimatorTerms:
+        """Return a mean."""
+        weights = log.weights / (1 - parameter + parameter * log.weights)
+        return self.terms(log, weights, parameter, 1 / parameter)

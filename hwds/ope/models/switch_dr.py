@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
-from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, weight_limit, weight_limits
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
+from hwds.ope.models.base import Candidates, Learner, Tuned, Weighted, weight_limits
 
 
-class SwitchDR(Estimator):
+class SwitchDR(Weighted):
     """The doubly robust estimator where weights are small, the reward model alone where they are
     large.
 
@@ -24,27 +26,17 @@ class SwitchDR(Estimator):
         python -m hwds model=ope/switch_dr dataset=price_log protocol=off_policy model.limit=5
     """
 
+    parameter: ClassVar[str] = "limit"
+
     reward_model: Learner = "ridge"
     limit: Tuned = "slope"
     candidates: Candidates = ()
 
-    def estimate(self, log: LogEvidence) -> EstimatorTerms:
+    def choices(self, log: LogEvidence) -> list[float]:
+        """Return the candidates, or quantiles of the weights."""
+        return weight_limits(self.candidates, log.weights)
+
+    def terms_at(self, log: LogEvidence, parameter: float) -> EstimatorTerms:
         """Return a mean."""
-        if self.limit == "slope":
-            return tune_by_slope(
-                weight_limits(self.candidates, log.weights), lambda limit: _terms_at(log, limit)
-            )
-        return _terms_at(log, self.limit)
-
-
-def _terms_at(log: LogEvidence, limit: float) -> EstimatorTerms:
-    weights = np.where(log.weights <= limit, log.weights, 0.0)
-    return EstimatorTerms(
-        log.expected,
-        weights * log.errors,
-        np.ones(len(weights)),
-        *weight_limit(log, weights, limit),
-        limit,
-        biased=True,
-        learned=True,
-    )
+        weights = np.where(log.weights <= parameter, log.weights, 0.0)
+        return self.terms(log, weights, parameter, parameter)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
+from polars import DataFrame, Series
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
@@ -34,6 +36,7 @@ from hwds.ope.estimates import (
     effective_size,
     influence,
     jackknife_stderr,
+    mean_error,
     refutes_propensities,
     resample_log,
     stderr,
@@ -63,7 +66,7 @@ from hwds.ope.models.base import Estimator
 from hwds.ope.support import (
     SUPPORT_COLUMN,
     SUPPORT_MEANINGS,
-    any_refuted,
+    refuting_tests,
     support_scores,
     with_support,
 )
@@ -119,68 +122,37 @@ def off_policy_measures(
     Args:
         subject: What the reward is called.
         unit: What it is counted in.
-        confidence: Of the intervals.
+        confidence: The level of the intervals.
         policy: The target policy, as a config writes it.
     """
-
-    def counted(
-        name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True
-    ) -> Measure:
-        return Measure(
-            name,
-            meaning=meaning,
-            better=better,
-            units="rows",
-            beside="always" if beside else "page",
-        )
-
-    def earned(name: str, meaning: str, level: float = confidence, beside: bool = True) -> Measure:
-        return replace(
-            counted(name, meaning, beside=beside),
-            subject=subject,
-            measured_in=unit,
-            confidence=level,
-        )
-
+    of_rows: dict[str, Any] = {"better": "none", "units": "rows"}
+    earned = of_rows | {"subject": subject, "measured_in": unit, "confidence": confidence}
+    value = "mean reward that the target policy would have had, as the estimator says"
+    gain = "policy_value minus logged_value, its interval paired row by row"
+    size = "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2"
+    on_page = {
+        "overlap": "share of the target policy's choices that are of arms which the log shows",
+        "mean_weight": "1 in expectation where the log shows all that the target policy does",
+        "parameter": "the clip, limit, shrinkage, strength or bandwidth that was used",
+    }
     return (
-        replace(
-            earned(
-                "policy_value",
-                "mean reward that the target policy would have had, as the estimator says",
-            ),
-            called=policy,
+        Measure("policy_value", meaning=value, beside="always", called=policy, **earned),
+        Measure("improvement", meaning=gain, beside="always", **earned),
+        Measure(
+            "error",
+            meaning="policy_value minus that of the truth",
+            beside="page",
+            **earned | {"confidence": ERROR_LEVEL},
         ),
-        earned("improvement", "policy_value minus logged_value, its interval paired row by row"),
-        earned("error", "policy_value minus that of the truth", ERROR_LEVEL, beside=False),
-        earned("logged_value", "mean reward of the log itself", beside=False),
-        counted(
-            "effective_sample_size",
-            "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2",
-        ),
-        counted(
-            "overlap",
-            "share of the target policy's choices that are of arms which the log shows",
-            beside=False,
-        ),
-        counted(
-            "mean_weight",
-            "1 in expectation where the log shows all that the target policy does",
-            beside=False,
-        ),
-        counted(
-            "parameter",
-            "the clip, limit, shrinkage, strength or bandwidth that was used",
-            beside=False,
-        ),
-        *(
-            Measure(name, meaning=meaning, better="none", units="rows")
-            for name, meaning in SUPPORT_MEANINGS.items()
-        ),
+        Measure("logged_value", meaning="mean reward of the log itself", beside="page", **earned),
+        Measure("effective_sample_size", meaning=size, beside="always", **of_rows),
+        *(Measure(name, meaning=what, beside="page", **of_rows) for name, what in on_page.items()),
+        *(Measure(name, meaning=what, **of_rows) for name, what in SUPPORT_MEANINGS.items()),
     )
 
 
 def off_policy_scores(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     intervals: Intervals,
     confidence: float,
     resamples: int,
@@ -189,14 +161,14 @@ def off_policy_scores(
     """Return all scores of the rows of one estimator.
 
     Args:
-        rows: As `off_policy_asking.rows_of` makes them.
+        rows: As `policy_rows` makes them.
         intervals: `bootstrap` or `bernstein`.
-        confidence: Of the intervals.
-        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals share the draws.
+        confidence: The level of the intervals.
+        resamples: The number of resamples of the bootstrap, whose stream is that of the rows' seed:
+            rivals share the draws.
         within: The declared range of rewards, None for what was seen.
     """
-    parts, reward = _row_terms(rows), rows["reward"].to_numpy()
-    groups = _number_groups(rows["group"]) if "group" in rows.columns else None
+    parts, reward, groups = _row_terms(rows), rows["reward"].to_numpy(), _row_groups(rows)
     logged = EstimatorTerms(None, reward, np.ones(len(reward)), 1.0)
     estimates = {
         "policy_value": (parts, parts.value),
@@ -204,77 +176,56 @@ def off_policy_scores(
         "logged_value": (logged, logged.value),
     }
     if intervals == "bootstrap":
-        intervals_by_name, method = (
-            _bootstrap_uncertainties(estimates, rows, groups, resamples, confidence),
+        ends, method = (
+            _bootstrap_intervals(estimates, rows, groups, resamples, confidence),
             "BCa bootstrap",
         )
     else:
-        intervals_by_name = _bernstein_uncertainty(
-            parts, logged, within or (float(reward.min()), float(reward.max())), confidence
+        bounds = within or (float(reward.min()), float(reward.max()))
+        ends, method = (
+            _bernstein_intervals(parts, logged, bounds, confidence),
+            "empirical Bernstein",
         )
-        method = (
-            "empirical Bernstein"
-            if within and parts.limit_known
-            else "empirical Bernstein, bounds as seen"
-        )
+        if not (within and parts.limit_known):
+            method += ", bounds as seen"
+    errors = {name: stderr(of, groups) for name, (of, _) in estimates.items()}
     uncertainty: dict[str, Uncertainty] = {
-        name: (stderr(of, groups), *intervals_by_name[name], method)
-        for name, (of, _) in estimates.items()
+        name: (error, *ends[name], method) for name, error in errors.items()
     }
     if parts.learned:
-        uncertainty |= _jackknife_uncertainties(
-            rows, {name: estimates[name][1] for name in ("policy_value", "improvement")}, confidence
-        )
+        uncertainty |= _jackknife_uncertainties(rows, estimates, confidence)
     if "day" in rows.columns:
-        shared = {
-            name: shared_days(influence(of), value, rows, groups)
-            for name, (of, value) in estimates.items()
-        }
-        uncertainty = {
-            name: _widen_for_days(shared[name], own, stderr(estimates[name][0], groups), confidence)
-            for name, own in uncertainty.items()
-        }
-    results = []
-    for name, (of, value) in estimates.items():
-        error, low, high, ci_method = uncertainty[name]
-        results.append(
-            Score(
-                name,
-                "mean",
-                value,
-                error,
-                low,
-                high,
-                ci_method + (BIAS_APART if of.biased else ""),
-                n=of.n,
-            )
-        )
+        for name, (of, value) in estimates.items():
+            shared = shared_days(influence(of), value, rows, groups)
+            uncertainty[name] = _widen_for_days(shared, uncertainty[name], errors[name], confidence)
     diagnostics = _diagnostic_scores(rows, groups)
-    by_metric = {score.metric: score for score in diagnostics}
-    weight, overlap = (
-        by_metric.get("mean_weight"),
-        by_metric["overlap"].value if "overlap" in by_metric else None,
-    )
+    refuted = _refuted_by_weights({score.metric: score for score in diagnostics})
+    scores = []
+    for name, (of, value) in estimates.items():
+        error, low, high, method = uncertainty[name]
+        status = REFUTED_STATUS if refuted and name != "logged_value" else "ok"
+        method += BIAS_APART if of.biased else ""
+        scores.append(Score(name, "mean", value, error, low, high, method, n=of.n, status=status))
+    return [*scores, *diagnostics]
+
+
+def _refuted_by_weights(diagnostics: Mapping[str, Score]) -> bool:
+    """Return whether the mean weight says that the propensities are wrong."""
+    weight, overlap = diagnostics.get("mean_weight"), diagnostics.get("overlap")
     if weight is None or weight.value is None:
-        return [*results, *diagnostics]
-    if refutes_propensities(weight.value, weight.stderr, overlap, weight.p_value):
-        results = [
-            replace(score, status=REFUTED_STATUS) if score.metric != "logged_value" else score
-            for score in results
-        ]
-    return [*results, *diagnostics]
+        return False
+    shown = None if overlap is None else overlap.value
+    return refutes_propensities(weight.value, weight.stderr, shown, weight.p_value)
 
 
-def shared_days(
-    errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None
-) -> Effect:
+def shared_days(errors: ndarray, value: float, rows: DataFrame, groups: ndarray | None) -> Effect:
     """Return an estimate with its variance over the draws of the log and over the days that they
     share.
 
     Args:
-        errors: What each row adds to n times the error of the value, shape (n,).
+        errors: The part of each row in n times the error of the value, shape (n,).
         value: The estimate.
-        rows: With the column `day`.
+        rows: The rows, with the column `day`.
         groups: The number of the draw that each row belongs to; None where each row is one.
     """
     draws = np.arange(len(rows)) if groups is None else groups
@@ -294,13 +245,9 @@ def _widen_for_days(
         return error, low, high, f"{method}, {DAYS_ALONE}: {shared.method}"
     if not alone or error is None:
         return own
-    size = shared.stderr / alone
-    wide = max(
-        size
-        * shared.distribution.critical(confidence)
-        / ReferenceDistribution().critical(confidence),
-        1.0,
-    )
+    size, normal = shared.stderr / alone, ReferenceDistribution()
+    critical = shared.distribution.critical(confidence)
+    wide = max(size * critical / normal.critical(confidence), 1.0)
     return (
         max(size, 1.0) * error,
         shared.value - wide * (shared.value - low),
@@ -309,27 +256,27 @@ def _widen_for_days(
     )
 
 
+JACKKNIFE = "delete-a-part jackknife"
+
+
 def _jackknife_uncertainties(
-    rows: pl.DataFrame, values: Mapping[str, float], confidence: float
+    rows: DataFrame, estimates: Mapping[str, tuple[EstimatorTerms, float]], confidence: float
 ) -> dict[str, Uncertainty]:
     """Return the standard errors and intervals of what is learned, from the estimates without each
     part that has rows here.
     """
-    without: dict[str, list[float]] = {name: [] for name in values}
+    values, gains = [], []
     for stays, parts in _estimates_without_parts(rows):
-        without["policy_value"].append(parts.value)
-        without["improvement"].append(parts.less(rows["reward"].filter(stays).to_numpy()).value)
+        values.append(parts.value)
+        gains.append(parts.less(rows["reward"].filter(stays).to_numpy()).value)
     return {
-        name: (
-            *jackknife_stderr(value, np.array(without[name]), confidence),
-            "delete-a-part jackknife",
-        )
-        for name, value in values.items()
-        if len(without[name]) > 1
+        name: (*jackknife_stderr(estimates[name][1], np.array(without), confidence), JACKKNIFE)
+        for name, without in (("policy_value", values), ("improvement", gains))
+        if len(without) > 1
     }
 
 
-def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, EstimatorTerms]]:
+def _estimates_without_parts(rows: DataFrame) -> Iterator[tuple[Series, EstimatorTerms]]:
     """Yield, for each block that has rows here, the rows that stay without it and the parts of the
     estimate made without it.
     """
@@ -341,13 +288,13 @@ def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, Es
         part += 1
 
 
-def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+def true_errors(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
     """Yield the difference of each estimate from the truth, paired row by row.
 
     Nothing where there is no truth.
 
     Args:
-        rows: Of each model, by its label.
+        rows: The rows of each model, by its label.
     """
     if TRUTH not in rows:
         return
@@ -356,44 +303,36 @@ def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]
             yield label, _error_score(model_rows, rows[TRUTH])
 
 
-def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
+def _error_score(rows: DataFrame, true_rows: DataFrame) -> Score:
     """Return the error of one estimate, by the jackknife where something was learned whose error
     the rows do not show.
     """
     parts, truth = _row_terms(rows), _row_terms(true_rows)
     value = parts.value - truth.value
-    without = (
-        [
-            rest.value - _row_terms(true_rows.filter(stays)).value
-            for stays, rest in _estimates_without_parts(rows)
-        ]
-        if parts.learned
-        else []
-    )
-    if len(without) > 1:
-        spread = *jackknife_stderr(value, np.array(without), ERROR_LEVEL), "delete-a-part jackknife"
-    else:
-        groups = _number_groups(rows["group"]) if "group" in rows.columns else None
-        if "day" in rows.columns:
-            effect = shared_days(influence(parts) - influence(truth), value, rows, groups)
-            if ends := effect.interval(ERROR_LEVEL):
-                return Score(
-                    "error",
-                    "mean",
-                    value,
-                    effect.stderr,
-                    *ends,
-                    f"t, paired by row{SHARED_DAYS}",
-                    n=parts.n,
-                )
-        differences = influence(parts, groups) - influence(truth, groups)
-        count = len(differences)
-        error = float(np.sqrt(count / (count - 1) * np.sum(differences**2))) / parts.n
-        spread = error, value - Z95 * error, value + Z95 * error, "normal, paired by row"
-    return Score("error", "mean", value, *spread, n=parts.n)
+    uncertainty = _jackknife_of_error(rows, true_rows, value) if parts.learned else None
+    groups = _row_groups(rows)
+    if uncertainty is None and "day" in rows.columns:
+        effect = shared_days(influence(parts) - influence(truth), value, rows, groups)
+        if ends := effect.interval(ERROR_LEVEL):
+            uncertainty = effect.stderr, *ends, f"t, paired by row{SHARED_DAYS}"
+    if uncertainty is None:
+        error = mean_error(influence(parts, groups) - influence(truth, groups), parts.n) or 0.0
+        half_width = Z95 * error
+        uncertainty = error, value - half_width, value + half_width, "normal, paired by row"
+    return Score("error", "mean", value, *uncertainty, n=parts.n)
 
 
-def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
+def _jackknife_of_error(rows: DataFrame, true_rows: DataFrame, value: float) -> Uncertainty | None:
+    without = [
+        rest.value - _row_terms(true_rows.filter(stays)).value
+        for stays, rest in _estimates_without_parts(rows)
+    ]
+    if len(without) < 2:
+        return None
+    return *jackknife_stderr(value, np.array(without), ERROR_LEVEL), JACKKNIFE
+
+
+def _row_terms(rows: DataFrame, suffix: str = "") -> EstimatorTerms:
     columns = [rows[f"{name}{suffix}"] for name in TERM_COLUMNS]
     base, top, bottom = (None if column.null_count() else column.to_numpy() for column in columns)
     assert top is not None
@@ -402,15 +341,20 @@ def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
     return EstimatorTerms(base, top, bottom, **shared)
 
 
-def _number_groups(groups: pl.Series) -> np.ndarray:
-    """Return the groups that are there numbered from 0: a segment has not all of them."""
-    return np.unique(groups.to_numpy(), return_inverse=True)[1]
+def _row_groups(rows: DataFrame) -> ndarray | None:
+    """Return the groups that are there numbered from 0, for a segment has not all of them.
+
+    None where each row is one draw.
+    """
+    if "group" not in rows.columns:
+        return None
+    return np.unique(rows["group"].to_numpy(), return_inverse=True)[1]
 
 
-def _bootstrap_uncertainties(
+def _bootstrap_intervals(
     estimates: Mapping[str, tuple[EstimatorTerms, float]],
-    rows: pl.DataFrame,
-    groups: np.ndarray | None,
+    rows: DataFrame,
+    groups: ndarray | None,
     resamples: int,
     confidence: float,
 ) -> dict[str, Interval]:
@@ -430,59 +374,46 @@ def _bootstrap_uncertainties(
     }
 
 
-def _bernstein_uncertainty(
+def _bernstein_intervals(
     parts: EstimatorTerms, own: EstimatorTerms, bounds: RewardRange, confidence: float
 ) -> dict[str, Interval]:
-    """Return the gain's bounds are those of its two terms, each with half of the risk."""
+    """Return the intervals: that of the gain is made of its two terms', each with half of the
+    risk.
+    """
     half = (1 + confidence) / 2
-    ours, theirs = bernstein_interval(parts, bounds, half), bernstein_interval(own, bounds, half)
-    gain = (ours[0] - theirs[1], ours[1] - theirs[0])
-    whole = (
-        bernstein_interval(parts, bounds, confidence),
-        bernstein_interval(own, bounds, confidence),
-    )
-    return {"policy_value": whole[0], "improvement": gain, "logged_value": whole[1]}
+    ours, theirs = (bernstein_interval(each, bounds, half) for each in (parts, own))
+    return {
+        "policy_value": bernstein_interval(parts, bounds, confidence),
+        "improvement": (ours[0] - theirs[1], ours[1] - theirs[0]),
+        "logged_value": bernstein_interval(own, bounds, confidence),
+    }
 
 
-def _diagnostic_scores(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
-    n = len(rows)
+def _diagnostic_scores(rows: DataFrame, groups: ndarray | None) -> list[Score]:
     weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
+    shown = rows["supported"].mean()
     found = {
         "effective_sample_size": None if weights is None else effective_size(weights),
-        "overlap": rows["supported"].mean(),
+        "overlap": shown,
         "mean_weight": None if weights is None else float(np.mean(weights)),
         "parameter": rows["parameter"][0],
     }
-    errors, chances = {}, {}
-    if weights is not None and rows[BY_PROPENSITY].all():
-        errors["mean_weight"] = _error_of_mean(weights, groups)
-        draws = (
-            weights
-            if groups is None
-            else np.bincount(groups, weights) / len(weights) * len(np.bincount(groups))
-        )
-        shown = rows["supported"].mean()
-        chances["mean_weight"] = (
-            chance_of_low_mean(draws, shown) if isinstance(shown, float) else None
-        )
-    return [
-        Score(name, "mean", float(value), errors.get(name), p_value=chances.get(name), n=n)
+    scores = {
+        name: Score(name, "mean", value, n=len(rows))
         for name, value in found.items()
         if isinstance(value, float)
-    ]
-
-
-def _error_of_mean(weights: np.ndarray, groups: np.ndarray | None) -> float | None:
-    """Return the standard error of the mean weight, by the groups that are drawn together.
-
-    None for fewer than two.
-    """
-    centred = weights - weights.mean()
-    parts = centred if groups is None else np.bincount(groups, centred)
-    count = len(parts)
-    return (
-        float(np.sqrt(count / (count - 1) * np.sum(parts**2))) / len(weights) if count > 1 else None
-    )
+    }
+    if weights is not None and rows[BY_PROPENSITY].all():
+        errors, draws = weights - weights.mean(), weights
+        if groups is not None:
+            errors, draws = np.bincount(groups, errors), np.bincount(groups, weights)
+            draws = draws / len(weights) * len(draws)
+        scores["mean_weight"] = replace(
+            scores["mean_weight"],
+            stderr=mean_error(errors, len(weights)),
+            p_value=chance_of_low_mean(draws, shown) if isinstance(shown, float) else None,
+        )
+    return list(scores.values())
 
 
 # The evidence of an off-policy estimate for a choice of price: the value of showing each arm
@@ -493,7 +424,7 @@ def log_offers(table: Table, log: DecisionLog, *, outcome: bool) -> PriceOffers:
     """Return the arms of a log.
 
     Args:
-        table: With a row a choice.
+        table: A table with a row for each choice.
         log: The table as the protocol reads it.
         outcome: Whether the reward is the outcome itself, which may be a conversion, and not its
             money.
@@ -514,58 +445,45 @@ def value_evidence(
     """Return the estimate of each arm's value; see `PriceEvidence`.
 
     Args:
-        tables: Of the run.
+        tables: The tables of the run.
         log: The table as the protocol reads it.
         model: The estimator.
         offers: The arms.
     """
-    whole = (
-        (pl.col("metric") == "policy_value")
-        & (pl.col("segment_by") == "arm")
-        & pl.col("fold").is_null()
+    of_arms = tables.scores.filter(
+        pl.col("fold").is_null(), metric="policy_value", segment_by="arm", model=model
     )
-    values = {
-        row["segment"]: row
-        for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()
-    }
-    shown = dict(
-        zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True)
-    )
+    values = {row["segment"]: row for row in of_arms.to_dicts()}
+    shown = np.bincount(log.action, minlength=len(log.arms)).tolist()
+    rows_of_arm = dict(zip(log.arms, shown, strict=True))
+    weight = tables.headline("mean_weight", model)
+    note = ""
+    if tables.headline("policy_value", model).get("status") == REFUTED_STATUS:
+        note = (
+            f"No estimate counts: the weights average {weight['value']:.3g} where right "
+            f"propensities give 1."
+        )
+    elif weight.get("stderr") and len(refuting_tests(tables)):
+        note = "No estimate counts: a model of the log refutes its propensities."
     blank = {"value": None, "stderr": None}
-    weight, refuted = (
-        tables.headline("mean_weight", model),
-        tables.headline("policy_value", model).get("status") == REFUTED_STATUS,
-    )
-    miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
+    known = {} if note else values
     rows = [
         (
             0,
-            offer.arm,
-            shown.get(offer.arm, 0),
+            arm,
+            rows_of_arm.get(arm, 0),
             None,
             None,
             value["value"],
             value["stderr"],
             offers.measured,
         )
-        for offer in offers.all
-        for value in (blank if refuted or miscalibrated else values.get(offer.arm, blank),)
+        for arm in (offer.arm for offer in offers.all)
+        for value in (known.get(arm, blank),)
     ]
-    alone = next(
-        (value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None
-    )
-    note = (
-        "The log is of few days: what is said of its arms is of these days alone." if alone else ""
-    )
-    note = (
-        f"No estimate counts: the weights average {weight['value']:.3g} where right propensities "
-        f"give 1."
-        if refuted
-        else note
-    )
-    if miscalibrated and not refuted:
-        note = "No estimate counts: a model of the log refutes its propensities."
-    return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)
+    if not note and any(DAYS_ALONE in (value["ci_method"] or "") for value in values.values()):
+        note = "The log is of few days: what is said of its arms is of these days alone."
+    return EvidenceTable(DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)
 
 
 # Off-policy evaluation: what a policy would have earned, from the log of another.
@@ -646,9 +564,7 @@ class OffPolicy(
     unit: ClassVar[str] = ROW_ID
     fields_not_in_key: ClassVar[tuple[str, ...]] = (
         *Evaluation.fields_not_in_key,
-        "intervals",
-        "confidence",
-        "resamples",
+        *("intervals", "confidence", "resamples"),
     )
 
     headline: str = OFF_POLICY.headline
@@ -727,7 +643,7 @@ class OffPolicy(
 
     def evaluate_cell(
         self, model: Estimator, frame: Table, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Return a row for each row of the log: its parts of the estimate, its weight, and the
         support of the target's choices.
 
@@ -744,59 +660,51 @@ class OffPolicy(
             policy_rows(model, inquiry, policy, label)
             for policy, label in [(self.target_policy, TARGET_ROWS), *arms]
         ]
-        found = [rows for rows in made if rows.width]
         if made[0].width and not (model.asks_price or self.target_policy.of_prices):
             weights = bare.weights if model.weighs and model.needs_propensity else None
-            found[0] = with_support(made[0], log, bare, weights)
-        return pl.concat(found, how="diagonal") if found else pl.DataFrame()
+            made[0] = with_support(made[0], log, bare, weights)
+        return pl.concat(made, how="diagonal")
 
     def _inquiry(self, log: DecisionLog, context: RunContext) -> LogInquiry:
         return LogInquiry(log, self.folds, context, self.least_propensity)
 
-    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
         """Return the rows of the target policy, without what only their standard error is made
         of.
         """
-        return rows.filter(pl.col("policy") == TARGET_ROWS).select(
+        return _of_target(rows).select(
             pl.exclude(
                 "policy", "seed", "day", BY_PROPENSITY, SUPPORT_COLUMN, f"^.*{LEFT_OUT_INFIX}.*$"
             )
         )
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return the value, the gain over the log with its interval, the log's own value, and how
         much the log tells.
         """
-        return self._scores(rows.filter(pl.col("policy") == TARGET_ROWS))
+        return self._scores(_of_target(rows))
 
-    def _scores(self, rows: pl.DataFrame) -> list[Score]:
-        return (
-            off_policy_scores(
-                rows, self.intervals, self.confidence, self.resamples, self.reward_range
-            )
-            if len(rows)
-            else []
+    def _scores(self, rows: DataFrame) -> list[Score]:
+        if rows.is_empty():
+            return []
+        return off_policy_scores(
+            rows, self.intervals, self.confidence, self.resamples, self.reward_range
         )
 
-    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    def contrasts(self, rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the error of each estimate where the truth is known, the value of each arm if
         wanted, and what a log shows.
         """
-        yield from true_errors(
-            {label: own.filter(pl.col("policy") == TARGET_ROWS) for label, own in rows.items()}
-        )
+        yield from true_errors({label: _of_target(own) for label, own in rows.items()})
         for label, own in rows.items():
             for arm in own["policy"].unique(maintain_order=True):
                 if arm != TARGET_ROWS:
-                    yield from (
-                        (label, score)
-                        for score in self._of_arm(own.filter(pl.col("policy") == arm), arm)
-                    )
-
+                    scores = self._scores_of_arm(own.filter(policy=arm), arm)
+                    yield from ((label, score) for score in scores)
         for label, own in list(rows.items())[:1]:
             yield from ((label, score) for score in support_scores(own))
 
-    def _of_arm(self, rows: pl.DataFrame, arm: str) -> Iterator[Score]:
+    def _scores_of_arm(self, rows: DataFrame, arm: str) -> Iterator[Score]:
         """Yield the scores of an arm shown always; without a value where too few rows count."""
         weights = rows["weight"]
         few = (
@@ -805,20 +713,9 @@ class OffPolicy(
         )
         for score in self._scores(rows):
             if score.metric in ARM_METRICS:
-                shown = replace(score, segment_by="arm", segment=arm)
-                estimated = few and score.metric != "effective_sample_size"
-                yield (
-                    Score(
-                        score.metric,
-                        "mean",
-                        None,
-                        n_undefined=score.n,
-                        segment_by="arm",
-                        segment=arm,
-                    )
-                    if estimated
-                    else shown
-                )
+                unknown = few and score.metric != "effective_sample_size"
+                blank = Score(score.metric, "mean", None, n_undefined=score.n)
+                yield replace(blank if unknown else score, segment_by="arm", segment=arm)
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """Return the measures of off-policy evaluation."""
@@ -835,7 +732,7 @@ class OffPolicy(
                 f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
             )
 
-    def labels(self, frame: Table, column: str) -> pl.DataFrame:
+    def labels(self, frame: Table, column: str) -> DataFrame:
         """Return any column of the table by row."""
         return labels_of_rows(frame, column)
 
@@ -843,20 +740,22 @@ class OffPolicy(
         """Return the table with other outcomes, inside their range, in one block."""
         log = self.log(frame)
         name = frame.column("outcome").name
-        held = blocks_of_rows(log, cutoff.of) == cutoff.part
+        inside = blocks_of_rows(log, cutoff.of) == cutoff.part
         values = frame.column("outcome").cast(pl.Float64).to_numpy()
-        rubbish = np.where(held, rng.uniform(values.min(), values.max(), log.n), values)
-        return replace(frame, data=frame.data.with_columns(pl.Series(name, rubbish)))
+        changed = np.where(inside, rng.uniform(values.min(), values.max(), log.n), values)
+        return replace(frame, data=frame.data.with_columns(Series(name, changed)))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: LogBlock, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: LogBlock, frame: Table) -> DataFrame:
         """Return the rows of one block as estimated without their own rewards."""
         held = blocks_of_rows(self.log(frame), cutoff.of) == cutoff.part
-        return (
-            rows.filter(pl.col("policy") == TARGET_ROWS)
-            .filter(pl.Series(held))
-            .select(ROW_ID, "base", "target", "supported")
-        )
+        columns = _of_target(rows).select(ROW_ID, "base", "target", "supported")
+        return columns.filter(Series(held))
 
 
-def _no_predictions(learner: str) -> np.ndarray:
+def _of_target(rows: DataFrame) -> DataFrame:
+    """Return the rows of the target policy."""
+    return rows.filter(policy=TARGET_ROWS)
+
+
+def _no_predictions(learner: str) -> ndarray:
     raise AssertionError(f"{learner} is asked before the first cell")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import field, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -47,6 +47,15 @@ def _currency_of(unit: str) -> str:
     if unit and not is_money(unit):
         raise ValueError("must be a currency, such as EUR")
     return unit
+
+
+TermsT = TypeVar("TermsT")
+
+
+def terms_from(settings: Decision, terms: type[TermsT], **others: Any) -> TermsT:
+    """Return the terms of a rule: a decision's fields of the same names, and others."""
+    names = [field.name for field in fields(terms) if field.name not in others]  # type: ignore[arg-type]
+    return terms(**{name: getattr(settings, name) for name in names}, **others)
 
 
 class DemandDecision(Decision):
@@ -124,11 +133,8 @@ class DemandDecision(Decision):
         See `Decision.decide`. None where the model has no estimates.
         """
         evidence = self.evidence(tables, frame, model, protocol)
-        return (
-            None
-            if evidence is None
-            else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
-        )
+        seed = int(tables.scores["seed"][0])
+        return None if evidence is None else self.of_estimates(evidence, seed)
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> Verdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws."""
@@ -204,7 +210,7 @@ class GuardedDecision(DemandDecision):
 
         Args:
             evidence: The estimates.
-            rng: Of the posterior's draws.
+            rng: The random generator of the posterior's draws.
 
         Raises:
             DataError: A cost is missing or above its price, where profit is asked for.
@@ -225,19 +231,4 @@ class GuardedDecision(DemandDecision):
 
     def guardrails(self) -> PriceGuardrails:
         """Return the limits."""
-        return PriceGuardrails(
-            objective=self.objective,
-            margin_floor=self.margin_floor,
-            deductions=self.deductions,
-            largest_step=self.largest_step,
-            band=self.band,
-            ladder=self.ladder,
-            rounding=self.rounding,
-            ending=self.ending,
-            freight=self.freight,
-            duty=self.duty,
-            risk=self.risk,
-            capacity=self.capacity,
-            confidence=self.confidence,
-            act_on=self.act_on,
-        )
+        return terms_from(self, PriceGuardrails)

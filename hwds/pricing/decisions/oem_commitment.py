@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import polars as pl
 from annotated_types import Ge, Le, Lt, MinLen
 
 from hwds.core.errors import ConfigError, nearest
@@ -32,14 +33,10 @@ from hwds.pricing.contract import (
     VolumeLaw,
     law_of_run,
 )
-from hwds.pricing.decisions.base import DemandDecision, PriceShare
+from hwds.pricing.decisions.base import DemandDecision, PriceShare, terms_from
 from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.oem_commitment import (
-    OemVerdict,
-    OfferRules,
-    decide_contract,
-)
+from hwds.pricing.oem_commitment import OemVerdict, OfferRules, decide_contract
 from hwds.report.words import spoken
 from hwds.results.folder import RunFolder
 
@@ -198,7 +195,7 @@ class OemCommitment(DemandDecision):
         """
         place = self._place(evidence)
         evidence.require_costs("decision=oem_commitment", [evidence.names[place]])
-        law, (leak, leak_source) = self._law(evidence, place), self._leak()
+        law, leak = self._law(evidence, place), self._leak()
         demand = DemandDraws.of(
             evidence,
             self.draws,
@@ -207,16 +204,13 @@ class OemCommitment(DemandDecision):
             deductions=self.deductions,
         ).answering(np.array([place]), evidence.column("price"))[0]
         world = self._world(evidence, place, law, demand)
-        risks = ContractRisks.drawn(
+        risks = ContractRisks.draw(
             demand.own[:, 0], stream(seed, "oem_commitment", "risks"),
             cost=float(evidence.cells["cost"][place]), cost_spread=self.cost_spread,
-            currency_spread=self.currency_spread, leak=leak,
+            currency_spread=self.currency_spread, leak=leak[0],
         )  # fmt: skip
-        rules = OfferRules(
-            floor=self.margin_floor, most_risk=self.most_risk, most_shortfall=self.most_shortfall,
-            confidence=self.confidence, level=self.level,
-        )  # fmt: skip
-        return self._verdict(evidence, place, world, rules, risks, (leak, leak_source))
+        rules = terms_from(self, OfferRules, floor=self.margin_floor)
+        return self._verdict(evidence, place, world, rules, risks, leak)
 
     def _place(self, evidence: DemandEstimates) -> int:
         """Return the place of the buyer's cell."""
@@ -276,21 +270,13 @@ class OemCommitment(DemandDecision):
         cell = evidence.cells.row(place, named=True)
         listed = self.list_price or cell["price"]
         quantities = self.quantities or tuple(share * law.attainable for share in (0.5, 0.8, 1.0))
-        same = [
-            row
-            for row in evidence.cells.to_dicts()
-            if row["product"] == cell["product"] and row["cell"] != cell["cell"]
-        ]
+        same = evidence.cells.filter(
+            pl.col("cell") != cell["cell"], product=cell["product"]
+        ).to_dicts()
         dearest = max(same, key=lambda row: row["price"], default=cell)
         return ContractWorld(
             schedule=TierSchedule.of(listed, quantities, self.discounts, self.kind),
-            terms=ContractTerms(
-                deductions=self.deductions,
-                retro_rebate=self.retro_rebate,
-                retro_from=self.retro_from,
-                clawback=self.clawback,
-                shortfall_fee=self.shortfall_fee,
-            ),
+            terms=terms_from(self, ContractTerms),
             law=law,
             price=cell["price"],
             demand=demand,

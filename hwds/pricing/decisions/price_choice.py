@@ -32,6 +32,7 @@ from hwds.pricing.arm_evidence import (
     from_counts,
     replications,
 )
+from hwds.pricing.decisions.base import terms_from
 from hwds.pricing.price_choice import (
     HARD_GUARDS,
     PriceTerms,
@@ -155,7 +156,7 @@ class PriceChoice(Decision):
         Args:
             counts: By arm, customers who bought and customers who did not; an open exposure is none
                 of them yet.
-            unit: Of money; `conversions` where the arms have no prices.
+            unit: The unit of money; `conversions` where the arms have no prices.
 
         Raises:
             ConfigError: A count is negative, or a field does not fit the arms.
@@ -167,7 +168,9 @@ class PriceChoice(Decision):
         """
         check_counts(counts)
         arms = tuple(Offer(arm) for arm in counts)
-        offers = PriceOffers(arms, "conversions", unit, "adaptive").priced(self.prices, self.cost)
+        offers = PriceOffers(arms, "conversions", unit, "adaptive").with_prices(
+            self.prices, self.cost
+        )
         terms = self._terms(offers.certainty)
         if terms.certainty == "test":
             raise ConfigError(
@@ -186,18 +189,11 @@ class PriceChoice(Decision):
 
     def _offers(self, frame: Any, protocol: Evaluation[Any, Any]) -> PriceOffers:
         assert isinstance(protocol, PriceEvidence)
-        return protocol.offers(frame).priced(self.prices, self.cost).in_its_unit()
+        return protocol.offers(frame).with_prices(self.prices, self.cost).in_its_unit()
 
     def _terms(self, usual: Certainty) -> PriceTerms:
-        return PriceTerms(
-            None if self.current is None else arm_name(self.current),
-            self.confidence,
-            self.certainty or usual,
-            self.margin_floor,
-            self.largest_step,
-            self.ladder,
-            self.least_customers,
-        )
+        current = None if self.current is None else arm_name(self.current)
+        return terms_from(self, PriceTerms, current=current, certainty=self.certainty or usual)
 
 
 def choice_record(

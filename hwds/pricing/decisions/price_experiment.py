@@ -12,7 +12,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.recipe import Level, Positive, PositiveInt, Steps, ZeroSteps
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Evaluation
-from hwds.pricing.decisions.base import GuardedDecision
+from hwds.pricing.decisions.base import GuardedDecision, terms_from
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.price_experiment import TrialTerms, TrialVerdict, price_trials
 from hwds.report.words import spoken
@@ -98,27 +98,14 @@ class PriceExperiment(GuardedDecision):
         return self._verdict(evidence, trials, arms)
 
     def _terms(self) -> TrialTerms:
-        return TrialTerms(
-            design=self.design,
-            arms=self.arms,
-            block=self.block,
-            washout=self.washout,
-            clusters=self.clusters,
-            noise=self.noise,
-            correlation=self.correlation,
-            longest=self.longest,
-        )
+        return terms_from(self, TrialTerms)
 
     def _verdict(
         self, evidence: DemandEstimates, trials: pl.DataFrame, arms: pl.DataFrame
     ) -> TrialVerdict:
-        tested = trials.filter(pl.col("verdict") == "test")
-        rest = (
-            trials.filter(pl.col("verdict") != "test")
-            .group_by("verdict", maintain_order=True)
-            .agg("cell")
-        )
-        excluded = {rule: tuple(cells) for rule, cells in rest.iter_rows()}
+        tested = trials.filter(verdict="test")
+        rest = trials.filter(pl.col("verdict") != "test").group_by("verdict", maintain_order=True)
+        excluded = {rule: tuple(cells) for rule, cells in rest.agg("cell").iter_rows()}
         value, cost = (float(tested[name].sum()) for name in ("value", "cost"))
         verdict = TrialVerdict(
             decision=self.name or "price_experiment",

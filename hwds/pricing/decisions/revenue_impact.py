@@ -10,14 +10,9 @@ from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Draws, Level, Once, Small
 from hwds.core.seeds import stream
-from hwds.pricing.decisions.base import DemandDecision, PriceShare, PriceStep
+from hwds.pricing.decisions.base import DemandDecision, PriceShare, PriceStep, terms_from
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.revenue_impact import (
-    ImpactTerms,
-    RevenueImpactVerdict,
-    best_change,
-    impacts,
-)
+from hwds.pricing.revenue_impact import ImpactTerms, RevenueImpactVerdict, best_change, impacts
 from hwds.report.words import spoken
 
 Change = Annotated[float, Ge(-0.9), Le(9)]
@@ -70,7 +65,7 @@ class RevenueImpact(DemandDecision):
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> RevenueImpactVerdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws."""
-        terms = ImpactTerms(self.changes, self.scope, self.level, self.deductions, self.band)
+        terms = terms_from(self, ImpactTerms)
         rows = impacts(evidence, self.draws, stream(seed, "revenue_impact"), terms)
         best = best_change(rows, self.confidence)
         verdict = RevenueImpactVerdict(

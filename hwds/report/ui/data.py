@@ -17,6 +17,7 @@ from threading import Lock, Thread
 from typing import Any
 
 import polars as pl
+from polars import col
 
 from hwds.core.checksums import read_json
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
@@ -54,7 +55,7 @@ def indexed_folder(index: RunIndex, path: str, kind: str = "") -> RunFolder:
     """Return the folder of a run or a sweep that the index knows: no other path is opened.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         path: Relative to its root.
         kind: `runs` or `sweeps`; empty for both.
 
@@ -207,10 +208,7 @@ def curves_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
         except HwdsError as error:
             lacking[path] = str(error)
             continue
-        curves += [
-            {"path": path, **curve}
-            for curve in _score_curves(scores.filter(pl.col("model") == model))
-        ]
+        curves += [{"path": path, **curve} for curve in _score_curves(scores.filter(model=model))]
     return {"curves": curves, "lacking": lacking, "axes": AXES}
 
 
@@ -218,13 +216,13 @@ def _score_curves(scores: pl.DataFrame) -> list[dict[str, Any]]:
     """Return one for each metric and axis that has several points: of several aggregates the mean,
     or else the first.
     """
-    mean = (pl.col("aggregate") != "mean").fill_null(value=True)
-    whole = scores.filter(pl.col("segment").is_null() & pl.col("value").is_not_null()).sort(
+    mean = (col("aggregate") != "mean").fill_null(value=True)
+    whole = scores.filter(col("segment").is_null() & col("value").is_not_null()).sort(
         mean, maintain_order=True
     )
     curves = []
     for axis, other in (("step", "fold"), ("fold", "step")):
-        rows = whole.filter(pl.col(axis).is_not_null() & pl.col(other).is_null())
+        rows = whole.filter(col(axis).is_not_null() & col(other).is_null())
         rows = rows.unique([axis, "metric"], keep="first", maintain_order=True).sort(
             axis, maintain_order=True
         )
@@ -334,7 +332,7 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
     except ResumeError:  # not finished
         return content | {"trials": [], "settings": [], "best": None, "importance": {}}
     return content | {
-        "trials": trials.with_columns(pl.col(pl.Float64).fill_nan(None)).to_dicts(),
+        "trials": trials.with_columns(col(pl.Float64).fill_nan(None)).to_dicts(),
         "settings": [name for name in trials.columns if name not in TRIAL_COLUMNS],
         "best": data["best"]["trial"],
         "inner": data["best"]["inner"],
@@ -466,7 +464,7 @@ def table_data(
     """Return the runs of a query as columns; `error` is the refusal of a wrong query.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         kind: `run` or `sweep`.
         query: Conditions and words.
         asked: The chosen further fields that have a column.
@@ -496,7 +494,7 @@ def table_data(
             [*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]
         )
     )
-    rows = _fact_columns(index, found, [*names, "reason"])
+    rows = {name: list(map(index.column(name).get, found)) for name in (*names, "reason")}
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
@@ -541,41 +539,34 @@ def _differing_settings(
     metrics that they have.
     """
     kind = paths[0].partition("/")[0] if paths else ""
-    table = index.table.filter(pl.col("name") != "")
+    table = index.table.filter(col("name") != "")
     table = table.filter(
-        pl.col("path").str.starts_with(f"{kind}/") if whole else pl.col("path").is_in(list(paths))
+        col("path").str.starts_with(f"{kind}/") if whole else col("path").is_in(list(paths))
     )
     values = table.group_by("name").agg(
-        pl.col("number").drop_nulls().n_unique().alias("numbers"),
-        pl.col("text").drop_nulls().n_unique().alias("texts"),
+        col("number").drop_nulls().n_unique().alias("numbers"),
+        col("text").drop_nulls().n_unique().alias("texts"),
         pl.len().alias("count"),
-        pl.col("better").is_not_null().any().alias("metric"),
+        col("better").is_not_null().any().alias("metric"),
     )
-    distinct, absent = pl.col("numbers") + pl.col("texts"), pl.col("count") < len(paths)
+    distinct, absent = col("numbers") + col("texts"), col("count") < len(paths)
     values = values.with_columns(
-        pl.col("name").str.starts_with("model.").alias("own"), (distinct > 1).alias("several")
+        col("name").str.starts_with("model.").alias("own"), (distinct > 1).alias("several")
     )
     order = ["several", "own", "count"]
-    settings = values.filter(~pl.col("metric"), pl.col("several") | absent).sort(
+    settings = values.filter(~col("metric"), col("several") | absent).sort(
         [*order, "name"], descending=[True] * len(order) + [False]
     )
     facts = {*TABLE_FACTS["run"], *TABLE_FACTS["sweep"], *HIDDEN_FACTS}
-    metrics = values.filter(
-        pl.col("metric") & ~pl.col("name").str.contains("[", literal=True)
-    ).sort("name")["name"]
+    metrics = values.filter(col("metric") & ~col("name").str.contains("[", literal=True)).sort(
+        "name"
+    )["name"]
     return {
         "settings": [
             name for name in settings["name"] if name not in facts and not name.endswith(".recipe")
         ],
         "metrics": [name for name in metrics if name not in facts],
     }
-
-
-def _fact_columns(
-    index: RunIndex, paths: Sequence[str], names: Sequence[str]
-) -> dict[str, list[FieldValue]]:
-    """Return some fields of runs, None where one has none."""
-    return {name: list(map(index.column(name).get, paths)) for name in names}
 
 
 def _current_facts(

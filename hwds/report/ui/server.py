@@ -39,6 +39,7 @@ from hwds.report.ui.data import (
     sweep_data,
     table_data,
 )
+from hwds.results.index import RunIndex
 from hwds.results.sweep_folder import SweepFolder
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ LONGEST_BODY = 100_000
 """Bytes of a request's body."""
 
 Answer = tuple[str, str | bytes]
-Answering = Callable[["RunsServer", "QueryParams"], Answer]
+Answering = Callable[[RunIndex, "QueryParams"], Answer]
 Action = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
 
 _DRAWING = Lock()
@@ -106,6 +107,7 @@ class RunsServer:
         self.watched, self.token = Watched(), token_urlsafe(32)
         config = Config(
             application(self),
+            log_config=None,  # a notebook that shows the page keeps its own logging
             log_level="error",
             access_log=False,
             server_header=False,
@@ -147,8 +149,11 @@ def application(serving: RunsServer) -> Starlette:
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.routing import Route
 
+    def page(request: Request) -> Response:
+        return _respond(lambda: _page(serving))
+
     def asked(answer: Answering, request: Request) -> Response:
-        return _respond(partial(answer, serving, request.query_params))
+        return _respond(lambda: answer(serving.watched.index(), request.query_params))
 
     async def changed(action: Action, request: Request) -> Response:
         refusal = _refusal_of_change(request.headers, serving.token)
@@ -159,6 +164,7 @@ def application(serving: RunsServer) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/", page),
             *(Route(path, partial(asked, answer)) for path, answer in ANSWERS.items()),
             *(Route(path, partial(changed, do), methods=["POST"]) for path, do in ACTIONS.items()),
         ],
@@ -229,14 +235,13 @@ def _perform(serving: RunsServer, action: Action, body: bytes) -> Answer:
     return _json(answer)
 
 
-def _page(serving: RunsServer, query: QueryParams) -> Answer:
+def _page(serving: RunsServer) -> Answer:
     index = serving.watched.index(fresh=True)
     return "text/html", ui_page(kept_reports(index.root), serving.token)
 
 
-def _runs(serving: RunsServer, query: QueryParams) -> Answer:
+def _runs(index: RunIndex, query: QueryParams) -> Answer:
     kind = "sweep" if query.get("kind") == "sweep" else "run"
-    index = serving.watched.index()
     return _json(
         table_data(index, kind, query.get("q", ""), query.getlist("column"), query.getlist("run"))
     )
@@ -246,13 +251,13 @@ def _json(content: Mapping[str, Any]) -> Answer:
     return "application/json", json.dumps(content, default=str)
 
 
-def _pictures(serving: RunsServer, query: QueryParams) -> Answer:
+def _pictures(index: RunIndex, query: QueryParams) -> Answer:
     with _DRAWING:
-        return _json(pictures_data(serving.watched.index(), query.get("run", "")))
+        return _json(pictures_data(index, query.get("run", "")))
 
 
-def _report(serving: RunsServer, query: QueryParams) -> Answer:
-    path, index = query.get("run", ""), serving.watched.index()
+def _report(index: RunIndex, query: QueryParams) -> Answer:
+    path = query.get("run", "")
     with _DRAWING:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(
@@ -264,15 +269,15 @@ def _report(serving: RunsServer, query: QueryParams) -> Answer:
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
-def _kept_report(serving: RunsServer, query: QueryParams) -> Answer:
-    root, path = serving.watched.index().root, query.get("report", "")
+def _kept_report(index: RunIndex, query: QueryParams) -> Answer:
+    root, path = index.root, query.get("report", "")
     if path not in kept_reports(root):
         raise HwdsError(f"no report '{path}'.")
     return "text/html", (root / path).read_text(encoding="utf-8")
 
 
 def _file(folder: str, name: str) -> Answering:
-    def answer(serving: RunsServer, query: QueryParams) -> Answer:
+    def answer(index: RunIndex, query: QueryParams) -> Answer:
         return KINDS[name.rpartition(".")[2]], Path(__file__).parent.joinpath(
             folder, name
         ).read_bytes()
@@ -281,26 +286,15 @@ def _file(folder: str, name: str) -> Answering:
 
 
 ANSWERS: dict[str, Answering] = {
-    "/": _page,
     "/runs.json": _runs,
-    "/curves.json": lambda serving, query: _json(
-        curves_data(serving.watched.index(), query.getlist("run"))
-    ),
-    "/losses.json": lambda serving, query: _json(
-        losses_data(serving.watched.index(), query.getlist("run"))
-    ),
-    "/run.json": lambda serving, query: _json(
-        run_data(serving.watched.index(), query.get("run", ""))
-    ),
-    "/sweep.json": lambda serving, query: _json(
-        sweep_data(serving.watched.index(), query.get("run", ""))
-    ),
-    "/streams.json": lambda serving, query: _json(
-        streams_data(serving.watched.index().root, query.get("stream", ""))
-    ),
-    "/picture": lambda serving, query: (
+    "/curves.json": lambda index, query: _json(curves_data(index, query.getlist("run"))),
+    "/losses.json": lambda index, query: _json(losses_data(index, query.getlist("run"))),
+    "/run.json": lambda index, query: _json(run_data(index, query.get("run", ""))),
+    "/sweep.json": lambda index, query: _json(sweep_data(index, query.get("run", ""))),
+    "/streams.json": lambda index, query: _json(streams_data(index.root, query.get("stream", ""))),
+    "/picture": lambda index, query: (
         "image/png",
-        read_picture(serving.watched.index(), query.get("run", ""), query.get("name", "")),
+        read_picture(index, query.get("run", ""), query.get("name", "")),
     ),
     "/pictures.json": _pictures,
     "/report": _report,
@@ -313,10 +307,7 @@ ANSWERS: dict[str, Answering] = {
 }
 """The answer of each address: its kind and its content."""
 
-ACTIONS: dict[str, Action] = {
-    "/labels": set_labels,
-    "/compare": compare_by_command,
-}
+ACTIONS: dict[str, Action] = {"/labels": set_labels, "/compare": compare_by_command}
 """The changes that a click may make."""
 
 

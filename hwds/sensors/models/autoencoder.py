@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
@@ -34,11 +35,11 @@ class SequenceNetwork(Serializable):
     """The shape of an autoencoder of windows.
 
     Attributes:
-        layers: Of which kind.
-        window: Rows.
-        signals: Numbers of a row.
-        units: Of the layers before and after the narrow one.
-        narrow: Numbers that a window is restored from.
+        layers: The kind of layers.
+        window: The number of rows of a window.
+        signals: The number of signals of a row.
+        units: The units of the layers before and after the narrow one.
+        narrow: The number of numbers that a window is restored from.
     """
 
     layers: LayerKind
@@ -123,19 +124,19 @@ class SequenceNetwork(Serializable):
 
         return tf.reduce_mean(tf.math.log1p(tf.square(answer - target)))
 
-    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def score(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         return float(np.log1p((answer.astype(float) - target) ** 2).mean())
 
 
 def restoration_errors(
     shape: SequenceNetwork,
-    weights: tuple[tuple[np.ndarray, ...], ...],
-    values: np.ndarray,
-    begins: np.ndarray,
+    weights: tuple[tuple[ndarray, ...], ...],
+    values: ndarray,
+    begins: ndarray,
     device: Device,
     cpus: int,
-) -> np.ndarray:
+) -> ndarray:
     """Return the mean squared error of each signal in the window up to each row, the mean of the
     networks'; shape (n, signals).
 
@@ -148,10 +149,8 @@ def restoration_errors(
 
     out = np.empty(values.shape)
     with on_device(device, cpus):
-        forward, held = (
-            forward_of(shape),
-            [[tf.constant(part) for part in each] for each in weights],
-        )
+        forward = forward_of(shape)
+        held = [[tf.constant(part) for part in each] for each in weights]
         for start in np.unique(begins).tolist():
             rows = np.flatnonzero(begins == start)
             for first in range(0, len(rows), BLOCK):
@@ -229,25 +228,21 @@ class Autoencoder(SensorModel):
         shape = SequenceNetwork(
             self.layers, self.window, normal.departures.shape[1], self.units, self.narrow
         )
-        windows = windows_of_rows(normal.departures, normal.begins, self.window, normal.held)
-        learned = (
-            np.setdiff1d(normal.rows, normal.held)
-            if len(normal.held) < len(normal.rows)
-            else normal.rows
-        )
-        inputs = windows_of_rows(
-            normal.departures, normal.begins, self.window, learned[:: self.every]
-        )
+        values, begins = normal.departures, normal.begins
+        held = windows_of_rows(values, begins, self.window, normal.held)
+        apart = np.setdiff1d(normal.rows, normal.held)
+        learned = apart if len(apart) else normal.rows
+        inputs = windows_of_rows(values, begins, self.window, learned[:: self.every])
         schedule = Schedule(
             self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
         )
         training = Training([inputs], shape, schedule, context)
-        inner = InnerExamples([windows], windows)
+        inner = InnerExamples([held], held)
         numbers = range(part * self.networks, (part + 1) * self.networks)
         weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
-        usual = restorer.errors(normal.departures, normal.begins)[normal.held].mean(axis=0)
-        return Restorer(shape, weights, np.maximum(usual, LEAST), context.cpus, context.device)
+        usual = restorer.errors(values, begins)[normal.held].mean(axis=0)
+        return replace(restorer, usual=np.maximum(usual, LEAST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,19 +250,19 @@ class Restorer(Serializable):
     """Trained networks.
 
     Attributes:
-        shape: Of each.
-        weights: Of each.
+        shape: The shape of each network.
+        weights: The weights of each network.
         usual: The squared error of each sensor in normal windows, shape (sensors,).
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     shape: SequenceNetwork
-    weights: tuple[tuple[np.ndarray, ...], ...]
-    usual: np.ndarray
+    weights: tuple[tuple[ndarray, ...], ...]
+    usual: ndarray
     cpus: int
     device: Device
 
-    def errors(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def errors(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean squared error in the window up to each row, of each sensor, the mean of
         the networks'.
         """
@@ -275,10 +270,10 @@ class Restorer(Serializable):
             self.shape, self.weights, departures, begins, self.device, self.cpus
         )
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""
         return np.asarray((self.errors(departures, begins) / self.usual).mean(axis=1))[:, None]
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return the error of each sensor over its usual one."""
         return np.asarray(self.errors(departures, begins)[rows] / self.usual)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
@@ -80,15 +81,15 @@ class Departures(Serializable):
     stays. It goes on beyond the rows that were learned from.
 
     Attributes:
-        features: With the scales of the runs that were learned from.
+        features: The features with the scales of the runs that were learned from.
         usual: The root mean square departure of each feature in normal rows, shape (features,).
         growth: The power with which its square grows, from 0 to 1, shape (features,).
         typical: Rows since the middle of the reference at which `usual` holds.
     """
 
     features: LearnedRunFeatures
-    usual: np.ndarray
-    growth: np.ndarray
+    usual: ndarray
+    growth: ndarray
     typical: float
 
     @classmethod
@@ -96,10 +97,10 @@ class Departures(Serializable):
         """Return the departures with the scales of runs.
 
         Args:
-            features: Of runs.
+            features: The features of runs.
             runs: First parts, taken as normal.
-            share: Of the rows of each that are its reference; how far later ones are from it is
-                usual.
+            share: The share of the rows of each run that are its reference; the distance of later
+                ones from it is usual.
         """
         unscaled = cls(features.learn(runs), np.ones(1), np.zeros(1), 1.0)
         reference = reference_rows(runs, share)
@@ -123,12 +124,12 @@ class Departures(Serializable):
         """The sensors, each once."""
         return tuple(dict.fromkeys(self.signals))
 
-    def compute(self, runs: Runs, reference: np.ndarray) -> np.ndarray:
+    def compute(self, runs: Runs, reference: ndarray) -> ndarray:
         """Return the departures of all rows, shape (rows, features).
 
         Args:
-            runs: From their first row on.
-            reference: How many first rows of each run are its reference, shape (n,).
+            runs: The runs from their first row on.
+            reference: The number of first rows of each run that are its reference, shape (n,).
         """
         values = self.features.compute(runs)
         levels = np.empty(values.shape)
@@ -140,18 +141,18 @@ class Departures(Serializable):
             )
         return self.from_levels(values, levels, rows_since(runs, reference))
 
-    def from_levels(self, values: np.ndarray, levels: np.ndarray, since: np.ndarray) -> np.ndarray:
+    def from_levels(self, values: ndarray, levels: ndarray, since: ndarray) -> ndarray:
         """Return the departures of rows whose levels are known, shape (rows, features).
 
         Args:
             values: Features, shape (rows, features).
-            levels: Of each row's run, the same shape.
+            levels: The levels of each row's run, of the same shape.
             since: Rows from the middle of the reference to each, shape (rows,).
         """
         times = np.maximum(since / self.typical, NEAREST)
         return np.asarray((values - levels) / self.usual / times[:, None] ** (self.growth / 2))
 
-    def by_sensor(self, parts: np.ndarray) -> np.ndarray:
+    def by_sensor(self, parts: ndarray) -> ndarray:
         """Return the sums of what features contribute over those of each sensor, shape (rows,
         sensors).
         """
@@ -161,7 +162,7 @@ class Departures(Serializable):
         return out
 
 
-def reference_level(reference: np.ndarray) -> np.ndarray:
+def reference_level(reference: ndarray) -> ndarray:
     """Return the mean of the features over a reference, but for the rows that windows have to fill.
 
     Shape (features,).
@@ -169,17 +170,17 @@ def reference_level(reference: np.ndarray) -> np.ndarray:
     return np.asarray(reference[int(WARM_UP * len(reference)) :].mean(axis=0))
 
 
-def place_in_run(runs: Runs) -> np.ndarray:
+def place_in_run(runs: Runs) -> ndarray:
     """Return the place of each row in its run, from 0; shape (rows,)."""
     return np.asarray(np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row])
 
 
-def rows_since(runs: Runs, reference: np.ndarray) -> np.ndarray:
+def rows_since(runs: Runs, reference: ndarray) -> ndarray:
     """Return the rows from the middle of its run's reference to each row, shape (rows,)."""
     return np.asarray(np.abs(place_in_run(runs) - reference[runs.run_of_row] / 2))
 
 
-def _growth(squares: np.ndarray, since: np.ndarray) -> np.ndarray:
+def _growth(squares: ndarray, since: ndarray) -> ndarray:
     """Return the power of the time by which squared departures grow, by their means in both halves
     of the time.
     """
@@ -192,7 +193,7 @@ def _growth(squares: np.ndarray, since: np.ndarray) -> np.ndarray:
     )
 
 
-def reference_rows(runs: Runs, share: float) -> np.ndarray:
+def reference_rows(runs: Runs, share: float) -> ndarray:
     """Return how many rows are the share of each run's, one at least and not all; shape (n,)."""
     return np.clip(np.floor(share * runs.lengths), 1, np.maximum(runs.lengths - 1, 1)).astype(
         np.int64
@@ -206,7 +207,7 @@ def reference_rows(runs: Runs, share: float) -> np.ndarray:
 class SensorScorer(Protocol):
     """A model of normal departures."""
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return how odd each row is by each of some statistics, shape (rows, statistics).
 
         Of rows of its run up to it alone.
@@ -216,7 +217,7 @@ class SensorScorer(Protocol):
             begins: The first row of each row's run, shape (rows,).
         """
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return what each feature adds to the oddity of some rows, none below 0.
 
         Shape (rows asked, features).
@@ -242,16 +243,16 @@ class NormalRows:
     """Departures of normal rows to learn from.
 
     Attributes:
-        departures: Of whole first parts, shape (rows, features).
+        departures: The departures of whole first parts, shape (rows, features).
         begins: The first row of each row's run, shape (rows,).
-        rows: Those that are learned from, places.
+        rows: The places of the rows that are learned from.
         held: Rows for early stopping, places, apart from the others.
     """
 
-    departures: np.ndarray
-    begins: np.ndarray
-    rows: np.ndarray
-    held: np.ndarray
+    departures: ndarray
+    begins: ndarray
+    rows: ndarray
+    held: ndarray
 
 
 class SensorModel(Recipe):
@@ -306,11 +307,11 @@ class SensorModel(Recipe):
         held = []
         for number in range(int(fold.max()) + 1):
             scorer = self.learn_normal(
-                self._normal(values, begins, later[fold != number]), context, number + 1
+                self._normal_rows(values, begins, later[fold != number]), context, number + 1
             )
             held.append(scorer.statistics(values, begins)[later[fold == number]])
         limits = conformal_limits(np.concatenate(held), context.false_alarms)
-        scorer = self.learn_normal(self._normal(values, begins, later), context, 0)
+        scorer = self.learn_normal(self._normal_rows(values, begins, later), context, 0)
         return FittedSensors(departures, scorer, limits, context.first)
 
     def fit(self, runs: Runs, *, context: SensorContext | None = None) -> FittedSensors:
@@ -333,7 +334,7 @@ class SensorModel(Recipe):
         context = context or SensorContext(0)
         return self.learn(runs.until(np.minimum(runs.lengths, context.first)).unmarked, context)
 
-    def _fold_of_rows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+    def _fold_of_rows(self, runs: Runs, rows: ndarray) -> ndarray:
         """Return the fold of each of some rows: that of its run, or a stretch of time where there
         is one run.
         """
@@ -347,7 +348,7 @@ class SensorModel(Recipe):
             )
         return np.arange(len(rows)) * self.folds // len(rows)
 
-    def _normal(self, values: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> NormalRows:
+    def _normal_rows(self, values: ndarray, begins: ndarray, rows: ndarray) -> NormalRows:
         """Return rows to learn from, the last fifth of which, or of the runs, is apart for early
         stopping.
         """
@@ -356,18 +357,14 @@ class SensorModel(Recipe):
             apart = np.isin(begins[rows], runs[STOPPING - 1 :: STOPPING])
         else:
             apart = np.arange(len(rows)) >= len(rows) - len(rows) // STOPPING
-        return (
-            NormalRows(values, begins, rows, rows[apart])
-            if apart.any()
-            else NormalRows(values, begins, rows, rows)
-        )
+        return NormalRows(values, begins, rows, rows[apart] if apart.any() else rows)
 
 
 STOPPING = 5
 """One run in so many, or the last of so many parts of the rows, tells a network when to stop."""
 
 
-def conformal_limits(held: np.ndarray, false_alarms: float) -> np.ndarray:
+def conformal_limits(held: ndarray, false_alarms: float) -> ndarray:
     """Return the limit of each statistic, shape (statistics,): each has an equal part of the false
     alarms.
 
@@ -394,15 +391,15 @@ class FittedSensors(Serializable):
     """A model of normal departures, and its limits.
 
     Attributes:
-        departures: Of features from a run's first rows.
-        scorer: What was learned of normal ones.
-        limits: Of each statistic.
+        departures: The departures of features from a run's first rows.
+        scorer: The model of normal departures.
+        limits: The limits of each statistic.
         first: The rows of a run that are its reference.
     """
 
     departures: Departures
     scorer: SensorScorer
-    limits: np.ndarray
+    limits: ndarray
     first: int
 
     def predict(self, runs: Runs) -> SensorScores:
@@ -423,7 +420,7 @@ class FittedSensors(Serializable):
         values = self.departures.compute(runs, np.full(runs.n, self.first))
         return self.scored(values, np.repeat(runs.offsets[:-1], runs.lengths))
 
-    def scored(self, values: np.ndarray, begins: np.ndarray) -> SensorScores:
+    def scored(self, values: ndarray, begins: ndarray) -> SensorScores:
         """Return how odd rows are by their departures, shape (rows, features), and the first row of
         each one's run.
 
@@ -444,17 +441,17 @@ class SensorScores:
     """The scores of rows.
 
     Attributes:
-        score: Above 1 where a statistic is above its limit, shape (rows,).
-        sensors: Their names.
-        parts: What each sensor adds, in rows above the limit, 0 elsewhere; shape (rows, sensors).
+        score: The oddity of each row, above 1 where a statistic is above its limit; shape (rows,).
+        sensors: The names of the sensors.
+        parts: The part of each sensor in rows above the limit, 0 elsewhere; shape (rows, sensors).
     """
 
-    score: np.ndarray
+    score: ndarray
     sensors: tuple[str, ...]
-    parts: np.ndarray
+    parts: ndarray
 
     @property
-    def alarm(self) -> np.ndarray:
+    def alarm(self) -> ndarray:
         """A flag for each row that is called anomalous."""
         return self.score > 1.0
 

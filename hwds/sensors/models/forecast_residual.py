@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Positive, Steps
 from hwds.core.serialization import Serializable
@@ -51,14 +52,11 @@ class ForecastResidual(SensorModel):
         inputs, targets = past[normal.rows], values[normal.rows]
         penalty = self.ridge * len(inputs) * np.eye(inputs.shape[1])
         weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
-        forecast = LinearForecast(
-            weights, self.lags, self.ahead, self.window, np.ones((2, values.shape[1]))
-        )
+        nothing = np.ones((2, values.shape[1]))
+        forecast = LinearForecast(weights, self.lags, self.ahead, self.window, nothing)
         means, squares = forecast.residuals(values, normal.begins)
-        usual = np.stack(
-            [(means[normal.rows] ** 2).mean(axis=0), squares[normal.rows].mean(axis=0)]
-        )
-        return LinearForecast(weights, self.lags, self.ahead, self.window, np.maximum(usual, 1e-12))
+        usual = np.stack([part[normal.rows].mean(axis=0) for part in (means**2, squares)])
+        return replace(forecast, usual=np.maximum(usual, 1e-12))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +72,18 @@ class LinearForecast(Serializable):
             (2, sensors).
     """
 
-    weights: np.ndarray
+    weights: ndarray
     lags: int
     ahead: int
     window: int
-    usual: np.ndarray
+    usual: ndarray
 
     @property
     def past(self) -> int:
         """The rows before a row that its statistics are computed of."""
         return self.window - 1 + self.ahead + self.lags - 1
 
-    def residuals(
-        self, departures: np.ndarray, begins: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def residuals(self, departures: ndarray, begins: ndarray) -> tuple[ndarray, ndarray]:
         """Return the mean residual and the mean squared residual of the last rows, shapes (rows,
         sensors).
         """
@@ -96,11 +92,12 @@ class LinearForecast(Serializable):
         for column in range(past.shape[1]):  # a product of matrices has other bits of one row alone
             forecast += past[:, column : column + 1] * self.weights[column]
         residual = departures - forecast
-        return moving_mean(residual, begins, self.window), moving_mean(
-            residual**2, begins, self.window
+        means, squares = (
+            moving_mean(part, begins, self.window) for part in (residual, residual**2)
         )
+        return means, squares
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return both statistics over the usual ones, averaged over the sensors, shape (rows,
         2).
         """
@@ -109,13 +106,13 @@ class LinearForecast(Serializable):
             [(means**2 / self.usual[0]).mean(axis=1), (squares / self.usual[1]).mean(axis=1)]
         )
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return what each sensor adds to both."""
         means, squares = self.residuals(departures, begins)
         return np.asarray(means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1])
 
 
-def lagged_rows(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
+def lagged_rows(values: ndarray, begins: ndarray, lags: int, ahead: int) -> ndarray:
     """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is
     none; shape (n, lags x k).
     """

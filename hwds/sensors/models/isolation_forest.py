@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
@@ -37,13 +38,13 @@ class IsolationForest(SensorModel):
         from sklearn.ensemble import IsolationForest as Isolation
 
         values = normal.departures[normal.rows].astype(np.float32)
+        sample = min(self.sample, len(values))
         forest: Any = Isolation(
             n_estimators=self.trees,
-            max_samples=min(self.sample, len(values)),
+            max_samples=sample,
             random_state=context.seed_for("isolation forest", part),
             n_jobs=1,
         )
-        sample = min(self.sample, len(values))
         return Forest(read_isolation_trees(forest.fit(values).estimators_, sample))
 
 
@@ -59,12 +60,12 @@ class Forest(Serializable):
 
     past: ClassVar[int] = 0
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the score of each row, shape (rows, 1)."""
         values = departures.astype(np.float32).astype(float)  # as scikit-learn's trees compare them
         return np.asarray(2.0 ** self.trees.score(values))[:, None]
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return by how much the score falls where a feature alone is as it was when the run
         began.
         """

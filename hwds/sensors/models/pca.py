@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Gt, Le
+from numpy import ndarray
 
 from hwds.core.serialization import Serializable
 from hwds.sensors.models.base import NormalRows, SensorContext, SensorModel
@@ -52,22 +53,22 @@ class Components(Serializable):
     Attributes:
         axes: All of them, shape (features, features), those that vary most first.
         spread: The variance along each.
-        count: How many are within; the others make Q.
+        count: The number of components within; the others make Q.
     """
 
-    axes: np.ndarray
-    spread: np.ndarray
+    axes: ndarray
+    spread: ndarray
     count: int
 
     past: ClassVar[int] = 0
 
-    def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return T2 and Q, shape (rows, 2); Q is 0 where all components are within."""
         within = self._along(departures, slice(0, self.count)) ** 2 / self.spread[: self.count]
         off = self._along(departures, slice(self.count, None)) ** 2
         return np.column_stack([within.sum(axis=1), off.sum(axis=1)])
 
-    def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return what each feature adds: to T2, the sum of components times loadings, and to Q, its
         squared residual.
         """
@@ -79,7 +80,7 @@ class Components(Serializable):
         usual = float(self.count), float(self.spread[self.count :].sum()) or 1.0
         return np.asarray(np.maximum(inner, 0.0) / usual[0] + residual**2 / usual[1])
 
-    def _along(self, departures: np.ndarray, which: slice) -> np.ndarray:
+    def _along(self, departures: ndarray, which: slice) -> ndarray:
         """Return components of each row, summed feature by feature: a product of matrices has other
         bits of one row alone.
         """

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, ZeroSteps
@@ -64,7 +66,7 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
     Args:
         runs: Normal rows without labels.
         first: The rows of each that stay as they are.
-        number: Names the draw.
+        number: The number of the draw.
     """
     values = runs.numbers(runs.sensors).copy()
     label = np.zeros(len(values))
@@ -79,12 +81,12 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
             size = spread[sensor] * rng.uniform(*FAULT_SIZES) * rng.choice([-1.0, 1.0])
             values[begin:end, sensor] = apply_fault(values[begin:end, sensor], kind, size, rng)
         label[begin:end] = 1.0
-    columns = [pl.Series(name, values[:, j]) for j, name in enumerate(runs.sensors)]
-    data = runs.data.with_columns(*columns, pl.Series(FAULT_LABEL, label))
+    columns = [Series(name, values[:, j]) for j, name in enumerate(runs.sensors)]
+    data = runs.data.with_columns(*columns, Series(FAULT_LABEL, label))
     return replace(runs, data=data, roles=runs.roles | {"label": FAULT_LABEL})
 
 
-def apply_fault(values: np.ndarray, kind: str, size: float, rng: np.random.Generator) -> np.ndarray:
+def apply_fault(values: ndarray, kind: str, size: float, rng: np.random.Generator) -> ndarray:
     """Return the values of one sensor under a fault of some size, shape (rows,)."""
     rows = len(values)
     if kind == "level":
@@ -196,25 +198,27 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def evaluate_cell(
         self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext
-    ) -> pl.DataFrame:
+    ) -> DataFrame:
         """Learn from the first parts of runs; score the rows after them."""
         asked = np.array(cell.fold.cutoffs[0].rows) >= 0
         runs = frame.unmarked
         if self.learn == "together":
-            fitted = self.fitted(model, frame, context)
+            fitted = self.fit_first_rows(model, frame, context)
             return rows_to_score(
                 fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows
             )
         parts = []
         for place in np.flatnonzero(asked).tolist():
             one = np.arange(frame.n) == place
-            fitted = self.fitted(model, frame.take(self._learned_from(frame, place)), context)
+            fitted = self.fit_first_rows(
+                model, frame.take(self._runs_to_learn_from(frame, place)), context
+            )
             parts.append(
                 rows_to_score(fitted.predict(runs.take(one)), frame.take(one), self.train_rows)
             )
         return pl.concat(parts)
 
-    def fitted(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
+    def fit_first_rows(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return a model fitted to the first parts of runs."""
         return model.learn(
             frame.until(np.full(frame.n, self.train_rows)).unmarked, self.context(context)
@@ -224,7 +228,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """Return what a model is given besides the runs."""
         return SensorContext(**run.shared(), first=self.train_rows, false_alarms=self.false_alarms)
 
-    def score(self, rows: pl.DataFrame) -> list[Score]:
+    def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics."""
         return sensor_scores(rows, self.merge)
 
@@ -251,23 +255,21 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
         """Return the sensors that do not change in the first parts, which are not watched."""
-        still = self._still(frame)
+        still = self._steady_sensors(frame)
         return (
             [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."]
             if still
             else []
         )
 
-    def labels(self, frame: Runs, column: str) -> pl.DataFrame:
+    def labels(self, frame: Runs, column: str) -> DataFrame:
         """Return a static column by run."""
         known = frame.roles.get("static", ())
         if column not in known:
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, known)}"
             )
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(
-            pl.col(column).first().alias("segment")
-        )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=col(column).first())
 
     def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
         """Return the first halves of the first parts to learn from, and faults in the second halves
@@ -299,22 +301,22 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return TuningSplit(inner, faults, folds, "faults were put into the first rows of the runs")
 
     def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that was measured, and predicted, after an
+        """Return the runs with random values for all that was measured, and predicted, after an
         instant.
         """
         return corrupt_runs(frame, np.array(cutoff.rows), rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
+    def predictions_at(self, rows: DataFrame, cutoff: KnownRows, frame: Runs) -> DataFrame:
         """Return the predictions of the rows up to an instant."""
         known = dict(zip(frame.names, cutoff.rows, strict=True))
-        last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
-        return rows.filter(pl.col("row") < last).select(*self.keys, *ANSWER_COLUMNS)
+        last = col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
+        return rows.filter(col("row") < last).select(*self.keys, *ANSWER_COLUMNS)
 
     def fit_all(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return the model fitted to the first parts of all runs."""
-        return self.fitted(model, frame, context)
+        return self.fit_first_rows(model, frame, context)
 
-    def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
+    def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> DataFrame:
         """Return the predictions of the rows after those that are each run's reference, where a run
         has any.
 
@@ -326,7 +328,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         rows = rows_to_score(fitted.predict(asked.unmarked), asked, fitted.first)
         return rows.drop("label", "changepoint")
 
-    def _first_anomaly(self, frame: Runs) -> np.ndarray:
+    def _first_anomaly(self, frame: Runs) -> ndarray:
         """Return the place of the first anomalous row of each run, that after its last row where
         there is none; shape (n,).
         """
@@ -341,17 +343,17 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         np.minimum.at(out, frame.run_of_row[ill], place_in_run(frame)[ill])
         return out
 
-    def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
+    def _fold(self, frame: Runs, index: int, name: str, asked: ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), fold_instants(frame, self.train_rows, asked))
 
-    def _learned_from(self, frame: Runs, place: int) -> np.ndarray:
+    def _runs_to_learn_from(self, frame: Runs, place: int) -> ndarray:
         """Return which runs the model of one run learns from, shape (n,)."""
         if self.learn == "each":
             return np.arange(frame.n) == place
         start = frame.ends["start"].to_numpy()
         return np.asarray(start <= start[place])
 
-    def _still(self, frame: Runs) -> list[str]:
+    def _steady_sensors(self, frame: Runs) -> list[str]:
         """Return the sensors that hardly change in the first rows."""
         first = frame.until(np.full(frame.n, self.train_rows))
         return [name for name in frame.sensors if is_steady(first.data[name])]
@@ -367,7 +369,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
                 "dataset.roles.start: must be given for each run, so that it is known which began "
                 "earlier."
             )
-        if len(self._still(frame)) == len(frame.sensors):
+        if len(self._steady_sensors(frame)) == len(frame.sensors):
             raise DataError(
                 f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of "
                 f"the runs."
@@ -380,34 +382,34 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
 
 
-def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
+def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> DataFrame:
     """Return the rows after the first ones of each run.
 
     Args:
-        said: Of all rows of the runs.
+        scores: The scores of all rows of the runs.
         frame: The runs with their labels.
         first: Rows of each run that are not scored.
     """
     place = place_in_run(frame)
     nothing = np.full(len(place), np.nan)
     marks = {role: frame.marks(role) for role in ("label", "changepoint")}
-    rows = pl.DataFrame(
+    rows = DataFrame(
         {
             ENTITY: frame.data[ENTITY],
             "row": place.astype(np.int64),
             CYCLE: frame.cycles,
             **{
-                role: pl.Series(
+                role: Series(
                     nothing if values is None else values, dtype=pl.Float64, nan_to_null=True
                 )
                 for role, values in marks.items()
             },
-            "score": said.score,
-            "alarm": said.alarm,
-            "reason": pl.Series(said.reason, dtype=pl.String),
+            "score": scores.score,
+            "alarm": scores.alarm,
+            "reason": Series(scores.reason, dtype=pl.String),
         }
     )
-    return rows.filter(pl.col("row") >= first)
+    return rows.filter(col("row") >= first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,8 +417,9 @@ class KnownRows:
     """The rows of each run that are known at an instant.
 
     Attributes:
-        part: Of the scored rows, in words.
-        rows: How many of each run, in their order; `NOT_ASKED` for one that is not scored.
+        part: The part of the scored rows, in words.
+        rows: The number of known rows of each run, in their order; `NOT_ASKED` for one that is not
+            scored.
     """
 
     part: str
@@ -428,13 +431,13 @@ class KnownRows:
         return self.part
 
 
-def fold_instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows, ...]:
+def fold_instants(runs: Runs, first: int, asked: ndarray) -> tuple[KnownRows, ...]:
     """Return the instants of a fold: one row after the first part, and later ones.
 
     Args:
         runs: All runs.
         first: The rows that are learned from.
-        asked: Which runs are scored, shape (n,).
+        asked: A flag for each run that is scored, shape (n,).
     """
     out = []
     for share in ASKED_AT:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import col
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.settings import read_yaml
@@ -104,18 +105,16 @@ def model_card(
 
 def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
     """Return the totals of a model's metrics with their intervals."""
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    rows = tables.scores.filter((pl.col("model") == label) & whole & pl.col("value").is_not_null())
+    whole = pl.all_horizontal(col("fold", "step", "segment").is_null())
+    rows = tables.scores.filter(whole & col("value").is_not_null(), model=label)
     return rows.select("metric", "aggregate", "value", "ci_low", "ci_high", "n").to_dicts()
 
 
 def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
     """Return the headline by segment."""
-    known = tables.scores.filter(
-        (pl.col("model") == label) & pl.col("segment").is_not_null() & pl.col("fold").is_null()
-    )
-    short = pl.col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
-    rows = known.filter(short & pl.col("step").is_null() & pl.col("value").is_not_null())
+    known = tables.scores.filter(col("segment").is_not_null() & col("fold").is_null(), model=label)
+    short = col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
+    rows = known.filter(short & col("step").is_null() & col("value").is_not_null())
     return rows.select(
         "segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n"
     ).to_dicts()
@@ -125,7 +124,7 @@ def card_markdown(
     card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]
 ) -> str:
     """Return the card for people."""
-    said = {name: card[name] or "*not said*" for name in FIELDS}
+    texts = {name: card[name] or "*not said*" for name in FIELDS}
     lines = [
         f"# {card['model']}",
         "",
@@ -133,7 +132,7 @@ def card_markdown(
         "",
     ]
     for name in FIELDS:
-        lines += [f"**{name.replace('_', ' ').capitalize()}**: {said[name]}", ""]
+        lines += [f"**{name.replace('_', ' ').capitalize()}**: {texts[name]}", ""]
     lines += [
         "## Data",
         "",
@@ -186,23 +185,19 @@ def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
 # A model card as other registries read it: metadata of Hugging Face's cards, and the JSON of
 # SageMaker's model cards.
 
-TASKS = {
-    "detection": "tabular-classification",
-    "forecast": "time-series-forecasting",
-    "lifetime": "tabular-regression",
-    "inspection": "image-classification",
-}
-"""By task Hugging Face's name of it; the others are `other`."""
-
 SHORT_TEXT, LONG_TEXT = 1024, 2048
 """Characters that SageMaker takes of a description, and of what a model is for."""
 
 
-def front_matter(card: Mapping[str, Any]) -> str:
+def front_matter(card: Mapping[str, Any], hub_task: str) -> str:
     """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its
     `model-index`.
 
     Source: Hugging Face, "Model cards", section "Evaluation results".
+
+    Args:
+        card: The card, as `model_card` returns it.
+        hub_task: Hugging Face's name of the task.
     """
     import yaml
 
@@ -216,14 +211,14 @@ def front_matter(card: Mapping[str, Any]) -> str:
         for each in card["metrics"]
     ]
     result = {
-        "task": {"type": TASKS.get(card["task"], "other"), "name": card["task"]},
+        "task": {"type": hub_task, "name": card["task"]},
         "dataset": {"type": data, "name": data},
         "metrics": metrics,
     }
-    said = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
+    facts = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
     index = [{"name": card["model"], "results": [result]}] if metrics else []
     written: str = yaml.safe_dump(
-        {**said, **({"model-index": index} if index else {})}, sort_keys=False
+        {**facts, **({"model-index": index} if index else {})}, sort_keys=False
     )
     return f"---\n{written}---\n"
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation
 from hwds.core.config import extras_of_node
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import flush_to_disk, write_text
-from hwds.core.serialization import load_fitted, save_fitted
-from hwds.detection.alerts.tiers import AlertTiers
-from hwds.detection.decisions.alert_policy import AlertPolicy
-from hwds.detection.models.base import FittedClassifier
+from hwds.core.recipe import Recipe, construct
+from hwds.core.registry import offered, task_of
+from hwds.core.serialization import class_path, load_fitted, save_fitted
 from hwds.evaluation.protocol import Deployable
+from hwds.evaluation.serving import Content, Policies
 from hwds.experiment.final_model import fit_final, kept_model
 from hwds.experiment.spec import Experiment, check_asked, check_stored
 from hwds.frames.images import Images
@@ -37,7 +36,13 @@ from hwds.frames.table import Table
 from hwds.frames.world import World
 from hwds.results.files import write_csv, write_markdown
 from hwds.results.folder import RunFolder
-from hwds.serve.bundle.card import card_markdown, front_matter, model_card, sagemaker_card
+from hwds.serve.bundle.card import (
+    card_markdown,
+    front_matter,
+    model_card,
+    read_named_yaml,
+    sagemaker_card,
+)
 from hwds.serve.bundle.manifest import (
     CARD,
     CARD_JSON,
@@ -49,18 +54,18 @@ from hwds.serve.bundle.manifest import (
     LICENCES,
     LOCK,
     MODEL,
+    PARITY,
     REFERENCE,
     SCHEMA,
+    STATE,
     Manifest,
     files_of,
     signing_key,
 )
-from hwds.serve.bundle.policy_content import PolicyContent
-from hwds.serve.bundle.reference import LEAST_CASES, tested_rows
+from hwds.serve.bundle.reference import LEAST_CASES, write_cases
 from hwds.serve.bundle.row_content import RowContent
 from hwds.serve.bundle.unit_content import UnitContent
 from hwds.serve.services.opening import Bundle, service_of
-from hwds.serve.services.policy import LiveSettings
 from hwds.serve.verdicts import refuse_gated
 
 # The lock of versions and the licences of all that a bundle needs to run.
@@ -73,7 +78,7 @@ def needed_distributions(extras: tuple[str, ...] = ()) -> dict[str, Distribution
     theirs.
 
     Args:
-        extras: Those that the model needs, beside what serves it.
+        extras: The extras that the model needs, besides those that serve it.
     """
     lines, extras = distribution("hwds").requires or (), (*EXTRAS, *extras)
     pending = [_bare_name(line) for line in lines if _is_needed(line, extras)]
@@ -116,8 +121,8 @@ def licence_of(found: Distribution) -> str:
     expression, text = (
         " ".join(facts.get_all(name) or ()).strip() for name in ("License-Expression", "License")
     )
-    said = expression or "; ".join(classified) or text
-    return said.splitlines()[0][:200] if said else "not declared"
+    licence = expression or "; ".join(classified) or text
+    return licence.splitlines()[0][:200] if licence else "not declared"
 
 
 def _bare_name(line: str) -> str:
@@ -138,7 +143,7 @@ def _is_needed(line: str, extras: tuple[str, ...] = ()) -> bool:
 def stored_tiers(
     experiment: Experiment, verdict: dict[str, Any] | None, amount: str
 ) -> dict[str, Any] | None:
-    """Return the thresholds and costs of a run that decides on alerts.
+    """Return the rule of a run that decides on rows one by one.
 
     None where it decides something else, or nothing.
 
@@ -151,21 +156,22 @@ def stored_tiers(
         ConfigError: Rows have no amount.
     """
     decision = experiment.decision
-    if not isinstance(decision, AlertPolicy) or not verdict:
+    rule = decision.row_rule(experiment.protocol, verdict, experiment.seed, amount)
+    if rule is None or not verdict:
         return None
     if not amount:
         raise ConfigError(
             "dataset.roles.amount: must be given for a bundle that decides on alerts."
         )
-    terms = decision.terms(getattr(experiment.protocol, "wrong_block", None), kinds=False)
-    tiers = AlertTiers.chosen(terms, verdict, experiment.seed, amount)
-    said = {"decision": decision.name, "action": verdict["action"], "sentence": verdict["sentence"]}
-    return {"kind": "alerts", **said, "tiers": asdict(tiers)}
+    facts = {
+        "decision": decision.name,
+        "action": verdict["action"],
+        "sentence": verdict["sentence"],
+    }
+    return {**facts, **rule.as_dict(), "rule": class_path(type(rule))}
 
 
 # Making a bundle: from a finished run to a signed folder, or to the reason why there is none.
-
-Content = RowContent | UnitContent | PolicyContent
 
 BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0, "policy": 250.0}
 """Milliseconds within which 99 % of single answers must come, where none are named: a policy waits
@@ -184,7 +190,7 @@ def make_bundle(
     budget: float | None = None,
     asked: int = LEAST_CASES,
     prove: Callable[[Path], dict[str, Any]] | None = None,
-    live: LiveSettings | None = None,
+    live: Recipe | Path | None = None,
 ) -> Bundle:
     """Write the bundle of a run.
 
@@ -196,7 +202,7 @@ def make_bundle(
         budget: Milliseconds within which 99 % of single answers must come.
         asked: The number of real rows that a fresh process must answer alike.
         prove: Returns what the proof of a folder shows; None starts the process.
-        live: Settings of a policy in production; None takes those of the run.
+        live: Settings of a policy in production, or a YAML of them; None takes those of the run.
 
     Raises:
         ConfigError: The run has no model to ask, or the folder is there.
@@ -228,19 +234,21 @@ def make_bundle(
     return Bundle(out.resolve(), finished)
 
 
-def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings | None) -> Manifest:
+def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: Recipe | Path | None) -> Manifest:
     """Write all that is made of the run, and return the manifest before the proof."""
     experiment = check_asked(folder.read_config(secrets=True))
-    if isinstance(experiment.protocol, BanditSimulation):
-        world = experiment.dataset.frame()
-        assert isinstance(world, World)
-        return _write_parts(
-            folder,
-            experiment,
-            part,
-            PolicyContent.of(experiment, world, live or LiveSettings(), asked),
-            None,
+    policies: type[Policies] | None = offered(type(experiment.protocol), "policies", Policies)
+    if policies is not None and experiment.protocol.frame_type is World:
+        settings = policy_settings(policies, live) if isinstance(live, Path) else live
+        played = policies.content(
+            experiment.model,
+            experiment.protocol,
+            experiment.dataset.frame(),
+            experiment.seed,
+            settings or policies.settings(),
+            asked,
         )
+        return _write_parts(folder, experiment, part, played, None)
     if live is not None:
         raise ConfigError(
             f"--live: run {folder.title} is of protocol '{experiment.protocol.name}', which plays "
@@ -258,7 +266,7 @@ def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings |
     fitted = load_fitted(stored) if stored else fit_final(experiment, frame)
     content: Content
     if isinstance(frame, Table):
-        content = RowContent.of(experiment, fitted, frame, asked)
+        content = RowContent.of(experiment, folder, fitted, frame, asked)
     elif isinstance(frame, Panel | Runs | Images):
         content = UnitContent(experiment, fitted, frame, folder, asked)
     else:
@@ -275,10 +283,13 @@ def _write_parts(
     """
     config = folder.read_config()
     _write(part / CONFIG, config)
-    graph = content.write(part)
-    _write(part / REFERENCE, _reference(content, folder))
+    for name in (STATE, PARITY):
+        (part / name).mkdir()
+    cases, tolerance, graph = content.write(part / STATE, part / PARITY)
+    write_cases(part / PARITY, cases, tolerance)
+    _write(part / REFERENCE, content.reference())
     if fitted is not None:
-        _write(part / CONFORMAL, conformal_of(fitted))
+        _write(part / CONFORMAL, conformal_of(content, fitted))
     if isinstance(content, RowContent):
         amount = content.table.name("amount") if content.table.roles.get("amount") else ""
         tiers = stored_tiers(experiment, folder.read_verdict(), amount)
@@ -298,23 +309,23 @@ def _write_parts(
     )
 
 
-def _reference(content: Content, folder: RunFolder) -> dict[str, Any]:
-    """Return the reference statistics, of rows with the calibration on the run's test rows, which
-    no model had learned from.
+def policy_settings(policies: type[Policies], path: Path) -> Recipe:
+    """Return the settings of a policy in production from a YAML.
+
+    Raises:
+        ConfigError: It cannot be read, or a field is wrong.
     """
-    if not isinstance(content, RowContent):
-        return content.reference()
-    tested = tested_rows(folder.read_tables().predictions, content.experiment.model.name)
-    return content.reference(tested)
+    names = [each.name for each in fields(policies.settings)]  # type: ignore[arg-type]
+    return construct(policies.settings, "live", read_named_yaml(path, "--live", names))
 
 
-def conformal_of(fitted: Any) -> dict[str, Any]:
+def conformal_of(content: Content, fitted: Any) -> dict[str, Any]:
     """Return the conformal quantiles of a model: scores of held-out normal rows, or corrections of
     forecasts' quantiles.
     """
-    if isinstance(fitted, FittedClassifier):
+    if isinstance(content, RowContent):
         levels = np.linspace(0, 1, 101)
-        normals = fitted.normals
+        normals = content.model.normals
         return {
             "normals": len(normals),
             "quantiles": np.quantile(normals, levels).tolist() if len(normals) else [],
@@ -379,7 +390,9 @@ def _finish_manifest(
     card = model_card(folder, experiment, folder.read_tables(), fields)
     _write(part / CARD_JSON, card)
     _write(part / CARD_SAGEMAKER, sagemaker_card(card))
-    write_markdown(part / CARD, front_matter(card) + card_markdown(card, proof, latency))
+    task = task_of(type(experiment.protocol), experiment.protocol.task)
+    hub_task = task.hub_task if task else "other"
+    write_markdown(part / CARD, front_matter(card, hub_task) + card_markdown(card, proof, latency))
     _write(part / SCHEMA, _schema(part, manifest))
     return replace(manifest, parity=proof, files=files_of(part))
 
@@ -387,8 +400,8 @@ def _finish_manifest(
 def _schema(part: Path, manifest: Manifest) -> dict[str, Any]:
     import tempfile
 
-    with tempfile.TemporaryDirectory() as beside:
-        service = service_of(Bundle(part, manifest), Path(beside) / "events.db")
+    with tempfile.TemporaryDirectory() as scratch:
+        service = service_of(Bundle(part, manifest), Path(scratch) / "events.db")
         try:
             return service.question_schema()
         finally:

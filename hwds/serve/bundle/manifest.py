@@ -8,11 +8,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 from hwds.core.errors import ConfigError, DataError
+from hwds.core.questions import RowRule
 
 # Keys: ed25519 pairs with which bundles are signed, and the public ones that are trusted.
 
@@ -177,7 +179,7 @@ class Manifest:
         graph: The columns that `model.onnx` reads (`numbers`, `texts`), or why there is none
             (`why`).
         parity: What a fresh process showed: rows, worst differences, cases.
-        files: By path within the folder the SHA-256 and the size of every other file.
+        files: The SHA-256 and the size of every other file, by its path within the folder.
         format: The version of the layout.
     """
 
@@ -305,3 +307,28 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
         raise DataError(
             f"{folder / added[0]}: was added to what was signed; the bundle was changed."
         )
+
+
+# The rule of a bundle's decision, by the class that the bundle names.
+
+ALERT_RULE = "hwds.detection.alerts.tiers:AlertTiers"
+"""The class of the rule of a bundle that names none: of older versions, which had this one alone.
+"""
+
+
+def stored_rule(decision: Mapping[str, Any] | None) -> RowRule | None:
+    """Return what a bundle's `decision.json` says of rows; None where it says nothing.
+
+    Raises:
+        DataError: The class of the rule is not here.
+    """
+    known = decision or {}
+    path = known.get("rule", ALERT_RULE if known.get("kind") == "alerts" else None)
+    if path is None:
+        return None
+    module, _, name = path.partition(":")
+    try:
+        rule: type[RowRule] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"{DECISION}: its rule '{path}' is not here ({error}).") from error
+    return rule.stored(known)

@@ -21,15 +21,13 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.detection.models.base import FittedClassifier
+from hwds.core.onnx_graph import GraphScorer
+from hwds.core.questions import ID
+from hwds.evaluation.serving import Case, Question, Service
 from hwds.serve.bundle.manifest import GRAPH, PARITY, STATE, Manifest
-from hwds.serve.bundle.reference import Case, ParityError, answer_rows, read_cases, worst_difference
+from hwds.serve.bundle.reference import ParityError, answer_rows, read_cases, worst_difference
 from hwds.serve.bundle.row_content import INPUTS
-from hwds.serve.graph import GraphScorer
-from hwds.serve.questions import ID
-from hwds.serve.services.base import Question, Service
 from hwds.serve.services.opening import EVENTS, Bundle, policy_service, service_of
-from hwds.serve.services.policy import MARKET, PolicyMarket, PolicyService
 
 ALONE_CASES = 64
 """The number of questions that are also answered one by one."""
@@ -49,9 +47,9 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
     """
     bundle = Bundle(folder, Manifest.read(folder, None))
     cases, tolerance = read_cases(folder / PARITY)
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as scratch:
         before = time.perf_counter()
-        service = _service(bundle, Path(beside))
+        service = _service(bundle, Path(scratch))
         opened = time.perf_counter() - before
         try:
             graph = _graph_difference(bundle)
@@ -77,20 +75,17 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
     }
 
 
-def _service(bundle: Bundle, beside: Path) -> Service:
+def _service(bundle: Bundle, scratch: Path) -> Service:
     """Return the service of a bundle.
 
     Of events with the store of before the first question, of a policy with its replay's.
     """
-    if bundle.manifest.kind == PolicyService.kind:
-        own = bundle.folder / (
-            PARITY if (bundle.folder / PARITY / MARKET).is_file() else STATE
-        )  # older ones have one market
-        return policy_service(bundle, PolicyMarket.read(own), beside)
+    if bundle.manifest.kind == "policy":  # older ones have one market
+        return policy_service(bundle, [bundle.folder / PARITY, bundle.folder / STATE], scratch)
     if bundle.manifest.kind == "events":
         for path in (bundle.folder / PARITY).glob(f"{EVENTS}*"):
-            shutil.copyfile(path, beside / path.name)
-    return service_of(bundle, beside / EVENTS)
+            shutil.copyfile(path, scratch / path.name)
+    return service_of(bundle, scratch / EVENTS)
 
 
 def _difference_together(service: Service, cases: Sequence[Case], tolerance: float) -> float:
@@ -195,11 +190,7 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
 
     onnx.checker.check_model(str(bundle.folder / GRAPH), full_check=True)
     rows = pl.read_parquet(bundle.folder / PARITY / INPUTS)
-    scorer, fitted = (
-        GraphScorer(bundle.folder / GRAPH, columns["numbers"], columns["texts"]),
-        bundle.fitted(),
-    )
-    assert isinstance(fitted, FittedClassifier)
+    scorer = GraphScorer(bundle.folder / GRAPH, columns["numbers"], columns["texts"])
     got = scorer.score(rows.to_dicts())
     worst = {}
     for name in got:

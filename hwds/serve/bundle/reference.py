@@ -8,15 +8,17 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.files import write_text
+from hwds.evaluation.serving import Case
 
 # Reconstruction: how far a row lies from the planes that the numbers of a reference lie near,
 # by principal components.
@@ -34,14 +36,14 @@ least.
 Components = Mapping[str, Any]
 
 
-def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
+def components_of(rows: DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
     """Return the principal components of the numbers among columns, each scaled to variance 1.
 
     None of fewer than two.
 
     Args:
-        rows: Of the reference.
-        columns: Of which those of numbers that vary are taken.
+        rows: The rows of the reference.
+        columns: The columns, of which those of numbers that vary are taken.
     """
     names = [name for name in columns if rows[name].dtype.is_numeric() and _has_spread(rows[name])]
     if len(names) < 2 or len(rows) <= len(names):
@@ -49,7 +51,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     values = _matrix(rows, names)
     centre = np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)
-    _, size, axes = np.linalg.svd(_scaled(values, centre, scale), full_matrices=False)
+    _, size, axes = np.linalg.svd(_scale(values, centre, scale), full_matrices=False)
     share = np.cumsum(size**2) / np.sum(size**2)
     kept = min(int(np.searchsorted(share, EXPLAINED)) + 1, len(names) - 1)
     return {
@@ -60,7 +62,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     }
 
 
-def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
+def distances_of(known: Components, rows: DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,).
 
     What is not known is taken to be usual.
@@ -70,32 +72,32 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
         rows: A table, or values by column.
     """
     names = known["columns"]
-    if isinstance(rows, pl.DataFrame):
+    if isinstance(rows, DataFrame):
         values = _matrix(rows, names)
     else:
         values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(
             len(rows), len(names)
         )
-    scaled = _scaled(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
+    scaled = _scale(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
     axes = np.asarray(known["axes"])
-    rest: np.ndarray = scaled - scaled @ axes.T @ axes
+    rest: ndarray = scaled - scaled @ axes.T @ axes
     return np.mean(rest**2, axis=1)
 
 
-def _has_spread(values: pl.Series) -> bool:
+def _has_spread(values: Series) -> bool:
     known = values.cast(pl.Float64).fill_nan(None).drop_nulls()
     return len(known) > 1 and bool(known.is_finite().all()) and float(known.std() or 0.0) > 0  # type: ignore[arg-type]
 
 
-def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
-    return rows.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
+def _matrix(rows: DataFrame, names: Sequence[str]) -> ndarray:
+    return rows.select(col(name).cast(pl.Float64).fill_null(np.nan) for name in names).to_numpy()
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
 
 
-def _scaled(values: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _scale(values: ndarray, centre: ndarray, scale: ndarray) -> ndarray:
     return np.nan_to_num((values - centre) / scale, nan=0.0)
 
 
@@ -119,7 +121,7 @@ SEGMENTS = 12
 """Texts of a column at most by which its rows are watched apart."""
 
 
-def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
+def column_reference(values: Series, grid: int = GRID) -> dict[str, Any]:
     """Return the statistics of a column: its kind, the share that is missing, and quantiles or
     shares of values.
 
@@ -147,14 +149,14 @@ def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     }
 
 
-def known_numbers(values: pl.Series) -> np.ndarray:
+def known_numbers(values: Series) -> ndarray:
     """Return the numbers of a column that are there, as doubles."""
     numbers = values.cast(pl.Float64).drop_nulls().to_numpy()
     return numbers[np.isfinite(numbers)]
 
 
 def reference_of(
-    rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
+    rows: DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
 ) -> dict[str, Any]:
     """Return the reference statistics of a run.
 
@@ -172,7 +174,7 @@ def reference_of(
     """
     components = components_of(rows, columns)
     if components is not None:
-        rows = rows.with_columns(pl.Series(RECONSTRUCTION, distances_of(components, rows)))
+        rows = rows.with_columns(Series(RECONSTRUCTION, distances_of(components, rows)))
         columns = [*columns, RECONSTRUCTION]
     named = [*columns, *predictions]
     parts = [
@@ -194,10 +196,10 @@ def reference_of(
 
 
 def segments_of(
-    rows: pl.DataFrame,
+    rows: DataFrame,
     columns: Sequence[str],
     predictions: Sequence[str],
-    tested: pl.DataFrame,
+    tested: DataFrame,
     time: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Return by column of few texts, and by each of these, the reference statistics of the answers
@@ -220,7 +222,7 @@ def segments_of(
         segments[name] = {}
         for value in values:
             own, checked = (
-                table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested)
+                table.filter(col(name).cast(pl.String) == value) for table in (rows, tested)
             )
             segments[name][value] = {
                 **reference_of(own, (), predictions, time),
@@ -229,7 +231,7 @@ def segments_of(
     return segments
 
 
-def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> dict[str, Any]:
+def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> dict[str, Any]:
     """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
 
     Args:
@@ -258,7 +260,7 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
     }
 
 
-def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+def log_losses(probability: ndarray, label: ndarray) -> ndarray:
     """Return the log loss of each row, shape (n,).
 
     Probabilities of 0 and 1 are taken to be 1e-7 inside.
@@ -268,11 +270,11 @@ def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
         label: 1.0 or 0.0, shape (n,).
     """
     held = np.clip(probability, 1e-7, 1 - 1e-7)
-    losses: np.ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    losses: ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
     return losses
 
 
-def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
+def tested_rows(predictions: DataFrame, model: str) -> DataFrame | None:
     """Return a model's test rows with probability and label, from which it did not learn.
 
     None without probabilities.
@@ -284,32 +286,32 @@ def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
     if not {"probability", "label", "model"} <= set(predictions.columns):
         return None
     own = predictions.filter(
-        pl.col("model") == model,
-        *([pl.col("part") == "test"] if "part" in predictions.columns else []),
+        col("model") == model,
+        *([col("part") == "test"] if "part" in predictions.columns else []),
     )
     if own["probability"].null_count() == len(own):
         return None
-    return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
+    return own.filter(col("probability").is_not_null() & col("label").is_not_null())
 
 
-def tested_chances(predictions: pl.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray] | None:
+def tested_chances(predictions: DataFrame, model: str) -> tuple[ndarray, ndarray] | None:
     """Return probabilities and known labels of `tested_rows`; None without probabilities."""
     known = tested_rows(predictions, model)
     return None if known is None else chances_of(known)
 
 
-def chances_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def chances_of(rows: DataFrame) -> tuple[ndarray, ndarray]:
     """Return the columns `probability` and `label` of rows as doubles."""
     return rows["probability"].to_numpy(), rows["label"].cast(pl.Float64).to_numpy()
 
 
-def shares_below(quantiles: Sequence[float] | np.ndarray, edges: np.ndarray) -> np.ndarray:
+def shares_below(quantiles: Sequence[float] | ndarray, edges: ndarray) -> ndarray:
     """Return the share of a column's numbers at or below each edge, by its kept quantiles."""
     grid = np.asarray(quantiles, float)
     return np.searchsorted(grid, edges, side="right") / max(len(grid), 1)
 
 
-def _instant(rows: pl.DataFrame, time: str) -> str | None:
+def _instant(rows: DataFrame, time: str) -> str | None:
     return str(rows[time][0]) if time and len(rows) else None
 
 
@@ -318,22 +320,8 @@ def _instant(rows: pl.DataFrame, time: str) -> str | None:
 
 CASES = "cases.jsonl"
 
-NATIVE, SINGLE = 1e-9, 1e-4
-"""Largest differences of an answer from that of the run, as shares of 1 + the largest number of
-their column: of models in double precision, and of networks and trees in single precision, whose
-last bits depend on what stands beside a row.
-"""
-
 LEAST_CASES = 256
 """Real rows that are compared, where the data has so many."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A question and the run's answer, as far as it is compared."""
-
-    question: Mapping[str, Any]
-    answer: Mapping[str, Any]
 
 
 class ParityError(DataError):

@@ -11,35 +11,39 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.extras import install_command, missing_modules
-from hwds.detection.models.base import FittedClassifier, RowScores
-from hwds.detection.protocols.base import Detection
-from hwds.detection.rows import RowContext
+from hwds.core.onnx_graph import NoGraph
+from hwds.core.questions import ID
 from hwds.evaluation.row_folds import as_known, row_arrivals
+from hwds.evaluation.serving import (
+    NATIVE,
+    Case,
+    Content,
+    Parity,
+    RowModel,
+    json_value,
+    row_model,
+)
 from hwds.experiment.final_model import final_context
 from hwds.experiment.spec import Experiment
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
-from hwds.frames.rows import HIDDEN_ROLES
-from hwds.frames.table import ROW_ID, Table
-from hwds.serve.bundle.graphs import graph_of
-from hwds.serve.bundle.manifest import ARROW, GRAPH, PARITY, STATE
+from hwds.frames.rows import hidden_columns
+from hwds.frames.table import ROW_ID, RowScores, Table
+from hwds.results.folder import RunFolder
+from hwds.serve.bundle.manifest import ARROW, GRAPH
 from hwds.serve.bundle.reference import (
-    NATIVE,
-    Case,
     calibration_of,
     chances_of,
     reference_of,
     segments_of,
-    write_cases,
+    tested_rows,
 )
 from hwds.serve.events.online import Online
 from hwds.serve.events.store import schema_of
-from hwds.serve.graph import NoGraph
-from hwds.serve.questions import ID
-from hwds.serve.services.base import json_value
 from hwds.serve.services.opening import EVENTS
 
 INPUTS = "inputs.parquet"
@@ -47,34 +51,38 @@ INPUTS = "inputs.parquet"
 
 
 @dataclass(frozen=True, eq=False)
-class RowContent:
+class RowContent(Content):
     """The parts of a classifier's bundle.
 
     Attributes:
         experiment: The run's.
-        fitted: Its model.
+        folder: The run's.
+        model: What asks its model.
         table: Its rows as known at their end, in the order of arrival.
-        inputs: The same with their features.
+        inputs: The same rows with their features.
         scored: The model's scores of all of them.
         asked: The number of last rows that a fresh process must answer alike.
     """
 
     experiment: Experiment
-    fitted: FittedClassifier
+    folder: RunFolder
+    model: RowModel
     table: Table
     inputs: Table
     scored: RowScores
     asked: int
 
     @classmethod
-    def of(cls, experiment: Experiment, fitted: Any, frame: Table, asked: int) -> RowContent:
+    def of(
+        cls, experiment: Experiment, folder: RunFolder, fitted: Any, frame: Table, asked: int
+    ) -> RowContent:
         """Score a run's rows as the run does.
 
         Raises:
             ConfigError: The run's model scores no rows one by one.
         """
-        protocol = experiment.protocol
-        if not isinstance(fitted, FittedClassifier) or not isinstance(protocol, Detection):
+        model = row_model(fitted)
+        if model is None:
             raise ConfigError(f"bundle: '{experiment.model.name}' scores no rows.")
         if not isinstance(experiment.features, RowFeatures | None_):
             raise ConfigError(
@@ -83,7 +91,7 @@ class RowContent:
             )
         known = frame
         if frame.roles.get("time"):
-            known = as_known(frame, row_arrivals(frame).max(), protocol.delay_days)
+            known = known_at_end(experiment, frame)
             order = (
                 row_arrivals(known)
                 .cast(pl.Datetime("us"))
@@ -92,82 +100,73 @@ class RowContent:
                 .argsort(kind="stable")
             )
             known = Table(known.data[order], known.roles, known.unit)
-        inputs = known.with_inputs(RowContext.of(final_context(experiment)).columns_of(known))
-        return cls(
-            experiment, fitted, known, inputs, fitted.score_rows(inputs), min(asked, known.height)
-        )
+        inputs = known.with_inputs(model.columns(known, final_context(experiment)))
+        asked = min(asked, known.height)
+        return cls(experiment, folder, model, known, inputs, model.score(inputs), asked)
 
     @property
     def kind(self) -> str:
         """`events` where features remember rows before, else `rows`."""
         return "rows" if isinstance(self.experiment.features, None_) else "events"
 
-    def write(self, folder: Path) -> dict[str, Any]:
-        """Write state, parity and graph; return what the manifest says of the graph."""
-        state = folder / STATE
-        state.mkdir(parents=True)
+    def write(self, state: Path, parity: Path) -> Parity:
+        """Write state, parity, the columns of a question and the graph; see `Content`."""
         schema = schema_of(self.table) if self.kind == "events" else self._alone()
         schema.write(state)
-        self._columns().write_ipc_stream(folder / ARROW)
-        write_cases(folder / PARITY, list(self._cases()), NATIVE)
+        self._columns().write_ipc_stream(state.with_name(ARROW))
         if self.kind == "events":
-            self._write_events(folder)
-        return self._write_graph(folder)
+            self._write_events(state, parity)
+        return Parity(list(self._cases()), NATIVE, self._write_graph(parity))
 
-    def reference(self, tested: pl.DataFrame | None) -> dict[str, Any]:
+    def reference(self) -> dict[str, Any]:
         """Return the statistics of what a question bears, and of the answers, of all rows and by
-        segment.
-
-        Args:
-            tested: Test rows of the run with probability and label; None without.
+        segment, with the calibration on the run's test rows, which no model had learned from.
         """
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
+        name = self.experiment.model.name
+        tested = tested_rows(self.folder.read_tables().predictions, name)
         time = self.table.name("time")
-        taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"), ROW_ID)
+        taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"))
         columns = [
             name
-            for name, kind in self._borne.schema.items()
-            if name not in hidden
-            and name not in taken
-            and not kind.is_nested()
-            and not kind.is_temporal()
+            for name, kind in self._question_columns.items()
+            if name not in taken and not kind.is_nested() and not kind.is_temporal()
         ]
         answers = self._answers()
-        rows, said = self.table.data.with_columns(answers), [each.name for each in answers]
-        reference = reference_of(rows, columns, said, time)
+        rows, names = self.table.data.with_columns(answers), [each.name for each in answers]
+        reference = reference_of(rows, columns, names, time)
         if tested is None:
             return reference
         checked = tested.select(ROW_ID, "probability", "label").join(
             self.table.data.select(ROW_ID, *columns), on=ROW_ID
         )
-        segments = segments_of(rows, columns, said, checked, time)
+        segments = segments_of(rows, columns, names, checked, time)
         return reference | {
             "calibration": calibration_of(*chances_of(tested)),
             "segments": segments,
         }
 
-    def _answers(self) -> list[pl.Series]:
+    def _answers(self) -> list[Series]:
         named = {
             "score": self.scored.score,
             "probability": self.scored.probability,
             "p_value": self.scored.p_value,
         }
-        return [pl.Series(name, values) for name, values in named.items() if values is not None]
+        return [Series(name, values) for name, values in named.items() if values is not None]
 
     @property
-    def _borne(self) -> pl.DataFrame:
-        """The table of the columns that a question may bear."""
-        return self.table.data if self.kind == "events" else self._alone().data
+    def _question_columns(self) -> dict[str, pl.DataType]:
+        """The columns that a question may bear, and their types."""
+        table = self.table if self.kind == "events" else self._alone()
+        hidden = hidden_columns(self.table)
+        return {
+            name: kind
+            for name, kind in table.data.schema.items()
+            if name not in hidden and name != ROW_ID
+        }
 
-    def _columns(self) -> pl.DataFrame:
+    def _columns(self) -> DataFrame:
         """Return the columns of a question in Arrow's types, without rows."""
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
-        kept = [
-            name for name in self._borne.columns if name not in hidden and name not in (ROW_ID, ID)
-        ]
-        return pl.DataFrame(
-            schema={ID: pl.String, **{name: self._borne.schema[name] for name in kept}}
-        )
+        return DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
 
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
@@ -191,51 +190,42 @@ class RowContent:
         """Yield the last rows as questions with the run's answers, each followed by its label where
         it was known in time.
         """
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
-        events = self.kind == "events"
-        kept = self._borne.columns
+        events, answers = self.kind == "events", self._answers()
         label, when = self.table.name("label"), self.table.name("label_time")
         key = next(
             (name for name in (self.table.name("id"), ID) if name in self.table.data.columns),
             ROW_ID,
         )
+        kept = [name for name in self._question_columns if name not in (ID, key)]
         first = self.table.height - self.asked
         for place, row in enumerate(self.table.data.slice(first).iter_rows(named=True), first):
             id = str(row[key])
-            bears = {
-                name: json_value(row[name])
-                for name in kept
-                if name not in hidden and name not in (ROW_ID, ID, key)
-            }
-            question = {ID: id} | {
-                name: value for name, value in bears.items() if value is not None
-            }
-            yield Case(
-                question, {ID: id} | {each.name: float(each[place]) for each in self._answers()}
-            )
+            bears = {name: value for name in kept if (value := json_value(row[name])) is not None}
+            scores = {each.name: float(each[place]) for each in answers}
+            yield Case({ID: id, **bears}, {ID: id, **scores})
             if events and label and row[label] is not None:
                 yield Case(
                     {"of": id, "label": int(row[label] == 1), "at": json_value(row[when])},
                     {"of": id},
                 )
 
-    def _write_events(self, folder: Path) -> None:
+    def _write_events(self, state: Path, parity: Path) -> None:
         """Write the store of all rows, and beside the questions the one before the first of
         them.
         """
-        state, parity, first = folder / STATE, folder / PARITY, self.table.height - self.asked
+        first = self.table.height - self.asked
         features = self.experiment.features
         assert isinstance(features, RowFeatures)
         before = Table(self.table.data.slice(0, first), self.table.roles, self.table.unit)
         for rows in (before, self.table):
-            with Online(self.fitted, features, self.table, state / EVENTS) as online:
+            with Online(self.model.fitted, features, self.table, state / EVENTS) as online:
                 if rows.height:
                     online.backfill(rows)
             if rows is before:
                 for path in state.glob(f"{EVENTS}*"):
                     shutil.copyfile(path, parity / path.name)
 
-    def _write_graph(self, folder: Path) -> dict[str, Any]:
+    def _write_graph(self, parity: Path) -> dict[str, Any]:
         """Write the graph and the rows by which it is checked.
 
         Return its columns, or why there is none.
@@ -243,15 +233,21 @@ class RowContent:
         if missing_modules(("onnx",)):
             return {"why": f"onnx is not installed: {install_command(('onnx',))}"}
         try:
-            model, numbers, texts, tolerance = graph_of(self.fitted)
+            model, numbers, texts, tolerance = self.model.graph()
         except NoGraph as error:
             return {"why": str(error)}
         import onnx
 
-        onnx.save(model, folder / GRAPH)
-        named = [pl.Series(f"__{each.name}", each) for each in self._answers()]
+        onnx.save(model, parity.with_name(GRAPH))
+        named = [Series(f"__{each.name}", each) for each in self._answers()]
         rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(
             named
         )
-        rows.tail(max(self.asked, 256)).write_parquet(folder / PARITY / INPUTS)
+        rows.tail(max(self.asked, 256)).write_parquet(parity / INPUTS)
         return {"numbers": list(numbers), "texts": list(texts), "tolerance": tolerance}
+
+
+def known_at_end(experiment: Experiment, frame: Table) -> Table:
+    """Return the rows of a run with their labels, as far as these had arrived when the rows end."""
+    delay = getattr(experiment.protocol, "delay_days", 0)
+    return as_known(frame, row_arrivals(frame).max(), delay)

@@ -13,9 +13,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
+from hwds.core.questions import ID
+from hwds.core.registry import families_of
 from hwds.evaluation.protocol import Deployable
+from hwds.evaluation.serving import NATIVE, SINGLE, Case, Content, Parity, json_value
 from hwds.experiment.final_model import final_context
 from hwds.experiment.spec import Experiment
 from hwds.frames.images import BOARD, IMAGE, KIND, Images
@@ -23,18 +27,12 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
 from hwds.results.folder import RunFolder
-from hwds.serve.bundle.manifest import PARITY, STATE, TABLES
+from hwds.serve.bundle.manifest import TABLES
 from hwds.serve.bundle.reference import (
     LEAST_CASES,
-    NATIVE,
-    SINGLE,
-    Case,
     column_reference,
     reference_of,
-    write_cases,
 )
-from hwds.serve.questions import ID
-from hwds.serve.services.base import json_value
 
 CUTS = 12
 """The most cuts of the data at which units are predicted."""
@@ -46,7 +44,7 @@ KEYS = ("series_id", "entity", "image")
 
 
 @dataclass(frozen=True, eq=False)
-class UnitContent:
+class UnitContent(Content):
     """The parts of a bundle of predictions by unit.
 
     Attributes:
@@ -81,25 +79,22 @@ class UnitContent:
         """The kind of questions: `panel`, `runs` or `images`."""
         return type(self.frame).__name__.lower()
 
-    def write(self, folder: Path) -> dict[str, Any]:
-        """Write state and parity; return what the manifest says of the graph: why there is none."""
-        (folder / STATE).mkdir(parents=True)
-        self.frame.write(folder / STATE)
+    def write(self, state: Path, parity: Path) -> Parity:
+        """Write the data, and the tables that a decision on new predictions reads."""
+        self.frame.write(state)
         if self.experiment.decision.foresees:
-            tables = self.folder.read_tables()
-            (folder / TABLES).mkdir()
+            tables, folder = self.folder.read_tables(), state.with_name(TABLES)
+            folder.mkdir()
             for name in ("scores", "predictions", "timings", "metrics"):
-                getattr(tables, name).write_parquet(folder / TABLES / f"{name}.parquet")
+                getattr(tables, name).write_parquet(folder / f"{name}.parquet")
         cases: list[Case] = []
         for part in self._cases():
             cases += part
             if sum(len(case.answer["rows"]) for case in cases) >= self.asked:
                 break
-        write_cases(folder / PARITY, cases, NATIVE if self._in_doubles else SINGLE)
-        return {
-            "why": "an answer is a program over a history, windows and features, which is no "
-            "graph of one row"
-        }
+        why = "an answer is a program over a history, windows and features, which is no graph of "
+        tolerance = NATIVE if self._in_doubles else SINGLE
+        return Parity(cases, tolerance, {"why": f"{why}one row"})
 
     def reference(self) -> dict[str, Any]:
         """Return the statistics of what a question bears, and of the run's predictions."""
@@ -111,28 +106,26 @@ class UnitContent:
                 for name in rows.columns
                 if name not in (SERIES, TIME) and not rows.schema[name].is_temporal()
             ]
-            return reference_of(rows, columns, [], TIME) | self._predicted()
+            return reference_of(rows, columns, [], TIME) | self._prediction_reference()
         if isinstance(frame, Runs):
             names = [name for role in KEPT for name in frame.roles.get(role, ())]
-            return reference_of(frame.data, names, []) | self._predicted()
-        return {"rows": frame.n, "columns": {}, "windows": []} | self._predicted()
+            return reference_of(frame.data, names, []) | self._prediction_reference()
+        return {"rows": frame.n, "columns": {}, "windows": []} | self._prediction_reference()
 
-    def _predicted(self) -> dict[str, Any]:
+    def _prediction_reference(self) -> dict[str, Any]:
         rows = self.folder.read_tables().predictions
-        own = (
-            rows.filter(pl.col("model") == self.experiment.model.name)
-            if "model" in rows.columns
-            else rows
-        )
+        own = rows.filter(model=self.experiment.model.name) if "model" in rows.columns else rows
         named = [name for name in ("mean", "score", "q_0.5", "predicted") if name in own.columns]
         return {"predictions": {name: column_reference(own[name]) for name in named}}
 
     @property
     def _in_doubles(self) -> bool:
-        name = type(self.experiment.model).__module__
+        model = type(self.experiment.model)
+        if any(family.single_precision for family in families_of(model)):
+            return False
         return not any(
-            part in name
-            for part in ("lstm", "cnn", "mlp", "network", "xgboost", "inspection", "stack")
+            part in model.__module__
+            for part in ("lstm", "cnn", "mlp", "network", "xgboost", "stack")
         )
 
     @property
@@ -141,7 +134,7 @@ class UnitContent:
             isinstance(self.experiment.protocol, Deployable) and self.experiment.protocol.together
         )
 
-    def _predict(self, frame: Any) -> pl.DataFrame:
+    def _predict(self, frame: Any) -> DataFrame:
         protocol = self.experiment.protocol
         assert isinstance(protocol, Deployable)
         return protocol.predict_new(
@@ -214,7 +207,7 @@ def panel_cuts(
         )
 
 
-def _plan(panel: Panel, cut: Panel, horizon: int) -> pl.DataFrame:
+def _plan(panel: Panel, cut: Panel, horizon: int) -> DataFrame:
     """Return the known-future columns of the rows after a cut."""
     names = [SERIES, TIME, *panel.planned]
     rows = panel.table.select(names)
@@ -226,7 +219,7 @@ def _plan(panel: Panel, cut: Panel, horizon: int) -> pl.DataFrame:
     last = cut.ends.rename({TIME: "__last"})
     after = (
         rows.join(last, on=SERIES)
-        .filter(pl.col(TIME) > pl.col("__last"))
+        .filter(col(TIME) > col("__last"))
         .drop("__last")
         .sort(SERIES, TIME)
     )
@@ -237,7 +230,7 @@ def _series_question(cut: Panel, place: int, id: str) -> dict[str, Any]:
     name, table = cut.series_ids[place], cut.block(place, place + 1).table.drop(SERIES)
     question: dict[str, Any] = {ID: id, SERIES: name, "rows": _known_rows(table)}
     if cut.plan is not None:
-        plan = cut.plan.filter(pl.col(SERIES) == name).drop(SERIES)
+        plan = cut.plan.filter(col(SERIES) == name).drop(SERIES)
         question |= {"plan": _known_rows(plan)} if len(plan) else {}
     return question
 
@@ -268,7 +261,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     from PIL import Image
 
     some = images.take(np.arange(images.n) < max(LEAST_CASES, 1))
-    blank = some.labelled(pl.Series(KIND, [None] * some.n, pl.String))
+    blank = some.labelled(Series(KIND, [None] * some.n, pl.String))
     questions = []
     for name, board, pixels in zip(blank.names, blank.boards, blank.pixels(), strict=True):
         buffer = io.BytesIO()
@@ -278,7 +271,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     yield blank, questions
 
 
-def _known_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+def _known_rows(table: DataFrame) -> list[dict[str, Any]]:
     return [
         {name: json_value(value) for name, value in row.items() if value is not None}
         for row in table.iter_rows(named=True)

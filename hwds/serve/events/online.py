@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -16,17 +16,13 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest
+from hwds.core.questions import RowRule
 from hwds.core.serialization import load_fitted
-from hwds.detection.alerts.tiers import AlertTiers
-from hwds.detection.decisions.alert_policy import AlertPolicy
-from hwds.detection.inputs import scorer_inputs
-from hwds.detection.models.base import FittedClassifier, RowScores
-from hwds.detection.predictions import main_inputs
-from hwds.detection.reasons import in_words
+from hwds.evaluation.serving import Reasons, RowModel, row_model
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.rows import Value
-from hwds.frames.table import BatchSchema, RowBatch, Table, Values
+from hwds.frames.table import BatchSchema, RowBatch, RowScores, Table, Values
 from hwds.results.event_log import Durable, EventLog, LogEntry
 from hwds.serve.events.reading import ReadEvent, check_same, event_rows, parse_object, shorten_value
 from hwds.serve.events.store import WITHDRAWN, EventStore, schema_in, schema_of
@@ -36,44 +32,29 @@ if TYPE_CHECKING:
     from hwds.results.folder import RunFolder
 
 
-# RowScorer: a fitted classifier that scores a few rows, without a detour over a table where it
-# reads numbers and texts.
-
-Reasons = list[dict[str, object]]
-"""The contributions of a row's main inputs to its score, the largest first, as in the prediction
-rows.
-"""
+# RowScorer: a fitted model that scores a few rows, without a detour over a table where it reads
+# numbers and texts.
 
 
 class RowScorer:
     """Scores and reasons, the same as those of the whole table, for the same code makes them.
 
     Args:
-        fitted: The model.
+        model: What asks the model.
         schema: A table of all that it may read, without rows.
 
     Raises:
         ConfigError: It reads more than that.
     """
 
-    def __init__(self, fitted: FittedClassifier, schema: Table) -> None:
-        for inputs in scorer_inputs(fitted.scorer):
-            for name in (*inputs.plain, *inputs.arrays):
-                if name not in schema.data.columns:
-                    raise ConfigError(
-                        f"features: the model reads '{name}', which no event bears and no feature "
-                        f"makes."
-                    )
-        self._fitted, self._schema = fitted, BatchSchema.of(schema)
-        self._texts = known_texts(fitted.scorer)
-        self.reads = tuple(
-            dict.fromkeys(
-                name
-                for each in scorer_inputs(fitted.scorer)
-                for name in (*each.plain, *each.arrays)
-            )
-        )
-        """The inputs of the model, as far as it exposes them."""
+    def __init__(self, model: RowModel, schema: Table) -> None:
+        for name in model.reads:
+            if name not in schema.data.columns:
+                raise ConfigError(
+                    f"features: the model reads '{name}', which no event bears and no feature "
+                    f"makes."
+                )
+        self._model, self._schema = model, BatchSchema.of(schema)
         self.unknown: Counter[str] = Counter()
         """By column how many rows had a text that the model has no code for: one that it never saw,
         or saw too rarely.
@@ -84,24 +65,13 @@ class RowScorer:
 
         A text that it has no code for is read as a rare one, and counted.
         """
-        for name, known in self._texts.items():
+        for name, known in self._model.texts.items():
             self.unknown[name] += sum(
                 row.get(name) is not None and row[name] not in known for row in rows
             )
         batch = RowBatch(rows, self._schema)
-        scores = self._fitted.score_rows(batch)
-        return scores, main_inputs(
-            self._fitted.explain(batch), batch, self._fitted.usual
-        ) if reasons else [[] for _ in rows]
-
-
-def known_texts(scorer: Any) -> dict[str, frozenset[str]]:
-    """Return by column the texts that a scorer has a code for, as far as it exposes its inputs."""
-    known: dict[str, frozenset[str]] = {}
-    for inputs in scorer_inputs(scorer):
-        for name, values in zip(inputs.texts, inputs.values, strict=True):
-            known[name] = known.get(name, frozenset()).union(values)
-    return known
+        scores = self._model.score(batch)
+        return scores, self._model.reasons(batch) if reasons else [[] for _ in rows]
 
 
 # Answers to events, and their form in the log.
@@ -114,7 +84,7 @@ class EventAnswer:
     Attributes:
         id: The event's.
         score: The higher the more suspicious.
-        probability: Of the label being 1; None where the model has none.
+        probability: The probability that the label is 1; None where the model has none.
         p_value: The share of held-out normal rows that are at least as odd; None where none were
             held out.
         reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`;
@@ -126,6 +96,7 @@ class EventAnswer:
         lacks: Columns that the model reads of an event and that this one did not bear.
         again: Whether the event had been scored before: it counts once, and this is the answer of
             then.
+        in_words: Returns reasons as sentences.
     """
 
     id: str
@@ -138,11 +109,14 @@ class EventAnswer:
     expected_gain: float | None = None
     lacks: tuple[str, ...] = ()
     again: bool = False
+    in_words: Callable[[Sequence[Mapping[str, Any]]], list[str]] = field(
+        default=lambda _: [], repr=False, compare=False
+    )
 
     @property
     def words(self) -> list[str]:
         """The reasons as sentences."""
-        return in_words(self.reasons)
+        return self.in_words(self.reasons)
 
     def json(self) -> str:
         """Return one line for a machine: without the features."""
@@ -170,18 +144,19 @@ class AnswerCodec:
     Args:
         columns: The names of the features and their types.
         log: The log, which stores their names once.
-        borne: The columns that the model reads of an event itself.
-        tiers: The rule of an alert policy; None without one.
+        model: What asks the model.
+        rule: What the run's decision says of a row; None where it says nothing.
     """
 
     def __init__(
         self,
         columns: Mapping[str, Any],
         log: EventLog,
-        borne: Sequence[str] = (),
-        tiers: AlertTiers | None = None,
+        model: RowModel,
+        rule: RowRule | None = None,
     ) -> None:
-        self._borne, self._tiers = tuple(borne), tiers
+        self._borne = tuple(name for name in model.reads if name not in columns)
+        self._in_words, self._rule = model.in_words, rule
         self._names = tuple(columns)
         self._shapes = [
             list(kind.shape) if hasattr(kind, "shape") else None for kind in columns.values()
@@ -201,16 +176,28 @@ class AnswerCodec:
         features: Sequence[Value],
     ) -> EventAnswer:
         """Return the answer to the event at a place among those that were scored."""
-        probability = None if scores.probability is None else float(scores.probability[place])
+        rows = slice(place, place + 1)
+        chance = None if scores.probability is None else scores.probability[rows]
+        probability = None if chance is None else float(chance[0])
         p_value = None if scores.p_value is None else float(scores.p_value[place])
         named = dict(zip(self._names, features, strict=True))
-        stake = None if self._tiers is None else read.values.get(self._tiers.amount)
-        tier = None if self._tiers is None else self._tiers.tier(read.id, probability, stake)
+        tier = None
+        if self._rule is not None:
+            tier = self._rule.tiers([read.id], chance, [read.values.get(self._rule.amount)])[0]
         lacks = tuple(name for name in self._borne if read.values.get(name) is None)
         score = float(scores.score[place])
         action, gain = (None, None) if tier is None else tier
         return EventAnswer(
-            read.id, score, probability, p_value, tuple(reasons), named, action, gain, lacks
+            read.id,
+            score,
+            probability,
+            p_value,
+            tuple(reasons),
+            named,
+            action,
+            gain,
+            lacks,
+            in_words=self._in_words,
         )
 
     def encode(self, entry: LogEntry, answer: EventAnswer) -> LogEntry:
@@ -266,6 +253,7 @@ class AnswerCodec:
             gain,
             tuple(lacks),
             again=True,
+            in_words=self._in_words,
         )
 
 
@@ -309,8 +297,7 @@ class Online:
         store: A file; None keeps everything in memory.
         key: The field of an event's id; it need not be a column. None takes the column with the
             role `id`, or else `id`.
-        tiers: The rule of an alert policy, which says what is to be done with each event; None for
-            none.
+        tiers: What the run's decision says is to be done with each event; None for nothing.
         durable: Whether an answer outlives the `process`, or a loss of `power` too, which waits for
             the disk each time.
 
@@ -327,15 +314,18 @@ class Online:
 
     def __init__(
         self,
-        fitted: FittedClassifier,
+        fitted: Any,
         features: RowFeatures | None_,
         schema: Table,
         store: str | Path | None = None,
         *,
         key: str | None = None,
         durable: Durable = "process",
-        tiers: AlertTiers | None = None,
+        tiers: RowRule | None = None,
     ) -> None:
+        model = row_model(fitted)
+        if model is None:
+            raise ConfigError(f"model: a '{type(fitted).__name__}' scores no events.")
         key = key or schema.name("id") or KEY
         schema, self._turn = schema_of(schema), threading.RLock()
         self._store = EventStore(
@@ -343,9 +333,8 @@ class Online:
         )
         try:
             columns = self._store.live.columns
-            self._scorer = RowScorer(fitted, schema.with_inputs(pl.DataFrame(schema=dict(columns))))
-            borne = [name for name in self._scorer.reads if name not in columns]
-            self._codec = AnswerCodec(columns, self._store.log, borne, tiers)
+            self._scorer = RowScorer(model, schema.with_inputs(pl.DataFrame(schema=dict(columns))))
+            self._codec = AnswerCodec(columns, self._store.log, model, tiers)
         except BaseException:
             self._store.state.close()
             raise
@@ -379,7 +368,7 @@ class Online:
         experiment = check_asked(folder.read_config(secrets=True))
         features, fitted = experiment.features, load_fitted(folder.path / "model")
         assert isinstance(features, RowFeatures | None_)
-        if not isinstance(fitted, FittedClassifier):
+        if row_model(fitted) is None:
             raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no events.")
         schema = _schema_in(store)
         if schema is None:
@@ -393,7 +382,7 @@ class Online:
             store,
             key=key,
             durable=durable,
-            tiers=_tiers(experiment, folder, schema),
+            tiers=_rule(experiment, folder, schema),
         )
 
     def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> EventAnswer:
@@ -471,8 +460,8 @@ class Online:
         Args:
             id: The event's.
             positive: Whether it is 1; None withdraws it.
-            at: From when on it is known, for events that arrive at or after that; never before all
-                that have arrived, which is also what None means.
+            at: The time from which on it is known, for events that arrive then or later; it is
+                never before all that have arrived, which is also what None means.
             correct: Whether it may take the place of another label.
 
         Returns:
@@ -555,16 +544,14 @@ class Online:
         self.close()
 
 
-def _tiers(experiment: Experiment, folder: RunFolder, schema: Table) -> AlertTiers | None:
-    """Return the rule of a run's alert policy.
-
-    None where it has none, or events say of no amount.
-    """
-    decision, amount = experiment.decision, schema.name("amount")
-    if not isinstance(decision, AlertPolicy) or not amount:
-        return None
-    terms = decision.terms(getattr(experiment.protocol, "wrong_block", None), kinds=False)
-    return AlertTiers.chosen(terms, folder.read_verdict(), experiment.seed, amount)
+def _rule(experiment: Experiment, folder: RunFolder, schema: Table) -> RowRule | None:
+    """Return what a run's decision says of events; None where these have no amount."""
+    amount, verdict = schema.name("amount"), folder.read_verdict()
+    return (
+        experiment.decision.row_rule(experiment.protocol, verdict, experiment.seed, amount)
+        if amount
+        else None
+    )
 
 
 def _schema_in(store: str | Path | None) -> Table | None:

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.frames.rows import HIDDEN_ROLES, microseconds
+from hwds.core.questions import LONGEST_ID
+from hwds.frames.rows import hidden_columns, microseconds
 from hwds.frames.table import ROW_ID, Table
-from hwds.serve.questions import LONGEST_ID
 
 Convert = Callable[[Any], Any]
 
@@ -32,11 +32,11 @@ class ReadEvent:
     """An event as it was read.
 
     Attributes:
-        id: By which the same event is known when it comes again.
+        id: The name by which the event is known when it comes again.
         time: When it happened, in microseconds of the clock on the wall.
         arrival: When it says that it arrived; when it happened where it does not.
-        values: By column.
-        body: The same as JSON, from which it can be read again.
+        values: The values, by column.
+        body: The event as JSON, from which it can be read again.
         arrival_column: The column that says when it arrived; empty where none does.
     """
 
@@ -72,7 +72,7 @@ class Reader:
         self._never_negative = tuple(
             dict.fromkeys((*schema.roles.get("amount", ()), *never_negative))
         )
-        self._hidden = {name: role for role in HIDDEN_ROLES for name in schema.roles.get(role, ())}
+        self._hidden = hidden_columns(schema)
         kinds = {
             name: kind
             for name, kind in schema.data.schema.items()

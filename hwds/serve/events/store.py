@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, ResumeError
 from hwds.core.files import digest
@@ -24,7 +25,15 @@ from hwds.core.serialization import Unserializable
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.roles import Roles
-from hwds.frames.rows import HIDDEN_ROLES, LONG_AGO, Live, RowEvent, RowOutcome, Value, microseconds
+from hwds.frames.rows import (
+    LONG_AGO,
+    Live,
+    RowEvent,
+    RowOutcome,
+    Value,
+    hidden_columns,
+    microseconds,
+)
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.event_log import Durable, EventLog, LogEntry
 from hwds.results.replayed_state import ReplayedState
@@ -144,12 +153,12 @@ class Corrections:
 
         None where it never had one.
         """
-        made = self._made(id)
+        made = self._make(id)
         return self._log.find(CORRECTION, f"{made}:{id}") if made else self._log.find("label", id)
 
     def entry(self, id: str, place: int, at: int, body: str) -> LogEntry:
         """Return the next correction of an event's label, which is not in the log yet."""
-        return LogEntry(CORRECTION, f"{self._made(id) + 1}:{id}", place, at, body)
+        return LogEntry(CORRECTION, f"{self._make(id) + 1}:{id}", place, at, body)
 
     def counts(self, entry: LogEntry) -> bool:
         """Return whether a label or a correction is the last of its event and says something."""
@@ -160,7 +169,7 @@ class Corrections:
             return last and entry.body != WITHDRAWN
         return self._log.find(CORRECTION, f"1:{entry.id}") is None
 
-    def _made(self, id: str) -> int:
+    def _make(self, id: str) -> int:
         """Return how many corrections of an event's label there are."""
         number = 0
         while self._log.find(CORRECTION, f"{number + 1}:{id}") is not None:
@@ -297,26 +306,21 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
         _column(name, kind, [row.get(name) for row in rows], name in moments)
         for name, kind in schema.data.schema.items()
     ]
-    return Table.build(pl.DataFrame(made), schema.roles, schema.unit)
+    return Table.build(DataFrame(made), schema.roles, schema.unit)
 
 
-def _column(name: str, kind: Any, values: list[Any], moment: bool) -> pl.Series:
+def _column(name: str, kind: Any, values: list[Any], moment: bool) -> Series:
     """Return a column; moments are microseconds of the wall clock, whatever type the column had."""
-    if moment:
-        moments = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(
-            getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null"
-        )
-    if isinstance(kind, pl.Datetime):
-        whole = [
-            value if value is None or isinstance(value, int) else microseconds(value)
-            for value in values
-        ]
-        moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(
-            kind.time_zone, ambiguous="earliest", non_existent="null"
-        ).cast(kind)
-    return pl.Series(name, values, dtype=kind)
+    if not moment and not isinstance(kind, pl.Datetime):
+        return Series(name, values, dtype=kind)
+    whole = [
+        value if value is None or isinstance(value, int) else microseconds(value)
+        for value in values
+    ]
+    zone = getattr(kind, "time_zone", None)
+    moments = Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
+    moments = moments.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return moments if moment else moments.cast(kind)
 
 
 def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
@@ -328,7 +332,7 @@ def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
     role = "available_at" if table.roles.get("available_at") else "time"
     arrived = table.column(role)
     label, when = table.name("label"), table.name("label_time")
-    hidden = {name for each in HIDDEN_ROLES for name in table.roles.get(each, ())}
+    hidden = hidden_columns(table)
     plain = [
         name
         for name in table.data.columns
@@ -467,9 +471,9 @@ class EventStore:
 
         Args:
             kind: `label` or `returned`.
-            id: Of the event.
+            id: The id of the event.
             body: The label, `1` or `0`; empty to withdraw it.
-            at: From when on it holds; None for now.
+            at: The time from which on it holds; None for now.
             correct: Whether a label may take the place of another one.
 
         Raises:
@@ -523,7 +527,7 @@ class EventStore:
         while portion := list(islice(past, PORTION)):
             new = [row for row in portion if self.log.find("event", row.read.id) is None]
             with self.state.changing() as state:
-                self.log.append([entry for row in new for entry in self._backfilled(state, row)])
+                self.log.append([entry for row in new for entry in self._backfill_row(state, row)])
             count += len(new)
         self._snapshot_if_due()
         return count
@@ -532,7 +536,7 @@ class EventStore:
         """Return all events in the order of arrival, with what was reported of them since."""
         return history(self.log, self.reader, self._schema, self.live.returned_at)
 
-    def _backfilled(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
+    def _backfill_row(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
         """Let a row arrive with its label.
 
         Yield the entries of both, which are not in the log yet.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.serve.bundle.reference import log_losses, shares_below
 
@@ -42,18 +43,18 @@ def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[s
     return {name: measure(first, second) for name, measure in measures.items() if measure}
 
 
-def _quantiles(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[np.ndarray]:
+def _quantiles(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:
     return [np.asarray(each["quantiles"], float) for each in (reference, window)]
 
 
-def _shares(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[np.ndarray]:
+def _shares(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:
     """Return the shares of all texts of either in both; empty where one has no text."""
     both = [each["shares"] for each in (reference, window)]
     names = list(dict.fromkeys(name for shares in both for name in shares))
     return [np.array([shares.get(name, 0.0) for name in names if shares]) for shares in both]
 
 
-def stability(expected: np.ndarray, found: np.ndarray) -> float:
+def stability(expected: ndarray, found: ndarray) -> float:
     """Return the population stability index of two vectors of shares: the sum of (q - p) log(q /
     p).
     """
@@ -61,7 +62,7 @@ def stability(expected: np.ndarray, found: np.ndarray) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def stability_of_numbers(first: np.ndarray, second: np.ndarray) -> float:
+def stability_of_numbers(first: ndarray, second: ndarray) -> float:
     """Return the population stability index over the deciles of the first."""
     edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
     cuts = [
@@ -71,20 +72,20 @@ def stability_of_numbers(first: np.ndarray, second: np.ndarray) -> float:
     return stability(*cuts)
 
 
-def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> float:
+def kolmogorov_smirnov(first: ndarray, second: ndarray) -> float:
     """Return the largest difference of two distribution functions."""
     every = np.unique(np.concatenate([first, second]))
     return float(np.abs(shares_below(first, every) - shares_below(second, every)).max())
 
 
-def total_variation(first: np.ndarray, second: np.ndarray) -> float:
+def total_variation(first: ndarray, second: ndarray) -> float:
     """Return half the sum of the differences of shares: Kolmogorov-Smirnov's of texts, which have
     no order.
     """
     return float(np.abs(first - second).sum() / 2)
 
 
-def wasserstein(first: np.ndarray, second: np.ndarray) -> float:
+def wasserstein(first: ndarray, second: ndarray) -> float:
     """Return the mean difference of quantiles over the width of the first's middle half."""
     levels = np.linspace(TAIL, 1 - TAIL, 93)
     width = float(np.subtract(*np.quantile(first, [0.75, 0.25]))) or float(np.ptp(first)) or 1.0
@@ -95,13 +96,13 @@ class Distance(NamedTuple):
     """A distance of a window from the reference: 0 where they are the same, and never below.
 
     Attributes:
-        of_numbers: From the quantiles of the reference and of the window, each on an even grid of
+        of_numbers: Takes the quantiles of the reference and of the window, each on an even grid of
             levels of its own; None where it is not of numbers.
-        of_texts: From the shares of the same texts in both; None where it is not of texts.
+        of_texts: Takes the shares of the same texts in both; None where it is not of texts.
     """
 
-    of_numbers: Callable[[np.ndarray, np.ndarray], float] | None = None
-    of_texts: Callable[[np.ndarray, np.ndarray], float] | None = None
+    of_numbers: Callable[[ndarray, ndarray], float] | None = None
+    of_texts: Callable[[ndarray, ndarray], float] | None = None
 
 
 DISTANCES = {
@@ -144,7 +145,7 @@ class DriftFinding:
         check: A name of `DISTANCES`, `missing`, `new_values`, `calibration` or `error`.
         value: The statistic.
         usual: What it usually is in the reference.
-        p_value: Of so large a one in a world that does not change.
+        p_value: The chance of so large a distance in a world that does not change.
     """
 
     column: str
@@ -174,8 +175,8 @@ class Baseline:
         self.predictions = frozenset(reference.get("predictions", {}))
         self._overall: dict[str, Any] = {**reference["columns"], **reference.get("predictions", {})}
         self.windows = len(reference["windows"])
-        self._logs: dict[tuple[str, str], np.ndarray] = {}
-        self._missing: dict[str, np.ndarray] = {}
+        self._logs: dict[tuple[str, str], ndarray] = {}
+        self._missing: dict[str, ndarray] = {}
         for name, overall in self._overall.items():
             parts = [
                 window["columns"][name]
@@ -266,7 +267,7 @@ def binomial_tail(count: int, n: int, rate: float) -> float:
 
 
 def label_findings(
-    probability: np.ndarray, label: np.ndarray, calibration: Mapping[str, Any]
+    probability: ndarray, label: ndarray, calibration: Mapping[str, Any]
 ) -> list[DriftFinding]:
     """Return how labels that have arrived follow probabilities, against how they did on the run's
     test rows.

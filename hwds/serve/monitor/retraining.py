@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.detection.models.base import Classifier, FittedClassifier
-from hwds.detection.rows import RowContext
+from hwds.core.questions import ID
+from hwds.core.recipe import Recipe
+from hwds.core.registry import offered
+from hwds.evaluation.protocol import RunContext
+from hwds.evaluation.serving import STOP, RowModel
 from hwds.experiment.final_model import final_context
 from hwds.frames.table import ROW_ID, Table
 from hwds.serve.bundle.manifest import STATE
 from hwds.serve.bundle.reference import log_losses
 from hwds.serve.events.reading import Reader
 from hwds.serve.monitor.watch import Captured
-from hwds.serve.questions import ID
 from hwds.serve.services.opening import Bundle
 from hwds.stats.clusters import day_blocks, day_cluster, influence_effect
-from hwds.stats.effects import LEVEL
+from hwds.stats.effects import LEVEL, Effect
 
 # Champion against challenger: log losses of two arms of a server as labels arrive, by the
 # statistics of `hwds compare`.
@@ -40,7 +43,7 @@ class ArmJudgement:
         effect: The champion's loss less the challenger's: above 0 the challenger is better.
         low: The lower end of its interval; None where units or days cannot tell.
         high: The upper end.
-        p_value: Of no difference.
+        p_value: The p-value of no difference.
         method: How the variance was made, or why there is none.
     """
 
@@ -57,12 +60,12 @@ class ArmJudgement:
     def sentence(self) -> str:
         """The comparison in words."""
         same = "of the same questions" if self.paired else "of units of their own"
-        said = (
+        text = (
             f"log loss {self.losses[0]:.4f} of the champion, {self.losses[1]:.4f} of the "
             f"challenger ({self.rows[1]} {same})"
         )
         if self.low is None or self.high is None:
-            return f"{said}: {self.method}."
+            return f"{text}: {self.method}."
         verdict = (
             "is better"
             if self.low > 0
@@ -72,7 +75,7 @@ class ArmJudgement:
         )
         interval = f"{self.low:+.4f} to {self.high:+.4f}"
         return (
-            f"{said}; the challenger {verdict} ({self.effect:+.4f}, {interval}, p = "
+            f"{text}; the challenger {verdict} ({self.effect:+.4f}, {interval}, p = "
             f"{self.p_value:.2g})."
         )
 
@@ -90,7 +93,7 @@ def judge_arms(
     Args:
         champion: Answers of the main arm.
         challenger: Answers of the other one.
-        labels: By id.
+        labels: The labels, by id.
 
     Raises:
         DataError: No answer with a probability has a label.
@@ -118,13 +121,8 @@ def judge_arms(
         [(losses[0] - means[0]) / len(losses[0]), (means[1] - losses[1]) / len(losses[1])]
     )
     every = [*sides[0], *sides[1]]
-    units = np.unique([each[0] for each in every], return_inverse=True)[1]
-    days = np.array([each[1] for each in every], "datetime64[D]").astype(int)
-    called = day_cluster(len(np.unique(days)))
-    method = "over units and days"
-    effect = influence_effect(
-        means[0] - means[1], influence, ("unit", units), (called, day_blocks(days)), method
-    )
+    ids, days = [each[0] for each in every], [each[1] for each in every]
+    effect = _effect(means[0] - means[1], influence, ids, days)
     low, high = effect.difference(LEVEL) or (None, None)
     counted = (len(losses[0]), len(losses[1]))
     return ArmJudgement(
@@ -137,6 +135,21 @@ def judge_arms(
         effect.p_value,
         effect.method,
     )
+
+
+def _effect(value: float, influence: ndarray, ids: list[str], days: list[str]) -> Effect:
+    """Return a difference whose variance is over units and neighbouring days.
+
+    Args:
+        value: The difference.
+        influence: The influence of each answer on it, shape (n,).
+        ids: The unit of each answer.
+        days: The day of each answer.
+    """
+    unit = np.unique(ids, return_inverse=True)[1]
+    day = np.array(days, "datetime64[D]").astype(int)
+    clusters = ("unit", unit), (day_cluster(len(np.unique(day))), day_blocks(day))
+    return influence_effect(value, influence, *clusters, "over units and days")
 
 
 def _answer_key(each: Captured) -> tuple[str, str]:
@@ -166,11 +179,6 @@ BEGIN, REFITS = 0.5, 4
 rows before the next.
 """
 
-STOP, CALIBRATE = 0.7, 0.85
-"""The shares of a fit's rows, in the order of time, after which come those to stop early by, and
-those to calibrate by.
-"""
-
 LABEL_COLUMN = "__label"
 
 
@@ -180,7 +188,7 @@ class Proposal:
 
     Attributes:
         rows: Labelled rows that were tested.
-        positives: Those of label 1.
+        positives: The number of them with label 1.
         losses: The mean log losses of the serving model and of the refits, None where nothing could
             be tested.
         gain: The first less the second: above 0 a refit is better.
@@ -203,12 +211,12 @@ class Proposal:
         if self.losses is None or self.gain is None:
             return f"Retraining: its gain cannot be said: {self.method}."
         rows = f"{self.rows:,} labelled rows, {self.positives:,} of label 1"
-        said = (
+        text = (
             f"log loss {self.losses[0]:.4f} of the serving model, {self.losses[1]:.4f} of "
             f"refits on the rows before ({rows})"
         )
         if self.low is None or self.high is None:
-            return f"Retraining: {said}; its gain cannot be said: {self.method}."
+            return f"Retraining: {text}; its gain cannot be said: {self.method}."
         verdict = (
             "is proposed"
             if self.low > 0
@@ -217,7 +225,7 @@ class Proposal:
             else "is not proposed, for its gain cannot be told from none"
         )
         return (
-            f"Retraining {verdict}: {said}; expected gain {self.gain:+.4f} ({self.low:+.4f} to "
+            f"Retraining {verdict}: {text}; expected gain {self.gain:+.4f} ({self.low:+.4f} to "
             f"{self.high:+.4f})."
         )
 
@@ -241,7 +249,7 @@ def propose_refit(
     Args:
         bundle: The serving one.
         captured: Its answers, in the order of time.
-        labels: By id.
+        labels: The labels, by id.
     """
     known = _labelled_captures(bundle, captured, labels)
     label = np.array([labels[str(each.answer[ID])] for each in known])
@@ -267,7 +275,7 @@ def _labelled_captures(
     ]
 
 
-def _recipe(bundle: Bundle) -> tuple[Classifier, RowContext, int]:
+def _recipe(bundle: Bundle) -> tuple[Recipe, RunContext, int]:
     """Return the model of a bundle whose rows stand alone, its context, and the days that labels
     take to arrive.
 
@@ -280,12 +288,18 @@ def _recipe(bundle: Bundle) -> tuple[Classifier, RowContext, int]:
         )
     experiment = bundle.experiment()
     model, delay = experiment.model, getattr(experiment.protocol, "delay_days", 0)
-    if not isinstance(model, Classifier) or not model.supervised:
+    if not _row_models(model).learns(model):
         raise DataError(f"'{model.name}' learns from no labels")
-    return model, RowContext.of(replace(final_context(experiment), cache=None)), int(delay)
+    return model, replace(final_context(experiment), cache=None), int(delay)
 
 
-def table_of(bundle: Bundle, known: Sequence[Captured], label: np.ndarray) -> Table:
+def _row_models(model: Recipe) -> type[RowModel]:
+    """Return what asks the fitted models of a recipe, which a bundle of rows has."""
+    offer: type[RowModel] = offered(type(model), "rows", RowModel)
+    return offer
+
+
+def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table:
     """Return captured questions as a table like the one that the model was fitted on.
 
     Raises:
@@ -303,7 +317,7 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: np.ndarray) -> Ta
     )
 
 
-def _edges(label: np.ndarray) -> np.ndarray:
+def _edges(label: ndarray) -> ndarray:
     """Return where each refit ends what it learns from, and the end.
 
     Raises:
@@ -321,8 +335,8 @@ def _edges(label: np.ndarray) -> np.ndarray:
 
 
 def _backtest(
-    recipe: tuple[Classifier, RowContext, int], table: Table, days: np.ndarray, edges: np.ndarray
-) -> np.ndarray:
+    recipe: tuple[Recipe, RunContext, int], table: Table, days: ndarray, edges: ndarray
+) -> ndarray:
     """Return the log losses of refits, NaN of rows before the first, shape (n,)."""
     model, context, delay = recipe
     label, place = table.column("label").to_numpy(), np.arange(table.height)
@@ -330,21 +344,20 @@ def _backtest(
     for begin, end in pairwise(edges):
         learned = np.flatnonzero(days[:begin] <= days[begin] - np.timedelta64(delay, "D"))
         _check_arrived(label[learned], f"the refit of {days[begin]}, {delay} days after them")
-        scored = refit(model, table, learned, context).score_rows(
-            table.filter((place >= begin) & (place < end))
-        )
+        fitted = _row_models(model).refit(model, table, learned, context)
+        scored = fitted.score(table.filter((place >= begin) & (place < end)))
         assert scored.probability is not None
         losses[begin:end] = log_losses(scored.probability, label[begin:end])
     return losses
 
 
-def _check_arrived(label: np.ndarray, by: str) -> None:
+def _check_arrived(label: ndarray, by: str) -> None:
     """Refuse to refit on labels of one kind.
 
     Fewer have arrived than there are rows before the refit.
 
     Args:
-        label: Those that have arrived, in the order of their rows, shape (n,).
+        label: The labels that have arrived, in the order of their rows, shape (n,).
         by: When.
 
     Raises:
@@ -362,32 +375,15 @@ def _check_arrived(label: np.ndarray, by: str) -> None:
         )
 
 
-def refit(
-    model: Classifier, table: Table, learned: np.ndarray, context: RowContext
-) -> FittedClassifier:
-    """Return a model fitted on rows in the order of time."""
-    shares = (STOP, CALIBRATE) if model.needs_calibration() else (CALIBRATE, 1.0)
-    parts = np.split(learned, [round(len(learned) * share) for share in shares])
-    train, stop, calibrate = (
-        table.filter(np.isin(np.arange(table.height), part)) for part in parts
-    )
-    return model.fit(train, stop=stop, calibrate=calibrate, context=context)
-
-
-def _judge_refit(known: Sequence[Captured], label: np.ndarray, losses: np.ndarray) -> Proposal:
+def _judge_refit(known: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
     tested = ~np.isnan(losses)
     rows = [each for each, is_tested in zip(known, tested, strict=True) if is_tested]
     served = log_losses(
         np.array([float(each.answer["probability"]) for each in rows]), label[tested]
     )
     gains = served - losses[tested]
-    days = np.array([each.at[:10] for each in rows], "datetime64[D]").astype(int)
-    units = np.unique([str(each.answer[ID]) for each in rows], return_inverse=True)[1]
-    called, gain = day_cluster(len(np.unique(days))), float(gains.mean())
-    influence = (gains - gain) / len(gains)
-    effect = influence_effect(
-        gain, influence, ("unit", units), (called, day_blocks(days)), "over units and days"
-    )
+    gain, ids = float(gains.mean()), [str(each.answer[ID]) for each in rows]
+    effect = _effect(gain, (gains - gain) / len(gains), ids, [each.at[:10] for each in rows])
     low, high = effect.difference(LEVEL) or (None, None)
     means = float(served.mean()), float(losses[tested].mean())
     return Proposal(len(rows), int(label[tested].sum()), means, gain, low, high, effect.method)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ import polars as pl
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.files import write_text
+from hwds.core.questions import ID
 from hwds.results.formatting import counted
 from hwds.serve.bundle.reference import (
     RECONSTRUCTION,
@@ -33,7 +33,6 @@ from hwds.serve.monitor.drift import (
     discoveries,
     label_findings,
 )
-from hwds.serve.questions import ID
 from hwds.serve.server.records import HIDDEN
 
 # Captured requests as windows of rows: what `hwds serve --capture` has written, in the order of
@@ -46,8 +45,8 @@ class Captured:
 
     Attributes:
         at: When it was answered, as text of UTC that is in order.
-        question: As it came.
-        answer: As it went.
+        question: The question as it came.
+        answer: The answer as it was sent.
         request: The id of the request, which the arms of a server share; empty where it has one
             arm.
         bundle: The digest of the bundle that has answered; empty where it is not known.
@@ -79,7 +78,7 @@ def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
     the order of time.
 
     Args:
-        folder: Of `hwds serve --capture`.
+        folder: The folder of `hwds serve --capture`.
         arm: `main`, `canary` or `shadow`.
 
     Raises:
@@ -170,7 +169,7 @@ class WindowReport:
         evidence: The sequential test's sum over its threshold: 1 is an alarm.
         alarm: What raised an alarm: `inputs`, `labels`; empty for none.
         findings: All statistics.
-        named: Those that the alarm names.
+        named: The columns that the alarm names.
     """
 
     begin: str
@@ -189,7 +188,7 @@ class MonitorReport:
         bundle: The digest of the bundle.
         per_month: False alarms a month at most, as stated.
         windows_a_month: Windows a month at the rate of the captured rows.
-        windows: In order.
+        windows: The windows in their order.
         labelled: Rows whose label has arrived.
     """
 
@@ -234,10 +233,10 @@ def watch_bundle(
 
     Args:
         reference: A bundle's `reference.json`.
-        captured: In the order of time.
+        captured: The answers in the order of time.
         bundle: Its digest.
         per_month: False alarms a month at most, half of them of labels where some have arrived.
-        labels: By id, as far as they have arrived.
+        labels: The labels by id, as far as they have arrived.
         rows: Rows of a window; those of the reference's windows, for another number has another
             spread.
         days: The days that the captured rows span; None takes their times.
@@ -256,7 +255,7 @@ def watch_bundle(
             baseline, [row for _, row in part], reference.get("components"), shown
         )
         findings = baseline.findings(statistics)
-        known = _labelled([each for each, _ in part], labels or {})
+        known = _labelled_rows([each for each, _ in part], labels or {})
         of_labels = (
             label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         )
@@ -294,25 +293,25 @@ def watch_bundle(
 def _remarks(
     baseline: Baseline, table: Sequence[Any], rows: int, shown: Set[str], bundle: str
 ) -> list[str]:
-    said = []
+    remarks = []
     if hidden := [name for name in baseline.names if name != RECONSTRUCTION and name not in shown]:
-        said.append(
+        remarks.append(
             f"No captured row shows {', '.join(hidden[:8])}{' ...' if len(hidden) > 8 else ''}: "
             f"not watched."
         )
     if others := sum(each.bundle not in ("", bundle) for each, _ in table):
-        said.append(
+        remarks.append(
             f"{others:,} of {len(table):,} rows were answered by another bundle, and are judged "
             f"by this one's reference."
         )
     if baseline.windows < 10:
-        said.append(
+        remarks.append(
             f"The reference has {baseline.windows} windows: what is usual is known roughly, so "
             f"that alarms come late."
         )
     if len(table) < rows:
-        said.append(f"{len(table)} rows are no window of {rows} yet; nothing was judged.")
-    return said
+        remarks.append(f"{len(table)} rows are no window of {rows} yet; nothing was judged.")
+    return remarks
 
 
 def shown_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -329,8 +328,8 @@ def window_statistics(
     """Return the statistics of a window, of the columns that the reference has.
 
     Args:
-        baseline: Of the reference.
-        rows: Of the window, by column.
+        baseline: The baseline of the reference.
+        rows: The rows of the window, by column.
         components: The principal components of the reference; None where it has none.
         shown: The columns that any captured row shows. One that ceases to be sent is missing; one
             that nobody has sent is not judged, nor is the distance from components that it belongs
@@ -359,7 +358,7 @@ def _cast(value: Any, kind: Any) -> Any:
     return str(value) if kind == pl.String else float(value)
 
 
-def _labelled(
+def _labelled_rows(
     part: Sequence[Captured], labels: Mapping[str, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and labels of the questions of a window whose label has arrived."""
@@ -398,11 +397,11 @@ def watch_segments(
 
     Args:
         reference: A bundle's `reference.json`.
-        captured: In the order of time.
-        column: Of few texts.
+        captured: The answers in the order of time.
+        column: A column of few texts.
         bundle: Its digest.
         per_month: False alarms a month at most, of all segments together.
-        labels: By id, as far as they have arrived.
+        labels: The labels by id, as far as they have arrived.
         rows: Rows of a window.
 
     Raises:
@@ -442,86 +441,31 @@ def watch_segments(
 # The page of a monitor: the evidence by window, what was named, and every column; it loads
 # nothing from elsewhere.
 
-PAGE_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 "
-    "1rem;color:#1f2430}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem "
-    ".6rem;border-bottom:1px solid #dfe3e8}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#a3202a;font-weight:600}"
-)
+PAGE = Path(__file__).with_name("page.html.j2")
 WIDTH, HEIGHT = 860, 180
 
 
 def monitor_page(report: MonitorReport) -> str:
-    """Return the page of a report."""
-    alarms = [window for window in report.windows if window.alarm]
-    said = (
-        f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in "
-        f"{counted(len(report.windows), 'windows')}"
-    )
-    promise = (
-        f"at most {report.per_month:g} false alarms a month are promised "
-        f"({report.windows_a_month:.0f} windows a month)"
-    )
-    parts = [
-        f"<h1>{said}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of "
-        f"{report.labelled:,} rows.</p>"
+    """Return the page of a report; in its picture an alarm is a dot at the threshold."""
+    from jinja2 import Environment
+
+    windows = report.windows
+    alarms, step = sum(bool(window.alarm) for window in windows), WIDTH / max(len(windows), 1)
+    points = [
+        (step * (place + 0.5), HEIGHT - 20 - (HEIGHT - 50) * min(each.evidence, 1.0), each.alarm)
+        for place, each in enumerate(windows)
     ]
-    parts += [f"<p>{html.escape(remark)}</p>" for remark in report.remarks]
-    parts.append(_picture(report))
-    if report.violations:
-        items = "".join(
-            f"<li class='bad'>{html.escape(each['description'])}</li>" for each in report.violations
+    return (
+        Environment(autoescape=True)
+        .from_string(PAGE.read_text(encoding="utf-8"))
+        .render(
+            report=report,
+            alarms=counted(alarms, "alarms") if alarms else "No alarm",
+            windows=counted(len(windows), "windows"),
+            points=points,
+            width=WIDTH,
+            height=HEIGHT,
         )
-        parts.append(f"<h2>What was named</h2><ul>{items}</ul>")
-    parts.append(_last(report))
-    head = (
-        f"<meta charset='utf-8'><meta name='viewport' "
-        f"content='width=device-width'><title>Monitor</title><style>{PAGE_STYLE}</style>"
-    )
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
-
-
-def _picture(report: MonitorReport) -> str:
-    """Return the evidence by window as a line; an alarm is a dot at the threshold."""
-    if not report.windows:
-        return ""
-    step = WIDTH / max(len(report.windows), 1)
-    places = [
-        (step * (place + 0.5), HEIGHT - 20 - (HEIGHT - 50) * min(each.evidence, 1.0))
-        for place, each in enumerate(report.windows)
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    dots = "".join(
-        f"<circle cx='{x:.1f}' cy='{y:.1f}' r='5' fill='#a3202a'/>"
-        for (x, y), each in zip(places, report.windows, strict=True)
-        if each.alarm
-    )
-    title = "<title>Evidence of change by window; 1 is an alarm</title>"
-    limit = f"<line x1='0' x2='{WIDTH}' y1='30' y2='30' stroke='#a3202a' stroke-dasharray='4 4'/>"
-    words = "<text x='4' y='22' font-size='12' fill='#a3202a'>alarm</text>"
-    words += f"<text x='4' y='{HEIGHT - 4}' font-size='12'>windows</text>"
-    body = f"<polyline points='{line}' fill='none' stroke='#1f6fb4' stroke-width='2'/>{dots}"
-    return (
-        f"<h2>Evidence of change</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' "
-        f"role='img'>{title}{limit}{words}{body}</svg>"
-    )
-
-
-def _last(report: MonitorReport) -> str:
-    """Return the table of the statistics of the last window."""
-    if not report.windows:
-        return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(each.column)}</td><td>{each.check}</td><td "
-        f"class='n'>{each.value:.4g}</td>"
-        f"<td class='n'>{each.usual:.4g}</td><td class='n'>{each.p_value:.3g}</td></tr>"
-        for each in sorted(report.windows[-1].findings, key=lambda finding: finding.p_value)
-    )
-    head = "<tr><th>column</th><th>statistic</th><th>value</th><th>usually</th><th>p</th></tr>"
-    return (
-        f"<h2>The last window, from "
-        f"{html.escape(report.windows[-1].begin)}</h2><table>{head}{rows}</table>"
     )
 
 

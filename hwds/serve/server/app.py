@@ -15,19 +15,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing import parent_process
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.serve.questions import ID
+from hwds.core.questions import ID
+from hwds.core.settings import read_yaml
+from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
 from hwds.serve.server.arms import FAILURES, LOG, MAIN
 from hwds.serve.server.core import Core, Reply, log_request
 from hwds.serve.server.formats import JSON, Refused
 from hwds.serve.server.records import Headers, pass_on
 from hwds.serve.server.settings import ServerSettings
-from hwds.serve.services.base import Answer, Question
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -95,12 +97,12 @@ class Answering:
             status, why = 500, f"{type(error).__name__}: {error}"
             LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
         if status != 200:
-            said = (
+            shown = (
                 why
                 if status < 500 or status == 503
                 else "the server failed; the log of its operator says why."
             )
-            reply, extra = Reply(refusal_body(said), JSON, 0), REFUSAL_HEADERS.get(status, [])
+            reply, extra = Reply(refusal_body(shown), JSON, 0), REFUSAL_HEADERS.get(status, [])
         await _respond(send, status, reply, extra)
         seconds = perf_counter() - begin
         self._core.metrics.request(status, seconds, reply.rows)
@@ -136,14 +138,14 @@ class Answering:
             raise Refused(413, f"the body has {int(length):,} bytes; {most:,} are allowed.")
         try:
             async with asyncio.timeout(self._settings.read_seconds):
-                return await _received(receive, most)
+                return await _receive_body(receive, most)
         except TimeoutError as error:
             raise Refused(
                 408, f"the body did not arrive within {self._settings.read_seconds:g} s."
             ) from error
 
 
-async def _received(receive: Receive, most: int) -> bytes:
+async def _receive_body(receive: Receive, most: int) -> bytes:
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -175,10 +177,10 @@ def wants_reasons(query: bytes) -> bool:
     """
     if not query:
         return False
-    said = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("reasons", ["false"])
-    if len(said) > 1 or said[0].lower() not in YES_OR_NO:
-        raise Refused(400, f"reasons: must be true or false, got {', '.join(said)[:80]!r}.")
-    return YES_OR_NO[said[0].lower()]
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("reasons", ["false"])
+    if len(values) > 1 or values[0].lower() not in YES_OR_NO:
+        raise Refused(400, f"reasons: must be true or false, got {', '.join(values)[:80]!r}.")
+    return YES_OR_NO[values[0].lower()]
 
 
 def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:
@@ -220,15 +222,21 @@ def refusal_body(reason: str) -> bytes:
 
 # The OpenAPI description of a server, and the page that shows it.
 
-REFUSALS = {
-    "400": "The body is not what it says, or a question is none; the reason is under `error`.",
-    "401": "No token, or a wrong one.",
-    "406": "Nothing that is accepted can be written.",
-    "408": "The body did not arrive in time.",
-    "413": "The body or the number of questions is too large.",
-    "415": "The content type is not read here.",
-    "503": "The server is not able to answer now; ask again.",
+DESCRIPTION = Path(__file__).with_name("openapi.yaml")
+"""The description of the routes that take questions."""
+
+SHOWN_ROUTES = {
+    "/ping": "Whether the server can answer: an empty 200.",
+    "/execution-parameters": "What a batch transform may ask at once.",
+    "/metrics": "Counts for Prometheus.",
+    "/version": "The bundle that answers.",
+    "/v2": "The server's metadata.",
+    "/v2/health/live": "Whether the server lives.",
+    "/v2/health/ready": "Whether it can answer.",
+    "/v2/models/{name}": "The model's metadata.",
+    "/v2/models/{name}/ready": "Whether the model can answer.",
 }
+"""What the routes without a body show."""
 
 
 def openapi_description(
@@ -239,70 +247,29 @@ def openapi_description(
     Args:
         schema: The JSON Schema of a question.
         model: The label of the model.
-        digest: That of the bundle.
+        digest: The digest of the bundle.
         name: The model's name in KServe's paths.
     """
+    described: dict[str, Any] = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
+    described["info"] |= {"title": model, "version": digest}
+    invocations, infer = (each["post"] for each in described["paths"].values())
     question = {key: value for key, value in schema.items() if key != "$schema"}
-    refused = {status: _refusal(meaning) for status, meaning in REFUSALS.items()}
-    answer = {"type": "object", "properties": {"id": {"type": "string"}}}
     one = {"oneOf": [question, {"type": "array", "items": question, "minItems": 1}]}
-    answers = {"oneOf": [answer, {"type": "array", "items": answer}]}
-    said = {
-        "description": "An answer to each question, in their order.",
-        "content": {"application/json": {"schema": answers}},
+    invocations["requestBody"]["content"][JSON]["schema"] = one
+    tensors = infer["requestBody"]["content"][JSON]["schema"]["properties"]["inputs"]
+    flat = kserve.is_flat(schema)
+    names = [*schema["properties"]] if flat else [kserve.QUESTION_TENSOR]
+    tensors["items"]["properties"] |= {
+        "name": {"enum": names},
+        "datatype": {"enum": [*kserve.DATATYPES]},
     }
-    content: dict[str, Any] = {"application/json": {"schema": one}}
-    content |= {
-        kind: {"schema": {"type": "string"}} for kind in ("application/jsonlines", "text/csv")
+    refused = {"401": invocations["responses"]["401"]}
+    described["paths"] |= {
+        path: {"get": {"summary": what, "responses": {"200": {"description": what}, **refused}}}
+        for path, what in SHOWN_ROUTES.items()
     }
-    invocations = {
-        "summary": "Answer questions: one, a list, lines, a CSV, or MLflow's `dataframe_split`, "
-        "`instances`, `inputs`.",
-        "parameters": [
-            {"name": "reasons", "in": "query", "schema": {"type": "boolean"}, "required": False}
-        ],
-        "requestBody": {"required": True, "content": content},
-        "responses": {"200": said, **refused},
-    }
-    tensors: dict[str, Any] = {
-        "type": "object",
-        "properties": {
-            "id": {"type": ["string", "null"]},
-            "inputs": {"type": "array", "items": _tensor(schema), "minItems": 1},
-        },
-        "required": ["inputs"],
-    }
-    infer = {
-        "summary": "Answer questions in KServe's open inference protocol: columns as tensors.",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": tensors}}},
-        "responses": {
-            "200": _json("Tensors of the answers."),
-            **refused,
-            "404": _refusal("There is no such model."),
-        },
-    }
-    gets = {
-        "/ping": "Whether the server can answer: an empty 200.",
-        "/execution-parameters": "What a batch transform may ask at once.",
-        "/metrics": "Counts for Prometheus.",
-        "/version": "The bundle that answers.",
-        "/v2": "The server's metadata.",
-        "/v2/health/live": "Whether the server lives.",
-        "/v2/health/ready": "Whether it can answer.",
-        f"/v2/models/{name}": "The model's metadata.",
-        f"/v2/models/{name}/ready": "Whether the model can answer.",
-    }
-    paths: dict[str, Any] = {
-        "/invocations": {"post": invocations},
-        f"/v2/models/{name}/infer": {"post": infer},
-    }
-    refused_get = {"401": refused["401"]}
-    paths |= {
-        path: {"get": {"summary": what, "responses": {"200": _json(what), **refused_get}}}
-        for path, what in gets.items()
-    }
-    info = {"title": model, "version": digest, "description": "A model served by hwds."}
-    return {"openapi": "3.1.0", "info": info, "paths": paths}
+    named = {path.replace("{name}", name): facts for path, facts in described["paths"].items()}
+    return {**described, "paths": named}
 
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -330,28 +297,6 @@ def openapi_page(described: Mapping[str, Any]) -> str:
     written = partial(json.dumps, indent=1, ensure_ascii=False)
     page = Environment(autoescape=True).from_string(PAGE)
     return page.render(described, written=written)
-
-
-def _refusal(meaning: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-    return {"description": meaning, "content": {"application/json": {"schema": schema}}}
-
-
-def _tensor(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of a tensor of KServe's protocol: a column of one question or more."""
-    flat = kserve.is_flat(schema)
-    names = [*schema["properties"]] if flat else [kserve.QUESTION_TENSOR]
-    facts = {
-        "name": {"enum": names},
-        "datatype": {"enum": [*kserve.DATATYPES]},
-        "shape": {"type": "array", "items": {"type": "integer"}},
-        "data": {"type": "array", "minItems": 1},
-    }
-    return {"type": "object", "properties": facts, "required": ["name", "data"]}
-
-
-def _json(meaning: str) -> dict[str, Any]:
-    return {"description": meaning}
 
 
 # The HTTP server of a bundle: SageMaker's contract, MLflow's and KServe's protocols, health,
@@ -390,8 +335,8 @@ def application(core: Core) -> Application:
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    faces = Routes(core)
-    invocations = Answering(core, "/invocations", faces.ask)
+    handlers = Routes(core)
+    invocations = Answering(core, "/invocations", handlers.ask)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -401,7 +346,7 @@ def application(core: Core) -> Application:
         finally:
             core.close()
 
-    asked = Answering(core, "/v2/infer", faces.ask_kserve)
+    asked = Answering(core, "/v2/infer", handlers.ask_kserve)
     routes = [
         Route("/invocations", invocations, methods=["POST"]),
         Route("/v2/models/{name}/infer", asked, methods=["POST"]),
@@ -409,7 +354,7 @@ def application(core: Core) -> Application:
         Route("/health", ping),
         Route("/v2/health/live", health),
         Route("/v2/health/ready", health),
-        *(Route(path, faces.shown(*page)) for path, page in faces.pages().items()),
+        *(Route(path, handlers.endpoint(*page)) for path, page in handlers.pages().items()),
     ]
     others = Starlette(routes=routes, lifespan=lifespan)
 
@@ -475,17 +420,17 @@ class Routes:
     def _name(self) -> str:
         return self._core.loaded.bundle.manifest.model.replace("/", "-")
 
-    def shown(self, content: Callable[..., Any], form: str = JSON) -> Endpoint:
+    def endpoint(self, content: Callable[..., Any], form: str = JSON) -> Endpoint:
         """Return what shows plain values as JSON, or a text of another form, to whoever may ask."""
         from starlette.responses import JSONResponse, Response
 
         async def endpoint(request: Request) -> Response:
             try:
                 refuse_stranger(request.headers.get("authorization", ""), self._settings.tokens)
-                said = content(**request.path_params)
+                page = content(**request.path_params)
             except Refused as error:
                 return refusal_response(error.status, error.reason)
-            return JSONResponse(said) if form == JSON else Response(said, media_type=form)
+            return JSONResponse(page) if form == JSON else Response(page, media_type=form)
 
         return endpoint
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Self
 import polars as pl
 
 from hwds.core.errors import ConfigError
+from hwds.core.questions import ID, id_of
+from hwds.evaluation.serving import STATEFUL, Answer, Question, Service
 from hwds.serve.bundle.manifest import SCHEMA
-from hwds.serve.questions import ID, id_of
 from hwds.serve.server.settings import ServerSettings
-from hwds.serve.services.base import STATEFUL, Answer, Question, Service
 from hwds.serve.services.opening import Bundle
 
 # Draws: which requests are captured, and which units a canary answers, by a hash of their
@@ -98,8 +98,8 @@ def parts_of(questions: Sequence[Question], share: float, unit: str) -> list[Req
     """Return the parts of a request by arm; a unit is always in the same one.
 
     Args:
-        questions: Of the request; those without an id get their place in it.
-        share: Of the units that the canary answers, from 0 to 1.
+        questions: The questions of the request; one without an id gets its place in it.
+        share: The share of the units that the canary answers, from 0 to 1.
         unit: The field that names a unit; empty where questions have none.
 
     Raises:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
-from hwds.serve.questions import parsed_json
+from hwds.core.questions import parsed_json
+from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
 from hwds.serve.server.arms import (
     CANARY,
@@ -41,7 +42,6 @@ from hwds.serve.server.formats import (
 )
 from hwds.serve.server.records import TRACEPARENT, Capture, CapturedArm, Metrics, Traces
 from hwds.serve.server.settings import ServerSettings
-from hwds.serve.services.base import Answer, Question
 from hwds.serve.services.opening import Bundle
 from hwds.serve.services.rows import ReadRow, RowService
 
@@ -65,7 +65,7 @@ class Batches:
     waits. While requests come together, the next ones are collected for a stated time at most.
 
     Args:
-        seconds: That a request may wait for others, while they come together; 0 waits for none.
+        seconds: The time that a request may wait for others that come together; 0 waits for none.
         count: Called with 1 for each call of the model.
     """
 
@@ -104,7 +104,7 @@ class Batches:
         """
         self._count(1)
         try:
-            answers = service.scored([row for each in waiting for row in each.rows])
+            answers = service.score([row for each in waiting for row in each.rows])
         except FAILURES as error:  # the server says so to whose rows they are
             if len(waiting) > 1:
                 for each in waiting:
@@ -143,12 +143,12 @@ class Core:
     """Answers requests.
 
     Args:
-        settings: Of the server.
+        settings: The settings of the server.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.loaded, self.beside = self._loaded()
+        self.loaded, self.beside = self._load()
         self.metrics = Metrics(Path(settings.scrape))
         self.traces = Traces.of_environment(os.environ)
         self._capture = (
@@ -205,8 +205,8 @@ class Core:
         flat = kserve.is_flat(loaded.schema)
 
         def reply(answers: list[Answer], digest: str) -> Reply:
-            said = kserve.kserve_response(name, digest, request.get("id"), answers, flat=flat)
-            return Reply(json.dumps(said, ensure_ascii=False).encode(), JSON, len(answers))
+            response = kserve.kserve_response(name, digest, request.get("id"), answers, flat=flat)
+            return Reply(json.dumps(response, ensure_ascii=False).encode(), JSON, len(answers))
 
         return questions, reply
 
@@ -237,18 +237,20 @@ class Core:
         asked, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
         for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
-            name, digest, said = await self._of_part(part, reasons, until)
-            for place, question, answer in zip(part.places, part.questions, said, strict=True):
+            name, digest, part_answers = await self._of_part(part, reasons, until)
+            for place, question, answer in zip(
+                part.places, part.questions, part_answers, strict=True
+            ):
                 answers[place] = answer | {"arm": name} if named else answer
                 asked[place] = question
-            done.append((CapturedArm(name, digest, request), part.questions, said))
+            done.append((CapturedArm(name, digest, request), part.questions, part_answers))
         drawn = self._is_drawn(questions)
         for (
             arm,
             part_asked,
-            said,
+            part_answers,
         ) in done:  # where another part is refused nobody gets these answers
-            self._keep(arm, drawn, part_asked, said)
+            self._keep(arm, drawn, part_asked, part_answers)
         if self._shadow is not None:
             shadow = self.beside[SHADOW]
             self._shadow.offer(
@@ -325,7 +327,7 @@ class Core:
                 1 if arm == MAIN else 2
             )  # main answers where the canary is slow
             threads = self._threads if arm == MAIN else self._beside_threads
-            work = loop.run_in_executor(threads, self._answered, arm, questions, reasons)
+            work = loop.run_in_executor(threads, self._answer_parts, arm, questions, reasons)
             return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
             raise Refused(
@@ -335,7 +337,7 @@ class Core:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
 
-    def _answered(
+    def _answer_parts(
         self, arm: str, questions: list[Question], reasons: bool
     ) -> tuple[str, list[Answer]]:
         loaded = self._arm(arm)
@@ -373,7 +375,7 @@ class Core:
         if old.service.stateful:
             self._replace_stateful()
         else:
-            self.loaded, self.beside = self._loaded(old.bundle.manifest.kind)
+            self.loaded, self.beside = self._load(old.bundle.manifest.kind)
             old.service.close()
         self.metrics.add("reloads")
         LOG.warning(
@@ -416,7 +418,7 @@ class Core:
             )
         return bundle
 
-    def _loaded(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
+    def _load(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
         """Return the bundle that answers, and those beside it by arm; all or none."""
         main = Loaded.of(self._bundle(self.settings.folder, kind), self.settings)
         beside = {}
@@ -444,7 +446,7 @@ def log_request(
     """Log a request in a line of JSON: each, or those that were refused or slow."""
     if not every and status < 400 and seconds < SLOW:
         return
-    said = {
+    facts = {
         "event": "request",
         "route": route,
         "status": status,
@@ -452,8 +454,8 @@ def log_request(
         "rows": rows,
     }
     if why:
-        said["why"] = why
+        facts["why"] = why
     if parent := TRACEPARENT.get():
-        said["traceparent"] = parent
-    line = json.dumps({"time": round(time.time(), 3), **said}, ensure_ascii=False)
+        facts["traceparent"] = parent
+    line = json.dumps({"time": round(time.time(), 3), **facts}, ensure_ascii=False)
     LOG.log(logging.ERROR if status >= 500 else logging.INFO, line)

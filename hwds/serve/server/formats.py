@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.serve.questions import ID, parsed_json
-from hwds.serve.services.base import Answer, Question
+from hwds.core.questions import ID, parsed_json
+from hwds.evaluation.serving import Answer, Question
 
 # Refused: an HTTP answer that says what the client did wrong, or why the server cannot answer
 # now.
@@ -26,7 +26,7 @@ class Refused(Exception):
 
     Attributes:
         status: The HTTP status: 4xx for what the client did, 503 where the server is not able now.
-        reason: In words.
+        reason: The reason, in words.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -77,12 +77,12 @@ def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
         _refuse_rows(table.num_rows, most)
         table.validate(full=True)  # polars would end the process where an offset points nowhere
         frame = pl.DataFrame(table)
-        if _texts(frame) > TIMES * len(body):
+        if _text_bytes(frame) > TIMES * len(body):
             raise Refused(413, "texts that rows share are too large.")
         return list(frame.iter_rows(named=True))
     except (ArrowException, *UNREADABLE) as error:
-        said = " ".join(str(error).split())[:120]
-        raise DataError(f"body: is no Arrow stream ({said}).") from error
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"body: is no Arrow stream ({reason}).") from error
 
 
 def _refuse_rows(count: int, most: int) -> None:
@@ -90,7 +90,7 @@ def _refuse_rows(count: int, most: int) -> None:
         raise Refused(413, f"{count:,} rows in one request; {most:,} are allowed.")
 
 
-def _texts(frame: pl.DataFrame) -> int:
+def _text_bytes(frame: pl.DataFrame) -> int:
     """Return the bytes of all texts of a table, each as often as it stands there."""
     sizes: list[Any] = [
         frame[name].str.len_bytes().sum() for name in frame.select(pl.selectors.string()).columns
@@ -158,7 +158,7 @@ class BodyQuestions(NamedTuple):
     """The questions of a body.
 
     Attributes:
-        questions: In order.
+        questions: The questions in their order.
         shape: The shape of the answer: `one` object, a `list`, `lines`, `csv`, or `predictions` in
             MLflow's envelope.
     """
@@ -223,7 +223,7 @@ def body_questions(
     Args:
         body: The bytes.
         kind: The format.
-        parameters: Those of the content type.
+        parameters: The parameters of the content type.
         columns: The JSON Schema of each field of a question.
         most: Questions at most, of a format in which few bytes may stand for many.
 
@@ -235,8 +235,8 @@ def body_questions(
         return BodyQuestions(list(arrow_rows(body, most)), "list")
     text = body_text(body)
     if kind == CSV:
-        return BodyQuestions(_of_csv(text, parameters.get("header", ""), columns), "csv")
-    return BodyQuestions(_of_lines(text), "lines") if kind == LINES else _of_json(text)
+        return BodyQuestions(_read_csv(text, parameters.get("header", ""), columns), "csv")
+    return BodyQuestions(_read_lines(text), "lines") if kind == LINES else _read_json(text)
 
 
 def body_text(body: bytes) -> str:
@@ -251,7 +251,7 @@ def body_text(body: bytes) -> str:
         raise DataError(f"body: is no UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
-def _of_json(text: str) -> BodyQuestions:
+def _read_json(text: str) -> BodyQuestions:
     """Return the questions of a JSON body.
 
     Several lines of objects under one content type are lines, as batches send them.
@@ -261,7 +261,7 @@ def _of_json(text: str) -> BodyQuestions:
     except DataError:
         if "\n" not in text.strip():
             raise
-        return BodyQuestions(_of_lines(text), "lines")
+        return BodyQuestions(_read_lines(text), "lines")
     if isinstance(value, list):
         return BodyQuestions(value, "list")
     if not isinstance(value, dict):
@@ -271,10 +271,10 @@ def _of_json(text: str) -> BodyQuestions:
     named = [name for name in MLFLOW if name in value]
     if not named or set(value) - {*named, PARAMETERS}:
         return BodyQuestions([value], "one")
-    return BodyQuestions(_of_mlflow(named, value), "predictions")
+    return BodyQuestions(_read_mlflow(named, value), "predictions")
 
 
-def _of_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Question]:
+def _read_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Question]:
     if len(named) > 1:
         raise DataError(f"body: must have one of {', '.join(MLFLOW)}, got {', '.join(named)}.")
     rows = value[named[0]]
@@ -286,28 +286,28 @@ def _of_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Question]
         ):
             raise DataError("body: 'dataframe_split' must have lists 'columns' and 'data'.")
         columns = [str(name) for name in rows["columns"]]
-        return [_paired(columns, row, place) for place, row in enumerate(rows["data"])]
+        return [_pair(columns, row, place) for place, row in enumerate(rows["data"])]
     if isinstance(rows, dict):
-        return _of_columns(rows)
+        return _read_columns(rows)
     if not isinstance(rows, list):
         raise DataError(f"body: '{named[0]}' must be a list of objects, got {type(rows).__name__}.")
     return list(rows)
 
 
-def _of_columns(rows: Mapping[str, Any]) -> list[Question]:
+def _read_columns(rows: Mapping[str, Any]) -> list[Question]:
     lengths = {len(column) if isinstance(column, list) else -1 for column in rows.values()}
     if len(lengths) > 1 or lengths == {-1}:
         raise DataError("body: the columns of 'inputs' must be lists of one length.")
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 
 
-def _paired(columns: Sequence[str], row: Any, place: int) -> Question:
+def _pair(columns: Sequence[str], row: Any, place: int) -> Question:
     if not isinstance(row, list) or len(row) != len(columns):
         raise DataError(f"question {place}: must have {len(columns)} values, one for each column.")
     return dict(zip(columns, row, strict=True))
 
 
-def _of_lines(text: str) -> list[Question]:
+def _read_lines(text: str) -> list[Question]:
     questions = []
     for place, line in enumerate(line for line in text.split("\n") if line.strip()):
         try:
@@ -317,7 +317,7 @@ def _of_lines(text: str) -> list[Question]:
     return questions
 
 
-def _of_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question]:
+def _read_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question]:
     """Return the rows of a CSV: by the names of its first row, or else in the order of the
     schema.
     """
@@ -360,7 +360,7 @@ def cell_of(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
     Args:
         name: The field.
         text: The cell.
-        schema: That of the field.
+        schema: The JSON Schema of the field.
         place: The number of the row, from 0, for a refusal.
 
     Raises:
@@ -385,28 +385,23 @@ def answer_body(answers: list[Answer], shape: str, form: str) -> bytes:
     """Return the body of an answer.
 
     Args:
-        answers: In the order of the questions.
-        shape: That of the questions; see `BodyQuestions`.
+        answers: The answers in the order of the questions.
+        shape: The shape of the questions; see `BodyQuestions`.
         form: The accepted format.
 
     Raises:
         Refused: 406, answers with rows of their own were to be CSV.
     """
     if form == CSV:
-        return _csv(answers)
-    if form == LINES or (shape in ("lines", "csv") and form != JSON) or shape == "lines":
+        return _write_csv(answers)
+    if form == LINES or shape == "lines":
         return "".join(f"{_encoded(answer)}\n" for answer in answers).encode()
-    value: Any = (
-        answers[0]
-        if shape == "one"
-        else {"predictions": answers}
-        if shape == "predictions"
-        else answers
-    )
-    return _encoded(value).encode()
+    if shape == "one":
+        return _encoded(answers[0]).encode()
+    return _encoded({shape: answers} if shape == "predictions" else answers).encode()
 
 
-def _csv(answers: list[Answer]) -> bytes:
+def _write_csv(answers: list[Answer]) -> bytes:
     """Return one line an answer, without a header, as batch transforms join them."""
     names = list(dict.fromkeys(name for answer in answers for name in answer))
     if (
@@ -421,11 +416,11 @@ def _csv(answers: list[Answer]) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     for answer in answers:
-        writer.writerow([_text(answer.get(name)) for name in names])
+        writer.writerow([_cell_text(answer.get(name)) for name in names])
     return buffer.getvalue().encode()
 
 
-def _text(value: Any) -> Any:
+def _cell_text(value: Any) -> Any:
     if isinstance(value, list):
         return "; ".join(map(str, value))
     return "" if value is None else str(value).lower() if isinstance(value, bool) else value
@@ -487,14 +482,8 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
 def tensor_datatype(schema: Mapping[str, Any]) -> str:
     """Return the datatype of a field."""
     kinds = schema.get("type", ["string"])
-    return next(
-        (
-            TENSOR_DATATYPES[kind]
-            for kind in ([kinds] if isinstance(kinds, str) else kinds)
-            if kind in TENSOR_DATATYPES
-        ),
-        "BYTES",
-    )
+    known = (TENSOR_DATATYPES.get(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return next(filter(None, known), "BYTES")
 
 
 def is_flat(schema: Mapping[str, Any]) -> bool:
@@ -586,11 +575,9 @@ def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
     elif known and all(isinstance(value, float) for value in known):
         kind = "FP64"
     else:
-        kind, values = (
-            "BYTES",
-            [
-                None if value is None else value if isinstance(value, str) else json.dumps(value)
-                for value in values
-            ],
-        )
+        kind = "BYTES"
+        values = [
+            value if value is None or isinstance(value, str) else json.dumps(value)
+            for value in values
+        ]
     return {"name": name, "datatype": kind, "shape": [len(values)], "data": values}

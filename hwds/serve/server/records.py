@@ -21,8 +21,8 @@ from uuid import uuid4
 import numpy as np
 
 from hwds.core.extras import require_installed
+from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server.arms import ARMS, share_of
-from hwds.serve.services.base import Answer, Question
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -110,7 +110,7 @@ class Metrics:
         """Return the counts in Prometheus' text format.
 
         Args:
-            bundles: By arm the digest of its bundle and the label of its model.
+            bundles: The digest of the bundle and the label of the model, by arm.
         """
         from prometheus_client import generate_latest
 
@@ -289,8 +289,8 @@ class Capture:
         """Write the questions of a request that an arm has answered.
 
         Args:
-            questions: Of the arm.
-            answers: To them.
+            questions: The questions of the arm.
+            answers: The answers to them.
             arm: Its name, its bundle, and the id that the arms of one request share.
         """
         now = datetime.now(UTC)

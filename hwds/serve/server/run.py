@@ -16,10 +16,10 @@ from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.core.extras import require_installed
+from hwds.evaluation.serving import STATEFUL
 from hwds.serve.server.arms import CANARY, SHADOW, check_arm
 from hwds.serve.server.records import Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
-from hwds.serve.services.base import STATEFUL
 from hwds.serve.services.opening import Bundle
 
 APPLICATION = "hwds.serve.server.app:create"
@@ -69,7 +69,7 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
     platform = settings.with_platform(os.environ)
     os.environ[VARIABLE] = replace(
         platform, workers=workers, scrape=scrape, tokens=tokens
-    ).written()
+    ).to_text()
     config = uvicorn.Config(
         APPLICATION,
         factory=True,
@@ -248,7 +248,7 @@ class JsonLogFormatter(logging.Formatter):
         message = record.getMessage()
         facts = {"at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname}
         head = json.dumps(facts | {"logger": record.name, "pid": record.process})
-        said = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
+        text = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
         where = record.exc_info and json.dumps(self.formatException(record.exc_info))
         trace = f', "trace": {where}' if where else ""
-        return f'{head[:-1]}, "said": {said}{trace}}}'
+        return f'{head[:-1]}, "said": {text}{trace}}}'

@@ -38,7 +38,7 @@ class ServerSettings:
         seconds: Seconds that an answer may take; then 503.
         read_seconds: Seconds that a body may take to arrive; then 408.
         canary: The folder of a bundle that answers a share of the units; None for none.
-        canary_share: That share.
+        canary_share: The share of the units that it answers.
         shadow: The folder of a bundle that answers every question for the record alone; None for
             none.
         capture: The folder of captured requests; None captures nothing.
@@ -105,7 +105,7 @@ class ServerSettings:
             changes["strategy"] = strategy
         return replace(self, **changes)
 
-    def written(self) -> str:
+    def to_text(self) -> str:
         """Return the settings as text."""
         return json.dumps(asdict(self))
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwds.bandit.models.base import Policy
-from hwds.core.errors import ConfigError, DataError
+from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.moved import current_paths
+from hwds.core.onnx_graph import GraphScorer
+from hwds.core.registry import offered
 from hwds.core.serialization import load_fitted
-from hwds.detection.alerts.tiers import AlertTiers
-from hwds.detection.models.base import FittedClassifier
+from hwds.evaluation.serving import STATEFUL, Policies, Service, row_model
 from hwds.experiment.spec import Experiment, check_stored
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
@@ -31,12 +34,10 @@ from hwds.serve.bundle.manifest import (
     STATE,
     TABLES,
     Manifest,
+    stored_rule,
     trusted_keys,
 )
 from hwds.serve.events.online import Online
-from hwds.serve.graph import GraphScorer
-from hwds.serve.services.base import STATEFUL, Service
-from hwds.serve.services.policy import PolicyMarket, PolicyService
 from hwds.serve.services.rows import EventService, RowService
 from hwds.serve.services.units import ImageService, PanelService, RunsService, UnitService
 
@@ -86,6 +87,8 @@ class Bundle:
 
     def fitted(self) -> Any:
         """Return the model."""
+        with suppress(HwdsError):  # imports the packages of a user that stored classes are of
+            self.experiment()
         return load_fitted(self.folder / MODEL)
 
     def graph(self) -> GraphScorer | None:
@@ -131,38 +134,35 @@ class Bundle:
 def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
     """Return the service of a bundle, with its events, or the log of its policy, in a store."""
     kind, state = bundle.manifest.kind, bundle.folder / STATE
-    if kind == PolicyService.kind:
-        return policy_service(bundle, PolicyMarket.read(state), store)
+    if kind == "policy":
+        return policy_service(bundle, [state], store)
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
         return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema, tiers = (
-        bundle.fitted(),
-        Table.read(state),
-        AlertTiers.stored(bundle.json(DECISION)),
-    )
-    if not isinstance(fitted, FittedClassifier):
-        raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
+    fitted, schema = bundle.fitted(), Table.read(state)
+    rule = stored_rule(current_paths(bundle.json(DECISION)))
+    model = row_model(fitted)
+    if model is None:
+        raise DataError(f"{bundle.folder / MODEL}: holds no model that scores rows.")
     if kind == "rows":
         graph = (
-            None if len(fitted.normals) else bundle.graph()
+            None if len(model.normals) else bundle.graph()
         )  # a rank among held-out rows jumps at the last bit of a score
-        return RowService(fitted, schema, graph, tiers)
+        return RowService(model, schema, graph, rule)
     features = bundle.experiment().features
     assert isinstance(features, RowFeatures | None_)
     begin_store(state, store)
     return EventService(
-        Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema
+        Online(fitted, features, schema, store, durable=durable, tiers=rule), schema
     )
 
 
-def policy_service(bundle: Bundle, market: PolicyMarket, store: Path) -> PolicyService:
-    """Return the service of a policy's bundle for a market, with its log in a folder."""
+def policy_service(bundle: Bundle, folders: Sequence[Path], store: Path) -> Service:
+    """Return the service of a policy's bundle, with its log in a folder; see `Policies.service`."""
     policy = bundle.experiment().model
-    assert isinstance(policy, Policy)
-    market.warm_up(policy)
-    return PolicyService(market.begin(policy, store), market)
+    policies: type[Policies] = offered(type(policy), "policies", Policies)
+    return policies.service(policy, folders, store)
 
 
 def begin_store(state: Path, store: Path) -> None:

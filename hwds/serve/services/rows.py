@@ -7,19 +7,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import polars as pl
+from numpy import ndarray
 
-from hwds.detection.alerts.tiers import AlertTiers
-from hwds.detection.models.base import FittedClassifier
-from hwds.detection.reasons import in_words
-from hwds.frames.rows import HIDDEN_ROLES
+from hwds.core.onnx_graph import GraphScorer
+from hwds.core.questions import ID, RowRule, id_of, tier_fields
+from hwds.evaluation.serving import (
+    Answer,
+    Question,
+    RowModel,
+    Service,
+    column_schema,
+    object_schema,
+)
+from hwds.frames.rows import hidden_columns
 from hwds.frames.table import ROW_ID, Table
 from hwds.serve.events.online import Online, RowScorer, take_report
 from hwds.serve.events.reading import Reader
-from hwds.serve.graph import GraphScorer
-from hwds.serve.questions import ID, id_of
-from hwds.serve.services.base import Answer, Question, Service, column_schema, object_schema
 
 
 class ReadRow(NamedTuple):
@@ -33,28 +37,28 @@ class RowService(Service):
     """Scores rows that stand alone: by the graph where there is one, else by the model itself.
 
     Args:
-        fitted: The model.
+        model: What asks the model.
         schema: A table like the rows that it was fitted on, without rows.
         graph: The same model as a graph, or None.
-        tiers: What the run's decision says of a row, or None.
+        rule: What the run's decision says of a row, or None.
     """
 
     kind: ClassVar[str] = "rows"
 
     def __init__(
         self,
-        fitted: FittedClassifier,
+        model: RowModel,
         schema: Table,
         graph: GraphScorer | None,
-        tiers: AlertTiers | None,
+        rule: RowRule | None,
     ) -> None:
         self._reader = Reader(schema, ID, timed=False)
-        self._fitted, self._schema, self._graph, self._tiers = fitted, schema, graph, tiers
-        self._scorer = RowScorer(fitted, schema)
+        self._model, self._schema, self._graph, self._rule = model, schema, graph, rule
+        self._scorer = RowScorer(model, schema)
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
         """See `Service`."""
-        return self.scored(self.read(questions), reasons=reasons)
+        return self.score(self.read(questions), reasons=reasons)
 
     def read(self, questions: Sequence[Question]) -> list[ReadRow]:
         """Return the rows of the questions of one request, each with its id.
@@ -68,13 +72,13 @@ class RowService(Service):
             for id, row in zip(ids, questions, strict=True)
         ]
 
-    def scored(self, rows: Sequence[ReadRow], *, reasons: bool = False) -> list[Answer]:
+    def score(self, rows: Sequence[ReadRow], *, reasons: bool = False) -> list[Answer]:
         """Return the answers to rows, which may be of several requests."""
         read = [row.values for row in rows]
         if self._graph is None or reasons:
             scored, why = self._scorer.score(read, reasons)
         else:
-            scored, why = self._fitted.from_scores(self._graph.score(read)["score"]), []
+            scored, why = self._model.from_scores(self._graph.score(read)["score"]), []
         ids = [row.id for row in rows]
         columns = (
             _as_list(each, len(rows)) for each in (scored.score, scored.probability, scored.p_value)
@@ -83,17 +87,14 @@ class RowService(Service):
             {ID: id, "score": score, "probability": chance, "p_value": p_value}
             for id, score, chance, p_value in zip(ids, *columns, strict=True)
         ]
-        if self._tiers is not None:
-            stakes = [row.get(self._tiers.amount) for row in read]
-            for answer, said in zip(
-                answers, self._tiers.tiers(ids, scored.probability, stakes), strict=True
-            ):
-                answer.update(
-                    {"tier": None, "expected_gain": None} if said is None else said._asdict()
-                )
+        if self._rule is not None:
+            stakes = [row.get(self._rule.amount) for row in read]
+            tiers = self._rule.tiers(ids, scored.probability, stakes)
+            for answer, tier in zip(answers, tiers, strict=True):
+                answer.update(tier_fields(tier))
         if reasons:
             for answer, reason in zip(answers, why, strict=True):
-                answer["reasons"] = in_words(reason)
+                answer["reasons"] = self._model.in_words(reason)
         return answers
 
     def question_schema(self) -> dict[str, Any]:
@@ -142,20 +143,20 @@ class EventService(Service):
             if place in messages:
                 answers.append({"of": question["of"], "news": take_report(self._online, question)})
                 continue
-            said = next(scored)
+            event = next(scored)
             answer: Answer = {
-                ID: said.id,
-                "score": said.score,
-                "probability": said.probability,
-                "p_value": said.p_value,
+                ID: event.id,
+                "score": event.score,
+                "probability": event.probability,
+                "p_value": event.p_value,
             }
             answer |= {
-                "tier": said.tier,
-                "expected_gain": said.expected_gain,
-                "lacks": list(said.lacks),
-                "again": said.again,
+                "tier": event.tier,
+                "expected_gain": event.expected_gain,
+                "lacks": list(event.lacks),
+                "again": event.again,
             }
-            answers.append(answer | ({"reasons": said.words} if reasons else {}))
+            answers.append(answer | ({"reasons": event.words} if reasons else {}))
         return answers
 
     def _event(self, question: Question) -> Question:
@@ -179,13 +180,13 @@ class EventService(Service):
         self._online.close()
 
 
-def _as_list(column: np.ndarray | None, rows: int) -> list[float | None]:
+def _as_list(column: ndarray | None, rows: int) -> list[float | None]:
     return [None] * rows if column is None else column.tolist()
 
 
 def question_columns(schema: Table) -> dict[str, Any]:
     """Return the columns that a question may bear, each with its JSON Schema."""
-    hidden = {ROW_ID, *(name for role in HIDDEN_ROLES for name in schema.roles.get(role, ()))}
+    hidden = {ROW_ID, *hidden_columns(schema)}
     kinds = schema.data.schema.items()
     known = {
         name: column_schema(kind)

@@ -13,19 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, HwdsError, nearest
+from hwds.core.questions import ID, id_of
 from hwds.evaluation.protocol import Deployable, RunContext
-from hwds.experiment.spec import Experiment
-from hwds.frames.images import BOARD, IMAGE, KIND, Images
-from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME, Roles
-from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
-from hwds.frames.table import Table
-from hwds.results.tables import Tables
-from hwds.serve.events.reading import Reader
-from hwds.serve.questions import ID, id_of
-from hwds.serve.services.base import (
+from hwds.evaluation.serving import (
     NAME_SCHEMA,
     Answer,
     Question,
@@ -34,6 +27,14 @@ from hwds.serve.services.base import (
     json_value,
     object_schema,
 )
+from hwds.experiment.spec import Experiment
+from hwds.frames.images import BOARD, IMAGE, KIND, Images
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET, TIME, Roles
+from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
+from hwds.frames.table import Table
+from hwds.results.tables import Tables
+from hwds.serve.events.reading import Reader
 
 MOST_ROWS = 100_000
 """Rows of one question at most."""
@@ -51,7 +52,7 @@ class UnitService(Service):
         experiment: The run's.
         fitted: The model.
         kept: The run's data, whose units a request may name.
-        tables: Of the run, where its decision reads them to decide on new predictions; else None.
+        tables: The tables of the run, if its decision on new predictions reads them; else None.
     """
 
     kind: ClassVar[str] = "units"
@@ -74,15 +75,15 @@ class UnitService(Service):
         """See `Service`; all questions are read before the first is answered, each by itself."""
         ids = [id_of(question, place) for place, question in enumerate(questions)]
         frames = [self._frame(id, question) for id, question in zip(ids, questions, strict=True)]
-        return [self._answered(id, frame) for id, frame in zip(ids, frames, strict=True)]
+        return [self._answer(id, frame) for id, frame in zip(ids, frames, strict=True)]
 
-    def predict(self, frame: Any) -> pl.DataFrame:
+    def predict(self, frame: Any) -> DataFrame:
         """Return the predictions of the model for a frame, as `hwds predict` makes them."""
         protocol = self._experiment.protocol
         assert isinstance(protocol, Deployable)
         return protocol.predict_new(self._fitted, frame, self._context)
 
-    def _answered(self, id: str, frame: Any) -> Answer:
+    def _answer(self, id: str, frame: Any) -> Answer:
         rows = self.predict(frame)
         answer: Answer = {
             ID: id,
@@ -92,7 +93,7 @@ class UnitService(Service):
         }
         return answer | self._decision(rows, frame)
 
-    def _decision(self, rows: pl.DataFrame, frame: Any) -> dict[str, Any]:
+    def _decision(self, rows: DataFrame, frame: Any) -> dict[str, Any]:
         """Return what the run's decision says of the predictions, by the record of the run.
 
         Nothing where it says nothing.
@@ -102,7 +103,7 @@ class UnitService(Service):
         experiment = self._experiment
         decision, protocol = experiment.decision, experiment.protocol
         verdict = decision.foresee(
-            rows, self._tables, self._known(frame), experiment.model.name, protocol
+            rows, self._tables, self._decision_data(frame), experiment.model.name, protocol
         )
         if verdict is None:
             return {"decision": None}
@@ -112,7 +113,7 @@ class UnitService(Service):
         }
         return {"decision": {"action": verdict.action, "sentence": verdict.sentence, **tables}}
 
-    def _known(self, frame: Any) -> Any:
+    def _decision_data(self, frame: Any) -> Any:
         """Return the data that a decision reads: that of the run."""
         return self.kept
 
@@ -131,19 +132,17 @@ class UnitService(Service):
             raise DataError(f"question '{id}': must name its unit under '{self.unit}', a text.")
         return str(name)
 
-    def _rows(
-        self, id: str, rows: Any, field: str, readers: tuple[Reader, pl.DataFrame]
-    ) -> pl.DataFrame:
+    def _rows(self, id: str, rows: Any, field: str, readers: tuple[Reader, DataFrame]) -> DataFrame:
         """Return rows of a question as a table."""
         if not isinstance(rows, list) or not rows or len(rows) > MOST_ROWS:
             raise DataError(
                 f"question '{id}': '{field}' must be a list of 1 to {MOST_ROWS:,} rows."
             )
         reader, empty = readers
-        values = [reader.read(_keyed(id, row, field)).values for row in rows]
-        return pl.DataFrame(
+        values = [reader.read(_with_id(id, row, field)).values for row in rows]
+        return DataFrame(
             [
-                pl.Series(name, [row.get(name) for row in values], kind)
+                Series(name, [row.get(name) for row in values], kind)
                 for name, kind in empty.schema.items()
             ]
         )
@@ -168,7 +167,7 @@ class PanelService(UnitService):
         self._plan = row_reader(kept.table.select(TIME, *kept.planned).clear())
         self._places = {name: place for place, name in enumerate(kept.series_ids)}
 
-    def predict(self, frame: Panel) -> pl.DataFrame:
+    def predict(self, frame: Panel) -> DataFrame:
         """See `UnitService`; where a model answers all series at once, the others have the rows and
         the plan of the run.
         """
@@ -178,7 +177,7 @@ class PanelService(UnitService):
         rows = (
             super()
             .predict(with_others(frame, self.kept))
-            .filter(pl.col(SERIES).is_in(frame.series_ids.implode()))
+            .filter(col(SERIES).is_in(frame.series_ids.implode()))
         )
         return rows.drop("cutoff")  # that of the others
 
@@ -213,7 +212,7 @@ class PanelService(UnitService):
             )
         place = self._places[name]
         panel = self.kept.block(place, place + 1)
-        plan = None if panel.plan is None else panel.plan.filter(pl.col(SERIES) == name)
+        plan = None if panel.plan is None else panel.plan.filter(col(SERIES) == name)
         return replace(panel, plan=plan)
 
     def question_schema(self) -> dict[str, Any]:
@@ -227,7 +226,7 @@ class PanelService(UnitService):
 
 def with_others(panel: Panel, kept: Panel) -> Panel:
     """Return the series of a panel among the others that were kept."""
-    others = ~pl.col(SERIES).is_in(panel.series_ids.implode())
+    others = ~col(SERIES).is_in(panel.series_ids.implode())
     table = pl.concat(
         [kept.table.filter(others), panel.table.select(kept.table.columns)], how="vertical_relaxed"
     )
@@ -277,7 +276,7 @@ class RunsService(UnitService):
             )
         roles = {role: names for role in KEPT if (names := self.kept.roles.get(role))}
         asked = Runs.build(
-            rows.with_columns(pl.lit(name).alias("__machine"), pl.col(CYCLE).alias("__cycle")).drop(
+            rows.with_columns(pl.lit(name).alias("__machine"), col(CYCLE).alias("__cycle")).drop(
                 CYCLE
             ),
             {"entity": "__machine", "cycle": "__cycle", **roles},
@@ -314,9 +313,7 @@ class ImageService(UnitService):
         board = question.get(BOARD, name)
         if not isinstance(board, str):
             raise DataError(f"question '{id}': '{BOARD}' must be a text.")
-        row = pl.DataFrame(
-            {IMAGE: [name], BOARD: [board], KIND: pl.Series([None], dtype=pl.String)}
-        )
+        row = DataFrame({IMAGE: [name], BOARD: [board], KIND: Series([None], dtype=pl.String)})
         extra = [column for column in self.kept.static if column not in (KIND,)]
         row = row.with_columns(
             pl.lit(None, self.kept.data.schema[column]).alias(column) for column in extra
@@ -355,18 +352,18 @@ class ImageService(UnitService):
         return object_schema({IMAGE: NAME_SCHEMA, **parts}, ("content",), "An image")
 
 
-def row_reader(empty: pl.DataFrame) -> tuple[Reader, pl.DataFrame]:
+def row_reader(empty: DataFrame) -> tuple[Reader, DataFrame]:
     """Return the reader of rows like those of an empty table, and the table."""
     return Reader(Table(empty, Roles({})), "\x00id", timed=False), empty
 
 
-def _keyed(id: str, row: Any, field: str) -> Mapping[str, Any]:
+def _with_id(id: str, row: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"question '{id}': '{field}' must hold objects, got {type(row).__name__}.")
     return {**row, "\x00id": id}
 
 
-def _list_of(empty: pl.DataFrame, required: Sequence[str]) -> dict[str, Any]:
+def _list_of(empty: DataFrame, required: Sequence[str]) -> dict[str, Any]:
     properties = {name: column_schema(kind) for name, kind in empty.schema.items()}
     item = {
         "type": "object",

@@ -25,7 +25,7 @@ class Address:
     Attributes:
         scheme: Before `://`.
         host: The machine.
-        port: Of the server.
+        port: The port of the server.
         path: Without the first stroke: a topic.
         user: A name, empty for none.
         password: Empty for none.
@@ -50,7 +50,7 @@ def parse_address(flag: str, text: str, port: int, options: tuple[str, ...]) -> 
         flag: Where it was given, for a refusal.
         text: The address.
         port: The usual one.
-        options: Those that may stand after `?`.
+        options: The options that may stand after `?`.
 
     Raises:
         ConfigError: It has no host or no path, its port is none, or an option is not known.
@@ -112,7 +112,7 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
 
     Args:
         where: The broker.
-        name: By which the broker knows it again.
+        name: The name by which the broker knows it again.
         session: Whether the broker keeps messages for it while it is away.
 
     Raises:
@@ -161,12 +161,12 @@ def connect_mqtt(client: Any, where: Address, *, session: bool) -> None:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    there, said = threading.Event(), ["does not answer"]
+    there, refusal = threading.Event(), ["does not answer"]
 
     further = client.on_connect
 
     def connected(client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
-        said[0] = "" if not reason.is_failure else f"refuses ({reason})"
+        refusal[0] = "" if not reason.is_failure else f"refuses ({reason})"
         if further is not None:
             further(client, data, flags, reason, properties)
         there.set()
@@ -183,9 +183,9 @@ def connect_mqtt(client: Any, where: Address, *, session: bool) -> None:
         raise HwdsError(f"stream: {where.shown}: cannot be reached ({error}).") from error
     client.loop_start()
     there.wait(MQTT_PATIENCE)
-    if said[0]:
+    if refusal[0]:
         client.loop_stop()
-        raise HwdsError(f"stream: {where.shown}: {said[0]}.")
+        raise HwdsError(f"stream: {where.shown}: {refusal[0]}.")
 
 
 # Clients of Amazon's services by the ARN of what is read or sent to; region and account are in
@@ -210,7 +210,7 @@ class AwsResource:
 
     Attributes:
         arn: Its Amazon resource name.
-        client: Of boto3.
+        client: The client of boto3.
         errors: The exceptions of a request that failed.
     """
 

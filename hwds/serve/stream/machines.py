@@ -20,7 +20,6 @@ from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import NonNegative, Recipe, Steps, construct
 from hwds.core.serialization import Serializable
 from hwds.frames.columns import LARGEST
-from hwds.sensors.live import MachineState
 from hwds.serve.events.reading import parse_object, shorten_value
 
 # StreamRules: the settings of a stream, given as words after `hwds stream RUN`.
@@ -189,8 +188,8 @@ class AlertState(Serializable):
 
         Args:
             machine: Its name.
-            cycle: Of the row.
-            score: Of the row.
+            cycle: The cycle of the row.
+            score: The score of the row.
             sensor: The one that adds most to it, where it is anomalous.
             rules: The settings.
         """
@@ -215,15 +214,15 @@ class AlertState(Serializable):
         """Return the messages while an alert is open."""
         if self.below >= rules.clear_after:
             return [self._close(machine, cycle, score, "normal")]
-        said = []
+        messages = []
         if self.critical >= rules.raise_after and self.severity == WARNING:
             self.severity = CRITICAL
-            said.append(self._say("escalated", machine, cycle, score, "score"))
+            messages.append(self._say("escalated", machine, cycle, score, "score"))
         due = 0 < rules.escalate_after <= cycle - self.opened
         if due and not self.acknowledged and not self.overdue:
             self.severity, self.overdue = CRITICAL, True
-            said.append(self._say("escalated", machine, cycle, score, "unacknowledged"))
-        return said
+            messages.append(self._say("escalated", machine, cycle, score, "unacknowledged"))
+        return messages
 
     def _begin(
         self, machine: str, cycle: float, score: float, sensor: str | None, severity: str
@@ -235,9 +234,9 @@ class AlertState(Serializable):
         return self._say("opened", machine, cycle, score, "score")
 
     def _close(self, machine: str, cycle: float, score: float, why: str) -> dict[str, Any]:
-        said = self._say("closed", machine, cycle, score, why)
+        message = self._say("closed", machine, cycle, score, why)
         self.key, self.severity, self.closed, self.below = "", "", cycle, 0
-        return said
+        return message
 
     def end(self, machine: str, cycle: float) -> list[dict[str, Any]]:
         """Return the messages when the machine is gone."""
@@ -287,7 +286,7 @@ class Reading(NamedTuple):
         machine: Its name.
         cycle: Its time, in the run's cycles.
         numbers: The values of sensors, then of settings; NaN where there is none.
-        checksum: Of the numbers; the same reading is known by it when it comes again.
+        checksum: The checksum of the numbers, by which a reading that comes again is known.
     """
 
     machine: str
@@ -456,7 +455,7 @@ class Machine(Serializable):
         reason: The sensor that adds most to it, where it is anomalous.
     """
 
-    live: MachineState
+    live: Any
     alert: AlertState
     newest: float = -inf
     leapt: float = nan
@@ -487,8 +486,8 @@ class Machine(Serializable):
             return (
                 DUPLICATE if checksum == reading.checksum else "has come before with other numbers"
             )
-        if cycle <= self._passed(rules):
-            return f"{LATE}: cycle {self._passed(rules):g} has passed"
+        if cycle <= self._passed_cycle(rules):
+            return f"{LATE}: cycle {self._passed_cycle(rules):g} has passed"
         if (
             0 < rules.most_ahead < cycle - self.newest < inf
             and not 0 < abs(cycle - self.leapt) <= rules.most_ahead
@@ -499,7 +498,7 @@ class Machine(Serializable):
         self.waiting[cycle] = reading.checksum, reading.numbers
         insort(self.order, cycle)
         self.newest = max(self.newest, cycle)
-        ahead = len(self.order) - bisect_right(self.order, self._passed(rules))
+        ahead = len(self.order) - bisect_right(self.order, self._passed_cycle(rules))
         if ahead > rules.waiting:
             self.passed = self.order[-rules.waiting - 1]
         return ACCEPTED
@@ -508,7 +507,7 @@ class Machine(Serializable):
         """Return the readings that count now, in the order of their cycles."""
         if all_of_them:
             self.passed = self.newest
-        number = bisect_right(self.order, self._passed(rules))
+        number = bisect_right(self.order, self._passed_cycle(rules))
         cycles, self.order = self.order[:number], self.order[number:]
         if not cycles:
             return []
@@ -517,7 +516,7 @@ class Machine(Serializable):
         self._remember(cycles, [checksum for checksum, _ in taken], rules.remember)
         return [(cycle, numbers) for cycle, (_, numbers) in zip(cycles, taken, strict=True)]
 
-    def _passed(self, rules: StreamRules) -> float:
+    def _passed_cycle(self, rules: StreamRules) -> float:
         """Return the cycle up to which readings count; what comes of it now is late."""
         return max(self.newest - rules.late, self.passed)
 
@@ -526,7 +525,7 @@ class Machine(Serializable):
 
         Args:
             row: The reading.
-            names: Of its numbers.
+            names: The names of its numbers.
             longest: The readings in a row over which a number is carried on.
         """
         cycle, numbers = row

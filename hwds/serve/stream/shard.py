@@ -12,12 +12,12 @@ from typing import Any, Self
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, nearest
 from hwds.core.files import OUTPUTS, digest
+from hwds.core.registry import offered
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import dumps
+from hwds.evaluation.serving import StreamModel
 from hwds.results.event_log import Durable, EventLog, LogEntry
 from hwds.results.replayed_state import ReplayedState
-from hwds.sensors.live import LiveSensors
-from hwds.sensors.models.base import FittedSensors
 from hwds.serve.stream.machines import RULES_PATH, ReadingReader, StreamRules
 from hwds.serve.stream.sinks import Delivery, Sink
 from hwds.serve.stream.sources import Batch, LineSource
@@ -109,7 +109,7 @@ class NumberedLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
-        self.last = self._whole() if path.is_file() else 0
+        self.last = self._cut_torn_line() if path.is_file() else 0
 
     def write(self, lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """Write lines that are not there yet, and return them.
@@ -133,7 +133,7 @@ class NumberedLines:
         """Refuse a file that has other lines than so many were made.
 
         Raises:
-            ResumeError: With how many it has.
+            ResumeError: It has other lines.
         """
         if self.last != written:
             raise ResumeError(
@@ -175,7 +175,7 @@ class NumberedLines:
                 f"{self.path}: cannot be written: {error.strerror or error}."
             ) from error
 
-    def _whole(self) -> int:
+    def _cut_torn_line(self) -> int:
         """Cut a torn line off the end; return the number of the last whole one.
 
         Raises:
@@ -222,7 +222,7 @@ class FollowedModel:
             now: a folder names the model that it follows by its bytes.
     """
 
-    fitted: FittedSensors
+    fitted: Any
     machine: tuple[str, ...] = ("entity",)
     cycle: str = "cycle"
     longest_gap: int = 0
@@ -250,7 +250,7 @@ class FollowedModel:
         experiment = check_asked(folder.read_config(secrets=True))
         stored = folder.path / "model"
         fitted = load_fitted(stored)
-        if not isinstance(fitted, FittedSensors):
+        if offered(type(fitted), "stream", StreamModel) is None:
             raise ConfigError(
                 f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` "
                 f"takes events."
@@ -273,14 +273,14 @@ class Shard:
 
     Args:
         followed: The model and the names of its data.
-        folder: Of the stream; one process uses it.
+        folder: The folder of the stream, which one process uses.
         rules: The settings.
         sinks: Where alerts are sent beside the file.
         durable: Whether what was acknowledged outlives the `process`, or a loss of `power` too.
         patience: The seconds for which an alert is tried.
 
     Attributes:
-        folder: Of the stream.
+        folder: The folder of the stream.
 
     Raises:
         ConfigError: The model cannot follow a stream.
@@ -303,7 +303,7 @@ class Shard:
         durable: Durable = "process",
         patience: float = 60.0,
     ) -> None:
-        live = LiveSensors(followed.fitted)
+        live: StreamModel = offered(type(followed.fitted), "stream", StreamModel)(followed.fitted)
         reader = ReadingReader(followed.machine, followed.cycle, live.names)
         self._behaviour = StreamBehaviour(live, reader, rules, followed.longest_gap)
         self._rules, self.folder = rules, folder
@@ -397,9 +397,9 @@ class Shard:
 
     def _write(self) -> list[tuple[int, str]]:
         """Write the messages that the files lack; return the new alerts with their numbers."""
-        said, self._behaviour.said = self._behaviour.said, []
+        messages, self._behaviour.messages = self._behaviour.messages, []
         written = {
-            name: [(number, text) for file, number, text in said if file == name]
+            name: [(number, text) for file, number, text in messages if file == name]
             for name in self._files
         }
         return {name: file.write(written[name]) for name, file in self._files.items()}[ALERTS]

@@ -51,7 +51,7 @@ class Sink(Protocol):
 
         Args:
             alert: A JSON object.
-            id: By which the receiver knows it again when it comes twice.
+            id: The name by which the receiver knows it again when it comes twice.
 
         Raises:
             NotSent: It was not taken.
@@ -66,7 +66,7 @@ class Delivery:
 
     Args:
         sink: The sink.
-        folder: Of the stream.
+        folder: The folder of the stream.
         written: The alerts that there are; a new sink begins after them.
         patience: The seconds for which an alert is tried.
 

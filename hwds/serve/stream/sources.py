@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -396,7 +396,7 @@ class Kinesis:
         try:
             self._list()
         except self._stream.errors as error:
-            raise self._failed(error) from error
+            raise self._read_error(error) from error
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield what has come; a position is the last sequence number of each shard.
@@ -422,13 +422,13 @@ class Kinesis:
                         return
                 stop.wait(max(0.0, began + KINESIS_PAUSE - time.monotonic()))
         except self._stream.errors as error:
-            raise self._failed(error) from error
+            raise self._read_error(error) from error
 
     def close(self) -> None:
         """Take leave."""
         self._stream.client.close()
 
-    def _failed(self, error: Exception) -> HwdsError:
+    def _read_error(self, error: Exception) -> HwdsError:
         return HwdsError(f"stream: --from {self.name}: cannot be read ({error_line(error)}).")
 
     def _list(self) -> None:
@@ -535,8 +535,8 @@ class MqttSource:
             self._where, f"hwds-{digest([store, self._where.path])[:16]}", session=True
         )
         self._client.on_message = self._came
-        self._client.on_connect = self._connected
-        self._client.on_subscribe = self._subscribed
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._listening, self._refusal = threading.Event(), "does not answer a subscription"
         connect_mqtt(self._client, self._where, session=True)
         self._listening.wait(MQTT_PATIENCE)  # a message that comes before is nobody's
@@ -573,23 +573,21 @@ class MqttSource:
         """
         messages: list[MqttMessage] = []
         count = 0
-        try:
+        with suppress(queue.Empty):  # that is all for now
             while count < most:
                 message = self._messages.get(block=not messages, timeout=MQTT_PAUSE)
                 messages.append(message)
                 count += len(message.lines)
-        except queue.Empty:
-            pass
         return messages
 
-    def _connected(
+    def _on_connect(
         self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         if not reason.is_failure:
             self._connection += 1
             client.subscribe(self._where.path, qos=1)
 
-    def _subscribed(
+    def _on_subscribe(
         self, _client: Any, _data: Any, _number: int, reasons: Any, _properties: Any
     ) -> None:
         self._refusal = "".join(

@@ -16,10 +16,10 @@ import numpy as np
 from hwds.core.checksums import write_json
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
+from hwds.evaluation.serving import StreamModel
 from hwds.frames.runs import RowsOfRuns
 from hwds.results.event_log import LogEntry
 from hwds.results.records import STREAM_PROGRESS
-from hwds.sensors.live import LiveSensors
 from hwds.serve.stream.machines import (
     ACCEPTED,
     DUPLICATE,
@@ -53,12 +53,12 @@ class StreamState(Serializable):
     """All that is kept of a stream.
 
     Attributes:
-        machines: By name.
+        machines: The machines, by name.
         position: How far the source was read.
         totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone
             too.
         written: How many lines each file has.
-        covered: Of the lines that have come, those before the last snapshot.
+        covered: The number of lines before the last snapshot.
         ended: The machines that are gone.
     """
 
@@ -78,25 +78,25 @@ class StreamBehaviour:
 
     Args:
         live: The model.
-        reader: Of lines.
+        reader: The reader of lines.
         rules: The settings.
         longest_gap: The readings in a row over which a number is carried on.
 
     Attributes:
-        said: Lines for the files that were not taken yet, each with the file's name and its number
-            there.
+        messages: Lines for the files that were not taken yet, each with the name of the file and
+            its number there.
     """
 
     def __init__(
-        self, live: LiveSensors, reader: ReadingReader, rules: StreamRules, longest_gap: int
+        self, live: StreamModel, reader: ReadingReader, rules: StreamRules, longest_gap: int
     ) -> None:
         self._live, self._reader, self._rules, self._longest_gap = live, reader, rules, longest_gap
         self._sensors = live.sensors
-        self.said: list[tuple[str, int, str]] = []
+        self.messages: list[tuple[str, int, str]] = []
 
     def new(self) -> StreamState:
         """Return the state before the first line."""
-        self.said = []
+        self.messages = []
         return StreamState()
 
     def apply(self, state: StreamState, entry: LogEntry) -> None:
@@ -241,12 +241,12 @@ class StreamBehaviour:
         state.totals["anomalous"] += above
         machine = state.machines[name]
         machine.score, machine.reason = float(score[-1]), reason[-1] or ""
-        said = []
+        messages = []
         if above or not machine.alert.idle:
             for (cycle, _), each, sensor in zip(rows, score.tolist(), reason, strict=True):
                 if not isnan(each):
-                    said += machine.alert.advance(name, cycle, each, sensor, self._rules)
-        self._say(state, ALERTS, said)
+                    messages += machine.alert.advance(name, cycle, each, sensor, self._rules)
+        self._say(state, ALERTS, messages)
         if self._rules.scores:
             columns = zip(rows, score.tolist(), reason, strict=True)
             scored = (
@@ -263,7 +263,7 @@ class StreamBehaviour:
         for content in contents:
             state.written[file] += 1
             number = state.written[file]
-            self.said.append(
+            self.messages.append(
                 (file, number, json.dumps({"number": number, **content}, ensure_ascii=False))
             )
 
@@ -289,9 +289,9 @@ class StreamProgress:
     """The file of one stream, written once a second at most, whole each time.
 
     Args:
-        folder: Of the stream.
-        lines: Those that had come before.
-        names: Of the numbers of a reading: sensors, then settings.
+        folder: The folder of the stream.
+        lines: The number of lines that had come before.
+        names: The names of the numbers of a reading: sensors, then settings.
     """
 
     def __init__(self, folder: Path, lines: int, names: tuple[str, ...]) -> None:

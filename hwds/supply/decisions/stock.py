@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,17 +11,17 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, Positive, PositiveInt, Small
-from hwds.evaluation.decisions.base import Decision, VolumeEvidence
+from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.results.tables import Tables
+from hwds.supply.decisions.base import RunForecasts, VolumeDecision, check_positive_demand
 from hwds.supply.stock import StockVerdict, decide_stock
 from hwds.supply.stock_levels import StockCases, StockPolicy, StockTerms, stock_cases
-from hwds.supply.volumes import Deals, DealWindows, VolumeTerms, deal_windows
+from hwds.supply.volumes import law_of_draws
 
 
-class Stock(Decision):
+class Stock(VolumeDecision):
     """The stock of each series: the levels that cost least by the joint law of the steps of its
     forecast.
 
@@ -58,12 +58,10 @@ class Stock(Decision):
         python -m hwds +experiment=spare_parts_stock decision.lead=2 decision.shortage=20
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("forecast",)
     reports: ClassVar[Mapping[str, str]] = {
         "stock_record": "hwds.supply.stock:RECORD_REPORT",
         "stock_levels": "hwds.supply.stock:LEVELS_REPORT",
     }
-    foresees: ClassVar[bool] = True
 
     policy: StockPolicy = "base_stock"
     holding: Positive = 1.0
@@ -107,64 +105,29 @@ class Stock(Decision):
         """
         assert isinstance(protocol, VolumeEvidence)
         first, last = protocol.volume_steps(frame)
-        if self.terms().reach > last - first:
+        reach = self.terms().reach
+        if reach > last - first:
             also = "" if self.policy != "two_echelons" else " and decision.depot_lead together"
             raise ConfigError(
                 f"decision.lead:{also} must be below the {last - first + 1} steps that are "
-                f"forecast, for an order also covers"
-                f" the step in which it arrives, got {self.terms().reach}."
+                f"forecast, for an order also covers the step in which it arrives, got {reach}."
             )
-        least = float(np.nanmin(frame.target, initial=np.inf))
-        if least < 0:
-            raise ConfigError(
-                f"dataset: demand must be >= 0 for decision '{self.name}', got {least:g}."
-            )
+        check_positive_demand(self.name, frame)
         protocol.check_volume_data(frame)
 
-    def decide(
-        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
-    ) -> StockVerdict | None:
-        """Return the verdict on the last cutoff of the back-test.
+    def decide_volumes(self, run: RunForecasts) -> StockVerdict | None:
+        """Return the verdict on the last cutoff.
 
-        See `Decision.decide`. None where nothing is forecast.
+        See `VolumeDecision.decide_volumes`.
         """
-        models = self._models(tables, frame, model, protocol)
-        return (
-            self._verdict(models, models[model], model, frame, "back-test")
-            if model in models
-            else None
-        )
-
-    def foresee(
-        self,
-        forecasts: pl.DataFrame,
-        tables: Tables,
-        frame: Panel,
-        model: str,
-        protocol: Evaluation[Any, Any],
-    ) -> StockVerdict | None:
-        """Return the verdict on the steps to come, by the record of the back-test.
-
-        See `Decision.foresee`.
-        """
-        models = self._models(tables, frame, model, protocol)
-        if model not in models or forecasts.is_empty():
+        models = self._models(run)
+        if run.model not in models:
             return None
-        past = self._windows(tables.predictions.filter(pl.col("model") == model), frame, protocol)
-        coming = self._cases(self._windows(forecasts, frame, protocol), past, tables, protocol)
-        return self._verdict(models, coming, model, frame, "future")
-
-    def _verdict(
-        self,
-        models: dict[str, StockCases],
-        coming: StockCases,
-        model: str,
-        frame: Panel,
-        when: Literal["back-test", "future"],
-    ) -> StockVerdict:
-        return decide_stock(
-            self.name or "stock", models, coming, model, self.terms(), unit=frame.unit, when=when
-        )
+        coming = models[run.model]
+        if run.coming is not None:
+            coming = self._cases(run, run.coming, run.of(run.model))
+        name, unit = self.name or "stock", run.frame.unit
+        return decide_stock(name, models, coming, run.model, self.terms(), unit=unit, when=run.when)
 
     def terms(self) -> StockTerms:
         """Return the costs and the rule."""
@@ -180,66 +143,33 @@ class Stock(Decision):
             least=self.least_cases,
         )
 
-    def _models(
-        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
-    ) -> dict[str, StockCases]:
-        """Return the cases of each model, the experiment's own first.
+    def _models(self, run: RunForecasts) -> dict[str, StockCases]:
+        """Return the cases of each model with a forecast, the experiment's own first."""
+        rows = run.tables.predictions
+        labels = [run.model, *rows["model"].unique(maintain_order=True)] if rows.width else []
+        cases = {}
+        for label in dict.fromkeys(labels):
+            forecasts = run.of(label)
+            if len(forecasts):
+                cases[label] = self._cases(run, forecasts, forecasts)
+        return {label: each for label, each in cases.items() if len(each)}
 
-        None for one that forecasts nothing.
+    def _cases(self, run: RunForecasts, rows: pl.DataFrame, past: pl.DataFrame) -> StockCases:
+        """Return the cases of windows that are forecast to their end.
+
+        Args:
+            run: The run.
+            rows: The forecasts of a model.
+            past: Its forecasts in the back-test, whose errors couple the steps.
         """
-        rows = tables.predictions
-        labels = (
-            []
-            if not rows.width
-            else [
-                model,
-                *(each for each in rows["model"].unique(maintain_order=True) if each != model),
-            ]
-        )
-        out: dict[str, StockCases] = {}
-        for label in labels:
-            mine = rows.filter(pl.col("model") == label)
-            if len(mine):
-                windows = self._windows(mine, frame, protocol)
-                cases = self._cases(windows, windows, tables, protocol)
-                out |= {label: cases} if len(cases) else {}
-        return out
-
-    def _windows(
-        self, rows: pl.DataFrame, frame: Panel, protocol: Evaluation[Any, Any]
-    ) -> DealWindows:
-        assert isinstance(protocol, VolumeEvidence)
-        evidence, steps = protocol.volume_evidence(rows, frame), protocol.volume_steps(frame)
-        return deal_windows(evidence, frame, steps, (), paths=self.coupling in (None, "paths"))
-
-    def _cases(
-        self,
-        windows: DealWindows,
-        past: DealWindows,
-        tables: Tables,
-        protocol: Evaluation[Any, Any],
-    ) -> StockCases:
-        """Return the cases of windows that are forecast to their end."""
-        assert isinstance(protocol, VolumeEvidence)
-        deals = Deals(
-            windows,
-            past,
-            self._law(),
-            int(tables.scores["seed"][0]),
-            calibrated=protocol.calibrated,
-        )
+        paths = self.coupling in (None, "paths")
+        windows = run.windows(rows, (), paths=paths)
+        earlier = windows if rows is past else run.windows(past, (), paths=paths)
+        least = 10**9 if self.coupling == "independent" else self.least_vectors
+        deals = run.deals(windows, earlier, law_of_draws(self.draws, least))
         whole = np.flatnonzero(windows.lengths == windows.quantiles.shape[1])
         keys = windows.keys.select(pl.col(SERIES).alias("series"), "cutoff", "moment")[
             whole.tolist()
         ]
-
-        def draws() -> Iterator[tuple[np.ndarray, str]]:
-            for place in whole.tolist():
-                yield deals.series_draws(place)
-
-        return stock_cases(keys, draws(), windows.actual[whole], self.terms())
-
-    def _law(self) -> VolumeTerms:
-        """Return how draws are made; its levels and costs are not read."""
-        least = 10**9 if self.coupling == "independent" else self.least_vectors
-        return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, self.draws, least, 1)
+        draws = (deals.series_draws(place) for place in whole.tolist())
+        return stock_cases(keys, draws, windows.actual[whole], self.terms())

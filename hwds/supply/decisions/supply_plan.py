@@ -5,8 +5,8 @@ outages.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -14,15 +14,21 @@ import polars as pl
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Draws, Level, Names, NonNegative, Positive, PositiveInt, Small
 from hwds.core.seeds import stream
-from hwds.evaluation.decisions.base import Decision, VolumeEvidence
+from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import first_to_last
-from hwds.results.tables import Tables
+from hwds.supply.decisions.base import (
+    RunForecasts,
+    VolumeDecision,
+    check_deal_columns,
+    check_positive_demand,
+    check_rising_levels,
+)
 from hwds.supply.plan import SupplyCase, SupplyVerdict, decide_supply
 from hwds.supply.production import OutageLaw, SupplyProblem, SupplyTerms, outages_of_run
-from hwds.supply.volumes import Deals, DealWindows, VolumeTerms, deal_windows
+from hwds.supply.volumes import Deals, DealWindows, law_of_draws
 
 ALL = "all"
 """The name of the plant where there is one alone."""
@@ -31,7 +37,7 @@ NO_PLANT = "(none)"
 """The name of the plant of series that have none."""
 
 
-class SupplyPlan(Decision):
+class SupplyPlan(VolumeDecision):
     """The units to make of each deal in each step, and those to commit to: demand's joint law,
     stock, capacity and outages.
 
@@ -70,12 +76,10 @@ class SupplyPlan(Decision):
         python -m hwds +experiment=outage_to_commitment decision.deal=[sku] decision.headroom=1.05
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("forecast",)
     reports: ClassVar[Mapping[str, str]] = {
         "supply_plan": "hwds.supply.plan:PLAN_REPORT",
         "supply_volumes": "hwds.supply.plan:VOLUMES_REPORT",
     }
-    foresees: ClassVar[bool] = True
 
     deal: Names = ()
     plant: str | None = None
@@ -103,11 +107,7 @@ class SupplyPlan(Decision):
         """
         super().check_protocol(protocol)
         assert isinstance(protocol, VolumeEvidence)
-        if not self.committed < self.base < self.upside:
-            raise ConfigError(
-                f"decision.base: must lie between committed and upside, got {self.committed:g}, "
-                f"{self.base:g}, {self.upside:g}."
-            )
+        check_rising_levels(self.committed, self.base, self.upside)
         if self.ailing is not None and self.life_run is None:
             raise ConfigError("decision.ailing: needs decision.life_run, whose machines it has.")
         protocol.check_volumes(self.name, paths=False)
@@ -120,15 +120,8 @@ class SupplyPlan(Decision):
             ConfigError: With the nearest name.
         """
         assert isinstance(protocol, VolumeEvidence)
-        names = (*frame.roles.static, *frame.roles.level)
-        columns = [("deal", each) for each in self.deal] + (
-            [("plant", self.plant)] if self.plant else []
-        )
-        for path, column in columns:
-            if column not in names:
-                raise ConfigError(
-                    f"decision.{path}: no static or level column '{column}'{nearest(column, names)}"
-                )
+        plant = [("plant", self.plant)] if self.plant else []
+        check_deal_columns(frame, [*(("deal", each) for each in self.deal), *plant])
         plants = (
             [ALL]
             if self.plant is None
@@ -140,154 +133,93 @@ class SupplyPlan(Decision):
         for path, each in named:
             if each not in plants:
                 raise ConfigError(f"decision.{path}: no plant '{each}'{nearest(each, plants)}")
-        least = float(np.nanmin(frame.target, initial=np.inf))
-        if least < 0:
-            raise ConfigError(
-                f"dataset: demand must be >= 0 for decision '{self.name}', got {least:g}."
-            )
+        check_positive_demand(self.name, frame)
         if self.life_run is not None:
             outages_of_run(self.life_run)
         protocol.check_volume_data(frame)
 
-    def decide(
-        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
-    ) -> SupplyVerdict | None:
-        """Return the verdict on the last cutoff of the back-test.
+    def decide_volumes(self, run: RunForecasts) -> SupplyVerdict | None:
+        """Return the verdict on the last cutoff.
 
-        See `Decision.decide`. None where nothing is forecast.
+        See `VolumeDecision.decide_volumes`.
         """
-        past = self._past(tables, frame, model, protocol)
-        cases = [] if past is None else list(self._cases(past, past, tables, protocol))
-        return self._verdict(cases, cases[-1], frame, "back-test") if cases else None
-
-    def foresee(
-        self,
-        forecasts: pl.DataFrame,
-        tables: Tables,
-        frame: Panel,
-        model: str,
-        protocol: Evaluation[Any, Any],
-    ) -> SupplyVerdict | None:
-        """Return the verdict on the steps to come, by the record of the back-test.
-
-        See `Decision.foresee`.
-        """
-        past = self._past(tables, frame, model, protocol)
-        if past is None or forecasts.is_empty():
+        forecasts = run.of(run.model)
+        if forecasts.is_empty():
             return None
-        coming = list(
-            self._cases(self._windows(forecasts, frame, protocol), past, tables, protocol)
-        )
+        outages = None if self.life_run is None else outages_of_run(self.life_run)
+        past = self._windows(forecasts, run)
+        tested = list(self._cases(past, past, run, outages))
+        cases = tested
+        if run.coming is not None:
+            cases = list(self._cases(self._windows(run.coming, run), past, run, outages))
         return (
-            self._verdict(
-                list(self._cases(past, past, tables, protocol)), coming[-1], frame, "future"
+            decide_supply(
+                self.name or "supply_plan",
+                tested,
+                cases[-1],
+                self.terms(),
+                outages="" if outages is None else outages.source,
+                unit=run.frame.unit,
+                when=run.when,
             )
-            if coming
+            if cases
             else None
         )
 
-    def _past(
-        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
-    ) -> DealWindows | None:
-        rows = tables.predictions
-        of_model = rows.filter(pl.col("model") == model) if rows.width else rows
-        return None if of_model.is_empty() else self._windows(of_model, frame, protocol)
-
-    def _windows(
-        self, rows: pl.DataFrame, frame: Panel, protocol: Evaluation[Any, Any]
-    ) -> DealWindows:
-        """Return the windows, the name of each series' plant beside its deal."""
-        assert isinstance(protocol, VolumeEvidence)
-        evidence, steps = protocol.volume_evidence(rows, frame), protocol.volume_steps(frame)
-        windows = deal_windows(evidence, frame, steps, self.deal, paths=True)
+    def _windows(self, rows: pl.DataFrame, run: RunForecasts) -> DealWindows:
+        """Return the windows, with the name of each series' plant beside its deal."""
+        windows = run.windows(rows, self.deal, paths=True)
         if self.plant is None:
-            keys = windows.keys.with_columns(pl.lit(ALL).alias("plant"))
+            keys = windows.keys.with_columns(plant=pl.lit(ALL))
         else:
-            names = frame.table.select(SERIES, self._plants())[frame.offsets[:-1]]
+            names = run.frame.table.select(SERIES, self._plants())[run.frame.offsets[:-1]]
             keys = windows.keys.join(names, SERIES, "left", maintain_order="left")
-        return DealWindows(**{**vars(windows), "keys": keys})
+        return replace(windows, keys=keys)
 
     def _plants(self) -> pl.Expr:
         assert self.plant is not None
         return pl.col(self.plant).cast(pl.String).fill_null(NO_PLANT).alias("plant")
 
     def _cases(
-        self,
-        windows: DealWindows,
-        past: DealWindows,
-        tables: Tables,
-        protocol: Evaluation[Any, Any],
+        self, windows: DealWindows, past: DealWindows, run: RunForecasts, outages: OutageLaw | None
     ) -> Iterator[SupplyCase]:
         """Yield the case of each cutoff, oldest first; series without a forecast are left out."""
-        assert isinstance(protocol, VolumeEvidence)
-        seed = int(tables.scores["seed"][0])
-        law = VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, self.draws, self.least_vectors, 1)
-        deals = Deals(windows, past, law, seed, calibrated=protocol.calibrated)
-        outages = None if self.life_run is None else outages_of_run(self.life_run)
+        deals = run.deals(windows, past, law_of_draws(self.draws, self.least_vectors))
         keys = windows.keys.with_row_index("window").filter(pl.Series(windows.lengths > 0))
         for _, rows in keys.group_by("moment", maintain_order=True):
-            yield self._case(deals, rows, outages, seed)
+            yield self._case(deals, rows, outages)
 
-    def _case(
-        self, deals: Deals, rows: pl.DataFrame, outages: OutageLaw | None, seed: int
-    ) -> SupplyCase:
+    def _case(self, deals: Deals, rows: pl.DataFrame, outages: OutageLaw | None) -> SupplyCase:
         members = rows["window"].to_numpy().astype(int)
         draws, source = deals.joint_draws(members)
-        steps = draws.shape[1]
+        steps, n = draws.shape[1:]
         names = rows.select("plant", "deal").unique(maintain_order=True)
         place = rows.join(
             names.with_row_index("place"), ["plant", "deal"], "left", maintain_order="left"
         )["place"].to_numpy()
-        demand = np.zeros((len(names), *draws.shape[1:]))
+        demand, actual = np.zeros((len(names), steps, n)), np.zeros((len(names), steps))
         np.add.at(demand, place, draws)
         ended = np.arange(steps) >= deals.windows.lengths[members][:, None]
-        known = np.where(ended, 0.0, deals.windows.actual[members][:, :steps])
-        actual = np.zeros((len(names), steps))
-        np.add.at(actual, place, known)
+        np.add.at(actual, place, np.where(ended, 0.0, deals.windows.actual[members][:, :steps]))
         plants = list(names["plant"].unique(maintain_order=True))
         plant = np.array([plants.index(each) for each in names["plant"]])
-        cutoff = first_to_last(rows["cutoff"])
         mean = demand.mean(axis=2)
+        running, capacity = np.ones((len(plants), n, steps)), np.empty(len(plants))
+        for each, name in enumerate(plants):
+            asked = max(float(mean[plant == each].sum(0).mean()), 1e-9)
+            capacity[each] = self.capacity.get(name, self.headroom * asked)
+            if outages is not None and self.ailing in (None, name):
+                rng = stream(deals.seed, "supply_plan", "outages", name)
+                running[each] = outages.running(steps, self.step_length, n, rng)
         problem = SupplyProblem(
             demand=demand,
-            running=self._running(plants, steps, demand.shape[2], outages, seed),
+            running=running,
             plant=plant,
-            capacity=np.array(
-                [self._capacity(name, mean[plant == at].sum(0)) for at, name in enumerate(plants)]
-            ),
+            capacity=capacity,
             opening=self.opening * mean.mean(axis=1),
         )
-        return SupplyCase(
-            cutoff, list(names["deal"]), plants, problem, actual, source != "independent"
-        )
-
-    def _capacity(self, plant: str, demand: np.ndarray) -> float:
-        return self.capacity.get(plant, self.headroom * max(float(demand.mean()), 1e-9))
-
-    def _running(
-        self, plants: list[str], steps: int, n: int, outages: OutageLaw | None, seed: int
-    ) -> np.ndarray:
-        """Return the share that runs of each plant, shape (plants, n, steps)."""
-        out = np.ones((len(plants), n, steps))
-        for place, plant in enumerate(plants):
-            if outages is not None and self.ailing in (None, plant):
-                out[place] = outages.running(
-                    steps, self.step_length, n, stream(seed, "supply_plan", "outages", plant)
-                )
-        return out
-
-    def _verdict(
-        self,
-        past: list[SupplyCase],
-        coming: SupplyCase,
-        frame: Panel,
-        when: Literal["back-test", "future"],
-    ) -> SupplyVerdict:
-        source = "" if self.life_run is None else outages_of_run(self.life_run).source
-        named = self.name or "supply_plan"
-        return decide_supply(
-            named, past, coming, self.terms(), outages=source, unit=frame.unit, when=when
-        )
+        cutoff, coupled = first_to_last(rows["cutoff"]), source != "independent"
+        return SupplyCase(cutoff, list(names["deal"]), plants, problem, actual, coupled)
 
     def terms(self) -> SupplyTerms:
         """Return the costs and the levels."""

@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import polars as pl
 from annotated_types import Len
 
-from hwds.core.errors import ConfigError, nearest
+from hwds.core.errors import ConfigError
 from hwds.core.recipe import Amount, Draws, Level, Names, Positive, PositiveInt, Small, Steps
-from hwds.evaluation.decisions.base import Decision, VolumeEvidence
+from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
-from hwds.results.tables import Tables
-from hwds.supply.volume_bands import VolumeVerdict, volume_verdict
-from hwds.supply.volumes import (
-    Coupling,
-    Deals,
-    DealWindows,
-    VolumeTerms,
-    deal_windows,
-    has_paths,
+from hwds.supply.decisions.base import (
+    RunForecasts,
+    VolumeDecision,
+    check_deal_columns,
+    check_rising_levels,
+    least_demand,
 )
+from hwds.supply.volume_bands import VolumeVerdict, volume_verdict
+from hwds.supply.volumes import DealWindows, VolumeTerms, has_paths
 
 Months = Annotated[tuple[Steps, ...], Len(2, 2)]
 
 
-class VolumeBands(Decision):
+class VolumeBands(VolumeDecision):
     """The volume of a deal to commit to, to plan with and to be ready for: quantiles of the sum
     over its months.
 
@@ -71,9 +69,7 @@ class VolumeBands(Decision):
             decision.under=5
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("forecast",)
     reports: ClassVar[Mapping[str, str]] = {"volume_bands": "hwds.supply.volume_bands:REPORT"}
-    foresees: ClassVar[bool] = True
 
     committed: Level = 0.1
     base: Level = 0.5
@@ -97,11 +93,7 @@ class VolumeBands(Decision):
         """
         super().check_protocol(protocol)
         assert isinstance(protocol, VolumeEvidence)
-        if not self.committed < self.base < self.upside:
-            raise ConfigError(
-                f"decision.base: must lie between committed and upside, got {self.committed:g}, "
-                f"{self.base:g}, {self.upside:g}."
-            )
+        check_rising_levels(self.committed, self.base, self.upside)
         if self.months is not None and self.months[0] > self.months[1]:
             raise ConfigError(
                 f"decision.months: must be the first and the last step, got {list(self.months)}."
@@ -115,19 +107,14 @@ class VolumeBands(Decision):
             ConfigError: With the nearest column.
         """
         assert isinstance(protocol, VolumeEvidence)
-        names = (*frame.roles.static, *frame.roles.level)
-        for column in self.deal:
-            if column not in names:
-                raise ConfigError(
-                    f"decision.deal: no static or level column '{column}'{nearest(column, names)}"
-                )
+        check_deal_columns(frame, (("deal", each) for each in self.deal))
         first, last = protocol.volume_steps(frame)
         if self.months is not None and not first <= self.months[0] <= self.months[1] <= last:
             raise ConfigError(
                 f"decision.months: must lie within the steps {first} to {last}, got "
                 f"{list(self.months)}."
             )
-        least = float(np.nanmin(frame.target, initial=np.inf))
+        least = least_demand(frame)
         if self.floor is not None and least < self.floor:
             raise ConfigError(
                 f"decision.floor: is {self.floor:g}, but the data goes down to {least:g}; set it "
@@ -135,86 +122,39 @@ class VolumeBands(Decision):
             )
         protocol.check_volume_data(frame)
 
-    def decide(
-        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
-    ) -> VolumeVerdict | None:
-        """Return the verdict on the back-test.
+    def decide_volumes(self, run: RunForecasts) -> VolumeVerdict | None:
+        """Return the verdict on the deals of the back-test, or of the months to come.
 
-        See `Decision.decide`. None where the model has no forecast.
+        See `VolumeDecision.decide_volumes`.
         """
-        assert isinstance(protocol, VolumeEvidence)
-        past = self._past(tables, frame, model, protocol)
-        if past is None:
+        forecasts = run.of(run.model)
+        if forecasts.is_empty():
             return None
-        deals = self._table(past, past, tables, protocol)
-        return self._verdict(deals, deals, past, frame, protocol, "back-test")
-
-    def foresee(
-        self,
-        forecasts: pl.DataFrame,
-        tables: Tables,
-        frame: Panel,
-        model: str,
-        protocol: Evaluation[Any, Any],
-    ) -> VolumeVerdict | None:
-        """Return the verdict on the months to come, by the record of the back-test.
-
-        See `Decision.foresee`.
-        """
-        assert isinstance(protocol, VolumeEvidence)
-        past = self._past(tables, frame, model, protocol)
-        if past is None or forecasts.is_empty():
-            return None
-        coming = self._windows(forecasts, frame, protocol)
-        tested, deals = (self._table(each, past, tables, protocol) for each in (past, coming))
-        return self._verdict(deals, tested, coming, frame, protocol, "future")
-
-    def _table(
-        self, windows: DealWindows, past: DealWindows, tables: Tables, protocol: VolumeEvidence
-    ) -> pl.DataFrame:
-        seed = int(tables.scores["seed"][0])
-        return Deals(windows, past, self._terms(), seed, calibrated=protocol.calibrated).table()
-
-    def _past(
-        self, tables: Tables, frame: Panel, model: str, protocol: VolumeEvidence
-    ) -> DealWindows | None:
-        rows = tables.predictions
-        of_model = rows.filter(pl.col("model") == model) if rows.width else rows
-        return None if of_model.is_empty() else self._windows(of_model, frame, protocol)
-
-    def _windows(self, rows: pl.DataFrame, frame: Panel, protocol: VolumeEvidence) -> DealWindows:
-        if self.coupling == "paths" and not has_paths(rows):
-            raise ConfigError(
-                "decision.coupling: is paths, but the model cannot draw sample paths; take errors."
-            )
-        evidence, steps = protocol.volume_evidence(rows, frame), self._steps(frame, protocol)
-        return deal_windows(evidence, frame, steps, self.deal, paths=self.coupling != "errors")
-
-    def _steps(self, frame: Panel, protocol: VolumeEvidence) -> tuple[int, int]:
-        first, last = self.months or protocol.volume_steps(frame)
-        return first, last
-
-    def _verdict(
-        self,
-        deals: pl.DataFrame,
-        tested: pl.DataFrame,
-        windows: DealWindows,
-        frame: Panel,
-        protocol: VolumeEvidence,
-        when: Literal["back-test", "future"],
-    ) -> VolumeVerdict:
-        coupling: Coupling = "errors" if windows.paths is None else "paths"
-        steps = self._steps(frame, protocol)
+        terms, past = self._terms(), self._windows(forecasts, run)
+        windows = past if run.coming is None else self._windows(run.coming, run)
+        tested = run.deals(past, past, terms).table()
+        deals = tested if windows is past else run.deals(windows, past, terms).table()
         return volume_verdict(
             self.name,
             deals,
             tested,
-            self._terms(),
-            coupling=coupling,
-            steps=steps,
-            unit=frame.unit,
-            when=when,
+            terms,
+            coupling="errors" if windows.paths is None else "paths",
+            steps=self._steps(run),
+            unit=run.frame.unit,
+            when=run.when,
         )
+
+    def _windows(self, rows: pl.DataFrame, run: RunForecasts) -> DealWindows:
+        if self.coupling == "paths" and not has_paths(rows):
+            raise ConfigError(
+                "decision.coupling: is paths, but the model cannot draw sample paths; take errors."
+            )
+        return run.windows(rows, self.deal, self._steps(run), paths=self.coupling != "errors")
+
+    def _steps(self, run: RunForecasts) -> tuple[int, int]:
+        first, last = self.months or run.protocol.volume_steps(run.frame)
+        return first, last
 
     def _terms(self) -> VolumeTerms:
         return VolumeTerms(

@@ -120,7 +120,7 @@ def tracking_errors() -> Iterator[None]:
     line.
 
     Raises:
-        TrackingError: In place of any other error.
+        TrackingError: Another error was raised.
     """
     try:
         yield
@@ -139,7 +139,7 @@ def require_room(folder: Path) -> None:
     """Refuse a folder that cannot be written, or a disk that is full.
 
     Raises:
-        TrackingError: With the reason.
+        TrackingError: It cannot be used.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def require_answer(address: str, seconds: float) -> None:
     A library would try again for minutes.
 
     Raises:
-        TrackingError: With the reason.
+        TrackingError: It cannot be used.
     """
     parts = urlsplit(address)
     shown = without_secrets(f"{parts.scheme}://{parts.netloc}")

@@ -267,7 +267,7 @@ class Store:
         """Refuse a run that lacks something when it is read back.
 
         Raises:
-            TrackingError: With what is missing.
+            TrackingError: Something is missing.
         """
         data = self.client.get_run(run).data
         kept = {
@@ -350,10 +350,10 @@ def log_pyfunc(address: str, run: str, record: Record) -> None:
     config = yaml.safe_dump(_serving_config(record), sort_keys=False, allow_unicode=True)
     with (
         _tracking_uri(address),
-        tempfile.TemporaryDirectory() as beside,
+        tempfile.TemporaryDirectory() as scratch,
         mlflow.start_run(run_id=run),
     ):
-        data = Path(beside, "run")
+        data = Path(scratch, "run")
         shutil.copytree(record.model, data / "model")
         (data / "config.yaml").write_text(config, encoding="utf-8")
         mlflow.pyfunc.log_model(
@@ -408,8 +408,8 @@ def mirror_bundle(
         address: The store's URI.
         name: The registered model.
         folder: The bundle.
-        digest: Of the bundle; it has one version, however often it is written.
-        tags: Of the version: the verdicts of gates.
+        digest: The digest of the bundle, which has one version however often it is written.
+        tags: The tags of the version: the verdicts of gates.
         aliases: By alias whether it is to name this version; one that is not is taken away from it,
             and left to others.
 

@@ -56,7 +56,7 @@ class Wandb(Tracker):
 
     Attributes:
         project: The project of W&B that runs are sent to.
-        entity: Whose project; the user's own where empty.
+        entity: The owner of the project; the user where empty.
         mode: `online` and `auto` send at the end of a run, `auto` only where there is a key;
             `offline` never does.
         patience: Seconds that a server may take to answer before a run leaves what it wrote to
@@ -115,11 +115,11 @@ class Wandb(Tracker):
             raise TrackingError("there is no key: set WANDB_API_KEY, or run `wandb login`.")
         require_answer(f"{server_address()}/healthz", self.patience)
         root = {"WANDB_MODE": "online", "WANDB_DIR": str(wandb_root().parent)}
-        said = _wandb(
+        printed = _wandb(
             "sync", *places, seconds=SENDING_SECONDS, env=RETRIES | dict(os.environ) | root
         )
         if left := self.unsent(places):
-            errors = [line for line in said.splitlines() if "ERROR" in line]
+            errors = [line for line in printed.splitlines() if "ERROR" in line]
             reason = without_secrets((errors or ["wandb said nothing"])[-1])[:300]
             raise TrackingError(f"{len(left)} of {len(places)} were not sent: {reason}")
 
@@ -171,7 +171,7 @@ class OfflineRuns:
 
     Args:
         project: The project of W&B.
-        entity: Whose project.
+        entity: The owner of the project.
     """
 
     def __init__(self, project: str, entity: str) -> None:
@@ -215,7 +215,7 @@ class OfflineRun:
         record: The run as far as it is known. An earlier folder of its id, half-written or sent,
             is deleted.
         project: The project of W&B.
-        entity: Whose project.
+        entity: The owner of the project.
     """
 
     def __init__(self, record: Record, project: str, entity: str) -> None:
@@ -357,8 +357,8 @@ def require_whole(folder: Path, steps: int) -> None:
         TrackingError: The log ends before the run does.
     """
     flags = ("--json", "--follow", "--idle-timeout", f"{IDLE_SECONDS}s")
-    said = _wandb("leet", "inspect", *flags, str(folder), seconds=READING_SECONDS)
-    kinds = [json.loads(line)["type"] for line in said.splitlines() if line.startswith('{"num"')]
+    printed = _wandb("leet", "inspect", *flags, str(folder), seconds=READING_SECONDS)
+    kinds = [json.loads(line)["type"] for line in printed.splitlines() if line.startswith('{"num"')]
     if "exit" not in kinds or kinds.count("history") < steps:
         count = f"{kinds.count('history')} of {steps} steps"
         raise TrackingError(f"{folder}: is not whole ({count}), perhaps the disk is full.")

@@ -17,7 +17,7 @@ from hwds.ab.models.revenue import Revenue
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.ab.sample import Design, SampleArm, UnitMoments
-from hwds.ab.simulation import any_wins, family_rates, winner_rates
+from hwds.ab.simulation import any_wins, winner_rates
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 
@@ -35,7 +35,9 @@ def arms(count, n=20_000, share=0.05, k=1):
 
 
 def found(model, correction, looks=(1,), count=4, replications=MANY, k=1):
-    told = family_rates(model, arms(count, k=k), Design(), looks, replications, CONTEXT, correction)
+    told = winner_rates(
+        model, arms(count, k=k), Design(), looks, replications, CONTEXT, correction=correction
+    )
     return {(rate.rule, rate.looks): rate.share for rate in told}
 
 
@@ -135,7 +137,7 @@ def test_a_posterior_has_no_correction():
 
 def test_one_arm_is_the_one_comparison():
     for model in (Welch(), Bayes()):
-        told = family_rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT, "holm")
+        told = winner_rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT, correction="holm")
         alone = winner_rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT)
         assert told == alone
 

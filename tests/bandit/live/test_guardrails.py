@@ -55,7 +55,7 @@ def test_a_stopped_policy_offers_the_current_arm_and_still_learns(tmp_path):
     live.outcome(decisions[0].id, True)
     live.retire("10")
     assert {(each.arm, each.propensity) for each in decisions} == {("20", 1.0)}
-    live._store.log._release()  # as after kill -9
+    live._store.log.close()  # as after kill -9
     again = PriceThompson().live(ARMS, tmp_path, **terms)
     assert again.stopped
     assert state(again) == state(live)
@@ -123,7 +123,7 @@ def test_arms_are_added_in_flight_and_what_was_learned_stays(tmp_path):
     assert (wins.sum(), losses.sum()) == (20, 40)
     assert (wins[3], losses[3]) == (0, 0)
     assert shares(live, 100, at=60.0)[0]["25"] > 0
-    live._store.log._release()
+    live._store.log.close()
     more = Arms((*ARMS.names, "25"), np.append(ARMS.values, 25.0), ARMS.contexts, 1000, (0.0, 30.0))
     again = PriceThompson().live(more, tmp_path, seed=1, propensities=True)
     assert state(again) == state(live)
@@ -133,8 +133,8 @@ def test_arms_are_added_in_flight_and_what_was_learned_stays(tmp_path):
 
 def test_a_batch_is_the_same_decisions_with_one_wait(tmp_path):
     one, many = (PriceThompson().live(ARMS, tmp_path / name, seed=3) for name in ("one", "many"))
-    waits, synced = [], many._store.log._tail.sync
-    many._store.log._tail.sync = lambda: (waits.append(1), synced())
+    waits, synced = [], many._store.log._flush
+    many._store.log._flush = lambda: (waits.append(1), synced())
     apart = [one.decide(at=1.0) for _ in range(20)]
     assert many.decide_batch([0] * 20, at=1.0) == apart
     assert len(waits) == 1
@@ -158,7 +158,7 @@ def test_threads_share_a_wait_and_nothing_is_lost(lose, tmp_path):
         thread.join()
     assert live.counts["conversions"] == 120
     assert lose or live._store.log._syncs._done == live._store.log.last
-    live._store.log._release()
+    live._store.log.close()
     again = PriceThompson().live(ARMS, tmp_path, seed=1, propensities=True)
     assert state(again) == state(live)
     assert again.log().select(pl.col("outcome").sum()).item() == 120
@@ -171,7 +171,7 @@ def test_a_disk_that_fails_ends_the_policy(tmp_path):
     def broken():
         raise OSError(5, "Input/output error")
 
-    live._store.log._tail.sync = broken
+    live._store.log._flush = broken
     for _ in range(2):
         with pytest.raises(
             HwdsError, match=r"cannot be written: Input/output error\. Begin the policy again"

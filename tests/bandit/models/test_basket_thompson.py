@@ -41,7 +41,7 @@ def test_the_arm_with_the_larger_baskets_is_found_and_the_log_has_the_amounts(tm
         sums[arm] = rewards[rewards > 0]
         assert state[4 + place] == pytest.approx(1 + sums[arm].sum() / 50)
         assert state[6 + place] == pytest.approx(2 + np.sum((sums[arm] / 50) ** 2))
-    live._store.log._release()
+    live._store.log.close()
     again = BasketThompson().live(ARMS, tmp_path, seed=1, propensities=True)
     assert np.array_equal(again._state.policy.state, state)
 

@@ -78,7 +78,7 @@ def test_in_production_it_is_the_same_after_a_restart_and_counts_no_offer_withou
         if at % 3 == 0:
             live.outcome(decision.id, at % 2 == 0, at=float(at))
     state = live._state.policy.state.copy()
-    live._store.log._release()
+    live._store.log.close()
     again = DelayedThompson(delay=50.0).live(plain, tmp_path, seed=1, window=200.0)
     assert np.array_equal(again._state.policy.state, state)
     assert state[4:6].sum() == 40  # offers that wait

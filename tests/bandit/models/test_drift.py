@@ -49,9 +49,9 @@ def visit(step, active=EVERY):
     return Visit(step, 0, np.zeros(0), active)
 
 
-def begun(kernel, module):
+def begun(kernel):
     state = np.zeros(kernel.size)
-    module.init(kernel.settings, state)
+    kernel.init(kernel.settings, state)
     return state
 
 
@@ -89,7 +89,7 @@ def test_without_a_discount_it_is_price_thompson(conversions):
 
 def test_counts_fade_by_the_discount_with_every_outcome():
     kernel = DiscountedThompson(discount=0.9).kernel(ARMS)
-    state = begun(kernel, discounted_thompson)
+    state = begun(kernel)
     arms, outcomes = outcomes_of(200)
     for step, (arm, outcome) in enumerate(zip(arms, outcomes, strict=True)):
         discounted_thompson.update(kernel.settings, state, visit(step), arm, outcome)
@@ -114,7 +114,7 @@ def test_the_known_regrets_of_a_discount_after_a_shift(discount, lost, error):
 
 def test_what_is_in_the_window():
     kernel = SlidingUCB(window=50).kernel(ARMS)
-    state = begun(kernel, sliding_ucb)
+    state = begun(kernel)
     arms, outcomes = outcomes_of(333)
     for step, (arm, outcome) in enumerate(zip(arms, outcomes, strict=True)):
         sliding_ucb.update(kernel.settings, state, visit(step), arm, outcome)
@@ -134,7 +134,7 @@ def test_what_is_in_the_window():
 
 def test_an_arm_that_left_the_window_is_tried_at_once():
     kernel = SlidingUCB(window=10).kernel(ARMS)
-    state, stream = begun(kernel, sliding_ucb), np.ones(4, np.uint64)
+    state, stream = begun(kernel), np.ones(4, np.uint64)
     for step, arm in enumerate([0, *([1, 2] * 6)]):
         sliding_ucb.update(kernel.settings, state, visit(step), arm, 1.0)
     assert sliding_ucb.select(kernel.settings, state, visit(13), stream) == 0
@@ -189,7 +189,7 @@ def test_a_change_is_found_soon_and_a_steady_arm_seldom_suspected():
 @pytest.mark.parametrize(("restart", "kept"), [("all", 0), ("arm", 30)])
 def test_what_is_forgotten_at_a_change(restart, kept):
     kernel = ChangePoint(restart=restart).kernel(ARMS)
-    state = begun(kernel, change_point)
+    state = begun(kernel)
     for step in range(330):
         arm = 1 if step < 30 else 0
         change_point.update(kernel.settings, state, visit(step), arm, float(step >= 130))
@@ -201,7 +201,7 @@ def test_what_is_forgotten_at_a_change(restart, kept):
 
 def test_a_share_explores():
     kernel = ChangePoint(explore=0.3).kernel(ARMS)
-    state, stream = begun(kernel, change_point), np.arange(1, 5).astype(np.uint64)
+    state, stream = begun(kernel), np.arange(1, 5).astype(np.uint64)
     for step in range(300):
         change_point.update(
             kernel.settings, state, visit(step), step % 3, float(step % 3 == 2 and step % 2)
@@ -284,6 +284,6 @@ def test_arms_that_earn_nothing_are_ties():
         (ChangePoint(), change_point),
     ):
         kernel = policy.kernel(arms)
-        state, stream = begun(kernel, module), np.arange(1, 5).astype(np.uint64)
+        state, stream = begun(kernel), np.arange(1, 5).astype(np.uint64)
         chosen = choices(module, kernel, state, stream, 600)
         assert np.bincount(chosen, minlength=3).min() > 140

@@ -127,7 +127,9 @@ def test_a_simulation_refuses_it_before_the_game():
 
 
 def test_what_compiled_code_may_do_is_not_refused():
+    rehearsal._REHEARSED.clear()
     rehearsal.rehearse("mine", Mine(broken="init=log_of_nothing").kernel(ARMS), ARMS)
+    assert set() == rehearsal._REHEARSED  # nor is it taken for one that was played to its end
 
 
 @pytest.mark.parametrize("name", [name for name in options("model") if name.startswith("bandit/")])

@@ -10,8 +10,9 @@ from scipy import stats
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.kernels.base import Kernel
+from hwds.bandit.models.kernels.indices import begin_with_zeros as init
 from hwds.bandit.models.thompson import Thompson
-from hwds.bandit.models.uniform_play import UniformPlay, init, update
+from hwds.bandit.models.uniform_play import UniformPlay, update
 from hwds.bandit.protocols.replay import Replay, logged_arms
 from hwds.core.errors import DataError
 from hwds.evaluation.leak_check import check_leaks

@@ -141,7 +141,7 @@ def test_doctor(hwds, monkeypatch, tmp_path):
     assert [line.split()[0] for line in said.out.splitlines()] == [
         "python",
         "libraries",
-        "missing",
+        "extras",
         "cpu",
         "memory",
         "threads",

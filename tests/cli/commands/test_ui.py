@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import polars as pl
@@ -353,7 +352,7 @@ def test_a_report_is_shown_where_pictures_cannot_be_drawn(made, tmp_path, capsys
     assert run_data(watched.index(), made[0])["pictures"] == [], (
         "those of a drawing that did not end are not all"
     )
-    kind, page = ANSWERS["/report"](SimpleNamespace(watched=watched), {"run": made[0]})
+    kind, page = ANSWERS["/report"](watched.index(), {"run": made[0]})
     assert (kind, "Leaderboard" in page) == ("text/html", True)
     assert "report.html: cannot be written" in capsys.readouterr().err
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hwds.bandit.simulation.play import GOLDEN, as_uniforms, word_keys
+from hwds.bandit.models.kernels.draws import GOLDEN
+from hwds.bandit.simulation.play import as_uniforms, word_keys
 from tests.support.leaks import InTurn
 
 CHECK = "implausible"

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
-from hwds.detection.metrics import EntityDays, MetricSettings, blocking_costs
+from hwds.detection.metrics import EntityDays, blocking_costs
 from hwds.detection.protocols.prequential import Prequential
 from hwds.detection.scores import (
     clusters_of_windows,
@@ -223,9 +223,9 @@ def test_what_shares_a_day_or_an_entity_is_counted_both_ways():
         score=label * (1.5 + ease) + rng.normal(size=4000),
         **told,
     )
-    drawn = resample_windows(scored_windows(rows, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    drawn = resample_windows(scored_windows(rows, PROTOCOL), ["ranks"], 200)
     alone = {way: float(np.std(each["aucpr"])) for way, each in drawn.samples.items()}
-    both = effect_of(drawn.values["aucpr"], drawn.drawn("aucpr"), drawn.clusters("aucpr"))
+    both = effect_of(drawn.values["aucpr"], drawn.samples_of("aucpr"), drawn.clusters("aucpr"))
     assert both.stderr > 1.15 * max(alone["entity"], alone["day"])
     assert both.stderr**2 == pytest.approx(
         alone["entity"] ** 2 + alone["day"] ** 2 - alone["entity and day"] ** 2, rel=0.2
@@ -271,7 +271,7 @@ def test_windows_of_a_single_day_vary_as_windows_do():
         time=pl.Series([datetime(2024, 1, 1) + timedelta(days=int(each)) for each in day]),
         cutoff=pl.Series([f"2024-01-{1 + each:02d}" for each in day]),
     )
-    drawn = resample_windows(scored_windows(shocked, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    drawn = resample_windows(scored_windows(shocked, PROTOCOL), ["ranks"], 200)
     each = [
         average_precision_score(part["label"], part["score"])
         for part in shocked.partition_by("cutoff")
@@ -290,9 +290,7 @@ def test_folds_of_customers_share_their_days():
     rows = judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32), time=times)
     ways = {
         each.way: each.number
-        for each in clusters_of_windows(
-            [each.rows for each in scored_windows(rows, MetricSettings.by(PROTOCOL))]
-        )
+        for each in clusters_of_windows([each.rows for each in scored_windows(rows, PROTOCOL)])
     }
     assert ways["day"] == 8
 
@@ -321,11 +319,9 @@ def test_coverage_of_the_interval():
 
     def ranked(n, seed, resamples):
         rows = judged(n, windows=1, seed=seed)
-        found = resample_windows(
-            scored_windows(rows, MetricSettings.by(PROTOCOL)), ["ranks"], resamples
-        )
+        found = resample_windows(scored_windows(rows, PROTOCOL), ["ranks"], resamples)
         return found.values["aucpr"], effect_of(
-            found.values["aucpr"], found.drawn("aucpr"), found.clusters("aucpr")
+            found.values["aucpr"], found.samples_of("aucpr"), found.clusters("aucpr")
         )
 
     truth, held = ranked(60_000, 99, 2)[0], 0

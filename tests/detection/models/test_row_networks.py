@@ -234,11 +234,11 @@ def test_a_window_for_stopping_is_used_and_else_the_last_rows_are(parts, monkeyp
 def test_the_autoencoder_learns_from_held_in_normals_alone(parts, monkeypatch, with_stop):
     given = {}
 
-    def trained(self, shape, rows, inner, context):
+    def train_networks(self, shape, rows, inner, context):
         given.update(rows=rows.target, inner=inner.target)
         return ()
 
-    monkeypatch.setattr(RowNetwork, "trained", trained)
+    monkeypatch.setattr(RowNetwork, "train_networks", train_networks)
     monkeypatch.setattr(
         "hwds.detection.models.anomaly.autoencoder.RestoringScorer.errors",
         lambda self, scaled: np.ones(scaled.shape),

@@ -50,7 +50,7 @@ def test_they_are_the_means_of_all_inputs_contributions():
     frame, rows = toy_rows(), rows_of(Logistic())
     fold = PROTOCOL.split(frame)[1]
     parts = PROTOCOL.for_model(Logistic()).parts(frame, fold.cutoffs[0].at, CONTEXT)
-    fitted = PROTOCOL.fitted(Logistic(), parts, replace(CONTEXT, fold=fold.name))
+    fitted = PROTOCOL.fit_model(Logistic(), parts, replace(CONTEXT, fold=fold.name))
     shown = draw_rows(parts["test"], 60, CONTEXT.seed)
     found = fitted.explain(shown)
     assert len(shown.data) == 60

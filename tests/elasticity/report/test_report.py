@@ -19,10 +19,10 @@ from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.elasticity.report import (
     anderson_rubin_words,
     cells_grid,
-    elasticity_conclusion,
+    elasticity_sentence,
     forest_figure,
     notes_grid,
-    placebo_conclusion,
+    placebo_sentence,
     scatter_figure,
     status_grid,
 )
@@ -76,7 +76,7 @@ def recovery(panel):
 
 
 def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recovery):
-    said = elasticity_conclusion(recovery, "pooled")
+    said = elasticity_sentence(None, recovery, "pooled")
     assert said.startswith("pooled puts the mean elasticity at -")
     assert "all 50 cells have an answer" in said
     assert "none above 0" in said
@@ -86,9 +86,9 @@ def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recover
         r"all)?(;|\.) ",
         said,
     )
-    silent = elasticity_conclusion(recovery, "textbook")
+    silent = elasticity_sentence(None, recovery, "textbook")
     assert " of 50 cells have an answer" in silent
-    assert elasticity_conclusion(recovery, "none") == "none says nothing of any cell."
+    assert elasticity_sentence(None, recovery, "none") == "none says nothing of any cell."
 
 
 def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
@@ -97,7 +97,7 @@ def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_a
         {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")},
         panel,
     )
-    said = elasticity_conclusion(run, "iv")
+    said = elasticity_sentence(None, run, "iv")
     strength = run.predictions["fit_first_stage_f"][0]
     assert (
         f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to "
@@ -179,10 +179,10 @@ def test_moves_are_drawn_against_what_came_of_them(panel):
 
 def test_a_placebo_holds_or_fails_in_words(panel):
     held = tables(Placebo(ahead=1), {"pooled": Pooled()}, panel)
-    assert placebo_conclusion(held, "pooled").startswith("The placebo holds for pooled")
+    assert placebo_sentence(None, held, "pooled").startswith("The placebo holds for pooled")
     line = asdict(Score("placebo_effect", "mean", 1.0, 0.2, 0.6, 1.4, "normal", 0.0001, n=10))
     wrong = pl.DataFrame([line | {"model": "pooled", "task": "placebo", "seed": 0}], schema=SCORES)
     failed = Tables(wrong, held.predictions, held.timings, held.metrics)
-    assert placebo_conclusion(failed, "pooled").startswith(
+    assert placebo_sentence(None, failed, "pooled").startswith(
         "The placebo fails for pooled: the elasticity to prices still to come is"
     )

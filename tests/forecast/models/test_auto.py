@@ -240,7 +240,7 @@ def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
     race.team = Team((), np.ones(0), (), np.nan, Rung(0, 0))
     race.standings = {each.name: CandidateStanding(each) for each in pool}
     rows = {each.name: race._backtest(each.model, panel, 1) for each in pool[:2]}
-    assert [each.name for each in race._halved(pool[:2], rows, pool)] == [
+    assert [each.name for each in race._drop_losers(pool[:2], rows, pool)] == [
         "by 0.0",
         "untried",
         "by 0.08",
@@ -251,7 +251,9 @@ def test_what_costs_on_few_series_nearly_what_it_does_on_all_waits_for_the_last_
     panel = panel_of({f"s{i:03d}": np.arange(48.0) + i for i in range(300)}, 6)
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(60.0, units=True))
     few, models = panel.block(0, 64), (LSTM(), Theta())
-    assert [race._dear(model, race._inner_price(model, few, 1)) for model in models] == [
+    assert [
+        race._costs_as_last_rung(model, race._inner_price(model, few, 1)) for model in models
+    ] == [
         True,
         False,
     ]
@@ -475,7 +477,7 @@ def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
         )
         race.team = Team(members, np.full(3, 1 / 3), rows, 0.1, Rung(20, 1))
         race.standings = {another.name: CandidateStanding(another)}
-        race._rung(Rung(20, 2), Candidate(SeasonalNaive(name=NAIVE)), [another])
+        race._run_rung(Rung(20, 2), Candidate(SeasonalNaive(name=NAIVE)), [another])
         assert (len(race.team.members), bool(race.standings[another.name].losses)) == (
             left,
             left == 2,

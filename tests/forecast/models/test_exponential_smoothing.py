@@ -49,9 +49,9 @@ def test_errors_likelihood_and_states_are_the_library_s_along_the_same_path(form
     values, factors = demand(), FACTORS[form.seasonal]
     fit = fit_smoothing(values, form, BEGIN[form.trend], factors, SEASON)
     paces = {
-        "alpha": fit.level_pace,
-        "beta": fit.level_pace * fit.trend_pace,
-        "gamma": fit.season_pace,
+        "alpha": fit.alpha,
+        "beta": fit.alpha * fit.beta_share,
+        "gamma": fit.gamma,
         "phi": fit.damping,
     }
 
@@ -82,7 +82,7 @@ def test_errors_likelihood_and_states_are_the_library_s_along_the_same_path(form
         level, trend = turned
     errors, state, loss = smoothed(values, level, trend, state[: -SEASON - 1 : -1])
     assert np.isclose(fit.square, (errors**2).sum())
-    assert np.isclose(fit.loss - TREND_PENALTY * SEASON * fit.trend_pace, loss)
+    assert np.isclose(fit.loss - TREND_PENALTY * SEASON * fit.beta_share, loss)
     own = np.r_[
         fit.level,
         [fit.trend] if form.trend else [],
@@ -109,7 +109,7 @@ def test_the_likelihood_is_no_less_than_where_the_library_s_simplex_stopped(lett
         values = demand(seed)
         fit = best_form(values, SEASON, [form])
         theirs = ets_f(values, SEASON, letters, damped=False)
-        assert fit.loss - TREND_PENALTY * SEASON * fit.trend_pace <= 1 - 2 * theirs["loglik"]
+        assert fit.loss - TREND_PENALTY * SEASON * fit.beta_share <= 1 - 2 * theirs["loglik"]
 
 
 def test_simulated_quantiles_are_nearly_the_normal_ones_where_relative_errors_are_small():

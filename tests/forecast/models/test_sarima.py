@@ -123,8 +123,8 @@ def test_the_exact_likelihood_is_that_of_statsmodels_and_so_is_the_filters():
     wanted = statsmodels_of(values, simple_differencing=True, concentrate_scale=True).loglike(
         COEFFICIENTS
     )
-    for way, rows in ((EXACT, work), (FILTERED, values)):
-        square = run(way, FORM, rows, none, FREE.copy(), scratch, 1)
+    for objective, rows in ((EXACT, work), (FILTERED, values)):
+        square = run(objective, FORM, rows, none, FREE.copy(), scratch, 1)
         assert -len(work) / 2 * (np.log(2 * np.pi * square) + 1) == pytest.approx(wanted, abs=1e-8)
 
 

@@ -84,12 +84,12 @@ def test_what_is_dropped_leaves_two_seasons():
     shown = (
         SinceBreak(member=Theta(), earlier="dropped")
         .learn(panel, horizon=STEPS, context=CONTEXT)
-        .since.shown(panel)
+        .since.view(panel)
     )
     assert shown.lengths.tolist() == [30] * 4
     assert shown.series_ids.to_list() == panel.series_ids.to_list()
     moved = (
-        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.view(panel)
     )
     assert moved.lengths.tolist() == panel.lengths.tolist()
     assert (
@@ -119,7 +119,7 @@ def test_odd_series_are_seen_as_they_are():
         table=panel.table.with_columns(target=pl.Series(np.concatenate(odd), nan_to_null=True)),
     )
     shown = (
-        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.view(panel)
     )
     np.testing.assert_array_equal(shown.target, panel.target)
 

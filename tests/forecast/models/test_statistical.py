@@ -191,12 +191,12 @@ def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_libr
     values = wave(60) + 0.5 * np.arange(60)
     flat = fit_theta(values, dynamic=False)
     _, variance = forecast_theta(flat, 60, STEPS, dynamic=False)
-    np.testing.assert_allclose(variance / variance[0], 1 + flat.pace**2 * np.arange(STEPS))
+    np.testing.assert_allclose(variance / variance[0], 1 + flat.alpha**2 * np.arange(STEPS))
     fit = fit_theta(values, dynamic=True, weight=0.5)
     spread = np.sqrt(forecast_theta(fit, 60, STEPS, dynamic=True)[1])
     state = np.array([[fit.level, fit.mean, fit.first, fit.slope, 0.0]])
     paths = compute_pi_samples(
-        60, STEPS, state, spread[0], fit.pace, 2.0, fit.mean, n_samples=20_000
+        60, STEPS, state, spread[0], fit.alpha, 2.0, fit.mean, n_samples=20_000
     )
     np.testing.assert_allclose(paths.std(1), spread, rtol=0.05)
 
@@ -221,7 +221,7 @@ def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
         model.set_initialization_method(
             "known", initial_level=level, initial_trend=trend / fit.damping
         )
-        return model.smooth([fit.level_pace, fit.trend_pace, fit.damping, level, trend])
+        return model.smooth([fit.alpha, fit.beta, fit.damping, level, trend])
 
     errors = [smoothed(*state).resid for state in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
     paths = np.stack(
@@ -232,7 +232,7 @@ def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
     results = smoothed(*state)
     assert np.isclose(fit.loss, np.mean(results.resid**2))
     np.testing.assert_allclose(mean, results.forecast(STEPS), rtol=1e-6)
-    level, trend, answers = fit.level_pace, fit.trend_pace, [1.0]  # to an error of 1
+    level, trend, answers = fit.alpha, fit.beta, [1.0]  # to an error of 1
     for _ in range(STEPS - 1):
         level, trend = level + fit.damping * trend, fit.damping * trend
         answers.append(level)

@@ -355,8 +355,8 @@ def skewed(rows):
     return TrainingRows(inputs, target, np.arange(rows) >= 0.9 * rows, np.ones(rows))
 
 
-@pytest.mark.parametrize("turns", [1, 4])
-def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turns):
+@pytest.mark.parametrize("parts", [1, 4])
+def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(parts):
     rows, grid = skewed(10_000), (0.1, 0.5, 0.9)
     settings = {
         "tree_method": "hist",
@@ -367,7 +367,7 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turn
         "seed": 0,
         "min_child_weight": 20,
     }
-    growing = BoosterSettings(settings | SMOOTH, 30, 9, pace=3, turns=turns)
+    growing = BoosterSettings(settings | SMOOTH, 30, 9, early_rate=3, parts=parts)
     grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
     location, spread = (
         load_booster(each, 1).inplace_predict(rows.inputs)[:, None]
@@ -384,7 +384,7 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     def growing(rows, **changes):
         model = XGBoost(**changes)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
-        return model._growing(source, rows * len(input_names(source)), CONTEXT)
+        return model._booster_settings(source, rows * len(input_names(source)), CONTEXT)
 
     def objective(rows, **changes):
         return growing(rows, **changes).settings["objective"]
@@ -397,20 +397,20 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     assert np.isclose(many.settings["eta"] * many.trees, few.settings["eta"] * few.trees)
     assert many.trees == 3 * few.trees
     assert np.isclose(
-        many._hasty().settings["eta"], few._hasty().settings["eta"]
-    )  # the rounds are chosen at one pace
-    assert many._hasty().patience == few._hasty().patience
+        many._faster().settings["eta"], few._faster().settings["eta"]
+    )  # the rounds are chosen at one rate
+    assert many._faster().patience == few._faster().patience
     assert [
-        growing(ROWS_AN_INPUT + 1, row_share=share).turns for share in (1.0, 0.7, 0.4, 0.01)
+        growing(ROWS_AN_INPUT + 1, row_share=share).parts for share in (1.0, 0.7, 0.4, 0.01)
     ] == [3, 4, 8, 10]
-    assert few.turns == growing(ROWS_AN_INPUT, row_share=0.4).turns == 1
+    assert few.parts == growing(ROWS_AN_INPUT, row_share=0.4).parts == 1
     assert (few.settings["max_bin"], many.settings["max_bin"]) == (256, 64)
 
 
 def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     rows = skewed(4_001)
     settings = {"max_depth": 3, "eta": 0.3, "max_bin": 64, "nthread": 1, "seed": 0}
-    growing = BoosterSettings(settings | SMOOTH, 12, 0, turns=4)
+    growing = BoosterSettings(settings | SMOOTH, 12, 0, parts=4)
     dealt = AlternatingRows.of(growing, rows)
     np.testing.assert_allclose(np.diff(dealt.bounds), 1_000, atol=3)
     assert sorted(dealt.rows.target) == sorted(rows.target)
@@ -442,12 +442,12 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
     rows = skewed(2 * EARLY_ROWS)
-    before = BoosterSettings({}, 1, 1, pace=3)._before(rows)
+    before = BoosterSettings({}, 1, 1, early_rate=3)._rows_before(rows)
     assert len(before.target) == EARLY_ROWS
     assert not before.late.any()
     assert before.target[0] == rows.target[0]
     assert before.target[-1] == rows.target[~rows.late][-1]
-    assert len(BoosterSettings({}, 1, 1)._before(rows).target) == (~rows.late).sum()
+    assert len(BoosterSettings({}, 1, 1)._rows_before(rows).target) == (~rows.late).sum()
 
 
 def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
@@ -457,7 +457,7 @@ def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
         model = XGBoost(looks=looks)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
         seen.append(
-            len(training_rows(source, model._most(source), np.random.default_rng(0)).target)
+            len(training_rows(source, model._most_rows(source), np.random.default_rng(0)).target)
         )
     assert 0.98 * len(source.origins()) < seen[0] <= len(source.origins())
     assert seen[1] > 4 * seen[0]

@@ -27,7 +27,8 @@ from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.features.none import None_
 from hwds.frames.panel import Forecasts, Panel, aggregates_of_series
 from hwds.frames.roles import Roles
-from hwds.results.tables import TRUTH
+from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables
+from hwds.supply.decisions.base import RunForecasts
 from hwds.supply.decisions.volume_bands import VolumeBands
 from tests.support.panels import AskedAnew, monthly_panel
 
@@ -389,6 +390,8 @@ def test_deals_are_made_of_the_datasets_own_series(tmp_path):
     frame = protocol.prepare_frame(shop())
     rows = protocol.postprocess(raw(protocol, frame, Mean(), tmp_path)).drop("fold")
     for deal, names in (((), {"s0", "s3", "s4", "s5", "s6", "s7"}), (("region",), {"N", "S"})):
-        windows = VolumeBands(name="volume_bands", deal=deal)._windows(rows, frame, protocol)
+        tables = Tables(pl.DataFrame(schema=SCORES), rows, pl.DataFrame(schema=TIMINGS))
+        run = RunForecasts(tables, frame, "mean", protocol, None)
+        windows = VolumeBands(name="volume_bands", deal=deal)._windows(rows, run)
         assert set(windows.keys["deal"]) == names
         assert len(windows.keys) == 6

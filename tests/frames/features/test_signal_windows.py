@@ -2,6 +2,8 @@
 apart.
 """
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy import signal, stats
@@ -12,8 +14,8 @@ from hwds.evaluation.leak_check import check_run_features
 from hwds.frames.features.regime_scaling import RegimeScaling
 from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.kernels import STATISTICS
-from hwds.frames.signals import SPECTRAL, RunFeatures, spectra
 from hwds.frames.signals import RegimeScales as Scales
+from hwds.frames.signals import RunFeatures, Spectral, spectra
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def windows(runs):
-    spectral = {"bands": 3, "spectrum": SPECTRAL}
+    spectral = {"bands": 3, "spectrum": get_args(Spectral)}
     return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,), **spectral).learn(
         runs
     )
@@ -77,13 +79,17 @@ def test_a_tone_has_no_entropy_and_a_beating_one_has_an_envelope():
     tone, noise = np.sin(2 * np.pi * t / 6), rng.normal(0, 1, 256)
     beats = (1 + np.sin(2 * np.pi * t / 64)) * np.sin(2 * np.pi * t / 4)
     signals = np.column_stack([tone, noise, beats])
-    last = spectra(signals, np.zeros(1, int), np.array([255]), 256, 4, SPECTRAL)[0].reshape(-1, 3)
+    last = spectra(signals, np.zeros(1, int), np.array([255]), 256, 4, get_args(Spectral))[
+        0
+    ].reshape(-1, 3)
     shares, entropy, envelope = last[:4], last[4], last[5]
     assert shares.sum(axis=0) == pytest.approx(1.0)
     assert shares[1, 0] > 0.99
     assert entropy[0] < 0.3 < 0.85 < entropy[1]
     assert envelope[2] > 0.8 > 0.3 > envelope[1]
-    assert (spectra(np.ones((9, 1)), np.zeros(9, int), np.arange(9), 5, 2, SPECTRAL) == 0).all()
+    assert (
+        spectra(np.ones((9, 1)), np.zeros(9, int), np.arange(9), 5, 2, get_args(Spectral)) == 0
+    ).all()
 
 
 def test_a_stream_gives_the_bits_of_a_batch(runs, windows):

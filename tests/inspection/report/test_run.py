@@ -16,7 +16,7 @@ from hwds.inspection.protocols.board_kfold import BoardKFold
 from hwds.inspection.report import (
     by_kind_grid,
     confusion_figure,
-    inspection_conclusion,
+    inspection_sentence,
     patches_figure,
     reject_figure,
 )
@@ -39,7 +39,7 @@ def done(images):
 
 
 def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
-    said = inspection_conclusion(done.tables, TREES)
+    said = inspection_sentence(None, done.tables, TREES)
     recall = done.tables.headline("recall", TREES)
     share, ends = quote_percent(recall["value"], recall["ci_low"], recall["ci_high"])
     assert said.startswith(f"{TREES} flags {share}{ends} of defects where ")
@@ -50,8 +50,8 @@ def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
     assert "Hardest to see is '" in said
     assert "A board costs" in said
     assert f"Beside it flag: {WINDOWS}" in said
-    assert "It names no kinds." in inspection_conclusion(done.tables, WINDOWS)
-    assert inspection_conclusion(done.tables, "nobody") == ""
+    assert "It names no kinds." in inspection_sentence(None, done.tables, WINDOWS)
+    assert inspection_sentence(None, done.tables, "nobody") == ""
 
 
 def test_pictures_and_the_table_of_kinds(done, images):

@@ -151,9 +151,9 @@ def test_a_network_of_two_branches_has_its_masks_as_inputs(runs, cut):
     assert np.sqrt(((lives.point - left) ** 2).mean()) < 1.2 * left.std()
     assert ((left >= lives.quantiles[:, 0]) & (left <= lives.quantiles[:, -1])).mean() < 0.8
     windows = learned.network.windows(asked, asked.offsets[1:] - 1)
-    plain = learned.network.said(windows, learned.network.shape.ones(asked.n))
+    plain = learned.network.predict_windows(windows, learned.network.shape.ones(asked.n))
     assert plain == pytest.approx(learned.network.points(asked)[asked.offsets[1:] - 1], abs=1e-3)
-    masked = learned.network.said(
+    masked = learned.network.predict_windows(
         windows, [np.zeros_like(part) for part in learned.network.shape.ones(asked.n)]
     )
     assert (

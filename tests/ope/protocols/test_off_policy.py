@@ -30,7 +30,6 @@ from hwds.ope.models.replay import Replay
 from hwds.ope.models.snipw import SNIPW
 from hwds.ope.models.switch_dr import SwitchDR
 from hwds.ope.protocols.off_policy import OffPolicy
-from hwds.ope.report import EstimatorScores, ValueWithInterval, _days_sentence
 
 TARGET = TargetPolicy(columns="target_")
 
@@ -239,25 +238,6 @@ def test_what_is_learned_has_its_days_in_the_interval_and_the_error_pairs_them(t
     true = asked(protocol, PriceLog(rows=3000).truth("ope"), shocked(table, 10, 30.0))
     ((_, error),) = of_metric(protocol.contrasts({"ope/snipw": rows, "truth": true}), "error")
     assert error.ci_method == "t, paired by row, widened for shared days"
-
-
-def test_the_sentence_says_that_few_days_cannot_tell_of_others(table):
-    said = _days_sentence(
-        EstimatorScores(
-            "ope/dr",
-            *[ValueWithInterval(1.0, 0.1, 0.8, 1.2)] * 3,
-            None,
-            None,
-            9,
-            True,
-            f"x{FEW_DAYS}, bias apart",
-        )
-    )
-    assert (
-        said
-        == " The intervals are of these days alone: few days have most of the weight and cannot "
-        "tell of others."
-    )
 
 
 def test_the_price_of_leaving_out_a_part_is_that_of_the_log_without_it(table):

@@ -85,6 +85,15 @@ def test_bias_is_said_and_the_truth_outside():
     assert "outside of the interval" in said
 
 
+def test_few_days_cannot_tell_of_others():
+    method = "x, of these days alone: few days have most of the weight and cannot tell, bias apart"
+    said = ope_sentence(None, tables_of(lines("ope/dr", 24.0, 22.0, 26.0, method)), "ope/dr")
+    assert (
+        " The intervals are of these days alone: few days have most of the weight and cannot tell "
+        "of others. The estimate rests on"
+    ) in said
+
+
 def test_a_model_that_failed():
     assert ope_sentence(None, tables_of(DR), "ope/ipw") == "ope/ipw says nothing of the policy."
     assert estimates_figure(tables_of(TRUTH), "ope/dr") is None

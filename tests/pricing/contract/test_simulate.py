@@ -160,7 +160,7 @@ def test_no_tier_is_offered_whose_floor_does_not_hold(seed, kind):
         deductions=rng.uniform(0, 0.05), retro_rebate=rng.uniform(0, 0.1), shortfall_fee=0.02
     )
     cost = rng.uniform(50, 85)
-    drawn = ContractRisks.drawn(
+    drawn = ContractRisks.draw(
         rng.normal(-3, 0.5, 500), rng, cost=cost, cost_spread=0.03, currency_spread=0.02, leak=0.05
     )
     surroundings = world(schedule=schedule, terms=terms, kept=rng.uniform(0.3, 1))

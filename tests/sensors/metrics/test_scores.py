@@ -8,8 +8,6 @@ import pytest
 
 from hwds.sensors.metrics import (
     count_rows,
-    f1_of,
-    f1_of_everything,
     flagged_stretches,
     run_average_precision,
     sensor_scores,
@@ -81,8 +79,8 @@ def test_a_run_without_an_anomaly_counts_for_false_alarms_alone():
     assert (said["f1"].value, said["f1"].n, said["f1"].n_undefined) == (1.0, 1, 1)
     assert (said["far"].value, said["far"].n) == (0.125, 2)
     counts = count_rows(np.zeros(4), np.zeros(4, bool), np.arange(4.0), 0)
-    assert np.isnan(f1_of(counts))
-    assert np.isnan(f1_of_everything(counts))
+    assert np.isnan(counts.f1)
+    assert np.isnan(counts.f1_everything)
 
 
 def test_rows_whose_label_is_not_known_count_for_nothing():

@@ -12,7 +12,7 @@ from hwds.sensors.protocols.runs_in_time import RunsInTime
 from hwds.sensors.report import (
     by_run_grid,
     runs_figure,
-    sensor_conclusion,
+    sensor_sentence,
     sensors_figure,
     typical_run,
 )
@@ -32,7 +32,7 @@ def done(runs):
 
 
 def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
-    said = sensor_conclusion(done.tables, "sensors/pca")
+    said = sensor_sentence(None, done.tables, "sensors/pca")
     f1 = done.tables.headline("f1", "sensors/pca")["value"]
     assert said.startswith(
         f"sensors/pca finds anomalous rows with F1 {f1:.3f}, the mean over 4 runs:"
@@ -41,7 +41,7 @@ def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
     assert "while flagging none has 0" in said
     assert "seconds after the beginning on average" in said
     assert "Beside it: sensors/forecast_residual" in said
-    assert sensor_conclusion(done.tables, "nobody") == ""
+    assert sensor_sentence(None, done.tables, "nobody") == ""
 
 
 def test_pictures_and_the_table_by_run(done, runs):

@@ -180,7 +180,7 @@ def test_windows_begin_where_stock_stands_in_the_long_run():
     record = stock_records({"own": many}, "own", None, terms).row(0, named=True)
     assert record["cost"] == pytest.approx(35.02, rel=0.015)
     assert record["orders"] == pytest.approx((35.02 - 18.60) / 64, abs=0.005)
-    at_s = simulate_stock(many.stacked("upto"), many.stacked("reorder"), actual, terms)
+    at_s = simulate_stock(many.stack("upto"), many.stack("reorder"), actual, terms)
     assert at_s.cost(terms).mean() < 32
 
 

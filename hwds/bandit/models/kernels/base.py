@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.draws import seed_stream
 from hwds.core.compiling import helper, helper_options
@@ -35,8 +36,8 @@ class Arms:
     """
 
     names: tuple[str, ...]
-    values: np.ndarray
-    contexts: np.ndarray
+    values: ndarray
+    contexts: ndarray
     horizon: int = 0
     range: tuple[float, float] | None = None
     delay: float = 0.0
@@ -48,7 +49,7 @@ class Arms:
         return len(self.names)
 
     @cached_property
-    def all_active(self) -> np.ndarray:
+    def all_active(self) -> ndarray:
         """A flag for each arm that it may be offered, shape (K,).
 
         Read-only, for all customers share it.
@@ -60,7 +61,7 @@ class Arms:
 
 # Kernel: the law of a policy as functions on flat arrays, and how compiled code calls it.
 
-__all__ = ["BatchKernel", "Kernel", "Visit", "helper"]
+__all__ = ["BatchKernel", "Function", "Kernel", "Visit", "helper"]
 
 Function = Callable[..., Any]
 
@@ -78,8 +79,8 @@ class Visit(NamedTuple):
 
     step: int
     segment: int
-    context: np.ndarray
-    active: np.ndarray
+    context: ndarray
+    active: ndarray
     at: float = 0.0
 
 
@@ -175,31 +176,31 @@ def register_kernel(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def call_init(settings: Any, state: np.ndarray) -> None:
+def call_init(settings: Any, state: ndarray) -> None:
     """Call `init` of the kernel of these settings, in compiled code."""
     raise NotImplementedError("call_init is for compiled code")
 
 
-def call_select(settings: Any, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def call_select(settings: Any, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return the arm that `select` of the kernel of these settings chooses, in compiled code."""
     raise NotImplementedError("call_select is for compiled code")
 
 
-def call_offered(settings: Any, state: np.ndarray, visit: Visit, arm: int) -> None:
+def call_offered(settings: Any, state: ndarray, visit: Visit, arm: int) -> None:
     """Call `offered` of the kernel of these settings where it has one, in compiled code."""
     raise NotImplementedError("call_offered is for compiled code")
 
 
-def learn_nothing(settings: Any, state: np.ndarray, visit: Visit, arm: int) -> None:
+def learn_nothing(settings: Any, state: ndarray, visit: Visit, arm: int) -> None:
     """Learn nothing from an offer."""
 
 
-def call_update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def call_update(settings: Any, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Call `update` of the kernel of these settings, in compiled code."""
     raise NotImplementedError("call_update is for compiled code")
 
 
-def call_propensity(settings: Any, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def call_propensity(settings: Any, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Call `propensity` of the kernel of these settings, which must have one, in compiled code."""
     raise NotImplementedError("call_propensity is for compiled code")
 
@@ -287,7 +288,7 @@ def rehearse(name: str, kernel: Kernel | BatchKernel, arms: Arms) -> None:
 
 
 def _kernel_calls(
-    kernel: Kernel, arms: Arms, chances: np.ndarray
+    kernel: Kernel, arms: Arms, chances: ndarray
 ) -> Iterator[tuple[Function, tuple[Any, ...]]]:
     """Yield each function with its arguments but the settings: every arm converts and refuses, at
     the first steps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.bandit.models.kernels.base import Visit
 from hwds.bandit.models.kernels.draws import (
@@ -45,9 +45,9 @@ class BetaArms(NamedTuple):
         screened: Whether the prior counts are whole, so that a tail is a binomial sum.
     """
 
-    values: np.ndarray
-    alpha: np.ndarray
-    beta: np.ndarray
+    values: ndarray
+    alpha: ndarray
+    beta: ndarray
     alike: bool
     screened: bool
 
@@ -60,7 +60,7 @@ def screened_size(arms: int) -> int:
 
 
 @helper
-def init(settings: BetaArms, state: np.ndarray) -> None:
+def init(settings: BetaArms, state: ndarray) -> None:
     """Begin with every arm at its prior."""
     values, alpha, beta_counts = settings.values, settings.alpha, settings.beta
     count = values.size
@@ -73,7 +73,7 @@ def init(settings: BetaArms, state: np.ndarray) -> None:
 
 
 @helper
-def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: BetaArms, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome, move the arm's log binomial by one term, and the leader where it
     changes.
     """
@@ -98,7 +98,7 @@ def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcom
 
 
 @helper
-def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: BetaArms, state: ndarray, visit: Visit, stream: ndarray) -> int:
     """Return one draw of each arm's posterior value; the arm of the highest."""
     values, active = settings.values, visit.active
     leader = int(state[6 * values.size])
@@ -116,12 +116,12 @@ def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarr
 
 @helper
 def _count_above(
-    values: np.ndarray,
+    values: ndarray,
     alike: bool,
-    state: np.ndarray,
+    state: ndarray,
     leader: int,
-    active: np.ndarray,
-    stream: np.ndarray,
+    active: ndarray,
+    stream: ndarray,
 ) -> int:
     """Return how many arms' draws exceed the leader's.
 
@@ -189,9 +189,7 @@ def _tail_exceeds(u: float, last: float, wins: float, losses: float, odds: float
 
 
 @helper
-def _highest(
-    values: np.ndarray, state: np.ndarray, leader: int, above: int, stream: np.ndarray
-) -> int:
+def _highest(values: ndarray, state: ndarray, leader: int, above: int, stream: ndarray) -> int:
     """Return the arm of the highest value of those above the leader's draw.
 
     One that was not drawn is drawn from its tail.
@@ -209,7 +207,7 @@ def _highest(
 
 
 @helper
-def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> float:
+def _from_tail(wins: float, losses: float, x: float, stream: ndarray) -> float:
     """Return a draw of Beta(wins + 1, losses + 1) above x, by an exponential at x: the log density
     is concave.
     """
@@ -231,9 +229,7 @@ def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> floa
 
 
 @helper
-def _highest_of_all_draws(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, stream: np.ndarray
-) -> int:
+def _highest_of_all_draws(values: ndarray, state: ndarray, active: ndarray, stream: ndarray) -> int:
     """Return the arm with the highest draw, every arm drawn."""
     count = values.size
     best, winner = -math.inf, 0
@@ -246,7 +242,7 @@ def _highest_of_all_draws(
 
 
 @helper
-def _find_leader(state: np.ndarray, count: int) -> None:
+def _find_leader(state: ndarray, count: int) -> None:
     """Store the arm of the highest posterior mean value, and the highest mean value of the other
     arms.
     """
@@ -261,7 +257,7 @@ def _find_leader(state: np.ndarray, count: int) -> None:
 
 
 @helper
-def _leader_of(state: np.ndarray, active: np.ndarray) -> int:
+def _leader_of(state: ndarray, active: ndarray) -> int:
     """Return the arm of the highest posterior mean value among those that may be offered."""
     count = active.size
     leader = -1
@@ -303,7 +299,7 @@ def beta_size(arms: int) -> int:
 
 
 @helper
-def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: BetaArms, state: ndarray, visit: Visit, chances: ndarray) -> None:
     """Fill the chance of each arm."""
     values, active = settings.values, visit.active
     count = values.size
@@ -332,7 +328,7 @@ def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.
 
 
 @helper
-def _chances_of_two(state: np.ndarray, count: int, one: int, other: int) -> float:
+def _chances_of_two(state: ndarray, count: int, one: int, other: int) -> float:
     """Return the probability that the first of two draws is higher, by the shortest of four sums.
 
     -1 if all are too long.
@@ -369,7 +365,7 @@ def _sum_of_terms(a: float, b: float, c: float, d: float) -> float:
 
 @helper
 def _quadrature(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, chances: np.ndarray, sign: float
+    values: ndarray, state: ndarray, active: ndarray, chances: ndarray, sign: float
 ) -> None:
     """Write all probabilities by quadrature.
 
@@ -402,7 +398,7 @@ def _quadrature(
 
 @helper
 def _add_cell(
-    values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float, width: float, sign: float
+    values: ndarray, state: ndarray, chances: ndarray, at: float, width: float, sign: float
 ) -> None:
     """Add what a cell gives to each chance, and move to its end.
 
@@ -454,7 +450,7 @@ def _chance_not_in_way(distribution: float, sign: float) -> float:
 
 @helper
 def _reward_range(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, sign: float
+    values: ndarray, state: ndarray, active: ndarray, sign: float
 ) -> tuple[float, float]:
     """Return the range of rewards in which the best arm's draw lies, but for a probability of
     exp(-RARE).
@@ -470,7 +466,7 @@ def _reward_range(
 
 
 @helper
-def _arm_range(values: np.ndarray, state: np.ndarray, arm: int) -> tuple[float, float]:
+def _arm_range(values: ndarray, state: ndarray, arm: int) -> tuple[float, float]:
     """Return the range of an arm's reward, its sign apart, by Bernstein's inequality for the Beta
     law (Skorski 2023).
     """
@@ -485,7 +481,7 @@ def _arm_range(values: np.ndarray, state: np.ndarray, arm: int) -> tuple[float, 
 
 
 @helper
-def _cell_width(values: np.ndarray, state: np.ndarray, at: float) -> float:
+def _cell_width(values: ndarray, state: ndarray, at: float) -> float:
     """Return the largest width of the cell that begins here."""
     count = values.size
     width = math.inf
@@ -511,7 +507,7 @@ def _cell_width(values: np.ndarray, state: np.ndarray, at: float) -> float:
 
 
 @helper
-def density(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> float:
+def density(values: ndarray, state: ndarray, arm: int, reward: float) -> float:
     """Return the density of an arm's reward, its sign apart."""
     count = values.size
     value = abs(values[arm])
@@ -526,7 +522,7 @@ def density(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> f
 
 
 @helper
-def distribution(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> float:
+def distribution(values: ndarray, state: ndarray, arm: int, reward: float) -> float:
     """Return the chance that an arm's reward, its sign apart, is below one."""
     count = values.size
     a, b, x = state[arm] + 1.0, state[count + arm] + 1.0, reward / abs(values[arm])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 
@@ -14,7 +15,7 @@ UNIT = 1.0 / 9007199254740992.0
 LAYERS = 256
 
 
-def _ziggurat() -> np.ndarray:
+def _ziggurat() -> ndarray:
     """Return the edges of 256 layers of equal area under exp(-x^2/2), the tail in layer 0 (Doornik
     2005).
     """
@@ -56,14 +57,14 @@ def as_uniform(word: np.uint64) -> float:
 
 
 @helper
-def seed_stream(stream: np.ndarray, key: np.uint64) -> None:
+def seed_stream(stream: ndarray, key: np.uint64) -> None:
     """Begin the stream (4 words of uint64) of a key."""
     for i in range(4):
         stream[i] = key_below(key, i)
 
 
 @helper
-def word(stream: np.ndarray) -> np.uint64:
+def word(stream: ndarray) -> np.uint64:
     """Return the next 64 bits: xoshiro256++ (Blackman and Vigna 2021)."""
     total = stream[0] + stream[3]
     drawn = ((total << np.uint64(23)) | (total >> np.uint64(41))) + stream[0]
@@ -78,19 +79,19 @@ def word(stream: np.ndarray) -> np.uint64:
 
 
 @helper
-def uniform(stream: np.ndarray) -> float:
+def uniform(stream: ndarray) -> float:
     """Return a uniform draw in [0, 1)."""
     return (word(stream) >> np.uint64(11)) * UNIT
 
 
 @helper
-def exponential(stream: np.ndarray) -> float:
+def exponential(stream: ndarray) -> float:
     """Return an exponential draw with mean 1."""
     return -math.log(1.0 - uniform(stream))
 
 
 @helper
-def standard_normal(stream: np.ndarray) -> float:
+def standard_normal(stream: ndarray) -> float:
     """Return a standard normal draw, by the ziggurat (Marsaglia and Tsang 2000)."""
     while True:
         bits = word(stream)
@@ -108,7 +109,7 @@ def standard_normal(stream: np.ndarray) -> float:
 
 
 @helper
-def _tail(stream: np.ndarray, side: float) -> float:
+def _tail(stream: ndarray, side: float) -> float:
     while True:
         x = exponential(stream) / EDGES[1]
         y = exponential(stream)
@@ -117,7 +118,7 @@ def _tail(stream: np.ndarray, side: float) -> float:
 
 
 @helper
-def gamma(stream: np.ndarray, shape: float) -> float:
+def gamma(stream: ndarray, shape: float) -> float:
     """Return a gamma draw with scale 1, for a shape above 0 (Marsaglia and Tsang 2000)."""
     if shape < 1.0:
         return gamma_from_one(stream, shape + 1.0) * (1.0 - uniform(stream)) ** (1.0 / shape)
@@ -125,7 +126,7 @@ def gamma(stream: np.ndarray, shape: float) -> float:
 
 
 @helper
-def gamma_from_one(stream: np.ndarray, shape: float) -> float:
+def gamma_from_one(stream: ndarray, shape: float) -> float:
     """Return a gamma draw with scale 1, for a shape of at least 1."""
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
@@ -144,21 +145,21 @@ def gamma_from_one(stream: np.ndarray, shape: float) -> float:
 
 
 @helper
-def beta(stream: np.ndarray, a: float, b: float) -> float:
+def beta(stream: ndarray, a: float, b: float) -> float:
     """Return a draw of Beta(a, b)."""
     x = gamma(stream, a)
     return x / (x + gamma(stream, b))
 
 
 @helper
-def beta_from_one(stream: np.ndarray, a: float, b: float) -> float:
+def beta_from_one(stream: ndarray, a: float, b: float) -> float:
     """Return a draw of Beta(a, b), for parameters of at least 1."""
     x = gamma_from_one(stream, a)
     return x / (x + gamma_from_one(stream, b))
 
 
 @helper
-def choose_tied(stream: np.ndarray, ties: int) -> bool:
+def choose_tied(stream: ndarray, ties: int) -> bool:
     """Return whether the newest of so many equals replaces the present one, so that each stays with
     the same probability.
     """

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Arms, Function, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.core.compiling import helper
 
@@ -15,12 +16,23 @@ from hwds.core.compiling import helper
 # means, and an index as scratch.
 
 
+def begin_with_zeros(settings: Any, state: ndarray) -> None:
+    """Begin with a state that is all zero."""
+
+
 def means_size(arms: int) -> int:
     """Return numbers in the state."""
     return 4 * arms
 
 
-def means_init(settings: Any, state: np.ndarray) -> None:
+def means_kernel(
+    settings: Any, arms: Arms, select: Function, propensity: Function | None = None
+) -> Kernel:
+    """Return the kernel of a policy that goes by the mean reward of each arm."""
+    return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
+
+
+def means_init(settings: Any, state: ndarray) -> None:
     """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is
     tried before all others.
     """
@@ -29,13 +41,13 @@ def means_init(settings: Any, state: np.ndarray) -> None:
         state[2 * count + arm] = np.inf
 
 
-def means_update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def means_update(settings: Any, state: ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull, whose reward is outcome x value."""
     count_pull(settings.values, state, arm, outcome)
 
 
 @helper
-def count_pull(values: np.ndarray, state: np.ndarray, arm: int, outcome: float) -> None:
+def count_pull(values: ndarray, state: ndarray, arm: int, outcome: float) -> None:
     """Count the pull; the mean is made of sums, so that equal histories are ties to the last
     bit.
     """
@@ -78,7 +90,7 @@ def ridge_scratch(arms: int, columns: int) -> int:
 
 
 @helper
-def ridge_begin(state: np.ndarray, arms: int, columns: int, ridge: float) -> None:
+def ridge_begin(state: ndarray, arms: int, columns: int, ridge: float) -> None:
     """Begin without outcomes: the inverse is I / ridge, all else zero."""
     d = columns + 1
     for arm in range(arms):
@@ -88,13 +100,13 @@ def ridge_begin(state: np.ndarray, arms: int, columns: int, ridge: float) -> Non
 
 
 @helper
-def ridge_entry(context: np.ndarray, i: int) -> float:
+def ridge_entry(context: ndarray, i: int) -> float:
     """Return the i-th regressor; the intercept comes last."""
     return context[i] if i < context.size else 1.0
 
 
 @helper
-def ridge_mean(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+def ridge_mean(state: ndarray, arm: int, context: ndarray) -> float:
     """Return the fitted value of an arm for a customer."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE + d * d + d
@@ -105,7 +117,7 @@ def ridge_mean(state: np.ndarray, arm: int, context: np.ndarray) -> float:
 
 
 @helper
-def ridge_leverage(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+def ridge_leverage(state: ndarray, arm: int, context: ndarray) -> float:
     """Return x' A^-1 x: the variance of the fitted value, over that of one outcome."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE
@@ -122,20 +134,20 @@ def ridge_leverage(state: np.ndarray, arm: int, context: np.ndarray) -> float:
 
 
 @helper
-def ridge_pulls(state: np.ndarray, arm: int, columns: int) -> float:
+def ridge_pulls(state: ndarray, arm: int, columns: int) -> float:
     """Return the number of outcomes of an arm."""
     return state[arm * ridge_block(columns)]
 
 
 @helper
-def ridge_total(state: np.ndarray, arm: int, columns: int) -> float:
+def ridge_total(state: ndarray, arm: int, columns: int) -> float:
     """Return the sum of an arm's outcomes: that of y times the intercept."""
     d = columns + 1
     return state[arm * ridge_block(columns) + INVERSE_PLACE + d * d + d - 1]
 
 
 @helper
-def ridge_absorb(state: np.ndarray, arms: int, arm: int, context: np.ndarray, y: float) -> None:
+def ridge_absorb(state: ndarray, arms: int, arm: int, context: ndarray, y: float) -> None:
     """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the
     coefficients move along A^-1 x.
     """
@@ -169,7 +181,7 @@ its square.
 
 
 @helper
-def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+def highest(state: ndarray, first: int, active: ndarray, stream: ndarray) -> int:
     """Return the arm of the highest number among those that may be offered.
 
     Equals have equal chances.
@@ -189,7 +201,7 @@ def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarra
 
 @helper
 def _one_of(
-    state: np.ndarray, first: int, active: np.ndarray, best: float, ties: int, stream: np.ndarray
+    state: ndarray, first: int, active: ndarray, best: float, ties: int, stream: ndarray
 ) -> int:
     """Return one of the equals."""
     left = int(uniform(stream) * ties)
@@ -202,9 +214,7 @@ def _one_of(
 
 
 @helper
-def chances_of_highest(
-    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
-) -> None:
+def chances_of_highest(state: ndarray, first: int, active: ndarray, chances: ndarray) -> None:
     """Write the probabilities with which `highest` chooses."""
     best, ties = -math.inf, 0
     for arm in range(active.size):
@@ -218,7 +228,7 @@ def chances_of_highest(
 
 
 @helper
-def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
+def any_arm(active: ndarray, stream: ndarray) -> int:
     """Return one of the arms that may be offered."""
     left = int(uniform(stream) * active.sum())
     for arm in range(active.size):
@@ -230,7 +240,7 @@ def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
 
 
 @helper
-def next_offered(active: np.ndarray, arm: int) -> int:
+def next_offered(active: ndarray, arm: int) -> int:
     """Return the arm itself, or the first after it that may be offered, in a ring."""
     while not active[arm]:
         arm = (arm + 1) % active.size
@@ -238,7 +248,7 @@ def next_offered(active: np.ndarray, arm: int) -> int:
 
 
 @helper
-def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+def in_proportion(state: ndarray, first: int, active: ndarray, stream: ndarray) -> int:
     """Return an arm drawn with a chance in proportion to its weight, among those that may be
     offered.
     """
@@ -257,9 +267,7 @@ def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.
 
 
 @helper
-def chances_in_proportion(
-    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
-) -> None:
+def chances_in_proportion(state: ndarray, first: int, active: ndarray, chances: ndarray) -> None:
     """Write the probabilities with which `in_proportion` draws."""
     total = 0.0
     for arm in range(active.size):

@@ -10,6 +10,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, Lt
+from numpy import ndarray
+from polars import DataFrame, Series, col
 
 from hwds.core.recipe import Positive, PositiveInt, Seed, Small, Steps
 from hwds.core.seeds import stream
@@ -23,7 +25,7 @@ class ProductFamily(NamedTuple):
 
     Attributes:
         name: The first part of its SKUs' names.
-        list_price: Of its first generation, in currency.
+        list_price: The list price of its first generation, in currency.
         units: A month over all channels, of one generation at its best.
         elasticity: Own-price elasticity of demand.
         giftable: Scale of its holiday season.
@@ -41,7 +43,7 @@ class SalesChannel(NamedTuple):
 
     Attributes:
         name: The last part of its series' names.
-        share: Of a device's units.
+        share: The share of a device's units.
         subsidy: Share of the list price that the maker pays for each unit sold here.
         discount: Share of the list price that the channel forgoes.
         elasticity: Added to the family's.
@@ -144,25 +146,25 @@ class HardwareWorld:
     n_plants: int = 3
     start: date = date(2016, 1, 1)
 
-    def uniforms(self, kind: str, *entity: str, shape: tuple[int, int]) -> np.ndarray:
+    def uniforms(self, kind: str, *entity: str, shape: tuple[int, int]) -> ndarray:
         """Return uniform draws of one entity; more rows leave the first ones as they are."""
         return stream(self.seed, "world", kind, *entity).random(shape)
 
-    def normals(self, kind: str, *entity: str, shape: tuple[int, int]) -> np.ndarray:
+    def normals(self, kind: str, *entity: str, shape: tuple[int, int]) -> ndarray:
         """Return standard normal draws of one entity.
 
         More rows leave the first ones as they are.
         """
         return stream(self.seed, "world", kind, *entity).standard_normal(shape)
 
-    def dates(self, months: np.ndarray) -> pl.Series:
+    def dates(self, months: ndarray) -> Series:
         """Return the first days of months counted from `start`."""
-        return pl.Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
+        return Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
             pl.Date
         )
 
     @cached_property
-    def families(self) -> pl.DataFrame:
+    def families(self) -> DataFrame:
         """The fields of `catalogue.Family` and the course of its devices, drawn: `ramp` and
         `decline` (of `DemandLaw`).
         """
@@ -170,12 +172,12 @@ class HardwareWorld:
         for family in FAMILIES[: self.n_families]:
             ramp, decline = self.uniforms("families", family.name, shape=(1, 2))[0]
             rows.append((*family, _between(ramp, 1.0, 2.5), _between(decline, 40.0, 70.0)))
-        return pl.DataFrame(
+        return DataFrame(
             rows, schema=["family", *ProductFamily._fields[1:], "ramp", "decline"], orient="row"
         )
 
     @cached_property
-    def skus(self) -> pl.DataFrame:
+    def skus(self) -> DataFrame:
         """Every generation that is on sale or planned between month 0 and the end of the plan.
 
         Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first),
@@ -190,11 +192,11 @@ class HardwareWorld:
                 for number, family in enumerate(FAMILIES[: self.n_families])
             ]
         )
-        table = table.filter(pl.col("launch_month") < self.months + self.ahead)
+        table = table.filter(col("launch_month") < self.months + self.ahead)
         launch, end = (self.dates(table[name].to_numpy()) for name in ("launch_month", "end_month"))
         return table.with_columns(launch=launch, end=end)
 
-    def _generations(self, number: int, family: ProductFamily) -> pl.DataFrame:
+    def _generations(self, number: int, family: ProductFamily) -> DataFrame:
         draws = self.uniforms(
             "skus", family.name, shape=((self.months + self.ahead) // SHORTEST_GAP + 3, 6)
         ).T
@@ -206,7 +208,7 @@ class HardwareWorld:
         list_price = np.round(
             family.list_price * np.exp(np.cumsum(_between(draws[1], -0.02, 0.06)))
         )
-        return pl.DataFrame(
+        return DataFrame(
             {
                 "sku": names,
                 "family": family.name,
@@ -223,7 +225,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def channels(self) -> pl.DataFrame:
+    def channels(self) -> DataFrame:
         """The fields of `catalogue.Channel`, with its season and its promotions scaled by a draw of
         .85 to 1.15.
         """
@@ -239,10 +241,10 @@ class HardwareWorld:
                     *(lift * season for lift in channel[6:]),
                 )
             )
-        return pl.DataFrame(rows, schema=["channel", *SalesChannel._fields[1:]], orient="row")
+        return DataFrame(rows, schema=["channel", *SalesChannel._fields[1:]], orient="row")
 
     @cached_property
-    def offers(self) -> pl.DataFrame:
+    def offers(self) -> DataFrame:
         """Each device in each channel, with its four prices at launch.
 
         Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere),
@@ -251,7 +253,7 @@ class HardwareWorld:
         discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift
         of a promoted month).
         """
-        sensitivity = self.families.select("family", pl.col("elasticity").alias("own"))
+        sensitivity = self.families.select("family", col("elasticity").alias("own"))
         pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(
             self.channels, how="cross"
         )
@@ -259,23 +261,21 @@ class HardwareWorld:
             self.uniforms("offers", sku, channel, shape=(1, 3))
             for sku, channel in pairs.select("sku", "channel").iter_rows()
         ]
-        units, elasticity, promotion = (pl.Series(column) for column in np.concatenate(draws).T)
+        units, elasticity, promotion = (Series(column) for column in np.concatenate(draws).T)
         return pairs.select(
             "sku",
             "channel",
             "list_price",
             "cost",
-            subsidy=(pl.col("list_price") * pl.col("subsidy")).round(2),
-            street_price=(
-                pl.col("list_price") * (1 - pl.col("subsidy") - pl.col("discount"))
-            ).round(),
-            units=pl.col("units") * pl.col("share") * (0.75 + 0.5 * units),
-            elasticity=pl.col("own") + pl.col("elasticity") + 0.3 * (elasticity - 0.5),
-            promotion=pl.col("promotion") * (0.85 + 0.3 * promotion),
+            subsidy=(col("list_price") * col("subsidy")).round(2),
+            street_price=(col("list_price") * (1 - col("subsidy") - col("discount"))).round(),
+            units=col("units") * col("share") * (0.75 + 0.5 * units),
+            elasticity=col("own") + col("elasticity") + 0.3 * (elasticity - 0.5),
+            promotion=col("promotion") * (0.85 + 0.3 * promotion),
         )
 
     @cached_property
-    def customers(self) -> pl.DataFrame:
+    def customers(self) -> DataFrame:
         """The customers: `customer`, `kind` (of `catalogue.CUSTOMER_KINDS`), `units` (bought in a
         year, with a Pareto tail).
         """
@@ -283,7 +283,7 @@ class HardwareWorld:
         kinds = np.searchsorted(
             np.cumsum([kind.share for kind in CUSTOMER_KINDS])[:-1], kind_draw, side="right"
         )
-        return pl.DataFrame(
+        return DataFrame(
             {
                 "customer": [f"customer-{number}" for number in range(1, self.n_customers + 1)],
                 "kind": [CUSTOMER_KINDS[kind].name for kind in kinds],
@@ -293,7 +293,7 @@ class HardwareWorld:
         )
 
     @cached_property
-    def plants(self) -> pl.DataFrame:
+    def plants(self) -> DataFrame:
         """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start` and `outage_stay`
         (odds of one in a month).
         """
@@ -304,12 +304,12 @@ class HardwareWorld:
             rows.append(
                 (f"plant-{number}", makes, _between(start, 0.05, 0.09), _between(stay, 0.35, 0.55))
             )
-        return pl.DataFrame(
+        return DataFrame(
             rows, schema=["plant", "makes", "outage_start", "outage_stay"], orient="row"
         )
 
     @cached_property
-    def outages(self) -> np.ndarray:
+    def outages(self) -> ndarray:
         """The share of demand that each plant leaves unserved in each month, shape (n_plants,
         months).
 
@@ -330,11 +330,11 @@ class HardwareWorld:
         return shares
 
 
-def _between(uniform: np.ndarray, low: float, high: float) -> np.ndarray:
+def _between(uniform: ndarray, low: float, high: float) -> ndarray:
     return low + (high - low) * uniform
 
 
-def _whole(uniform: np.ndarray, count: int) -> np.ndarray:
+def _whole(uniform: ndarray, count: int) -> ndarray:
     return (uniform * count).astype(np.int64)
 
 
@@ -370,7 +370,7 @@ class DemandLaw:
     Attributes:
         units: Units a month at a device's best.
         street_price: At launch, in currency.
-        elasticity: Of own price.
+        elasticity: The elasticity to the own price.
         cross: Elasticity to the mean price of the family's other generations on sale in the
             channel.
         pull_forward: Elasticity to the own price of the month before.
@@ -386,27 +386,27 @@ class DemandLaw:
         visits_noise: Standard deviation of the log of a month's visits.
     """
 
-    units: np.ndarray
-    street_price: np.ndarray
-    elasticity: np.ndarray
-    promotion: np.ndarray
-    ramp: np.ndarray
-    decline: np.ndarray
-    season: np.ndarray
-    outage_start: np.ndarray
-    outage_stay: np.ndarray
-    cannibalisation: np.ndarray
-    cross: np.ndarray
-    pull_forward: np.ndarray
-    noise: np.ndarray
-    drift: np.ndarray
-    visits_noise: np.ndarray
+    units: ndarray
+    street_price: ndarray
+    elasticity: ndarray
+    promotion: ndarray
+    ramp: ndarray
+    decline: ndarray
+    season: ndarray
+    outage_start: ndarray
+    outage_stay: ndarray
+    cannibalisation: ndarray
+    cross: ndarray
+    pull_forward: ndarray
+    noise: ndarray
+    drift: ndarray
+    visits_noise: ndarray
 
     @classmethod
     def of(
         cls,
         world: HardwareWorld,
-        offers: pl.DataFrame,
+        offers: DataFrame,
         *,
         cannibalisation: float,
         noise: float,
@@ -438,13 +438,13 @@ class DemandLaw:
         constant = {name: np.full(len(about), value) for name, value in shared.items()}
         return cls(**by_offer, **chain, **constant, season=_season(about))
 
-    def take(self, series: np.ndarray) -> DemandLaw:
+    def take(self, series: ndarray) -> DemandLaw:
         """Return the law of these series, or of the rows that belong to them."""
         return replace(
             self, **{field.name: getattr(self, field.name)[series] for field in fields(self)}
         )
 
-    def log_interest(self, plan: pl.DataFrame) -> np.ndarray:
+    def log_interest(self, plan: DataFrame) -> ndarray:
         """Return the expected log-demand at the launch price without promotion, for a law and a
         plan of the same rows.
         """
@@ -453,40 +453,35 @@ class DemandLaw:
         run_off = np.log(np.clip(left + 1, 1, RUN_OFF + 1) / (RUN_OFF + 1))
         succeeded = np.log1p(-self.cannibalisation) * plan["successor_launched"].to_numpy()
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
-        interest: np.ndarray = np.log(self.units) + course + run_off + succeeded + season
-        return interest
+        return np.asarray(np.log(self.units) + course + run_off + succeeded + season)
 
-    def log_effects(self, plan: pl.DataFrame) -> np.ndarray:
+    def log_effects(self, plan: DataFrame) -> ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
-        effects: np.ndarray = (
+        return np.asarray(
             self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
         )
-        return effects
 
-    def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> np.ndarray:
+    def log_other_effects(self, plan: DataFrame, offers: DataFrame) -> ndarray:
         """Return what other generations' prices and the month before's add to the log-demand of
         each row of the plan.
 
         Args:
-            plan: Of all offers (`demand_plan`), with a law of the same rows.
+            plan: The plan of all offers (`demand_plan`), with a law of the same rows.
             offers: The offers.
         """
-        relative = pl.Series("x", np.log(plan["price"].to_numpy() / self.street_price))
+        relative = Series("x", np.log(plan["price"].to_numpy() / self.street_price))
         about = offers.select("family", "channel")[plan["offer"]]
         rows = plan.select("offer", "month").hstack(about).with_columns(relative)
         beside = ("family", "channel", "month")
-        others = (pl.col("x").sum().over(beside) - pl.col("x")) / (pl.len().over(beside) - 1).clip(
-            1
-        )
-        before = pl.col("x").shift(1).over("offer", order_by="month").fill_null(pl.col("x"))
+        others = (col("x").sum().over(beside) - col("x")) / (pl.len().over(beside) - 1).clip(1)
+        before = col("x").shift(1).over("offer", order_by="month").fill_null(col("x"))
         known = rows.select(others=others, before=before)
-        effects: np.ndarray = (
+        return np.asarray(
             self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
         )
-        return effects
 
-    def level_variance(self, age: np.ndarray) -> np.ndarray:
+    def level_variance(self, age: ndarray) -> ndarray:
         """Return the variance of the level so many months after the launch, before anything is
         seen.
         """
@@ -494,7 +489,7 @@ class DemandLaw:
         return LAUNCH_SPREAD**2 * decay + self.drift**2 * (1 - decay) / (1 - PERSISTENCE**2)
 
 
-def _season(about: pl.DataFrame) -> np.ndarray:
+def _season(about: DataFrame) -> ndarray:
     """Return holidays (by channel and family), back to school and quarter's end (by channel), from
     January, mean zero.
     """
@@ -508,8 +503,7 @@ def _season(about: pl.DataFrame) -> np.ndarray:
         + np.outer(about["school"], school)
         + np.outer(about["quarter"], quarter)
     )
-    centred: np.ndarray = season - season.mean(axis=1, keepdims=True)
-    return centred
+    return np.asarray(season - season.mean(axis=1, keepdims=True))
 
 
 # The calendar of what is known ahead: launches, ends, prices and promotions of every offer.
@@ -524,7 +518,7 @@ DEPTHS = np.array([0.04, 0.07, 0.10])
 """The share of the price that a promotion takes off."""
 
 
-def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
+def offers_on_sale(world: HardwareWorld) -> DataFrame:
     """Return the offers launched by the last month of history, each a series.
 
     Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and
@@ -532,15 +526,13 @@ def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
     is planned yet).
     """
     successors = world.skus.select(sku="predecessor", succeeded_month="launch_month")
-    skus = world.skus.filter(pl.col("launch_month") < world.months).drop(
-        "list_price", "cost", "units"
-    )
+    skus = world.skus.filter(col("launch_month") < world.months).drop("list_price", "cost", "units")
     skus = skus.join(successors, on="sku", how="left", maintain_order="left")
     offers = skus.join(world.offers, on="sku", maintain_order="left")
     return offers.with_columns(series_id=pl.format("{}.{}", "sku", "channel"))
 
 
-def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
+def demand_plan(world: HardwareWorld, offers: DataFrame) -> DataFrame:
     """Return one row for each offer and month on sale, up to its planned end or the end of the
     plan.
 
@@ -566,7 +558,7 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
     price = columns["street_price"][offer] * np.exp(
         _spells(world, offers)[offer, month // SPELL] - list_cut
     )
-    return pl.DataFrame(
+    return DataFrame(
         {
             "offer": offer,
             "month": month,
@@ -581,8 +573,8 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _promotions(
-    world: HardwareWorld, offers: pl.DataFrame, offer: np.ndarray, month: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    world: HardwareWorld, offers: DataFrame, offer: ndarray, month: ndarray
+) -> tuple[ndarray, ndarray]:
     """Return which rows are promoted (more often in November), and the discount."""
     held, depth = _draws(world, offers, "promotions", world.months + world.ahead)[offer, month].T
     november = (month + world.start.month) % 12 == 11
@@ -590,7 +582,7 @@ def _promotions(
     return promoted, promoted * DEPTHS[(depth * len(DEPTHS)).astype(np.int64)]
 
 
-def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
+def reductions(world: HardwareWorld, offers: DataFrame) -> ndarray:
     """Return the log-reductions of each device's price by its n-th review, alike in all channels,
     shape (offers, reviews).
     """
@@ -603,14 +595,14 @@ def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
     return np.cumsum(cuts, axis=1) - cuts[:, :1]
 
 
-def _spells(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
+def _spells(world: HardwareWorld, offers: DataFrame) -> ndarray:
     """Return the log-deviations of each channel's price, shape (offers, spells)."""
     return 0.1 * (
         _draws(world, offers, "spells", (world.months + world.ahead) // SPELL + 1)[..., 0] - 0.5
     )
 
 
-def _draws(world: HardwareWorld, offers: pl.DataFrame, kind: str, rows: int) -> np.ndarray:
+def _draws(world: HardwareWorld, offers: DataFrame, kind: str, rows: int) -> ndarray:
     pairs = offers.select("sku", "channel").iter_rows()
     return np.stack([world.uniforms(kind, sku, channel, shape=(rows, 2)) for sku, channel in pairs])
 
@@ -652,7 +644,7 @@ class DemandSettings(PanelDataset):
 
 
 @cache
-def demand_law(dataset: DemandSettings) -> tuple[pl.DataFrame, DemandLaw]:
+def demand_law(dataset: DemandSettings) -> tuple[DataFrame, DemandLaw]:
     """Return the offers of a dataset, each a series, and their law."""
     world = dataset.world()
     offers = offers_on_sale(world)
@@ -661,7 +653,7 @@ def demand_law(dataset: DemandSettings) -> tuple[pl.DataFrame, DemandLaw]:
 
 
 @cache
-def price_effects(dataset: DemandSettings) -> pl.DataFrame:
+def price_effects(dataset: DemandSettings) -> DataFrame:
     """Return what other generations' prices and the month before's add to the log-demand of each
     month of the plan.
 
@@ -670,6 +662,4 @@ def price_effects(dataset: DemandSettings) -> pl.DataFrame:
     offers, law = demand_law(dataset)
     plan = demand_plan(dataset.world(), offers)
     effect = law.take(plan["offer"].to_numpy()).log_other_effects(plan, offers)
-    return plan.select(
-        offers["series_id"].gather(plan["offer"]), "time", pl.Series("effect", effect)
-    )
+    return plan.select(offers["series_id"].gather(plan["offer"]), "time", Series("effect", effect))

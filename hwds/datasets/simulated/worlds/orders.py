@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.core.seeds import stream, stream_key
 from hwds.datasets.simulated.worlds.hardware import (
@@ -46,7 +48,7 @@ use the latter, too.
 KINDS = ("address", "payment", "contact")
 
 
-def coded_names(seed: int, kind: str, numbers: np.ndarray) -> pl.Series:
+def coded_names(seed: int, kind: str, numbers: ndarray) -> Series:
     """Return a text for each number below 2**40, different for each, in no order: a multiplication
     and a shift, twice.
 
@@ -63,13 +65,13 @@ def coded_names(seed: int, kind: str, numbers: np.ndarray) -> pl.Series:
         codes = codes * factor & mask
         codes ^= codes >> half
     return (
-        pl.select(pl.concat_str(pl.lit(f"{kind}-"), pl.Series(kind, codes).cast(pl.String)))
+        pl.select(pl.concat_str(pl.lit(f"{kind}-"), Series(kind, codes).cast(pl.String)))
         .to_series()
         .alias(kind)
     )
 
 
-def honest_identifiers(uniforms: np.ndarray, consumer: np.ndarray, bulk: np.ndarray) -> np.ndarray:
+def honest_identifiers(uniforms: ndarray, consumer: ndarray, bulk: ndarray) -> ndarray:
     """Return address, payment and contact of each honest customer, shape (n, 3).
 
     One without ties has three of its own.
@@ -104,8 +106,8 @@ def honest_identifiers(uniforms: np.ndarray, consumer: np.ndarray, bulk: np.ndar
 
 
 def ring_identifiers(
-    account: np.ndarray, ring: np.ndarray, shared: np.ndarray, uniforms: np.ndarray
-) -> np.ndarray:
+    account: ndarray, ring: ndarray, shared: ndarray, uniforms: ndarray
+) -> ndarray:
     """Return address, payment and contact of accounts of rings, shape (n, 3): some of three that
     the ring has, some new.
 
@@ -137,7 +139,7 @@ class Investigators(NamedTuple):
     """The ways in which lines are investigated.
 
     Attributes:
-        review_chance: Of any line, whatever it is, in the random stream.
+        review_chance: The review chance of any line, whatever it is, in the random stream.
         rule_quantity: From how many units on today's rule asks for a look.
         rule_share: The share of those lines that somebody has the time to look at; nobody writes it
             down.
@@ -162,12 +164,12 @@ class Findings(NamedTuple):
         days: From a line's arrival to the finding.
     """
 
-    chance: np.ndarray
-    label: np.ndarray
-    days: np.ndarray
+    chance: ndarray
+    label: ndarray
+    days: ndarray
 
 
-def findings(by: Investigators, quantity: np.ndarray, gray: bool, uniforms: np.ndarray) -> Findings:
+def findings(by: Investigators, quantity: ndarray, gray: bool, uniforms: ndarray) -> Findings:
     """Look at lines.
 
     Args:
@@ -228,36 +230,36 @@ class MarketPrices:
 
     Attributes:
         skus: The devices, as in `HardwareWorld.skus`.
-        sku: Of each offer, its row of `skus`, shape (offers,).
-        channel: Of each offer, its number in `CHANNEL_NAMES`.
-        month: Of each day, counted from the log's first, shape (days,).
+        sku: The sku of each offer, its row of `skus`, shape (offers,).
+        channel: The channel of each offer, its number in `CHANNEL_NAMES`.
+        month: The month of each day, counted from the log's first, shape (days,).
         price: Of each offer in each month, before the region's factor; NaN where it is not sold,
             shape (offers, months).
         promoted: The same, whether there is a promotion.
         chosen: Up to which point of (0, 1) a customer of a channel in a month chooses this offer or
             one before it: first of customers at large, whose odds are the expected demand of
             `DemandLaw`, then of those who look for bargains, shape (2, channels, months, offers).
-        list_price: Of each device in each month, shape (skus, months).
-        street: Of each device on each day, shape (skus, days).
+        list_price: The list price of each device in each month, shape (skus, months).
+        street: The street price of each device on each day, shape (skus, days).
         gain: The best of all regions' markets, less freight, duty and what is paid, for one unit
             that is bought in a region: shape (regions, offers, days); minus infinity where the
             offer is not sold. No premium for the risk is taken off.
     """
 
-    skus: pl.DataFrame
-    sku: np.ndarray
-    channel: np.ndarray
-    month: np.ndarray
-    price: np.ndarray
-    promoted: np.ndarray
-    chosen: np.ndarray
-    list_price: np.ndarray
-    street: np.ndarray
-    gain: np.ndarray
+    skus: DataFrame
+    sku: ndarray
+    channel: ndarray
+    month: ndarray
+    price: ndarray
+    promoted: ndarray
+    chosen: ndarray
+    list_price: ndarray
+    street: ndarray
+    gain: ndarray
 
     def choose(
-        self, bargain: np.ndarray, channel: np.ndarray, day: np.ndarray, uniforms: np.ndarray
-    ) -> np.ndarray:
+        self, bargain: ndarray, channel: ndarray, day: ndarray, uniforms: ndarray
+    ) -> ndarray:
         """Return the offers that customers of these channels take on these days, by uniform
         numbers.
         """
@@ -292,7 +294,16 @@ def market_prices(seed: int, days: int, families: int) -> MarketPrices:
     street = _street(world, skus, list_price[:, month], days)
     gain = _gains(street[sku], price[:, month])
     return MarketPrices(
-        skus, sku, channel, month, price, promoted, _chosen(odds, channel), list_price, street, gain
+        skus,
+        sku,
+        channel,
+        month,
+        price,
+        promoted,
+        _cumulative_odds(odds, channel),
+        list_price,
+        street,
+        gain,
     )
 
 
@@ -302,15 +313,15 @@ def market_start(world: HardwareWorld) -> datetime:
     return datetime(begun.year, begun.month, begun.day)
 
 
-def _months(world: HardwareWorld, days: int) -> np.ndarray:
+def _months(world: HardwareWorld, days: int) -> ndarray:
     begin = market_start(world)
     dates = [begin + timedelta(days=day) for day in range(days)]
     return np.array([12 * (date.year - begin.year) + date.month - begin.month for date in dates])
 
 
 def _by_month(
-    world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    world: HardwareWorld, offers: DataFrame, plan: DataFrame
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return price, promotion and expected demand of each offer in each month of the log."""
     law = DemandLaw.of(world, offers, cannibalisation=0.6, noise=0.18, drift=0.12).take(
         plan["offer"].to_numpy()
@@ -328,14 +339,14 @@ def _by_month(
     return tables[0], tables[1] > 0, tables[2]
 
 
-def _bargains(interest: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _bargains(interest: ndarray, share: ndarray) -> ndarray:
     """Return the odds of those to whom a low price counts more than a device, by the price as a
     share of the list price.
     """
     return interest**TASTE * np.exp(-BARGAIN * np.nan_to_num(share))
 
 
-def _chosen(odds: np.ndarray, channel: np.ndarray) -> np.ndarray:
+def _cumulative_odds(odds: ndarray, channel: ndarray) -> ndarray:
     channel_odds = (channel == np.arange(len(CHANNEL_NAMES))[:, None])[:, None, :] * odds.transpose(
         0, 2, 1
     )[:, None]
@@ -343,7 +354,7 @@ def _chosen(odds: np.ndarray, channel: np.ndarray) -> np.ndarray:
     return below / below[..., -1:]
 
 
-def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: np.ndarray) -> np.ndarray:
+def _list_prices(world: HardwareWorld, offers: DataFrame, sku: ndarray) -> ndarray:
     """Return the maker's price of each device by month: cut at each review, and once it is
     succeeded.
     """
@@ -356,7 +367,7 @@ def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: np.ndarray) ->
     )
     succeeded = devices["succeeded_month"].fill_null(world.months + world.ahead).to_numpy()[:, None]
     clearance = devices["launch_cut"].to_numpy()[:, None] * (month > succeeded)
-    prices: np.ndarray = (
+    prices: ndarray = (
         devices["list_price"].to_numpy()[:, None]
         * np.exp(-np.take_along_axis(cuts, review, 1))
         * (1 - clearance)
@@ -364,9 +375,7 @@ def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: np.ndarray) ->
     return np.round(prices)
 
 
-def _street(
-    world: HardwareWorld, skus: pl.DataFrame, list_price: np.ndarray, days: int
-) -> np.ndarray:
+def _street(world: HardwareWorld, skus: DataFrame, list_price: ndarray, days: int) -> ndarray:
     """Return street prices by day: scarce at launch, cheaper with age, and an autoregression of
     each device.
     """
@@ -383,7 +392,7 @@ def _street(
     return np.round(list_price * np.exp(premium + course), 2)
 
 
-def _gains(street: np.ndarray, price: np.ndarray) -> np.ndarray:
+def _gains(street: ndarray, price: ndarray) -> ndarray:
     """Return what one unit gains, shape (regions, offers, days)."""
     fixed, near, far = FREIGHT
     gains = np.full((len(REGIONS), *street.shape), -np.inf)
@@ -558,17 +567,17 @@ class Customers:
         identifiers: Address, payment and contact, shape (n, 3).
     """
 
-    nature: np.ndarray
-    declared: np.ndarray
-    orders: np.ndarray
-    opened: np.ndarray
-    closed: np.ndarray
-    region: np.ndarray
-    channel: np.ndarray
-    store: np.ndarray
-    quantity: np.ndarray
-    habit: np.ndarray
-    identifiers: np.ndarray
+    nature: ndarray
+    declared: ndarray
+    orders: ndarray
+    opened: ndarray
+    closed: ndarray
+    region: ndarray
+    channel: ndarray
+    store: ndarray
+    quantity: ndarray
+    habit: ndarray
+    identifiers: ndarray
 
 
 def honest_customers(world: HardwareWorld, n: int) -> Customers:
@@ -603,19 +612,19 @@ def honest_customers(world: HardwareWorld, n: int) -> Customers:
     )
 
 
-def traits(name: str) -> np.ndarray:
+def traits(name: str) -> ndarray:
     """Return one trait of all natures."""
     return np.array([getattr(nature, name) for nature in NATURES])
 
 
-def any_channel(nature: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+def any_channel(nature: ndarray, uniforms: ndarray) -> ndarray:
     """Return a channel for each, by the odds of its nature."""
     below = np.cumsum([nature.channels for nature in NATURES], axis=1)
     below = below / below[:, -1:]
     return np.minimum((uniforms[:, None] >= below[nature]).sum(axis=1), len(CHANNEL_NAMES) - 1)
 
 
-def draw_choices(odds: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+def draw_choices(odds: ndarray, uniforms: ndarray) -> ndarray:
     """Return a number for each, by one set of odds."""
     return np.searchsorted(np.cumsum(odds)[:-1] / odds.sum(), uniforms, side="right")
 
@@ -657,19 +666,19 @@ class MarketLines:
         chance, label, days: The fields of `Findings`.
     """
 
-    account: np.ndarray
-    order: np.ndarray
-    time: np.ndarray
-    region: np.ndarray
-    channel: np.ndarray
-    store: np.ndarray
-    offer: np.ndarray
-    quantity: np.ndarray
-    late: np.ndarray
-    returned: np.ndarray
-    chance: np.ndarray
-    label: np.ndarray
-    days: np.ndarray
+    account: ndarray
+    order: ndarray
+    time: ndarray
+    region: ndarray
+    channel: ndarray
+    store: ndarray
+    offer: ndarray
+    quantity: ndarray
+    late: ndarray
+    returned: ndarray
+    chance: ndarray
+    label: ndarray
+    days: ndarray
 
 
 def concatenate_lines(parts: list[MarketLines]) -> MarketLines:
@@ -716,10 +725,10 @@ def honest_lines(
 
 
 def _lines(
-    day: np.ndarray,
-    who: np.ndarray,
-    uniforms: np.ndarray,
-    unit_uniforms: np.ndarray,
+    day: ndarray,
+    who: ndarray,
+    uniforms: ndarray,
+    unit_uniforms: ndarray,
     customers: Customers,
     prices: MarketPrices,
     by: Investigators,
@@ -755,8 +764,8 @@ def _lines(
 
 
 def _places(
-    who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers
-) -> tuple[np.ndarray, ...]:
+    who: ndarray, nature: ndarray, uniforms: ndarray, customers: Customers
+) -> tuple[ndarray, ...]:
     """Return where each order is placed: the region, channel and store that its customer is used
     to, or others.
     """
@@ -776,13 +785,13 @@ def _places(
 
 
 def _quantities(
-    day: np.ndarray,
-    who: np.ndarray,
-    nature: np.ndarray,
-    uniforms: np.ndarray,
+    day: ndarray,
+    who: ndarray,
+    nature: ndarray,
+    uniforms: ndarray,
     customers: Customers,
     world: HardwareWorld,
-) -> np.ndarray:
+) -> ndarray:
     """Return log-normal units about the customer's own median.
 
     Enterprises buy in bulk before a quarter ends.
@@ -795,8 +804,8 @@ def _quantities(
 
 
 def _taste(
-    day: np.ndarray, who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers
-) -> np.ndarray:
+    day: ndarray, who: ndarray, nature: ndarray, uniforms: ndarray, customers: Customers
+) -> ndarray:
     """Return the place on the ladder of devices: random, but bulk buyers keep to one for a quarter
     in most of their lines.
     """
@@ -806,31 +815,31 @@ def _taste(
     )
 
 
-def normals(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def normals(radius: ndarray, angle: ndarray) -> ndarray:
     """Return standard normal numbers of two uniform ones each (Box and Muller 1958)."""
     return np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
 
 
-def seconds(hour: np.ndarray, second: np.ndarray) -> np.ndarray:
+def seconds(hour: ndarray, second: ndarray) -> ndarray:
     """Return a second of the day between eight and ten o'clock in the evening, more often at its
     middle.
     """
     return (8 * 3600 + (hour + second) / 2 * 14 * 3600).astype(np.int64)
 
 
-def returns(uniforms: np.ndarray, when: np.ndarray, share: np.ndarray) -> np.ndarray:
+def returns(uniforms: ndarray, when: ndarray, share: ndarray) -> ndarray:
     """Return days until the units come back, one to thirty or so; NaN where they are kept."""
     return np.where(uniforms < share, 1 + 9 * -np.log1p(-when), np.nan)
 
 
-def quarter_ends(world: HardwareWorld, days: int) -> np.ndarray:
+def quarter_ends(world: HardwareWorld, days: int) -> ndarray:
     """Return which days are among the last of a quarter."""
     begin = market_start(world)
     ahead = [begin + timedelta(days=day + QUARTER_END) for day in range(days)]
     return np.array([date.day <= QUARTER_END and date.month % 3 == 1 for date in ahead], bool)
 
 
-def _lifts(world: HardwareWorld, days: int) -> np.ndarray:
+def _lifts(world: HardwareWorld, days: int) -> ndarray:
     """Return the factor of the calendar on the rate of orders, shape (natures, days)."""
     begin = market_start(world)
     dates = [begin + timedelta(days=day) for day in range(days)]
@@ -839,5 +848,4 @@ def _lifts(world: HardwareWorld, days: int) -> np.ndarray:
     logs = np.outer(traits("december"), gifts) + np.outer(
         traits("quarter"), quarter_ends(world, days)
     )
-    lifts: np.ndarray = np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0)
-    return lifts
+    return np.asarray(np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0))

@@ -6,6 +6,7 @@ import math
 import random
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import compiled, helper
 
@@ -29,13 +30,13 @@ next call, whether one is, and how many payments there are.
 
 
 def customer_payments(
-    uniforms: np.ndarray,
+    uniforms: ndarray,
     rate: float,
     mean: float,
     days: int,
-    carried: np.ndarray,
-    second: np.ndarray,
-    amount: np.ndarray,
+    carried: ndarray,
+    second: ndarray,
+    amount: ndarray,
 ) -> bool:
     """Fill the second since the start and the amount (not yet rounded) of each payment.
 
@@ -44,7 +45,7 @@ def customer_payments(
     Args:
         uniforms: The customer's own stream.
         rate: Payments a day, those of nights that fall out of the day included.
-        mean: Of an amount; its standard deviation is half of it.
+        mean: The mean of an amount; its standard deviation is half of it.
         days: How many.
         carried: Four zeros; the number of payments is found in the last of them.
         second: To be filled, one for every two uniforms.
@@ -69,14 +70,14 @@ def customer_payments(
 
 
 @helper
-def _uniform(uniforms: np.ndarray, carried: np.ndarray) -> float:
+def _uniform(uniforms: ndarray, carried: ndarray) -> float:
     place = int(carried[PLACE])
     carried[PLACE] += 1
     return float(uniforms[place])
 
 
 @helper
-def _poisson(uniforms: np.ndarray, floor: float, carried: np.ndarray) -> int:
+def _poisson(uniforms: ndarray, floor: float, carried: ndarray) -> int:
     """Return how many uniforms are multiplied before the product is down at exp(-rate)."""
     count, product = 0, _uniform(uniforms, carried)
     while product > floor:
@@ -86,7 +87,7 @@ def _poisson(uniforms: np.ndarray, floor: float, carried: np.ndarray) -> int:
 
 
 @helper
-def _normal(uniforms: np.ndarray, carried: np.ndarray) -> float:
+def _normal(uniforms: ndarray, carried: ndarray) -> float:
     """Return one of a pair of standard normal numbers; the other is kept for the next call."""
     if carried[FULL]:
         carried[FULL] = 0.0
@@ -108,7 +109,7 @@ SEEDS = 2**32
 """The bound of seeds of a legacy generator."""
 
 
-def customers(seed: int, count: int) -> np.ndarray:
+def customers(seed: int, count: int) -> ndarray:
     """Return place across and up (0 to 100), mean amount (5 to 100) and payments a day (0 to 4) of
     each, shape (count, 4).
     """
@@ -116,14 +117,14 @@ def customers(seed: int, count: int) -> np.ndarray:
     return low + (high - low) * np.random.RandomState(seed % SEEDS).random_sample((count, 4))
 
 
-def terminals(seed: int, count: int) -> np.ndarray:
+def terminals(seed: int, count: int) -> ndarray:
     """Return place across and up of each, shape (count, 2)."""
     return 100 * np.random.RandomState(seed % SEEDS).random_sample((count, 2))
 
 
 def payments(
-    people: np.ndarray, places: np.ndarray, *, days: int, radius: float, shift: int
-) -> dict[str, np.ndarray]:
+    people: ndarray, places: ndarray, *, days: int, radius: float, shift: int
+) -> dict[str, ndarray]:
     """Return all payments in the order of time, those of one second by customer.
 
     Args:
@@ -156,9 +157,7 @@ def payments(
     }
 
 
-def _own(
-    fill: object, seed: int, rate: float, mean: float, days: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _own(fill: object, seed: int, rate: float, mean: float, days: int) -> tuple[ndarray, ndarray]:
     """Return seconds and amounts of one customer: more uniforms are drawn until they suffice."""
     assert callable(fill)
     room = int(days * (5 * rate + 2)) + 512
@@ -171,7 +170,7 @@ def _own(
         room *= 2
 
 
-def _below(seed: int, count: int, size: int) -> np.ndarray:
+def _below(seed: int, count: int, size: int) -> ndarray:
     """Return what `random.Random(seed)` chooses so often from so many: the first bits of a word,
     but for too large ones.
     """

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Positive, Width
@@ -83,16 +84,11 @@ class Autoencoder(RowNetwork, Detector):
                     "model: an autoencoder needs normal rows to learn from and others to stop by; "
                     "there is one."
                 )
-            inner = RowExamples(
-                tuple(part[last] for part in examples.inputs), examples.target[last]
-            )
-            examples = RowExamples(
-                tuple(part[~last] for part in examples.inputs), examples.target[~last]
-            )
+            inner, examples = examples.of(last), examples.of(~last)
         else:
             inner = self._examples(columns, scaling, stop)
         shape = RowShape(len(columns.names), (), (), self)
-        weights = self.trained(shape, examples, inner, context)
+        weights = self.train_networks(shape, examples, inner, context)
         scorer = RestoringScorer(
             self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device
         )
@@ -126,7 +122,7 @@ class Autoencoder(RowNetwork, Detector):
         error = tf.where(known, answer - tf.where(known, target, 0.0), 0.0)
         return tf.reduce_mean(tf.math.log1p(tf.square(error)))
 
-    def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
+    def numpy_loss(self, answer: ndarray, target: ndarray) -> float:
         """Return the same in numpy."""
         return float(np.mean(np.log1p(squared_errors(answer, target))))
 
@@ -136,23 +132,23 @@ class RestoringScorer(Serializable):
     """Weights of the networks, and how rows are read for them.
 
     Attributes:
-        model: The recipe: how the networks are built.
-        columns: What they read.
-        scaling: Of the columns.
-        weights: Of all networks, one after the other.
+        model: The recipe, which builds the networks.
+        columns: The inputs that the networks read.
+        scaling: The scaling of the columns.
+        weights: The weights of all networks, one after the other.
         usual: The squared error of each input that later normals have on the average.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: Autoencoder
     columns: NumberColumns
     scaling: ColumnScaling
-    weights: tuple[np.ndarray, ...]
-    usual: np.ndarray
+    weights: tuple[ndarray, ...]
+    usual: ndarray
     cpus: int
     device: Device
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the mean over the inputs of the squared error over the usual one."""
         return self._parts(rows).sum(axis=1)
 
@@ -160,12 +156,10 @@ class RestoringScorer(Serializable):
         """Return each input's share of the score."""
         return Contributions(self.columns.names, 0.0, self._parts(rows))
 
-    def errors(self, scaled: np.ndarray) -> np.ndarray:
+    def errors(self, scaled: ndarray) -> ndarray:
         """Return the mean of the networks' squared errors in scaled inputs, shape (n, k)."""
         restored = self._networks.predict(network_inputs(scaled))
-        errors: np.ndarray = np.mean(
-            [squared_errors(answer, scaled) for answer in restored], axis=0
-        )
+        errors: ndarray = np.mean([squared_errors(answer, scaled) for answer in restored], axis=0)
         return errors
 
     @cached_property
@@ -173,16 +167,16 @@ class RestoringScorer(Serializable):
         shape = RowShape(len(self.columns.names), (), (), self.model)
         return trained_networks(self.model, shape, self.weights, self.device, self.cpus)
 
-    def _parts(self, rows: RowReader) -> np.ndarray:
+    def _parts(self, rows: RowReader) -> ndarray:
         scaled = self.scaling.of(self.columns.matrix(rows), self.model.clip).astype(np.float32)
         return self.errors(scaled) / self.usual / scaled.shape[1]
 
 
-def network_inputs(scaled: np.ndarray) -> RowArrays:
+def network_inputs(scaled: ndarray) -> RowArrays:
     """Return the network's inputs; a missing number is the centre."""
     return (np.nan_to_num(scaled), np.zeros((len(scaled), 0), np.int32))
 
 
-def squared_errors(answer: np.ndarray, target: np.ndarray) -> np.ndarray:
+def squared_errors(answer: ndarray, target: ndarray) -> ndarray:
     """Return squared errors in double precision; 0 for a missing number."""
     return np.nan_to_num((answer.astype(np.float64) - target) ** 2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
@@ -67,16 +68,16 @@ class IsolationScorer(Serializable):
     """Trees that rows are cut apart by.
 
     Attributes:
-        columns: What it reads.
+        columns: The inputs that the trees read.
         middle: The median of each column.
         trees: The cuts.
     """
 
     columns: NumberColumns
-    middle: np.ndarray
+    middle: ndarray
     trees: IsolationTrees
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return minus the mean path length, in units of a random tree's."""
         return self.trees.score(fill_medians(self.columns.matrix(rows), self.middle))
 
@@ -86,7 +87,7 @@ class IsolationScorer(Serializable):
         return Contributions(self.columns.names, self.trees.base, parts)
 
 
-def fill_medians(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
+def fill_medians(matrix: ndarray, middle: ndarray) -> ndarray:
     """Return the matrix as scikit-learn's trees compare it: single precision, medians for missing
     numbers.
     """

@@ -47,9 +47,9 @@ class DeviationScorer(Serializable):
     """The largest deviations of a row.
 
     Attributes:
-        columns: What it reads.
+        columns: The inputs that are read.
         scaling: Medians and deviations.
-        top: How many deviations count.
+        top: The number of deviations that count.
     """
 
     columns: NumberColumns

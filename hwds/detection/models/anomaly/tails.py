@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Le
+from numpy import ndarray
 
 from hwds.core.errors import DataError, nearest
 from hwds.core.recipe import Names, Positive, PositiveInt
@@ -71,20 +72,20 @@ class TailScorer(Serializable):
     Attributes:
         columns: The inputs.
         ordered: The values of each input, rising, those that are not known last, shape (n, k).
-        known: How many are known, shape (k,).
+        known: The number of known values, shape (k,).
         sides: Whether large and whether small values are odd, shape (k, 2).
         most: The most that an input adds.
     """
 
     columns: NumberColumns
-    ordered: np.ndarray
-    known: np.ndarray
-    sides: np.ndarray
+    ordered: ndarray
+    known: ndarray
+    sides: ndarray
     most: float = np.inf
 
     added: ClassVar[Mapping[str, Any]] = {"most": np.inf}
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the sum over the inputs."""
         return self._parts(rows).sum(axis=1)
 
@@ -92,7 +93,7 @@ class TailScorer(Serializable):
         """Return each input's part."""
         return Contributions(self.columns.names, 0.0, self._parts(rows))
 
-    def _parts(self, rows: RowReader) -> np.ndarray:
+    def _parts(self, rows: RowReader) -> ndarray:
         matrix = self.columns.matrix(rows)
         parts = np.zeros(matrix.shape)
         for place, (values, count) in enumerate(zip(matrix.T, self.known.tolist(), strict=True)):
@@ -102,7 +103,7 @@ class TailScorer(Serializable):
         return np.ascontiguousarray(parts)
 
 
-def _surprise(values: np.ndarray, ordered: np.ndarray, high: bool, low: bool) -> np.ndarray:
+def _surprise(values: ndarray, ordered: ndarray, high: bool, low: bool) -> ndarray:
     """Return minus the logarithm of the share at least as far out on an odd side, the larger of
     two; 0 for what is unknown.
     """

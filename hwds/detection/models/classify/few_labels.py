@@ -13,13 +13,7 @@ from pydantic import AfterValidator
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs
-from hwds.detection.models.base import (
-    Classifier,
-    Contributions,
-    FittedClassifier,
-    normal_rows,
-    plain_member,
-)
+from hwds.detection.models.base import Classifier, Contributions, check_member, normal_rows
 from hwds.detection.rows import RowContext, labels_of
 from hwds.detection.trees import BoosterTrees
 from hwds.evaluation.trees import load_booster
@@ -29,7 +23,7 @@ from hwds.frames.table import RowReader, Table
 def _check_detector(member: Classifier) -> Classifier:
     if member.supervised:
         raise ValueError("must be a detector, which learns from no labels")
-    return plain_member(member, "wrapper")
+    return check_member(member, "wrapper")
 
 
 class FewLabels(Classifier):
@@ -96,24 +90,15 @@ class FewLabels(Classifier):
         booster = xgboost.train(settings, data, self.trees)
         return FewLabelsScorer(detector, inputs, bytes(booster.save_raw("ubj")))
 
-    def fit_windows(
-        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
-    ) -> FittedClassifier:
-        """Learn from `train`; calibrate, where set, by `calibrate`."""
-        scorer = self.learn(train, stop=stop, context=context)
-        return FittedClassifier(
-            scorer, self.calibrated(scorer, calibrate), self.calibration != "none", np.zeros(0)
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class FewLabelsScorer(Serializable):
     """A detector, and trees on its score and the inputs.
 
     Attributes:
-        detector: Its scorer.
+        detector: The scorer of the detector.
         inputs: The other inputs of the trees.
-        booster: In XGBoost's own format (UBJSON).
+        booster: The booster in XGBoost's own format (UBJSON).
     """
 
     detector: Any

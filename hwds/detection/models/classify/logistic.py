@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from hwds.core.recipe import Positive
 from hwds.core.serialization import Serializable
@@ -54,20 +55,20 @@ class LinearScorer(Serializable):
     """A weighted sum of standardised inputs.
 
     Attributes:
-        inputs: What it reads.
-        centre, spread: Of each column in the training window: numbers, then one column for each
-            coded value of each text.
-        weights: Of each standardised column.
+        inputs: The inputs that are read.
+        centre, spread: The mean and the standard deviation of each column in the training window:
+            numbers, then one column for each coded value of each text.
+        weights: The weights of each standardised column.
         base: The score of the mean row.
     """
 
     inputs: ModelInputs
-    centre: np.ndarray
-    spread: np.ndarray
-    weights: np.ndarray
+    centre: ndarray
+    spread: ndarray
+    weights: ndarray
     base: float
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds."""
         return self.base + self._parts(rows).sum(axis=1)
 
@@ -75,7 +76,7 @@ class LinearScorer(Serializable):
         """Return each input's part of the sum; that of a text is that of all its columns."""
         return Contributions(self.inputs.plain, self.base, self._parts(rows))
 
-    def _parts(self, rows: RowReader) -> np.ndarray:
+    def _parts(self, rows: RowReader) -> ndarray:
         k, codes = len(self.inputs.numbers), self.inputs.codes(rows)
         numbers = (
             _standard(self.inputs.matrix(rows), self.centre[:k], self.spread[:k]) * self.weights[:k]
@@ -85,7 +86,7 @@ class LinearScorer(Serializable):
         )
 
     @cached_property
-    def _by_code(self) -> list[np.ndarray]:
+    def _by_code(self) -> list[ndarray]:
         """The contribution of each text's columns to the sum, by code."""
         k, many = len(self.inputs.numbers), [len(known) for known in self.inputs.values]
         cuts = np.cumsum(many, dtype=int)[:-1]
@@ -102,7 +103,7 @@ class LinearScorer(Serializable):
         ]
 
 
-def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(matrix: ndarray) -> tuple[ndarray, ndarray]:
     """Return mean and standard deviation of the known numbers.
 
     0 and 1 for a column without a number or with one value.
@@ -114,6 +115,6 @@ def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre, np.where(spread > 0, spread, 1.0)
 
 
-def _standard(matrix: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _standard(matrix: ndarray, centre: ndarray, spread: ndarray) -> ndarray:
     """Return standardised columns; a missing number is the mean."""
     return np.nan_to_num((matrix - centre) / spread)

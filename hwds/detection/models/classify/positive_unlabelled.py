@@ -11,8 +11,8 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.detection.models.base import Classifier, FittedClassifier, plain_member
-from hwds.detection.rows import RowContext, labels_of, split_halves
+from hwds.detection.models.base import Classifier, FittedClassifier, check_member
+from hwds.detection.rows import RowContext, labels_of, split_halves, with_labels
 from hwds.frames.table import Table
 
 LEAST = 1e-6
@@ -22,7 +22,7 @@ LEAST = 1e-6
 def _check_learner(member: Classifier) -> Classifier:
     if not member.supervised:
         raise ValueError("must be a classifier that learns from labels")
-    return plain_member(member, "wrapper")
+    return check_member(member, "wrapper")
 
 
 class PositiveUnlabelled(Classifier):
@@ -86,10 +86,5 @@ def _fill_labels(rows: Table) -> Table:
     """Return the rows with label 0 where there is none, whatever the chance that one was looked
     for.
     """
-    label = rows.name("label")
-    roles = rows.roles.without("label_propensity")
-    return replace(
-        rows,
-        data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)),
-        roles=roles,
-    )
+    labels = rows.column("label").cast(pl.Float64).fill_null(0.0)
+    return replace(with_labels(rows, labels), roles=rows.roles.without("label_propensity"))

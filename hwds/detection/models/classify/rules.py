@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
+from numpy import ndarray
 from pydantic import AfterValidator, BeforeValidator
 
 from hwds.core.errors import DataError
@@ -35,7 +36,7 @@ LEAST_RULE_ROWS = 10
 
 
 def propose_rules(
-    names: tuple[str, ...], matrix: np.ndarray, label: np.ndarray, count: int, seed: int
+    names: tuple[str, ...], matrix: ndarray, label: ndarray, count: int, seed: int
 ) -> tuple[Rule, ...]:
     """Return the leaves of a tree as rules, those of the highest share of label 1 first.
 
@@ -44,7 +45,7 @@ def propose_rules(
         matrix: Their values, shape (n, names); what is not known is below all others.
         label: 1 or 0, shape (n,).
         count: Rules at most; a leaf whose share is no higher than that of all rows is none.
-        seed: Of the tree.
+        seed: The seed of the tree.
     """
     from sklearn.tree import DecisionTreeClassifier
 
@@ -78,7 +79,7 @@ def _tighten_path(path: tuple[RuleCondition, ...], one: RuleCondition) -> tuple[
     return (*(each for each in path if (each.input, each.sign) != (one.input, one.sign)), one)
 
 
-def _fill_missing(matrix: np.ndarray) -> np.ndarray:
+def _fill_missing(matrix: ndarray) -> ndarray:
     low = np.nan_to_num(np.nanmin(np.where(np.isfinite(matrix), matrix, np.nan), axis=0), nan=0.0)
     return np.where(np.isfinite(matrix), matrix, low - 1.0)
 
@@ -169,7 +170,7 @@ class RuleScorer(Serializable):
 
     Attributes:
         inputs: The inputs of the table that they were learned from.
-        rules: In the order in which they were given.
+        rules: The rules in the order in which they were given.
         odds: The log odds of label 1 among the rows of each, shape (rules,).
         base: The log odds among all rows.
         counts: The rows that met each rule and those of label 1 among them, shape (rules, 2); None
@@ -180,9 +181,9 @@ class RuleScorer(Serializable):
 
     inputs: ModelInputs
     rules: tuple[Rule, ...]
-    odds: np.ndarray
+    odds: ndarray
     base: float
-    counts: np.ndarray | None = None
+    counts: ndarray | None = None
 
     def hits(self, rows: RowReader) -> list[list[str]]:
         """Return the rules that each row meets, with their conditions."""
@@ -192,7 +193,7 @@ class RuleScorer(Serializable):
             for row in met.tolist()
         ]
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds of the rule of the most that a row meets.
 
         Those of all rows where it meets none.
@@ -213,10 +214,10 @@ class RuleScorer(Serializable):
         )
         return Contributions(names, self.base, self._parts(rows), records)
 
-    def _met(self, rows: RowReader) -> np.ndarray:
+    def _met(self, rows: RowReader) -> ndarray:
         return np.column_stack([rule.holds(rows) for rule in self.rules])
 
-    def _parts(self, rows: RowReader) -> np.ndarray:
+    def _parts(self, rows: RowReader) -> ndarray:
         met = self._met(rows)
         odds = np.where(met, self.odds, -np.inf)
         best = odds.argmax(axis=1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import MinLen
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
@@ -17,8 +18,8 @@ from hwds.detection.models.base import (
     Classifier,
     Contributions,
     FittedClassifier,
+    check_member,
     normal_rows,
-    plain_member,
     scores_are_probabilities,
 )
 from hwds.detection.rows import RowContext, both_kinds, labelled_rows, labels_of, split_halves
@@ -32,11 +33,12 @@ from hwds.stats.binary_labels import (
     logit_fit,
 )
 from hwds.stats.distributions import sigmoid
+from hwds.stats.estimates import least_on_simplex
 
 # Weights of classifiers from their log odds on rows with labels.
 
 
-def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarray:
+def shrunk_weights(odds: ndarray, label: ndarray, pull: float) -> ndarray:
     """Return weights of least log loss, at least 0 and of sum 1, shrunk to equal ones.
 
     The loss is the sum over rows, with an intercept of its own, and `pull` times the squared
@@ -45,47 +47,29 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
     Args:
         odds: Shape (n, members).
         label: 1.0 or 0.0, of both kinds, shape (n,).
-        pull: More than 0.
+        pull: The strength of the shrinkage, more than 0.
     """
-    from scipy.optimize import minimize
-
     n, k = odds.shape
     equal = np.full(k, 1 / k)
 
-    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(x: ndarray) -> tuple[float, ndarray]:
         weights, off = x[:-1], x[:-1] - equal
         total = odds @ weights + x[-1]
         slope = sigmoid(total) - label
         value = cross_entropy(total, label) + pull * float(off @ off)
         return value / n, np.append(odds.T @ slope + 2 * pull * off, slope.sum()) / n
 
-    start = np.append(equal, intercept_of(odds @ equal, label))
-    whole = {
-        "type": "eq",
-        "fun": lambda x: x[:-1].sum() - 1,
-        "jac": lambda x: np.append(np.ones(k), 0.0),
-    }
-    bounds = [(0.0, 1.0)] * k + [(None, None)]
-    result = minimize(
-        loss,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=bounds,
-        constraints=[whole],
-        options={"ftol": 1e-12},
-    )
-    weights = np.clip(result.x[:-1], 0.0, None)
-    return weights / weights.sum()
+    weights, _ = least_on_simplex(loss, k, [intercept_of(odds @ equal, label)])
+    return weights
 
 
-def best_classifier_weights(odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+def best_classifier_weights(odds: ndarray, label: ndarray) -> ndarray:
     """Return all weight on the member of least log loss, each with an intercept of its own."""
     losses = [cross_entropy(column + intercept_of(column, label), label) for column in odds.T]
     return np.eye(odds.shape[1])[int(np.argmin(losses))]
 
 
-def intercept_of(odds: np.ndarray, label: np.ndarray) -> float:
+def intercept_of(odds: ndarray, label: ndarray) -> float:
     """Return the shift of log odds under which as many positives are expected as there are."""
     return float(logit_fit(np.zeros((len(odds), 0)), label, odds)[0])
 
@@ -101,14 +85,14 @@ class StackMember(Serializable):
     """A scorer, and the map from its scores to log odds.
 
     Attributes:
-        scorer: Orders rows.
-        scale: From scores to log odds.
+        scorer: The scorer, which orders rows.
+        scale: The map from scores to log odds.
     """
 
     scorer: Any
     scale: Calibrator
 
-    def odds(self, rows: RowReader) -> np.ndarray:
+    def odds(self, rows: RowReader) -> ndarray:
         """Return log odds, shape (n,)."""
         return self.scale.odds(self.scorer.score(rows))
 
@@ -132,16 +116,16 @@ class StackScorer(Serializable):
     """Members and their weights.
 
     Attributes:
-        members: In the order of the weights.
-        weights: At least 0, of sum 1.
+        members: The members in the order of the weights.
+        weights: The weights, at least 0 and of sum 1.
         shift: Added to the weighted sum.
     """
 
     members: tuple[StackMember, ...]
-    weights: np.ndarray
+    weights: ndarray
     shift: float
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the weighted sum of log odds."""
         total = np.full(rows.height, self.shift)
         for member, weight in self._weighted_members():
@@ -152,7 +136,7 @@ class StackScorer(Serializable):
         """Return the weighted sum of the contributions of the members' inputs, by the name of the
         input.
         """
-        base, parts, records = self.shift, dict[str, np.ndarray](), dict[str, str]()
+        base, parts, records = self.shift, dict[str, ndarray](), dict[str, str]()
         for member, weight in self._weighted_members():
             contributions = member.explain(rows)
             base += weight * contributions.base
@@ -175,8 +159,8 @@ class StackScorer(Serializable):
 Combine = Literal["shrunk", "equal", "best"]
 
 
-def _plain_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
-    return tuple(plain_member(member, "stack") for member in members)
+def _check_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
+    return tuple(check_member(member, "stack") for member in members)
 
 
 class Stack(Classifier):
@@ -201,7 +185,7 @@ class Stack(Classifier):
         "pull": {"loguniform": [1.0, 100.0]},
     }
 
-    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_plain_members)]
+    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_check_members)]
     combine: Combine = "shrunk"
     pull: Positive = 10.0
 
@@ -234,12 +218,12 @@ class Stack(Classifier):
                 "model.members: a detector in a stack within another model has no window to be "
                 "put on one scale by."
             )
-        scorers = self._learned(train, stop, context)
+        scorers = self._learn_members(train, stop, context)
         members = tuple(
             StackMember(scorer, identity_calibrator(scores_are_probabilities(scorer)))
             for scorer in scorers
         )
-        return StackScorer(members, self._equal(), 0.0)
+        return StackScorer(members, self._equal_weights(), 0.0)
 
     def fit_windows(
         self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
@@ -265,7 +249,7 @@ class Stack(Classifier):
         members = tuple(
             StackMember(scorer, _scale(recipe, scorer, weigh))
             for recipe, scorer in zip(
-                self.members, self._learned(train, stop, context), strict=True
+                self.members, self._learn_members(train, stop, context), strict=True
             )
         )
         odds, label = np.column_stack([member.odds(weigh) for member in members]), labels_of(weigh)
@@ -273,7 +257,7 @@ class Stack(Classifier):
         scorer = StackScorer(members, weights, intercept_of(odds @ weights, label))
         return FittedClassifier(scorer, self.calibrated(scorer, rest), True, np.zeros(0))
 
-    def _learned(self, train: Table, stop: Table, context: RowContext) -> list[Any]:
+    def _learn_members(self, train: Table, stop: Table, context: RowContext) -> list[Any]:
         """Learn the members, detectors from normal rows alone."""
         plain, odd = (train, stop), (normal_rows(train), normal_rows(stop))
         given = [plain if member.supervised else odd for member in self.members]
@@ -282,16 +266,16 @@ class Stack(Classifier):
             for member, (rows, late) in zip(self.members, given, strict=True)
         ]
 
-    def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def _weights(self, odds: ndarray, label: ndarray) -> ndarray:
         if self.combine == "equal":
-            return self._equal()
+            return self._equal_weights()
         return (
             best_classifier_weights(odds, label)
             if self.combine == "best"
             else shrunk_weights(odds, label, self.pull)
         )
 
-    def _equal(self) -> np.ndarray:
+    def _equal_weights(self) -> ndarray:
         return np.full(len(self.members), 1 / len(self.members))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
+from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
@@ -102,7 +103,7 @@ class XGBoost(Classifier):
             and labelled_rows(stop).height > 0
             and _positive(stop) < FEW_TO_STOP_BY
         ):
-            return self._cross_fitted(rows, labelled_rows(stop), context)
+            return self._fit_across_folds(rows, labelled_rows(stop), context)
         inputs, label = ModelInputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
         stopping: dict[str, Any] = {}
@@ -123,7 +124,7 @@ class XGBoost(Classifier):
         booster = xgboost.train(self._settings(context), given, self.trees, **options)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
-    def _cross_fitted(self, train: Table, stop: Table, context: RowContext) -> BoosterScorer:
+    def _fit_across_folds(self, train: Table, stop: Table, context: RowContext) -> BoosterScorer:
         """Grow as many trees as lose least on held-out folds, on all labelled rows."""
         import xgboost
 
@@ -141,7 +142,7 @@ class XGBoost(Classifier):
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
     def _matrix(
-        self, inputs: ModelInputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None
+        self, inputs: ModelInputs, rows: Table, label: ndarray, cpus: int, like: Any = None
     ) -> Any:
         import xgboost
 
@@ -172,8 +173,8 @@ class BoosterScorer(Serializable):
     """A booster, and what it reads.
 
     Attributes:
-        inputs: What it reads; a text it has not seen is like one that is rare.
-        booster: In XGBoost's own format (UBJSON).
+        inputs: The inputs that are read; a text that was not seen is like one that is rare.
+        booster: The booster in XGBoost's own format (UBJSON).
         shift: The log of the weight of positives, which its log odds are too high by.
     """
 
@@ -181,7 +182,7 @@ class BoosterScorer(Serializable):
     booster: bytes
     shift: float
 
-    def score(self, rows: RowReader) -> np.ndarray:
+    def score(self, rows: RowReader) -> ndarray:
         """Return the log odds, un-shifted, in the booster's single precision: to the bit what
         XGBoost says.
         """
@@ -203,7 +204,7 @@ def _positive(rows: Table) -> int:
     return int((rows.column("label").cast(pl.Float64) == 1).sum())
 
 
-def _folds(rows: Table, label: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _folds(rows: Table, label: ndarray, count: int) -> Iterator[tuple[ndarray, ndarray]]:
     """Yield the rows to learn from and those to score of each fold that has labels of both kinds in
     both.
     """

@@ -17,4 +17,6 @@ FAMILY = Family(
     name="regression",
     tasks=(REGRESSION,),
     tables={"kept_models": "regression.report.kept_models:REPORT"},
+    rows="regression.serving:ServedLine",
+    stream="regression.serving:LineOfMachines",
 )

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.recipe import Recipe
-from hwds.frames.table import Table
+from hwds.core.serialization import Serializable
+from hwds.frames.table import RowReader, Table
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Line(Serializable):
     """An intercept and slopes, shape (1 + inputs,)."""
 
+    inputs: tuple[str, ...]
     weights: np.ndarray
 
-    def predict(self, rows: Table) -> np.ndarray:
-        """Return the mean of each row, shape (n,)."""
-        return self.weights[0] + (rows.numbers(rows.inputs) * self.weights[1:]).sum(axis=1)
+    def predict(self, rows: RowReader) -> np.ndarray:
+        """Return the mean of each row, shape (n,); an input that is not known adds nothing."""
+        return self.weights[0] + np.nansum(rows.numbers(self.inputs) * self.weights[1:], axis=1)
 
 
 class Regressor(Recipe):

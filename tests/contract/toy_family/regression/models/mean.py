@@ -13,6 +13,5 @@ class Mean(Regressor):
 
     def fit(self, train: Table) -> Line:
         """Return a flat line."""
-        return Line(
-            np.array([train.column("outcome").to_numpy().mean(), *[0.0] * len(train.inputs)])
-        )
+        mean = train.column("outcome").to_numpy().mean()
+        return Line(train.inputs, np.array([mean, *[0.0] * len(train.inputs)]))

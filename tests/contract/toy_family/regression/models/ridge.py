@@ -27,4 +27,5 @@ class Ridge(Regressor):
         """Solve the normal equations."""
         x = np.column_stack([np.ones(train.height), train.numbers(train.inputs)])
         penalty = self.shrinkage * np.diag([0.0, *[1.0] * (x.shape[1] - 1)])
-        return Line(np.linalg.solve(x.T @ x + penalty, x.T @ train.column("outcome").to_numpy()))
+        outcome = train.column("outcome").to_numpy()
+        return Line(train.inputs, np.linalg.solve(x.T @ x + penalty, x.T @ outcome))

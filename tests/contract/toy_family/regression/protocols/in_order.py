@@ -13,6 +13,7 @@ import polars as pl
 from hwds.core.recipe import PositiveInt
 from hwds.evaluation.protocol import (
     Cell,
+    Deployable,
     Evaluation,
     Fold,
     LeakTestable,
@@ -25,7 +26,7 @@ from hwds.frames.table import ROW_ID, Table
 from hwds.results.tables import Measure
 from regression.family import REGRESSION
 from regression.metrics.error import SQUARED_ERROR, squared_errors
-from regression.models.base import Regressor
+from regression.models.base import Line, Regressor
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FirstRow:
         return f"row {self.row}"
 
 
-class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
+class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable, Deployable):
     """Cut the rows into parts, in order; each but the first is predicted by a model of all rows
     before it.
 
@@ -92,6 +93,14 @@ class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
                 "actual": asked.column("outcome"),
             }
         )
+
+    def fit_all(self, model: Regressor, frame: Table, context: RunContext) -> Line:
+        """Fit on all rows."""
+        return model.fit(frame)
+
+    def predict_new(self, fitted: Line, frame: Table, context: RunContext) -> pl.DataFrame:
+        """Predict all rows of new data."""
+        return pl.DataFrame({ROW_ID: frame.data[ROW_ID], "predicted": fitted.predict(frame)})
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the mean squared error."""

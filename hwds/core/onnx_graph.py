@@ -45,13 +45,22 @@ class OnnxGraph:
         )
         return name
 
-    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node of one output."""
+    def node(self, operator: str, *inputs: Any, domain: str = "", **attributes: Any) -> str:
+        """Add a node of one output.
+
+        Args:
+            operator: Of ONNX.
+            *inputs: Names of values; numbers and arrays of them become constants in double
+                precision.
+            domain: Of the operator.
+            **attributes: Of the operator.
+        """
         from onnx import helper
 
         name = self._name(operator.lower())
+        values = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         self._nodes.append(
-            helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes)
+            helper.make_node(operator, values, [name], name=name, domain=domain, **attributes)
         )
         return name
 
@@ -82,7 +91,15 @@ class OnnxGraph:
         """Return matrices beside each other."""
         return values[0] if len(values) == 1 else self.node("Concat", *values, axis=1)
 
-    def filled(self, value: str, fill: str) -> str:
+    def clip(self, value: str, low: float, high: float) -> str:
+        """Return a value cut at both ends."""
+        return self.node("Min", self.node("Max", value, low), high)
+
+    def column(self, value: str) -> str:
+        """Return a vector as a matrix of one column."""
+        return self.node("Reshape", value, self.constant([-1, 1], np.int64))
+
+    def filled(self, value: str, fill: Any) -> str:
         """Return a matrix with others' numbers in place of those that are not there."""
         return self.node("Where", self.node("IsNaN", value), fill, value)
 

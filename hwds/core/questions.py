@@ -1,12 +1,17 @@
-"""Questions of strangers: their ids and their JSON, one rule for every server; Python alone."""
+"""Questions of strangers: their ids, their JSON and the actions on them, one rule for every server;
+Python alone.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hwds.core.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy import ndarray
 
 # Ids of questions: one rule for every face of a model; it needs nothing but Python.
 
@@ -62,3 +67,42 @@ def _refuse_constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+# Actions on rows as they arrive, by the decision of a run.
+
+TIER_FIELDS = ("tier", "expected_gain")
+"""The fields of an answer that a decision adds: the action, and the money that it is expected to
+save.
+"""
+
+
+class RowRule(Protocol):
+    """What the decision of a run says of rows one by one.
+
+    A bundle stores it as plain data with the path of its class; the packed runtime reads it with
+    numpy alone.
+    """
+
+    @property
+    def amount(self) -> str:
+        """The column of what is at stake."""
+
+    def tiers(
+        self, ids: Sequence[str], probability: ndarray | None, stakes: Sequence[float | None]
+    ) -> Sequence[tuple[str, float] | None]:
+        """Return the `TIER_FIELDS` of rows, each as if it stood alone; None where a probability or
+        a stake is not known.
+        """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+
+    @classmethod
+    def stored(cls, stored: Mapping[str, Any] | None) -> Self | None:
+        """Return what `as_dict` gave; None where there is none."""
+
+
+def tier_fields(tier: tuple[str, float] | None) -> dict[str, Any]:
+    """Return the `TIER_FIELDS` of an answer, null where the rule says nothing."""
+    return dict(zip(TIER_FIELDS, tier or (None, None), strict=True))

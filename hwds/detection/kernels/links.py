@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
+from numpy import ndarray
 
 from hwds.core.compiling import helper
 from hwds.frames.rows import NEVER
@@ -14,8 +14,8 @@ class CustomerGraph(NamedTuple):
     """Pairs of a customer and an identifier, numbered in the order in which they arrive.
 
     Attributes:
-        customer: Of each row, -1 for none.
-        pair: Of each row its pairs, -1 for none, shape (n, identifiers).
+        customer: The customer of each row, -1 for none.
+        pair: The pairs of each row, -1 for none, shape (n, identifiers).
         owner, shared: The customer and the identifier of each pair.
         of_owner, owner_starts: The pairs of each customer, in order, and where they begin.
         of_shared, shared_starts: The pairs of each identifier, in order, and where they begin.
@@ -23,16 +23,16 @@ class CustomerGraph(NamedTuple):
         enters: The places from which on they count.
     """
 
-    customer: np.ndarray
-    pair: np.ndarray
-    owner: np.ndarray
-    shared: np.ndarray
-    of_owner: np.ndarray
-    owner_starts: np.ndarray
-    of_shared: np.ndarray
-    shared_starts: np.ndarray
-    confirmed: np.ndarray
-    enters: np.ndarray
+    customer: ndarray
+    pair: ndarray
+    owner: ndarray
+    shared: ndarray
+    of_owner: ndarray
+    owner_starts: ndarray
+    of_shared: ndarray
+    shared_starts: ndarray
+    confirmed: ndarray
+    enters: ndarray
 
 
 class GraphState(NamedTuple):
@@ -42,40 +42,41 @@ class GraphState(NamedTuple):
         born: The earliest time of a row of each pair, `NEVER` where none has arrived.
         confirmed_at: The earliest time of a row with a positive label of each customer, `NEVER`
             where none has arrived.
-        parent, size: Of each customer in the forest of components, and of each root's component.
-        newest: Of each root a time after which nothing was born or confirmed in its component.
-        degree: Other customers that share an identifier with each.
-        confirmed: Those of them that are confirmed.
+        parent, size: The parent of each customer in the forest of components, and the size of each
+            root's component.
+        newest: A time for each root, after which nothing was born or confirmed in its component.
+        degree: The number of other customers that share an identifier with each.
+        confirmed: The number of those neighbours that are confirmed.
         stamp: The last walk that met each customer.
         passed: The last walk that met each identifier.
         queue: The customers of a walk.
-        walks: How many walks there were, one number.
+        walks: The number of walks so far, one number.
     """
 
-    born: np.ndarray
-    confirmed_at: np.ndarray
-    parent: np.ndarray
-    size: np.ndarray
-    newest: np.ndarray
-    degree: np.ndarray
-    confirmed: np.ndarray
-    stamp: np.ndarray
-    passed: np.ndarray
-    queue: np.ndarray
-    walks: np.ndarray
+    born: ndarray
+    confirmed_at: ndarray
+    parent: ndarray
+    size: ndarray
+    newest: ndarray
+    degree: ndarray
+    confirmed: ndarray
+    stamp: ndarray
+    passed: ndarray
+    queue: ndarray
+    walks: ndarray
 
 
 def grow_graph(
-    order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state: GraphState, out: np.ndarray
+    order: ndarray, time: ndarray, graph: CustomerGraph, state: GraphState, out: ndarray
 ) -> None:
     """Let rows arrive; write for each its customer's degree, the size of its component and its
     confirmed neighbours.
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         graph: All that will arrive.
-        state: Nothing has arrived yet.
+        state: The state before anything has arrived.
         out: The answer, shape (n, 3).
     """
     entered = 0
@@ -98,19 +99,18 @@ def grow_graph(
                 if state.born[pair] == NEVER:
                     _link(graph, state, pair, time[row])
                 state.born[pair] = min(state.born[pair], time[row])
+        # Counts are kept for the newest moment; a late row walks the graph as it was at its time.
         root = _root(state.parent, customer)
         if state.newest[root] <= time[row]:
-            out[row, 0], out[row, 1], out[row, 2] = (
-                state.degree[customer],
-                state.size[root],
-                state.confirmed[customer],
-            )
+            out[row, 0] = state.degree[customer]
+            out[row, 1] = state.size[root]
+            out[row, 2] = state.confirmed[customer]
         else:
             _walk(graph, state, customer, time[row], out, row)
 
 
 @helper
-def _root(parent: np.ndarray, customer: int) -> int:
+def _root(parent: ndarray, customer: int) -> int:
     while parent[customer] != customer:
         parent[customer] = parent[parent[customer]]
         customer = parent[customer]
@@ -163,7 +163,7 @@ def _join(state: GraphState, one: int, other: int) -> None:
 
 @helper
 def _walk(
-    graph: CustomerGraph, state: GraphState, customer: int, time: int, out: np.ndarray, row: int
+    graph: CustomerGraph, state: GraphState, customer: int, time: int, out: ndarray, row: int
 ) -> None:
     """Write the degree, component size and confirmed neighbours of a customer as of a time."""
     near = _fill_queue(graph, state, customer, time, 1)

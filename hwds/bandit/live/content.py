@@ -5,39 +5,36 @@ fresh process to repeat.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwds.bandit.live.policy import LivePolicy
-from hwds.bandit.live.settings import LiveDecision
-from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import BatchKernel
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, learns_amounts, world_arms
-from hwds.bandit.simulation.play import Game
-from hwds.core.errors import ConfigError
-from hwds.core.recipe import construct
-from hwds.core.seeds import stream
-from hwds.experiment.spec import Experiment
-from hwds.frames.world import World
-from hwds.pricing.arm_evidence import CONVERSIONS
-from hwds.serve.bundle.card import read_named_yaml
-from hwds.serve.bundle.manifest import PARITY, STATE
-from hwds.serve.bundle.reference import NATIVE, SINGLE, Case, write_cases
-from hwds.serve.questions import ID
-from hwds.serve.services.policy import (
+from hwds.bandit.live.service import (
     AMOUNT,
     AT,
     CONVERTED,
     FIELDS,
+    MARKET,
     OF,
     SEGMENT,
     LiveSettings,
     PolicyMarket,
+    PolicyService,
 )
+from hwds.bandit.live.settings import LiveDecision
+from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import BatchKernel
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, learns_amounts, world_arms
+from hwds.core.errors import ConfigError
+from hwds.core.questions import ID
+from hwds.core.seeds import stream
+from hwds.evaluation.serving import NATIVE, SINGLE, Case, Content, Parity, Policies
+from hwds.frames.world import World
+from hwds.pricing.arm_evidence import CONVERSIONS
 
 KIND = "policy"
 
@@ -53,38 +50,35 @@ asked what it knew at first.
 """
 
 
-def read_settings(path: Path) -> LiveSettings:
-    """Return the settings of a policy in production from a YAML.
-
-    Raises:
-        ConfigError: It cannot be read, or a field is wrong.
-    """
-    return construct(
-        LiveSettings,
-        "live",
-        read_named_yaml(path, "--live", [each.name for each in fields(LiveSettings)]),
-    )
-
-
 @dataclass(frozen=True, eq=False)
-class PolicyContent:
+class PolicyContent(Content):
     """The parts of a policy's bundle.
 
     Attributes:
-        experiment: The run's.
+        policy: The recipe.
+        protocol: The run's.
         world: The market that it has played.
+        seed: The run's.
         market: What of it the policy may know, with the settings of production.
         asked: The number of decisions that a fresh process must repeat.
     """
 
-    experiment: Experiment
+    policy: Policy
+    protocol: BanditSimulation
     world: World
+    seed: int
     market: PolicyMarket
     asked: int
 
     @classmethod
     def of(
-        cls, experiment: Experiment, world: World, settings: LiveSettings, asked: int
+        cls,
+        policy: Policy,
+        protocol: BanditSimulation,
+        world: World,
+        seed: int,
+        settings: LiveSettings,
+        asked: int,
     ) -> PolicyContent:
         """Return the parts for a run's policy.
 
@@ -103,11 +97,10 @@ class PolicyContent:
                 f"bundle: the context has a column '{taken[0]}', which is a field of every "
                 f"question."
             )
-        assert isinstance(experiment.protocol, BanditSimulation)
-        game = experiment.protocol.game(world)
+        game = protocol.game(world)
         arms = world_arms(world, game)
-        seed = experiment.seed if settings.seed is None else settings.seed
-        own = replace(settings, seed=seed, batch=settings.batch or game.batch)
+        chosen = seed if settings.seed is None else settings.seed
+        own = replace(settings, seed=chosen, batch=settings.batch or game.batch)
         prices = None if world.unit == CONVERSIONS else tuple(world.prices.tolist())
         contexts = tuple(tuple(row) for row in arms.contexts.tolist())
         market = PolicyMarket(
@@ -121,40 +114,37 @@ class PolicyContent:
             range=world.range,
             settings=own,
         )
-        return cls(experiment, world, market, asked)
+        return cls(policy, protocol, world, seed, market, asked)
 
     @property
     def kind(self) -> str:
         """`policy`."""
         return KIND
 
-    def write(self, folder: Path) -> dict[str, Any]:
-        """Write state and parity; return what the manifest says of the graph: why there is none.
+    def write(self, state: Path, parity: Path) -> Parity:
+        """See `Content`.
 
         The replay has a market of its own, whose batches are small enough that it learns meanwhile,
         and whose times, which are made up, have no bound.
         """
         small = self.market.with_batch(max(1, self.asked // LEARNINGS))
         replayed = replace(small, settings=replace(small.settings, ahead=None))
-        for part, market in ((STATE, self.market), (PARITY, replayed)):
-            (folder / part).mkdir(parents=True)
-            market.write(folder / part)
-        policy = self.experiment.model
-        assert isinstance(policy, Policy)
-        kernel = policy.kernel(world_arms(self.world, self._game))
-        with tempfile.TemporaryDirectory() as beside, replayed.begin(policy, Path(beside)) as live:
+        self.market.write(state)
+        replayed.write(parity)
+        kernel = self.policy.kernel(world_arms(self.world, self.protocol.game(self.world)))
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            replayed.begin(self.policy, Path(scratch)) as live,
+        ):
             cases = list(self._cases(live, amounts=learns_amounts(kernel)))
-        write_cases(folder / PARITY, cases, SINGLE if isinstance(kernel, BatchKernel) else NATIVE)
-        return {"why": "a policy learns from each outcome, which no graph does"}
+        tolerance = SINGLE if isinstance(kernel, BatchKernel) else NATIVE
+        return Parity(
+            cases, tolerance, {"why": "a policy learns from each outcome, which no graph does"}
+        )
 
     def reference(self) -> dict[str, Any]:
         """Return no statistics: what a policy answers changes with what it learns."""
         return {"rows": 0, "columns": {}, "predictions": {}, "windows": []}
-
-    @property
-    def _game(self) -> Game:
-        assert isinstance(self.experiment.protocol, BanditSimulation)
-        return self.experiment.protocol.game(self.world)
 
     def _cases(self, live: LivePolicy, *, amounts: bool) -> Iterator[Case]:
         """Yield customers of the run's market with the library's own decisions, and what most of
@@ -162,7 +152,7 @@ class PolicyContent:
 
         The times are steps of the window, so that some outcomes come after it and count as refused.
         """
-        world, rng = self.world, stream(self.experiment.seed, "bundle", "customers")
+        world, rng = self.world, stream(self.seed, "bundle", "customers")
         step = (self.market.settings.window or self.asked) / (4 * BEHIND)
         waiting: list[Case] = []
         for number in range(self.asked):
@@ -201,3 +191,24 @@ class PolicyContent:
             else {}
         )
         return Case({OF: made.id, CONVERTED: converted, **brought}, {})
+
+
+class LivePolicies(Policies):
+    """Live policies of simulated runs; see `Policies`."""
+
+    settings = LiveSettings
+
+    @staticmethod
+    def content(
+        policy: Policy, protocol: Any, world: Any, seed: int, settings: LiveSettings, asked: int
+    ) -> Content:
+        """See `Policies`."""
+        return PolicyContent.of(policy, protocol, world, seed, settings, asked)
+
+    @staticmethod
+    def service(policy: Policy, folders: Sequence[Path], store: Path) -> PolicyService:
+        """See `Policies`."""
+        folder = next(folder for folder in folders if (folder / MARKET).is_file())
+        market = PolicyMarket.read(folder)
+        market.warm_up(policy)
+        return PolicyService(market.begin(policy, store), market)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from hwds.core.onnx_graph import NUMBERS, TEXTS, NoGraph, OnnxGraph
 from hwds.detection.inputs import (
     OTHER_CODE,
     ColumnScaling,
@@ -24,7 +26,7 @@ from hwds.detection.models.classify.stack import StackScorer
 from hwds.detection.models.classify.xgboost import BoosterScorer
 from hwds.detection.networks import CLIP, NetworkScorer
 from hwds.detection.trees import ForestScorer
-from hwds.serve.graph import NUMBERS, TEXTS, NoGraph, OnnxGraph
+from hwds.evaluation.serving import GraphOfRows
 from hwds.stats.binary_labels import Calibrator
 from hwds.stats.distributions import EDGE
 
@@ -58,13 +60,18 @@ class GraphInputs:
         at = self._texts.index(self.inputs.texts[place])
         column = self.graph.flat(self.graph.columns(TEXTS, at, at + 1))
         known = self.inputs.values[place]
-        if not known:
-            return self._encoded(column, ("",), [OTHER_CODE])
-        return self._encoded(column, known, list(range(1, len(known) + 1)))
+        return self.graph.node(
+            "LabelEncoder",
+            column,
+            domain="ai.onnx.ml",
+            keys_strings=list(known or ("",)),
+            values_int64s=list(range(1, len(known) + 1)) or [OTHER_CODE],
+            default_int64=OTHER_CODE,
+        )
 
-    def by_code(self, place: int, table: np.ndarray) -> str:
+    def by_code(self, place: int, table: ndarray) -> str:
         """The row of a table at the code of one text, shape (n, columns)."""
-        return self.graph.node("Gather", self.graph.constant(table), self.codes(place), axis=0)
+        return self.graph.node("Gather", table, self.codes(place), axis=0)
 
     def coded(self) -> str:
         """Numbers, then the code of each text, shape (n, columns)."""
@@ -73,14 +80,6 @@ class GraphInputs:
         return self.graph.beside(
             *([self.matrix] if self.inputs.numbers or not tables else []), *tables
         )
-
-    def _encoded(self, column: str, known: Sequence[str], codes: list[int]) -> str:
-        attributes = {
-            "keys_strings": list(known),
-            "values_int64s": codes,
-            "default_int64": OTHER_CODE,
-        }
-        return self.graph.node("LabelEncoder", column, domain="ai.onnx.ml", **attributes)
 
 
 def refuse_arrays(inputs: ModelInputs) -> None:
@@ -98,20 +97,18 @@ def refuse_arrays(inputs: ModelInputs) -> None:
 def scale_matrix(graph: OnnxGraph, matrix: str, scaling: ColumnScaling, clip: float) -> str:
     """Return `Scaling.of` of a matrix."""
     logs, flat = scaling.unit > 0, np.isinf(scaling.spread)
-    nonnegative = graph.node("Max", matrix, graph.constant(0.0))
-    ratio = graph.node("Div", nonnegative, graph.constant(np.where(logs, scaling.unit, 1.0)))
-    logged = graph.node("Log", graph.node("Add", ratio, graph.constant(1.0)))
+    nonnegative = graph.node("Max", matrix, 0.0)
+    ratio = graph.node("Div", nonnegative, np.where(logs, scaling.unit, 1.0))
+    logged = graph.node("Log", graph.node("Add", ratio, 1.0))
     known = graph.node("IsNaN", matrix)
     logged = graph.node(
         "Where", graph.constant(logs, bool), graph.node("Where", known, matrix, logged), matrix
     )
-    centred = graph.node("Sub", logged, graph.constant(scaling.centre))
-    on_scale = graph.node("Div", centred, graph.constant(np.where(flat, 1.0, scaling.spread)))
+    centred = graph.node("Sub", logged, scaling.centre)
+    on_scale = graph.node("Div", centred, np.where(flat, 1.0, scaling.spread))
     still = graph.node("And", graph.constant(flat, bool), graph.node("Not", known))
-    on_scale = graph.node("Where", still, graph.constant(0.0), on_scale)
-    cut = graph.node(
-        "Min", graph.node("Max", on_scale, graph.constant(-clip)), graph.constant(clip)
-    )
+    on_scale = graph.node("Where", still, 0.0, on_scale)
+    cut = graph.clip(on_scale, -clip, clip)
     return graph.node("Where", known, matrix, cut)
 
 
@@ -120,7 +117,7 @@ def round_to_single(graph: OnnxGraph, matrix: str) -> str:
     number, and rounded to one.
     """
     most = float(np.finfo(np.float32).max)
-    cut = graph.node("Min", graph.node("Max", matrix, graph.constant(-most)), graph.constant(most))
+    cut = graph.clip(matrix, -most, most)
     cut = graph.node("Where", graph.node("IsNaN", matrix), matrix, cut)
     return graph.doubles(graph.singles(cut))
 
@@ -134,16 +131,16 @@ def linear_score(graph: OnnxGraph, scorer: LinearScorer, rows: GraphInputs) -> s
     k = len(scorer.inputs.numbers)
     parts = [rows.by_code(place, table) for place, table in enumerate(scorer._by_code)]
     if k:
-        centred = graph.node("Sub", rows.matrix, graph.constant(scorer.centre[:k]))
-        standard = graph.node("Div", centred, graph.constant(scorer.spread[:k]))
-        known = graph.filled(standard, graph.constant(0.0))
+        centred = graph.node("Sub", rows.matrix, scorer.centre[:k])
+        standard = graph.node("Div", centred, scorer.spread[:k])
+        known = graph.filled(standard, 0.0)
         parts = [
-            graph.node("Mul", known, graph.constant(scorer.weights[:k])),
-            *(_column(graph, part) for part in parts),
+            graph.node("Mul", known, scorer.weights[:k]),
+            *(graph.column(part) for part in parts),
         ]
     else:
-        parts = [_column(graph, part) for part in parts]
-    return graph.node("Add", graph.row_sum(graph.beside(*parts)), graph.constant(scorer.base))
+        parts = [graph.column(part) for part in parts]
+    return graph.node("Add", graph.row_sum(graph.beside(*parts)), scorer.base)
 
 
 def deviation_score(graph: OnnxGraph, scorer: DeviationScorer, rows: GraphInputs) -> str:
@@ -151,10 +148,10 @@ def deviation_score(graph: OnnxGraph, scorer: DeviationScorer, rows: GraphInputs
     away = scale_matrix(
         graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, FARTHEST
     )
-    away = graph.filled(away, graph.constant(0.0))
+    away = graph.filled(away, 0.0)
     top = min(scorer.top, len(scorer.columns.names))
     largest = graph.largest(graph.node("Mul", away, away), top)
-    return graph.node("Sqrt", graph.node("Div", graph.row_sum(largest), graph.constant(float(top))))
+    return graph.node("Sqrt", graph.node("Div", graph.row_sum(largest), float(top)))
 
 
 def network_score(graph: OnnxGraph, scorer: NetworkScorer, rows: GraphInputs) -> str:
@@ -167,7 +164,7 @@ def network_score(graph: OnnxGraph, scorer: NetworkScorer, rows: GraphInputs) ->
     refuse_arrays(scorer.reader.inputs)
     reader = scorer.reader
     matrix = rows.matrix
-    on_scale = graph.filled(scale_matrix(graph, matrix, reader.scaling, CLIP), graph.constant(0.0))
+    on_scale = graph.filled(scale_matrix(graph, matrix, reader.scaling, CLIP), 0.0)
     holes = np.flatnonzero(reader.holed)
     parts = [on_scale]
     if len(holes):
@@ -199,22 +196,22 @@ def restoring_score(graph: OnnxGraph, scorer: RestoringScorer, rows: GraphInputs
         graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, scorer.model.clip
     )
     rounded = graph.doubles(graph.singles(on_scale))
-    given = graph.filled(rounded, graph.constant(0.0))
+    given = graph.filled(rounded, 0.0)
     each = len(scorer.weights) // scorer.model.seeds
     errors = []
     for i in range(0, len(scorer.weights), each):
         gap = graph.node(
             "Sub", dense_layers(graph, given, scorer.weights[i : i + each], silu), rounded
         )
-        errors.append(graph.filled(graph.node("Mul", gap, gap), graph.constant(0.0)))
-    share = graph.node("Div", _mean(graph, errors), graph.constant(scorer.usual))
-    return graph.node("Div", graph.row_sum(share), graph.constant(float(len(scorer.columns.names))))
+        errors.append(graph.filled(graph.node("Mul", gap, gap), 0.0))
+    share = graph.node("Div", _mean(graph, errors), scorer.usual)
+    return graph.node("Div", graph.row_sum(share), float(len(scorer.columns.names)))
 
 
 def columns_matrix(graph: OnnxGraph, columns: NumberColumns, rows: GraphInputs) -> str:
     """Return `Columns.matrix`: numbers, and how rare each text is."""
     rare = [
-        _column(graph, rows.by_code(place, by_code[:, None]))
+        graph.column(rows.by_code(place, by_code[:, None]))
         for place, by_code in enumerate(columns.rarity)
     ]
     return graph.beside(*([rows.matrix] if columns.inputs.numbers or not rare else []), *rare)
@@ -236,12 +233,12 @@ def _silu_layers(model: Any) -> Sequence[bool]:
 
 
 def dense_layers(
-    graph: OnnxGraph, value: str, weights: Sequence[np.ndarray], silu: Sequence[bool]
+    graph: OnnxGraph, value: str, weights: Sequence[ndarray], silu: Sequence[bool]
 ) -> str:
     """Return the answer of a chain of dense layers, in double precision, shape (n, outputs)."""
     for kernel, bias, curved in zip(weights[::2], weights[1::2], silu, strict=True):
-        product = graph.node("MatMul", value, graph.constant(kernel))
-        value = graph.node("Add", product, graph.constant(bias))
+        product = graph.node("MatMul", value, kernel)
+        value = graph.node("Add", product, bias)
         if curved:
             value = graph.node("Mul", value, graph.node("Sigmoid", value))
     return value
@@ -249,11 +246,7 @@ def dense_layers(
 
 def _mean(graph: OnnxGraph, values: Sequence[str]) -> str:
     total = values[0] if len(values) == 1 else graph.node("Sum", *values)
-    return graph.node("Div", total, graph.constant(float(len(values))))
-
-
-def _column(graph: OnnxGraph, value: str) -> str:
-    return graph.node("Reshape", value, graph.constant([-1, 1], np.int64))
+    return graph.node("Div", total, float(len(values)))
 
 
 # Trees in a graph: boosted ones, forests and isolation trees, as `TreeEnsembleRegressor`.
@@ -284,71 +277,57 @@ def booster_score(graph: OnnxGraph, scorer: BoosterScorer, rows: GraphInputs) ->
         threshold[here] = 0.5
         width += len(here)
     asked = graph.singles(round_to_single(graph, graph.beside(matrix, *tables)))
-    inner = nodes.left != np.arange(len(nodes.left))
     total = _ensemble(
-        graph, asked, nodes, inner, column, threshold, nodes.missing_left, nodes.value, "BRANCH_LT"
+        graph, asked, nodes, nodes.value, "BRANCH_LT", column, threshold, nodes.missing_left
     )
-    margin = graph.node("Add", total, graph.constant(float(trees.base)))
-    return graph.flat(graph.node("Sub", margin, graph.constant(scorer.shift)))
+    margin = graph.node("Add", total, float(trees.base))
+    return graph.flat(graph.node("Sub", margin, scorer.shift))
 
 
 def forest_score(graph: OnnxGraph, scorer: ForestScorer, rows: GraphInputs) -> str:
     """Return the mean probability of a forest."""
     nodes = scorer.nodes
-    inner = nodes.left != np.arange(len(nodes.left))
     asked = round_to_single(graph, rows.coded())
     total = _ensemble(
         graph,
         asked,
         nodes,
-        inner,
+        nodes.value,
+        "BRANCH_LEQ",
         nodes.column,
         nodes.threshold,
         nodes.missing_left,
-        nodes.value,
-        "BRANCH_LEQ",
     )
-    return graph.flat(graph.node("Div", total, graph.constant(float(len(nodes.roots)))))
+    return graph.flat(graph.node("Div", total, float(len(nodes.roots))))
 
 
 def isolation_score(graph: OnnxGraph, scorer: IsolationScorer, rows: GraphInputs) -> str:
     """Return minus the mean path length of isolation trees."""
     trees = scorer.trees
-    inner = trees.left != np.arange(len(trees.left))
-    matrix = graph.filled(
-        columns_matrix(graph, scorer.columns, rows), graph.constant(scorer.middle)
-    )
-    nowhere = np.zeros(len(inner), bool)
+    matrix = graph.filled(columns_matrix(graph, scorer.columns, rows), scorer.middle)
+    asked, nowhere = round_to_single(graph, matrix), np.zeros(len(trees.left), bool)
     total = _ensemble(
-        graph,
-        round_to_single(graph, matrix),
-        trees,
-        inner,
-        trees.column,
-        trees.threshold,
-        nowhere,
-        trees.length,
-        "BRANCH_LEQ",
+        graph, asked, trees, trees.length, "BRANCH_LEQ", trees.column, trees.threshold, nowhere
     )
-    return graph.flat(graph.node("Div", total, graph.constant(-float(len(trees.roots)))))
+    return graph.flat(graph.node("Div", total, -float(len(trees.roots))))
 
 
 def _ensemble(
     graph: OnnxGraph,
     matrix: str,
     nodes: BoosterNodes | Any,
-    inner: np.ndarray,
-    column: np.ndarray,
-    threshold: np.ndarray,
-    missing_left: np.ndarray,
-    value: np.ndarray,
+    value: ndarray,
     mode: str,
+    column: ndarray,
+    threshold: ndarray,
+    missing_left: ndarray,
 ) -> str:
     """Return the sum of the leaves that rows reach, shape (n, 1), which ONNX has in single
     precision alone.
     """
     from onnx import numpy_helper
 
+    inner = nodes.left != np.arange(len(nodes.left))
     tree = np.searchsorted(nodes.roots, np.arange(len(inner)), side="right") - 1
     own = np.arange(len(inner)) - nodes.roots[tree]
     leaves = np.flatnonzero(~inner)
@@ -407,9 +386,8 @@ size of the score: single precision where the model computes or rounds in it.
 """
 
 
-def graph_of(fitted: FittedClassifier) -> tuple[Any, tuple[str, ...], tuple[str, ...], float]:
-    """Return the ONNX model of a fitted classifier, its columns of numbers and of texts, and its
-    tolerance.
+def graph_of(fitted: FittedClassifier) -> GraphOfRows:
+    """Return the graph of a fitted classifier.
 
     Raises:
         NoGraph: The model has no lawful graph, with the reason.
@@ -418,16 +396,11 @@ def graph_of(fitted: FittedClassifier) -> tuple[Any, tuple[str, ...], tuple[str,
     numbers = tuple(dict.fromkeys(name for inputs in read for name in inputs.numbers))
     texts = tuple(dict.fromkeys(name for inputs in read for name in inputs.texts))
     graph = OnnxGraph()
-    score = _score(graph, fitted.scorer, numbers, texts)
-    outputs = {"score": score}
+    outputs = {"score": _score(graph, fitted.scorer, numbers, texts)}
     if fitted.likely:
-        outputs["probability"] = graph_probability(graph, score, fitted.calibrator)
-    return (
-        graph.model(len(numbers), len(texts), outputs),
-        numbers,
-        texts,
-        graph_tolerance(fitted.scorer),
-    )
+        outputs["probability"] = graph_probability(graph, outputs["score"], fitted.calibrator)
+    model = graph.model(len(numbers), len(texts), outputs)
+    return GraphOfRows(model, numbers, texts, graph_tolerance(fitted.scorer))
 
 
 def graph_tolerance(scorer: Any) -> float:
@@ -457,7 +430,7 @@ def _stack(
     total = graph.constant([stack.shift])
     for member, weight in stack._weighted_members():
         odds = _odds(graph, _score(graph, member.scorer, numbers, texts), member.scale)
-        total = graph.node("Add", total, graph.node("Mul", odds, graph.constant(weight)))
+        total = graph.node("Add", total, graph.node("Mul", odds, weight))
     return total
 
 
@@ -470,10 +443,8 @@ def _odds(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
 
 def graph_probability(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
     """Return `Calibrator.probability` of scores."""
-    labelled = graph.node(
-        "Div", _chance_of_label(graph, score, scale), graph.constant(scale.sensitivity)
-    )
-    return graph.node("Min", labelled, graph.constant(1.0))
+    labelled = graph.node("Div", _chance_of_label(graph, score, scale), scale.sensitivity)
+    return graph.node("Min", labelled, 1.0)
 
 
 def _chance_of_label(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
@@ -481,29 +452,23 @@ def _chance_of_label(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
         return _isotonic_steps(graph, score, scale.knots)
     odds = _own_odds(graph, score, scale)
     if scale.kind == "beta":
-        held = _clip(graph, graph.node("Sigmoid", odds), EDGE, 1 - EDGE)
-        above = graph.node("Neg", graph.node("Log", graph.node("Sub", graph.constant(1.0), held)))
-        below = graph.node("Mul", graph.node("Log", held), graph.constant(scale.coefficients[0]))
-        line = graph.node(
-            "Add", below, graph.node("Mul", above, graph.constant(scale.coefficients[1]))
-        )
-        return graph.node("Sigmoid", graph.node("Add", line, graph.constant(scale.coefficients[2])))
+        held = graph.clip(graph.node("Sigmoid", odds), EDGE, 1 - EDGE)
+        above = graph.node("Neg", graph.node("Log", graph.node("Sub", 1.0, held)))
+        below = graph.node("Mul", graph.node("Log", held), scale.coefficients[0])
+        line = graph.node("Add", below, graph.node("Mul", above, scale.coefficients[1]))
+        return graph.node("Sigmoid", graph.node("Add", line, scale.coefficients[2]))
     if scale.kind == "bayes":
-        column = graph.node("Reshape", odds, graph.constant([-1, 1], np.int64))
-        lines = graph.node("Mul", column, graph.constant(scale.coefficients[:, 0][None]))
-        chances = graph.node(
-            "Sigmoid", graph.node("Add", lines, graph.constant(scale.coefficients[:, 1][None]))
-        )
-        return graph.node(
-            "Div", graph.row_sum(chances), graph.constant(float(len(scale.coefficients)))
-        )
+        column = graph.column(odds)
+        lines = graph.node("Mul", column, scale.coefficients[:, 0][None])
+        chances = graph.node("Sigmoid", graph.node("Add", lines, scale.coefficients[:, 1][None]))
+        return graph.node("Div", graph.row_sum(chances), float(len(scale.coefficients)))
     return graph.node("Sigmoid", _line(graph, odds, scale))
 
 
 def _line(graph: OnnxGraph, odds: str, scale: Calibrator) -> str:
     if scale.kind != "platt":
         return odds
-    slope, intercept = (graph.constant(number) for number in scale.coefficients)
+    slope, intercept = scale.coefficients
     return graph.node("Add", graph.node("Mul", odds, slope), intercept)
 
 
@@ -512,19 +477,15 @@ def _own_odds(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
 
 
 def _log_odds(graph: OnnxGraph, chance: str) -> str:
-    held = _clip(graph, chance, EDGE, 1 - EDGE)
+    held = graph.clip(chance, EDGE, 1 - EDGE)
     return graph.node(
         "Sub",
         graph.node("Log", held),
-        graph.node("Log", graph.node("Sub", graph.constant(1.0), held)),
+        graph.node("Log", graph.node("Sub", 1.0, held)),
     )
 
 
-def _clip(graph: OnnxGraph, value: str, low: float, high: float) -> str:
-    return graph.node("Min", graph.node("Max", value, graph.constant(low)), graph.constant(high))
-
-
-def _isotonic_steps(graph: OnnxGraph, score: str, knots: np.ndarray) -> str:
+def _isotonic_steps(graph: OnnxGraph, score: str, knots: ndarray) -> str:
     """Return `numpy.interp` of scores between knots, as a sum of cut lines.
 
     Raises:
@@ -534,10 +495,8 @@ def _isotonic_steps(graph: OnnxGraph, score: str, knots: np.ndarray) -> str:
     width = np.diff(at)
     if len(at) < 2 or (width <= 0).any():
         raise NoGraph("its isotonic map jumps at a score")
-    column = graph.node("Reshape", score, graph.constant([-1, 1], np.int64))
-    gone = graph.node("Sub", column, graph.constant(at[:-1][None]))
-    part = graph.node(
-        "Min", graph.node("Max", gone, graph.constant(0.0)), graph.constant(width[None])
-    )
-    rises = graph.node("Mul", part, graph.constant((np.diff(height) / width)[None]))
-    return graph.node("Add", graph.row_sum(rises), graph.constant(height[0]))
+    column = graph.column(score)
+    gone = graph.node("Sub", column, at[:-1][None])
+    part = graph.node("Min", graph.node("Max", gone, 0.0), width[None])
+    rises = graph.node("Mul", part, (np.diff(height) / width)[None])
+    return graph.node("Add", graph.row_sum(rises), height[0])

@@ -27,6 +27,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import write_text
+from hwds.core.questions import ID, id_of
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -37,8 +38,13 @@ from hwds.core.recipe import (
     UnitInterval,
     construct,
 )
-from hwds.serve.questions import ID, id_of
-from hwds.serve.services.base import NAME_SCHEMA, Answer, Question, Service, object_schema
+from hwds.evaluation.serving import (
+    NAME_SCHEMA,
+    Answer,
+    Question,
+    Service,
+    object_schema,
+)
 
 SEGMENT, ACTIVE, AT, OF, CONVERTED, AMOUNT = FIELDS = (
     "segment",
@@ -101,7 +107,7 @@ class PolicyMarket(Recipe):
         prices: What a customer pays for each, K of them; None where arms have no prices.
         segments: The names of the customers' segments, S of them.
         context_names: What is seen of a customer, D columns.
-        contexts: The same of each segment, S x D.
+        contexts: What is seen of each segment, S x D.
         horizon: The steps that the run has played.
         range: The least and the most that one step can earn.
         settings: What people have chosen, with seed and batch.
@@ -199,23 +205,24 @@ class PolicyService(Service):
         """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
         asked = [
-            _in_words(id, self._read, question) for id, question in zip(ids, questions, strict=True)
+            _name_question(id, self._read, question)
+            for id, question in zip(ids, questions, strict=True)
         ]
         with self.live.together():
             return [
-                _in_words(id, self._answered, id, *each)
+                _name_question(id, self._answer, id, *each)
                 for id, each in zip(ids, asked, strict=True)
             ]
 
-    def _answered(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
+    def _answer(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
         if about is not None:
             return {OF: about, "status": self.live.outcome(about, **known)}
-        return self._shown(id, self.live.decide(**known))
+        return self._decision_answer(id, self.live.decide(**known))
 
-    def _shown(self, id: str, made: LiveDecision) -> Answer:
+    def _decision_answer(self, id: str, made: LiveDecision) -> Answer:
         price = {"price": self._prices[made.arm]} if self._prices else {}
-        said = {"value": made.value, "propensity": made.propensity, "again": made.again}
-        return {ID: id, "decision": made.id, "arm": made.arm, **price, **said}
+        facts = {"value": made.value, "propensity": made.propensity, "again": made.again}
+        return {ID: id, "decision": made.id, "arm": made.arm, **price, **facts}
 
     def _read(self, question: Question) -> tuple[int | None, Mapping[str, Any]]:
         """Return the number of the decision that a question is about, None of a customer.
@@ -228,48 +235,48 @@ class PolicyService(Service):
         for name in question:
             if name not in self._fields:
                 raise DataError(f"no field '{name}'{nearest(name, self._fields)}")
-        said = {name: value for name, value in question.items() if value is not None}
-        outcome = said.keys() & {OF, CONVERTED, AMOUNT}
-        apart = said.keys() & {SEGMENT, ACTIVE, *self._market.context_names}
+        given = {name: value for name, value in question.items() if value is not None}
+        outcome = given.keys() & {OF, CONVERTED, AMOUNT}
+        apart = given.keys() & {SEGMENT, ACTIVE, *self._market.context_names}
         if outcome and apart:
             raise DataError(
                 f"'{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome."
             )
-        at = {AT: check_time(said[AT], None)} if AT in said else {}
+        at = {AT: check_time(given[AT], None)} if AT in given else {}
         if outcome:
-            known = self._outcome(said)
-            return self._decision(said[OF]), {**known, **at}
-        named = {ID: check_id(said[ID])} if ID in said else {}
-        return None, {**self._customer(said), **named, **at}
+            known = self._outcome(given)
+            return self._decision(given[OF]), {**known, **at}
+        named = {ID: check_id(given[ID])} if ID in given else {}
+        return None, {**self._customer(given), **named, **at}
 
-    def _outcome(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
-        if OF not in said or CONVERTED not in said:
+    def _outcome(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if OF not in given or CONVERTED not in given:
             raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
-        converted = check_outcome(said[CONVERTED])
+        converted = check_outcome(given[CONVERTED])
         return {
             CONVERTED: converted,
-            AMOUNT: check_amount(said.get(AMOUNT), converted, learned=self.live.learns_amounts),
+            AMOUNT: check_amount(given.get(AMOUNT), converted, learned=self.live.learns_amounts),
         }
 
-    def _customer(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _customer(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         segments, names = self._market.segments, self._market.context_names
         known: dict[str, Any] = {}
-        if SEGMENT in said:
-            if said[SEGMENT] not in segments:
+        if SEGMENT in given:
+            if given[SEGMENT] not in segments:
                 raise DataError(
-                    f"no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}"
+                    f"no segment {given[SEGMENT]!r:.80}{nearest(str(given[SEGMENT]), segments)}"
                 )
-            known[SEGMENT] = segments.index(said[SEGMENT])
-        elif len(segments) > 1 and not said.keys() & set(names):
+            known[SEGMENT] = segments.index(given[SEGMENT])
+        elif len(segments) > 1 and not given.keys() & set(names):
             raise DataError(f"'{SEGMENT}' must be given, one of {', '.join(segments)}.")
-        if said.keys() & set(names):
-            known["context"] = [self._number(name, said.get(name)) for name in names]
-        if ACTIVE in said:
-            if not isinstance(said[ACTIVE], list) or not all(
-                isinstance(name, str) for name in said[ACTIVE]
+        if given.keys() & set(names):
+            known["context"] = [self._number(name, given.get(name)) for name in names]
+        if ACTIVE in given:
+            if not isinstance(given[ACTIVE], list) or not all(
+                isinstance(name, str) for name in given[ACTIVE]
             ):
                 raise DataError(f"'{ACTIVE}' must be a list of arms.")
-            known[ACTIVE] = active_arms(self.live.arms, said[ACTIVE])
+            known[ACTIVE] = active_arms(self.live.arms, given[ACTIVE])
         customer_of(self.live.arms, known.get("context"), known.get(SEGMENT))
         return known
 
@@ -314,7 +321,7 @@ class PolicyService(Service):
         self.live.close()
 
 
-def _in_words(id: str, function: Callable[..., Result], *args: Any) -> Result:
+def _name_question(id: str, function: Callable[..., Result], *args: Any) -> Result:
     """Return what a function returns; where it refuses a question, its reason names that.
 
     Raises:
