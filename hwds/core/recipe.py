@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from importlib import import_module
+from operator import attrgetter
 from typing import (
     Annotated,
     Any,
@@ -388,6 +390,25 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
     return value
+
+
+def rebuild(value: Any) -> Any:
+    """Return what `canonical` has made plain, without names; anything else as it is.
+
+    The classes are imported: this is for a process that may run their code.
+
+    Raises:
+        ConfigError: A value is wrong.
+    """
+    if isinstance(value, list):
+        return [rebuild(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    values = {key: rebuild(item) for key, item in value.items() if key != "recipe"}
+    if "recipe" not in value:
+        return values
+    module, _, name = value["recipe"].partition(":")
+    return construct(attrgetter(name)(import_module(module)), value["recipe"], values)
 
 
 def texts_in(value: Any) -> Iterator[str]:

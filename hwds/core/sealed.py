@@ -22,7 +22,9 @@ from importlib.util import spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from hwds.core.keys import is_of_package, modules_in, modules_reached
 from hwds.core.walls import seal
 
 # A fork server is started with an environment of its own, before its parent has loaded any data,
@@ -56,6 +58,17 @@ class Given:
     files: Sequence[str] = ()
     folder: str = "/"
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def given_code(plain: Any, files: Iterable[str | Path] = ()) -> Given:
+    """Return what the code of plain settings may import, the files beside it that it names, and
+    some other files; the current folder stays the same.
+    """
+    reached = modules_reached(modules_in(plain))
+    own = {name: source for name, source in reached.items() if not is_of_package(source.file)}
+    beside = {str(path) for source in own.values() for path in source.data_files}
+    readable = sorted(beside | set(map(str, files)))
+    return Given({name: str(source.file) for name, source in own.items()}, readable, os.getcwd())
 
 
 class SealedProcess:

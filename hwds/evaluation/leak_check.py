@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -32,10 +32,9 @@ from hwds.core.cache import (
 from hwds.core.compiling import cache_root
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
-from hwds.core.keys import is_of_package, modules_in, modules_reached
 from hwds.core.keys import syntax_folder as sources
-from hwds.core.recipe import Recipe, canonical, texts_in
-from hwds.core.sealed import ForkServer, Given, SealedProcess
+from hwds.core.recipe import Recipe, canonical, rebuild, texts_in
+from hwds.core.sealed import ForkServer, Given, SealedProcess, given_code
 from hwds.core.seeds import stream
 from hwds.evaluation.panel_folds import corrupt_panel, with_rubbish
 from hwds.evaluation.protocol import (
@@ -98,6 +97,15 @@ class MemoryCache(Cache):
     ) -> AbstractContextManager[bool]:
         """Return a block that keeps nobody out, for no other process has this cache."""
         return nullcontext(True)
+
+    def __reduce__(self) -> tuple[Callable[[], MemoryCache], tuple[()]]:
+        """Send no value: another process has a cache of its own."""
+        return _cache_of_process, ()
+
+
+@cache
+def _cache_of_process() -> MemoryCache:
+    return MemoryCache.empty()
 
 
 # Ways out of a fit that are no files: connections, other processes, and a walk through frames
@@ -296,31 +304,136 @@ def _of_library(path: str) -> bool:
     return installed or path.startswith((PACKAGE, *own, *homes))
 
 
-# Asking a protocol for the rows of a fold: in this process, or in one that has never seen the
-# data.
+# Asking for the rows of a fold or for features: in this process, or in one that has nothing but
+# the question.
+
+
+class Question(Protocol):
+    """What can be asked anywhere: plain settings of a user's code, and data.
+
+    Recipes are instances, or `canonical`: the process that asks need not import a user's modules.
+    """
+
+    @property
+    def label(self) -> str:
+        """Who is asked about what, in words."""
+
+    @property
+    def recipes(self) -> tuple[Any, ...]:
+        """The settings whose code is run and whose texts may name files."""
+
+    def rows(self) -> DataFrame:
+        """Return the answer."""
+
+
+def recipe_of(plain: Any) -> Any:
+    """Return the recipe of `canonical` settings, in one process always the same object, as in a
+    worker; a recipe as it is.
+    """
+    return _recipe_of(json.dumps(plain)) if isinstance(plain, dict) else plain
+
+
+@cache
+def _recipe_of(text: str) -> Any:
+    return rebuild(json.loads(text))
 
 
 @dataclass(frozen=True)
-class Question:
+class FoldQuestion:
     """The rows of a model's fold, of a frame; of all units, or from the first of `part` to before
     the other.
     """
 
     protocol: Any
-    label: str
+    model_label: str
     model: Any
     frame: Any
     fold: Fold
     context: RunContext
     part: tuple[int, int] | None = None
 
+    @property
+    def label(self) -> str:
+        """The model and the fold."""
+        return f"{self.model_label} at {self.fold.name}"
+
+    @property
+    def recipes(self) -> tuple[Any, ...]:
+        """The model, the protocol and the features."""
+        return self.model, self.protocol, self.context.features
+
+    def rows(self) -> DataFrame:
+        """Return the raw rows with the fold's number."""
+        cell = Cell(self.model_label, self.fold, *(self.part or (0, self.fold.units)))
+        context = replace(
+            self.context, fold=self.fold.name, features=recipe_of(self.context.features)
+        )
+        rows: DataFrame = self.protocol.evaluate_cell(
+            recipe_of(self.model), self.frame, cell, context
+        )
+        number = pl.lit(self.fold.index, pl.Int32).alias("fold")
+        return rows.select(number, pl.all()) if rows.width else rows
+
+
+@dataclass(frozen=True)
+class FeatureQuestion:
+    """The columns of a feature set.
+
+    Attributes:
+        features: The feature set.
+        compute: Computes its columns from the feature set and `data`: a function of a module.
+        data: What they are computed from.
+    """
+
+    features: Any
+    compute: Callable[..., DataFrame]
+    data: tuple[Any, ...]
+
+    @property
+    def label(self) -> str:
+        """Nothing but what it is."""
+        return "the feature set"
+
+    @property
+    def recipes(self) -> tuple[Any, ...]:
+        """The features."""
+        return (self.features,)
+
+    def rows(self) -> DataFrame:
+        """Return the columns."""
+        return self.compute(recipe_of(self.features), *self.data)
+
 
 @dataclass(frozen=True)
 class AskedRows:
-    """The raw rows, and what was opened that may not be, in words."""
+    """The raw rows, what was opened that may not be, and why there is no answer, in words."""
 
     rows: DataFrame
     opened: tuple[str, ...] = ()
+    failed: str = ""
+
+    def known(self) -> DataFrame:
+        """Return the rows.
+
+        Raises:
+            _UnansweredError: There are none.
+        """
+        if self.failed:
+            raise _UnansweredError(self.failed)
+        return self.rows
+
+
+class _UnansweredError(HwdsError):
+    """A user's code fails where it has nothing but its question: nothing can be compared."""
+
+
+@contextmanager
+def _noting_failures(opened: dict[str, str]) -> Iterator[None]:
+    """End a comparison that has no answer, and note why."""
+    try:
+        yield
+    except _UnansweredError as error:
+        opened.setdefault(f"fails where it has nothing but its question ({error})", "any fold")
 
 
 class Ask(Protocol):
@@ -342,10 +455,8 @@ class AskHere:
 
     def __call__(self, question: Question) -> AskedRows:
         """Return the answer."""
-        with self.watch.watching(
-            question.model, question.protocol, question.context.features
-        ) as opened:
-            rows = raw_rows(question)
+        with self.watch.watching(*question.recipes) as opened:
+            rows = question.rows()
         return AskedRows(rows, tuple(opened))
 
 
@@ -370,20 +481,18 @@ class AskSealed:
         self._written: set[str] = set()
 
     def __call__(self, question: Question) -> AskedRows:
-        """Return the answer; without a column where the model fails by itself.
+        """Return the answer.
 
         Raises:
             HwdsError: The question cannot be sent, or the process died.
         """
-        cached = question.context.cache is not None
-        bare = replace(question, context=replace(question.context, cache=None))
         try:
-            asked = pickle.dumps((bare, cached))
+            asked = pickle.dumps(question)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise HwdsError(
                 f"check-leakage: {question.label} cannot be sent to a fresh process: {error}"
             ) from error
-        recipes = (question.model, question.protocol, question.context.features)
+        recipes = question.recipes
         process = self._process or self.server.start(ENTRY, given_to(recipes, self.watch))
         self._process = process
         try:
@@ -391,8 +500,7 @@ class AskSealed:
             facts, rows = json.loads(process.pipe.recv_bytes()), process.pipe.recv_bytes()
         except (EOFError, OSError) as error:
             raise HwdsError(
-                f"check-leakage: the process that was asked for {question.label} at "
-                f"{question.fold.name} died."
+                f"check-leakage: the process that was asked for {question.label} died."
             ) from error
         finally:
             if not self.kept:
@@ -400,12 +508,7 @@ class AskSealed:
         found = self.watch.judged(facts["read"], declared_files(*recipes), self._written)
         self._written.update(facts["written"])
         opened = (*found, *facts["escaped"])
-        if facts["failed"] and not opened:
-            raise HwdsError(
-                f"check-leakage: {question.label} at {question.fold.name} fails in a sealed "
-                f"process: {facts['failed']}"
-            )
-        return AskedRows(pl.read_ipc(rows, use_pyarrow=False), opened)
+        return AskedRows(pl.read_ipc(rows, use_pyarrow=False), opened, facts["failed"])
 
     def close(self) -> None:
         """End the process that there is."""
@@ -431,27 +534,12 @@ def given_to(recipes: Sequence[Any], watch: FileWatch) -> Given:
     """Return what the code of recipes may import and read: its modules, the files beside them that
     they name, and the files that settings name, unless they are the data's own.
     """
-    reached = modules_reached(modules_in(canonical(list(recipes))))
-    own = {name: source for name, source in reached.items() if not is_of_package(source.file)}
-    beside = {str(path) for source in own.values() for path in source.data_files}
+    plain = canonical(list(recipes))
     named = {path for path in declared_files(*recipes) if os.path.exists(path)}
-    files = {path for path in beside | named if not watch.is_data(path)}
-    return Given(
-        {name: str(source.file) for name, source in own.items()},
-        [*sorted(files), str(cache_root())],
-        os.getcwd(),
-        {"NUMBA_CACHE_DIR": str(cache_root())},
-    )
-
-
-def raw_rows(question: Question) -> pl.DataFrame:
-    """Return the raw rows of a fold with its number."""
-    fold = question.fold
-    cell = Cell(question.label, fold, *(question.part or (0, fold.units)))
-    rows: DataFrame = question.protocol.evaluate_cell(
-        question.model, question.frame, cell, replace(question.context, fold=fold.name)
-    )
-    return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
+    code = given_code(plain, named)
+    files = [path for path in code.files if not watch.is_data(path)]
+    cached = str(cache_root())
+    return replace(code, files=[*files, cached], variables={"NUMBA_CACHE_DIR": cached})
 
 
 ENTRY = f"{__name__}:answer_questions"
@@ -459,14 +547,11 @@ ENTRY = f"{__name__}:answer_questions"
 
 def answer_questions(pipe: Connection) -> None:
     """Answer until the pipe is closed, in a sealed process."""
-    kept = MemoryCache.empty()
     while True:
         asked, failed, rows = pipe.recv_bytes(), "", pl.DataFrame()
         with opened_files() as opened, watch_escapes() as escaped:
             try:
-                question, cached = pickle.loads(asked)
-                context = replace(question.context, cache=kept if cached else None)
-                rows = raw_rows(replace(question, context=context))
+                rows = pickle.loads(asked).rows()
             except Exception as error:  # a user's own code may fail in any way
                 failed = f"{type(error).__name__}: {' '.join(str(error).split())}"
         facts = {
@@ -640,13 +725,15 @@ def check_leaks(
         )
     here = here or AskHere()
     check = _ModelCheck(protocol, label, model, frame, context, here, elsewhere or here)
-    alone = check.other_seed()
-    for fold in reversed(check.folds):
-        yield from check.check_cutoffs(fold)
-    yield from check.check_seeds(alone)
-    for fold in check.folds:
-        yield from check.check_twins(fold)
-        yield from check.check_plausibility(fold)
+    with _noting_failures(check.opened):
+        check.clean = {fold.index: check.ask(here, frame, fold) for fold in check.folds}
+        alone = check.other_seed()
+        for fold in reversed(check.folds):
+            yield from check.check_cutoffs(fold)
+        yield from check.check_seeds(alone)
+        for fold in check.folds:
+            yield from check.check_twins(fold)
+            yield from check.check_plausibility(fold)
     yield from check.check_files()
 
 
@@ -670,7 +757,7 @@ class _ModelCheck:
         self.here, self.elsewhere = here, elsewhere
         self.opened: dict[str, str] = {}
         self.folds: list[Fold] = list(protocol.split(frame))
-        self.clean = {fold.index: self.ask(here, frame, fold) for fold in self.folds}
+        self.clean: dict[int, DataFrame] = {}
 
     def ask(
         self,
@@ -685,10 +772,12 @@ class _ModelCheck:
         Note what was opened.
         """
         context = self.context if seed is None else replace(self.context, seed=seed)
-        answer = who(Question(self.protocol, self.label, self.model, frame, fold, context, part))
+        answer = who(
+            FoldQuestion(self.protocol, self.label, self.model, frame, fold, context, part)
+        )
         for what in answer.opened:
             self.opened.setdefault(what, fold.name)
-        return answer.rows
+        return answer.known()
 
     def check_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
         """Yield what each cutoff of a fold shows."""
@@ -787,26 +876,71 @@ class _ModelCheck:
             yield Leak(self.label, where, check=FILES_LEAK, shows=what)
 
 
-def with_opened_files(
-    label: str, recipe: Any, leaks: Iterator[Leak | None], watch: FileWatch
-) -> Iterator[Leak | None]:
-    """Yield leaks as they are, and then what a recipe has opened while they were looked for."""
-    with watch.watching(recipe) as opened:
-        found = list(leaks)
-    yield from found
-    yield from (Leak(label, "any row", check=FILES_LEAK, shows=what) for what in opened)
+class _FeatureCheck:
+    """The questions to one feature set, and what was opened meanwhile."""
+
+    def __init__(
+        self, label: str, features: Any, compute: Callable[..., DataFrame], here: Ask, other: Ask
+    ) -> None:
+        self.label, self.features, self.compute = label, features, compute
+        self.here, self.other = here, other
+        self.opened: dict[str, str] = {}
+
+    def clean(self, *data: Any) -> DataFrame:
+        """Return the columns of the data as it is."""
+        return self._ask(self.here, data)
+
+    def rubbish(self, *data: Any) -> DataFrame:
+        """Return the columns of other data."""
+        return self._ask(self.other, data)
+
+    def _ask(self, who: Ask, data: tuple[Any, ...]) -> DataFrame:
+        answer = who(FeatureQuestion(self.features, self.compute, data))
+        self.opened.update(dict.fromkeys(answer.opened, "any row"))
+        return answer.known()
+
+    def again(self, clean: DataFrame, *data: Any) -> Iterator[Leak]:
+        """Yield a leak where the same is computed twice and differs."""
+        got = self.clean(*data)
+        yield from differences(self.label, "the end", clean, got, STATE_LEAK, CHANGED_AGAIN)
+
+    def found(self, leaks: Iterator[Leak | None]) -> Iterator[Leak | None]:
+        """Yield leaks, and what was opened while they were looked for."""
+        with _noting_failures(self.opened):
+            yield from leaks
+        for what, where in self.opened.items():
+            yield Leak(self.label, where, check=FILES_LEAK, shows=what)
 
 
 def check_series_features(
-    label: str, features: Any, panel: Panel, horizon: int
+    label: str,
+    features: Any,
+    panel: Panel,
+    horizon: int,
+    *,
+    here: Ask | None = None,
+    elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
     """Compute features from the panel and from poisoned ones: rows up to the first one after the
     cut must agree bit for bit.
+
+    Args:
+        label: The name of the feature set.
+        features: The features, or their `canonical` settings.
+        panel: The data.
+        horizon: Steps ahead.
+        here: As in `check_leaks`.
+        elsewhere: As in `check_leaks`.
     """
-    names = [feature.name for feature in features.columns(panel.roles, horizon).features]
-    if not names:
+    here = here or AskHere()
+    check = _FeatureCheck(label, features, _series_columns, here, elsewhere or here)
+    return check.found(_series_leaks(check, panel, horizon))
+
+
+def _series_leaks(check: _FeatureCheck, panel: Panel, horizon: int) -> Iterator[Leak | None]:
+    clean = check.clean(panel, horizon)
+    if not clean.width:
         return
-    clean = features.compute(panel).table.select(names)
     longest = int(panel.lengths.max())
     for back in sorted({1, longest // 3, 2 * longest // 3} - {0}, reverse=True):
         first = np.repeat(np.maximum(panel.lengths - back, 0), panel.lengths)
@@ -814,13 +948,25 @@ def check_series_features(
         late = Series(panel.positions >= first)
         table = with_rubbish(panel.table, late, (TARGET, *panel.roles.past_only), rng)
         known = Series(panel.positions <= first)
-        got = features.compute(replace(panel, table=table)).table.select(names)
-        yield compare_answers(label, f"end-{back}", clean.filter(known), got.filter(known))
-    yield from _changed_again(label, clean, features.compute(panel).table.select(names))
+        got = check.rubbish(replace(panel, table=table), horizon)
+        wanted, cut = clean.filter(known), f"end-{back}"
+        yield compare_answers(check.label, cut, wanted, got.filter(known))
+    yield from check.again(clean, panel, horizon)
+
+
+def _series_columns(features: Any, panel: Panel, horizon: int) -> DataFrame:
+    names = [feature.name for feature in features.columns(panel.roles, horizon).features]
+    return features.compute(panel).table.select(names) if names else DataFrame()
 
 
 def check_row_features(
-    label: str, features: Any, table: Table, delay: int
+    label: str,
+    features: Any,
+    table: Table,
+    delay: int,
+    *,
+    here: Ask | None = None,
+    elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
     """Compute features of rows, and again where all that arrived after an instant is rubbish:
     earlier rows must agree.
@@ -831,61 +977,80 @@ def check_row_features(
 
     Args:
         label: The name of the feature set.
-        features: Row features.
+        features: Row features, or their `canonical` settings.
         table: Rows, with labels.
         delay: Days until labels arrive, where no column tells.
+        here: As in `check_leaks`.
+        elsewhere: As in `check_leaks`.
     """
+    here = here or AskHere()
+    check = _FeatureCheck(label, features, _row_columns, here, elsewhere or here)
+    return check.found(_row_leaks(check, table, delay))
+
+
+def _row_leaks(check: _FeatureCheck, table: Table, delay: int) -> Iterator[Leak | None]:
     times = row_arrivals(table)
     until = max(
         value for value in (times.max(), label_arrivals(table, delay).max()) if value is not None
     )
-    clean = features.compute(as_known(table, until, delay))
+    clean = check.clean(table, until, delay)
     for part in (1, 2, 3):
         instant = times.sort()[part * len(times) // 4]
         rubbish = corrupt_rows(table, instant, delay, stream(0, "canary", part))
         early = (times <= instant).fill_null(False)
-        got = features.compute(as_known(rubbish, until, delay))
-        yield compare_answers(label, str(instant), clean.filter(early), got.filter(early))
-    yield from _changed_again(label, clean, features.compute(as_known(table, until, delay)))
-    yield from _own_labels(label, features, table, clean, until, delay)
+        got = check.rubbish(rubbish, until, delay)
+        wanted = clean.filter(early)
+        yield compare_answers(check.label, str(instant), wanted, got.filter(early))
+    yield from check.again(clean, table, until, delay)
+    yield from _own_labels(check, table, clean, until, delay)
 
 
-def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak | None]:
+def _row_columns(features: Any, table: Table, until: Any, delay: int) -> DataFrame:
+    columns: DataFrame = features.compute(as_known(table, until, delay))
+    return columns
+
+
+def check_run_features(
+    label: str, features: Any, runs: Runs, *, here: Ask | None = None, elsewhere: Ask | None = None
+) -> Iterator[Leak | None]:
     """Compute features of runs, and again where all after a cycle of each run is rubbish: rows up
     to it must agree.
 
     Args:
         label: The name of the feature set.
-        features: Features of runs.
+        features: Features of runs, or their `canonical` settings.
         runs: The runs; scales are learned once, from these as they are.
+        here: As in `check_leaks`.
+        elsewhere: As in `check_leaks`.
     """
+    here = here or AskHere()
+    check = _FeatureCheck(label, features, _run_columns, here, elsewhere or here)
+    return check.found(_run_leaks(check, runs))
 
+
+def _run_leaks(check: _FeatureCheck, runs: Runs) -> Iterator[Leak | None]:
     def early_rows(some: Runs, known: np.ndarray) -> Series:
         return Series(
             np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row]
         )
 
-    def computed(some: Runs) -> DataFrame:
-        return DataFrame(learned.compute(some), schema=list(learned.names))
-
-    learned = features.learn(runs)
-    clean = computed(runs)
+    clean = check.clean(runs, runs)
     for part in (1, 2, 3):
         known = runs.lengths * part // 4
         rubbish = corrupt_runs(runs, known, stream(0, "canary", part))
         wanted = clean.filter(early_rows(runs, known))
-        got = computed(rubbish).filter(early_rows(rubbish, known))
-        yield compare_answers(label, f"quarter {part}", wanted, got)
-    yield from _changed_again(label, clean, computed(runs))
+        got = check.rubbish(runs, rubbish).filter(early_rows(rubbish, known))
+        yield compare_answers(check.label, f"quarter {part}", wanted, got)
+    yield from check.again(clean, runs, runs)
 
 
-def _changed_again(label: str, clean: DataFrame, again: DataFrame) -> Iterator[Leak]:
-    """Yield a leak where features that are computed twice of the same differ."""
-    yield from differences(label, "the end", clean, again, STATE_LEAK, CHANGED_AGAIN)
+def _run_columns(features: Any, learned_from: Runs, runs: Runs) -> DataFrame:
+    learned = features.learn(learned_from)
+    return DataFrame(learned.compute(runs), schema=list(learned.names))
 
 
 def _own_labels(
-    label: str, features: Any, table: Table, clean: DataFrame, until: Any, delay: int
+    check: _FeatureCheck, table: Table, clean: DataFrame, until: Any, delay: int
 ) -> Iterator[Leak]:
     """Turn the label of one row at a time: its own features must stay, whenever its label is said
     to be known.
@@ -897,7 +1062,7 @@ def _own_labels(
         one = Series(np.arange(table.height) == place)
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
-        got = features.compute(as_known(turned, until, delay))
+        got = check.rubbish(turned, until, delay)
         reason = "changed with the row's own label"
         pair = clean.filter(one), got.filter(one)
-        yield from differences(label, f"row {place + 1}", *pair, OWN_LABEL_LEAK, reason)
+        yield from differences(check.label, f"row {place + 1}", *pair, OWN_LABEL_LEAK, reason)

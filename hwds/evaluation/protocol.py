@@ -65,15 +65,18 @@ LEAK_CHECKS = {
 """The description of each check that the command prints."""
 
 UNSEEN_LEAKS = (
-    "a walk through the process's memory that uses neither the stack nor the garbage collector, "
-    "or that takes these checks"
-    " apart; what is written into code, or into a file that a setting names; files that a process "
-    "of the model's own opens, or"
-    " other compiled code than that of polars, pandas and pyarrow; columns that follow the future "
-    "loosely, and an order of rows"
-    " without times; a policy that knows of few customers"
+    "what a model does only where it is not behind walls; columns that follow the future loosely, "
+    "and an order of rows without times; a policy that knows of few customers"
 )
 """Ways of leaking that no check here sees."""
+
+UNSEEN_WITHOUT_WALLS = (
+    "a walk through the process's memory that uses neither the stack nor the garbage collector, or "
+    "that takes these checks apart; what is written into code, or into a file that a setting "
+    "names; files that a process of the model's own opens, or other compiled code than that of "
+    f"polars, pandas and pyarrow; {UNSEEN_LEAKS}"
+)
+"""The same where the kernel has no walls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from hwds.evaluation.cells import TOY, CellCache, Job, message_of, run_code
 from hwds.evaluation.protocol import (
     Cell,
     Compiling,
+    Evaluation,
     Fold,
     Foreseeable,
     KnowsTruth,
@@ -82,16 +83,7 @@ def prepare(experiment: Experiment) -> Prepared:
             what the decision names, or not the truth that the protocol scores by.
     """
     dataset, protocol = experiment.dataset, experiment.protocol
-    loaded = dataset.frame()
-    frame = protocol.prepare_frame(loaded)
-    truth = (
-        dataset.truth(protocol.task) if frame is loaded else None
-    )  # it knows each series' law, not that of sums
-    if truth is None and protocol.needs_truth:
-        raise ConfigError(
-            f"dataset: '{dataset.name}' knows no truth, by which protocol '{protocol.name}' scores."
-        )
-    truths = {TRUTH: truth} if truth is not None else {}
+    frame, truths = load_frame(dataset, protocol)
     job = job_of(experiment, frame, experiment.models | truths)
     folds = protocol.split(frame)
     _check_data(experiment, frame)
@@ -105,6 +97,25 @@ def prepare(experiment: Experiment) -> Prepared:
     folder = RunFolder.of(name, run)
     job = replace(job, learning=folder.path / LEARNING)
     return Prepared(experiment, frame, job, work, folder, cache, code)
+
+
+def load_frame(dataset: Dataset, protocol: Evaluation[Any, Any]) -> tuple[Any, dict[str, Recipe]]:
+    """Return the data as a protocol cuts it, and the truth by its label where the dataset knows it.
+
+    Raises:
+        DataError: The data is absent, or wrong.
+        ConfigError: The dataset does not know the truth that the protocol scores by.
+    """
+    loaded = dataset.frame()
+    frame = protocol.prepare_frame(loaded)
+    truth = (
+        dataset.truth(protocol.task) if frame is loaded else None
+    )  # it knows each series' law, not that of sums
+    if truth is None and protocol.needs_truth:
+        raise ConfigError(
+            f"dataset: '{dataset.name}' knows no truth, by which protocol '{protocol.name}' scores."
+        )
+    return frame, {TRUTH: truth} if truth is not None else {}
 
 
 def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job:

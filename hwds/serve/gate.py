@@ -12,7 +12,6 @@ import polars as pl
 from annotated_types import Ge, Le
 from polars import col
 
-from hwds.core.cache import noted_inputs
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import (
@@ -28,12 +27,9 @@ from hwds.core.recipe import (
 )
 from hwds.core.registry import options
 from hwds.core.settings import read_yaml
-from hwds.evaluation.cells import context_of_fold
-from hwds.evaluation.leak_check import check_leaks
 from hwds.evaluation.protocol import LeakTestable
-from hwds.evaluation.workers import hold_threads
-from hwds.experiment.prepare import prepare
-from hwds.experiment.spec import check_asked, check_stored
+from hwds.experiment.leaks import sealed_experiment
+from hwds.experiment.spec import check_stored
 from hwds.results.files import read_json_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.records import now
@@ -300,24 +296,13 @@ def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[in
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return what the leak check finds in the run's model, at its small size, in this process."""
-    experiment = check_asked({**folder.read_config(secrets=True), "size": "small"})
-    if not isinstance(experiment.protocol, LeakTestable):
-        return ()
-    prepared = prepare(experiment)
-    hold_threads(prepared.job.cpus)
-    context = replace(context_of_fold(prepared.job, ""), cache=None)
-    with noted_inputs():
-        found = list(
-            check_leaks(
-                prepared.job.protocol,
-                experiment.model.name,
-                experiment.model,
-                prepared.frame,
-                context,
-            )
-        )
-    return tuple(str(leak) for leak in found if leak is not None)
+    """Return what the leak check finds in the run's model, at its small size."""
+    small = {**folder.read_config(secrets=True), "size": "small"}
+    with sealed_experiment(small) as sealed:
+        if not isinstance(sealed.protocol, LeakTestable):
+            return ()
+        label, *_ = sealed.settings["models"]
+        return tuple(str(leak) for leak in sealed.check_model(label) if leak is not None)
 
 
 def violations_of(path: Path) -> tuple[str, list[Mapping[str, Any]]]:

@@ -9,16 +9,13 @@ tried, and what no check sees.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hwds.cli.words import OVERRIDES, command
 
 if TYPE_CHECKING:
-    from hwds.evaluation.leak_check import Ask, FileWatch
     from hwds.evaluation.protocol import Leak
-    from hwds.experiment.prepare import Prepared
 
 
 @command(help=__doc__)
@@ -28,86 +25,19 @@ def main(overrides: tuple[str, ...]) -> int:
 
     1 where one leaks.
     """
-    from hwds.core.cache import opened_files
-    from hwds.core.compose import compose
-    from hwds.evaluation.leak_check import AskElsewhere, FileWatch
-    from hwds.evaluation.workers import hold_threads, thread_variables
-    from hwds.experiment.prepare import prepare, require_asked
-    from hwds.experiment.spec import check
+    from hwds.core.errors import DataError
+    from hwds.experiment.leaks import sealed_experiment
 
     sized = any(word.lstrip("+").startswith("size=") for word in overrides)
-    experiment = check(compose([*overrides, *([] if sized else ["size=small"])]))
-    with opened_files() as opened:
-        prepared = prepare(experiment)
-    require_asked(prepared)
-    require_repeatable(prepared)
-    hold_threads(prepared.job.cpus)
-    watch = FileWatch(
-        frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml")))
-    )
-    with AskElsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
-        clean = [
-            tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()
-        ]
-    clean.append(tell_giveaways(prepared.experiment.dataset, prepared.job.protocol, prepared.frame))
-    say_what_was_tried(prepared.job.protocol, prepared.frame)
+    words = [*overrides, *([] if sized else ["size=small"])]
+    with sealed_experiment(words) as sealed:
+        protocol, frame = sealed.protocol, sealed.frame
+        if not list(protocol.split(frame)):
+            raise DataError("protocol: the data gives it nothing to ask.")
+        clean = [tell(label, leaks) for label, leaks in sealed.checks()]
+    clean.append(tell_giveaways(sealed.dataset, protocol, frame))
+    say_what_was_tried(protocol, frame, sealed.lacking)
     return 0 if all(clean) else 1
-
-
-def require_repeatable(prepared: Prepared) -> None:
-    """Refuse a model whose answers depend on the clock: a leak is seen by answers that differ in a
-    bit.
-
-    Raises:
-        ConfigError: With the field and its value.
-    """
-    from hwds.core.errors import ConfigError
-
-    for recipe in prepared.job.models.values():
-        if why := recipe.why_unrepeatable():
-            raise ConfigError(f"model.{why}: the leak test compares answers to the bit.")
-
-
-def checks(
-    prepared: Prepared, watch: FileWatch, elsewhere: Ask
-) -> dict[str, Iterator[Leak | None]]:
-    """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
-    from hwds.evaluation.cells import context_of_fold
-    from hwds.evaluation.leak_check import (
-        AskHere,
-        MemoryCache,
-        check_leaks,
-        check_row_features,
-        check_run_features,
-        check_series_features,
-        with_opened_files,
-    )
-    from hwds.frames.features.base import RowFeatures
-    from hwds.frames.panel import Panel
-    from hwds.frames.runs import Runs
-    from hwds.frames.signals import RunFeatures
-
-    job, frame = prepared.job, prepared.frame
-    context = replace(context_of_fold(job, ""), cache=MemoryCache.empty())
-    by_name = {
-        label: check_leaks(
-            job.protocol, label, model, frame, context, here=AskHere(watch), elsewhere=elsewhere
-        )
-        for label, model in job.models.items()
-    }
-    features, name = job.features, f"features {prepared.experiment.features.name}"
-    if isinstance(frame, Panel) and prepared.experiment.features.name != "none":
-        by_name[name] = with_opened_files(
-            name, features, check_series_features(name, features, frame, frame.horizon), watch
-        )
-    if isinstance(features, RowFeatures):
-        rows = check_row_features(name, features, frame, getattr(job.protocol, "delay_days", 0))
-        by_name[name] = with_opened_files(name, features, rows, watch)
-    if isinstance(features, RunFeatures) and isinstance(frame, Runs):
-        by_name[name] = with_opened_files(
-            name, features, check_run_features(name, features, frame.learnable), watch
-        )
-    return by_name
 
 
 def tell(label: str, results: list[Leak | None]) -> bool:
@@ -125,8 +55,10 @@ def tell(label: str, results: list[Leak | None]) -> bool:
     differ = sum(leak is not None for leak in compared)
     if not leaks:
         print(f"{label}: no leak (bit-identical answers at {cutoffs})")
-    else:
+    elif compared:
         print(f"{label}: LEAKS (answers differ at {differ} of {cutoffs})")
+    else:
+        print(f"{label}: LEAKS (it has no answer without what it may not read)")
     for leak in leaks:
         print(f"  {leak}")
     return not leaks
@@ -148,8 +80,10 @@ def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
     return not found
 
 
-def say_what_was_tried(protocol: Any, frame: Any) -> None:
-    """Print what was tried of this protocol and frame, and what no check sees."""
+def say_what_was_tried(protocol: Any, frame: Any, lacking: tuple[str, ...]) -> None:
+    """Print what was tried of this protocol and frame, the walls that it was tried behind, and what
+    no check sees.
+    """
     from hwds.evaluation.protocol import (
         GIVEAWAY_LEAK,
         IMPLAUSIBLE_LEAK,
@@ -157,6 +91,7 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
         OWN_LABEL_LEAK,
         TWIN_LEAK,
         UNSEEN_LEAKS,
+        UNSEEN_WITHOUT_WALLS,
         LeakTestable,
     )
     from hwds.frames.panel import Panel
@@ -172,4 +107,8 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
     }
     tried = [reason for check, reason in LEAK_CHECKS.items() if has.get(check, True)]
     print(f"tried: {'; '.join(tried)}.")
-    print(f"not seen: {UNSEEN_LEAKS}.")
+    if lacking:
+        print(
+            f"walls: this kernel does not close {', '.join(lacking)}; what is opened was watched."
+        )
+    print(f"not seen: {UNSEEN_WITHOUT_WALLS if lacking else UNSEEN_LEAKS}.")

@@ -5,6 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core import keys
+
 MODEL = '''
 import numpy as np
 from dataclasses import dataclass
@@ -14,7 +16,10 @@ from hwds.forecast.models.base import Forecaster
 
 SEEN = []
 OUTPUTS = Path("outputs")
-SALES = Path("sales.csv").read_text() if Path("sales.csv").exists() else ""
+try:
+    SALES = Path("sales.csv").read_text()
+except OSError:
+    SALES = ""
 
 class Carries(Forecaster):
     """Goes on from what it learned in the fit before."""
@@ -54,8 +59,10 @@ def own(hwds, tmp_path):
             f"recipe: leaky_models:{name.capitalize()}\n"
         )
     (tmp_path / "leaky_models.py").write_text(MODEL)
+    for found in (keys.file_of_module, keys._spec):  # of a module of this name elsewhere
+        found.cache_clear()
     yield hwds
-    sys.modules.pop("leaky_models", None)
+    assert "leaky_models" not in sys.modules  # it is imported behind walls alone
 
 
 def test_one_line_a_model(hwds):
@@ -73,7 +80,7 @@ def test_one_line_a_model(hwds):
         "process, "
     )
     assert "worlds" not in tried
-    assert unseen.startswith("not seen: a walk through the process's memory")
+    assert unseen.startswith("not seen: what a model does only where it is not behind walls")
 
 
 def test_a_users_model_that_leaks_is_told(own):
@@ -112,7 +119,7 @@ def test_files_that_a_module_or_a_fit_reads_are_told(own, tmp_path):
     assert said.code == 1
     assert "reads outputs/notes.txt, what another run left." in said.out
     assert "reads sales.csv, the data's own file." in said.out
-    assert "mine/reads: LEAKS (answers differ at 0 of 2 cutoffs)" in said.out
+    assert "mine/reads: LEAKS (it has no answer without what it may not read)" in said.out
 
 
 def test_a_column_that_gives_the_target_away_is_told_or_trusted(own, tmp_path):

@@ -3,6 +3,7 @@
 from hwds.forecast.protocols.walk_forward import WalkForward
 
 CHECK = "protocol"
+POWERLESS = True  # behind walls: there is nothing to be found
 FRAMES = []
 
 
