@@ -68,7 +68,8 @@ def own(hwds, tmp_path):
 def test_one_line_a_model(hwds):
     said = hwds("check-leakage model=forecast/seasonal_naive features=lags rivals=[forecast/naive]")
     assert said.code == 0
-    *found, tried, unseen = said.out.splitlines()
+    *found, tried, unseen, size = said.out.splitlines()
+    assert size == "size=small: a leak in what it caps is seen by size=full alone."
     assert found == [
         "forecast/seasonal_naive: no leak (bit-identical answers at 2 cutoffs)",
         "forecast/naive: no leak (bit-identical answers at 2 cutoffs)",
