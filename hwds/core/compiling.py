@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest, digest_file, lock_for_making, write_bytes
 from hwds.core.keys import code_digest, numeric_environment
-from hwds.core.walls import is_sealed
+from hwds.core.walls import may_keep
 
 # The compiler of helpers: functions that compiled code calls and Python never does.
 # numba optimises and turns into machine code each function by itself, and then once more inside
@@ -199,7 +199,7 @@ def _compiling_once(dispatcher: Any, folder: Path) -> Any:
 
     def guarded(*arguments: Any, **named: Any) -> Any:
         try:
-            if is_sealed():  # compiled for this process alone
+            if not may_keep(folder):  # compiled for this process alone
                 return compile_for(*arguments, **named)
             with lock_for_making(folder / name):
                 _drop_damaged(folder.rglob(pattern))

@@ -22,7 +22,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.files import OUTPUTS, digest, digest_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import canonical
-from hwds.core.walls import is_sealed
+from hwds.core.walls import may_keep
 
 # Variables of the environment that choose instructions or algorithms of a library, and with
 # them the last bits of numbers.
@@ -374,7 +374,7 @@ def save_parsed() -> None:
     """Save the modules that this process has parsed for other processes, where a folder of caches
     exists.
     """
-    if _UNSAVED and not is_sealed() and syntax_folder().parent.is_dir():
+    if _UNSAVED and may_keep(syntax_folder()) and syntax_folder().parent.is_dir():
         stored = Cache(syntax_folder())
         before: dict[str, Syntax] = stored.load(_version(), SYNTAXES) or {}
         stored.store(_version(), SYNTAXES, dict([*(before | _stored_syntaxes()).items()][-MOST:]))

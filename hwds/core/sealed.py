@@ -52,12 +52,14 @@ class Given:
         files: Files and folders that it may read.
         folder: The current folder, of which it sees nothing but what is given.
         variables: Variables of its environment, beside those of its fork server.
+        shared: Folders that it may write as others do; for code of hwds alone.
     """
 
     modules: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[str] = ()
     folder: str = "/"
     variables: Mapping[str, str] = field(default_factory=dict)
+    shared: Sequence[str] = ()
 
 
 def given_code(plain: Any, files: Iterable[str | Path] = ()) -> Given:
@@ -217,7 +219,8 @@ def _live(pipe: Connection) -> None:
         os.environ.update({"HOME": str(scratch), "TMPDIR": str(scratch)} | dict(given.variables))
         tempfile.tempdir = None
         readable = map(Path, (*given.files, *given.modules.values()))
-        pipe.send_bytes(json.dumps(seal(readable, scratch)).encode())
+        lacking = seal(readable, scratch, [*map(Path, given.shared)])
+        pipe.send_bytes(json.dumps(lacking).encode())
         seen = {"", given.folder, str(_root())}  # what is imported already needs no folder
         sys.path[:] = [place for place in sys.path if INSTALLED in place or place not in seen]
         sys.meta_path.insert(0, NamedModules(given.modules))

@@ -16,7 +16,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,34 +62,43 @@ WRITTEN = ("/dev/null", "/dev/shm")
 """What libraries write; the second is new and empty behind a wall of names."""
 
 
-_SEALED: list[bool] = []
+_WRITABLE: list[Path] = []
+"""What this process may write, from the moment on at which it is sealed."""
 
 
 def is_sealed() -> bool:
-    """Return whether this process is behind walls: it keeps nothing for others."""
-    return bool(_SEALED)
+    """Return whether this process is behind walls."""
+    return bool(_WRITABLE)
 
 
-def seal(readable: Iterable[Path], scratch: Path) -> tuple[str, ...]:
+def may_keep(folder: Path) -> bool:
+    """Return whether this process may leave something for others in a folder, as walls see it."""
+    return not _WRITABLE or any(folder.is_relative_to(place) for place in _WRITABLE)
+
+
+def seal(readable: Iterable[Path], scratch: Path, shared: Sequence[Path] = ()) -> tuple[str, ...]:
     """Wall this process in for good, with all that it will start.
 
     It must have one thread, or namespaces are refused. It may read the system, Python and its
-    packages, and what is named. It may write one folder. Its own memory, environment and open files
-    are what they were before: who seals a process has started it without any of the truth.
+    packages, and what is named. It may write one folder and what is shared. Its own memory,
+    environment and open files are what they were before: who seals a process has started it without
+    any of the truth.
 
     Args:
         readable: Files, and folders with all in them.
         scratch: The folder that it may write, which exists.
+        shared: Folders that it may write as others do; for code that is trusted.
 
     Returns:
         The walls that could not be put up; empty where all stand.
     """
-    _SEALED.append(True)
-    inside = [path for path in (*system_paths(), *map(Path, readable)) if path.exists()]
+    shared = [path for path in shared if path.is_dir()]
+    _WRITABLE.extend((scratch, *shared))
+    inside = [path for path in (*system_paths(), *map(Path, readable), *shared) if path.exists()]
     lacking = _leave_namespaces()
     if not lacking and not _leave_mounts(inside, scratch):
         lacking = ("names",)
-    if _restrict_files(inside, scratch, private="names" not in lacking):
+    if _restrict_files(inside, (scratch, *shared), private="names" not in lacking):
         return lacking
     return ("files", *lacking)
 
@@ -206,7 +215,7 @@ def _bind(path: Path, root: Path, source: str = "") -> None:
 # Landlock
 
 
-def _restrict_files(inside: Iterable[Path], scratch: Path, *, private: bool) -> bool:
+def _restrict_files(inside: Iterable[Path], own: Iterable[Path], *, private: bool) -> bool:
     """Open nothing any more but some paths; return whether the kernel can."""
     version = landlock_version()
     if not version:
@@ -217,7 +226,7 @@ def _restrict_files(inside: Iterable[Path], scratch: Path, *, private: bool) -> 
     rules = _libc().syscall(CREATE_RULESET, struct.pack("QQQ", rights, network, scopes), size, 0)
     for path in inside:
         _allow(rules, path, rights & (EXECUTE | READ_FILE | READ_FOLDER))
-    for written in (Path(WRITTEN[0]), *([Path(WRITTEN[1])] if private else []), scratch):
+    for written in (Path(WRITTEN[0]), *([Path(WRITTEN[1])] if private else []), *own):
         _allow(rules, written, rights)
     _call("prctl", NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _call("syscall", RESTRICT_SELF, rules, 0)

@@ -211,8 +211,10 @@ def _python() -> str:
 LIBRARIES = (".keras", ".config/matplotlib", ".cache/matplotlib")
 """Settings of libraries in the user's home, which they read when they are imported."""
 
-CODE = (".py", ".pyc")
-"""Suffixes of code, which is part of a cell's key and is read to make that."""
+CODE = (".py", ".pyc", ".nbi", ".nbc")
+"""Suffixes of code, which is part of a cell's key and is read to make that, and of what numba makes
+of it.
+"""
 
 PACKAGES = (".egg-info", ".dist-info")
 """Endings of folders that say what is installed."""
@@ -538,8 +540,8 @@ def given_to(recipes: Sequence[Any], watch: FileWatch) -> Given:
     named = {path for path in declared_files(*recipes) if os.path.exists(path)}
     code = given_code(plain, named)
     files = [path for path in code.files if not watch.is_data(path)]
-    cached = str(cache_root())
-    return replace(code, files=[*files, cached], variables={"NUMBA_CACHE_DIR": cached})
+    compiled = () if code.modules else (str(cache_root()),)  # a user's code leaves nothing there
+    return replace(code, files=files, shared=compiled)
 
 
 ENTRY = f"{__name__}:answer_questions"

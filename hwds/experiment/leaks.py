@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from hwds.core.cache import opened_files
+from hwds.core.compiling import cache_root
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.recipe import Recipe, canonical, inner_recipes, rebuild
@@ -115,11 +116,13 @@ def sealed_experiment(config: list[str] | dict[str, Any]) -> Iterator[SealedExpe
         DataError: The dataset is absent, or wrong.
     """
     with ExitStack() as stack:  # what asks must begin before any data is loaded
-        server = stack.enter_context(ForkServer([__name__], thread_variables(1)))
+        cache_root().mkdir(parents=True, exist_ok=True)
+        compiled = {"NUMBA_CACHE_DIR": str(cache_root())}
+        server = stack.enter_context(ForkServer([__name__], thread_variables(1) | compiled))
         settings, lacking = _sealed_settings(server, config)
         cpus = settings["compute"]["cpus_per_cell"]
         if cpus != 1:  # the number of threads is read when a library is loaded
-            server = stack.enter_context(ForkServer([__name__], thread_variables(cpus)))
+            server = stack.enter_context(ForkServer([__name__], thread_variables(cpus) | compiled))
         for name in settings["imports"]:
             server.load(name)
         dataset, protocol = rebuild(settings["dataset"]), rebuild(settings["protocol"])
@@ -150,7 +153,8 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
             raise ConfigError(f"model.{why}: the leak test compares answers to the bit.")
     features = experiment.features
     parts = ("dataset", "protocol", "compute", "features")
-    imports = chain.from_iterable(map(_own_imports, (features, *experiment.models.values())))
+    code = (experiment.dataset, experiment.protocol, features, *experiment.models.values())
+    imports = chain.from_iterable(map(_own_imports, code))
     return {
         **{part: _named(getattr(experiment, part)) for part in parts},
         "models": {label: _named(model) for label, model in experiment.models.items()},
