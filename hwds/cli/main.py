@@ -94,10 +94,10 @@ def _answer(words: list[str], verbose: bool) -> int:
         print(f"hwds: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:  # of a stored model, which says no needs
-        known = [module for module in PACKAGES if module.partition(".")[0] == error.name]
-        if verbose or not known:
+        missing = [module for module in PACKAGES if module.partition(".")[0] == error.name]
+        if verbose or not missing:
             raise
-        print(f"hwds: {error}: {install_command(known[:1])}.", file=sys.stderr)
+        print(f"hwds: {error}: {install_command(missing[:1])}.", file=sys.stderr)
         return ConfigError.exit_code
     except KeyboardInterrupt:
         print(

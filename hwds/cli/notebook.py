@@ -617,8 +617,8 @@ def _run_words(words: Sequence[str]) -> str:
         raise ERRORS.get(code, HwdsError)(
             (last or ["it ended without a word."])[-1].removeprefix("hwds: ")
         )
-    for said in last:
-        print(said, file=sys.stderr)
+    for each in last:
+        print(each, file=sys.stderr)
     return printed
 
 
@@ -628,8 +628,8 @@ def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
     """
     assert process.stderr is not None
     for line in process.stderr:
-        for said in last:
-            print(said, file=sys.stderr)
+        for earlier in last:
+            print(earlier, file=sys.stderr)
         last[:] = [line.rstrip("\n")]
 
 

@@ -156,14 +156,16 @@ def run_all(
     for job in jobs:
         line.run(job.name, job.seed)
         try:
-            folder, lost = _run(job, line)
+            folder, failures = _run(job, line)
         except HwdsError as error:
             failed.append(f"{job.name}, seed {job.seed}: {error}")
             line.ran(str(error))
             continue
         line.ran()
         incomplete += (
-            [f"{job.name}, seed {job.seed}: {counted(lost, 'cells')} failed"] if lost else []
+            [f"{job.name}, seed {job.seed}: {counted(failures, 'cells')} failed"]
+            if failures
+            else []
         )
         folders[job.name][job.seed] = folder
         state.write(study.plan, study.plan_hash, _titles(folders), amended)

@@ -83,16 +83,16 @@ def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
     card_fields(given)
     words = {name: value for name, value in given.items() if not name.startswith(CARD)}
     with tempfile.TemporaryDirectory() as folder:
-        own = compose(
+        config = compose(
             overrides(
                 {name: value for name, value in words.items() if not value.startswith(CHANNEL)},
                 Path(folder),
             )
         )
-        if "path" not in own["dataset"]:
+        if "path" not in config["dataset"]:
             raise ConfigError(
                 f"dataset: must read a file, which the channel brings, got "
-                f"'{own['dataset']['name']}'."
+                f"'{config['dataset']['name']}'."
             )
         if not (path := words.get("dataset.path", CHANNEL)).startswith((CHANNEL, "/")):
             raise ConfigError(
@@ -252,9 +252,9 @@ def main(words: list[str]) -> int:
         failure = root / "output" / "failure"
         failure.parent.mkdir(parents=True, exist_ok=True)
         known = isinstance(error, HwdsError)
-        said = str(error) if known else traceback.format_exc()
-        failure.write_text(said[-LONGEST:], encoding="utf-8")
-        sys.stderr.write(f"{said}\n")
+        message = str(error) if known else traceback.format_exc()
+        failure.write_text(message[-LONGEST:], encoding="utf-8")
+        sys.stderr.write(f"{message}\n")
         return error.exit_code if isinstance(error, HwdsError) else 1
     return 0
 

@@ -316,8 +316,8 @@ def noting() -> bool:
 
 def note(inputs: Mapping[str, str]) -> None:
     """Add files to all that this process has noted, and to the blocks that collect now."""
-    for known in (_READ, *_COLLECTING):
-        known.update(inputs)
+    for noted in (_READ, *_COLLECTING):
+        noted.update(inputs)
 
 
 def read_so_far() -> Inputs:

@@ -230,20 +230,20 @@ def _refusal(message: str) -> str:
     message = _COLOURS.sub("", message)
     if unknown := _UNKNOWN.search(message):
         return f"numba: {unknown[0]}, in a function that is to be compiled."
-    own = next(
+    first = next(
         (line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]),
         None,
     )
-    if own is None:
+    if first is None:
         return f"numba: {' '.join(message.split())[:300]}"
-    where = f"{own['file']}:{own['line']}: {own['name']}"
-    reason = message[: own.start()].rstrip().rpartition("\n")[2].strip()
+    where = f"{first['file']}:{first['line']}: {first['name']}"
+    reason = message[: first.start()].rstrip().rpartition("\n")[2].strip()
     if unmarked := _UNMARKED.search(reason):
         return (
             f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with "
             f"{__name__}.{helper.__name__}."
         )
-    source = linecache.getline(own["file"], int(own["line"])).strip()
+    source = linecache.getline(first["file"], int(first["line"])).strip()
     why = "" if reason.startswith("During:") else f": {reason[:200].rstrip('.')}"
     return f"{where}: numba cannot compile '{source}'{why}."
 

@@ -478,8 +478,8 @@ def plain_data(
             f"{secret}: must not hold the value of an environment variable; it is the label in "
             f"every table."
         )
-    own = labels.get("model.name")
-    data["rivals"] = [node for node in composed if node["name"] != own]
+    model = labels.get("model.name")
+    data["rivals"] = [node for node in composed if node["name"] != model]
     called = run_name(data.pop("name", ""))
     return data | uncapped | {"experiment": called or choices.get("experiment") or "adhoc"}
 

@@ -288,27 +288,29 @@ def refuse_left_over(data: dict[str, Any], experiment: str) -> None:
         ConfigError: With the file, and the word that leaves the setting out.
     """
     file = options("experiment").get(experiment)
-    said = _read(file) if file else {}
-    overridden = [item for item in said.get("defaults") or [] if isinstance(item, dict)]
-    own = {
+    content = _read(file) if file else {}
+    overridden = [item for item in content.get("defaults") or [] if isinstance(item, dict)]
+    chosen = {
         key.removeprefix("override /"): name for item in overridden for key, name in item.items()
     }
     for group in GROUPS:
-        node, settings = data.get(group), said.get(group)
+        node, settings = data.get(group), content.get(group)
         if (
             not isinstance(node, dict)
             or not isinstance(settings, dict)
-            or own.get(group) in (None, node["name"])
+            or chosen.get(group) in (None, node["name"])
         ):
             continue
-        known = {each.name for each in fields(resolve_node(group, group, node))} | set(CONVENTION)
+        settable = {each.name for each in fields(resolve_node(group, group, node))} | set(
+            CONVENTION
+        )
         if file and (
-            lost := [f"{group}.{key}" for key in settings if key in node and key not in known]
+            unfit := [f"{group}.{key}" for key in settings if key in node and key not in settable]
         ):
             raise ConfigError(
-                f"{lost[0]}: {_conf_path(file)} sets it for {own[group]}, and {node['name']} has "
-                f"no such setting; leave it out by"
-                f" {' '.join(f'~{path}' for path in lost)}."
+                f"{unfit[0]}: {_conf_path(file)} sets it for {chosen[group]}, and {node['name']} "
+                f"has no such setting; leave it out by"
+                f" {' '.join(f'~{path}' for path in unfit)}."
             )
 
 

@@ -74,13 +74,13 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
     branches = error.errors() if first["type"] == "literal_error" else [first]
-    said = dict.fromkeys(
+    required = dict.fromkeys(
         _required(each)
         for each in branches
         if [p for p in each["loc"] if not _is_branch(p)] == location
     )
     either = " or ".join(
-        text.removeprefix("must be ") if place else text for place, text in enumerate(said)
+        text.removeprefix("must be ") if place else text for place, text in enumerate(required)
     )
     return ConfigError(f"{where}: {either}, got {show_value(first['input'])}.")
 

@@ -465,10 +465,10 @@ class _Encoder:
         stored_as = getattr(value, "stored_as", None)  # a registered class may have none
         if stored_as is not None and stored_as() is not value:
             return self.encode(stored_as())
-        own = class_path(type(value))
-        path = self._paths.get(own, own)
+        current = class_path(type(value))
+        path = self._paths.get(current, current)
         if path not in self.classes:
-            _check_importable(own, type(value))
+            _check_importable(current, type(value))
             self.classes[path] = len(self.classes)
         return [
             "object",
@@ -499,21 +499,21 @@ _ENCODE: dict[type, Callable[..., Any]] = {
 def _check_importable(path: str, cls: type) -> None:
     """Refuse a class that cannot be imported by its path."""
     try:
-        known = buildable(path)
+        found = buildable(path)
     except (ImportError, AttributeError, DataError) as error:
         raise Unserializable(f"a '{path}' cannot be stored: {error}.") from error
-    if known is not cls:
+    if found is not cls:
         raise Unserializable(f"a '{path}' cannot be stored: another class has its name.")
 
 
 def _known_packages() -> set[str]:
     pending: list[type] = [Serializable, Recipe]
-    known: set[str] = set()
+    packages: set[str] = set()
     while pending:
         cls = pending.pop()
-        known.add(cls.__module__.partition(".")[0])
+        packages.add(cls.__module__.partition(".")[0])
         pending += cls.__subclasses__()
-    return known
+    return packages
 
 
 def _odd_nan(value: Any) -> bool:

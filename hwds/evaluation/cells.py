@@ -502,6 +502,6 @@ def message_of(error: Exception) -> str:
     text = without_secrets(str(error))
     lines = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
     if REJECTED in text:
-        known = [line for line in lines if "Failed in nopython mode" not in line]
-        return f"{type(error).__name__}: {known[0] if known else lines[0]}"
+        reasons = [line for line in lines if "Failed in nopython mode" not in line]
+        return f"{type(error).__name__}: {reasons[0] if reasons else lines[0]}"
     return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"

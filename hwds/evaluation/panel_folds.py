@@ -48,8 +48,8 @@ class AtTime:
 
     def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows up to and including the instant."""
-        known = (panel.table[TIME] <= self.instant).to_numpy()
-        return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
+        passed = (panel.table[TIME] <= self.instant).to_numpy()
+        return np.add.reduceat(passed.astype(np.int64), panel.offsets[:-1])
 
     def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have their next row after the instant.
@@ -127,9 +127,9 @@ def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> 
         cutoff: The last instant to know.
         sliding: The largest number of rows to keep of each series; None keeps all.
     """
-    known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
-    known = replace(known, plan=None)
-    return known.last(sliding) if sliding else known
+    past = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
+    past = replace(past, plan=None)
+    return past.last(sliding) if sliding else past
 
 
 def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
@@ -248,18 +248,18 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
     )
     if not panel.vintages:
         return corrupted
-    known = DataFrame({SERIES: panel.series_ids, TIME: instants})
-    return corrupted.with_vintages(panel.vintages.corrupted_after(known, rng))
+    cutoffs = DataFrame({SERIES: panel.series_ids, TIME: instants})
+    return corrupted.with_vintages(panel.vintages.corrupted_after(cutoffs, rng))
 
 
 def with_rubbish(
     table: DataFrame, late: Series, names: Sequence[str], rng: np.random.Generator
 ) -> DataFrame:
     """Return a table with random numbers in columns of its late rows."""
-    rubbish = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
+    noise = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
     return table.with_columns(
         pl.when(late).then(values).otherwise(col(name)).alias(name)
-        for name, values in rubbish.items()
+        for name, values in noise.items()
     )
 
 

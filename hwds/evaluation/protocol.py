@@ -214,11 +214,11 @@ def check_headline(name: str, metrics: Iterable[Measure]) -> None:
     Raises:
         ConfigError: It is unknown, or neither low nor high is good.
     """
-    known = {metric.short: metric for metric in metrics}
-    if name not in known:
-        raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, known)}")
-    if known[name].better == "none":
-        ordering = ", ".join(short for short, metric in known.items() if metric.better != "none")
+    by_name = {metric.short: metric for metric in metrics}
+    if name not in by_name:
+        raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, by_name)}")
+    if by_name[name].better == "none":
+        ordering = ", ".join(short for short, metric in by_name.items() if metric.better != "none")
         raise ConfigError(
             f"protocol.headline: '{name}' does not order models; take one of {ordering}."
         )
@@ -724,7 +724,7 @@ class ScoreSegments:
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
     def scores(
-        self, protocol: Evaluation[Any, Any], rows: DataFrame, lost: Sequence[Cell]
+        self, protocol: Evaluation[Any, Any], rows: DataFrame, failed_cells: Sequence[Cell]
     ) -> Iterator[tuple[Score, int]]:
         """Yield the scores of each segment that has rows, without those of single steps, and its
         number of failed units.
@@ -732,11 +732,11 @@ class ScoreSegments:
         Args:
             protocol: Scores each part as it scores the whole.
             rows: All rows of one model and one fold, or of all its folds.
-            lost: The cells of the same that failed.
+            failed_cells: The cells of the same that failed.
         """
         for column, labels in self.labels.items():
             for value, part in self._parts(column, rows):
-                failed = sum(_units_in_segment(labels, cell, value) for cell in lost)
+                failed = sum(_units_in_segment(labels, cell, value) for cell in failed_cells)
                 for score in protocol.score(part):
                     if score.step is None:
                         yield replace(score, segment_by=column, segment=value), failed

@@ -304,19 +304,20 @@ def result_tables(
     timings.
     """
     lines: list[dict[str, Any]] = []
-    answered: dict[str, DataFrame] = {}
+    by_model: dict[str, DataFrame] = {}
     for label in job.models:
-        own, rows = _of_model(job, work, label, outcomes)
-        lines += own
-        answered |= {} if rows.is_empty() else {label: rows}
-    asked = {label: rows.drop("fold") for label, rows in answered.items()}
+        scored, rows = _of_model(job, work, label, outcomes)
+        lines += scored
+        by_model |= {} if rows.is_empty() else {label: rows}
+    predictions = {label: rows.drop("fold") for label, rows in by_model.items()}
     if isinstance(job.protocol, Contrasting):
         lines += [
-            _line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)
+            _line(work, label, None, score, 0)
+            for label, score in job.protocol.contrasts(predictions)
         ]
     lines += [_line(work, TRUTH, None, score, 0) for score in work.oracle_scores]
     named = [
-        rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()
+        rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in by_model.items()
     ]
     return Tables(
         DataFrame(lines, schema=SCORES),
@@ -341,45 +342,47 @@ def _of_model(
     rows with their `fold`.
     """
     groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
-    answered = postprocess_rows(
+    processed = postprocess_rows(
         job, {fold: merge_rows(job, group) for fold, group in groups.items()}
     )
     lines: list[dict[str, Any]] = []
     whole: list[DataFrame] = []
-    lost: list[Cell] = []
+    all_failed: list[Cell] = []
     for fold, group in groups.items():
         failed = sorted(
             (outcome for outcome in group if outcome.rows is None),
             key=lambda outcome: outcome.cell.start,
         )
         lines += [_failure(work, outcome) for outcome in failed]
-        lost += [outcome.cell for outcome in failed]
-        rows = answered.get(fold, DataFrame())
+        failed_cells = [outcome.cell for outcome in failed]
+        all_failed += failed_cells
+        rows = processed.get(fold, DataFrame())
         if not rows.is_empty():
             whole.append(_in_fold(rows, fold))
-            own = _score_lines(job, work, label, fold, rows, [outcome.cell for outcome in failed])
-            lines += own
+            scored = _score_lines(job, work, label, fold, rows, failed_cells)
+            lines += scored
     if not whole:
         return lines, DataFrame()
     together = pl.concat(whole)
     if len(work.folds) == 1:  # then it is all folds together too
-        return [*lines, *(line | {"fold": None} for line in own)], together
-    return [*lines, *_score_lines(job, work, label, None, together.drop("fold"), lost)], together
+        return [*lines, *(line | {"fold": None} for line in scored)], together
+    scored = _score_lines(job, work, label, None, together.drop("fold"), all_failed)
+    return [*lines, *scored], together
 
 
 def _score_lines(
-    job: Job, work: RunWork, label: str, fold: int | None, rows: DataFrame, lost: Sequence[Cell]
+    job: Job, work: RunWork, label: str, fold: int | None, rows: DataFrame, failed: Sequence[Cell]
 ) -> list[dict[str, Any]]:
     """Return the lines of the total, then those of each segment."""
-    failed = sum(cell.stop - cell.start for cell in lost)
-    scores = [(score, failed) for score in job.protocol.score(rows)]
-    scores += work.segments.scores(job.protocol, rows, lost)
-    return [_line(work, label, fold, score, failed) for score, failed in scores]
+    n_failed = sum(cell.stop - cell.start for cell in failed)
+    scores = [(score, n_failed) for score in job.protocol.score(rows)]
+    scores += work.segments.scores(job.protocol, rows, failed)
+    return [_line(work, label, fold, score, n_failed) for score, n_failed in scores]
 
 
-def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
-    own = {each.name: getattr(score, each.name) for each in fields(Score)}
-    return {**own, **work.labels, "model": label, "fold": fold, "n_failed": failed}
+def _line(work: RunWork, label: str, fold: int | None, score: Score, lost: int) -> dict[str, Any]:
+    values = {each.name: getattr(score, each.name) for each in fields(Score)}
+    return {**values, **work.labels, "model": label, "fold": fold, "n_failed": lost}
 
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:

@@ -106,16 +106,16 @@ class RunKFold(Recipe):
         for repeat in range(self.repeats):
             place, rows = self.fold_of_runs(runs, repeat), self.cut_rows(runs, repeat)
             for fold in range(self.folds):
-                known = rows[place == fold]
-                if not known.any():
+                places = rows[place == fold]
+                if not places.any():
                     longest = int(runs.lengths[place == fold].max())
                     raise DataError(
                         f"protocol.least: must be below {longest}, the rows of the longest run of "
                         f"a fold, got {self.least}."
                     )
-                cuts = np.flatnonzero(known.any(axis=0)).tolist()
+                cuts = np.flatnonzero(places.any(axis=0)).tolist()
                 cutoffs = tuple(
-                    HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in cuts
+                    HeldOutCut(repeat, fold, cut, tuple(places[:, cut].tolist())) for cut in cuts
                 )
                 name = f"fold {fold + 1} of {self.folds}" + (
                     f", repeat {repeat + 1}" if repeat else ""
@@ -163,7 +163,7 @@ class RunKFold(Recipe):
         return out
 
 
-def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
+def corrupt_runs(runs: Runs, lengths: ndarray, rng: np.random.Generator) -> Runs:
     """Return runs with rubbish for all that was not known of some of them: what sensors say later,
     and when and how they end.
 
@@ -172,11 +172,11 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
 
     Args:
         runs: All runs.
-        known: The number of known rows of each, -1 for a run of which everything is; shape (n,).
+        lengths: The number of known rows of each, -1 for a run of which everything is; shape (n,).
         rng: Draws the rubbish.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
-    late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
+    late = (lengths[runs.run_of_row] >= 0) & (place >= lengths[runs.run_of_row])
     columns = [
         name
         for name in runs.data.columns
@@ -185,10 +185,10 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
     data = with_rubbish(runs.data, Series(late), columns, rng)
     more = rng.integers(1, 500, runs.n).astype(float)
     kept = (
-        np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
+        np.floor(rng.random(runs.n) * (runs.lengths - lengths - 1)).astype(int) + lengths + 1
     )  # of later rows one at least
     begun = np.where(
-        known > 0, runs.cycles[runs.offsets[:-1] + np.clip(known, 1, runs.lengths) - 1], 0.0
+        lengths > 0, runs.cycles[runs.offsets[:-1] + np.clip(lengths, 1, runs.lengths) - 1], 0.0
     )[runs.run_of_row]
     cycles = np.where(
         late,
@@ -199,7 +199,7 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
         Series(~late | (place < kept[runs.run_of_row]))
     )
     ends = data.group_by(ENTITY, maintain_order=True).agg(col(CYCLE).last().alias("age"))
-    open_ = Series(known >= 0)
+    open_ = Series(lengths >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
         (col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),

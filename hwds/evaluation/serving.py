@@ -351,7 +351,7 @@ class Policies(ABC):
     @staticmethod
     @abstractmethod
     def content(
-        policy: Any, protocol: Any, world: Any, seed: int, settings: Any, asked: int
+        policy: Any, protocol: Any, world: Any, seed: int, settings: Any, n_cases: int
     ) -> Content:
         """Return the content of a bundle of a policy.
 
@@ -361,7 +361,7 @@ class Policies(ABC):
             world: The run's.
             seed: The run's.
             settings: An object of the class `settings`.
-            asked: The number of decisions that a fresh process must repeat.
+            n_cases: The number of decisions that a fresh process must repeat.
 
         Raises:
             ConfigError: A setting is missing, or does not fit the run.

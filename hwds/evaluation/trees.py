@@ -74,8 +74,8 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
             losses = {
                 rows: float(list(metrics.values())[-1][-1]) for rows, metrics in evals_log.items()
             }
-            own = losses.pop("train")
-            curve.report(epoch + 1, own, next(iter(losses.values()), None))
+            training_loss = losses.pop("train")
+            curve.report(epoch + 1, training_loss, next(iter(losses.values()), None))
             return False
 
     evals = [(train, "train"), *options.get("evals", ())]

@@ -184,8 +184,8 @@ def environment_part() -> dict[str, dict[str, str]]:
 
     Empty where none is set, as mostly.
     """
-    said = numeric_environment()
-    return {"environment": said} if said else {}
+    environment = numeric_environment()
+    return {"environment": environment} if environment else {}
 
 
 def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
@@ -199,9 +199,9 @@ def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
         run: The id that follows from all else.
         folder_of: Returns the folder of an id, which need not exist.
     """
-    known = folder_of(run).read_inputs()
+    read = folder_of(run).read_inputs()
     return (
-        run if unchanged(known) else with_inputs(digest([run, digest_of_changes(known)]), folder_of)
+        run if unchanged(read) else with_inputs(digest([run, digest_of_changes(read)]), folder_of)
     )
 
 
@@ -375,14 +375,14 @@ def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
         else foreseen_time(prepared, cell)
         for cell in cells
     ]
-    known = [time for time in times if time is not None]
-    if len(known) < len(times):
+    foreseen = [time for time in times if time is not None]
+    if len(foreseen) < len(times):
         return None
     marks = {
-        mark: any(getattr(time, mark) for time in known)
+        mark: any(getattr(time, mark) for time in foreseen)
         for mark in ("at_most", "by_work", "by_budget")
     }
-    return TimeEstimate(sum(time.seconds for time in known), **marks)
+    return TimeEstimate(sum(time.seconds for time in foreseen), **marks)
 
 
 def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:

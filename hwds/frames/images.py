@@ -218,10 +218,10 @@ class Images:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the images hold."""
-        said = json.dumps(
+        about = json.dumps(
             [self.kinds, self.shape, self.data.to_dict(as_series=False)], default=str
         ).encode()
-        return digest_bytes([said, *(block.tobytes() for block in self.blocks())])
+        return digest_bytes([about, *(block.tobytes() for block in self.blocks())])
 
     def write(self, folder: Path) -> None:
         """Write the images, to be mapped into the memory of workers."""

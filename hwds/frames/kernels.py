@@ -95,9 +95,9 @@ def fill_windows(
         kinds: Places in `STATISTICS`, shape (s,).
         out: The array that is filled, shape (m, s, k).
     """
-    for asked in range(len(rows)):
-        row = rows[asked]
-        first = max(begins[asked], row - window + 1)
+    for place in range(len(rows)):
+        row = rows[place]
+        first = max(begins[place], row - window + 1)
         m = row - first + 1
         for j in range(values.shape[1]):
             total = 0.0
@@ -123,7 +123,7 @@ def fill_windows(
                 fourth += d * d * d * d
                 cross += (i - first - middle) * d
             for s in range(len(kinds)):
-                out[asked, s, j] = window_statistic(
+                out[place, s, j] = window_statistic(
                     kinds[s], m, mean, second, third, fourth, cross, squares, low, high
                 )
 

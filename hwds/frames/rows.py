@@ -180,11 +180,11 @@ def codes_of(values: Series) -> ndarray:
         .fill_null(-1)
     )
     place = frame.select(first).to_series().to_numpy()
-    known = place >= 0
+    present = place >= 0
     rank = np.zeros(len(place), np.int64)
-    rank[place[known]] = 1
+    rank[place[present]] = 1
     rank = np.cumsum(rank) - 1
-    return np.where(known, rank[place], -1)
+    return np.where(present, rank[place], -1)
 
 
 def codes_apart(values: Series) -> ndarray:
@@ -230,13 +230,13 @@ def entity_of(table: Table, field: str, name: str | None) -> str:
     if name is not None:
         require_known_columns(table, field, [name])
         return name
-    played = table.roles.get("entity", ())
-    if len(played) != 1:
+    names = table.roles.get("entity", ())
+    if len(names) != 1:
         raise ConfigError(
             f"features.{field}: must name a column where no single one has the role 'entity', got "
             f"null."
         )
-    return played[0]
+    return names[0]
 
 
 # Moments: when the rows of a table happened and arrived, and when their labels did.

@@ -301,10 +301,10 @@ def telling_sensors(
         sensors: Columns of the rows.
         trusted: Columns that are not looked at.
     """
-    known = ends.filter("event").select(ENTITY, col("age").alias(END))
-    if known[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
+    failed_at = ends.filter("event").select(ENTITY, col("age").alias(END))
+    if failed_at[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
         return
-    rows = data.join(known, ENTITY, maintain_order="left").filter(
+    rows = data.join(failed_at, ENTITY, maintain_order="left").filter(
         col(END) - col(CYCLE) <= LAST_SHARE * col(END)
     )
     left = (rows[END] - rows[CYCLE]).to_numpy()
@@ -461,8 +461,8 @@ class Runs:
         Raises:
             DataError: With the column, and how to let it through.
         """
-        known = self.learnable
-        refuse_telling_sensors(known.data, known.ends, known.sensors, trust)
+        learnable = self.learnable
+        refuse_telling_sensors(learnable.data, learnable.ends, learnable.sensors, trust)
         return self
 
     def __repr__(self) -> str:
@@ -577,13 +577,13 @@ class Runs:
             rows: The number of rows of each run, shape (n,); a run of 0 is left out.
         """
         place = np.arange(len(self.data)) - self.offsets[:-1][self.run_of_row]
-        known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
+        rows_before, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
         last = self.cycles[self.offsets[:-1][there] + np.minimum(rows, self.lengths)[there] - 1]
         nothing = pl.lit(None, pl.Float64).alias("remaining")
         ends = self.ends.filter(there).with_columns(
             Series("age", last), pl.lit(False).alias("event"), nothing
         )
-        return replace(self, data=known, ends=ends)
+        return replace(self, data=rows_before, ends=ends)
 
     @property
     def learnable(self) -> Runs:

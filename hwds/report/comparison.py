@@ -135,9 +135,9 @@ def row_amount(
         sign: Whether to show the sign.
     """
     value, low, high = row["effect"], row["low"], row["high"]
-    turn = -1 if value < 0 and not sign else 1
+    direction = -1 if value < 0 and not sign else 1
     ends = (value, value, value) if low is None else (value, low, high)
-    value, low, high = (turn * end for end in ends)
+    value, low, high = (direction * end for end in ends)
     low, high = min(low, high), max(low, high)
     if not relative:
         texts = interval(value, low, high, unit, sign=sign)
@@ -203,7 +203,7 @@ def board_grid(result: Comparison) -> Grid:
     """Return the leaderboard on shared rows."""
     board = result.leaderboard
     scores = with_errors(board["mean"].to_list(), board["stderr"].to_list())
-    lost: dict[str, Any] = {
+    losses: dict[str, Any] = {
         name: board[name].sum() for name in ("n_undefined", "n_failed", "n_fallback")
     }
     return declared_grid(
@@ -215,7 +215,7 @@ def board_grid(result: Comparison) -> Grid:
         caption="{{ title }}{% if datasets | length > 1 %}; means are over datasets{% endif %}:",
         title=comparison_title(result),
         metric=_metric_name(result),
-        **lost,
+        **losses,
     )
 
 
@@ -260,15 +260,15 @@ def along_grid(result: Comparison) -> Grid | None:
     if result.along.is_empty():
         return None
     better, worse = col("statistic") < 0, col("statistic") > 0
-    holm, alone = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
+    holm, uncorrected = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
     counts = result.along.group_by("rival", maintain_order=True).agg(
         pl.len().alias("series"),
         col("origins").min().alias("fewest"),
         col("origins").max().alias("most"),
         (better & holm).sum().alias("better_holm"),
         (worse & holm).sum().alias("worse_holm"),
-        (better & alone).sum().alias("better"),
-        (worse & alone).sum().alias("worse"),
+        (better & uncorrected).sum().alias("better"),
+        (worse & uncorrected).sum().alias("worse"),
     )
     caption = """Series in which {{ subject }} is surely better or worse over time
     (Diebold-Mariano, Holm):"""
@@ -469,11 +469,11 @@ def _distinct_labels(labels: Sequence[str]) -> list[str]:
     parts = [label.removesuffix(")").partition("(") for label in labels]
     settings = [tuple(rest.split(",")) if rest else () for _, _, rest in parts]
     shown = []
-    for (model, _, _), own in zip(parts, settings, strict=True):
+    for (model, _, _), changes in zip(parts, settings, strict=True):
         alike = [
             set(other) for (name, _, _), other in zip(parts, settings, strict=True) if name == model
         ]
-        differing = [each for each in own if not all(each in other for other in alike)]
+        differing = [each for each in changes if not all(each in other for other in alike)]
         shown.append(f"{model}({','.join(differing)})" if differing else model)
     return shown if len(set(shown)) == len(set(labels)) else list(labels)
 

@@ -199,10 +199,10 @@ def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport
     Raises:
         ConfigError: A family, or a report, cannot be imported.
     """
-    known: dict[str, str] = dict(getattr(decision, "reports", {}))
+    paths: dict[str, str] = dict(getattr(decision, "reports", {}))
     for family in families_of(decision):
-        known = {**family.tables, **known}
-    return {name: load_reference(known[name], TableReport) for name in names if name in known}
+        paths = {**family.tables, **paths}
+    return {name: load_reference(paths[name], TableReport) for name in names if name in paths}
 
 
 def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, TableReport]:

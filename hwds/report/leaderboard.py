@@ -143,8 +143,8 @@ def leaderboard_markdown(
         for each, left in segment_grids(tables, board)
     )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
-    said, table = sentence or run_conclusion(board), leaderboard_grid(board).markdown()
-    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n{sections}{below}"
+    conclusion, table = sentence or run_conclusion(board), leaderboard_grid(board).markdown()
+    return f"# {board.title}\n\n{conclusion}\n\n{table}\n\n{legend}\n{sections}{below}"
 
 
 def _rest(left: int) -> str:

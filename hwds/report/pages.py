@@ -202,10 +202,12 @@ def _task_pictures(
     """Yield the other pictures of the run: those that its task's report names, in that order,
     then the rest by name.
     """
-    elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
+    elsewhere, captions = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
     others = (path.name for path in sorted(folder.glob("*.png")) if path.name not in elsewhere)
     yield from _named_pictures(
-        folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
+        folder,
+        dict.fromkeys([*(name for name in captions if name not in elsewhere), *others]),
+        captions,
     )
 
 
@@ -247,11 +249,11 @@ def _metric_meanings(tables: Tables, board: Standings) -> Iterator[PagePart]:
     run.
     """
     yield Listing(leaderboard_legend(board))
-    known = [
+    measures = [
         tables.measure(name)
         for name in tables.scores["metric"].drop_nulls().unique(maintain_order=True)
     ]
-    words = glossary(known)
+    words = glossary(measures)
     if words:
         yield Folded(
             "Glossary: all metrics of scores.parquet", (Definitions(tuple(words.items())),)

@@ -352,11 +352,11 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
         aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")
     }
     rows["skill"] = tables.overall(f"skill_{headline}")
-    known = {
+    named = {
         name: table["ci_method"].drop_nulls().unique(maintain_order=True)
         for name, table in rows.items()
     }
-    return {name: tuple(methods) for name, methods in known.items() if len(methods)}
+    return {name: tuple(methods) for name, methods in named.items() if len(methods)}
 
 
 # The conclusion of a run, in one sentence.

@@ -172,10 +172,10 @@ def result_from_dict(trials: DataFrame, data: Mapping[str, Any], measure: Measur
     """
     best, untuned = data["best"], data["untuned"]
     scores: dict[str, Any] = {
-        f"{own}{name}": ScoreValue(
+        f"{start}{name}": ScoreValue(
             **{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()}
         )
-        for own, of in (("", best), ("own_", untuned))
+        for start, of in (("", best), ("own_", untuned))
         for name in ("inner", "final")
     }
     return SweepResult(
@@ -248,8 +248,8 @@ def settings_matrix(table: DataFrame, names: list[str]) -> np.ndarray:
     columns: list[Any] = []
     for name in names:
         where, _ = axis_places(table[name])
-        known = where[~np.isnan(where)]
-        columns.append(np.nan_to_num(where, nan=float(known.min(initial=0.0)) - 1.0))
+        used = where[~np.isnan(where)]
+        columns.append(np.nan_to_num(where, nan=float(used.min(initial=0.0)) - 1.0))
     return np.stack(columns, axis=1) if columns else np.zeros((len(table), 0))
 
 

@@ -51,10 +51,10 @@ def store_verdict(
     write_json(shown, {TABLES_KEY: grids}, default=list, ensure_ascii=False)
     for name, report in _verdict_reports(decision, verdict).items():
         if report.write:
-            own = folder.path / f"{prefix}{name}"
-            rmtree(own, ignore_errors=True)
-            own.mkdir()
-            report.write(verdict, own)
+            target = folder.path / f"{prefix}{name}"
+            rmtree(target, ignore_errors=True)
+            target.mkdir()
+            report.write(verdict, target)
 
 
 def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: str = "") -> None:
@@ -80,16 +80,16 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
     Raises:
         HwdsError: They cannot be written.
     """
-    page, book = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
+    page, workbook = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
     if verdict is None or name == "none":
         page.unlink(missing_ok=True)
-        book.unlink(missing_ok=True)
+        workbook.unlink(missing_ok=True)
         return []
     from hwds.results.difference import write_export
 
     pack = load_reference(getattr(decision, "packs", {})[name], DecisionPack)
     write_text(page, str(pack.page(verdict).html()))
-    return [page, *write_export(pack.sheets(verdict), "xlsx", book)]
+    return [page, *write_export(pack.sheets(verdict), "xlsx", workbook)]
 
 
 def stored_grids(folder: Path) -> list[Grid]:

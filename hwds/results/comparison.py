@@ -268,7 +268,7 @@ def comparison_folder(name: str) -> Path | None:
     """
     if holds_file(name, "comparison.json"):
         return Path(name).resolve()
-    folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
+    folders = [path for id, path in comparison_folders().items() if id.startswith(name)]
     if len(folders) > 1:
         raise ambiguous("comparison", name, (path.name for path in folders))
     for kind, others in (

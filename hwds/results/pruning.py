@@ -127,8 +127,8 @@ def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
     """Return the paths in an order in which each comes before those that it needs, so that none
     ever lacks one.
     """
-    joined, known = joined_runs(index), set(paths)
-    needs = {path: joined.get(path, set()) & known for path in paths}
+    joined, chosen = joined_runs(index), set(paths)
+    needs = {path: joined.get(path, set()) & chosen for path in paths}
     if not any(needs.values()):
         return list(paths)
     done: list[str] = []

@@ -202,10 +202,10 @@ class SweepFolder:
 
     def _trials(self) -> DataFrame:
         table = read_table(self.path / "trials.parquet")
-        own = (
+        missing = (
             () if "source" in table.columns else (pl.lit("").alias("source"),)
         )  # of a sweep that knew no earlier ones
-        return table.with_columns(*own)
+        return table.with_columns(*missing)
 
     def write_table(self, name: str, table: DataFrame, *, csv: bool = False) -> None:
         """Write a table as Parquet, and on request as CSV."""

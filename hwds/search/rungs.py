@@ -248,8 +248,8 @@ def _stop(
     Trials of earlier sweeps have all their windows and are not ranked, as they are not on Ray,
     where they do not run.
     """
-    own = [record for record in records.values() if not record.trial.source]
-    here = {record.trial.number: record for record in own if record.active and record.folds == rung}
+    new = [record for record in records.values() if not record.trial.source]
+    here = {record.trial.number: record for record in new if record.active and record.folds == rung}
     scores = {number: _minimised(search, record) for number, record in here.items()}
     cached = (
         search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
@@ -328,12 +328,14 @@ def without_undefined(
     """Return the search and its records without the trials of earlier sweeps that came to nothing
     by this one's metric.
     """
-    lost = {record.trial.number for record in records if record.trial.source and record.undefined}
-    if not lost:
+    undefined = {
+        record.trial.number for record in records if record.trial.source and record.undefined
+    }
+    if not undefined:
         return search, records
-    trials = [trial for trial in search.trials if trial.number not in lost]
+    trials = [trial for trial in search.trials if trial.number not in undefined]
     return replace(search, trials=trials), [
-        record for record in records if record.trial.number not in lost
+        record for record in records if record.trial.number not in undefined
     ]
 
 

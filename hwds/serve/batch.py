@@ -245,28 +245,30 @@ def answer_part(service: Service, part: BatchPart) -> DataFrame:
     Raises:
         DataError: A row is no question, with the part that it is in.
     """
-    known, first = service.question_schema()["properties"], part.first
-    asked = [_question(row, known) for row in part.rows.iter_rows(named=True)]
+    fields, first = service.question_schema()["properties"], part.first
+    questions = [_question(row, fields) for row in part.rows.iter_rows(named=True)]
     try:
         if part.texts:
-            asked = [_type_cells(row, known, first + place) for place, row in enumerate(asked)]
-        for place, question in enumerate(asked):
+            questions = [
+                _type_cells(row, fields, first + place) for place, row in enumerate(questions)
+            ]
+        for place, question in enumerate(questions):
             question.setdefault("id", first + place)
-        answers = service.answer(asked)
+        answers = service.answer(questions)
     except DataError as error:
         raise DataError(
-            f"part {part.number} (rows {first + 1} to {first + len(asked)}): {error}"
+            f"part {part.number} (rows {first + 1} to {first + len(questions)}): {error}"
         ) from error
     return _table(answers)
 
 
-def _type_cells(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
-    return {name: cell_of(name, text, known[name], place) for name, text in row.items()}
+def _type_cells(row: Mapping[str, str], fields: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {name: cell_of(name, text, fields[name], place) for name, text in row.items()}
 
 
-def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _question(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a question may bear of a row; a file has other columns too."""
-    return {name: value for name, value in row.items() if name in known and value is not None}
+    return {name: value for name, value in row.items() if name in fields and value is not None}
 
 
 def _table(answers: Sequence[Answer]) -> DataFrame:

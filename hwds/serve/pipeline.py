@@ -290,9 +290,9 @@ class LocalPipeline:
                     path,
                     f"{output['S3Uri']}/{path.relative_to(self._here(output['LocalPath'])).as_posix()}",
                 )
-        for known in step.get("PropertyFiles", ()):
-            path = self._here(written[known["OutputName"]]["LocalPath"]) / known["FilePath"]
-            self._known[f"Steps.{step['Name']}.PropertyFiles.{known['PropertyFileName']}"] = (
+        for file in step.get("PropertyFiles", ()):
+            path = self._here(written[file["OutputName"]]["LocalPath"]) / file["FilePath"]
+            self._known[f"Steps.{step['Name']}.PropertyFiles.{file['PropertyFileName']}"] = (
                 json.loads(path.read_text())
             )
 
@@ -305,10 +305,10 @@ class LocalPipeline:
 
     def _register(self, step: Json, arguments: Json) -> None:
         group = arguments["ModelPackageGroupName"]
-        known = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)[
+        groups = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)[
             "ModelPackageGroupSummaryList"
         ]
-        if group not in {each["ModelPackageGroupName"] for each in known}:
+        if group not in {each["ModelPackageGroupName"] for each in groups}:
             self._sagemaker.create_model_package_group(ModelPackageGroupName=group)
         self._say(f"  {self._sagemaker.create_model_package(**arguments)['ModelPackageArn']}")
 
@@ -324,7 +324,7 @@ class LocalPipeline:
         Raises:
             HwdsError: It failed, with the end of its log.
         """
-        own = {
+        environment = {
             name: str(self._here(text)) if text.startswith(CONTAINER_ROOT) else text
             for name, text in variables.items()
         }
@@ -334,7 +334,7 @@ class LocalPipeline:
         done = subprocess.run(
             [sys.executable, *local],
             cwd=self._root,
-            env=os.environ | own,
+            env=os.environ | environment,
             capture_output=True,
             text=True,
             check=False,

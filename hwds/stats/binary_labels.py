@@ -277,8 +277,8 @@ def bins_of(probability: ndarray, weight: ndarray) -> ndarray:
 
 
 def _log_losses(label: ndarray, probability: ndarray) -> ndarray:
-    held = np.clip(probability, EDGE, 1 - EDGE)
-    return -(label * np.log(held) + (1 - label) * np.log1p(-held))
+    clipped = np.clip(probability, EDGE, 1 - EDGE)
+    return -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
 
 
 def _newton_terms(odds: ndarray, label: ndarray, fit: ndarray) -> ndarray:
@@ -653,8 +653,8 @@ def _fit_calibration_line(
 
 
 def _beta_inputs(odds: ndarray) -> ndarray:
-    held = np.clip(sigmoid(odds), EDGE, 1 - EDGE)
-    return np.column_stack([np.log(held), -np.log1p(-held)])
+    clipped = np.clip(sigmoid(odds), EDGE, 1 - EDGE)
+    return np.column_stack([np.log(clipped), -np.log1p(-clipped)])
 
 
 def _fit_steps(score: ndarray, label: ndarray, weight: ndarray | None) -> ndarray:

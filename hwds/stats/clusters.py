@@ -264,10 +264,10 @@ class ClusterBootstrap:
             root: Give the square root of the ratio.
             total: The sum of `top`, of as many clusters as there are.
         """
-        known = ~(np.isnan(top) | np.isnan(bottom))
-        tops = np.bincount(self.cluster[known], top[known], self.clusters)
-        bottoms = np.bincount(self.cluster[known], bottom[known], self.clusters)
-        undefined, n = int((~known).sum()), round(float(bottom[known].sum()))
+        defined = ~(np.isnan(top) | np.isnan(bottom))
+        tops = np.bincount(self.cluster[defined], top[defined], self.clusters)
+        bottoms = np.bincount(self.cluster[defined], bottom[defined], self.clusters)
+        undefined, n = int((~defined).sum()), round(float(bottom[defined].sum()))
 
         def of(weighted_top: ndarray, weighted_bottom: ndarray) -> ndarray:
             value = (

@@ -336,7 +336,7 @@ def _subject(
     evidence: ComparisonEvidence,
     answers: Sequence[ModelRows],
     sources: Sequence[RunSource],
-    asked: str,
+    model: str,
     measure: Measure,
 ) -> tuple[str, Chosen]:
     """Return the model that is held against the others, and why it."""
@@ -344,12 +344,12 @@ def _subject(
         raise ConfigError(
             f"--metric: of '{short(measure.name)}' neither a low nor a high value is good."
         )
-    if asked:
+    if model:
         label = next(
-            (label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None
+            (label for label in evidence.models if model in (label, label.rpartition("/")[2])), None
         )
         if label is None:
-            raise ConfigError(f"--model: no model '{asked}' here{nearest(asked, evidence.models)}")
+            raise ConfigError(f"--model: no model '{model}' here{nearest(model, evidence.models)}")
         return label, "asked"
     subjects = {answer.model for answer in answers if answer.label == answer.source.model}
     if len(subjects) == 1 and len({source.model for source in sources}) == 1:
@@ -435,12 +435,12 @@ def pairs_of(
 
 
 def _units_won(
-    own: ndarray, other: ndarray, scale: Scale, independent: bool
+    subject: ndarray, other: ndarray, scale: Scale, independent: bool
 ) -> tuple[float | None, ...]:
     """Return the share of units won, and where units are independent its interval and Wilcoxon's
     p-value.
     """
-    better = other - own if scale.low else own - other
+    better = other - subject if scale.low else subject - other
     share, low, high = win_rate(better)
     return (share, low, high, wilcoxon_p(better)) if independent else (share, None, None, None)
 

@@ -86,9 +86,9 @@ class Bands:
         The scale alone where there is no distance, the distance alone where there is no scale, NaN
         without either.
         """
-        own, scale = self.distance, np.broadcast_to(self.scale[:, None], self.quantiles.shape)
-        both = np.sqrt(own * np.where(scale > 0, scale, own))
-        return np.where(own > TINY * np.nan_to_num(scale), both, scale)
+        distance, scale = self.distance, np.broadcast_to(self.scale[:, None], self.quantiles.shape)
+        both = np.sqrt(distance * np.where(scale > 0, scale, distance))
+        return np.where(distance > TINY * np.nan_to_num(scale), both, scale)
 
     def lower(self) -> ndarray:
         """Return the lower end of each level's central interval, shape (rows, levels)."""
@@ -200,10 +200,10 @@ def mirrors(levels: ndarray) -> tuple[ndarray, ndarray]:
 
     A level without a mirror is both of its ends.
     """
-    own = np.arange(len(levels))
-    apart = np.abs(levels[:, None] + levels - 1)
-    other = np.where(apart.min(axis=1) < 1e-9, apart.argmin(axis=1), own)
-    return np.minimum(own, other), np.maximum(own, other)
+    places = np.arange(len(levels))
+    off_mirror = np.abs(levels[:, None] + levels - 1)
+    other = np.where(off_mirror.min(axis=1) < 1e-9, off_mirror.argmin(axis=1), places)
+    return np.minimum(places, other), np.maximum(places, other)
 
 
 def nominal(levels: ndarray, steps: int) -> ndarray:

@@ -262,19 +262,19 @@ def expected_loss(arms: Sequence[Posterior]) -> list[float]:
     return [highest - arm.mean for arm in arms]
 
 
-def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float]:
+def difference_bounds(one: Posterior, other: Posterior, level: float) -> tuple[float, float]:
     """Return the equal-tailed credible interval of the difference of two means."""
     from scipy.optimize import brentq
 
-    if own.deviation < other.deviation:  # the narrower one is a step to the other's nodes
-        low, high = difference_bounds(other, own, level)
+    if one.deviation < other.deviation:  # the narrower one is a step to the other's nodes
+        low, high = difference_bounds(other, one, level)
         return -high, -low
     x, mass = _mass_points(other)
-    reach = 10 * float(np.hypot(own.deviation, other.deviation))
-    middle = own.mean - other.mean
+    reach = 10 * float(np.hypot(one.deviation, other.deviation))
+    middle = one.mean - other.mean
 
     def above(shift: float, share: float) -> float:
-        return float(mass @ own.below(x + shift)) - share
+        return float(mass @ one.below(x + shift)) - share
 
     tails = ((1 - level) / 2, (1 + level) / 2)
     low, high = (
@@ -283,7 +283,7 @@ def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[f
     return float(low), float(high)
 
 
-def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
+def ratio_bounds(one: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
     """Return the equal-tailed credible interval of the ratio of two means.
 
     None where the one below may not be above zero.
@@ -292,11 +292,11 @@ def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float,
         return None
     tails = ((1 - level) / 2, (1 + level) / 2)
     if (
-        own.quantile(TAIL_MASS) > 0 and own.deviation * other.mean < other.deviation * own.mean
+        one.quantile(TAIL_MASS) > 0 and one.deviation * other.mean < other.deviation * one.mean
     ):  # a step to the other's nodes
-        low, high = _ratio_quantiles(other, own, tails)
+        low, high = _ratio_quantiles(other, one, tails)
         return 1 / high, 1 / low
-    return _ratio_quantiles(own, other, tails)
+    return _ratio_quantiles(one, other, tails)
 
 
 def _ratio_quantiles(

@@ -97,8 +97,8 @@ class SumDistribution:
         """
         from scipy.optimize import brentq
 
-        alone = [each.two_sided(t) for share, each in self.parts if share > 0]
-        low, high = min(alone), max(alone)
+        of_parts = [each.two_sided(t) for share, each in self.parts if share > 0]
+        low, high = min(of_parts), max(of_parts)
         if low == high or low <= 0 or high >= 1:
             return high
 

@@ -50,11 +50,11 @@ def clustered_wilson(
         clusters: Names of deals.
         stderr: Clustered by name; None for a single one.
     """
-    alone = share * (1 - share) / n
-    independent = (
-        float(clusters) if stderr is None or alone == 0 else n / max(stderr**2 / alone, 1.0)
+    variance = share * (1 - share) / n
+    effective = (
+        float(clusters) if stderr is None or variance == 0 else n / max(stderr**2 / variance, 1.0)
     )
-    low, high = wilson(share, independent)
+    low, high = wilson(share, effective)
     return float(low), float(high)
 
 

@@ -283,12 +283,12 @@ class UnitEvidence:
                 )
                 for each in ahead
             ]
-        alone = min(map(len, self.matrix.strata)) < 2
-        if alone and len(self.matrix.datasets) > 1:
+        one_unit = min(map(len, self.matrix.strata)) < 2
+        if one_unit and len(self.matrix.datasets) > 1:
             return self._over_datasets(pairs, scale)
         part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
         effects = self._over_units(pairs, scale)
-        if alone:
+        if one_unit:
             method = (
                 f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
             )
@@ -459,18 +459,18 @@ def by_dataset(
     )
 
 
-def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
+def compared_metric(metric: str, metrics: Iterable[str], what: str) -> str:
     """Return the short name of a metric that models may be compared by.
 
     Args:
         metric: The name of the metric.
-        known: The short names of those that can be.
+        metrics: The short names of those that can be.
         what: What is compared, in the plural.
 
     Raises:
         ConfigError: It is none of them, with the nearest one.
     """
-    short, names = metric.partition("[")[0], list(known)
+    short, names = metric.partition("[")[0], list(metrics)
     if short not in names:
         raise ConfigError(
             f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}"

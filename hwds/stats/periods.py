@@ -148,9 +148,9 @@ class Cells:
     span: int = 1
     season_seen: float = inf
 
-    def where(self, known: ndarray) -> Cells:
+    def where(self, chosen: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
-        return self if known.all() else self.at(np.flatnonzero(known))
+        return self if chosen.all() else self.at(np.flatnonzero(chosen))
 
     def at(self, places: ndarray) -> Cells:
         """Return some cells by their places, numbered anew."""
@@ -214,14 +214,14 @@ class PeriodPart:
     Attributes:
         periods: The variance from shocks of periods and of single values, shape (pairs,).
         cells: The variance from single values, which that of units has too, shape (pairs,).
-        alone: The variance if all values were independent, shape (pairs,).
+        iid: The variance if all values were independent, shape (pairs,).
         df: Degrees of freedom of the first, shape (pairs,).
         count: How many periods they are.
     """
 
     periods: ndarray
     cells: ndarray
-    alone: ndarray
+    iid: ndarray
     df: ndarray
     count: int
 
@@ -242,11 +242,11 @@ def period_part(values: ndarray, cells: Cells) -> PeriodPart:
     weights = cells.weights
     centred = values - weights @ values
     shocks, df = period_shocks(values, cells)
-    alone = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
+    iid = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
     return PeriodPart(
         np.square(shocks).sum(axis=0),
         _cell_variance(values, cells),
-        alone,
+        iid,
         np.full(values.shape[1], df),
         cells.periods,
     )
@@ -279,11 +279,10 @@ def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(inner > 0, variance**2 / inner, min(float(part.df.min()) for part in parts))
-    cells, alone = (
-        share * np.sum([getattr(part, name) for part in parts], axis=0)
-        for name in ("cells", "alone")
+    cells, iid = (
+        share * np.sum([getattr(part, name) for part in parts], axis=0) for name in ("cells", "iid")
     )
-    return PeriodPart(variance, cells, alone, df, sum(part.count for part in parts))
+    return PeriodPart(variance, cells, iid, df, sum(part.count for part in parts))
 
 
 def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Effect:
@@ -305,7 +304,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
         return replace(effect, stderr=0.0)
     of_periods = periods / total, ReferenceDistribution(float(part.df[pair]))
     distribution = SumDistribution(((units / total, effect.distribution), of_periods))
-    independent = cells * float(part.alone[pair]) / total
+    independent = cells * float(part.iid[pair]) / total
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
@@ -350,25 +349,28 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
-    own = replace(unit_median(by_unit), n_undefined=undefined)
-    if own.value is not None and cells.refusal:
-        return replace(own, low=None, high=None, method=cells.refusal)
-    if own.value is None or own.stderr is None or own.low is None or own.high is None:
-        return own
-    near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
+    rank = replace(unit_median(by_unit), n_undefined=undefined)
+    if rank.value is not None and cells.refusal:
+        return replace(rank, low=None, high=None, method=cells.refusal)
+    if rank.value is None or rank.stderr is None or rank.low is None or rank.high is None:
+        return rank
+    near = np.abs(by_unit - rank.value) <= np.median(np.abs(by_unit - rank.value))
     some = near[cells.unit]
     middle = cells.where(some)
     if middle.refusal:
-        return replace(own, low=None, high=None, method=middle.refusal)
-    effect = Effect(own.value, own.stderr, ReferenceDistribution(), own.method, n)
+        return replace(rank, low=None, high=None, method=middle.refusal)
+    effect = Effect(rank.value, rank.stderr, ReferenceDistribution(), rank.method, n)
     effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
-    if not own.stderr or not effect.stderr:
-        return own
-    wide = max(effect.stderr * effect.distribution.critical(0.95) / (own.stderr * Z95), 1.0)
-    low, high = own.value - wide * (own.value - own.low), own.value + wide * (own.high - own.value)
+    if not rank.stderr or not effect.stderr:
+        return rank
+    wide = max(effect.stderr * effect.distribution.critical(0.95) / (rank.stderr * Z95), 1.0)
+    low, high = (
+        rank.value - wide * (rank.value - rank.low),
+        rank.value + wide * (rank.high - rank.value),
+    )
     return replace(
-        own,
-        stderr=max(effect.stderr, own.stderr),
+        rank,
+        stderr=max(effect.stderr, rank.stderr),
         low=low,
         high=high,
         method="order statistics and t over periods",

@@ -144,21 +144,21 @@ class ErrorVectors(Serializable):
         """
         places = {name: i for i, name in enumerate(self.series)}
         where = np.array([places.get(name, -1) for name in series], np.int64)
-        known = where >= 0
+        present = where >= 0
         vectors = (
-            np.where(known, self.vectors[:, where], 0.0)
+            np.where(present, self.vectors[:, where], 0.0)
             if len(self.series)
             else np.zeros((0, len(series)))
         )
         deviations = (
-            np.where(known, self.deviations[where], np.nan)
+            np.where(present, self.deviations[where], np.nan)
             if len(self.series)
             else np.full(len(series), np.nan)
         )
         if not np.nanmax(deviations, initial=0.0) > 0:
             return JointErrors(np.sqrt(members.astype(np.float64)), vectors[:0], 1.0)
-        held = self.sizes > 0
-        relative = self.deviations[held] / self.sizes[held]
+        positive = self.sizes > 0
+        relative = self.deviations[positive] / self.sizes[positive]
         usual = float(np.nanmedian(relative)) if np.isfinite(relative).any() else 0.0
         deviations = np.where(np.isnan(deviations), usual * sizes, deviations)
         # an exact series would leave nothing to divide by
@@ -197,9 +197,9 @@ def _root_mean_square(values: ndarray) -> ndarray:
 
 
 def _mean(values: ndarray) -> ndarray:
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+    present = ~np.isnan(values)
+    count = present.sum(0)
+    return np.where(count > 0, np.where(present, values, 0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 # Forecasts of sums and of their parts made to add up: bottom-up, top-down, minimum trace.

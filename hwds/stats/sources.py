@@ -191,7 +191,7 @@ def _same_protocol(first: RunSource, source: RunSource) -> None:
             )
 
 
-def metric_to_compare(sources: Sequence[RunSource], asked: str) -> str:
+def metric_to_compare(sources: Sequence[RunSource], metric: str) -> str:
     """Return the short or full name of the metric to compare by: the one asked for, or the headline
     that all sources have.
 
@@ -199,15 +199,15 @@ def metric_to_compare(sources: Sequence[RunSource], asked: str) -> str:
         ConfigError: It is not scored, with the nearest name, or the headlines differ.
     """
     names = {name for source in sources for name in source.metrics}
-    if asked:
+    if metric:
         missing = next(
-            (source for source in sources if source.metric(asked) not in source.metrics), None
+            (source for source in sources if source.metric(metric) not in source.metrics), None
         )
         if missing:
             raise ConfigError(
-                f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, names)}"
+                f"--metric: run {missing.title} has no metric '{metric}'{nearest(metric, names)}"
             )
-        return asked
+        return metric
     headlines = list(
         dict.fromkeys(str(source.config["protocol"]["headline"]) for source in sources)
     )
@@ -394,18 +394,18 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
         keys: The columns that name a row.
     """
     kept: list[ModelRows] = []
-    lost = 0
+    most_lost = 0
     for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        own = _sorted_alike([answer for answer in answers if answer.dataset == dataset], keys)
-        common = own[0].rows.select(keys)
-        for answer in own[1:]:
+        alike = _sorted_alike([answer for answer in answers if answer.dataset == dataset], keys)
+        common = alike[0].rows.select(keys)
+        for answer in alike[1:]:
             if not _same_rows(answer.rows, common, keys):
                 common = common.join(
                     answer.rows.select(keys), on=keys, how="semi", maintain_order="left"
                 )
-        lost += max(len(answer.rows) for answer in own) - len(common)
-        kept += [_common_rows(answer, common, keys) for answer in own]
-    return kept, lost
+        most_lost += max(len(answer.rows) for answer in alike) - len(common)
+        kept += [_common_rows(answer, common, keys) for answer in alike]
+    return kept, most_lost
 
 
 def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:

@@ -70,7 +70,7 @@ def main(
     fields, settings = read_fields(Path(card) if card else None), Path(live) if live else None
     signer = Path(key) if key else default_key()
     made = make_bundle(
-        run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings
+        run, Path(out), key=signer, fields=fields, budget=budget, n_cases=rows, live=settings
     )
     parity, latency = made.manifest.parity, made.json("latency.json")
     if made.manifest.kind == "policy":

@@ -194,11 +194,11 @@ def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
             key=lambda path: last_ran(path.parent),
         )
         if not finished:
-            known = {
+            experiments = {
                 path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")
             }
             raise ConfigError(
-                f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}"
+                f"--experiment: no finished run of '{experiment}'{nearest(experiment, experiments)}"
             )
         runs += [RunFolder(path.parent.resolve()) for path in finished]
     return list({folder.path: folder for folder in runs}.values())

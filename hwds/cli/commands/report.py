@@ -72,10 +72,10 @@ def page_of(name: str) -> tuple[Page, Path]:
         return comparison_report(comparison), comparison
     if sweep := SweepFolder.named(name):
         return sweep_page(sweep), sweep.path
-    known = reportable_names()
-    if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in known):
+    names = reportable_names()
+    if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in names):
         raise ConfigError(
-            f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}"
+            f"report: no run, sweep, study or comparison '{name}'{nearest(name, names)}"
         )
     from hwds.cli.run import drawn_run
 

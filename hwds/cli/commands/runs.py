@@ -136,8 +136,8 @@ def print_table(
         f"{index.root.name}/{path} is passed over: {fields.get('reason')}."
         for path, fields in broken.items()
     ]
-    known = sum(each == kind for each in index.column("kind").values())
-    summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (
+    total = sum(each == kind for each in index.column("kind").values())
+    summary = f"{len(grid):,} of {counted(total, f'{kind}s')}" + (
         f" ({len(sound):,} found)" if len(grid) < len(sound) else ""
     )
     hidden = (

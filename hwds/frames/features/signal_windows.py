@@ -160,9 +160,9 @@ class LearnedSignalWindows(Serializable):
         """Return what is computed of the windows up to some rows."""
         parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
-            asked = (self.recipe.bands, self.recipe.spectrum)
+            spectral = (self.recipe.bands, self.recipe.spectrum)
             parts += [
-                spectra(signals, begins, rows, window, *asked) for window in self.recipe.windows
+                spectra(signals, begins, rows, window, *spectral) for window in self.recipe.windows
             ]
         return parts
 

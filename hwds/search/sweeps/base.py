@@ -44,7 +44,7 @@ def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, A
     of all others.
     """
     sizes = [len(leaf.values) for leaf in leaves if leaf.kind == "grid" and not leaf.when]
-    number, turn = divmod(number, prod(sizes))
+    number, combination = divmod(number, prod(sizes))
     settings: dict[str, Any] = {}
     places: dict[str, int] = {}
     for leaf in leaves:
@@ -55,7 +55,7 @@ def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, A
             count = len(leaf.values)
             place = int(rng.integers(count))
             if leaf.kind == "grid" and not leaf.when:
-                turn, place = divmod(turn, count)
+                combination, place = divmod(combination, count)
             places[leaf.path] = place
             settings[leaf.path] = leaf.values[place]
         else:
@@ -259,7 +259,7 @@ class Searching(Sweep):
             yield draw_settings(leaves, self.seed, number)
             number += 1
 
-    def at_first(self, known: int) -> int:
+    def at_first(self, earlier: int) -> int:
         """Return the number of trials before any is proposed, where so many of earlier sweeps lie
         all over the space.
         """

@@ -65,9 +65,9 @@ class RowScorer:
 
         A text that it has no code for is read as a rare one, and counted.
         """
-        for name, known in self._model.texts.items():
+        for name, codes in self._model.texts.items():
             self.unknown[name] += sum(
-                row.get(name) is not None and row[name] not in known for row in rows
+                row.get(name) is not None and row[name] not in codes for row in rows
             )
         batch = RowBatch(rows, self._schema)
         scores = self._model.score(batch)

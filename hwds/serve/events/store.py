@@ -483,19 +483,19 @@ class EventStore:
         if kind == "label" and not self._schema.roles.get("label"):
             raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
         event = self._event(id)
-        known = self._corrections.last(str(id)) if kind == "label" else self.log.find(kind, str(id))
-        if known is None and body == WITHDRAWN and kind == "label":
+        old = self._corrections.last(str(id)) if kind == "label" else self.log.find(kind, str(id))
+        if old is None and body == WITHDRAWN and kind == "label":
             raise DataError(f"event '{id}': has no label to be withdrawn.")
-        if known is not None and known.body == body:
+        if old is not None and old.body == body:
             return False
         if (
             kind == "returned"
             and self.reader.again(event.body).values.get(self.live.returned_at) is not None
         ):
             return False
-        if known is not None and known.body != WITHDRAWN and not correct:
+        if old is not None and old.body != WITHDRAWN and not correct:
             raise DataError(
-                f"event '{id}': its label was reported as {known.body}, and now as {body};"
+                f"event '{id}': its label was reported as {old.body}, and now as {body};"
                 ' say "correct": true where the first was wrong.'
             )
         state = self.state.current()
@@ -504,7 +504,7 @@ class EventStore:
             if at is None
             else max(self.reader.instant(str(id), at), state.arrival + 1)
         )
-        if known is not None:
+        if old is not None:
             self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
             self.state.rekeyed(self._key())
             self.state.current()

@@ -201,7 +201,7 @@ class Baseline:
             found.append(self._of_missing(name, part))
             if overall["kind"] == "text" and part["kind"] == "text":
                 share = new_share(overall, part)
-                known = int(part["n"] * (1 - part["missing"]))
+                present = int(part["n"] * (1 - part["missing"]))
                 rate = usual_new_share(overall)
                 found.append(
                     DriftFinding(
@@ -209,7 +209,7 @@ class Baseline:
                         "new_values",
                         share,
                         rate,
-                        binomial_tail(round(share * known), known, rate),
+                        binomial_tail(round(share * present), present, rate),
                     )
                 )
             for check, value in distances(overall, part).items():
@@ -327,8 +327,8 @@ class ChangeDetector:
         """Take up a window; return whether it raises an alarm, after which the sum begins anew."""
         if not p_values:
             return False
-        held = np.maximum(np.asarray(p_values, float), 1e-16)
-        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(held)))
+        clipped = np.maximum(np.asarray(p_values, float), 1e-16)
+        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(clipped)))
         alarm = self.value >= self.threshold
         if alarm:
             self.value = 0.0

@@ -251,15 +251,15 @@ def propose_refit(
         captured: Its answers, in the order of time.
         labels: The labels, by id.
     """
-    known = _labelled_captures(bundle, captured, labels)
-    label = np.array([labels[str(each.answer[ID])] for each in known])
-    days = np.array([each.at[:10] for each in known], "datetime64[D]")
+    labelled = _labelled_captures(bundle, captured, labels)
+    label = np.array([labels[str(each.answer[ID])] for each in labelled])
+    days = np.array([each.at[:10] for each in labelled], "datetime64[D]")
     try:
         edges, recipe = _edges(label), _recipe(bundle)
-        losses = _backtest(recipe, table_of(bundle, known, label), days, edges)
+        losses = _backtest(recipe, table_of(bundle, labelled, label), days, edges)
     except HwdsError as error:
         return Proposal(0, 0, None, None, None, None, str(error).rstrip("."))
-    return _judge_refit(known, label, losses)
+    return _judge_refit(labelled, label, losses)
 
 
 def _labelled_captures(
@@ -299,7 +299,7 @@ def _row_models(model: Recipe) -> type[RowModel]:
     return offer
 
 
-def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table:
+def table_of(bundle: Bundle, captured: Sequence[Captured], label: ndarray) -> Table:
     """Return captured questions as a table like the one that the model was fitted on.
 
     Raises:
@@ -307,7 +307,7 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table
     """
     schema = Table.read(bundle.folder / STATE)
     reader = Reader(schema, ID, timed=False)
-    rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in known]
+    rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in captured]
     data = pl.DataFrame(
         [{name: row.get(name) for name in schema.data.columns} for row in rows], schema.data.schema
     )
@@ -375,9 +375,9 @@ def _check_arrived(label: ndarray, by: str) -> None:
         )
 
 
-def _judge_refit(known: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
+def _judge_refit(labelled: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
     tested = ~np.isnan(losses)
-    rows = [each for each, is_tested in zip(known, tested, strict=True) if is_tested]
+    rows = [each for each, is_tested in zip(labelled, tested, strict=True) if is_tested]
     served = log_losses(
         np.array([float(each.answer["probability"]) for each in rows]), label[tested]
     )

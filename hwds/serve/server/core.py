@@ -182,20 +182,20 @@ class Core:
         """
         form, parameters = body_format(content_type)
         wanted = answer_format(accept, form)
-        asked = body_questions(
+        parsed = body_questions(
             body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows
         )
-        self._refuse_many(asked.questions)
+        self._refuse_many(parsed.questions)
 
         def reply(answers: list[Answer], digest: str) -> Reply:
             shown = (
                 JSON
-                if asked.shape in ("one", "list", "predictions") and wanted == form == JSON
+                if parsed.shape in ("one", "list", "predictions") and wanted == form == JSON
                 else wanted
             )
-            return Reply(answer_body(answers, asked.shape, shown), shown, len(answers))
+            return Reply(answer_body(answers, parsed.shape, shown), shown, len(answers))
 
-        return asked.questions, reply
+        return parsed.questions, reply
 
     def infer(self, body: bytes, name: str) -> tuple[list[Question], Callable[..., Reply]]:
         """Return the same of a request of KServe's protocol."""
@@ -234,7 +234,7 @@ class Core:
         """
         request, named = uuid4().hex, CANARY in self.beside
         answers: list[Answer] = [{}] * len(questions)
-        asked, done = list(questions), []
+        for_shadow, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
         for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
             name, digest, part_answers = await self._of_part(part, reasons, until)
@@ -242,7 +242,7 @@ class Core:
                 part.places, part.questions, part_answers, strict=True
             ):
                 answers[place] = answer | {"arm": name} if named else answer
-                asked[place] = question
+                for_shadow[place] = question
             done.append((CapturedArm(name, digest, request), part.questions, part_answers))
         drawn = self._is_drawn(questions)
         for (
@@ -255,8 +255,8 @@ class Core:
             shadow = self.beside[SHADOW]
             self._shadow.offer(
                 shadow,
-                asked,
-                partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, asked),
+                for_shadow,
+                partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, for_shadow),
             )
         return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
@@ -421,13 +421,13 @@ class Core:
     def _load(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
         """Return the bundle that answers, and those beside it by arm; all or none."""
         main = Loaded.of(self._bundle(self.settings.folder, kind), self.settings)
-        beside = {}
+        arms = {}
         for arm, folder in ((CANARY, self.settings.canary), (SHADOW, self.settings.shadow)):
             if folder is not None:
                 bundle = self._bundle(folder)
                 check_arm(main.bundle, bundle, arm)
-                beside[arm] = Loaded.of(bundle, self.settings)
-        return main, beside
+                arms[arm] = Loaded.of(bundle, self.settings)
+        return main, arms
 
     def _refuse_many(self, questions: Sequence[Any]) -> None:
         if not questions:

@@ -217,9 +217,9 @@ class Traces:
         span = self._tracer.start_span(
             f"POST {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes
         )
-        known = span.get_span_context()
+        context = span.get_span_context()
         TRACEPARENT.set(
-            f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}"
+            f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
         )
         return span
 

@@ -113,9 +113,11 @@ class Bundle:
             DataError: The bundle is of another version of hwds.
         """
         self.refuse_store(store)
-        beside = self.folder.with_name(f"{self.folder.name}.store")
+        store_folder = self.folder.with_name(f"{self.folder.name}.store")
         return service_of(
-            self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable
+            self,
+            store or (store_folder / EVENTS if self.manifest.kind == "events" else store_folder),
+            durable,
         )
 
     def refuse_store(self, store: Path | str | None) -> None:

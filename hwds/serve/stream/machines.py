@@ -95,12 +95,12 @@ def stream_rules(words: Iterable[str]) -> StreamRules:
     Raises:
         ConfigError: One is no setting, or its value is not allowed.
     """
-    known = [field.name for field in fields(StreamRules) if field.name != "name"]
+    names = [field.name for field in fields(StreamRules) if field.name != "name"]
     given: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or name not in known:
-            raise ConfigError(f"{RULES_PATH}: no setting '{name}'{nearest(name, known)}")
+        if not equals or name not in names:
+            raise ConfigError(f"{RULES_PATH}: no setting '{name}'{nearest(name, names)}")
         if name in given:
             raise ConfigError(f"{RULES_PATH}.{name}: is given twice.")
         given[name] = _rule_value(name, value)
@@ -478,9 +478,9 @@ class Machine(Serializable):
         Return what became of it, which does not depend on what is scored together.
         """
         cycle = reading.cycle
-        known = self.waiting.get(cycle)
+        seen = self.waiting.get(cycle)
         checksum = (
-            known[0] if known is not None else self._counted(cycle) if cycle <= self.last else None
+            seen[0] if seen is not None else self._counted(cycle) if cycle <= self.last else None
         )
         if checksum is not None:
             return (

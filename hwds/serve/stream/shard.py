@@ -79,9 +79,9 @@ def open_sink(text: str, folder: Path) -> Sink:
     return (Sns if scheme == "sns" else MqttSink)(text, str(folder.resolve()))
 
 
-def _refuse_other(flag: str, scheme: str, text: str, known: tuple[str, ...]) -> None:
-    if scheme not in known or "://" not in text:
-        addresses = [f"{name}://" for name in known]
+def _refuse_other(flag: str, scheme: str, text: str, schemes: tuple[str, ...]) -> None:
+    if scheme not in schemes or "://" not in text:
+        addresses = [f"{name}://" for name in schemes]
         near = nearest(f"{scheme}://", addresses)
         raise ConfigError(
             f"stream: {flag}: must begin with {', '.join(addresses)}, got "
@@ -259,8 +259,8 @@ class FollowedModel:
         given = roles.given() if roles is not None else {}
         cycle = given.get("cycle", ("cycle",))[0]
         machine = given.get("entity", ("entity",))
-        gap = getattr(experiment.dataset, "longest_gap", 0)
-        return cls(fitted, machine, cycle, gap, stored_paths(stored))
+        longest_gap = getattr(experiment.dataset, "longest_gap", 0)
+        return cls(fitted, machine, cycle, longest_gap, stored_paths(stored))
 
 
 class Shard:
@@ -433,8 +433,8 @@ class Shard:
         """Refuse a folder that follows another model, or that lines wait in which were taken under
         other settings.
         """
-        known, lasting = self._log.about("model"), self._rules.lasting
-        if known not in (None, model):
+        followed, lasting = self._log.about("model"), self._rules.lasting
+        if followed not in (None, model):
             raise ResumeError(f"{self.folder}: follows another model; take another folder.")
         before: Mapping[str, Any] | None = self._log.about("rules")
         if before is not None and before != lasting and self._log.first <= self._log.last:

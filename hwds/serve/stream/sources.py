@@ -346,8 +346,8 @@ def _begin_consumer(consumer: type[Any], settings: dict[str, Any]) -> Any:
     """
     with ExitStack() as opened:
 
-        def client(**known: Any) -> Any:
-            made = consumer.DEFAULT_CONFIG["kafka_client"](**known)
+        def client(**options: Any) -> Any:
+            made = consumer.DEFAULT_CONFIG["kafka_client"](**options)
             opened.callback(made.close)
             return made
 
@@ -433,11 +433,11 @@ class Kinesis:
 
     def _list(self) -> None:
         """Learn which shards there are, and of which each one came."""
-        asked, shards = {"StreamARN": self._stream.arn}, []
-        while asked:
-            page = self._stream.client.list_shards(**asked)
+        request, shards = {"StreamARN": self._stream.arn}, []
+        while request:
+            page = self._stream.client.list_shards(**request)
             shards += page["Shards"]
-            asked = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+            request = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
         names = ("ParentShardId", "AdjacentParentShardId")
         self._parents = {
             shard["ShardId"]: [shard[name] for name in names if shard.get(name)] for shard in shards
@@ -466,9 +466,11 @@ class Kinesis:
     ) -> tuple[list[dict[str, Any]], bool]:
         """Return the next records of a shard, and whether no more will come."""
         client = self._stream.client
-        asked = self._iterators.pop(shard, None) or self._iterator(shard, after)
+        iterator = self._iterators.pop(shard, None) or self._iterator(shard, after)
         try:
-            answer = client.get_records(StreamARN=self._stream.arn, ShardIterator=asked, Limit=most)
+            answer = client.get_records(
+                StreamARN=self._stream.arn, ShardIterator=iterator, Limit=most
+            )
         except client.exceptions.ExpiredIteratorException:  # asked for more than five minutes ago
             return [], False
         further = answer.get("NextShardIterator")

@@ -235,9 +235,9 @@ class StreamBehaviour:
         reason: list[str | None],
     ) -> None:
         """Let the alert of a machine follow its new rows."""
-        known = ~np.isnan(score)
+        is_scored = ~np.isnan(score)
         above = int((score > 1.0).sum())
-        state.totals["scored"] += int(known.sum())
+        state.totals["scored"] += int(is_scored.sum())
         state.totals["anomalous"] += above
         machine = state.machines[name]
         machine.score, machine.reason = float(score[-1]), reason[-1] or ""
