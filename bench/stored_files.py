@@ -26,7 +26,7 @@ from hwds.frames.roles import Roles
 from hwds.results import index as run_index
 from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison, StudyResult, StudyState
 from hwds.results.event_log import EventLog, LogEntry
-from hwds.results.files import read_table, undamaged
+from hwds.results.files import read_table, refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.index import RunProgress
 from hwds.results.records import Labels
@@ -183,7 +183,7 @@ def _read_run(folder: Path) -> Any:
 
 def _read_beside(folder: Path) -> Any:
     run = _run(folder)
-    with undamaged(run.path / "labels.json"):
+    with refuse_damage(run.path / "labels.json"):
         labels = Labels.read(run.path)
     return labels, Ledger(run.path).read()
 

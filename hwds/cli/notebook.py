@@ -388,7 +388,7 @@ class StoredSweep:
         """
         if "run" not in self.record:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return Run(RunFolder.titled(self.record["run"]))
+        return Run(RunFolder.of_title(self.record["run"]))
 
     @cached_property
     def result(self) -> SweepResult:

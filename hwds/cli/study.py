@@ -154,14 +154,14 @@ def run_all(
     folders: dict[str, dict[int, RunFolder]] = {name: {} for name in study.experiments}
     failed, incomplete = [], []
     for job in jobs:
-        line.run(job.name, job.seed)
+        line.begin_run(job.name, job.seed)
         try:
             folder, failures = _run(job, line)
         except HwdsError as error:
             failed.append(f"{job.name}, seed {job.seed}: {error}")
-            line.ran(str(error))
+            line.end_run(str(error))
             continue
-        line.ran()
+        line.end_run()
         incomplete += (
             [f"{job.name}, seed {job.seed}: {counted(failures, 'cells')} failed"]
             if failures
@@ -206,7 +206,7 @@ def stored_runs(study: Study, state: StudyState) -> StudyRuns:
             f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it."
         )
     folders = {
-        name: {int(seed): RunFolder.titled(title) for seed, title in titles.get(name, {}).items()}
+        name: {int(seed): RunFolder.of_title(title) for seed, title in titles.get(name, {}).items()}
         for name in study.experiments
     }
     missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)

@@ -19,7 +19,7 @@ from hwds.cli.run import (
     run_experiment,
     run_prepared,
 )
-from hwds.core.cache import collected_inputs
+from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.files import write_text
 from hwds.evaluation.workers import kept_workers
@@ -70,8 +70,8 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
         CellError: No trial finished all windows.
     """
     search = prepare_search(data, experiment)
-    with search.folder.held(), mirroring(experiment, search.folder.path), kept_workers():
-        with collected_inputs() as inputs:
+    with search.folder.lock(), mirroring(experiment, search.folder.path), kept_workers():
+        with collect_inputs() as inputs:
             search, records, time_of = run_all_trials(search)
             best = best_trial(search, records)
             table = write_results(search, records, best)
@@ -125,7 +125,7 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     line = SweepLine(
         search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds)
     )
-    line.within(folder.path)
+    line.record_in(folder.path)
     began = time.monotonic()
     try:
         search, records = run_rounds(search, lambda part: run_trials(part, line))
@@ -280,7 +280,7 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
 
     try:
         tuned, stood_run = RunSource.read([each.prepared.folder for each in (run, untuned)])
-        sources = [tuned.asked_as(stood_run), stood_run]
+        sources = [tuned.with_config_of(stood_run), stood_run]
         best, stood = (
             labels[source.model]
             for labels, source in zip(model_labels(sources), sources, strict=True)

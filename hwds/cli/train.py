@@ -155,7 +155,7 @@ def overrides(given: Mapping[str, str], root: Path) -> list[str]:
 
 def _value(name: str, text: str, root: Path) -> str:
     if text[:1] == text[-1:] == '"' and len(text) > 1:
-        text = _unquoted(name, text)
+        text = _unquote(name, text)
     if not text.startswith(CHANNEL):
         return text
     channel, _, rest = text.removeprefix(CHANNEL).partition("/")
@@ -168,7 +168,7 @@ def _value(name: str, text: str, root: Path) -> str:
     return str(folder / rest if rest else _only_file(channel, root))
 
 
-def _unquoted(name: str, text: str) -> str:
+def _unquote(name: str, text: str) -> str:
     try:
         return str(json.loads(text))
     except ValueError as error:

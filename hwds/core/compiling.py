@@ -63,7 +63,7 @@ def _lowering() -> type[Any]:
         _name = "helper_lowering"
 
         def run_pass(self, state: Any) -> bool:
-            library = state.library = _unoptimised(
+            library = state.library = _without_optimisation(
                 state.targetctx.codegen().create_library(state.func_id.func_qualname)
             )
             state.flags.no_compile = True
@@ -82,16 +82,16 @@ def _lowering() -> type[Any]:
     return HelperLowering
 
 
-def _unoptimised(library: Any) -> Any:
+def _without_optimisation(library: Any) -> Any:
     """Return a library whose code is linked into others alone."""
 
-    def finalised() -> None:
+    def finalise() -> None:
         library._finalize_dynamic_globals()
         library._finalized = True
 
     library.enable_object_caching()
     library._optimize_final_module = lambda: None
-    library._finalize_final_module = finalised
+    library._finalize_final_module = finalise
     return library
 
 

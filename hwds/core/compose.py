@@ -169,7 +169,7 @@ def read_option(group: str, option: str, file: Path) -> DictConfig:
     """
     text = checked_text(file)
     recipe: Any = resolve_node(group, group, _content(group, option, file, text))
-    return _filled(group, option, file, text, recipe)
+    return _fill_defaults(group, option, file, text, recipe)
 
 
 @lru_cache(maxsize=1024)
@@ -187,7 +187,7 @@ def _content(group: str, option: str, file: Path, text: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _filled(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
+def _fill_defaults(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
     """Return the node over the defaults of its recipe."""
     node, known = _content(group, option, file, text), defaults(recipe)
     unknown = next((key for key in node if key not in known and key != "recipe"), None)

@@ -75,7 +75,7 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
         return ConfigError(f"{where}: must be given.")
     branches = error.errors() if first["type"] == "literal_error" else [first]
     required = dict.fromkeys(
-        _required(each)
+        _requirement(each)
         for each in branches
         if [p for p in each["loc"] if not _is_branch(p)] == location
     )
@@ -85,7 +85,7 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
     return ConfigError(f"{where}: {either}, got {show_value(first['input'])}.")
 
 
-def _required(error: Any) -> str:
+def _requirement(error: Any) -> str:
     text = SHAPES.get(error["type"], error["msg"][0].lower() + error["msg"][1:])
     return text.format(**error.get("ctx", {}))
 
@@ -430,6 +430,6 @@ def package_needs(path: str, recipe: Recipe) -> Iterator[tuple[str, tuple[str, .
         yield from package_needs(f"{path}.{below}", inner)
 
 
-def labelled(name: str, change: str) -> str:
+def label_with(name: str, change: str) -> str:
     """Return the label of an option with one more change."""
     return f"{name[:-1]},{change})" if name.endswith(")") else f"{name}({change})"

@@ -218,7 +218,7 @@ class RowNetwork(Recipe):
         return tuple(
             part
             for seed in range(self.seeds)
-            for part in training.stopped(rows.target, inner, seed)
+            for part in training.best_weights(rows.target, inner, seed)
         )
 
     def retrain_networks(

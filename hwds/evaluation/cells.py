@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame
 
-from hwds.core.cache import Cache, Codec, Inputs, note, noted_inputs, read_so_far
+from hwds.core.cache import Cache, Codec, Inputs, note, note_inputs, read_so_far
 from hwds.core.checksums import lay_sealed, require_sound
 from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.keys import Conditions, code_digest, key_of
@@ -448,7 +448,7 @@ def compute_cell(job: Job, frame: Any, cell: Cell) -> CellOutcome:
     if job.inputs is None:
         return _compute(job, frame, cell)
     note(job.inputs)
-    with noted_inputs():
+    with note_inputs():
         outcome = _compute(job, frame, cell)
     return replace(outcome, inputs=read_so_far())
 

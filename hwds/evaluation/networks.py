@@ -372,7 +372,7 @@ class Training:
         """
         return self._best(target, inner, seed)[0]
 
-    def stopped(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
+    def best_weights(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
         """Return the averaged weights after those epochs; as in `best_epochs`."""
         return [part.numpy() for part in self._best(target, inner, seed)[1]]
 

@@ -486,9 +486,9 @@ class PanelLaunch(PanelSplitting):
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
         """Return the cutoff of each instant of launches, oldest first."""
-        return list(self.launched(panel)[-self.launches :])
+        return list(self.launch_cutoffs(panel)[-self.launches :])
 
-    def launched(self, panel: Panel) -> list[AtLaunch]:
+    def launch_cutoffs(self, panel: Panel) -> list[AtLaunch]:
         """Return the cutoff of every instant of launches, oldest first."""
         begins = panel.table[TIME].gather(panel.offsets[:-1])
         late = (

@@ -266,7 +266,7 @@ class RunContext:
     features: Any = None
     cache: Cache | None = None
 
-    def shared(self) -> Mapping[str, Any]:
+    def shared_fields(self) -> Mapping[str, Any]:
         """Return the fields that every context has, for the context of a family."""
         return {field.name: getattr(self, field.name) for field in fields(RunContext)}
 
@@ -668,7 +668,7 @@ class Foreseeable(ABC):
         on; None where unknown.
         """
 
-    def within(self, seconds: float) -> str:
+    def budget_words(self, seconds: float) -> str:
         """Return the words of a model that keeps to a time; empty where there is none."""
         return ""
 

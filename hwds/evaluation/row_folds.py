@@ -133,7 +133,7 @@ def as_known(table: Table, until: object, delay: int) -> Table:
     arrived = label_arrivals(table, delay)
     label = table.name("label")
     hidden = (arrived > until).fill_null(True)
-    when = table.name("label_time") or _unused(f"{label}_time", table.data.columns)
+    when = table.name("label_time") or _unused_name(f"{label}_time", table.data.columns)
     rows = table.data.with_columns(
         pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label),
         pl.when(~hidden).then(arrived).alias(when),
@@ -143,7 +143,7 @@ def as_known(table: Table, until: object, delay: int) -> Table:
     return replace(table, data=rows.drop(truth).filter(row_arrivals(table) <= until), roles=roles)
 
 
-def _unused(name: str, columns: Sequence[str]) -> str:
+def _unused_name(name: str, columns: Sequence[str]) -> str:
     """Return a name that no column has: one of the data's own would be replaced."""
     while name in columns:
         name += "_"
@@ -290,7 +290,7 @@ def hash_of(name: str, purpose: bytes = b"") -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=purpose).digest())
 
 
-def kept_apart(name: str, share: float) -> bool:
+def is_kept_apart(name: str, share: float) -> bool:
     """Return whether a unit is of the share, by their names, that trials of a sweep are tested
     on.
     """
@@ -364,7 +364,7 @@ class RowPrequential(RowSplitting):
         """Return the beginnings of the test windows, oldest first."""
         return window_cutoffs(frame, self.lengths, self.stride_days or self.test_days, self.windows)
 
-    def within(self, days: int, windows: int) -> Self:
+    def with_windows(self, days: int, windows: int) -> Self:
         """Return the same with so many windows, in so many days where that is possible.
 
         Where they would not fit they lie closer together; where a day apart is too far still, they
@@ -481,7 +481,7 @@ class GroupKFold(RowSplitting):
         names = groups_of_rows(frame)
         distinct = names.unique()
         places = [
-            APART if kept_apart(name, self.apart) else hash_of(name) % self.folds
+            APART if is_kept_apart(name, self.apart) else hash_of(name) % self.folds
             for name in distinct
         ]
         return names.replace_strict(distinct, Series(places, dtype=pl.Int64)).to_numpy()

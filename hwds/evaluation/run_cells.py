@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import polars as pl
 from polars import DataFrame
 
-from hwds.core.cache import note, noted_inputs
+from hwds.core.cache import note, note_inputs
 from hwds.core.recipe import Recipe
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, cell_key, fold_key
 from hwds.evaluation.compute.base import Compute
@@ -39,20 +39,20 @@ class CellObserver(Protocol):
     def begin(self, cells: int, cached: int) -> None:
         """Receive the largest number of cells, and the number of them that are cached."""
 
-    def finished(self, error: str) -> None:
+    def finish_cell(self, error: str) -> None:
         """Receive the end of a cell; `error` is empty where it succeeded."""
 
-    def taken(self) -> None:
+    def take_cell(self) -> None:
         """Receive a cell that another process has computed meanwhile."""
 
-    def waits(self) -> None:
+    def wait(self) -> None:
         """Receive that all cells that are left are computed by other processes now."""
 
 
 class RunObserver(CellObserver, Protocol):
     """An observer of a run."""
 
-    def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
+    def show_score(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """A model's fold is complete."""
 
 
@@ -145,7 +145,7 @@ def evaluate_cells(
         note(outcome.inputs)
         progress.add(outcome)
         _report(job, work.folds, progress, outcome.cell, watch)
-    with nullcontext() if job.inputs is None else noted_inputs():
+    with nullcontext() if job.inputs is None else note_inputs():
         return result_tables(job, work, progress.outcomes)
 
 
@@ -194,7 +194,7 @@ class MissingCells:
                 if len(self._left) < before:
                     pause = FIRST_PAUSE
                     continue
-                self.watch.waits()
+                self.watch.wait()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         finally:
@@ -210,10 +210,10 @@ class MissingCells:
         for outcome in compute.run(job, frame, chain(first, free), limits) if first else ():
             self.cache.put(self.keys[outcome.cell], outcome)
             self._locks.pop(outcome.cell).close()
-            self.watch.finished(outcome.error)
+            self.watch.finish_cell(outcome.error)
             yield outcome
-            yield from self._taken()
-        yield from self._taken()
+            yield from self._found_outcomes()
+        yield from self._found_outcomes()
 
     def _free_cells(self) -> Iterator[Cell]:
         """Yield cells that no process computes, each locked.
@@ -237,11 +237,11 @@ class MissingCells:
                 lock.close()
                 self._found.append(outcome)
 
-    def _taken(self) -> Iterator[CellOutcome]:
+    def _found_outcomes(self) -> Iterator[CellOutcome]:
         """Yield the outcomes that were put aside."""
         found, self._found = self._found, []
         for outcome in found:
-            self.watch.taken()
+            self.watch.take_cell()
             yield outcome
 
 
@@ -265,7 +265,7 @@ def _report(
         if fold.index in rows:
             score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
             if score is not None:
-                watch.scored(cell.model, fold.name, score.metric, score.value)
+                watch.show_score(cell.model, fold.name, score.metric, score.value)
 
 
 def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> DataFrame:

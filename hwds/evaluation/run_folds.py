@@ -17,7 +17,7 @@ from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
 from hwds.core.seeds import stream
 from hwds.evaluation.panel_folds import with_rubbish
 from hwds.evaluation.protocol import Fold
-from hwds.evaluation.row_folds import hash_of, held_out_folds, kept_apart
+from hwds.evaluation.row_folds import hash_of, held_out_folds, is_kept_apart
 from hwds.frames.images import BOARD, Images
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 
@@ -136,7 +136,7 @@ class RunKFold(Recipe):
 
     def is_apart(self, runs: Runs) -> ndarray:
         """Return which runs are kept for the trials of a sweep, shape (n,)."""
-        return np.array([kept_apart(name, self.apart) for name in runs.names], bool)
+        return np.array([is_kept_apart(name, self.apart) for name in runs.names], bool)
 
     def cut_rows(self, runs: Runs, repeat: int) -> ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts).
@@ -230,7 +230,7 @@ class FleetInstant:
         )
         return np.bincount(runs.run_of_row[then], minlength=runs.n)
 
-    def ended(self, runs: Runs) -> ndarray:
+    def have_ended(self, runs: Runs) -> ndarray:
         """Return which runs were seen to their last row by then, shape (n,)."""
         return self.known_rows(runs) == runs.lengths
 
@@ -304,7 +304,7 @@ class BoardFolds(Recipe):
         `UNLABELLED` are of no fold.
         """
         labelled = images.boards.filter(Series(images.codes >= 0)).unique(maintain_order=True)
-        tested = [name for name in labelled if not kept_apart(name, self.apart)]
+        tested = [name for name in labelled if not is_kept_apart(name, self.apart)]
         places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART)
         for number, name in enumerate(_in_hash_order(tested, b"board")):
             places[name] = number % self.folds
@@ -340,7 +340,7 @@ def with_kinds_changed(images: Images, which: ndarray, rng: np.random.Generator)
     turned = Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
         {-1: None} | dict(enumerate(images.kinds)), return_dtype=pl.String
     )
-    return images.labelled(turned)
+    return images.with_kinds(turned)
 
 
 def _in_hash_order(names: list[str], purpose: bytes) -> list[str]:

@@ -22,7 +22,7 @@ from numpy import ndarray
 from hwds.core.onnx_graph import NoGraph
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.runs import RowsOfRuns
 from hwds.frames.table import RowReader, RowScores, Table
@@ -276,7 +276,7 @@ class RowModel(ABC):
 
 def row_model(fitted: Any) -> RowModel | None:
     """Return what asks a fitted model about rows; None where its family scores no rows."""
-    offer = offered(type(fitted), "rows", RowModel)
+    offer = hook_class(type(fitted), "rows", RowModel)
     return None if offer is None else offer(fitted)
 
 

@@ -143,9 +143,9 @@ class IsolationTrees(Serializable):
 
         Scikit-learn's `score_samples` is minus 2 to its power.
         """
-        return np.concatenate([np.zeros(0), *(self._scored(block) for block in _blocks(matrix))])
+        return np.concatenate([np.zeros(0), *(self._score(block) for block in _blocks(matrix))])
 
-    def _scored(self, matrix: ndarray) -> ndarray:
+    def _score(self, matrix: ndarray) -> ndarray:
         nodes = np.broadcast_to(self.roots, (len(matrix), len(self.roots)))
         for _ in range(self.depth):
             nodes = self._step(matrix, nodes)

@@ -203,7 +203,7 @@ class CellLimits:
         """Return whether a process has to be watched while it computes."""
         return self.seconds is not None or self.memory is not None
 
-    def exceeded(self, pid: int, cell: Cell, began: float) -> str:
+    def exceeded_limit(self, pid: int, cell: Cell, began: float) -> str:
         """Return the limit that a process exceeds, in words; empty where it exceeds none.
 
         Args:
@@ -264,7 +264,7 @@ class Worker:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_compute_cells, args=(theirs,), daemon=True)
         try:
-            with _uninterrupted():
+            with _without_interrupts():
                 self.process.start()
         except KeyboardInterrupt:  # nobody has it yet who would end it
             self.end()
@@ -312,14 +312,14 @@ class Worker:
             self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error
         )
 
-    def exceeded(self, limits: CellLimits) -> str:
+    def exceeded_limit(self, limits: CellLimits) -> str:
         """Return the limit that it exceeds, in words.
 
         Empty where it exceeds none, or has not begun.
         """
         if self.cell is None or self.began is None or self.process.pid is None:
             return ""
-        return limits.exceeded(self.process.pid, self.cell, self.began)
+        return limits.exceeded_limit(self.process.pid, self.cell, self.began)
 
     def end(self) -> None:
         """Kill it and the processes that it has started, which would go on otherwise."""
@@ -332,7 +332,7 @@ class Worker:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _without_interrupts() -> Iterator[None]:
     """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held
     back here for a moment.
 
@@ -428,7 +428,7 @@ def share_out(
         ready = set(wait([worker.pipe for worker in busy], LOOK_EVERY if limits.watched else None))
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
-            exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
+            exceeded = worker.exceeded_limit(limits) if outcome is None and limits.watched else ""
             others = worker.before - {worker.cell.model if worker.cell else ""}
             again = exceeded == OVER_MEMORY and bool(others)
             # what others have left in its process is not the trial's own: it is tried once more, in

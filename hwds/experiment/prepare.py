@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
-from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
+from hwds.core.cache import (
+    Inputs,
+    are_unchanged,
+    digest_of_changes,
+    digests,
+    note_inputs,
+    read_so_far,
+)
 from hwds.core.checksums import read_json, read_parquet
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import install_command, package_names
@@ -201,7 +208,9 @@ def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
     """
     read = folder_of(run).read_inputs()
     return (
-        run if unchanged(read) else with_inputs(digest([run, digest_of_changes(read)]), folder_of)
+        run
+        if are_unchanged(read)
+        else with_inputs(digest([run, digest_of_changes(read)]), folder_of)
     )
 
 
@@ -462,7 +471,7 @@ def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) ->
     context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
     models = {label: model for label, model in job.models.items() if label in labels}
     with (
-        nullcontext() if job.inputs is None else noted_inputs()
+        nullcontext() if job.inputs is None else note_inputs()
     ):  # files that are read once, and then kept in memory
         if is_tried(job.features) and any(map(uses_features, models.values())):
             _try_on_toys(

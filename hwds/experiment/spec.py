@@ -211,7 +211,7 @@ def _check_parts(experiment: Experiment) -> None:
     decision.check_protocol(protocol)
     decision.check_model(experiment.model)
     decision.check_pack(experiment.decision_pack)
-    Labels().tagged(experiment.tags)
+    Labels().with_tags(experiment.tags)
     protocol.check_names()
 
 

@@ -293,7 +293,7 @@ def has_column(
 def role_of(name: str, roles: Roles) -> str:
     """Return the role that a column plays, empty where there is no such column."""
     played = {SERIES: "the series", TIME: "the time", TARGET: "the target"}
-    when = [role for role in roles.played_by(name) if not ROLES[role].beside]
+    when = [role for role in roles.roles_of(name) if not ROLES[role].beside]
     return when[-1] if when else played.get(name, "")
 
 

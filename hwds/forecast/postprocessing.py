@@ -284,7 +284,7 @@ class AimedShares:
         from hwds.stats.conformal import KINDS
 
         kinds = past.bands.kind()
-        least, most = inside_intervals(quantiles, past.actual, past.bands.closed(), self.levels)
+        least, most = inside_intervals(quantiles, past.actual, past.bands.are_closed(), self.levels)
         for number in np.unique(past.order[newly_known]):
             for kind in range(KINDS):
                 rows = (newly_known & (past.order == number))[:, None] & (kinds == kind)
@@ -544,7 +544,7 @@ class CutoffForecasts:
         n, bottom = reconciler.tree.n_aggregates, reconciler.bottom(base)
         if reconciler.method != "bottom_up":  # which leaves them as they are
             bottom[signs[n:]] = np.maximum(bottom[signs[n:]], 0)
-        whole = reconciler.tree.summed(bottom)
+        whole = reconciler.tree.with_aggregates(bottom)
         quantiles = np.quantile(whole[:, 1:], self.levels, axis=1, method="hazen").T
         if reconciler.method == "bottom_up":
             quantiles[n:] = values[n:, 1:]

@@ -12,7 +12,7 @@ import polars as pl
 from numpy import ndarray
 from polars import DataFrame
 
-from hwds.core.recipe import construct, labelled
+from hwds.core.recipe import construct, label_with
 from hwds.evaluation.panel_folds import select_series
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.long_season import DAYS_A_WEEK, LongerSeason, LongSeason
@@ -260,7 +260,7 @@ def _make_candidate(
     """
     option = f"forecast/{kind.__module__.rpartition('.')[2]}"
     changes = ",".join(f"{key}={str(value).lower()}" for key, value in settings.items())
-    name = labelled(option, changes) if changes else option
+    name = label_with(option, changes) if changes else option
     return Candidate(construct(kind, "model", {"name": name, **settings, **(hidden or {})}), after)
 
 

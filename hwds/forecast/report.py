@@ -175,7 +175,7 @@ def _shown_models(
     for line in board.all:
         of_model = rows.filter(model=line.model)
         if line.model in paints and len(of_model):
-            style = {"color": paints[line.model], "label": drawable(board.called(line), 40)}
+            style = {"color": paints[line.model], "label": drawable(board.display_name(line), 40)}
             yield of_model, line is board.own, style | {"marker": "o"}
 
 

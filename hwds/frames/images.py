@@ -197,7 +197,7 @@ class Images:
         """Return some of the images, by a mask of shape (n,)."""
         return replace(self, data=self.data.filter(which), places=self.places[which])
 
-    def labelled(self, kind: Series) -> Images:
+    def with_kinds(self, kind: Series) -> Images:
         """Return the same images with other kinds."""
         return replace(self, data=self.data.with_columns(kind.cast(pl.String).alias(KIND)))
 

@@ -134,13 +134,13 @@ class RegimeScales(Serializable):
         sd = (numbers - mean[regime]).std(axis=0)
         return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))
 
-    def scaled(self, runs: Runs) -> ndarray:
+    def scale(self, runs: Runs) -> ndarray:
         """Return the sensors of each row less the mean of its condition, in its standard
         deviations; shape (rows, sensors).
         """
-        return self.scaled_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
+        return self.scale_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
 
-    def scaled_numbers(self, numbers: ndarray, settings: ndarray) -> ndarray:
+    def scale_numbers(self, numbers: ndarray, settings: ndarray) -> ndarray:
         """Return the same of rows as arrays.
 
         Args:

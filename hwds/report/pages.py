@@ -632,7 +632,7 @@ def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PageP
 
 def _best_run(data: dict[str, Any]) -> RunFolder | None:
     """Return the folder of the run of the best settings; None where it does not exist any more."""
-    run = RunFolder.titled(str(data.get("run")))
+    run = RunFolder.of_title(str(data.get("run")))
     return run if run.finished else None
 
 

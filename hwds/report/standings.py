@@ -156,7 +156,7 @@ class Standings:
         """
         rows = [
             {
-                "model": self.called(line),
+                "model": self.display_name(line),
                 "metric": self.headline,
                 "mean": line.headline.value,
                 "stderr": line.headline.stderr,
@@ -172,7 +172,7 @@ class Standings:
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    def called(self, line: ModelStanding) -> str:
+    def display_name(self, line: ModelStanding) -> str:
         """Return the displayed name of a line's model."""
         if line is not self.truth:
             return line.model

@@ -15,7 +15,7 @@ from hwds.core.registry import load_reference
 from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
-from hwds.results.files import undamaged
+from hwds.results.files import refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Verdict
 
@@ -155,7 +155,7 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
     Earlier versions wrote them as a list without a key and a checksum.
     """
-    with undamaged(path):
+    with refuse_damage(path):
         if path.read_bytes().startswith(b"["):
             return list(json.loads(path.read_bytes()))
         return list(read_json(path)[TABLES_KEY])

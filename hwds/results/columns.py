@@ -78,7 +78,7 @@ class Declared:
             rows, schema=self.schema, orient=None if isinstance(rows, dict) else "row"
         )
 
-    def shown(self, names: str = "") -> list[Column]:
+    def select(self, names: str = "") -> list[Column]:
         """Return the columns with a title, or those of these names in this order."""
         by_name = {column.name: column for column in self.columns}
         chosen = [by_name[name] for name in names.split()] if names else self.columns

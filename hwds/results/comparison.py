@@ -21,7 +21,7 @@ from hwds.results.files import (
     read_csv,
     read_json_mapping,
     read_table,
-    undamaged,
+    refuse_damage,
     write_csv,
 )
 from hwds.results.folder import RunFolder
@@ -394,7 +394,7 @@ class StudyResult:
         """
         content = read_json_mapping(folder / "study.json")
         for name, checksum in content.pop(STUDY_FILES, {}).items():
-            with undamaged(folder / name) as path:
+            with refuse_damage(folder / name) as path:
                 if digest_file(path) != checksum:
                     raise Damaged("has another checksum than when it was written")
         content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}

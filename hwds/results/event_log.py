@@ -549,7 +549,7 @@ class EventLog:
             row = self._db.execute(
                 f"select {ENTRY_COLUMNS} from entries where kind = ? and id = ?", (kind, id)
             ).fetchone()
-        return self._checked(row) if row else None
+        return self._check(row) if row else None
 
     def count(self, kind: str) -> int:
         """Return how many entries of a kind have an id."""
@@ -577,7 +577,7 @@ class EventLog:
                 number += 1
                 if row[0] != number:
                     raise ResumeError(f"{self.path}: {missing_entries(number, row[0] - 1)}.")
-                yield self._checked(row)
+                yield self._check(row)
 
     def write_snapshot(self, data: bytes, *, drop: bool = False) -> None:
         """Keep the state that all entries have come to in place of the one before.
@@ -624,7 +624,7 @@ class EventLog:
             if self._mark is not None and self.path is not None:
                 self._mark.close(self.last, digest_file(self.path))
 
-    def _checked(self, row: tuple[Any, ...]) -> LogEntry:
+    def _check(self, row: tuple[Any, ...]) -> LogEntry:
         entry = LogEntry(*row[1:-1])
         if not isinstance(entry.data, bytes | None) or row[-1] != entry_checksum(row[0], entry):
             raise ResumeError(f"{self.path}: entry {row[0]} is damaged.")

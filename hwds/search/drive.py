@@ -222,7 +222,7 @@ class TuneReports:
     def window(self, result: Mapping[str, Any]) -> None:
         """Pass on the report of one more window of a trial."""
         for _ in range(int(result.get("computed", 0))):
-            self._watch.finished(str(result.get("error", "")))
+            self._watch.finish_cell(str(result.get("error", "")))
         value = as_minimised(result["score"], self._search.better)
         done = FINISHED if result["folds"] == len(self._search.tuning_split.folds) else WAITING
         self._watch.trial(

@@ -138,7 +138,9 @@ def best_trial(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | 
     """
     done = [record for record in records if record.status == FINISHED]
     return min(
-        done, key=lambda record: (_minimised(search, record), record.trial.number), default=None
+        done,
+        key=lambda record: (_minimised_score(search, record), record.trial.number),
+        default=None,
     )
 
 
@@ -250,7 +252,7 @@ def _stop(
     """
     new = [record for record in records.values() if not record.trial.source]
     here = {record.trial.number: record for record in new if record.active and record.folds == rung}
-    scores = {number: _minimised(search, record) for number, record in here.items()}
+    scores = {number: _minimised_score(search, record) for number, record in here.items()}
     cached = (
         search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
     )
@@ -261,7 +263,7 @@ def _stop(
             _notify(search, record, watch)
 
 
-def _minimised(search: Search, record: TrialRecord) -> float:
+def _minimised_score(search: Search, record: TrialRecord) -> float:
     """Return the running score, the lower the better."""
     return as_minimised(record.rungs[record.folds], search.better)
 
@@ -384,4 +386,4 @@ class SilentListener:
     def begin(self, *_: object, **__: object) -> None:
         """Do nothing."""
 
-    finished = taken = waits = trial = begin
+    finish_cell = take_cell = wait = trial = begin

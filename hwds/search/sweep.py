@@ -340,9 +340,9 @@ def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
     of all of them stays.
     """
     sweep = searching(experiment)
-    if sweep.every or folder.tried() <= sweep.trials:
+    if sweep.every or folder.count_tried() <= sweep.trials:
         return experiment
-    return replace(experiment, sweep=replace(sweep, trials=folder.tried()))
+    return replace(experiment, sweep=replace(sweep, trials=folder.count_tried()))
 
 
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:

@@ -12,7 +12,7 @@ import polars as pl
 from annotated_types import Ge, Le
 from polars import col
 
-from hwds.core.cache import noted_inputs
+from hwds.core.cache import note_inputs
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import (
@@ -309,7 +309,7 @@ def leaks_of(folder: RunFolder) -> tuple[str, ...]:
     prepared = prepare(experiment)
     hold_threads(prepared.job.cpus)
     context = replace(context_of_fold(prepared.job, ""), cache=None)
-    with noted_inputs():
+    with note_inputs():
         found = list(
             check_leaks(
                 prepared.job.protocol,

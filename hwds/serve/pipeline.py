@@ -273,7 +273,7 @@ class LocalPipeline:
         job = self._job(step)
         self._sagemaker.create_processing_job(ProcessingJobName=job, **arguments)
         for each in arguments["ProcessingInputs"]:
-            self._fetch(each["S3Input"]["S3Uri"], self._here(each["S3Input"]["LocalPath"]))
+            self._fetch(each["S3Input"]["S3Uri"], self._local_path(each["S3Input"]["LocalPath"]))
         app = arguments["AppSpecification"]
         self._command(
             step,
@@ -285,13 +285,13 @@ class LocalPipeline:
             for each in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())
         }
         for output in written.values():
-            for path in self._here(output["LocalPath"]).rglob("*"):
+            for path in self._local_path(output["LocalPath"]).rglob("*"):
                 self._lay(
                     path,
-                    f"{output['S3Uri']}/{path.relative_to(self._here(output['LocalPath'])).as_posix()}",
+                    f"{output['S3Uri']}/{path.relative_to(self._local_path(output['LocalPath'])).as_posix()}",
                 )
         for file in step.get("PropertyFiles", ()):
-            path = self._here(written[file["OutputName"]]["LocalPath"]) / file["FilePath"]
+            path = self._local_path(written[file["OutputName"]]["LocalPath"]) / file["FilePath"]
             self._known[f"Steps.{step['Name']}.PropertyFiles.{file['PropertyFileName']}"] = (
                 json.loads(path.read_text())
             )
@@ -315,7 +315,7 @@ class LocalPipeline:
     def _fail(self, step: Json, arguments: Json) -> None:
         raise HwdsError(f"pipeline: {step['Name']}: {arguments['ErrorMessage']}.")
 
-    def _here(self, path: str) -> Path:
+    def _local_path(self, path: str) -> Path:
         return self._root / Path(path).relative_to(CONTAINER_ROOT)
 
     def _command(self, step: Json, words: list[str], variables: Mapping[str, str]) -> None:
@@ -325,11 +325,12 @@ class LocalPipeline:
             HwdsError: It failed, with the end of its log.
         """
         environment = {
-            name: str(self._here(text)) if text.startswith(CONTAINER_ROOT) else text
+            name: str(self._local_path(text)) if text.startswith(CONTAINER_ROOT) else text
             for name, text in variables.items()
         }
         local = [
-            str(self._here(word)) if word.startswith(CONTAINER_ROOT) else word for word in words[1:]
+            str(self._local_path(word)) if word.startswith(CONTAINER_ROOT) else word
+            for word in words[1:]
         ]
         done = subprocess.run(
             [sys.executable, *local],

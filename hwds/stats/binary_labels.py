@@ -502,7 +502,7 @@ class Calibrator(Serializable):
 
     def probability(self, score: ndarray) -> ndarray:
         """Return the probability of a row being positive, shape (n,)."""
-        return np.minimum(self._labelled(score) / self.sensitivity, 1.0)
+        return np.minimum(self._label_probability(score) / self.sensitivity, 1.0)
 
     def interval(self, score: ndarray) -> ndarray | None:
         """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n).
@@ -530,7 +530,7 @@ class Calibrator(Serializable):
     def _line(self, odds: ndarray) -> ndarray:
         return self.coefficients[0] * odds + self.coefficients[1] if self.kind == "platt" else odds
 
-    def _labelled(self, score: ndarray) -> ndarray:
+    def _label_probability(self, score: ndarray) -> ndarray:
         """Return the probability of the label being 1."""
         if self.kind == "isotonic":
             return np.interp(score, self.knots[0], self.knots[1])

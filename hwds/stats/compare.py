@@ -133,11 +133,11 @@ def _failure_counts(
     ]
     labels = DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
     means = WHOLE_RUN & (pl.col("aggregate") == "mean")
-    scores = _stacked(
+    scores = _stack(
         [each.tables.scores.filter(means).select("model", "metric", *COUNTED) for each in sources]
     )
     once = scores.unique(["source", "model", "metric"], keep="first")
-    seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
+    seconds = _stack([each.tables.timings.select("model", "seconds") for each in sources])
     seconds_by_model = seconds.group_by("source", "model").agg(pl.sum("seconds"))
     joined = labels.join(once, on=["source", "model", "metric"], how="left").join(
         seconds_by_model, on=["source", "model"], how="left"
@@ -146,7 +146,7 @@ def _failure_counts(
     return {model: tuple(counts) for model, *counts in total.iter_rows()}
 
 
-def _stacked(tables: Sequence[DataFrame]) -> DataFrame:
+def _stack(tables: Sequence[DataFrame]) -> DataFrame:
     """Return tables below each other, the number of each as `source`."""
     return pl.concat(tables).with_columns(
         source=Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
@@ -465,7 +465,7 @@ def stored_comparison(folder: Path) -> tuple[Comparison, str]:
         HwdsError: A run is damaged, or its task has no comparison any more.
     """
     comparison, command = Comparison.read(folder)
-    run = RunFolder.titled(comparison.sources[0]) if comparison.sources else None
+    run = RunFolder.of_title(comparison.sources[0]) if comparison.sources else None
     if comparison.trained is None and run is not None and (run.path / "provenance.json").is_file():
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)

@@ -33,8 +33,8 @@ FEW_ROWS = 50
 """Rows below which open or closed intervals take the factors of the others."""
 
 KINDS = 4
-"""Kinds of intervals: open, closed (see `Bands.closed`), and both for series without a scale: those
-have another unit.
+"""Kinds of intervals: open, closed (see `Bands.are_closed`), and both for series without a scale:
+those have another unit.
 """
 
 TINY = 1e-6
@@ -94,7 +94,7 @@ class Bands:
         """Return the lower end of each level's central interval, shape (rows, levels)."""
         return self.median[:, None] - self.distance[:, mirrors(self.levels)[0]]
 
-    def closed(self) -> ndarray:
+    def are_closed(self) -> ndarray:
         """Return intervals that nothing lies below: their lower end is at or below zero, and the
         series never was below it.
         """
@@ -102,7 +102,7 @@ class Bands:
 
     def kind(self) -> ndarray:
         """Return the number of each interval's kind, shape (rows, levels)."""
-        return self.closed() + 2 * ~(self.scale > 0)[:, None]
+        return self.are_closed() + 2 * ~(self.scale > 0)[:, None]
 
     def scores(self, actual: ndarray) -> ndarray:
         """Return the errors in units of `reach` on their side.
@@ -112,7 +112,7 @@ class Bands:
         low, high = mirrors(self.levels)
         reach, error = self.reach(), (actual - self.median)[:, None]
         two_sided = np.abs(error) / np.where(error < 0, reach[:, low], reach[:, high])
-        return np.where(self.closed(), error / reach[:, high], two_sided)
+        return np.where(self.are_closed(), error / reach[:, high], two_sided)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +189,7 @@ class ConformalCalibration(Serializable):
         side = np.sign(bands.levels - 0.5)
         offset = self.factors[at] * bands.reach()
         offset = np.where(self.short[at], np.maximum(offset, bands.distance), offset)
-        stays = (side == 0) | (bands.closed() & (side < 0))
+        stays = (side == 0) | (bands.are_closed() & (side < 0))
         moved = np.where(stays, bands.quantiles, bands.median[:, None] + side * offset)
         done = (self.steps[place] == bands.step) & ~np.isnan(moved).any(axis=1)
         return np.where(done[:, None], within(moved, bands), bands.quantiles), done

@@ -174,7 +174,7 @@ class Posterior(Protocol):
     def density(self, x: ndarray) -> ndarray:
         """Return the density at x."""
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the distribution function at x."""
 
     def quantile(self, share: float) -> float:
@@ -209,7 +209,7 @@ class ScaledBeta:
             log = xlogy(self.a - 1, share) + xlog1py(self.b - 1, -share) - betaln(self.a, self.b)
         return np.where((x < 0) | (x > self.price), 0.0, np.exp(log) / self.price)
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the distribution function of price x theta."""
         from scipy.special import betainc
 
@@ -234,7 +234,7 @@ class NormalPosterior:
         z = (x - self.mean) / self.deviation
         return np.asarray(np.exp(-(z**2) / 2) / (self.deviation * np.sqrt(2 * np.pi)))
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the normal distribution function."""
         from scipy.special import ndtr
 
@@ -274,7 +274,7 @@ def difference_bounds(one: Posterior, other: Posterior, level: float) -> tuple[f
     middle = one.mean - other.mean
 
     def above(shift: float, share: float) -> float:
-        return float(mass @ one.below(x + shift)) - share
+        return float(mass @ one.cdf(x + shift)) - share
 
     tails = ((1 - level) / 2, (1 + level) / 2)
     low, high = (
@@ -308,7 +308,7 @@ def _ratio_quantiles(
     x, mass = _mass_points(below)
 
     def beyond(ratio: float, share: float) -> float:
-        return float(mass @ above.below(ratio * x)) - share
+        return float(mass @ above.cdf(ratio * x)) - share
 
     middle, reach = above.mean / below.mean, 10 * (above.deviation + below.deviation) / below.mean
     while beyond(middle - reach, shares[0]) > 0 or beyond(middle + reach, shares[1]) < 0:
@@ -327,7 +327,7 @@ def _best(arms: Sequence[Posterior], i: int) -> ndarray:
         arms[i], [other for other in others if other.deviation < NARROW_SHARE * arms[i].deviation]
     )
     for other in others:
-        mass = mass * other.below(x)
+        mass = mass * other.cdf(x)
     return np.array([mass.sum(), mass @ x])
 
 

@@ -59,7 +59,7 @@ class ReferenceDistribution:
         """
         return self.stretch * student_critical(self.df, level)
 
-    def above(self, t: float) -> float:
+    def survival(self, t: float) -> float:
         """Return the chance of a value above t."""
         from scipy.special import ndtr, stdtr
 
@@ -68,7 +68,7 @@ class ReferenceDistribution:
 
     def two_sided(self, t: float) -> float:
         """Return the chance of a value as far from 0 as t."""
-        return 2 * self.above(abs(t))
+        return 2 * self.survival(abs(t))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class SumDistribution:
             return high
         return exp(brentq(excess, log(low), log(high), xtol=1e-9))
 
-    def above(self, t: float) -> float:
+    def survival(self, t: float) -> float:
         """Return the chance of a value above t."""
         half = self.two_sided(t) / 2
         return half if t >= 0 else 1 - half
@@ -204,7 +204,9 @@ class Effect:
         if self.stderr == 0:
             return self.least_p if low < self.value < high else 1.0
         above, below = (self.value - low) / self.stderr, (high - self.value) / self.stderr
-        return max(self.distribution.above(above), self.distribution.above(below), self.least_p)
+        return max(
+            self.distribution.survival(above), self.distribution.survival(below), self.least_p
+        )
 
 
 # The standard errors of means over units and seeds, and the laws they follow: bootstrap,

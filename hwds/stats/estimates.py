@@ -117,14 +117,14 @@ def unit_percentile(values: ndarray, level: float) -> Estimate:
     """Return a percentile over units, with the distribution-free interval of order statistics (see
     `unit_median`).
     """
-    return _percentile(_ordered(values), level, len(values))
+    return _percentile(_sorted_values(values), level, len(values))
 
 
 def unit_spread(values: ndarray, level: float) -> dict[str, Estimate]:
     """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are
     sorted once.
     """
-    ordered, total = _ordered(values), len(values)
+    ordered, total = _sorted_values(values), len(values)
     return {
         "mean": unit_mean(values),
         "median": _percentile(ordered, 0.5, total),
@@ -147,7 +147,7 @@ def unit_share(count: int, n: int) -> Estimate:
     return Estimate(value, stderr, float(low), float(high), "Wilson", n, 0)
 
 
-def _ordered(values: ndarray) -> ndarray:
+def _sorted_values(values: ndarray) -> ndarray:
     """Return the defined values in ascending order."""
     ordered = np.sort(values)  # what is undefined comes last
     return ordered[: len(ordered) - int(np.isnan(ordered).sum())]

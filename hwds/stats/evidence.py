@@ -394,7 +394,7 @@ class UnitEvidence:
         shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
         over = over_units(shares, strata, counts).mean
-        draws = widened(over, shares_of(self.means), min(map(len, strata)))
+        draws = widen(over, shares_of(self.means), min(map(len, strata)))
         return (
             draws
             if self.periods is None
@@ -409,7 +409,7 @@ def shares_of(means: ndarray) -> ndarray:
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
-def widened(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
+def widen(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
     """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters
     varies too little.
     """

@@ -246,7 +246,7 @@ class SumTree:
             ]
         )
 
-    def summed(self, bottom: ndarray) -> ndarray:
+    def with_aggregates(self, bottom: ndarray) -> ndarray:
         """Return all series from the bottom ones, shape (bottom, ...)."""
         return np.concatenate([self.sums @ bottom, bottom])
 

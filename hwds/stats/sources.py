@@ -50,7 +50,7 @@ class RunSource:
             for folder, origin, table in zip(folders, origins, tables, strict=True)
         ]
 
-    def asked_as(self, other: RunSource) -> RunSource:
+    def with_config_of(self, other: RunSource) -> RunSource:
         """Return the same answers as of the dataset and the protocol of another run, of which a
         sweep knows that they agree.
         """
@@ -396,7 +396,7 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
     kept: list[ModelRows] = []
     most_lost = 0
     for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        alike = _sorted_alike([answer for answer in answers if answer.dataset == dataset], keys)
+        alike = _sort_alike([answer for answer in answers if answer.dataset == dataset], keys)
         common = alike[0].rows.select(keys)
         for answer in alike[1:]:
             if not _same_rows(answer.rows, common, keys):
@@ -408,7 +408,7 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
     return kept, most_lost
 
 
-def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
+def _sort_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
     """Return the answers with their rows sorted.
 
     Those that lie as the first one's do are put in its order.

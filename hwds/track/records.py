@@ -20,7 +20,7 @@ from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.secrets import data_without_secrets, secrets, without_secrets
 from hwds.core.serialization import FILE, has_fitted
 from hwds.core.settings import OUTSIDE_NUMBERS, flatten
-from hwds.results.files import read_table, undamaged
+from hwds.results.files import read_table, refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.records import LABELS_FILE as LABELS
 from hwds.results.records import Labels, read_learning
@@ -493,7 +493,7 @@ def _config_with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
 
 def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
     """Return the names of the record of a folder, with the tags and the note of the user."""
-    with undamaged(path / LABELS):
+    with refuse_damage(path / LABELS):
         labels = Labels.read(path)
     short_name = f"{what} {path.name[:8]}"
     experiment = path.parent.name

@@ -77,7 +77,7 @@ def test_the_covariance_is_the_shrunk_one():
 def test_what_adds_up_already_is_left_as_it_is(method):
     rng = np.random.default_rng(1)
     _, _, joint = randomly()
-    values = TREE.summed(rng.uniform(1, 9, (3, 4)))
+    values = TREE.with_aggregates(rng.uniform(1, 9, (3, 4)))
     five = JointErrors(joint.deviations[:5], joint.vectors[:, :5], 0.3)
     np.testing.assert_allclose(
         Reconciler(TREE, method, five).bottom(values), values[2:], rtol=1e-12

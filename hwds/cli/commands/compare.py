@@ -129,7 +129,7 @@ def selected_comparisons(
     older = list[str]()
     if sweep:
         best, stood = RunSource.read(of_sweep(sweep))
-        sources = [best.asked_as(stood), stood]
+        sources = [best.with_config_of(stood), stood]
         model = model or model_labels(sources)[0][best.model]
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
@@ -178,7 +178,7 @@ def of_sweep(name: str) -> list[RunFolder]:
             f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is "
             f"nothing to compare."
         )
-    return [RunFolder.titled(record[key]) for key in ("run", "own_run")]
+    return [RunFolder.of_title(record[key]) for key in ("run", "own_run")]
 
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:

@@ -172,7 +172,7 @@ def quicker_form(prepared: Prepared, time: TimeEstimate | None) -> str:
     return (
         ""
         if time.seconds < max(LONG, BUDGET * len(prepared.work.folds))
-        else protocol.within(BUDGET)
+        else protocol.budget_words(BUDGET)
     )
 
 

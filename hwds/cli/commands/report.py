@@ -70,7 +70,7 @@ def page_of(name: str) -> tuple[Page, Path]:
 
     if comparison := comparison_folder(name):
         return comparison_report(comparison), comparison
-    if sweep := SweepFolder.named(name):
+    if sweep := SweepFolder.find_unless_run(name):
         return sweep_page(sweep), sweep.path
     names = reportable_names()
     if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in names):
@@ -90,7 +90,7 @@ def comparison_report(folder: Path) -> Page:
     from hwds.stats.compare import stored_comparison
 
     comparison, command = stored_comparison(folder)
-    runs = {source: RunFolder.titled(source) for source in comparison.sources}
+    runs = {source: RunFolder.of_title(source) for source in comparison.sources}
     origins = {
         source: run.read_provenance()
         for source, run in runs.items()

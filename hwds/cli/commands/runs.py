@@ -88,7 +88,7 @@ def label_run(verb: str, words: Sequence[str]) -> int:
     Raises:
         ConfigError: There is no run, no tag, or a tag is no single word.
     """
-    from hwds.results.files import undamaged
+    from hwds.results.files import refuse_damage
     from hwds.results.folder import RunFolder
     from hwds.results.records import LABELS_FILE, Labels
 
@@ -97,9 +97,13 @@ def label_run(verb: str, words: Sequence[str]) -> int:
             f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}."
         )
     folder = RunFolder.find(words[0])
-    with undamaged(folder.path / LABELS_FILE):
+    with refuse_damage(folder.path / LABELS_FILE):
         labels = Labels.read(folder.path)
-    labels = labels.tagged(tuple(words[1:])) if verb == "tag" else labels.noted(" ".join(words[1:]))
+    labels = (
+        labels.with_tags(tuple(words[1:]))
+        if verb == "tag"
+        else labels.with_note(" ".join(words[1:]))
+    )
     labels.write(folder.path)
     print(f"{folder.title}: tags {', '.join(labels.tags) or 'none'}; note {labels.note or 'none'}")
     return 0

@@ -348,7 +348,7 @@ def column_of(source: FileSource, name: str, roles: Roles) -> Series:
     Raises:
         DataError: A value does not fit a role, with its row.
     """
-    played = [ROLES[role] for role in roles.played_by(name)]
+    played = [ROLES[role] for role in roles.roles_of(name)]
     holds = next((role.holds for role in played if role.holds != "any"), "any")
     if holds == "times":
         return times_of_column(

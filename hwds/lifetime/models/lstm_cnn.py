@@ -243,7 +243,8 @@ class LSTMCNN(PointModel):
         )
         training = MaskedTraining([windows[~apart]], shape, schedule, context, rate=self.dropout)
         weights = tuple(
-            tuple(training.stopped(goal[~apart], inner, number)) for number in range(self.networks)
+            tuple(training.best_weights(goal[~apart], inner, number))
+            for number in range(self.networks)
         )
         return TrainedBranches(signals, shape, weights, context.cap, context.cpus)
 
@@ -264,11 +265,11 @@ class Signals(Serializable):
     def learn(cls, runs: Runs, components: int) -> Signals:
         """Return the signals with the scales of runs."""
         scaling = RegimeScales.learn(runs)
-        return cls(scaling, principal_axes(scaling.scaled(runs), run_begins(runs), components))
+        return cls(scaling, principal_axes(scaling.scale(runs), run_begins(runs), components))
 
     def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, sensors + 2 components + 1)."""
-        scaled = self.scaling.scaled(runs)
+        scaled = self.scaling.scale(runs)
         wear = components_along(scaled, self.axes)
         begins = run_begins(runs)
         total = np.cumsum(np.vstack([np.zeros(wear.shape[1]), wear]), axis=0)

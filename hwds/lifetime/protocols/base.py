@@ -56,7 +56,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
 
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
-        return LifetimeContext(**run.shared(), cap=self.cap)
+        return LifetimeContext(**run.shared_fields(), cap=self.cap)
 
     def fitted(self, model: LifetimeModel, runs: Runs, context: RunContext) -> FittedLife:
         """Return a model fitted to runs."""

@@ -124,7 +124,7 @@ def set_labels(index: RunIndex, request: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(value, str) for value in (path, name, tags, note)):
         raise ConfigError("labels: path, name, tags and note must be texts.")
     folder = indexed_folder(index, path).path
-    labels = Labels().tagged(tuple(tags.split())).noted(note).named(name)
+    labels = Labels().with_tags(tuple(tags.split())).with_note(note).with_name(name)
     labels.write(folder)
     return {"name": labels.name, "tags": " ".join(labels.tags), "note": labels.note}
 

@@ -91,10 +91,10 @@ def grid_combinations(leaves: Sequence[Leaf], points: int) -> Iterator[dict[str,
 
     `points` values of each range, or all integers if fewer.
     """
-    yield from _combined(tuple(leaves), points, {}, {})
+    yield from _combinations(tuple(leaves), points, {}, {})
 
 
-def _combined(
+def _combinations(
     leaves: tuple[Leaf, ...], points: int, settings: dict[str, Any], places: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
     if not leaves:
@@ -102,10 +102,10 @@ def _combined(
         return
     first, rest = leaves[0], leaves[1:]
     if not has_value(first, places):
-        yield from _combined(rest, points, settings, places)
+        yield from _combinations(rest, points, settings, places)
         return
     for place, value in enumerate(leaf_grid(first, points)):
-        yield from _combined(
+        yield from _combinations(
             rest, points, settings | {first.path: value}, places | {first.path: place}
         )
 

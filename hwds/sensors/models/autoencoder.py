@@ -239,7 +239,7 @@ class Autoencoder(SensorModel):
         training = Training([inputs], shape, schedule, context)
         inner = InnerExamples([held], held)
         numbers = range(part * self.networks, (part + 1) * self.networks)
-        weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
+        weights = tuple(tuple(training.best_weights(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
         usual = restorer.errors(values, begins)[normal.held].mean(axis=0)
         return replace(restorer, usual=np.maximum(usual, LEAST))

@@ -226,7 +226,9 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def context(self, run: RunContext) -> SensorContext:
         """Return what a model is given besides the runs."""
-        return SensorContext(**run.shared(), first=self.train_rows, false_alarms=self.false_alarms)
+        return SensorContext(
+            **run.shared_fields(), first=self.train_rows, false_alarms=self.false_alarms
+        )
 
     def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics."""

@@ -23,7 +23,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import flush_to_disk, write_text
 from hwds.core.recipe import Recipe, construct
-from hwds.core.registry import offered, task_of
+from hwds.core.registry import hook_class, task_of
 from hwds.core.serialization import class_path, load_fitted, save_fitted
 from hwds.evaluation.protocol import Deployable
 from hwds.evaluation.serving import Content, Policies
@@ -239,7 +239,7 @@ def _fill_bundle(
 ) -> Manifest:
     """Write all that is made of the run, and return the manifest before the proof."""
     experiment = check_asked(folder.read_config(secrets=True))
-    policies: type[Policies] | None = offered(type(experiment.protocol), "policies", Policies)
+    policies: type[Policies] | None = hook_class(type(experiment.protocol), "policies", Policies)
     if policies is not None and experiment.protocol.frame_type is World:
         settings = policy_settings(policies, live) if isinstance(live, Path) else live
         played = policies.content(

@@ -262,7 +262,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     from PIL import Image
 
     some = images.take(np.arange(images.n) < max(LEAST_CASES, 1))
-    blank = some.labelled(Series(KIND, [None] * some.n, pl.String))
+    blank = some.with_kinds(Series(KIND, [None] * some.n, pl.String))
     questions = []
     for name, board, pixels in zip(blank.names, blank.boards, blank.pixels(), strict=True):
         buffer = io.BytesIO()

@@ -506,7 +506,7 @@ class EventStore:
         )
         if old is not None:
             self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
-            self.state.rekeyed(self._key())
+            self.state.rekey(self._key())
             self.state.current()
             return True
         with self.state.changing() as state:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.serving import STOP, RowModel
 from hwds.experiment.final_model import final_context
@@ -295,7 +295,7 @@ def _recipe(bundle: Bundle) -> tuple[Recipe, RunContext, int]:
 
 def _row_models(model: Recipe) -> type[RowModel]:
     """Return what asks the fitted models of a recipe, which a bundle of rows has."""
-    offer: type[RowModel] = offered(type(model), "rows", RowModel)
+    offer: type[RowModel] = hook_class(type(model), "rows", RowModel)
     return offer
 
 

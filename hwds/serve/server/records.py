@@ -294,7 +294,7 @@ class Capture:
             arm: Its name, its bundle, and the id that the arms of one request share.
         """
         now = datetime.now(UTC)
-        shown = [self._redacted(question) for question in questions]
+        shown = [self._hide_fields(question) for question in questions]
         line = {
             "captureData": {
                 "endpointInput": _part("INPUT", shown),
@@ -330,17 +330,17 @@ class Capture:
 
     def _silent(self, answer: Answer) -> Any:
         """Return an answer without what a reason may say of a field that is not written."""
-        return self._redacted(
+        return self._hide_fields(
             answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer
         )
 
-    def _redacted(self, node: Any) -> Any:
+    def _hide_fields(self, node: Any) -> Any:
         if isinstance(node, dict):
             return {
-                name: HIDDEN if name in self._redact else self._redacted(value)
+                name: HIDDEN if name in self._redact else self._hide_fields(value)
                 for name, value in node.items()
             }
-        return [self._redacted(item) for item in node] if isinstance(node, list) else node
+        return [self._hide_fields(item) for item in node] if isinstance(node, list) else node
 
 
 def _part(mode: str, rows: Sequence[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.moved import current_paths
 from hwds.core.onnx_graph import GraphScorer
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.core.serialization import load_fitted
 from hwds.evaluation.serving import STATEFUL, Policies, Service, row_model
 from hwds.experiment.spec import Experiment, check_stored
@@ -163,7 +163,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
 def policy_service(bundle: Bundle, folders: Sequence[Path], store: Path) -> Service:
     """Return the service of a policy's bundle, with its log in a folder; see `Policies.service`."""
     policy = bundle.experiment().model
-    policies: type[Policies] = offered(type(policy), "policies", Policies)
+    policies: type[Policies] = hook_class(type(policy), "policies", Policies)
     return policies.service(policy, folders, store)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, nearest
 from hwds.core.files import OUTPUTS, digest
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import dumps
 from hwds.evaluation.serving import StreamModel
@@ -250,7 +250,7 @@ class FollowedModel:
         experiment = check_asked(folder.read_config(secrets=True))
         stored = folder.path / "model"
         fitted = load_fitted(stored)
-        if offered(type(fitted), "stream", StreamModel) is None:
+        if hook_class(type(fitted), "stream", StreamModel) is None:
             raise ConfigError(
                 f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` "
                 f"takes events."
@@ -303,7 +303,9 @@ class Shard:
         durable: Durable = "process",
         patience: float = 60.0,
     ) -> None:
-        live: StreamModel = offered(type(followed.fitted), "stream", StreamModel)(followed.fitted)
+        live: StreamModel = hook_class(type(followed.fitted), "stream", StreamModel)(
+            followed.fitted
+        )
         reader = ReadingReader(followed.machine, followed.cycle, live.names)
         self._behaviour = StreamBehaviour(live, reader, rules, followed.longest_gap)
         self._rules, self.folder = rules, folder

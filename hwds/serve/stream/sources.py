@@ -130,7 +130,7 @@ class JsonLines:
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield lines as they come; as many together as are there."""
-        offset = self._sought(position)
+        offset = self._seek(position)
         cutter = _Cutter()
         while not stop.is_set():
             ready = self._regular or bool(select.select([self._file], [], [], FILE_PAUSE)[0])
@@ -155,7 +155,7 @@ class JsonLines:
         if self._path is not None:
             os.close(self._file)
 
-    def _sought(self, position: Any) -> int:
+    def _seek(self, position: Any) -> int:
         """Go to a position; return how many bytes are before it.
 
         Raises:
@@ -272,7 +272,7 @@ class Kafka:
         from kafka.errors import KafkaError
 
         try:
-            offsets = self._sought(position or {})
+            offsets = self._seek(position or {})
             while not stop.is_set():
                 lines: list[str] = []
                 for partition, messages in self._consumer.poll(PAUSE_MS, max_records=most).items():
@@ -286,7 +286,7 @@ class Kafka:
         """Take leave."""
         self._consumer.close()
 
-    def _sought(self, position: dict[str, int]) -> dict[str, int]:
+    def _seek(self, position: dict[str, int]) -> dict[str, int]:
         """Go to a position, to the beginning in partitions that it does not have; return it."""
         from kafka import TopicPartition
 
@@ -544,7 +544,7 @@ class MqttSource:
         self._listening.wait(MQTT_PATIENCE)  # a message that comes before is nobody's
         if self._refusal:
             self.close()
-            raise self._refused()
+            raise self._refusal_error()
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield what has come; messages that came by an earlier connection are not acknowledged:
@@ -552,7 +552,7 @@ class MqttSource:
         """
         while not stop.is_set():
             if self._refusal:
-                raise self._refused()
+                raise self._refusal_error()
             messages = self._waiting(most)
             lines = [line for message in messages for line in message.lines]
 
@@ -597,7 +597,7 @@ class MqttSource:
         )
         self._listening.set()
 
-    def _refused(self) -> HwdsError:
+    def _refusal_error(self) -> HwdsError:
         return HwdsError(f"stream: {self._where.shown}: {self._refusal}.")
 
     def _came(self, _client: Any, _data: Any, message: Any) -> None:

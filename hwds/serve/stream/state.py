@@ -204,7 +204,7 @@ class StreamBehaviour:
         """
         machine, rows = state.machines[name], []
         for row in machine.due(self._rules, all_of_them=all_of_them):
-            whole, why = machine.filled(row, self._reader.names, self._longest_gap)
+            whole, why = machine.fill_gaps(row, self._reader.names, self._longest_gap)
             if whole is None:
                 state.totals["readings"] -= 1
                 self._refuse(
@@ -224,7 +224,7 @@ class StreamBehaviour:
             for key, number in zip(self._reader.names, numbers, strict=True)
             if not isnan(number)
         }
-        return json.dumps(self._reader.named(name, cycle) | there, ensure_ascii=False)
+        return json.dumps(self._reader.name_fields(name, cycle) | there, ensure_ascii=False)
 
     def _judge(
         self,

@@ -122,7 +122,7 @@ class Mlflow(Tracker):
         """Return whether the store is a server."""
         return self.address.startswith("http")
 
-    def there(self, places: Sequence[str]) -> bool:
+    def exist(self, places: Sequence[str]) -> bool:
         """Return whether the file of the store exists; a server is trusted."""
         files = {place.partition("#")[0] for place in places if place.startswith("sqlite:///")}
         return all(Path(file.removeprefix("sqlite:///")).is_file() for file in files)
