@@ -230,7 +230,7 @@ class Run(ScoredTables):
     """A stored run; its contents are read when they are first used.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
     """
 
     folder: RunFolder
@@ -342,7 +342,7 @@ class StoredSweep:
     """A stored search for better settings.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
     """
 
     folder: SweepFolder

@@ -269,7 +269,7 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
 
     Args:
         run: The best trial's.
-        untuned: That of the experiment as it stood.
+        untuned: The run of the experiment as it stood.
         metric: The short name of the metric that trials were compared by.
 
     Returns:

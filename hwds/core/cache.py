@@ -62,7 +62,7 @@ class OpenedFiles:
     Attributes:
         read: The files that were opened for reading, and that the block had not made before.
         written: The files that were opened for writing.
-        made: Those of them that were not there before, or were emptied first.
+        made: The files among them that were not there before, or were emptied first.
         imported: The files that Python's import system read.
     """
 

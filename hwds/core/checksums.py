@@ -56,8 +56,8 @@ def write_json(
     Args:
         path: The file.
         content: The mapping.
-        redacted: It has names of variables in place of secrets already.
-        options: Those of `json.dumps`.
+        redacted: Whether it has names of variables in place of secrets already.
+        options: The options of `json.dumps`.
     """
     shown = content if redacted else texts_without_secrets(content)
     text = json.dumps({**shown, CHECKSUM: ZEROS.decode()}, indent=1, **options).encode()

@@ -414,7 +414,7 @@ def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[st
 
     Args:
         overrides: Words such as `model.trees=200`.
-        typed: Those of them whose settings `size=small` leaves as they are; all where it is None.
+        typed: The words whose settings `size=small` leaves as they are; all where it is None.
 
     Raises:
         ConfigError: With the path, the value and the nearest right name.

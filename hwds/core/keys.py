@@ -503,7 +503,7 @@ def key_of(
         settings: Recipes and plain data that decide how it is made; the code of what they name
             counts too.
         conditions: What else changes bits.
-        modules: Those that make the result, by their full names; their code counts.
+        modules: The modules that make the result, by their full names; their code counts.
     """
     plain = canonical(dict(settings))
     return digest(

@@ -49,11 +49,11 @@ class OnnxGraph:
         """Add a node of one output.
 
         Args:
-            operator: Of ONNX.
+            operator: The name of an operator of ONNX.
             *inputs: Names of values; numbers and arrays of them become constants in double
                 precision.
-            domain: Of the operator.
-            **attributes: Of the operator.
+            domain: The operator's domain.
+            **attributes: The operator's attributes.
         """
         from onnx import helper
 
@@ -126,7 +126,7 @@ class OnnxGraph:
         Args:
             numbers: Columns of the input `numbers`.
             texts: Columns of the input `texts`, which is left out where there is none.
-            outputs: By name their values, vectors of doubles.
+            outputs: The values of the outputs by their names, vectors of doubles.
         """
         from onnx import TensorProto, checker, helper
 

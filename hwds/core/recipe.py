@@ -58,7 +58,7 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
 
     Args:
         cls: The recipe that was built.
-        path: Where its node is in the config.
+        path: The path of its node in the config.
         error: The error of pydantic.
     """
     first = error.errors()[0]

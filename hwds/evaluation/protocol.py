@@ -151,7 +151,7 @@ class Twin:
         shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
         one: A frame.
         other: The other one.
-        answers: From raw rows to those that must agree.
+        answers: The function from raw rows to the answers that must agree.
         part: The first of the fold's units that is run and the one after the last; None runs all.
     """
 
@@ -254,9 +254,9 @@ class RunContext:
         fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no
             stream.
         cpus: Threads that the model may use.
-        device: Where Keras and XGBoost compute.
+        device: The device on which Keras and XGBoost compute.
         features: The experiment's feature set, for models that use one.
-        cache: Where models keep what they ask of each other; None outside of a run.
+        cache: The cache of what models ask of each other; None outside of a run.
     """
 
     seed: int
@@ -516,7 +516,7 @@ class Tunable(ABC):
         Simulations use other replications.
 
         Args:
-            frame: As the dataset gives it (`prepare_frame` is called within).
+            frame: The frame as the dataset gives it (`prepare_frame` is called within).
             windows: Their number; all that happens in them was known before this protocol's first
                 cutoff.
 
@@ -693,7 +693,7 @@ class ScoreSegments:
 
     Attributes:
         unit: The column of the rows that names a unit.
-        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that
+        labels: The `unit` and `segment` of every unit by column, in order, or of finer parts that
             are named by more of the rows' columns (`cutoff`, `time`); None where the rows bear the
             column themselves.
     """

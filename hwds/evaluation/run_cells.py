@@ -62,7 +62,7 @@ class RunWork:
 
     Attributes:
         cells: Each with its key.
-        folds: Those of the protocol.
+        folds: The protocol's folds.
         labels: The columns that every score has.
         segments: The segments that are scored apart too.
         measures: The metrics.
@@ -166,7 +166,7 @@ class MissingCells:
 
     Attributes:
         keys: The keys of the cells, in the order in which they are to be computed.
-        cache: Where finished cells are.
+        cache: The cache of finished cells.
         watch: The observer that is told of each of them.
         wanted: Whether a cell is still wanted when its turn comes.
     """

@@ -39,8 +39,8 @@ class HeldOutCut:
         repeat: The number of the division into folds.
         fold: The number of the fold within it.
         cut: The number of the cut.
-        rows: How many rows of each of these runs are known at it, in their order; chosen when the
-            runs are divided, so that how long a run lasts is not read after that.
+        rows: The number of known rows of each of these runs, in their order; chosen when the runs
+            are divided, so that how long a run lasts is not read after that.
     """
 
     repeat: int

@@ -151,7 +151,7 @@ class Parity(NamedTuple):
 
     Attributes:
         cases: Real questions with their answers, in the order in which they are asked.
-        tolerance: How far an answer may be off, as a share of 1 + its size.
+        tolerance: The largest difference of an answer, as a share of 1 + its size.
         graph: The columns of the model's graph, or under `why` the reason why it has none.
     """
 
@@ -197,7 +197,7 @@ class GraphOfRows(NamedTuple):
         model: The graph.
         numbers: The columns of numbers that it reads, in order.
         texts: The columns of texts.
-        tolerance: How far its score may be from the model's, as a share of 1 + its size.
+        tolerance: The largest difference of its score from the model's, as a share of 1 + its size.
     """
 
     model: Any
@@ -288,7 +288,7 @@ class LiveScores:
     """The scores of new rows.
 
     Attributes:
-        score: Above 1 where a row is anomalous, NaN where it has none; shape (rows,).
+        score: The scores, above 1 where a row is anomalous, NaN where it has none; shape (rows,).
         reason: The sensor that adds most to each row above 1, None elsewhere.
     """
 
@@ -357,9 +357,9 @@ class Policies(ABC):
 
         Args:
             policy: The recipe.
-            protocol: The run's, which has played it.
-            world: The run's.
-            seed: The run's.
+            protocol: The run's protocol, which has played it.
+            world: The run's world.
+            seed: The run's seed.
             settings: An object of the class `settings`.
             n_cases: The number of decisions that a fresh process must repeat.
 

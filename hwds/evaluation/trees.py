@@ -57,10 +57,10 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
     no tree depends on this.
 
     Args:
-        options: With `evals`, of which the last is reported as the validation, and `callbacks`
-            where there are some.
+        options: The options of training with `evals`, of which the last is reported as the
+            validation, and `callbacks` where there are some.
         train: The matrix that is learned from.
-        curve: Where the losses go.
+        curve: The curve that takes the losses.
     """
     if not curve.wanted:
         return dict(options)

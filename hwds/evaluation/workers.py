@@ -254,7 +254,7 @@ class Worker:
     """One spawned process and the pipe to it.
 
     Attributes:
-        job: That of its cells; None as long as it has had none.
+        job: The job of its cells; None as long as it has had none.
         cell: What it computes; None where it waits.
         began: The time at which it began, by `time.monotonic`; None as long as it has not.
         before: The models whose cells it has computed before this one.
@@ -410,9 +410,9 @@ def share_out(
     A worker that dies, or exceeds a limit, fails its cell alone.
 
     Args:
-        workers: Those that are there already; they stay there for the next time.
+        workers: The workers that are there already; they stay there for the next time.
         job: What workers need.
-        cells: Taken one by one, when somebody is free for the next.
+        cells: The cells, taken one by one when a worker is free for the next.
         count: The largest number of workers.
         limits: What a cell may take.
     """

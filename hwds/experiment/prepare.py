@@ -66,8 +66,8 @@ class Prepared:
         frame: The data.
         job: What workers need.
         work: The cells and their keys.
-        folder: Where the results go.
-        cache: Where finished cells lie.
+        folder: The folder of the results.
+        cache: The cache of finished cells.
         code: The fingerprint of the source.
     """
 
@@ -243,7 +243,7 @@ class TimeEstimate:
     """An estimate of time.
 
     Attributes:
-        seconds: On one core.
+        seconds: The seconds on one core.
         at_most: Whether it may be far too high, as only far smaller cells were timed.
         by_work: Whether some of it follows from the work that cells are, and was never timed on
             this data.
@@ -295,9 +295,9 @@ def timed_before(
     """Return the times of the cells of each model on one dataset, over earlier runs.
 
     Args:
-        dataset: Which; a file by its path.
-        models: Those whose times count with the same settings alone, by name: another budget, or
-            more trees, take another time.
+        dataset: The dataset; a file by its path.
+        models: The models whose times count with the same settings alone, by name: another budget,
+            or more trees, take another time.
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
     timings = [

@@ -56,7 +56,7 @@ class Sweep(Recipe):
 
         Args:
             data: The composed config.
-            experiment: The same, typed.
+            experiment: The same as typed settings.
 
         Raises:
             ConfigError: With the path, the value and the nearest right name.

@@ -226,7 +226,7 @@ class TextFormat:
     """The format of a CSV or TSV.
 
     Attributes:
-        encoding: Of its characters.
+        encoding: The encoding of its characters.
         separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where
             None.
         decimal: The sign before decimals. With `comma`, points between thousands are dropped.

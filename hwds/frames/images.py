@@ -43,7 +43,7 @@ class Images:
             static columns.
         store: Pixels of all images, 0 to 255, shape (m, height, width, channels); mapped from a
             file where there is one.
-        places: Where in the store each image lies, shape (n,).
+        places: The place of each image in the store, shape (n,).
         kinds: What an image may show: the good kind first, then the defects.
     """
 

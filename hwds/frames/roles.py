@@ -373,7 +373,7 @@ class Roles(Mapping[str, tuple[str, ...]]):
 
     Args:
         columns: Role to the name or names of its columns.
-        **more: The same, by keyword.
+        **more: The same by keyword.
 
     Raises:
         DataError: There is no such role, with the nearest one.

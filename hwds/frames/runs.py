@@ -666,7 +666,7 @@ class Stacked:
         begins: The first row of the run of each new one, shape (new rows,). It is the run's first
             only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
-        ends: Where each run ends, shape (runs,).
+        ends: The end of each run, shape (runs,).
     """
 
     values: ndarray

@@ -118,7 +118,7 @@ class RegimeScales(Serializable):
         of a good sensor.
 
         Args:
-            runs: Those that the scales were learned from.
+            runs: The runs that the scales were learned from.
         """
         if len(self.centres) == 1:
             return self
@@ -222,7 +222,7 @@ def spectra(
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
-        kinds: Those of the numbers beside them that follow.
+        kinds: The kinds of the numbers that follow.
     """
     count = signals.shape[1]
     out = np.zeros((len(rows), bands + len(kinds), count))

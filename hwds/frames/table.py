@@ -339,8 +339,8 @@ class BatchSchema:
     Attributes:
         table: One with these columns and roles.
         plain: The columns whose values are numbers as they stand.
-        single: Those of them that are held in single precision.
-        written: How polars writes a value of each column that is no array.
+        single: The columns among them that are held in single precision.
+        written: The form in which polars writes a value of each column that is no array.
     """
 
     table: Table

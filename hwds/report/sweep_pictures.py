@@ -68,8 +68,8 @@ class VarianceShares:
             the rest is of several.
         low: The lower ends of their intervals.
         high: The upper ends.
-        fit: How much of the variance the forest explains of trials that a tree has not seen (out of
-            bag); 1 is all.
+        fit: The share of the variance that the forest explains of trials that a tree has not seen
+            (out of bag); 1 is all.
     """
 
     share: ndarray

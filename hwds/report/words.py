@@ -42,7 +42,7 @@ def say(template: str, about: Any = None, **values: Any) -> str:
     A line break is a space. A filter gives an empty text for None.
 
     Args:
-        template: In Jinja's language, with the filters of `FILTERS`.
+        template: The template in Jinja's language, with the filters of `FILTERS`.
         about: What it is about: its attributes, or the keys of a mapping, are names, too.
         values: The values by name.
     """
@@ -86,7 +86,7 @@ def rivals_words(
         metric: The name of the metric.
         model: The experiment's own.
         floor: What the truth is called.
-        template: That of a value.
+        template: The template of a value.
         least: Whether the least value is the best.
     """
     rows = tables.overall(metric).drop_nulls("value").sort("value", descending=not least)

@@ -128,7 +128,7 @@ class RankTest:
         ranks: The mean rank of each model, 1 the best.
         blocks, called: The number of blocks and their name (`series`, `datasets`).
         statistic, p_value: Friedman's.
-        f_p_value: That of the F form of Iman and Davenport.
+        f_p_value: The p-value of the F form of Iman and Davenport.
         critical_difference: Mean ranks further apart differ at 5 %, all pairs together.
     """
 

@@ -68,8 +68,8 @@ class LogEntry(NamedTuple):
         kind: What it is, such as `event`, `label` or `decision`.
         id: Tells it from all others of its kind; None where each is another one.
         place: The number of what it is or is about, from 0; -1 of none.
-        at: When it happened, or holds from, in the unit of the log; None where that does not
-            matter.
+        at: The moment at which it happened, or from which it holds, in the unit of the log; None
+            where that does not matter.
         body: Its content.
         reply: The answer; None where none was needed.
         data: Numbers that belong to the reply.

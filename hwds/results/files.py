@@ -150,8 +150,8 @@ class Totals:
     """The totals of one run.
 
     Attributes:
-        scores: By model and full name of the metric: the mean where there is one, or else the
-            pooled score.
+        scores: The scores by model and full name of the metric: the mean where there is one, or
+            else the pooled score.
         failed: The number of failed predictions of each model.
         better: The good side of each metric, `low` or `high`.
         error: The error of damaged tables; empty where they are sound.

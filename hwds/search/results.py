@@ -371,7 +371,7 @@ def expected_windows(search: Search, cells: Mapping[Cell, bool]) -> Mapping[tupl
 
     Args:
         search: The search.
-        cells: Those of its own trials, and whether each is cached.
+        cells: The cells of its own trials, and whether each is cached.
     """
     cached: dict[tuple[str, int], bool] = {}
     for cell, there in cells.items():

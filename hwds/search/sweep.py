@@ -53,8 +53,8 @@ def why_incomparable(first: TuningSplit, other: TuningSplit) -> str:
     Empty where they can.
 
     Args:
-        first: That of the experiment as it stands.
-        other: That of a trial with another dataset or protocol.
+        first: The split of the experiment as it stands.
+        other: The split of a trial with another dataset or protocol.
     """
     windows, others = (
         [(fold.name, repr(fold.cutoffs), fold.units) for fold in split.folds]

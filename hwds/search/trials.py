@@ -52,7 +52,7 @@ def earlier_trials(
     """Yield the finished trials of all other sweeps whose settings lie in a space.
 
     Args:
-        folder: That of the sweep itself.
+        folder: The folder of the sweep itself.
         data: Its composed config.
         leaves: The leaves of its space.
     """
@@ -211,7 +211,7 @@ class Trial:
         number: Its number; 0 is the experiment as it stands, where the sweep has that.
         settings: Its values, by path.
         data: The composed config without the sweep.
-        experiment: The same, typed; None where it was refused.
+        experiment: The same as a typed experiment; None where it was refused.
         refused: The refusal; empty where it was not refused.
         source: The sweep that has finished it before; empty for a trial of this sweep's own.
         covers: Whether the space of the sweep that drew it holds this one's.

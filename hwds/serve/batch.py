@@ -116,7 +116,7 @@ def run_batch(
         source: A file of rows in one of `hwds.frames.files.FORMATS`.
         out: A folder.
         rows: Rows of a part.
-        kept: Takes each file once it is written.
+        kept: A function that takes each file once it is written.
         answering: Answers parts elsewhere, by the same bundle; None answers them here, in turn.
 
     Raises:

@@ -313,7 +313,7 @@ def carry_out(
     Args:
         plan: The calls, as `plan_of` returns them.
         client: Returns the client of a service.
-        say: Takes a line for each call.
+        say: A function that takes a line for each call.
         wait: Waits so many seconds.
 
     Raises:

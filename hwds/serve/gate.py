@@ -178,7 +178,7 @@ class GateEvidence:
     """Facts of a run by which a gate judges; None or nothing where there is none.
 
     Attributes:
-        title: The run's.
+        title: The run's title.
         label: Its model's.
         headline: Its headline metric.
         tables: Its tables.
@@ -443,8 +443,8 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
     that chance makes.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
     """
     bins = pl.DataFrame(calibration_of(probability, label)["bins"])
     weight, mean, share = (

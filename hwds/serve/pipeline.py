@@ -173,8 +173,9 @@ class LocalPipeline:
         name: The pipeline's.
         definition: The definition, as `definition_of` returns it.
         client: Returns the client of a service.
-        folder: Where steps have their `ml`; a new one, or that of an execution before.
-        say: Takes a line for each step.
+        folder: The folder in which steps have their `ml`; a new one, or that of an execution
+            before.
+        say: A function that takes a line for each step.
 
     Raises:
         ConfigError: Other files lie in the folder.

@@ -252,7 +252,7 @@ def answer_records(
     Args:
         answers: The service.
         events: Records.
-        deliver: Takes each answer.
+        deliver: A function that takes each answer.
     """
     for place, record in enumerate(events):
         try:

@@ -107,10 +107,10 @@ class Ranking:
 
     Attributes:
         positives, negatives: The rows of each label.
-        level: Of each positive row its threshold, 0 for the highest.
+        level: The threshold of each positive row, 0 for the highest.
         place: The place of each negative row: 2t + 1 where it ties with threshold t, 2t where it
             lies right above.
-        levels: How many thresholds there are.
+        levels: The number of thresholds.
     """
 
     positives: ndarray
@@ -159,8 +159,8 @@ def group_sums(values: ndarray, ends: ndarray) -> ndarray:
     """Return the sums of neighbouring columns, shape (rows, groups).
 
     Args:
-        values: Shape (rows, columns).
-        ends: Where each group ends, the last at the number of columns; a group may be empty.
+        values: The values to sum, shape (rows, columns).
+        ends: The end of each group, the last the number of columns; a group may be empty.
     """
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     filled = ends > starts
@@ -177,7 +177,7 @@ def average_precision(label: ndarray, score: ndarray) -> float:
     Rows of one score count together. As scikit-learn's `average_precision_score`.
 
     Args:
-        label: 1.0 or 0.0, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         score: The higher the more suspicious, shape (n,).
     """
     return float(Ranking.of(label, score).curves(np.ones((1, len(label)))).average_precision[0])
@@ -213,9 +213,9 @@ class Probabilities:
 
     Attributes:
         fit: Slope and intercept under the base weights.
-        parts: Of each row what is summed, shape (n, columns): one, both losses, realised and
-            expected among the likely, five terms of Newton's step, and probability less label in
-            the column of its bin.
+        parts: The summands of each row, shape (n, columns): one, both losses, realised and expected
+            among the likely, five terms of Newton's step, and probability less label in the column
+            of its bin.
     """
 
     fit: ndarray
@@ -347,7 +347,7 @@ def draw_lines(line: ndarray, odds: ndarray, weight: ndarray | None, sensitivity
     Args:
         line: Slope and intercept.
         odds: What the line is one in, shape (n,).
-        weight: How often each row counts, shape (n,); None is once.
+        weight: The weight of each row, shape (n,); None is 1.
         sensitivity: The share of positive rows whose label is 1.
     """
     from scipy.stats import norm
@@ -423,10 +423,10 @@ def logit_fit(
     too far.
 
     Args:
-        inputs: Shape (n, k).
+        inputs: The inputs of each row, shape (n, k).
         target: Targets between 0 and 1, shape (n,).
         given: Log odds that are there already, shape (n,).
-        weight: How often each row counts, shape (n,); None is once.
+        weight: The weight of each row, shape (n,); None is 1.
     """
     times = np.ones(len(inputs)) if weight is None else weight
     full = np.column_stack([inputs, np.ones(len(inputs))])
@@ -482,9 +482,10 @@ class Calibrator(Serializable):
     """A rising map from scores to probabilities.
 
     Attributes:
-        kind: Which.
-        coefficients: Of `platt` slope and intercept; of `bayes` those of many lines, shape (lines,
-            2); of `beta` slopes of log p and -log(1 - p), and the intercept; of others none.
+        kind: The kind of the map.
+        coefficients: The coefficients: of `platt` slope and intercept; of `bayes` those of many
+            lines, shape (lines, 2); of `beta` slopes of log p and -log(1 - p), and the intercept;
+            of others none.
         knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape
             (2, knots).
         chance: Whether the scores are probabilities, not log odds.
@@ -575,11 +576,11 @@ def fit_calibrator(
     good because the one fitted line happened to be a good one.
 
     Args:
-        kind: Which map.
-        score: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        kind: The kind of the map.
+        score: The score of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         chance: Whether scores are probabilities, not log odds.
-        weight: How often each row counts, shape (n,), 1 on the average; None is once.
+        weight: The weight of each row, shape (n,), 1 on the average; None is 1.
         sensitivity: The share of positive rows whose label is 1; those of label 0 are taken for
             positive as far as it and the map say, and the map is one to being positive (Magder and
             Hughes 1997, "Logistic regression when the outcome is measured with uncertainty"). The

@@ -37,7 +37,7 @@ class ClusterCounts:
 
     Attributes:
         called: What one is: `customer`, `day`, `run of days`.
-        number: How many have any weight.
+        number: The number of those with any weight.
         even: Clusters of equal weight that these are worth.
         strata: The groups within which they are drawn; 1 where they are drawn from all.
     """
@@ -143,10 +143,10 @@ def two_way_effect(
 
     Args:
         value: The estimate.
-        first: Over clusters of one kind.
-        second: Over those of the other; None where rows share nothing else.
-        both: Over the cells that clusters of both kinds have in common.
-        method: How the variances were made, in words.
+        first: The part over clusters of one kind.
+        second: The part over clusters of the other kind; None where rows share nothing else.
+        both: The part over the cells that clusters of both kinds have in common.
+        method: The method of the variances, in words.
 
     Returns:
         No interval, and the reason as the method, where clusters of either kind are too few.
@@ -203,7 +203,7 @@ def influence_effect(
         influence: What each row adds to its error, shape (n,); the sum is 0.
         first: What a cluster of one kind is called, and the number of each row's, from 0.
         second: The same of the other kind; None where rows share nothing else.
-        method: How the variance was made, in words.
+        method: The method of the variance, in words.
     """
 
     def part(called: str, codes: ndarray) -> ClusteredPart:
@@ -237,7 +237,7 @@ class ClusterBootstrap:
 
     Args:
         cluster: The number of each row's cluster, from 0, shape (n,).
-        resamples: How many.
+        resamples: The number of resamples.
         called: What clusters are called: `machines`, `boards`.
     """
 
@@ -260,7 +260,7 @@ class ClusterBootstrap:
 
         Args:
             top: NaN where undefined, shape (n,).
-            bottom: The same.
+            bottom: The same of the denominator.
             root: Give the square root of the ratio.
             total: The sum of `top`, of as many clusters as there are.
         """
@@ -299,10 +299,10 @@ class ClusterBootstrap:
         """Return a statistic of weighted rows that is no ratio of sums.
 
         Args:
-            of: From weights of rows, shape (weightings, n), the statistic under each, NaN where
-                undefined; shape (weightings,).
+            of: The function from weights of rows, shape (weightings, n), to the statistic under
+                each, NaN where undefined; shape (weightings,).
             n: The units that it is made of.
-            undefined: Those without a value.
+            undefined: The rows without a value.
         """
         value = float(of(np.ones((1, len(self.cluster))))[0])
         if np.isnan(value):

@@ -385,7 +385,7 @@ def pairs_of(
         evidence: The evidence of all models.
         subject: The number of the subject among the models.
         scale: The scale of effects.
-        family: How many tests are corrected for together.
+        family: The number of tests that are corrected for together.
         margin: A difference that does not matter; None where none was given.
         level: The confidence level of intervals and verdicts.
     """

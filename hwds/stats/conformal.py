@@ -47,8 +47,8 @@ class Bands:
 
     Attributes:
         levels: Quantile levels, rising, shape (levels,).
-        quantiles: Shape (rows, levels), rising.
-        median: Shape (rows,).
+        quantiles: The quantiles, shape (rows, levels), rising.
+        median: The medians, shape (rows,).
         scale: The series' seasonal scale, NaN where it has none.
         step: 1-based, shape (rows,).
         nonnegative: Rows of series that were never below zero.
@@ -125,11 +125,11 @@ class ConformalCalibration(Serializable):
 
     Attributes:
         levels: Quantile levels, rising.
-        steps: Those that were calibrated, rising, shape (steps,).
+        steps: The steps that were calibrated, rising, shape (steps,).
         factors: The factor of each kind of interval, shape (KINDS, steps, levels); NaN where
             nothing could be learned.
-        short: Where the pool was too small for the level's rank, and `factors` has its extreme; the
-            same shape.
+        short: Whether the pool was too small for the level's rank, so that `factors` has its
+            extreme; the same shape.
     """
 
     levels: tuple[float, ...]
@@ -147,8 +147,8 @@ class ConformalCalibration(Serializable):
             bands: The model's own quantiles of past rows.
             actual: What happened, NaN where unknown.
             steps: The steps to answer for, rising; none where nothing is to be learned.
-            shares: Which share of the scores is to lie within, shape (KINDS, steps, levels); None
-                takes `nominal`.
+            shares: The share of the scores that is to lie within, shape (KINDS, steps, levels);
+                None takes `nominal`.
         """
         aims = nominal(bands.levels, len(steps)) if shares is None else shares
         factors, short = np.full(aims.shape, np.nan), np.zeros(aims.shape, bool)

@@ -30,7 +30,7 @@ class Matrix:
 
     Attributes:
         models: Their labels.
-        values: Shape (units, seeds, models).
+        values: The values, shape (units, seeds, models).
         dataset: The number of each unit's dataset, shape (units,).
         datasets: Their names.
         seeds: The seeds that all models share; one where seeds have units of their own.
@@ -150,7 +150,7 @@ class Scale:
 
     Attributes:
         low: Whether a low value is good.
-        relative: Which of the two.
+        relative: Whether the scale is the relative one.
     """
 
     low: bool
@@ -327,7 +327,7 @@ class Periods:
 
         Args:
             means: The means of models, shape (datasets, models).
-            resamples: How many.
+            resamples: The number of resamples.
         """
         rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))
         for values, cells, mean in zip(self.values, self.cells, means, strict=True):

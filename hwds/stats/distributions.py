@@ -39,7 +39,7 @@ def kaplan_meier(
 
     Args:
         values: Seen lives, or errors; shape (n,).
-        events: True where a value is the end, false where the end lies beyond it.
+        events: Whether a value is the end, or the end lies beyond it.
         weights: The weight of each value, shape (n,).
         events_first: Whether of one value events come before what is censored there, as failures
             do; false for a curve of censoring, where machines that fail at a time are no longer at
@@ -61,7 +61,7 @@ def quantiles_of(values: ndarray, share: ndarray, levels: ndarray, beyond: float
     """Return the least value at or below which a share `level` of all lies, shape (levels,).
 
     Args:
-        values: Of `kaplan_meier`, rising.
+        values: The values of `kaplan_meier`, rising.
         share: The share above each value.
         levels: Levels between 0 and 1.
         beyond: The value for levels that the curve does not reach.
@@ -102,7 +102,7 @@ def interpolate_quantiles(levels: ndarray, values: ndarray, scores: ndarray) -> 
     levels. (Lines over the level itself would end the law at its outermost quantile.)
 
     Args:
-        levels: Known levels, rising, shape (levels,).
+        levels: The known levels, rising, shape (levels,).
         values: Their quantiles, not falling, shape (levels,).
         scores: Normal scores of the levels to tell, shape (n,).
     """
@@ -137,7 +137,7 @@ def coupled_sum(draws: ndarray, ranks: ndarray) -> ndarray:
 
     Args:
         draws: The draws of each part, rising, shape (parts, n).
-        ranks: Shape (n, parts).
+        ranks: The ranks, shape (n, parts).
 
     Returns:
         Shape (n,).

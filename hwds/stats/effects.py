@@ -45,9 +45,9 @@ class ReferenceDistribution:
 
     Attributes:
         df: Degrees of freedom; infinite is the normal.
-        stretch: How much wider it is: a bootstrap's 95 % point of |t| over that of Student's t, so
-            that the interval is the bootstrap's own and small p-values, which no number of
-            resamples could tell, go on as Student's tail does.
+        stretch: The factor by which it is wider: a bootstrap's 95 % point of |t| over that of
+            Student's t, so that the interval is the bootstrap's own and small p-values, which no
+            number of resamples could tell, go on as Student's do.
     """
 
     df: float = inf
@@ -136,10 +136,10 @@ class Effect:
     Attributes:
         value, stderr: The estimate; without a standard error nothing can be said of how sure it is.
         distribution: The distribution of the value over its standard error.
-        method: How the standard error was made, in words.
+        method: The method of the standard error, in words.
         clusters: What was resampled or averaged: how many there are.
-        independent: How many independent observations would tell as much; None where nobody
-            counted.
+        independent: The number of independent observations that would tell as much; None where
+            nobody counted.
         periods: The periods that clusters share; None where they share none.
     """
 
@@ -250,10 +250,9 @@ def over_units(
     """Return the stratified mean of values, and what its units make it vary.
 
     Args:
-        values: Shape (units, pairs).
+        values: The values, shape (units, pairs).
         strata: The units of each.
-        counts: How often each unit counts in each resample, shape (resamples, units); once where
-            None.
+        counts: The count of each unit in each resample, shape (resamples, units); once where None.
 
     Returns:
         Each part of shape (resamples, pairs); of one resample where `counts` is None.
@@ -361,7 +360,7 @@ def holm(p_values: Sequence[float | None], family: int = 0) -> list[float | None
 
     Args:
         p_values: None where there is none: it is no test, and does not count.
-        family: How many tests there are in all, where not every one of them is here: the others are
+        family: The number of tests in all, where not every one of them is here: the others are
             taken to be larger, which is the cautious side.
 
     Returns:

@@ -48,7 +48,7 @@ def clustered_wilson(
         share: The share of deals.
         n: Deals.
         clusters: Names of deals.
-        stderr: Clustered by name; None for a single one.
+        stderr: The standard error, clustered by name; None for a single one.
     """
     variance = share * (1 - share) / n
     effective = (
@@ -70,7 +70,7 @@ class Estimate:
         value: The estimate, None where nothing is defined.
         stderr: Its standard error, None where one unit or none is defined.
         low, high: The 95 % interval.
-        method: How the interval was made.
+        method: The method of the interval.
         n: Units with a value.
         n_undefined: Units without one.
     """
@@ -200,7 +200,7 @@ def pooled_ratio(numerator: ndarray, denominator: ndarray, root: bool = False) -
 
     Args:
         numerator: The sum of each unit, shape (n,); NaN counts as undefined.
-        denominator: The same.
+        denominator: The same of the denominator.
         root: Give the square root of the ratio, by the delta method.
     """
     usable = ~(np.isnan(numerator) | np.isnan(denominator))
@@ -271,7 +271,8 @@ def least_on_simplex(
     By sequential quadratic programming from equal weights. New models that learn weights take it.
 
     Args:
-        loss: From the weights and the other parameters behind them its value and its gradient.
+        loss: The function from the weights and the other parameters behind them to its value and
+            its gradient.
         weights: The number of weights.
         free: The values from which parameters without bounds begin.
     """

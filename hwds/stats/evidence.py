@@ -45,7 +45,7 @@ class UnitSeedLevels:
     """The variance of a mean over units and seeds, by where it is from.
 
     Attributes:
-        mean: Over both.
+        mean: The mean over both.
         units, seeds, both: Variances of units, of seeds, and of the interaction of both that is
             part of the latter.
         df: Their degrees of freedom, in this order.
@@ -115,7 +115,7 @@ def seeded_effect(
     the same effect on all units.
 
     Args:
-        values: Shape (units, seeds), two seeds at least.
+        values: The values, shape (units, seeds), two seeds at least.
         strata: The units of each dataset, two at least.
         resamples: The number of resamples.
         rng: The generator of the resamples.
@@ -430,7 +430,7 @@ def long_table(answers: Sequence[ModelRows], units: Series, values: Sequence[nda
 
     Args:
         answers: The answers of models, one for each dataset and seed.
-        units: Which all of them have.
+        units: The units, which all of them have.
         values: The values of the units of each answer, shape (units,).
     """
     labels = DataFrame(
@@ -487,9 +487,9 @@ class TaskComparison:
     """The comparison of a task's models.
 
     Attributes:
-        evidence: From (answers, metric, resamples) what is known of the models, and how many rows
-            were left out because some model lacks them.
-        along: From (evidence, subject, `low` or `high`) tests along each unit; see
+        evidence: The function from (answers, metric, resamples) to what is known of the models, and
+            how many rows were left out because some model lacks them.
+        along: The function from (evidence, subject, `low` or `high`) to tests along each unit; see
             `Comparison.along`.
         conditions: What all rows that were compared have in common, as a sentence ends: `at the
             same cutoffs`.

@@ -28,9 +28,9 @@ class DieboldMariano:
         statistic: The statistic, below 0 where the first model loses less.
         p_value: Two-sided, of Student's t with one less than `origins` degrees of freedom.
         mean: The mean difference of losses.
-        origins: How many there are.
-        horizon: How many origins one error reaches over; 1 where the variance of the longer one was
-            not above 0.
+        origins: The number of origins.
+        horizon: The number of origins that one error reaches over; 1 where the variance of the
+            longer one was not above 0.
     """
 
     statistic: float
@@ -216,7 +216,7 @@ class PeriodPart:
         cells: The variance from single values, which that of units has too, shape (pairs,).
         iid: The variance if all values were independent, shape (pairs,).
         df: Degrees of freedom of the first, shape (pairs,).
-        count: How many periods they are.
+        count: The number of periods.
     """
 
     periods: ndarray
@@ -236,8 +236,8 @@ def period_part(values: ndarray, cells: Cells) -> PeriodPart:
     (Lazarus, Lewis, Stock and Watson 2018).
 
     Args:
-        values: Shape (cells, pairs).
-        cells: Which must have no `refusal`.
+        values: The values, shape (cells, pairs).
+        cells: The cells, which must have no `refusal`.
     """
     weights = cells.weights
     centred = values - weights @ values
@@ -291,7 +291,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     The variances of single values are in that of units and in that of periods; they count once.
 
     Args:
-        effect: Over units; of variance 0 where there is one unit alone.
+        effect: The effect over units; of variance 0 where there is one unit alone.
         part: The part of the periods, of all pairs.
         pair: The number of this one.
         cells: The number of values.
@@ -316,7 +316,7 @@ def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate
     that over units in these periods alone, and there is no interval.
 
     Args:
-        values: Shape (cells,), all defined.
+        values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
     """
@@ -343,7 +343,7 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     A shock of a period moves the median as it moves the units near to it: the middle half of them.
 
     Args:
-        values: Shape (cells,), all defined.
+        values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
     """

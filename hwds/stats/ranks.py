@@ -29,8 +29,8 @@ def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
 
     Args:
         losses: Mean loss of each model, shape (models,): low is good.
-        samples: The same in each bootstrap resample, all models by the same draw, shape (resamples,
-            models).
+        samples: The same means in each bootstrap resample, all models by the same draw, shape
+            (resamples, models).
 
     Returns:
         Shape (models,); 1 for the last that is left.
@@ -70,7 +70,7 @@ def delong(label: ndarray, scores: ndarray) -> tuple[ndarray, ndarray]:
     of DeLong's algorithm".
 
     Args:
-        label: 1.0 or 0.0, two of each at least, shape (n,).
+        label: The label of each row, 1.0 or 0.0, two of each at least, shape (n,).
         scores: The higher the more suspicious, shape (n, models).
 
     Returns:

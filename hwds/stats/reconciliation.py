@@ -26,9 +26,9 @@ class JointErrors:
     The correlations are `shrinkage` times none at all, and the rest those of `vectors`.
 
     Attributes:
-        deviations: Shape (n,), positive.
-        vectors: In deviations, 0 where unknown, shape (t, n).
-        shrinkage: From 0 to 1.
+        deviations: The standard deviations, shape (n,), positive.
+        vectors: The error vectors in deviations, 0 where unknown, shape (t, n).
+        shrinkage: The weight of the shrinkage, from 0 to 1.
     """
 
     deviations: ndarray
@@ -110,7 +110,7 @@ class ErrorVectors(Serializable):
             series: Names.
             errors: NaN where unknown, shape (t, n).
             steps: The step of each row, shape (t,).
-            forecasts: Shape (t, n).
+            forecasts: The forecasts, shape (t, n).
         """
         growth = np.ones(len(errors))
         deviations = _root_mean_square(errors)
@@ -140,7 +140,7 @@ class ErrorVectors(Serializable):
         Args:
             series: Names.
             sizes: Mean sizes of their forecasts now, shape (series,).
-            members: How many series each is the sum of, 1 for one that is no sum.
+            members: The number of series that each is the sum of, 1 for one that is no sum.
         """
         places = {name: i for i, name in enumerate(self.series)}
         where = np.array([places.get(name, -1) for name in series], np.int64)
@@ -177,7 +177,7 @@ def shrinkage(vectors: ndarray) -> float:
     each, they shrink more and forecast worse on monthly retail turnover.
 
     Args:
-        vectors: In deviations, shape (t, n).
+        vectors: The error vectors in deviations, shape (t, n).
     """
     n = len(vectors)
     if n < 2:
@@ -215,8 +215,8 @@ class SumTree:
     the bottom.
 
     Attributes:
-        n_aggregates: How many there are, coarsest first.
-        n_bottom: How many series they are made of.
+        n_aggregates: The number of aggregates, coarsest first.
+        n_bottom: The number of series that they are made of.
         aggregate: The aggregate of each membership, shape (memberships,).
         member: Its bottom series.
     """
@@ -271,7 +271,7 @@ class Reconciler:
 
     Attributes:
         tree: What sums what.
-        method: How.
+        method: The method of reconciliation.
         joint: The errors to expect of all series; only `mint` reads them.
     """
 

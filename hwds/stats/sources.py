@@ -145,7 +145,7 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     """Refuse sources that were not evaluated on the same rows.
 
     Args:
-        sources: At least one source.
+        sources: The sources, at least one.
         datasets: The label of each one's dataset.
 
     Raises:
@@ -352,8 +352,8 @@ class ModelRows:
         model: Its label, which tells it apart from all others.
         dataset: The dataset's label.
         seed: The experiment's seed.
-        source: Where they are from.
-        label: How the model is called there.
+        source: The run that they are from.
+        label: The label of the model there.
         rows: Its predictions.
     """
 

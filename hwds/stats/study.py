@@ -40,7 +40,7 @@ def compare_experiment(
     Args:
         terms: The study.
         sources: The runs.
-        margin: In place of the study's.
+        margin: The margin in place of the study's.
         resamples: The number of resamples of each bootstrap.
 
     Raises:

@@ -72,7 +72,7 @@ class Follower:
     """Looks at a run's folder and shows what is new; that it cannot is no failure of the mirror.
 
     Args:
-        tracker: Where it is shown.
+        tracker: The tracker that shows it.
         folder: The folder of the run or the sweep.
     """
 

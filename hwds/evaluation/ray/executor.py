@@ -241,7 +241,7 @@ class PackedJob:
     Attributes:
         job: What workers need.
         files: The frame's files by name.
-        node: That of the driver.
+        node: The driver's node.
         packages: The version of each of its packages.
     """
 

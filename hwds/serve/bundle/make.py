@@ -148,7 +148,7 @@ def stored_tiers(
     None where it decides something else, or nothing.
 
     Args:
-        experiment: The run's.
+        experiment: The run's experiment.
         verdict: The run's `decision.json`.
         amount: The column of what is at stake; empty where rows have none.
 

@@ -235,8 +235,8 @@ def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> dict
     """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         bins: Bins of equal counts.
     """
     if not len(label):
@@ -266,8 +266,8 @@ def log_losses(probability: ndarray, label: ndarray) -> ndarray:
     Probabilities of 0 and 1 are taken to be 1e-7 inside.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
     """
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)
     losses: ndarray = -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))

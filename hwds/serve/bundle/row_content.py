@@ -55,8 +55,8 @@ class RowContent(Content):
     """The parts of a classifier's bundle.
 
     Attributes:
-        experiment: The run's.
-        folder: The run's.
+        experiment: The run's experiment.
+        folder: The run's folder.
         model: What asks its model.
         table: Its rows as known at their end, in the order of arrival.
         inputs: The same rows with their features.

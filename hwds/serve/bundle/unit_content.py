@@ -48,10 +48,10 @@ class UnitContent(Content):
     """The parts of a bundle of predictions by unit.
 
     Attributes:
-        experiment: The run's.
+        experiment: The run's experiment.
         fitted: Its model.
         frame: Its data.
-        folder: The run's.
+        folder: The run's folder.
         n_cases: The number of predictions that a fresh process must make alike.
     """
 

@@ -82,7 +82,7 @@ class EventAnswer:
     """The answer to an event.
 
     Attributes:
-        id: The event's.
+        id: The event's id.
         score: The higher the more suspicious.
         probability: The probability that the label is 1; None where the model has none.
         p_value: The share of held-out normal rows that are at least as odd; None where none were
@@ -458,7 +458,7 @@ class Online:
         long as to open the store without a snapshot.
 
         Args:
-            id: The event's.
+            id: The event's id.
             positive: Whether it is 1; None withdraws it.
             at: The time from which on it is known, for events that arrive then or later; it is
                 never before all that have arrived, which is also what None means.

@@ -33,8 +33,8 @@ class ReadEvent:
 
     Attributes:
         id: The name by which the event is known when it comes again.
-        time: When it happened, in microseconds of the clock on the wall.
-        arrival: When it says that it arrived; when it happened where it does not.
+        time: The moment at which it happened, in microseconds of the clock on the wall.
+        arrival: The moment of its arrival, as it says itself; else its time.
         values: The values, by column.
         body: The event as JSON, from which it can be read again.
         arrival_column: The column that says when it arrived; empty where none does.

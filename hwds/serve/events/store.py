@@ -187,8 +187,8 @@ class FeatureState:
     holds from, for events that arrive at or after it.
 
     Attributes:
-        arrival: When the last event arrived, in microseconds.
-        events: How many have.
+        arrival: The arrival of the last event, in microseconds.
+        events: The number of events that have arrived.
     """
 
     changing = ("_live", "_times", "_labels", "arrival")

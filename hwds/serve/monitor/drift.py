@@ -96,9 +96,10 @@ class Distance(NamedTuple):
     """A distance of a window from the reference: 0 where they are the same, and never below.
 
     Attributes:
-        of_numbers: Takes the quantiles of the reference and of the window, each on an even grid of
-            levels of its own; None where it is not of numbers.
-        of_texts: Takes the shares of the same texts in both; None where it is not of texts.
+        of_numbers: The function of the quantiles of the reference and of the window, each on an
+            even grid of levels of its own; None for a distance of texts alone.
+        of_texts: The function of the shares of the same texts in both; None for a distance of
+            numbers alone.
     """
 
     of_numbers: Callable[[ndarray, ndarray], float] | None = None
@@ -273,8 +274,8 @@ def label_findings(
     test rows.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         calibration: A reference's, as `calibration_of` makes it.
     """
     from scipy.stats import norm

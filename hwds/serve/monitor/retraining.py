@@ -44,7 +44,7 @@ class ArmJudgement:
         low: The lower end of its interval; None where units or days cannot tell.
         high: The upper end.
         p_value: The p-value of no difference.
-        method: How the variance was made, or why there is none.
+        method: The method of the variance, or the reason why there is none.
     """
 
     paired: bool
@@ -194,7 +194,7 @@ class Proposal:
         gain: The first less the second: above 0 a refit is better.
         low: The lower end of its interval; None where days cannot tell.
         high: The upper end.
-        method: How the variance was made, or why nothing can be said.
+        method: The method of the variance, or the reason why nothing can be said.
     """
 
     rows: int
@@ -358,7 +358,7 @@ def _check_arrived(label: ndarray, by: str) -> None:
 
     Args:
         label: The labels that have arrived, in the order of their rows, shape (n,).
-        by: When.
+        by: The day up to which labels count.
 
     Raises:
         DataError: There are too few of a kind, or none in the part that is learned from.

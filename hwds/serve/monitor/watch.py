@@ -44,7 +44,7 @@ class Captured:
     """A question with its answer.
 
     Attributes:
-        at: When it was answered, as text of UTC that is in order.
+        at: The time of the answer, as text of UTC that is in order.
         question: The question as it came.
         answer: The answer as it was sent.
         request: The id of the request, which the arms of a server share; empty where it has one
@@ -164,8 +164,8 @@ class WindowReport:
     """One window.
 
     Attributes:
-        begin: When its first row was answered.
-        rows: How many it has.
+        begin: The time of the answer to its first row.
+        rows: The number of its rows.
         evidence: The sequential test's sum over its threshold: 1 is an alarm.
         alarm: What raised an alarm: `inputs`, `labels`; empty for none.
         findings: All statistics.

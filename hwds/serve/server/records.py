@@ -63,7 +63,7 @@ class Metrics:
     """The counts of one worker.
 
     Args:
-        folder: Where all workers lay theirs.
+        folder: The folder in which all workers write their counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -265,7 +265,7 @@ class Capture:
     """Writes a sample of questions with their answers.
 
     Args:
-        folder: Where to.
+        folder: The folder to write to.
         sample: The share of requests that are kept; which ones follows from the id of their first
             question, or else from what it says.
         redact: Fields whose values are not written; nor are reasons then, which may say them in

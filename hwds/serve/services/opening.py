@@ -55,7 +55,7 @@ class Bundle:
     """A bundle whose signature and digests were checked.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         manifest: What is in it.
     """
 
@@ -68,7 +68,7 @@ class Bundle:
 
         Args:
             folder: The bundle.
-            trust: Where the public keys are; see `trusted_keys`.
+            trust: The place of the public keys; see `trusted_keys`.
 
         Raises:
             DataError: It is no bundle, unsigned, of a signer who is not trusted, or was changed.

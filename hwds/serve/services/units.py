@@ -49,7 +49,7 @@ class UnitService(Service):
     """Answers a question about one unit with the rows of `hwds predict` about it.
 
     Args:
-        experiment: The run's.
+        experiment: The run's experiment.
         fitted: The model.
         kept: The run's data, whose units a request may name.
         tables: The tables of the run, if its decision on new predictions reads them; else None.

@@ -275,7 +275,7 @@ class Shard:
         followed: The model and the names of its data.
         folder: The folder of the stream, which one process uses.
         rules: The settings.
-        sinks: Where alerts are sent beside the file.
+        sinks: The places to which alerts are sent besides the file.
         durable: Whether what was acknowledged outlives the `process`, or a loss of `power` too.
         patience: The seconds for which an alert is tried.
 

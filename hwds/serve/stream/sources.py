@@ -43,7 +43,7 @@ class Batch:
     """Lines that came together.
 
     Attributes:
-        lines: Without their ends; no newline is in any.
+        lines: The lines, without their ends; no newline is in any.
         position: How far the source was read with them, as JSON can hold it; None where it cannot
             be read again from there.
         acknowledge: Tells the source that they will not be read again.
@@ -71,7 +71,7 @@ class LineSource(Protocol):
         An empty one now and then where nothing comes.
 
         Args:
-            position: Where to begin, of the last batch; None at the beginning.
+            position: The position of the last batch, from which to begin; None at the beginning.
             most: The most lines of a batch.
             stop: Set when no more are wanted.
 
@@ -199,7 +199,7 @@ class _Cutter:
         were.
 
         Args:
-            most: Of one time.
+            most: The most lines of one batch.
             whole: Whether the rest is a line too.
         """
         *parts, rest = self._rest.split(b"\n")

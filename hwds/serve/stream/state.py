@@ -54,10 +54,10 @@ class StreamState(Serializable):
 
     Attributes:
         machines: The machines, by name.
-        position: How far the source was read.
+        position: The position up to which the source was read.
         totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone
             too.
-        written: How many lines each file has.
+        written: The number of lines of each file.
         covered: The number of lines before the last snapshot.
         ended: The machines that are gone.
     """
