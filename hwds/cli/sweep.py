@@ -1,4 +1,4 @@
-"""One sweep: trials on tuning windows, then the winner, the best trial, on the reported windows."""
+"""One sweep: trials on inner windows, then the winner, the best trial, on the final windows."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
-    """Try other settings on the tuning windows, which lie before the reported ones; then score the
-    winner, and the untuned experiment, on the reported windows.
+    """Try other settings on the inner windows, which lie before the final ones; then score the
+    winner, and the untuned experiment, on the final windows.
 
     Returns:
         The exit code of the process: 3 where some trials or cells failed.
@@ -233,7 +233,7 @@ def inner_result(
     untuned = score_number(records[BASELINE].score) if search.sweep.baseline else ScoreValue()
     windows, model = len(search.tuning_split.folds), search.experiment.model.name
     result = SweepResult(table, search.measure, search.better, windows, best.trial.number, model)
-    return replace(result, inner=score_number(best.score), own_inner=untuned)
+    return replace(result, inner=score_number(best.score), untuned_inner=untuned)
 
 
 def run_untuned(search: Search, result: SweepResult) -> RunResult | None:
@@ -259,9 +259,11 @@ def with_final(
 
     if untuned is not None:
         tuned = tuned_effect(run, untuned, search.measure.short)
-        return replace(result, final=final_of(run), own_final=final_of(untuned), tuned=tuned)
+        return replace(result, final=final_of(run), untuned_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
-    return replace(result, final=final_of(run), own_final=final_of(run) if same else ScoreValue())
+    return replace(
+        result, final=final_of(run), untuned_final=final_of(run) if same else ScoreValue()
+    )
 
 
 def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect:

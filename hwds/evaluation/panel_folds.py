@@ -1,4 +1,4 @@
-"""Folds of a panel: cutoffs, what is known at one, rubbish for the rest; walk-forward, holdout."""
+"""Folds of a panel: cutoffs, what is known at one, random values behind; walk-forward, holdout."""
 
 from __future__ import annotations
 
@@ -227,11 +227,11 @@ def _from_plan(future: DataFrame, plan: DataFrame, columns: Sequence[str]) -> Da
     return planned.with_columns(filled).select(future.columns)
 
 
-# Rubbish for all that is not known at a cutoff: what the canary asks from.
+# Random values for all that is not known at a cutoff: the data of the leak check.
 
 
 def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
-    """Return the panel with rubbish for what is known after a cutoff only; what was planned stays.
+    """Return the panel with random values for what is known only after a cutoff; plans stay.
 
     That is the target and the past-only columns of rows after it, and of earlier ones that were not
     out yet (`available_at`); and forecasts of joined runs that were made after it.

@@ -565,13 +565,13 @@ class Segmentable(ABC):
 
 
 class LeakTestable(ABC):
-    """A protocol whose predictions can be compared with those from data that is rubbish after a
+    """A protocol whose predictions can be compared with those from data that is random after a
     cutoff.
     """
 
     @abstractmethod
     def corrupt_after(self, frame: Any, cutoff: Any, rng: np.random.Generator) -> Any:
-        """Return the frame with rubbish for all that is not known at a cutoff."""
+        """Return the frame with random values for all that is not known at a cutoff."""
 
     @abstractmethod
     def predictions_at(self, rows: DataFrame, cutoff: Any, frame: Any) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Folds of rows: windows in time with late labels (prequential), groups, holdout, rubbish."""
+"""Folds of rows: windows in time with late labels (prequential), groups, holdout; corrupt rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTS = ("train", "stop", "calibrate", "decide", "test")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An instant of a test window up to which all is known: what the canary poisons after.
+    """An instant of a test window up to which all is known; the leak check corrupts later rows.
 
     Attributes:
         at: The instant.
@@ -43,7 +43,7 @@ class Moment:
 
 
 def _moments(begin: datetime, end: datetime) -> tuple[Moment, ...]:
-    """Return the moments of a test window after which the canary looks at it."""
+    """Return the moments of a test window at which the leak check asks."""
     return tuple(map(Moment, (begin, begin + (end - begin) / 2, end)))
 
 
@@ -159,8 +159,7 @@ def _instants(values: Series) -> Series:
     return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)
 
 
-# Rubbish in all rows of a table that arrive after an instant: what the canary of rows asks
-# from.
+# Random values in all rows of a table that arrive after an instant: the data of the leak check.
 
 KEPT = ("time", "available_at", "split")
 """Roles whose columns stay: they say when things happened, which cuts are made by."""
@@ -347,8 +346,7 @@ class RowPrequential(RowSplitting):
         return Lengths(*(getattr(self, f"{part.name}_days") for part in fields(Lengths)))
 
     def split(self, frame: Table) -> Sequence[Fold]:
-        """Return a fold for each test window, which the canary looks at from its beginning, within,
-        and from its end.
+        """Return a fold for each test window; the leak check asks at its beginning, middle and end.
 
         Raises:
             DataError: The data does not suffice.

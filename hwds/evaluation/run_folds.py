@@ -164,7 +164,7 @@ class RunKFold(Recipe):
 
 
 def corrupt_runs(runs: Runs, lengths: ndarray, rng: np.random.Generator) -> Runs:
-    """Return runs with rubbish for all that was not known of some of them: what sensors say later,
+    """Return runs with random values for all that was not known of some: what sensors say later,
     and when and how they end.
 
     Of the later rows some are gone, and the cycles of the others lie farther from the last that is
@@ -173,7 +173,7 @@ def corrupt_runs(runs: Runs, lengths: ndarray, rng: np.random.Generator) -> Runs
     Args:
         runs: All runs.
         lengths: The number of known rows of each, -1 for a run of which everything is; shape (n,).
-        rng: Draws the rubbish.
+        rng: The generator of the random values.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     late = (lengths[runs.run_of_row] >= 0) & (place >= lengths[runs.run_of_row])

@@ -15,7 +15,7 @@ from polars import DataFrame
 from hwds.experiment.final_model import predict_new, require_plan, with_data
 from hwds.experiment.spec import check_asked
 from hwds.frames.panel import Panel
-from hwds.frames.roles import listed
+from hwds.frames.roles import as_names
 from hwds.results.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def split_plan(rows: DataFrame, dataset: dict[str, Any]) -> tuple[DataFrame, ...
     if not roles.get("known_future"):
         return rows, rows.clear()
     is_past = pl.col(roles["target"]).is_not_null().cum_max(reverse=True)
-    series = listed(roles.get("series"))
+    series = as_names(roles.get("series"))
     past = rows.sort(roles["time"], maintain_order=True).with_columns(
         (is_past.over(series) if series else is_past).alias("__past")
     )

@@ -20,7 +20,7 @@ from hwds.frames.roles import (
     TIME,
     Names,
     Roles,
-    listed,
+    as_names,
     refuse_unplaced,
 )
 
@@ -63,7 +63,7 @@ def panel_columns(
         DataError: A column is missing, the times are text, or a column of numbers holds something
             else.
     """
-    names = listed(series)
+    names = as_names(series)
     keys = [*names, time, *([target] if target else [])]
     refuse_absent("frame", (*keys, *roles.names), data.columns)
     ids = (

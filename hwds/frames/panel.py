@@ -131,13 +131,11 @@ class Vintages:
         ends = self.table.select(SERIES, MADE_AT).join(
             last, on=SERIES, how="left", maintain_order="left"
         )
-        rubbish = Series(1e6 * rng.standard_normal(len(ends)))
+        noise = Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
         return replace(
             self,
-            table=self.table.with_columns(
-                pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)
-            ),
+            table=self.table.with_columns(pl.when(later).then(noise).otherwise(VALUE).alias(VALUE)),
         )
 
     def write(self, folder: Path) -> None:

@@ -363,7 +363,7 @@ def refuse_unplaced(roles: Roles) -> None:
             )
 
 
-def listed(names: Names) -> tuple[str, ...]:
+def as_names(names: Names) -> tuple[str, ...]:
     """Return the names of a role as a tuple."""
     return (names,) if isinstance(names, str) and names else tuple(names or ())
 
@@ -386,7 +386,7 @@ class Roles(Mapping[str, tuple[str, ...]]):
     __slots__ = ("_columns",)
 
     def __init__(self, columns: Mapping[str, Names] | None = None, /, **more: Names) -> None:
-        given = {role: listed(names) for role, names in ({**(columns or {})} | more).items()}
+        given = {role: as_names(names) for role, names in ({**(columns or {})} | more).items()}
         wrong = next((role for role in given if role not in ROLES), None)
         if wrong is not None:
             raise DataError(f"dataset.roles: no role '{wrong}'{nearest(wrong, ROLES)}")

@@ -70,7 +70,7 @@ def checked_rows(data: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     return _fill_gaps(rows.drop("__first__"), roles, longest_gap)
 
 
-def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
+def run_ends(rows: DataFrame, roles: Roles) -> DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
@@ -411,7 +411,7 @@ class Runs:
         given = Roles(roles)
         rows = checked_rows(data, given, longest_gap)
         refuse_marks(rows, given, MARKS)
-        ends = ends_of(rows, given)
+        ends = run_ends(rows, given)
         kept = informative_roles(rows, ends, given)
         carried = Roles({role: kept.get(role) for role in (*KEPT, *MARKS)})
         columns = [ENTITY, CYCLE, *given.columns(carried)]

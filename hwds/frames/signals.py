@@ -333,8 +333,9 @@ class LiveRunFeatures(LearnedRunFeatures, Protocol):
 
 
 class RunFeatures(FeatureSet):
-    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned
-    from the runs of a fit.
+    """Numbers of each cycle of runs as of that cycle, proven so by the leak check.
+
+    Scales are learned from the runs of a fit.
     """
 
     of: ClassVar[type] = Runs

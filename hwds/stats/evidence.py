@@ -539,7 +539,7 @@ def headline_evidence(
     return UnitEvidence(Matrix.of(table), "runs", resamples), 0
 
 
-def whole_scores(source: RunSource, metric: str) -> DataFrame:
+def scores_of_run(source: RunSource, metric: str) -> DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
@@ -549,7 +549,7 @@ def whole_scores(source: RunSource, metric: str) -> DataFrame:
 
 
 def _score(answer: ModelRows, metric: str) -> float | None:
-    values = whole_scores(answer.source, metric).filter(model=answer.label)["value"]
+    values = scores_of_run(answer.source, metric).filter(model=answer.label)["value"]
     return values[0] if len(values) else None
 
 

@@ -1,4 +1,4 @@
-"""Folds of boards: nothing of a board on two sides, calibration on other boards, the canary, and
+"""Folds of boards: nothing of a board on two sides, calibration on other boards, the leak check, and
 refusals.
 """
 
