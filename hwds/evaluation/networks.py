@@ -205,8 +205,10 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
         gradient, n = flatten(gradients), n + 1.0
         first = MOMENTUM * first + (1 - MOMENTUM) * gradient
         second = CURVATURE * second + (1 - CURVATURE) * gradient * gradient
+        # Adam (Kingma and Ba 2015), both bias corrections in the size of the step
         step_size = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
         flat = flat - step_size * first / (tf.sqrt(second) + 1e-7)
+        # an average of the weights whose memory is short at first: the first steps are far off
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
         return (flat, keep * averaged + (1 - keep) * flat, first, second, n), value
 

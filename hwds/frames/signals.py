@@ -126,10 +126,12 @@ class RegimeScales(Serializable):
         numbers, which = runs.numbers(self.sensors), np.eye(len(self.centres))[regime]
         off = np.empty((len(numbers), which.shape[1] + numbers.shape[1]))
         for begin, end in itertools.pairwise(runs.offsets):
+            # both sides less the run's line in its age: wear explains nothing of a condition
             line, _ = np.linalg.qr(np.column_stack([np.ones(end - begin), runs.cycles[begin:end]]))
             part = np.column_stack([which[begin:end], numbers[begin:end]])
             off[begin:end] = part - line @ (line.T @ part)
         level = np.linalg.lstsq(off[:, : which.shape[1]], off[:, which.shape[1] :], rcond=None)[0]
+        # differences fix levels up to a constant: the overall mean stays
         mean = level - which.mean(axis=0) @ level + numbers.mean(axis=0)
         sd = (numbers - mean[regime]).std(axis=0)
         return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))

@@ -73,6 +73,7 @@ class Curves:
 
         NaN with one class.
         """
+        # negatives below a threshold, and half of those that tie with it
         below = self.total[:, None] - (self.misses + self.above) / 2
         total = np.where(self.total > 0, self.total, np.nan)
         return np.einsum("ij,ij->i", self.gained, below) / (self.positive * total)
@@ -123,6 +124,7 @@ class Ranking:
     def of(cls, label: ndarray, score: ndarray) -> Self:
         """Return the ranking of rows by their scores, shape (n,) each."""
         positives, negatives = np.flatnonzero(label > 0), np.flatnonzero(label <= 0)
+        # of negative scores, so that threshold 0 is the highest
         thresholds, level = np.unique(-score[positives], return_inverse=True)
         between = np.searchsorted(thresholds, -score[negatives], side="left")
         tied = between < len(thresholds)
@@ -152,6 +154,7 @@ class Ranking:
         positives, at_level, negatives, at_place = self._sorted
         hits = np.cumsum(group_sums(weight[:, positives], at_level), axis=1)
         misses = np.cumsum(group_sums(weight[:, negatives], at_place), axis=1)
+        # odd places tie with a threshold, even ones lie right above it
         return Curves(hits, misses[:, 1::2], misses[:, :-1:2], misses[:, -1])
 
 
@@ -256,6 +259,7 @@ class Probabilities:
         singular.
         """
         slope, intercept, twice, once, none = terms.T
+        # the inverse of a 2 x 2 matrix in closed form, for all weightings at once
         determinant = twice * none - once**2
         whole = np.where(determinant > 1e-12 * twice * none, determinant, np.nan)
         steps = (
@@ -312,6 +316,7 @@ def _fit_line(odds: ndarray, label: ndarray, weight: ndarray) -> ndarray:
         line = trial[0] * odds + trial[1]
         likelihood = float(weight @ (label * line - np.logaddexp(0.0, line)))
         if likelihood < best - 1e-9 * abs(best):
+            # far from the maximum Newton's step overshoots
             step = step / 2
             continue
         slope, intercept, twice, once, none = weight @ _newton_terms(odds, label, trial)
@@ -356,14 +361,17 @@ def draw_lines(line: ndarray, odds: ndarray, weight: ndarray | None, sensitivity
     full = np.column_stack([odds, np.ones(len(odds))])
     likely = sigmoid(full @ line)
     labelled = sensitivity * likely
+    # the label is 1 with probability q = sensitivity x p: its information is q'^2 / (q (1 - q))
     steep = sensitivity * likely * (1 - likely)
     times = np.ones(len(odds)) if weight is None else weight * weight.sum() / np.sum(weight**2)
     information = (
         full.T * (times * steep**2 / np.maximum(labelled * (1 - labelled), 1e-300))
     ) @ full
+    # a little of the trace keeps the matrix invertible where a slope is hardly known
     spread = np.linalg.cholesky(
         np.linalg.inv(information + 1e-9 * np.trace(information) * np.eye(2))
     )
+    # antithetic pairs: the mean of the draws is the line itself
     normals = norm.ppf(Sobol(2, scramble=True, rng=0).random(SOBOL_PAIRS))
     around = np.concatenate([normals, -normals]) @ spread.T
     return np.maximum(line + around, [0.0, -np.inf])
@@ -435,6 +443,7 @@ def logit_fit(
     def loss(weights: ndarray) -> float:
         return cross_entropy(given + full @ weights, target, times) + 0.5 * float(pull @ weights**2)
 
+    # begun at the constant whose probability is the mean target
     weights = np.append(
         np.zeros(inputs.shape[1]), log_odds(np.array([np.average(target, weights=times)]), 1e-12)
     )

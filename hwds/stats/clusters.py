@@ -162,6 +162,7 @@ def two_way_effect(
     )
     widest = max(parts, key=lambda part: part.half_width)
     stderr, distribution = sqrt(widest.variance), cast(Distribution, widest.distribution)
+    # each variance has that of single cells: it is taken out of the better known one
     cells = both.variance if both else 0.0
     rest = max(many.variance - cells, 0.0) if second else 0.0
     total = few.variance + rest
@@ -169,6 +170,7 @@ def two_way_effect(
         summed = SumDistribution(
             ((few.variance / total, few.distribution), (rest / total, many.distribution))
         )
+        # two ways never tell more than one of them
         if sqrt(total) * summed.critical(LEVEL) > widest.half_width:
             stderr, distribution = sqrt(total), summed
     independent = both.counts.number * cells / stderr**2 if both and stderr > 0 else None
@@ -184,6 +186,7 @@ def clustered_part(called: str, added: ndarray, weight: ndarray) -> ClusteredPar
         weight: The weight of each in the statistic, shape (clusters,).
     """
     counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
+    # G / (G - 1), with G equally heavy clusters that would tell as much as these
     stretch = counts.even / counts.df if counts.df > 0 else 1.0
     return ClusteredPart(counts, stretch * float(np.square(added).sum()))
 

@@ -157,6 +157,7 @@ class ConformalCalibration(Serializable):
             members = [(kinds[:, j] == kind) & ~np.isnan(scores[:, j]) for kind in range(KINDS)]
             pools = [(scores[rows, j], bands.step[rows]) for rows in members]
             for kind in range(KINDS):
+                # a kind with few rows of its own takes the factors of the other
                 other = kind ^ 1  # the closed ones of the open
                 took = kind if len(pools[kind][0]) >= min(FEW_ROWS, len(pools[other][0])) else other
                 for i, at in enumerate(steps):
@@ -188,6 +189,7 @@ class ConformalCalibration(Serializable):
         at = kind, place[:, None], np.arange(len(bands.levels))
         side = np.sign(bands.levels - 0.5)
         offset = self.factors[at] * bands.reach()
+        # the extreme of too small a pool may widen an interval, never narrow it
         offset = np.where(self.short[at], np.maximum(offset, bands.distance), offset)
         stays = (side == 0) | (bands.are_closed() & (side < 0))
         moved = np.where(stays, bands.quantiles, bands.median[:, None] + side * offset)

@@ -311,6 +311,7 @@ def _ratio_quantiles(
         return float(mass @ above.cdf(ratio * x)) - share
 
     middle, reach = above.mean / below.mean, 10 * (above.deviation + below.deviation) / below.mean
+    # a root finder needs ends on both sides of the quantile
     while beyond(middle - reach, shares[0]) > 0 or beyond(middle + reach, shares[1]) < 0:
         reach *= 2
     low, high = (
@@ -340,6 +341,7 @@ def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[ndar
     at, weight = _gauss()
     low, high = arm.quantile(TAIL_MASS), arm.quantile(1 - TAIL_MASS)
     ends = [each.quantile(share) for each in narrow for share in (TAIL_MASS, 1 - TAIL_MASS)]
+    # a narrow posterior is a step inside the range: nodes on both of its sides and on it
     cuts = np.unique(np.clip([low, *ends, high], low, high))
     x = (cuts[:-1, None] + np.diff(cuts)[:, None] * (at + 1) / 2).ravel()
     mass = (np.diff(cuts)[:, None] * weight).ravel() * arm.density(x)

@@ -268,8 +268,10 @@ def over_units(
             shift, squares = np.zeros(shape), np.square(centred).sum(axis=0)[None]
         else:
             drawn_counts = counts[:, rows]
+            # sums of a resample from the counts of its units: no resample is laid out
             shift, squares = drawn_counts @ centred / n, drawn_counts @ np.square(centred)
         mean += share * (middle + shift)
+        # squares around the resample's own mean
         part = share**2 * np.maximum(squares - n * shift**2, 0.0) / (n * (n - 1))
         variance += part
         inner += part**2 / (n - 1)
@@ -368,6 +370,7 @@ def holm(p_values: Sequence[float | None], family: int = 0) -> list[float | None
     """
     present = np.array([p for p in p_values if p is not None], float)
     order = np.argsort(present)
+    # the least of k is tested at 1 / k of the level, the next at 1 / (k - 1)
     multiples = present[order] * np.arange(max(family, len(present)), 0, -1)[: len(present)]
     adjusted = np.empty_like(present)
     adjusted[order] = np.minimum(np.maximum.accumulate(multiples), 1.0)

@@ -142,6 +142,7 @@ def _two_level_stretch(
     """Return the 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
     seeds, t = values.shape[1], []
     for _ in range(resamples):
+        # a seed has one effect on all units, so that both are drawn apart and crossed
         seed_draws = rng.integers(0, seeds, seeds)
         rows = np.concatenate(
             [stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata]
@@ -391,6 +392,7 @@ class UnitEvidence:
         refused = self.periods is not None and self.periods.refusal
         if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
             return None
+        # shares of a dataset's mean, so that no dataset counts by the size of its errors
         shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
         over = over_units(shares, strata, counts).mean

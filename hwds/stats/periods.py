@@ -262,7 +262,10 @@ def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
     sums = _sums_by_code(weights[:, None] * (values - weights @ values), cells.period)
     covered = cells.season_seen >= SEASON_SEEN
     if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
+        # a few periods that share no window are independent: each sum is a shock
         return sqrt(even / (even - 1)) * sums, even - 1
+    # neighbouring periods hang together, and their cosines hardly do; with less than a season only
+    # the slowest cosine tells how the parts of a year differ
     waves = cosines(count, cells.span)[: None if covered else 1]
     return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), even - 1)
 
@@ -271,6 +274,7 @@ def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
     """Return the part of periods in the mean over datasets, whose periods are taken as independent
     (Satterthwaite 1946).
     """
+    # df of a sum of variances v: (sum v)^2 / sum(v^2 / df)
     share = 1 / len(parts) ** 2
     each = np.stack([part.periods for part in parts])
     variance, inner = (
@@ -296,6 +300,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
         pair: The number of this one.
         cells: The number of values.
     """
+    # both variances have that of single values: it is taken out of the first
     units = max((effect.stderr or 0.0) ** 2 - float(part.cells[pair]), 0.0)
     periods = float(part.periods[pair])
     total = units + periods
@@ -354,6 +359,7 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
         return replace(rank, low=None, high=None, method=cells.refusal)
     if rank.value is None or rank.stderr is None or rank.low is None or rank.high is None:
         return rank
+    # the half of the units that lies nearest to the median, which a shock moves past it
     near = np.abs(by_unit - rank.value) <= np.median(np.abs(by_unit - rank.value))
     some = near[cells.unit]
     middle = cells.where(some)
@@ -363,6 +369,7 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
     if not rank.stderr or not effect.stderr:
         return rank
+    # the interval of ranks stays lopsided; periods stretch it, and never narrow it
     wide = max(effect.stderr * effect.distribution.critical(0.95) / (rank.stderr * Z95), 1.0)
     low, high = (
         rank.value - wide * (rank.value - rank.low),
@@ -395,10 +402,12 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
     if not total:
         return without_interval(None, PERIODS_METHOD, 0, cells.units)
     ratio = float(top.sum()) / total
+    # what each cell adds to the error of the ratio: the sum is 0
     added = (top - ratio * bottom) / total
     by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
+    # the derivative of the root at the ratio
     slope = (1 / (2 * value) if value else None) if root else 1.0
     unsure = without_interval(value, PERIODS_METHOD, cells.units, 0)
     if slope is None or over_units.counts.df <= 0:
@@ -433,6 +442,7 @@ def _cell_variance(values: ndarray, cells: Cells) -> ndarray:
     df = len(values) - cells.units - cells.periods + 1
     if df < 1:
         return np.zeros(values.shape[1])
+    # residuals of a two-way layout
     rest = values - values.mean(axis=0)
     for codes in (cells.unit, cells.period):
         rest = rest - (_sums_by_code(rest, codes) / np.bincount(codes)[:, None])[codes]

@@ -36,7 +36,7 @@ class JointErrors:
     shrinkage: float
 
     @property
-    def alone(self) -> ndarray:
+    def specific(self) -> ndarray:
         """The variance of each series that it shares with none, shape (n,).
 
         With `common` it makes up the covariance.
@@ -50,7 +50,7 @@ class JointErrors:
 
     @property
     def common(self) -> ndarray:
-        """A factor F: the covariance is diag(alone) + F F'; shape (n, t)."""
+        """A factor F: the covariance is diag(specific) + F F'; shape (n, t)."""
         weight = np.sqrt((1 - self.shrinkage) / max(len(self.vectors), 1))
         return weight * self.deviations[:, None] * self.vectors.T
 
@@ -69,6 +69,7 @@ class JointErrors:
             rng.permutation(n) % len(self.vectors),
             np.where(rng.permutation(n) % 2, 1.0, -1.0),
         )
+        # the vectors explain a part of each series' variance, noise the rest
         explained = np.square(self.vectors).mean(0)[:, None]
         noise = rng.standard_normal((len(self.deviations), n)) * np.sqrt(
             np.maximum(1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE)
@@ -114,6 +115,7 @@ class ErrorVectors(Serializable):
         """
         growth = np.ones(len(errors))
         deviations = _root_mean_square(errors)
+        # deviations of series and growth of steps, each given the other; two rounds settle both
         for _ in range(2):
             scaled = errors / np.where(deviations > 0, deviations, np.nan)
             for step in np.unique(steps):
@@ -309,11 +311,13 @@ class Reconciler:
         from scipy.linalg import cho_factor, cho_solve
 
         sums, n = self.tree.sums, self.tree.n_aggregates
-        alone, common = self.joint.alone, self.joint.common
-        shared = (sums * alone[n:]).T  # alone_b sums', shape (bottom, aggregates)
+        specific, common = self.joint.specific, self.joint.common
+        shared = (sums * specific[n:]).T  # specific_b sums', shape (bottom, aggregates)
+        # U W U', from the diagonal and the common factor of W
         off = common[:n] - sums @ common[n:]
-        system = np.diag(alone[:n]) + (sums @ shared).toarray() + off @ off.T
+        system = np.diag(specific[:n]) + (sums @ shared).toarray() + off @ off.T
         across = shared.toarray() - common[n:] @ off.T
+        # scaled to a diagonal of ones: series of thousands and of units keep their digits
         size = np.sqrt(np.diag(system))
         solved = cho_solve(cho_factor(system / np.outer(size, size)), (across / size).T)
         taken: ndarray = (solved / size[:, None]).T
@@ -336,6 +340,7 @@ class Reconciler:
             _, starts, codes, count = np.unique(
                 parent[here], return_index=True, return_inverse=True, return_counts=True
             )
+            # the forecasts of the parts of each parent
             total = np.add.reduceat(weights[here], starts)
             shares = np.where(
                 total[codes] > 0,

@@ -224,9 +224,11 @@ class Baseline:
         logs = self._logs[name, check]
         if len(logs) < 3:
             return DriftFinding(name, check, value, float(np.exp(logs.mean())), 1.0)
+        # Student's t of one more window, for distances whose logarithms are about normal
         spread = max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
         new = np.log(max(value, FLOOR))
         likely = float(t.sf((new - logs.mean()) / spread, len(logs) - 1))
+        # no law is trusted far beyond the windows that were seen
         rank = (1 + int((logs >= new).sum())) / (1 + len(logs))
         return DriftFinding(
             name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND)
@@ -286,9 +288,11 @@ def label_findings(
     means, shares = (
         np.array([each[name] for each in bins], float) for name in ("probability", "label")
     )
+    # the share of labels that the reference had at each probability
     expected = np.interp(probability, means, shares)
     expected = np.clip(expected, 1e-6, 1 - 1e-6)
     reference = sum(each["n"] for each in bins)
+    # the reference's own shares are estimates, too
     variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
     far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
     loss = float(log_losses(probability, label).mean())
