@@ -206,12 +206,10 @@ def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
         run: The id that follows from all else.
         folder_of: Returns the folder of an id, which need not exist.
     """
-    read = folder_of(run).read_inputs()
-    return (
-        run
-        if are_unchanged(read)
-        else with_inputs(digest([run, digest_of_changes(read)]), folder_of)
-    )
+    inputs = folder_of(run).read_inputs()
+    if are_unchanged(inputs):
+        return run
+    return with_inputs(digest([run, digest_of_changes(inputs)]), folder_of)
 
 
 def require_asked(prepared: Prepared) -> None:

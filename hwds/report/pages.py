@@ -204,11 +204,8 @@ def _task_pictures(
     """
     elsewhere, captions = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
     others = (path.name for path in sorted(folder.glob("*.png")) if path.name not in elsewhere)
-    yield from _named_pictures(
-        folder,
-        dict.fromkeys([*(name for name in captions if name not in elsewhere), *others]),
-        captions,
-    )
+    first = (name for name in captions if name not in elsewhere)
+    yield from _named_pictures(folder, dict.fromkeys([*first, *others]), captions)
 
 
 def _named_pictures(

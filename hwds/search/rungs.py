@@ -138,9 +138,7 @@ def best_trial(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | 
     """
     done = [record for record in records if record.status == FINISHED]
     return min(
-        done,
-        key=lambda record: (_minimised_score(search, record), record.trial.number),
-        default=None,
+        done, key=lambda record: (_low_score(search, record), record.trial.number), default=None
     )
 
 
@@ -252,7 +250,7 @@ def _stop(
     """
     new = [record for record in records.values() if not record.trial.source]
     here = {record.trial.number: record for record in new if record.active and record.folds == rung}
-    scores = {number: _minimised_score(search, record) for number, record in here.items()}
+    scores = {number: _low_score(search, record) for number, record in here.items()}
     cached = (
         search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
     )
@@ -263,7 +261,7 @@ def _stop(
             _notify(search, record, watch)
 
 
-def _minimised_score(search: Search, record: TrialRecord) -> float:
+def _low_score(search: Search, record: TrialRecord) -> float:
     """Return the running score, the lower the better."""
     return as_minimised(record.rungs[record.folds], search.better)
 

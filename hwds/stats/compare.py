@@ -48,7 +48,7 @@ COUNTED = ("n_undefined", "n_failed", "n_fallback")
 def leaderboard(
     evidence: ComparisonEvidence,
     measure: Measure,
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
     scale: Scale,
     metric: str,
 ) -> DataFrame:
@@ -63,11 +63,11 @@ def leaderboard(
         else (count - rank_rows(values, measure.better).mean(axis=0)) / (count - 1)
     )
     set_p = _set_p(evidence, scale)
-    counts = _failure_counts(answers, metric) if answers else {}
+    counts = _failure_counts(predictions, metric) if predictions else {}
     reference = (
         evidence.models.index(measure.reference) if measure.reference in evidence.models else None
     )
-    n = len(values) if values is not None else _row_count(answers)
+    n = len(values) if values is not None else _row_count(predictions)
     rows = []
     for place, model in enumerate(evidence.models):
         skill = None if reference is None else _skill(means, place, reference, scale)
@@ -110,26 +110,26 @@ def _skill(means: ndarray, place: int, reference: int, scale: Scale) -> float | 
     )
 
 
-def _row_count(answers: Sequence[ModelRows]) -> int:
-    first = answers[0].model
+def _row_count(predictions: Sequence[ModelRows]) -> int:
+    first = predictions[0].model
     return sum(
-        int((answer.rows["part"] == "test").sum()) for answer in answers if answer.model == first
+        int((each.rows["part"] == "test").sum()) for each in predictions if each.model == first
     )
 
 
 def _failure_counts(
-    answers: Sequence[ModelRows], metric: str
+    predictions: Sequence[ModelRows], metric: str
 ) -> dict[str, tuple[int, int, int, float]]:
-    """Return the undefined units, failed answers, fallbacks and seconds of each model in all its
+    """Return the undefined units, failed predictions, fallbacks and seconds of each model in its
     runs.
     """
     sources = {
         source: place
-        for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))
+        for place, source in enumerate(dict.fromkeys(one.source for one in predictions))
     }
     columns = [
         (each.model, sources[each.source], each.label, each.source.metric(metric))
-        for each in answers
+        for each in predictions
     ]
     labels = DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
     means = WHOLE_RUN & (pl.col("aggregate") == "mean")
@@ -158,7 +158,7 @@ def comparison_notes(
     missing: Sequence[str],
     left_out: int,
     metrics: Mapping[str, str],
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
 ) -> Iterator[str]:
     """Yield the notes of a comparison, one sentence each."""
     if missing:
@@ -176,9 +176,9 @@ def comparison_notes(
         )
     silent = dict.fromkeys(
         label
-        for answer in answers
-        for label in answer.source.configured
-        if label not in answer.source.models
+        for each in predictions
+        for label in each.source.configured
+        if label not in each.source.models
     )
     if silent:
         yield f"Without any answer, and left out: {', '.join(silent)}."
@@ -231,12 +231,12 @@ def compare(
     check_sources(sources, datasets)
     name = metric_to_compare(sources, metric)
     check_definitions(sources, datasets, name)
-    answers, missing = model_rows_of(sources, datasets, model_labels(sources))
+    predictions, missing = model_rows_of(sources, datasets, model_labels(sources))
     task = comparison_of(sources[0])
-    _refuse_few(answers, missing)
-    evidence, left_out = task.evidence(answers, name, resamples)
+    _refuse_few(predictions, missing)
+    evidence, left_out = task.evidence(predictions, name, resamples)
     measure = sources[0].tables.measure(sources[0].metric(name))
-    subject, chosen = _subject(evidence, answers, sources, model, measure)
+    subject, chosen = _subject(evidence, predictions, sources, model, measure)
     metrics = {
         dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)
     }
@@ -246,12 +246,12 @@ def compare(
         **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
         metrics=metrics,
         task=sources[0].task,
-        leaderboard=leaderboard(evidence, measure, answers, scale, name),
+        leaderboard=leaderboard(evidence, measure, predictions, scale, name),
         along=along,
         datasets=tuple(dict.fromkeys(datasets)),
-        seeds=tuple(sorted({answer.seed for answer in answers})),
+        seeds=tuple(sorted({each.seed for each in predictions})),
         sources=tuple(source.title for source in sources),
-        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, answers)),
+        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, predictions)),
         conditions=task.conditions,
         trained=task.trained,
     )
@@ -334,7 +334,7 @@ def _comparison_fields(
 
 def _subject(
     evidence: ComparisonEvidence,
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
     sources: Sequence[RunSource],
     model: str,
     measure: Measure,
@@ -351,15 +351,15 @@ def _subject(
         if label is None:
             raise ConfigError(f"--model: no model '{model}' here{nearest(model, evidence.models)}")
         return label, "asked"
-    subjects = {answer.model for answer in answers if answer.label == answer.source.model}
+    subjects = {each.model for each in predictions if each.label == each.source.model}
     if len(subjects) == 1 and len({source.model for source in sources}) == 1:
         return subjects.pop(), "own"
     ahead = Scale.of(evidence.means, measure.better).ahead(evidence.means)
     return evidence.models[ahead.index(max(ahead))], "best"
 
 
-def _refuse_few(answers: Sequence[ModelRows], missing: Sequence[str]) -> None:
-    models = {answer.model for answer in answers}
+def _refuse_few(predictions: Sequence[ModelRows], missing: Sequence[str]) -> None:
+    models = {each.model for each in predictions}
     if len(models) < 2:
         dropped = f" {', '.join(missing)} were not asked of every dataset." if missing else ""
         raise DataError(

@@ -427,37 +427,37 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(answers: Sequence[ModelRows], units: Series, values: Sequence[ndarray]) -> DataFrame:
+def long_table(
+    predictions: Sequence[ModelRows], units: Series, values: Sequence[ndarray]
+) -> DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
-        answers: The answers of models, one for each dataset and seed.
+        predictions: The predictions of models, one for each dataset and seed.
         units: The units, which all of them have.
         values: The values of the units of each answer, shape (units,).
     """
     labels = DataFrame(
-        [(each.model, each.dataset, each.seed) for each in answers],
+        [(each.model, each.dataset, each.seed) for each in predictions],
         schema=MODEL_COLUMNS,
         orient="row",
     )
-    rows = labels[np.repeat(np.arange(len(answers)), len(units))]
-    names = pl.concat([units.cast(pl.String)] * len(answers))
+    rows = labels[np.repeat(np.arange(len(predictions)), len(units))]
+    names = pl.concat([units.cast(pl.String)] * len(predictions))
     return rows.with_columns(
         names.alias("unit"), Series("value", np.concatenate(values), pl.Float64)
     )
 
 
 def by_dataset(
-    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
+    predictions: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
 ) -> Matrix:
     """Return the values of units over all datasets, each of whose answers `table` makes rows of, as
     of `long_table`.
     """
-    names = dict.fromkeys(answer.dataset for answer in answers)
+    names = dict.fromkeys(each.dataset for each in predictions)
     return Matrix.of(
-        pl.concat(
-            [table([answer for answer in answers if answer.dataset == name]) for name in names]
-        )
+        pl.concat([table([each for each in predictions if each.dataset == name]) for name in names])
     )
 
 
@@ -489,8 +489,8 @@ class TaskComparison:
     """The comparison of a task's models.
 
     Attributes:
-        evidence: The function from (answers, metric, resamples) to what is known of the models, and
-            how many rows were left out because some model lacks them.
+        evidence: The function from (predictions, metric, resamples) to what is known of the models,
+            and how many rows were left out because some model lacks them.
         along: The function from (evidence, subject, `low` or `high`) to tests along each unit; see
             `Comparison.along`.
         conditions: What all rows that were compared have in common, as a sentence ends: `at the
@@ -523,18 +523,20 @@ def comparison_of(source: RunSource) -> TaskComparison:
 
 
 def headline_evidence(
-    answers: Sequence[ModelRows], metric: str, resamples: int
+    predictions: Sequence[ModelRows], metric: str, resamples: int
 ) -> tuple[UnitEvidence, int]:
     """Return the score of each model in each run.
 
     One dataset alone has no error, several are the units.
 
     Args:
-        answers: The answers of every model, dataset and seed.
+        predictions: The predictions of every model, dataset and seed.
         metric: The short or full name of the metric.
         resamples: The number of resamples of each bootstrap.
     """
-    rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
+    rows = [
+        (each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in predictions
+    ]
     table = DataFrame(
         rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row"
     )
@@ -550,8 +552,8 @@ def scores_of_run(source: RunSource, metric: str) -> DataFrame:
     return means if len(means) else scores.filter(aggregate="pooled")
 
 
-def _score(answer: ModelRows, metric: str) -> float | None:
-    values = scores_of_run(answer.source, metric).filter(model=answer.label)["value"]
+def _score(of_model: ModelRows, metric: str) -> float | None:
+    values = scores_of_run(of_model.source, metric).filter(model=of_model.label)["value"]
     return values[0] if len(values) else None
 
 

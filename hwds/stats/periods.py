@@ -371,10 +371,8 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
         return rank
     # the interval of ranks stays lopsided; periods stretch it, and never narrow it
     wide = max(effect.stderr * effect.distribution.critical(0.95) / (rank.stderr * Z95), 1.0)
-    low, high = (
-        rank.value - wide * (rank.value - rank.low),
-        rank.value + wide * (rank.high - rank.value),
-    )
+    low = rank.value - wide * (rank.value - rank.low)
+    high = rank.value + wide * (rank.high - rank.value)
     return replace(
         rank,
         stderr=max(effect.stderr, rank.stderr),

@@ -51,7 +51,7 @@ class RunSource:
         ]
 
     def with_config_of(self, other: RunSource) -> RunSource:
-        """Return the same answers as of the dataset and the protocol of another run, of which a
+        """Return the same predictions as of the dataset and the protocol of another run, of which a
         sweep knows that they agree.
         """
         same = {part: other.config[part] for part in ("dataset", "protocol")}
@@ -277,7 +277,7 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
     models.
 
     The same label with the same settings in two sources of the same data and seed is one model
-    where its answers are the same. Where they are not, features, code or else the run is what
+    where its predictions are the same. Where they are not, features, code or else the run is what
     differs, and said.
     """
     pairs = [(place, label) for place, source in enumerate(sources) for label in source.models]
@@ -368,61 +368,62 @@ class ModelRows:
 def model_rows_of(
     sources: Sequence[RunSource], datasets: Sequence[str], labels: Sequence[dict[str, str]]
 ) -> tuple[list[ModelRows], list[str]]:
-    """Return the answers of all models that were run on every dataset, each once, and the names of
-    the others.
+    """Return the predictions of all models that were run on every dataset, each once, and the names
+    of the others.
     """
-    predictions: dict[tuple[str, str, int], ModelRows] = {}
+    found: dict[tuple[str, str, int], ModelRows] = {}
     for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
         for label, model in labels_of_source.items():
-            answer = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
-            predictions.setdefault((model, dataset, source.seed), answer)
+            each = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
+            found.setdefault((model, dataset, source.seed), each)
     everywhere = set(datasets)
     on = {
-        model: {dataset for label, dataset, _ in predictions if label == model}
-        for model, _, _ in predictions
+        model: {dataset for label, dataset, _ in found if label == model} for model, _, _ in found
     }
     missing = [model for model, label in on.items() if label != everywhere]
-    return [answer for answer in predictions.values() if answer.model not in missing], missing
+    return [each for each in found.values() if each.model not in missing], missing
 
 
-def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list[ModelRows], int]:
-    """Return the answers with only the rows that all models share on their dataset, and how many
-    rows the fullest lost.
+def shared_rows(
+    predictions: Sequence[ModelRows], keys: Sequence[str]
+) -> tuple[list[ModelRows], int]:
+    """Return the predictions with only the rows that all models share on their dataset, and how
+    many rows the fullest lost.
 
     Args:
-        answers: The answers of every model, dataset and seed.
+        predictions: The predictions of every model, dataset and seed.
         keys: The columns that name a row.
     """
     kept: list[ModelRows] = []
     most_lost = 0
-    for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        alike = _sort_alike([answer for answer in answers if answer.dataset == dataset], keys)
+    for dataset in dict.fromkeys(each.dataset for each in predictions):
+        alike = _sort_alike([each for each in predictions if each.dataset == dataset], keys)
         common = alike[0].rows.select(keys)
-        for answer in alike[1:]:
-            if not _same_rows(answer.rows, common, keys):
+        for each in alike[1:]:
+            if not _same_rows(each.rows, common, keys):
                 common = common.join(
-                    answer.rows.select(keys), on=keys, how="semi", maintain_order="left"
+                    each.rows.select(keys), on=keys, how="semi", maintain_order="left"
                 )
-        most_lost += max(len(answer.rows) for answer in alike) - len(common)
-        kept += [_common_rows(answer, common, keys) for answer in alike]
+        most_lost += max(len(each.rows) for each in alike) - len(common)
+        kept += [_common_rows(each, common, keys) for each in alike]
     return kept, most_lost
 
 
-def _sort_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
-    """Return the answers with their rows sorted.
+def _sort_alike(predictions: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
+    """Return the predictions with their rows sorted.
 
     Those that lie as the first one's do are put in its order.
     """
-    first = answers[0].rows
+    first = predictions[0].rows
     order = first.select(pl.arg_sort_by(keys)).to_series()
     done = bool((order == pl.int_range(len(order), eager=True)).all())
     in_order = []
-    for answer in answers:
-        rows = answer.rows
+    for each in predictions:
+        rows = each.rows
         if not _same_rows(rows, first, keys):
-            in_order.append(replace(answer, rows=rows.sort(keys)))
+            in_order.append(replace(each, rows=rows.sort(keys)))
         else:
-            in_order.append(answer if done else replace(answer, rows=rows[order]))
+            in_order.append(each if done else replace(each, rows=rows[order]))
     return in_order
 
 
@@ -430,9 +431,9 @@ def _same_rows(rows: DataFrame, others: DataFrame, keys: Sequence[str]) -> bool:
     return all(rows[key].equals(others[key]) for key in keys)
 
 
-def _common_rows(answer: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
-    if len(answer.rows) == len(common):
-        return answer
+def _common_rows(of_model: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
+    if len(of_model.rows) == len(common):
+        return of_model
     return replace(
-        answer, rows=answer.rows.join(common, on=keys, how="semi", maintain_order="left")
+        of_model, rows=of_model.rows.join(common, on=keys, how="semi", maintain_order="left")
     )

@@ -368,11 +368,8 @@ def _begun_run(folder: RunFolder, group: str, *, every: bool) -> Record:
 
 def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
     begun, tables, path = _begun_run(folder, group, every=every), folder.read_tables(), folder.path
-    label, headline = (
-        begun.config["model"]["name"],
-        begun.config["protocol"].get("headline", ""),
-    )
-    few = tables if every else tables_to_show(tables, label, str(headline))
+    label, protocol = begun.config["model"]["name"], begun.config["protocol"]
+    few = tables if every else tables_to_show(tables, label, str(protocol.get("headline", "")))
     return replace(
         begun,
         **_start_and_end(path / "scores.parquet", tables.timings),

@@ -96,14 +96,11 @@ def label_run(verb: str, words: Sequence[str]) -> int:
         raise ConfigError(
             f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}."
         )
-    folder = RunFolder.find(words[0])
+    name, *rest = words
+    folder = RunFolder.find(name)
     with refuse_damage(folder.path / LABELS_FILE):
         labels = Labels.read(folder.path)
-    labels = (
-        labels.with_tags(tuple(words[1:]))
-        if verb == "tag"
-        else labels.with_note(" ".join(words[1:]))
-    )
+    labels = labels.with_tags(tuple(rest)) if verb == "tag" else labels.with_note(" ".join(rest))
     labels.write(folder.path)
     print(f"{folder.title}: tags {', '.join(labels.tags) or 'none'}; note {labels.note or 'none'}")
     return 0

@@ -113,12 +113,10 @@ class Bundle:
             DataError: The bundle is of another version of hwds.
         """
         self.refuse_store(store)
-        store_folder = self.folder.with_name(f"{self.folder.name}.store")
-        return service_of(
-            self,
-            store or (store_folder / EVENTS if self.manifest.kind == "events" else store_folder),
-            durable,
-        )
+        if not store:
+            store = self.folder.with_name(f"{self.folder.name}.store")
+            store = store / EVENTS if self.manifest.kind == "events" else store
+        return service_of(self, store, durable)
 
     def refuse_store(self, store: Path | str | None) -> None:
         """Refuse a store that is named for a bundle that remembers nothing.
