@@ -251,8 +251,8 @@ def main(words: list[str]) -> int:
     except Exception as error:
         failure = root / "output" / "failure"
         failure.parent.mkdir(parents=True, exist_ok=True)
-        known = isinstance(error, HwdsError)
-        message = str(error) if known else traceback.format_exc()
+        expected = isinstance(error, HwdsError)
+        message = str(error) if expected else traceback.format_exc()
         failure.write_text(message[-LONGEST:], encoding="utf-8")
         sys.stderr.write(f"{message}\n")
         return error.exit_code if isinstance(error, HwdsError) else 1

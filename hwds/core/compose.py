@@ -189,11 +189,11 @@ def _content(group: str, option: str, file: Path, text: str) -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def _fill_defaults(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
     """Return the node over the defaults of its recipe."""
-    node, known = _content(group, option, file, text), defaults(recipe)
-    unknown = next((key for key in node if key not in known and key != "recipe"), None)
+    node, usual = _content(group, option, file, text), defaults(recipe)
+    unknown = next((key for key in node if key not in usual and key != "recipe"), None)
     if unknown is not None:
-        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
-    config = OmegaConf.create(known)
+        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, usual)}")
+    config = OmegaConf.create(usual)
     config.merge_with(node)
     return config
 
@@ -393,12 +393,12 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
     full = str(getattr(cause, "full_key", None) or path)
     where, _, key = full.rpartition(".")
     parent = getattr(cause, "parent_node", None)
-    known = (
+    names = (
         [str(name) for name in parent if name not in UNSHOWN]
         if isinstance(parent, DictConfig)
         else []
     )
-    if key in known:
+    if key in names:
         return ConfigError(f"{full}: {str(cause).split(chr(10))[0].rstrip('.')}.")
     if not where:
         return _no_root(key)
@@ -406,7 +406,7 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
         return ConfigError(
             f"{full}: needs a search, such as sweep=random; sweep=none tries nothing."
         )
-    return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
+    return ConfigError(f"{where}: no key '{key}'{nearest(key, names)}")
 
 
 def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[str, Any]:

@@ -385,7 +385,7 @@ class _Encoder:
         self.classes: dict[str, int] = {}
         self.arrays: dict[str, list[ndarray]] = {}
         self.sizes: dict[str, int] = {}
-        self._known: dict[Any, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def encode(self, value: Any) -> Any:
         """Return the tree of a value."""
@@ -425,10 +425,10 @@ class _Encoder:
         if not SHARED.issuperset(kinds):
             self.tuples.append(self._list(list(value)))
             return len(self.tuples) - 1
-        number = self._known.get((kinds, value))
+        number = self._numbers.get((kinds, value))
         if number is None:
             self.tuples.append(["plain", list(value)])
-            number = self._known[kinds, value] = len(self.tuples) - 1
+            number = self._numbers[kinds, value] = len(self.tuples) - 1
         return number
 
     def _array(self, value: ndarray) -> Any:

@@ -619,8 +619,8 @@ def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
         cutoff: The first one of the experiment's own.
         delay: Days until labels have arrived.
     """
-    known = as_known(table, cutoff, delay)
-    old = known.filter(row_arrivals(known) < cutoff - timedelta(days=delay))
+    at_cutoff = as_known(table, cutoff, delay)
+    old = at_cutoff.filter(row_arrivals(at_cutoff) < cutoff - timedelta(days=delay))
     if table.roles.get("label_time"):
         return old
     return replace(

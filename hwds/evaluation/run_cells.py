@@ -380,9 +380,9 @@ def _score_lines(
     return [_line(work, label, fold, score, n_failed) for score, n_failed in scores]
 
 
-def _line(work: RunWork, label: str, fold: int | None, score: Score, lost: int) -> dict[str, Any]:
+def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
     values = {each.name: getattr(score, each.name) for each in fields(Score)}
-    return {**values, **work.labels, "model": label, "fold": fold, "n_failed": lost}
+    return {**values, **work.labels, "model": label, "fold": fold, "n_failed": failed}
 
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:

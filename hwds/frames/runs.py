@@ -103,8 +103,8 @@ def run_ends(rows: DataFrame, roles: Roles) -> DataFrame:
             f"'train' or 'test'."
         )
     _refuse_remaining(ends)
-    known = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
-    return ends.with_columns(known.alias("remaining"))
+    remaining = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
+    return ends.with_columns(remaining.alias("remaining"))
 
 
 def refuse_marks(rows: DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:

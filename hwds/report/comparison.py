@@ -544,7 +544,7 @@ def critical_difference_figure(comparison: Comparison) -> Figure | None:
     for place, (model, rank) in enumerate(ranked):
         left = place < half
         y = -depth - 0.42 * (place if left else len(ranked) - 1 - place)
-        _draw_model(axes, model, rank, y, (low, high), left=left, own=model == comparison.subject)
+        _draw_model(axes, model, rank, y, (low, high), left=left, bold=model == comparison.subject)
     axes.set_ylim(-depth - 0.42 * rows, 1.25)
     axes.axis("off")
     shown = (
@@ -598,21 +598,21 @@ def _draw_model(
     ends: tuple[float, float],
     *,
     left: bool,
-    own: bool,
+    bold: bool,
 ) -> None:
     low, high = ends
     edge = low - 0.04 * (high - low) if left else high + 0.04 * (high - low)
-    colour = OWN_COLOUR if own else GREY
+    colour = OWN_COLOUR if bold else GREY
     axes.plot(
         [rank, rank, edge],
         [0, y, y],
-        color=colour if own else LIGHT,
-        linewidth=1.6 if own else 1.2,
+        color=colour if bold else LIGHT,
+        linewidth=1.6 if bold else 1.2,
         zorder=1,
     )
     axes.plot([rank], [0], "o", color=colour, markersize=5, zorder=3)
     text = f"{drawable(model, 34)}  {rank:.2f}" if left else f"{rank:.2f}  {drawable(model, 34)}"
-    weight = "bold" if own else "normal"
+    weight = "bold" if bold else "normal"
     axes.text(
         edge,
         y,
@@ -620,7 +620,7 @@ def _draw_model(
         ha="right" if left else "left",
         va="center",
         fontsize=9.5,
-        color=colour if own else INK,
+        color=colour if bold else INK,
         fontweight=weight,
         parse_math=False,
     )

@@ -283,11 +283,11 @@ def leaderboard_notes(board: Standings) -> Iterator[str]:
     """Yield the counts of undefined, failed and replaced predictions, where there are any."""
     models: dict[str, list[str]] = {}
     for line in board.all:
-        lost = say(LOST, line, units=board.units).rstrip(",")
-        models.setdefault(lost, []).append(board.display_name(line))
-    for lost, names in models.items():
-        if lost:
-            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {lost}"
+        counts = say(LOST, line, units=board.units).rstrip(",")
+        models.setdefault(counts, []).append(board.display_name(line))
+    for counts, names in models.items():
+        if counts:
+            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {counts}"
 
 
 # leaderboard.png: each model's headline with its 95 % interval, the floor and the reference.

@@ -283,7 +283,7 @@ class StudyLine(ProgressLine):
 
     def __init__(self, runs: int) -> None:
         super().__init__()
-        self.runs, self.ended, self.lost, self.now = runs, 0, 0, ""
+        self.runs, self.ended, self.failures, self.now = runs, 0, 0, ""
 
     def begin_run(self, experiment: str, seed: int) -> None:
         """Show the start of a run."""
@@ -295,9 +295,9 @@ class StudyLine(ProgressLine):
     def end_run(self, error: str = "") -> None:
         """Count a finished run; `error` is empty where it succeeded."""
         self.ended += 1
-        self.lost += bool(error)
+        self.failures += bool(error)
 
     def line(self) -> str:
         """Return the text of the line."""
-        lost = f" · {self.lost} failed" if self.lost else ""
+        lost = f" · {self.failures} failed" if self.failures else ""
         return f"runs {self.ended}/{self.runs}{lost} · {self.now} · {super().line()}"

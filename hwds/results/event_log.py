@@ -391,9 +391,9 @@ class EventLog:
         """
         if self.path is None or self._mark is None or not self.path.is_file():
             return True
-        beside = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
+        others = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
         return (
-            not any(path.is_file() for path in beside)
+            not any(path.is_file() for path in others)
             and digest_file(self.path) == self._mark.read()[1]
         )
 
@@ -526,20 +526,20 @@ class EventLog:
 
     def _fresh(self, entries: list[LogEntry]) -> list[LogEntry]:
         """Return those that are not there yet, each once."""
-        known: dict[tuple[str, str], str] = {}
+        bodies: dict[tuple[str, str], str] = {}
         fresh = []
         for entry in entries:
             if entry.id is not None:
                 key = entry.kind, entry.id
                 earlier = self.find(*key)
-                body = known.get(key) if earlier is None else earlier.body
+                body = bodies.get(key) if earlier is None else earlier.body
                 if body is not None and body != entry.body:
                     raise DataError(
                         f"{entry.kind} '{entry.id}': has come before with another content."
                     )
                 if body is not None:
                     continue
-                known[key] = entry.body
+                bodies[key] = entry.body
             fresh.append(entry)
         return fresh
 

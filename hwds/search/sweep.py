@@ -435,9 +435,9 @@ def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
     first = next(trial.experiment for trial in trials if trial.experiment)
     tuning_split = _split_of(search, first)
-    own = job_of(search.experiment, tuning_split.frame, models)
+    usual = job_of(search.experiment, tuning_split.frame, models)
     job = replace(
-        own,
+        usual,
         protocol=tuning_split.protocol,
         features=first.features,
         cpus=threads_of(search.experiment),

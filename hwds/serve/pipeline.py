@@ -191,7 +191,7 @@ class LocalPipeline:
             raise ConfigError(f"--local: {folder} holds other files; name a new folder.")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DEFINITION_FILE).write_text(json.dumps(definition, indent=1) + "\n")
-        self._known: dict[str, Any] = {
+        self._values: dict[str, Any] = {
             f"Parameters.{each['Name']}": each["DefaultValue"] for each in definition["Parameters"]
         }
         self._number = len(
@@ -231,7 +231,7 @@ class LocalPipeline:
         if not isinstance(value, dict):
             return value
         if set(value) == {"Get"}:
-            return self._known[value["Get"]]
+            return self._values[value["Get"]]
         if set(value) == {"Std:Join"}:
             return value["Std:Join"]["On"].join(self._fill(value["Std:Join"]["Values"]))
         if set(value) == {"Std:JsonGet"}:
@@ -267,8 +267,8 @@ class LocalPipeline:
         ):
             write_archive(folder, root / archive)
             self._lay(root / archive, f"{place}/{archive}")
-        self._known["Steps.Train.TrainingJobName"] = job
-        self._known["Steps.Train.ModelArtifacts.S3ModelArtifacts"] = f"{place}/{ARCHIVE}"
+        self._values["Steps.Train.TrainingJobName"] = job
+        self._values["Steps.Train.ModelArtifacts.S3ModelArtifacts"] = f"{place}/{ARCHIVE}"
 
     def _process(self, step: Json, arguments: Json) -> None:
         job = self._job(step)
@@ -293,7 +293,7 @@ class LocalPipeline:
                 )
         for file in step.get("PropertyFiles", ()):
             path = self._local_path(written[file["OutputName"]]["LocalPath"]) / file["FilePath"]
-            self._known[f"Steps.{step['Name']}.PropertyFiles.{file['PropertyFileName']}"] = (
+            self._values[f"Steps.{step['Name']}.PropertyFiles.{file['PropertyFileName']}"] = (
                 json.loads(path.read_text())
             )
 

@@ -500,13 +500,13 @@ def table_data(
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
-    known = [
+    choices = [
         _fact_column(index, name, fact=False) for name in (*fields["settings"], *fields["metrics"])
     ]
     return content | {
         "found": len(found),
         "columns": columns,
-        "known": known,
+        "known": choices,
         "running": running,
         "rows": {"path": found} | rows,
     }

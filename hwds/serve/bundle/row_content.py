@@ -111,7 +111,7 @@ class RowContent(Content):
 
     def write(self, state: Path, parity: Path) -> Parity:
         """Write state, parity, the columns of a question and the graph; see `Content`."""
-        schema = schema_of(self.table) if self.kind == "events" else self._alone()
+        schema = schema_of(self.table) if self.kind == "events" else self._empty_rows()
         schema.write(state)
         self._columns().write_ipc_stream(state.with_name(ARROW))
         if self.kind == "events":
@@ -156,7 +156,7 @@ class RowContent(Content):
     @property
     def _question_columns(self) -> dict[str, pl.DataType]:
         """The columns that a question may bear, and their types."""
-        table = self.table if self.kind == "events" else self._alone()
+        table = self.table if self.kind == "events" else self._empty_rows()
         hidden = hidden_columns(self.table)
         return {
             name: kind
@@ -168,7 +168,7 @@ class RowContent(Content):
         """Return the columns of a question in Arrow's types, without rows."""
         return DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
 
-    def _alone(self) -> Table:
+    def _empty_rows(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
         kept = [
             name

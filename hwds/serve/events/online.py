@@ -155,7 +155,7 @@ class AnswerCodec:
         model: RowModel,
         rule: RowRule | None = None,
     ) -> None:
-        self._borne = tuple(name for name in model.reads if name not in columns)
+        self._question_names = tuple(name for name in model.reads if name not in columns)
         self._in_words, self._rule = model.in_words, rule
         self._names = tuple(columns)
         self._shapes = [
@@ -184,7 +184,7 @@ class AnswerCodec:
         tier = None
         if self._rule is not None:
             tier = self._rule.tiers([read.id], chance, [read.values.get(self._rule.amount)])[0]
-        lacks = tuple(name for name in self._borne if read.values.get(name) is None)
+        lacks = tuple(name for name in self._question_names if read.values.get(name) is None)
         score = float(scores.score[place])
         action, gain = (None, None) if tier is None else tier
         return EventAnswer(
@@ -327,7 +327,7 @@ class Online:
         if model is None:
             raise ConfigError(f"model: a '{type(fitted).__name__}' scores no events.")
         key = key or schema.name("id") or KEY
-        schema, self._turn = schema_of(schema), threading.RLock()
+        schema, self._lock = schema_of(schema), threading.RLock()
         self._store = EventStore(
             features, schema, Path(store) if store is not None else None, key, durable
         )
@@ -403,7 +403,7 @@ class Online:
             HwdsError: The store cannot be written; none has arrived.
         """
         read = [self._store.reader.read(event) for event in event_rows(events)]
-        with self._turn:
+        with self._lock:
             first: dict[str, ReadEvent] = {}
             for each in read:
                 check_same(first.setdefault(each.id, each), each)
@@ -473,7 +473,7 @@ class Online:
         if positive not in (0, 1, None):
             raise DataError(f"label of '{id}': must be 0 or 1, got {shorten_value(positive)}.")
         body = WITHDRAWN if positive is None else str(int(positive))
-        with self._turn:
+        with self._lock:
             return self._store.report("label", id, body, at, correct=correct or positive is None)
 
     def returned(self, id: str, at: str | date | None = None) -> bool:
@@ -484,7 +484,7 @@ class Online:
         """
         if not self._store.live.returned_at:
             raise DataError(f"return of '{id}': no feature reads returns.")
-        with self._turn:
+        with self._lock:
             return self._store.report("returned", id, "", at)
 
     def backfill(self, rows: Table) -> int:
@@ -500,14 +500,14 @@ class Online:
         Raises:
             DataError: A row is no event, or arrived before the last that is there.
         """
-        with self._turn:
+        with self._lock:
             return self._store.backfill(rows)
 
     def history(self) -> Table:
         """Return all events in the order of arrival with their labels, as a table to compute
         features of or to train on.
         """
-        with self._turn:
+        with self._lock:
             return self._store.table()
 
     @property
@@ -529,12 +529,12 @@ class Online:
         """Write the state into the store, in a quiet hour, so that opening it again replays only
         what comes after.
         """
-        with self._turn:
+        with self._lock:
             self._store.state.snapshot()
 
     def close(self) -> None:
         """Close the store."""
-        with self._turn:
+        with self._lock:
             self._store.state.close()
 
     def __enter__(self) -> Self:

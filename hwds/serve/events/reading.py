@@ -233,11 +233,11 @@ def _text(value: Any) -> str:
     return value
 
 
-def _one_of(known: frozenset[str]) -> Convert:
+def _one_of(texts: frozenset[str]) -> Convert:
     def convert(value: Any) -> str:
-        if value not in known:
+        if value not in texts:
             raise ValueError(
-                f"must be one of {', '.join(sorted(known)[:8])}{' ...' if len(known) > 8 else ''}"
+                f"must be one of {', '.join(sorted(texts)[:8])}{' ...' if len(texts) > 8 else ''}"
             )
         return str(value)
 

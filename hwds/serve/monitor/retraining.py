@@ -160,10 +160,10 @@ def _labelled_answers(
     side: Sequence[Captured], labels: Mapping[str, float]
 ) -> list[tuple[str, str, float, float]]:
     """Return unit, day, probability and label of answers whose label is known."""
-    known = ((str(each.answer.get("id")), each) for each in side)
+    by_id = ((str(each.answer.get("id")), each) for each in side)
     return [
         (id, each.at[:10], float(each.answer["probability"]), labels[id])
-        for id, each in known
+        for id, each in by_id
         if id in labels and each.answer.get("probability") is not None
     ]
 

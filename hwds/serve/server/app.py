@@ -458,7 +458,7 @@ class Routes:
 
     def _metrics(self) -> str:
         """Return the counts of all workers for Prometheus."""
-        arms = {MAIN: self._core.loaded, **self._core.beside}
+        arms = {MAIN: self._core.loaded, **self._core.others}
         return self._core.metrics.text(
             {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
         )

@@ -148,7 +148,7 @@ class Core:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.loaded, self.beside = self._load()
+        self.loaded, self.others = self._load()
         self.metrics = Metrics(Path(settings.scrape))
         self.traces = Traces.of_environment(os.environ)
         self._capture = (
@@ -159,11 +159,11 @@ class Core:
         self._threads = ThreadPoolExecutor(
             self.loaded.service.threads, "answers"
         )  # of a model one: they would share a core
-        self._beside_threads = ThreadPoolExecutor(
+        self._other_threads = ThreadPoolExecutor(
             1, "canary"
         )  # so that main's answers do not wait behind a slow canary's
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
-        self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
+        self._shadow = Shadow(self.metrics.add) if SHADOW in self.others else None
         self._waiting = 0
         if (
             self.loaded.service.kind == "rows"
@@ -220,7 +220,7 @@ class Core:
             DataError: A question is none.
         """
         until = asyncio.get_running_loop().time() + self.settings.seconds
-        if self.beside:
+        if self.others:
             return await self._by_arms(questions, reasons, until)
         digest, answers = await self._by(MAIN, questions, reasons, until)
         self._keep(CapturedArm(MAIN, digest, ""), self._is_drawn(questions), questions, answers)
@@ -232,7 +232,7 @@ class Core:
         """Return the answers of main and canary, each with the name of its arm where there is a
         canary, and their digests.
         """
-        request, named = uuid4().hex, CANARY in self.beside
+        request, named = uuid4().hex, CANARY in self.others
         answers: list[Answer] = [{}] * len(questions)
         for_shadow, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
@@ -252,7 +252,7 @@ class Core:
         ) in done:  # where another part is refused nobody gets these answers
             self._keep(arm, drawn, part_asked, part_answers)
         if self._shadow is not None:
-            shadow = self.beside[SHADOW]
+            shadow = self.others[SHADOW]
             self._shadow.offer(
                 shadow,
                 for_shadow,
@@ -294,7 +294,7 @@ class Core:
         return await self._in_thread(arm, questions, reasons, until)
 
     def _arm(self, arm: str) -> Loaded:
-        return self.loaded if arm == MAIN else self.beside[arm]
+        return self.loaded if arm == MAIN else self.others[arm]
 
     def _is_drawn(self, questions: Sequence[Question]) -> bool:
         """Return whether a request is captured, by all arms or none."""
@@ -326,7 +326,7 @@ class Core:
             seconds = (until - loop.time()) / (
                 1 if arm == MAIN else 2
             )  # main answers where the canary is slow
-            threads = self._threads if arm == MAIN else self._beside_threads
+            threads = self._threads if arm == MAIN else self._other_threads
             work = loop.run_in_executor(threads, self._answer_parts, arm, questions, reasons)
             return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
@@ -375,7 +375,7 @@ class Core:
         if old.service.stateful:
             self._replace_stateful()
         else:
-            self.loaded, self.beside = self._load(old.bundle.manifest.kind)
+            self.loaded, self.others = self._load(old.bundle.manifest.kind)
             old.service.close()
         self.metrics.add("reloads")
         LOG.warning(
@@ -399,11 +399,11 @@ class Core:
 
     def close(self) -> None:
         """End what runs, and close the store."""
-        for threads in (self._threads, self._beside_threads):
+        for threads in (self._threads, self._other_threads):
             threads.shutdown(wait=True, cancel_futures=True)
         if self._shadow is not None:
             self._shadow.close()
-        for loaded in (self.loaded, *self.beside.values()):
+        for loaded in (self.loaded, *self.others.values()):
             loaded.service.close()
         if self._capture is not None:
             self._capture.close()
