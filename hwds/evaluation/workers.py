@@ -296,7 +296,7 @@ class Worker:
             outcome: CellOutcome | HwdsError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return self.failed(
+            return self.failure(
                 f"worker died with exit code {self.process.exitcode} (out of memory?)"
             )
         if isinstance(outcome, HwdsError):
@@ -305,7 +305,7 @@ class Worker:
             self.began = time.monotonic()
         return outcome
 
-    def failed(self, error: str) -> CellOutcome:
+    def failure(self, error: str) -> CellOutcome:
         """Return the failure of the cell that it computes."""
         assert self.cell is not None
         return CellOutcome(
@@ -434,7 +434,7 @@ def share_out(
             # what others have left in its process is not the trial's own: it is tried once more, in
             # a fresh one
             if exceeded:
-                outcome = worker.failed(exceeded)
+                outcome = worker.failure(exceeded)
                 worker.end()
             if outcome is None:
                 continue

@@ -324,7 +324,7 @@ class Panel:
         """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
-    def widened(self, table: DataFrame) -> Panel:
+    def with_table(self, table: DataFrame) -> Panel:
         """Return the same rows in the same order with more columns.
 
         Offsets are not computed again.

@@ -324,7 +324,7 @@ def estimate_of(search: Search) -> SweepEstimate:
     names = {
         trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment
     }
-    cells = search.cached()
+    cells = search.cached_cells()
     missing = [cell for cell, cached in cells.items() if not cached]
     share, at_once = (
         share_of_windows(search),

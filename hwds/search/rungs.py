@@ -114,7 +114,7 @@ def trial_records(search: Search) -> dict[str, TrialRecord]:
 def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
     """Run all trials from rung to rung and return their records."""
     records = trial_records(search)
-    cached = search.cached()
+    cached = search.cached_cells()
     watch.begin(len(cached), sum(cached.values()))
     limit = search.sweep.seconds
     deadline = time.monotonic() + (math.inf if limit is None else limit)

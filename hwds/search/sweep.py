@@ -186,7 +186,7 @@ class Search:
         """Return the cells of a trial that was not refused, with their keys."""
         return self.group_of(trial).cells_of(trial)
 
-    def cached(self) -> dict[Cell, bool]:
+    def cached_cells(self) -> dict[Cell, bool]:
         """Return whether each cell is in the cache."""
         return {cell: self.cache.has(key) for cell, key in self.cells.items()}
 

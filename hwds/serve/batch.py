@@ -56,7 +56,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     cluster has CPUs.
     """
 
-    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
+    def answer_parts(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
         files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
         for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
@@ -65,7 +65,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
                 raise DataError(answers)
             yield part.number, answers
 
-    return answered
+    return answer_parts
 
 
 def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> DataFrame | str:
@@ -203,12 +203,12 @@ def run_far_batch(
         if (folder / STATE).is_file():
             s3.download_file(bucket, f"{prefix}{STATE}", str(folder / STATE))
 
-        def kept(path: Path) -> None:
+        def upload(path: Path) -> None:
             s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
             if path.suffix == ".parquet":
                 path.write_bytes(b"")
 
-        return run_batch(service, bundle, here, folder, rows, kept, answering)
+        return run_batch(service, bundle, here, folder, rows, upload, answering)
 
 
 def _refuse_other(source: str) -> None:

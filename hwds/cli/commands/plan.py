@@ -57,7 +57,7 @@ def print_search(search: Search) -> None:
 
     print(f"\nsweep {search.folder.title}")
     print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cached, rows = search.cached(), [("inner window", "cells kept")]
+    cached, rows = search.cached_cells(), [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
         of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
         rows.append((fold.name, f"{sum(of_window)} of {len(of_window)}"))

@@ -79,10 +79,10 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
             than the data.
     """
     if age:
-        return panel.widened(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
+        return panel.with_table(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
     late = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency) > start
     counted = np.where(np.repeat(late, panel.lengths), panel.positions, np.nan)
-    return panel.widened(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
+    return panel.with_table(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
 
 
 def calendar_numbers(times: Series, frequency: Frequency) -> ndarray:

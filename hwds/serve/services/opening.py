@@ -85,7 +85,7 @@ class Bundle:
         """Return the run's experiment."""
         return check_stored(self.json(CONFIG))
 
-    def fitted(self) -> Any:
+    def load_model(self) -> Any:
         """Return the model."""
         with suppress(HwdsError):  # imports the packages of a user that stored classes are of
             self.experiment()
@@ -139,8 +139,8 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
-        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema = bundle.fitted(), Table.read(state)
+        return service(bundle.experiment(), bundle.load_model(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema = bundle.load_model(), Table.read(state)
     rule = stored_rule(current_paths(bundle.json(DECISION)))
     model = row_model(fitted)
     if model is None:
