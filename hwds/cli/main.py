@@ -158,14 +158,14 @@ class Program(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that begin so, and what an experiment may begin with."""
-        begun = [
+        matches = [
             CompletionItem(name, help=command_sentence(name))
             for name in self.list_commands(ctx)
             if name.startswith(incomplete)
         ]
         with experiment.make_context("", [], parent=ctx, resilient_parsing=True) as context:
             words = experiment if incomplete.startswith("-") else experiment.params[0]
-            return [*begun, *words.shell_complete(context, incomplete)]
+            return [*matches, *words.shell_complete(context, incomplete)]
 
 
 PROGRAM = Program(

@@ -238,12 +238,12 @@ def _is_number(value: Any) -> bool:
 def _refuse_twice(leaves: list[Leaf]) -> None:
     """Refuse a path that two leaves set that may occur together."""
     for leaf, other in combinations(leaves, 2):
-        apart = any(
+        exclusive = any(
             name == theirs and at != their_at
             for name, at in leaf.when
             for theirs, their_at in other.when
         )
-        if leaf.path == other.path and not apart:
+        if leaf.path == other.path and not exclusive:
             raise ConfigError(f"{START}.{leaf.path}: is searched twice.")
 
 

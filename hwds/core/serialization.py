@@ -145,10 +145,10 @@ class Decoder:
             if set(values) != set(stored_attributes(cls, None)):
                 raise TypeError(f"'{class_path(cls)}' has other fields")
             return cls(**values)
-        made = cls.__new__(cls)
+        instance = cls.__new__(cls)
         for name, value in values.items():
-            setattr(made, name, value)
-        return made
+            setattr(instance, name, value)
+        return instance
 
 
 _DECODE: dict[str, Callable[..., Any]] = {
@@ -175,8 +175,8 @@ _DECODE: dict[str, Callable[..., Any]] = {
 
 
 def _instant_of(text: str, zone: str, fold: int) -> datetime:
-    made = datetime.fromisoformat(text).replace(fold=fold)
-    return made.replace(tzinfo=ZoneInfo(zone)) if zone else made
+    instant = datetime.fromisoformat(text).replace(fold=fold)
+    return instant.replace(tzinfo=ZoneInfo(zone)) if zone else instant
 
 
 # The one codec: values as JSON and arrays, from which every bit comes back; no code is stored

@@ -128,8 +128,8 @@ class RunKFold(Recipe):
 
         `APART` for others.
         """
-        mine = np.flatnonzero(~self.is_apart(runs)).tolist()
-        order = sorted(mine, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
+        learned = np.flatnonzero(~self.is_apart(runs)).tolist()
+        order = sorted(learned, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
         fold = np.full(runs.n, APART)
         fold[order] = np.arange(len(order)) % self.folds
         return fold
@@ -187,12 +187,12 @@ def corrupt_runs(runs: Runs, lengths: ndarray, rng: np.random.Generator) -> Runs
     kept = (
         np.floor(rng.random(runs.n) * (runs.lengths - lengths - 1)).astype(int) + lengths + 1
     )  # of later rows one at least
-    begun = np.where(
+    last_cycle = np.where(
         lengths > 0, runs.cycles[runs.offsets[:-1] + np.clip(lengths, 1, runs.lengths) - 1], 0.0
     )[runs.run_of_row]
     cycles = np.where(
         late,
-        begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
+        last_cycle + (runs.cycles - last_cycle) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
         runs.cycles,
     )
     data = data.with_columns(Series(CYCLE, cycles)).filter(

@@ -93,10 +93,10 @@ class Vintages:
             last: `series_id` and the instant, `time`.
         """
         ends = last.select(SERIES, col(TIME).alias(_BY))
-        made = self.table.join(ends, on=SERIES, maintain_order="left").filter(
+        forecasts = self.table.join(ends, on=SERIES, maintain_order="left").filter(
             col(MADE_AT) <= col(_BY)
         )
-        return replace(self, table=made.drop(_BY))
+        return replace(self, table=forecasts.drop(_BY))
 
     def latest(self, rows: DataFrame, by: Series) -> DataFrame:
         """Return the last forecast of each row that was made up to an instant of its own.
@@ -111,7 +111,7 @@ class Vintages:
             One column for each of `columns`, in the order of the rows.
         """
         wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
-        made = (
+        forecasts = (
             wanted.join(self.table, on=[SERIES, TIME])
             .filter(col(MADE_AT) <= col(_BY))
             .sort(_ROW, MADE_AT)
@@ -119,7 +119,9 @@ class Vintages:
         latest = wanted.select(_ROW)
         for name in self.columns:
             last = (
-                made.filter(col(COLUMN) == name).group_by(_ROW).agg(col(VALUE).last().alias(name))
+                forecasts.filter(col(COLUMN) == name)
+                .group_by(_ROW)
+                .agg(col(VALUE).last().alias(name))
             )
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)

@@ -54,9 +54,9 @@ def check_frame(call: str, frame: Any, wanted: type, taker: object) -> None:
     """
     if not isinstance(frame, wanted):
         given, kind = with_article(type(frame).__name__), with_article(wanted.__name__)
-        made = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
+        hint = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
         raise ConfigError(
-            f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{made}."
+            f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{hint}."
         )
 
 

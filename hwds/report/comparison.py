@@ -357,16 +357,16 @@ seed{% endif %}
 
 def comparison_legend(result: Comparison) -> list[str]:
     """Return the meaning of the columns, and the limits of the numbers."""
-    made = list(dict.fromkeys(result.pairs["method"]))
+    methods = list(dict.fromkeys(result.pairs["method"]))
     scope = say(
         SCOPE,
         result,
-        methods=made,
+        methods=methods,
         moments=all(
-            "over" in each and "origins" in each and result.units not in each for each in made
+            "over" in each and "origins" in each and result.units not in each for each in methods
         ),
-        times=any("origins" in each for each in made),
-        of_seeds=any("seeds" in each for each in made),
+        times=any("origins" in each for each in methods),
+        of_seeds=any("seeds" in each for each in methods),
     )
     return say_lines(LEGEND, result, scope=scope)
 

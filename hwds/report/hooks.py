@@ -84,8 +84,8 @@ class TaskReport:
 
     def page_tables(self, tables: Tables, board: Standings) -> list[Grid]:
         """Return the tables of pages alone; empty ones are left out."""
-        made = self.page_grids(tables, board.own.model) if self.page_grids and board.own else []
-        return [each for each in made if len(each)]
+        grids = self.page_grids(tables, board.own.model) if self.page_grids and board.own else []
+        return [each for each in grids if len(each)]
 
     def page_sections(self, tables: Tables, board: Standings, frame: Any) -> list[Section]:
         """Return the task's own sections of the page."""

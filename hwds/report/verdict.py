@@ -163,8 +163,8 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 def _verdict_grids(decision: type, verdict: Verdict) -> list[Grid]:
     tables, reports = verdict.tables(), _verdict_reports(decision, verdict)
-    made = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
-    return [each for each in made if each is not None and len(each)]
+    grids = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
+    return [each for each in grids if each is not None and len(each)]
 
 
 def _verdict_reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:

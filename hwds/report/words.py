@@ -113,10 +113,10 @@ def _environment() -> Environment:
                 return about.get(key, missing)
             return getattr(about, key, missing)
 
-    made = Environment(undefined=StrictUndefined, autoescape=False)
-    made.context_class = Fields
-    made.filters.update({name: _or_nothing(each) for name, each in FILTERS.items()})
-    return made
+    environment = Environment(undefined=StrictUndefined, autoescape=False)
+    environment.context_class = Fields
+    environment.filters.update({name: _or_nothing(each) for name, each in FILTERS.items()})
+    return environment
 
 
 @cache

@@ -203,8 +203,8 @@ def _options(changes: Iterator[Change]) -> Iterator[Change]:
     swapped = {each.name for each in listed if "." not in each.name}
     for each in listed:
         group, _, rest = each.name.partition(".")
-        apart = each.first is None or each.second is None or rest == "recipe"
-        if not (rest and group in swapped and apart):
+        one_sided = each.first is None or each.second is None or rest == "recipe"
+        if not (rest and group in swapped and one_sided):
             yield each
 
 

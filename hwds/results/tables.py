@@ -261,8 +261,8 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; tables lie beside them."""
-        apart = {*self.files.values(), *(path.partition(".")[0] for path in self.stored)}
-        names = [each.name for each in fields(self) if each.name not in apart]
+        in_files = {*self.files.values(), *(path.partition(".")[0] for path in self.stored)}
+        names = [each.name for each in fields(self) if each.name not in in_files]
         plain = {name: _plain(getattr(self, name)) for name in names}
         return plain | {path.rpartition(".")[2]: attrgetter(path)(self) for path in self.stored}
 

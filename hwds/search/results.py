@@ -130,10 +130,10 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     ]
     values = [[_trial_value(search, record, path) for record in records] for path in paths]
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
-    apart = [(record.seconds, record.cached, record.host) for record in records]
+    timings = [(record.seconds, record.cached, record.host) for record in records]
     fixed, execution = (
         DataFrame(part, schema=schema, orient="row")
-        for part, schema in ((rows, FIXED_COLUMNS), (apart, EXECUTION_COLUMNS))
+        for part, schema in ((rows, FIXED_COLUMNS), (timings, EXECUTION_COLUMNS))
     )
     return fixed.hstack(settings).hstack(execution)
 

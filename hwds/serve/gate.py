@@ -124,14 +124,14 @@ class GateRules(Recipe):
         Raises:
             ConfigError: One has another field, or no bound at all.
         """
-        made = tuple(
+        limits = tuple(
             construct(Bound, f"bounds[{place}]", dict(bound))
             for place, bound in enumerate(self.bounds)
         )
-        for place, bound in enumerate(made):
+        for place, bound in enumerate(limits):
             if bound.at_least is None and bound.at_most is None:
                 raise ConfigError(f"bounds[{place}]: must have at_least or at_most.")
-        return made
+        return limits
 
 
 def gate_rules(name: str, changes: Mapping[str, Any] | None = None) -> GateRules:

@@ -206,11 +206,11 @@ def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> ndar
         Shape (units, seeds, pairs).
     """
     means = matrix.means
-    apart = deviations(matrix.values, means[matrix.dataset][:, None, :], pairs, scale)
+    gains = deviations(matrix.values, means[matrix.dataset][:, None, :], pairs, scale)
     if not scale.relative:
-        return apart
+        return gains
     firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-    return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
+    return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + gains
 
 
 def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> ndarray:
@@ -302,12 +302,12 @@ class Periods:
             pairs: Pairs of models.
             scale: The scale of effects.
         """
-        apart = (
+        gains = (
             deviations(values, mean, pairs, scale)
             for values, mean in zip(self.values, means, strict=True)
         )
         return pooled_part(
-            [period_part(values, cells) for values, cells in zip(apart, self.cells, strict=True)]
+            [period_part(values, cells) for values, cells in zip(gains, self.cells, strict=True)]
         )
 
     def own_part(self) -> PeriodPart:

@@ -53,8 +53,8 @@ class MirroredCache(Cache):
     def keys(self, beginning: str, codec: Codec[Value]) -> list[str]:
         """Return the keys that begin so of entries that are here or in the store."""
         names = (Path(name) for name in self.there if name.startswith(beginning))
-        far = {path.stem for path in names if path.suffix == f".{codec.suffix}"}
-        return sorted({*super().keys(beginning, codec), *far})
+        remote = {path.stem for path in names if path.suffix == f".{codec.suffix}"}
+        return sorted({*super().keys(beginning, codec), *remote})
 
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
         """Return the value of an entry from here, or fetched from the store.

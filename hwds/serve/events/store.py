@@ -302,11 +302,11 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
             }
         else:
             rows[entry.place][returned_at] = entry.at
-    made = [
+    columns = [
         _column(name, kind, [row.get(name) for row in rows], name in moments)
         for name, kind in schema.data.schema.items()
     ]
-    return Table.build(DataFrame(made), schema.roles, schema.unit)
+    return Table.build(DataFrame(columns), schema.roles, schema.unit)
 
 
 def _column(name: str, kind: Any, values: list[Any], moment: bool) -> Series:

@@ -247,10 +247,10 @@ class Baseline:
             1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate))
         )
         if len(shares) >= 3 and shares.std(ddof=1) > 0:
-            far = abs(part["missing"] - shares.mean()) / (
+            z = abs(part["missing"] - shares.mean()) / (
                 shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares))
             )
-            chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
+            chance = max(chance, float(2 * t.sf(z, len(shares) - 1)))
         return DriftFinding(name, "missing", part["missing"], rate, chance)
 
 
@@ -294,7 +294,7 @@ def label_findings(
     reference = sum(each["n"] for each in bins)
     # the reference's own shares are estimates, too
     variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
-    far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
+    z = abs(label.sum() - expected.sum()) / np.sqrt(variance)
     loss = float(log_losses(probability, label).mean())
     spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
     worse = (loss - calibration["log_loss"]) / spread
@@ -304,7 +304,7 @@ def label_findings(
             "calibration",
             float(label.mean()),
             float(expected.mean()),
-            float(2 * norm.sf(far)),
+            float(2 * norm.sf(z)),
         ),
         DriftFinding("probability", "error", loss, calibration["log_loss"], float(norm.sf(worse))),
     ]

@@ -122,18 +122,18 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
     from paho.mqtt.client import Client, MQTTv5
     from paho.mqtt.enums import CallbackAPIVersion
 
-    made = Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=where.options.get("client") or name,
         protocol=MQTTv5,
         manual_ack=session,
     )
     if where.user:
-        made.username_pw_set(where.user, where.password or os.environ.get(MQTT_PASSWORD))
+        client.username_pw_set(where.user, where.password or os.environ.get(MQTT_PASSWORD))
     if where.scheme == "mqtts":
-        _set_tls(made, where)
-    made.reconnect_delay_set(1, 10)
-    return made
+        _set_tls(client, where)
+    client.reconnect_delay_set(1, 10)
+    return client
 
 
 def _set_tls(client: Any, where: Address) -> None:

@@ -347,12 +347,12 @@ class Shard:
         """
         self._send([], stop)
         position = self.state.position
-        mine = position["at"] if position and position["source"] == source.name else None
-        for batch in source.batches(mine, self._rules.batch, stop):
+        read_to = position["at"] if position and position["source"] == source.name else None
+        for batch in source.batches(read_to, self._rules.batch, stop):
             if batch.lines or (
-                mine is not None and batch.position != mine
+                read_to is not None and batch.position != read_to
             ):  # what was read to its end may be gone tomorrow
-                mine, at = batch.position, {"source": source.name, "at": batch.position}
+                read_to, at = batch.position, {"source": source.name, "at": batch.position}
                 yield from self._append(LINES, batch.lines, at, stop, batch)
             self._progress.write(self.state, self._rules)
         if source.ends and not stop.is_set():

@@ -347,9 +347,9 @@ def _begin_consumer(consumer: type[Any], settings: dict[str, Any]) -> Any:
     with ExitStack() as opened:
 
         def client(**options: Any) -> Any:
-            made = consumer.DEFAULT_CONFIG["kafka_client"](**options)
-            opened.callback(made.close)
-            return made
+            opened_client = consumer.DEFAULT_CONFIG["kafka_client"](**options)
+            opened.callback(opened_client.close)
+            return opened_client
 
         begun = consumer(kafka_client=client, **settings)
         opened.pop_all()

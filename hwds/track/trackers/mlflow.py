@@ -447,5 +447,5 @@ def _create_version(client: MlflowClient, name: str, folder: Path, digest: str) 
     if not client.search_registered_models(f"name='{name}'"):
         client.create_registered_model(name)
     source = f"{run.info.artifact_uri}/bundle"
-    made = client.create_model_version(name, source, run.info.run_id, tags=tags)
-    return str(made.version)
+    version = client.create_model_version(name, source, run.info.run_id, tags=tags)
+    return str(version.version)
