@@ -332,7 +332,7 @@ def _write_log(
     drop: bool = False,
 ) -> None:
     log = EventLog(folder / "log.db", "power" if durable else "process")
-    log.set_about("schema", {"columns": ["a", "b"], "key": "id"})
+    log.set_metadata("schema", {"columns": ["a", "b"], "key": "id"})
     for k in range(60):
         log.append([_entry(k, durable)])
         if k == 30 and snapshot:
@@ -354,7 +354,7 @@ def _read_log(folder: Path) -> Any:
         )  # another one is refused by its own checksum
         return (
             list(log.entries()),
-            log.about("schema"),
+            log.metadata("schema"),
             log.find("event", "e7"),
             log.first,
             known is None and log.first > 1,

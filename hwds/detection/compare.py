@@ -214,7 +214,7 @@ def _few_clusters_factor(counts: ClusterCounts) -> float:
     little.
     """
     return (
-        sqrt(counts.even / counts.df)
+        sqrt(counts.effective / counts.df)
         * student_critical(counts.df, LEVEL)
         / student_critical(inf, LEVEL)
     )

@@ -139,7 +139,7 @@ def leaderboard_markdown(
     """
     legend = "\n".join(f"- {line}" for line in leaderboard_legend(board))
     sections = "".join(
-        f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}"
+        f"\n## {each.caption}\n\n{each.markdown()}\n{_omitted(left)}"
         for each, left in segment_grids(tables, board)
     )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
@@ -147,7 +147,7 @@ def leaderboard_markdown(
     return f"# {board.title}\n\n{conclusion}\n\n{table}\n\n{legend}\n{sections}{below}"
 
 
-def _rest(left: int) -> str:
+def _omitted(left: int) -> str:
     return f"\n{left} smaller segments are in `scores.parquet`.\n" if left else ""
 
 

@@ -127,7 +127,7 @@ class Standings:
         return [line for line in self.lines if line.headline.value is not None]
 
     @property
-    def ahead(self) -> list[ModelStanding]:
+    def better_rivals(self) -> list[ModelStanding]:
         """The rivals with a strictly better headline than the experiment's model."""
         assert self.own is not None
         own, sign = self.own.headline.value, -1 if self.better == "high" else 1
@@ -394,9 +394,10 @@ is {{ skill | abs | percent }} {{ side }} than {{ rival }}
 {%- else %}, and goes {{ (100 * floor) | written(".0f") }} % of the way to the floor
 {%- endif %} ({{ number(truth.headline) }})
 {%- endif %}
-{%- if ahead | length == 1 %}; the rival {{ ahead[0].model }} scores better
-{%- elif ahead %}; {{ ahead | length }} rivals score better, best of them {{ ahead[0].model }}
-{%- endif %}{% if ahead %} ({{ number(ahead[0].headline) }}){% endif %}
+{%- if better_rivals | length == 1 %}; the rival {{ better_rivals[0].model }} scores better
+{%- elif better_rivals %}; {{ better_rivals | length }} rivals score better, best of them
+{{ better_rivals[0].model }}
+{%- endif %}{% if better_rivals %} ({{ number(better_rivals[0].headline) }}){% endif %}
 {%- endmacro %}
 {%- macro by_rank() %}
 {%- set best, count = scored[0], scored | length %}

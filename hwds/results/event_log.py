@@ -253,7 +253,7 @@ class SharedSyncs:
         return False
 
     @contextmanager
-    def none(self) -> Iterator[None]:
+    def hold_off(self) -> Iterator[None]:
         """Hold off all syncs within the block, once the one that runs has ended."""
         with self._lock:
             while self._running:
@@ -364,16 +364,16 @@ class EventLog:
             self._db.execute(f"pragma {pragma}")
         self._db.execute(CREATE_ABOUT)
         row = self._db.execute("select * from about where name = 'format'").fetchone()
-        if row is not None and (format := self._about(*row)) != FORMAT:
+        if row is not None and (format := self._checked_metadata(*row)) != FORMAT:
             raise ResumeError(
                 f"{self.path}: is of format {format}, this version reads {FORMAT}; take another "
                 f"file."
             )
         self._db.executescript(CREATE_TABLES)
         if row is None:
-            self.set_about("format", FORMAT)
+            self.set_metadata("format", FORMAT)
         first, last = self._db.execute("select min(number), max(number) from entries").fetchone()
-        dropped = self.about("dropped") or 0
+        dropped = self.metadata("dropped") or 0
         self.last = int(last or dropped)
         self.first = int(first or dropped + 1)
         if self.first != dropped + 1:
@@ -435,13 +435,13 @@ class EventLog:
         self._insert_rows(rows)
         tail.unlink(missing_ok=True)
 
-    def about(self, name: str) -> Any:
+    def metadata(self, name: str) -> Any:
         """Return something that holds of the whole log; None where it was not set."""
         with self._plain_errors():
             row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
-        return self._about(name, row[0]) if row else None
+        return self._checked_metadata(name, row[0]) if row else None
 
-    def set_about(self, name: str, value: Any) -> None:
+    def set_metadata(self, name: str, value: Any) -> None:
         """Keep something that holds of the whole log."""
         with self._plain_errors():
             self._db.execute(
@@ -449,7 +449,7 @@ class EventLog:
             )
             self._flush()
 
-    def _about(self, name: str, text: str) -> Any:
+    def _checked_metadata(self, name: str, text: str) -> Any:
         try:
             return checked_value(name, text)
         except ValueError as error:
@@ -615,7 +615,7 @@ class EventLog:
     def close(self) -> None:
         """Let the files go."""
         with self._plain_errors():
-            with self._syncs.none():
+            with self._syncs.hold_off():
                 wal, self._wal = self._wal, None
             if wal is not None:
                 os.close(wal)

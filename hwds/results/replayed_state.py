@@ -104,7 +104,7 @@ class ReplayedState(Generic[State]):
         """
         self._key, self._state, self.covered = key, None, 0
 
-    def behind(self) -> int:
+    def entries_behind(self) -> int:
         """Return how many entries the snapshot does not cover."""
         return self.log.last - self.covered if self.stored else 0
 
@@ -132,7 +132,7 @@ class ReplayedState(Generic[State]):
         """Let the log go; what has happened since the last snapshot makes a new one."""
         if not self._closed:
             try:
-                if self._state is not None and self.behind():
+                if self._state is not None and self.entries_behind():
                     self.snapshot()
             finally:
                 self.log.close()

@@ -38,19 +38,19 @@ class ClusterCounts:
     Attributes:
         called: What one is: `customer`, `day`, `run of days`.
         number: The number of those with any weight.
-        even: Clusters of equal weight that these are worth.
+        effective: The effective number: clusters of equal weight that these are worth.
         strata: The groups within which they are drawn; 1 where they are drawn from all.
     """
 
     called: str
     number: int
-    even: float
+    effective: float
     strata: int = 1
 
     @property
     def df(self) -> float:
         """Degrees of freedom of a variance over these clusters."""
-        return self.even - self.strata
+        return self.effective - self.strata
 
     @property
     def refusal(self) -> str:
@@ -87,7 +87,7 @@ class ClusteredPart:
         return sqrt(self.variance) * self.distribution.critical(LEVEL)
 
 
-def even_number(weight: ndarray) -> float:
+def effective_number(weight: ndarray) -> float:
     """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald
     2017).
 
@@ -185,9 +185,9 @@ def clustered_part(called: str, added: ndarray, weight: ndarray) -> ClusteredPar
         added: What each cluster adds, less what is expected of it, shape (clusters,).
         weight: The weight of each in the statistic, shape (clusters,).
     """
-    counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
+    counts = ClusterCounts(called, int((weight > 0).sum()), effective_number(weight))
     # G / (G - 1), with G equally heavy clusters that would tell as much as these
-    stretch = counts.even / counts.df if counts.df > 0 else 1.0
+    stretch = counts.effective / counts.df if counts.df > 0 else 1.0
     return ClusteredPart(counts, stretch * float(np.square(added).sum()))
 
 

@@ -86,7 +86,7 @@ def leaderboard(
             )
         )
     table = LEADERBOARD.frame(rows)
-    order = Series(scale.ahead(means))
+    order = Series(scale.gains(means))
     return (
         table.with_columns(order=order)
         .sort("order", descending=True, maintain_order=True)
@@ -354,7 +354,7 @@ def _subject(
     subjects = {each.model for each in predictions if each.label == each.source.model}
     if len(subjects) == 1 and len({source.model for source in sources}) == 1:
         return subjects.pop(), "own"
-    ahead = Scale.of(evidence.means, measure.better).ahead(evidence.means)
+    ahead = Scale.of(evidence.means, measure.better).gains(evidence.means)
     return evidence.models[ahead.index(max(ahead))], "best"
 
 

@@ -194,7 +194,7 @@ class ConformalCalibration(Serializable):
         stays = (side == 0) | (bands.are_closed() & (side < 0))
         moved = np.where(stays, bands.quantiles, bands.median[:, None] + side * offset)
         done = (self.steps[place] == bands.step) & ~np.isnan(moved).any(axis=1)
-        return np.where(done[:, None], within(moved, bands), bands.quantiles), done
+        return np.where(done[:, None], order_quantiles(moved, bands), bands.quantiles), done
 
 
 def mirrors(levels: ndarray) -> tuple[ndarray, ndarray]:
@@ -251,7 +251,7 @@ def order_statistic(ordered: ndarray, share: float) -> tuple[float, bool]:
     return float(ordered[min(max(rank, 1), n) - 1]), bool(rank > n and ordered.any())
 
 
-def within(quantiles: ndarray, bands: Bands) -> ndarray:
+def order_quantiles(quantiles: ndarray, bands: Bands) -> ndarray:
     """Return quantiles on their side of the median, sorted, and not below zero where the series
     never was.
     """

@@ -168,7 +168,7 @@ class Scale:
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
-    def ahead(self, means: ndarray) -> list[float]:
+    def gains(self, means: ndarray) -> list[float]:
         """Return how much better each model is than the first, averaged over datasets.
 
         Means of shape (datasets, models).

@@ -182,7 +182,7 @@ class Cells:
         return weights
 
     @property
-    def even(self) -> float:
+    def effective(self) -> float:
         """The number of periods of equal weight that these are worth (Carter, Schnepel and
         Steigerwald 2017).
         """
@@ -192,7 +192,7 @@ class Cells:
     @property
     def refusal(self) -> str:
         """The reason why periods cannot tell how they vary; empty where they can."""
-        if self.periods < 2 or self.even < LEAST_EVEN_PERIODS:
+        if self.periods < 2 or self.effective < LEAST_EVEN_PERIODS:
             return (
                 "one origin cannot tell"
                 if self.periods < 2
@@ -258,16 +258,16 @@ def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
 
     Of few periods each is one; of others they are cosines over them.
     """
-    weights, even, count = cells.weights, cells.even, cells.periods
+    weights, effective, count = cells.weights, cells.effective, cells.periods
     sums = _sums_by_code(weights[:, None] * (values - weights @ values), cells.period)
     covered = cells.season_seen >= SEASON_SEEN
     if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
         # a few periods that share no window are independent: each sum is a shock
-        return sqrt(even / (even - 1)) * sums, even - 1
+        return sqrt(effective / (effective - 1)) * sums, effective - 1
     # neighbouring periods hang together, and their cosines hardly do; with less than a season only
     # the slowest cosine tells how the parts of a year differ
     waves = cosines(count, cells.span)[: None if covered else 1]
-    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), even - 1)
+    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), effective - 1)
 
 
 def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:

@@ -85,7 +85,7 @@ def test_units_need_not_have_the_same_periods():
     cells = Cells(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 2]))
     np.testing.assert_allclose(cells.weights, [1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 3])
     assert mean_estimate(np.array([1.0, 3, 5, 7, 9]), cells).value == pytest.approx((2 + 6 + 9) / 3)
-    assert 1 < cells.even < 3
+    assert 1 < cells.effective < 3
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ class AnswerCodec:
         layout = [list(self._names), self._shapes]
         self._log, self._layout = log, f"layout {digest(layout)}"
         self._layouts: dict[str, Any] = {self._layout: layout}
-        if log.about(self._layout) is None:
-            log.set_about(self._layout, layout)
+        if log.metadata(self._layout) is None:
+            log.set_metadata(self._layout, layout)
 
     def answer(
         self,
@@ -228,7 +228,7 @@ class AnswerCodec:
         layout, score, probability, p_value, reasons, *policy = json.loads(entry.reply)
         tier, gain, lacks = policy or (None, None, ())
         if layout not in self._layouts:
-            self._layouts[layout] = self._log.about(layout)
+            self._layouts[layout] = self._log.metadata(layout)
         features: dict[str, Value] = {}
         flat, at = np.frombuffer(entry.data, float), 0
         for name, shape in zip(*self._layouts[layout], strict=True):
@@ -426,7 +426,7 @@ class Online:
         if entry.reply is None:
             raise DataError(f"event '{read.id}': is one that was remembered; it was never scored.")
         if entry.body != read.body:
-            check_same(self._store.reader.again(entry.body), read)
+            check_same(self._store.reader.read_stored(entry.body), read)
         return self._codec.decode(entry)
 
     def _score_new(self, read: list[ReadEvent], reasons: bool) -> list[EventAnswer]:

@@ -109,7 +109,7 @@ class Reader:
         )
         return ReadEvent(str(id), time, arrival, values, body, self._arrival)
 
-    def again(self, body: str) -> ReadEvent:
+    def read_stored(self, body: str) -> ReadEvent:
         """Read an event that was taken once.
 
         What it says is null need not be a column, for older versions took that too.

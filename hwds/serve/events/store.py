@@ -63,7 +63,7 @@ def schema_of(table: Table) -> Table:
 
 def schema_in(log: EventLog) -> Table | None:
     """Return the schema of a log's events; None of a new log."""
-    schema = log.about("schema")
+    schema = log.metadata("schema")
     if schema is None:
         return None
     data = pl.read_ipc(BytesIO(base64.b64decode(schema["columns"])))
@@ -81,12 +81,12 @@ def keep_schema(log: EventLog, schema: Table, key: str) -> None:
         buffer = BytesIO()
         schema.data.write_ipc(buffer)
         columns = base64.b64encode(buffer.getvalue()).decode()
-        log.set_about(
+        log.set_metadata(
             "schema",
             {"columns": columns, "roles": dict(schema.roles), "unit": schema.unit, "key": key},
         )
         return
-    known_key = log.about("schema")["key"]
+    known_key = log.metadata("schema")["key"]
     if key != known_key:
         raise ResumeError(
             f"{log.path}: its events have their key under '{known_key}', not '{key}'."
@@ -387,7 +387,7 @@ class EventBehaviour:
         """
         at = _moment(entry)
         if entry.kind == "event":
-            read = self.reader.again(entry.body)
+            read = self.reader.read_stored(entry.body)
             state.arrive(read.time, at, read.values)
         elif entry.kind in ("label", CORRECTION):
             if self.corrections.counts(entry):
@@ -436,7 +436,7 @@ class EventStore:
         try:
             keep_schema(self.log, schema, key)
             about = [
-                self.log.about("schema"),
+                self.log.metadata("schema"),
                 canonical(features),
                 code_digest([features], "hwds.serve.events.store"),
             ]
@@ -490,7 +490,7 @@ class EventStore:
             return False
         if (
             kind == "returned"
-            and self.reader.again(event.body).values.get(self.live.returned_at) is not None
+            and self.reader.read_stored(event.body).values.get(self.live.returned_at) is not None
         ):
             return False
         if old is not None and old.body != WITHDRAWN and not correct:
@@ -553,7 +553,9 @@ class EventStore:
 
     def _snapshot_if_due(self) -> None:
         """Write a snapshot where much of the log was replayed; never while an event waits."""
-        if self.log.path is not None and self.state.behind() >= max(FEWEST, self.log.last // SHARE):
+        if self.log.path is not None and self.state.entries_behind() >= max(
+            FEWEST, self.log.last // SHARE
+        ):
             self.state.snapshot()
 
     def _event(self, id: str) -> LogEntry:

@@ -146,7 +146,7 @@ class NumberedLines:
         if self._file is not None:
             os.fsync(self._file)
 
-    def after(self, number: int) -> list[tuple[int, str]]:
+    def lines_after(self, number: int) -> list[tuple[int, str]]:
         """Return the lines after a number."""
         if not self.path.is_file():
             return []
@@ -415,7 +415,7 @@ class Shard:
             if delivery.sent < count:
                 in_turn = alerts and alerts[0][0] == delivery.sent + 1
                 for number, alert in (
-                    alerts if in_turn else self._files[ALERTS].after(delivery.sent)
+                    alerts if in_turn else self._files[ALERTS].lines_after(delivery.sent)
                 ):
                     delivery.send(number, alert, json.loads(alert)["id"], stop)
 
@@ -435,10 +435,10 @@ class Shard:
         """Refuse a folder that follows another model, or that lines wait in which were taken under
         other settings.
         """
-        followed, lasting = self._log.about("model"), self._rules.lasting
+        followed, lasting = self._log.metadata("model"), self._rules.lasting
         if followed not in (None, model):
             raise ResumeError(f"{self.folder}: follows another model; take another folder.")
-        before: Mapping[str, Any] | None = self._log.about("rules")
+        before: Mapping[str, Any] | None = self._log.metadata("rules")
         if before is not None and before != lasting and self._log.first <= self._log.last:
             name = next(name for name in lasting if before.get(name) != lasting[name])
             wanted = (
@@ -448,8 +448,8 @@ class Shard:
             raise ResumeError(
                 f"{wanted}, got {lasting[name]}; once it has ended by itself settings may change."
             )
-        self._log.set_about("model", model)
-        self._log.set_about("rules", lasting)
+        self._log.set_metadata("model", model)
+        self._log.set_metadata("rules", lasting)
 
     def _let_go(self) -> None:
         for file in self._files.values():

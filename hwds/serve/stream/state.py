@@ -210,13 +210,13 @@ class StreamBehaviour:
                 self._refuse(
                     state,
                     f"reading of '{name}' in cycle {row[0]:g}: {why}.",
-                    self._again(name, row),
+                    self._as_line(name, row),
                 )
             else:
                 rows.append(whole)
         return rows
 
-    def _again(self, name: str, row: Row) -> str:
+    def _as_line(self, name: str, row: Row) -> str:
         """Return a reading as a line."""
         cycle, numbers = row
         there = {
