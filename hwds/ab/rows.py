@@ -122,7 +122,7 @@ def ratio_values(above: ndarray, below: ndarray) -> ndarray:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = above.sum() / below.sum()
-        return np.asarray(ratio + (above - ratio * below) / below.mean())
+        return ratio + (above - ratio * below) / below.mean()
 
 
 def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) -> ndarray:
@@ -153,7 +153,7 @@ def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) 
     influence = np.where(counted, share - (values <= quantile), 0.0)
     influence -= influence.mean()
     spread = np.sqrt(np.sum(influence**2) / (len(values) - 1) / len(values))
-    return np.asarray(quantile + influence * (stderr / spread if spread > 0 else 0.0))
+    return quantile + influence * (stderr / spread if spread > 0 else 0.0)
 
 
 def _ranked_at(ranked: ndarray, share: float) -> float:

@@ -76,7 +76,7 @@ def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
     squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()
     root = float(np.sqrt(squares.sum() / count.sum()))
-    return np.asarray(root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean()))
+    return root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean())
 
 
 COMPARISON = TaskComparison(

@@ -144,7 +144,7 @@ class SecondSlope:
         parameters, shape (K,).
         """
         kept = deviation**2 / (1 + deviation**2 * self.precision)
-        return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
+        return kept * (self.linear - self.price * slopes - self.cross @ theta)
 
 
 def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
@@ -152,7 +152,7 @@ def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
     `axis` is -2.
     """
     total = np.maximum(weight.sum(axis=axis, keepdims=True), 1e-300)
-    return np.asarray(values - (weight * values).sum(axis=axis, keepdims=True) / total)
+    return values - (weight * values).sum(axis=axis, keepdims=True) / total
 
 
 def least_squares_moments(
@@ -516,10 +516,6 @@ def best_deviations(
 
     bounds = [(float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_DEVIATION)))] * len(begin)
     options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}
-    return np.asarray(
-        np.exp(
-            minimize(
-                loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-            ).x
-        )
+    return np.exp(
+        minimize(loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     )

@@ -410,7 +410,7 @@ def _skill_scores(rows: DataFrame) -> list[Score]:
 
 def _log_likelihood(after: ndarray, before: ndarray, odds: ndarray) -> ndarray:
     """Return after log(p) + before log(1 - p) with log odds of p, by row."""
-    return np.asarray(-after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds))
+    return -after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds)
 
 
 # Checks of cross elasticities: their signs, their symmetry, and whether own prices outweigh

@@ -410,7 +410,7 @@ def _price_history(
     windows = np.lib.stride_tricks.sliding_window_view(
         padded, scaling.steps, axis=1
     )  # (K, T + 1, 4, steps)
-    return np.asarray(windows[cell, period].transpose(0, 2, 1))
+    return windows[cell, period].transpose(0, 2, 1)
 
 
 def gap_spread(design: DemandDesign) -> float:
@@ -590,7 +590,7 @@ class TrainedEnsemble:
         """The networks' parts of the log mean of the rows to learn from: the own price's path and
         the correction.
         """
-        return np.asarray((self.mean.log_mean - self.base)[self.design.used])
+        return (self.mean.log_mean - self.base)[self.design.used]
 
     def slopes(self) -> ndarray:
         """Return the mean elasticity of each network over each cell's rows, NaN for a cell without
@@ -605,7 +605,7 @@ class TrainedEnsemble:
                 for each in self.outputs.slope / self.scaling.price
             ]
         )
-        return np.asarray(total / np.where(count > 0, count, np.nan))
+        return total / np.where(count > 0, count, np.nan)
 
 
 def train_and_judge(

@@ -326,7 +326,7 @@ def _cross_like_own(rows: DataFrame, own: ndarray) -> ndarray:
         return np.full_like(own, np.nan)
     away = own[:, known[0]] - own[:, known[0]].mean()
     cross, stderr = (rows[name].fill_null(0.0).to_numpy() for name in ("cross", "cross_stderr"))
-    return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
+    return cross - stderr * (away / max(away.std(), 1e-300))[:, None]
 
 
 def _draw_lists(name: str, drawn: ndarray) -> Series:
@@ -681,7 +681,7 @@ def _common_error(own: DataFrame) -> ndarray | None:
     away = drawn - drawn.mean(axis=0)
     spread = away.std(axis=0)
     place = int(spread.argmax())
-    return np.asarray(away[:, place] / spread[place]) if spread[place] > 0 else None
+    return away[:, place] / spread[place] if spread[place] > 0 else None
 
 
 OptionalMatrix = ndarray | None

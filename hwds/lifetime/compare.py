@@ -87,9 +87,9 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
     counts = np.bincount(place, minlength=len(machines)).astype(float)
     value = float(tops.sum() / counts.sum())
     if metric == "crps":
-        return np.asarray(value + (tops - value * counts) / counts.mean())
+        return value + (tops - value * counts) / counts.mean()
     root = float(np.sqrt(value))
-    return np.asarray(root + (tops - value * counts) / (2 * max(root, 1e-300) * counts.mean()))
+    return root + (tops - value * counts) / (2 * max(root, 1e-300) * counts.mean())
 
 
 COMPARISON = TaskComparison(

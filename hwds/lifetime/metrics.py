@@ -199,7 +199,7 @@ def brier_rows(quantiles: ndarray, seen: ndarray, failed: ndarray, cap: float) -
     floor = 1e-3
     lost = gone * lasts**2 / np.maximum(uncensored(seen - 1e-9), floor)[:, None]
     kept = there * (1 - lasts) ** 2 / np.maximum(uncensored(times), floor)
-    return np.asarray((lost + kept).mean(axis=1))
+    return (lost + kept).mean(axis=1)
 
 
 # Scores of predicted lives: errors, probabilities and order, with intervals over machines.

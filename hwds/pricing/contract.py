@@ -270,7 +270,7 @@ def pays_to_exceed(
     committed = np.array([schedule.quantities[tier]])
     total = settle_contract(schedule, tier, committed, terms).pocket
     dearer = settle_contract(schedule, tier, units, terms).pocket > total * (1 + CONTRACT_SLACK)
-    return np.asarray(dearer & (units < committed))
+    return dearer & (units < committed)
 
 
 def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:

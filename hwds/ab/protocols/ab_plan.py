@@ -248,7 +248,7 @@ def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> ndarra
     if absent:
         raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
     shares = np.array([allocation.get(arm, 1.0) for arm in names])
-    return np.asarray(shares / shares.sum())
+    return shares / shares.sum()
 
 
 def _assumed_effect(

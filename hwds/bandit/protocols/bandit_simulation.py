@@ -213,7 +213,7 @@ def true_conversions(world: World, horizon: int) -> ndarray:
     offered = world.moments(horizon)[:, None] * world.present
     steps = offered.sum(axis=0)
     lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
-    return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions))
+    return np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions)
 
 
 # Bandit simulation: play policies in a world whose truth is known.

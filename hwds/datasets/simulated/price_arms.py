@@ -300,4 +300,4 @@ def basket_amounts(law: BasketLaw, spread: float) -> ndarray:
         amounts = np.exp(np.sqrt(np.log1p(spread**2)) * ndtri(ranks))
     else:
         amounts = (1 - ranks) ** (-1 / (1 + np.sqrt(1 + 1 / spread**2)))
-    return np.asarray(amounts / amounts.mean())
+    return amounts / amounts.mean()

@@ -71,7 +71,7 @@ class SalesCells:
         """
         generation = self.column("generation")
         apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
-        return np.asarray(self.substitutes * np.exp(-nearness * apart))
+        return self.substitutes * np.exp(-nearness * apart)
 
     def column(self, name: str) -> ndarray:
         """Return a column as an array, shape (K,)."""
@@ -258,8 +258,7 @@ def seasonal(weeks: int) -> ndarray:
     1.
     """
     week = np.arange(weeks)
-    wave = 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
-    return np.asarray(wave)
+    return 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
 
 
 @dataclass(frozen=True)
@@ -406,9 +405,7 @@ class SalesSettings(PanelDataset):
         on sale, shape (K, K).
         """
         parts = self.cells().parts(self.nearness)
-        return np.asarray(
-            self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
-        )
+        return self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""

@@ -113,13 +113,7 @@ class PriceTest(Dataset):
         """
         from scipy.special import betaincinv
 
-        return np.asarray(
-            betaincinv(
-                self.sameness * np.asarray(conversion),
-                self.sameness * (1 - np.asarray(conversion)),
-                rank,
-            )
-        )
+        return betaincinv(self.sameness * conversion, self.sameness * (1 - conversion), rank)
 
     def _days(self) -> list[date]:
         days = np.sort(stream(self.start, "days").integers(0, self.days, self.units))

@@ -183,7 +183,7 @@ class LogitParameters:
     @property
     def stderr(self) -> ndarray:
         """The standard errors of slope and nesting parameter, shape (2,)."""
-        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
     def status(self) -> tuple[str, str]:
         """Return the status and reason of every cell: those of the slope which all share."""

@@ -38,7 +38,7 @@ def softmax(logits: ndarray) -> ndarray:
     """Return probabilities from log odds up to a constant, shape (n, kinds)."""
     shifted = np.asarray(logits, float) - np.max(logits, axis=1, keepdims=True)
     powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def best_temperature(logits: ndarray, codes: ndarray) -> float:

@@ -194,4 +194,4 @@ def cells_along(size: int) -> ndarray:
 def scale_saliency(cells: ndarray) -> ndarray:
     """Return saliency maps whose high cells are 1 and whose lowest are 0 at least."""
     peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
-    return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))
+    return np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0)

@@ -315,7 +315,7 @@ class TrainedBranches(Serializable):
             answers = [
                 predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights
             ]
-        return np.asarray(np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap))
+        return np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap)
 
 
 @dataclass(frozen=True, eq=False)

@@ -199,4 +199,4 @@ class KnownCourses(Serializable):
         weight = np.where(
             distance <= farthest, np.exp(-2 * distance / np.maximum(farthest, LEAST_DISTANCE)), 0.0
         )
-        return np.asarray((weight * life).sum(axis=1) / weight.sum(axis=1))
+        return (weight * life).sum(axis=1) / weight.sum(axis=1)

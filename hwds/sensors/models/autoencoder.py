@@ -272,8 +272,8 @@ class Restorer(Serializable):
 
     def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""
-        return np.asarray((self.errors(departures, begins) / self.usual).mean(axis=1))[:, None]
+        return (self.errors(departures, begins) / self.usual).mean(axis=1)[:, None]
 
     def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return the error of each sensor over its usual one."""
-        return np.asarray(self.errors(departures, begins)[rows] / self.usual)
+        return self.errors(departures, begins)[rows] / self.usual

@@ -353,7 +353,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         if self.learn == "each":
             return np.arange(frame.n) == place
         start = frame.ends["start"].to_numpy()
-        return np.asarray(start <= start[place])
+        return start <= start[place]
 
     def _steady_sensors(self, frame: Runs) -> list[str]:
         """Return the sensors that hardly change in the first rows."""
