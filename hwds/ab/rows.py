@@ -264,27 +264,26 @@ def rows_as_scores(rows: DataFrame, correction: Correction) -> list[Score]:
     were compared.
     """
     table = [AnalysisRow(**row) for row in rows.select(*ROW_COLUMNS).to_dicts()]
-    return [_row_score(row) for row in [*table, *_correct_rows(table, correction)]]
-
-
-def _row_score(row: AnalysisRow) -> Score:
-    return Score(
-        row.metric,
-        "mean",
-        row.value,
-        stderr=row.stderr,
-        ci_low=row.low,
-        ci_high=row.high,
-        ci_method=row.rule,
-        p_value=row.p_value,
-        n=row.n,
-        n_fallback=row.n_fallback,
-        cutoff=row.time if row.look else None,
-        segment_by="arm" if row.arm is not None else None,
-        segment=row.arm,
-        step=row.look,
-        status=row.status,
-    )
+    return [
+        Score(
+            row.metric,
+            "mean",
+            row.value,
+            stderr=row.stderr,
+            ci_low=row.low,
+            ci_high=row.high,
+            ci_method=row.rule,
+            p_value=row.p_value,
+            n=row.n,
+            n_fallback=row.n_fallback,
+            cutoff=row.time if row.look else None,
+            segment_by="arm" if row.arm is not None else None,
+            segment=row.arm,
+            step=row.look,
+            status=row.status,
+        )
+        for row in [*table, *_correct_rows(table, correction)]
+    ]
 
 
 def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[AnalysisRow]:

@@ -225,10 +225,6 @@ standard deviations.
 """
 
 
-def _as_sequence(parts: LikelihoodParts) -> Sequence[LikelihoodExpansion]:
-    return [parts] if isinstance(parts, LikelihoodExpansion) else parts
-
-
 @dataclass(frozen=True, eq=False)
 class CrossedGroups:
     """The crossed groups of cells.
@@ -342,7 +338,6 @@ class SlopePosterior:
         mean: The mean slope and its standard error.
         deviations: The standard deviations of each grouping's effects, then of a cell's own, shape
             (groupings + 1,).
-        log_likelihood: Marginal, of the approximation.
     """
 
     slopes: ndarray
@@ -353,7 +348,6 @@ class SlopePosterior:
     own_weight: ndarray
     mean: tuple[float, float]
     deviations: ndarray
-    log_likelihood: float
 
 
 def _system(
@@ -437,7 +431,8 @@ def _minus_log_posterior(
     """
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
-    each = [log_likelihood(part, groups, deviations) for part in _as_sequence(parts)]
+    several = [parts] if isinstance(parts, LikelihoodExpansion) else parts
+    each = [log_likelihood(part, groups, deviations) for part in several]
     value, gradient = sum(one for one, _ in each), np.sum([slope for _, slope in each], axis=0)
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
@@ -466,7 +461,7 @@ def slope_posterior(
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, _ = groups.design(len(known.linear))
     variances, share = groups.priors(deviations)
-    matrix, linear, k, constant = _system(known, dummies, variances, deviations)
+    matrix, linear, k, _ = _system(known, dummies, variances, deviations)
     inverse = np.linalg.inv(matrix)
     inverse = (inverse + inverse.T) / 2
     q, own = len(known.shared_linear), deviations[-1] ** 2
@@ -480,7 +475,6 @@ def slope_posterior(
     if groups.noisy:
         covariance += (dummies * (variances * share * (1 - share))) @ dummies.T
     covariance[np.diag_indices_from(covariance)] += own * k
-    log_det = float(np.linalg.slogdet(matrix)[1])
     return SlopePosterior(
         slopes,
         covariance,
@@ -490,7 +484,6 @@ def slope_posterior(
         1 - k,
         (float(solution[q]), float(np.sqrt(inverse[q, q]))),
         deviations,
-        constant + 0.5 * float(linear @ solution) - 0.5 * log_det,
     )
 
 

@@ -131,7 +131,7 @@ def _deviation_nodes(
     def log_density(deviations: ndarray) -> float:
         return log_likelihood(known, groups, deviations, gradient=False)[0] + log_prior(deviations)
 
-    spread = _even_points(DEVIATION_SETS, len(best))
+    spread = _even_points(len(best))
     nodes, placed = np.empty_like(spread), np.zeros(DEVIATION_SETS)
     for place, value in enumerate(best):
         end = min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION)
@@ -150,14 +150,14 @@ def _deviation_nodes(
     return nodes, weights / weights.sum()
 
 
-def _even_points(count: int, dimensions: int) -> ndarray:
+def _even_points(dimensions: int) -> ndarray:
     """Return evenly spread points of the unit cube: Kronecker's sequence of the powers of the root
     of x^(d + 1) = x + 1.
     """
     root = 2.0
     for _ in range(40):
         root = (1 + root) ** (1 / (dimensions + 1))
-    return (0.5 + np.arange(count)[:, None] * root ** -np.arange(1, dimensions + 1)) % 1
+    return (0.5 + np.arange(DEVIATION_SETS)[:, None] * root ** -np.arange(1, dimensions + 1)) % 1
 
 
 # Slopes of all cells at once: a quasi-likelihood of counts with cell and period effects, and a

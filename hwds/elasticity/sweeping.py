@@ -602,14 +602,6 @@ class PoissonFit:
             level=level,
         )
 
-    def iid_variance(self) -> ndarray:
-        """Return the variance that takes rows as independent with one dispersion: what clustered
-        errors are compared with.
-        """
-        n, k = self.scores.shape
-        pearson = (self.units - self.mean) ** 2 / np.maximum(self.mean, 1e-300)
-        return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
-
 
 def fit_ppml(
     units: ndarray,

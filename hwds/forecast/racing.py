@@ -422,7 +422,7 @@ class Race:
         if self.team.backtests:
             self._make_room(pool, panel, rung)
         for candidate in (naive, *pool):
-            if candidate is not naive and not self._can_try(candidate, panel, rung, tried):
+            if candidate is not naive and not self._can_try(candidate, panel, rung):
                 continue
             backtest = self._backtest(candidate.model, panel, rung.windows)
             if backtest.is_empty() and candidate is naive:
@@ -437,9 +437,7 @@ class Race:
                 self._record_losses(tried, rows, rung)
         return self._drop_losers(tried[1:], rows, pool)
 
-    def _can_try(
-        self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]
-    ) -> bool:
+    def _can_try(self, candidate: Candidate, panel: Panel, rung: Rung) -> bool:
         """Return whether a candidate can be tried, and fitted after it, within what is left.
 
         And whether it may help.

@@ -371,14 +371,9 @@ def draw_inspection(images: Images, tables: Tables, model: str, folder: Path) ->
     save_png(patches_figure(images, tables, model), folder / "patches.png")
 
 
-def inspection_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the kinds."""
-    return [by_kind_grid(tables, model)]
-
-
 REPORT = TaskReport(
     sentence=inspection_sentence,
-    page_grids=inspection_page_grids,
+    page_grids=lambda tables, model: [by_kind_grid(tables, model)],
     draw=draw_inspection,
     captions={
         "reject_curve.png": "Wrong kinds by the share that is not sent to a person, and defects "

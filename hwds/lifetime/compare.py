@@ -40,9 +40,11 @@ def life_evidence(
         ConfigError: The metric is another one.
     """
     short = compared_metric(metric, COMPARED, "remaining lives")
-    kept, left_out = shared_rows(
-        [_known_lives(answer) for answer in answers], ["part", ENTITY, "cut"]
-    )
+    known = [
+        replace(answer, rows=answer.rows.filter(pl.col("actual").is_not_null()))
+        for answer in answers
+    ]
+    kept, left_out = shared_rows(known, ["part", ENTITY, "cut"])
 
     def table(own: list[ModelRows]) -> pl.DataFrame:
         machines = own[0].rows[ENTITY].unique().sort()
@@ -56,10 +58,6 @@ def life_evidence(
         )
 
     return UnitEvidence(by_dataset(kept, table), "machines", resamples), left_out
-
-
-def _known_lives(answer: ModelRows) -> ModelRows:
-    return replace(answer, rows=answer.rows.filter(pl.col("actual").is_not_null()))
 
 
 def _cap_of_metric(name: str) -> float:

@@ -409,15 +409,12 @@ def prior_yaml(counts: DataFrame) -> str:
     )
 
 
-def ab_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield, for pages, the effects by day, by segment, and by days since first exposure."""
-    yield from (grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid))
-
-
 REPORT = TaskReport(
     sentence=ab_sentence,
     grids=ab_grids,
-    page_grids=ab_page_grids,
+    page_grids=lambda tables, model: [
+        grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid)
+    ],
     draw=draw,
     ranks=False,
     captions={
