@@ -13,7 +13,7 @@ from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import LikelihoodExpansion, best_deviations
 from hwds.elasticity.design import DemandDesign
 from hwds.elasticity.sweeping import Sweeper, number_groups
-from hwds.evaluation.networks import Layers, Schedule, Training
+from hwds.evaluation.networks import Layers, Schedule, Training, on_device, predict_network
 from hwds.evaluation.protocol import Device, RunContext
 
 # The network of demand: embeddings and an LSTM of past prices, a path of the own price that
@@ -531,8 +531,6 @@ class DemandEnsemble(Serializable):
         """Return the answers of each network for n rows, each column of shape (count, n), in double
         precision.
         """
-        from hwds.evaluation.networks import on_device, predict_network
-
         each = len(self.weights) // self.count
         parts = [self.weights[i : i + each] for i in range(0, len(self.weights), each)]
         with on_device(self.device, self.cpus):

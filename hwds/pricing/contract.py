@@ -406,7 +406,7 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         for prefix in ("future_", "")
         for table in VOLUME_TABLES
     ]
-    prefix, path = next(((prefix, path) for prefix, path in files if path.is_file()), ("", None))
+    prefix, path = next((file for file in files if file[1].is_file()), ("", None))
     verdict = None if path is None else folder.read_verdict(prefix)
     if path is None or verdict is None:
         raise ConfigError(
@@ -447,8 +447,8 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUME_NAMES)
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
     ends = [row[f"{MOST_PREFIX}{each}"] for each in VOLUME_NAMES] if planned else None
-    most = None if ends is None else VolumeLaw(ends[0], ends[1], ends[2], levels)
-    return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)
+    most = None if ends is None else VolumeLaw(*ends, levels)
+    return VolumeLaw(*volumes, levels, source, row["deal"], most)
 
 
 # Monte-Carlo over volume, elasticity, cost and currency: what each tier of a contract earns,

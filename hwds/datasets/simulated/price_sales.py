@@ -203,20 +203,22 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     """
     seed, weeks = law.seed, law.weeks
     device, shop = cells.column("device"), cells.column("shop")
-    draws = _draws(seed, cells, weeks)
+    skus = int(device.max()) + 1
+    shape = (skus, len(CHANNELS), weeks)
+    uniforms = stream(seed, "price_sales", "uniform").random((*shape, 4))[device, shop]
+    promoting, deepness, missing, missing_share = np.moveaxis(uniforms, -1, 0)
     season = law.season * seasonal(weeks)
-    gamma = stream(seed, "price_sales", "noise").gamma(
-        law.dispersion, 1 / law.dispersion, draws.shape_all
-    )[device, shop]
+    gamma = stream(seed, "price_sales", "noise").gamma(law.dispersion, 1 / law.dispersion, shape)[
+        device, shop
+    ]
     shock = (np.log(gamma) - np.log(gamma).mean()) / max(float(np.log(gamma).std()), 1e-12)
-    promoted = draws.promoted < law.promotion_share * (
+    promoted = promoting < law.promotion_share * (
         1 + season / max(law.season, 1e-12) * (law.season > 0)
     )
-    depth = DEPTHS[(draws.depth * len(DEPTHS)).astype(np.int64)] * promoted
-    cost = draws.cost[device]
+    depth = DEPTHS[(deepness * len(DEPTHS)).astype(np.int64)] * promoted
+    cost = _costs(seed, skus, weeks)[device]
     relative = (
-        OWN_PRICE * np.repeat(draws.own, SPELL, axis=1)[:, :weeks]
-        + SKU_PRICE * np.repeat(draws.device[device], SPELL, axis=1)[:, :weeks]
+        _spell_prices(seed, device, shop, weeks)
         + law.seasonal_pricing * season
         + law.pass_through * cost
         + REACTION * law.endogeneity * shock
@@ -230,6 +232,7 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     whole = parts @ sold.astype(float)
     others = parts @ beside / np.where(whole > 0, whole, 1.0)
     before = np.concatenate([relative[:, :1], relative[:, :-1]], axis=1)
+    shared = stream(seed, "price_sales", "shared").standard_normal((skus, weeks))
     walk = np.cumsum(WALK * stream(seed, "price_sales", "walk").standard_normal(weeks))
     log_mean = (
         cells.column("base")[:, None]
@@ -239,11 +242,9 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
         + cells.column("promotion")[:, None] * promoted
         + law.pull_forward * before
         + law.cannibalisation * others
-        + law.shared_noise * draws.shared[device]
+        + law.shared_noise * shared[device]
     )
-    stock_out = np.where(
-        draws.out < law.stock_outs, np.maximum(LARGEST * draws.out_share, 0.05), 0.0
-    )
+    stock_out = np.where(missing < law.stock_outs, np.maximum(LARGEST * missing_share, 0.05), 0.0)
     units = (
         stream(seed, "price_sales", "sales")
         .poisson(np.exp(log_mean) * gamma * (1 - stock_out))
@@ -261,34 +262,15 @@ def seasonal(weeks: int) -> ndarray:
     return 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Standard draws by cell (or device, for `device`, `shared` and `cost`) and week or spell."""
-
-    own: ndarray
-    device: ndarray
-    shared: ndarray
-    cost: ndarray
-    promoted: ndarray
-    depth: ndarray
-    out: ndarray
-    out_share: ndarray
-    shape_all: tuple[int, int, int]
-
-
-def _draws(seed: int, cells: SalesCells, weeks: int) -> _Draws:
-    device, shop = cells.column("device"), cells.column("shop")
+def _spell_prices(seed: int, device: ndarray, shop: ndarray, weeks: int) -> ndarray:
+    """Return the part of each log price that stays for a spell: a cell's own and its device's,
+    shape (K, weeks).
+    """
     skus, spells = int(device.max()) + 1, -(-weeks // SPELL)
-    whole = (skus, len(CHANNELS), weeks)
-    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))[
-        device, shop
-    ]
-    by_device = stream(seed, "price_sales", "device_spells").standard_normal((skus, spells))
-    shared = stream(seed, "price_sales", "shared").standard_normal((skus, weeks))
-    uniform = stream(seed, "price_sales", "uniform").random((*whole, 4))[device, shop]
-    return _Draws(
-        own, by_device, shared, _costs(seed, skus, weeks), *np.moveaxis(uniform, -1, 0), whole
-    )  # type: ignore[call-arg]
+    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))
+    of_device = stream(seed, "price_sales", "device_spells").standard_normal((skus, spells))
+    by_spell = OWN_PRICE * own[device, shop] + SKU_PRICE * of_device[device]
+    return np.repeat(by_spell, SPELL, axis=1)[:, :weeks]
 
 
 def _costs(seed: int, skus: int, weeks: int) -> ndarray:

@@ -13,7 +13,17 @@ from numpy import ndarray
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Steps, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
-from hwds.evaluation.networks import Layers, Training, epoch_of, initial_weights, shuffle_batches
+from hwds.evaluation.networks import (
+    InnerExamples,
+    Layers,
+    Schedule,
+    Training,
+    epoch_of,
+    initial_weights,
+    on_device,
+    predict_network,
+    shuffle_batches,
+)
 from hwds.frames.features.signal_windows import components_along, principal_axes, run_begins
 from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales, windows_of_rows
@@ -226,8 +236,6 @@ class LSTMCNN(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> TrainedBranches:
         """Train until machines set apart are predicted no better."""
-        from hwds.evaluation.networks import InnerExamples, Schedule
-
         signals = Signals.learn(runs, self.components)
         values = signals.compute(runs)
         shape = TwoBranches(self.window, values.shape[1], self.units, self.filters, self.kernel)
@@ -309,8 +317,6 @@ class TrainedBranches(Serializable):
 
     def predict_windows(self, windows: ndarray, masks: list[ndarray]) -> ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
-        from hwds.evaluation.networks import on_device, predict_network
-
         with on_device("cpu", self.cpus):
             answers = [
                 predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights
