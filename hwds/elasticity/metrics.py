@@ -260,8 +260,8 @@ def window_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
             continue
         ordered = own.sort(SERIES, "window")
         before = ordered.select(
-            col("elasticity").shift(1).over(SERIES).alias("before"),
-            col("stderr").shift(1).over(SERIES).alias("error"),
+            before=col("elasticity").shift(1).over(SERIES),
+            error=col("stderr").shift(1).over(SERIES),
         )
         change = float_column(ordered, "elasticity") - float_column(before, "before")
         spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
@@ -356,9 +356,7 @@ def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
 
 def _moves_by_cell(rows: DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
     """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
-    sums = rows.group_by(SERIES, maintain_order=True).agg(
-        loss.sum().alias("top"), pl.len().alias("count")
-    )
+    sums = rows.group_by(SERIES, maintain_order=True).agg(top=loss.sum(), count=pl.len())
     return pooled_ratio(
         sums["top"].to_numpy(), sums["count"].cast(pl.Float64).to_numpy(), root=root
     )

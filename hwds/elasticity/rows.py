@@ -548,9 +548,7 @@ def demand_beyond(
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
     ranges = design.names.select(SERIES).hstack(price_ranges(design))
     outside = (col("price") < col("low")) | (col("price") > col("high"))
-    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
-        outside.alias("beyond")
-    )
+    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(beyond=outside)
     names = (SERIES, TIME, "price", "elasticity", "units", "units_low", "units_high", "beyond")
     return known.select(pl.lit(cutoff.label).alias("cutoff"), *names).select(
         SERIES, "cutoff", *names[1:]

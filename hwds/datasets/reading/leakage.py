@@ -461,9 +461,9 @@ def order_of_labels(data: DataFrame, label: str, time: str) -> str:
     """Return how far rows of one instant stand in the order of their labels, empty where they do
     not.
     """
-    known = data.select(
-        col(time).alias("time"), col(label).cast(pl.Float64, strict=False).alias("label")
-    ).filter(col("label").is_in([0.0, 1.0]))
+    known = data.select(time=time, label=col(label).cast(pl.Float64, strict=False)).filter(
+        col("label").is_in([0.0, 1.0])
+    )
     bad = col("label") == 1
     own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
     groups = (
@@ -568,9 +568,7 @@ def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
     if values.dtype.is_nested():
         return np.zeros(len(truth))
     rows = DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(
-        col("label").mean().alias("mean")
-    )
+    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(mean=col("label").mean())
     joined = rows.join(
         means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True
     )

@@ -361,10 +361,10 @@ class SalesSettings(PanelDataset):
         names = "series_id sku channel family list_price cost elasticity promotion"
         return table.select(
             *names.split(),
-            pl.lit(self.pull_forward).alias("pull_forward"),
-            pl.lit(self.cannibalisation).alias("cannibalisation"),
-            col("base").exp().alias("units"),
-            best.alias("best_price"),
+            pull_forward=pl.lit(self.pull_forward),
+            cannibalisation=pl.lit(self.cannibalisation),
+            units=col("base").exp(),
+            best_price=best,
         )
 
     def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> DataFrame:
@@ -378,9 +378,7 @@ class SalesSettings(PanelDataset):
         units = col("units") * col("multiple") ** col("elasticity")
         price = col("list_price") * col("multiple")
         profit = (price - col("cost")) * units
-        return grid.select(
-            "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
-        )
+        return grid.select("series_id", price=price, units=units, profit=profit)
 
     def cross(self) -> ndarray:
         """Return the true cross elasticities, of a row's cell to the price of a column's, with all

@@ -95,9 +95,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, known)}"
             )
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(
-            pl.col(column).first().alias("segment")
-        )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=pl.col(column).first())
 
     def without_outcomes(self, rows: DataFrame) -> DataFrame:
         """Return the predictions of rows without what came of them, for the leak check."""

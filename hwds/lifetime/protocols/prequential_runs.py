@@ -95,13 +95,11 @@ def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
     ended = instant.have_ended(runs)
     cut = runs.until(instant.known_rows(runs))
     whole = set(runs.ends.filter(ended)["entity"])
-    failed = runs.ends.select(
-        "entity", col("event").alias("__event__"), col("remaining").alias("__remaining__")
-    )
+    failed = runs.ends.select("entity", __event__="event", __remaining__="remaining")
     ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
     seen = Series([name in whole for name in ends["entity"]])
     ends = ends.with_columns(
-        pl.when(seen).then(col("__event__")).otherwise(False).alias("event"),
-        pl.when(seen).then(col("__remaining__")).otherwise(None).alias("remaining"),
+        event=pl.when(seen).then(col("__event__")).otherwise(False),
+        remaining=pl.when(seen).then(col("__remaining__")).otherwise(None),
     )
     return Runs(cut.data, ends.drop("__event__", "__remaining__"), cut.roles, cut.regimes, cut.unit)

@@ -253,7 +253,7 @@ class HardwareWorld:
         discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift
         of a promoted month).
         """
-        sensitivity = self.families.select("family", col("elasticity").alias("own"))
+        sensitivity = self.families.select("family", own="elasticity")
         pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(
             self.channels, how="cross"
         )
