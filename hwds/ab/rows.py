@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -370,7 +369,7 @@ RATE_MEANINGS: tuple[tuple[str, str, Better], ...] = (
 )
 
 
-def minimum_name(power: float, label: str = "") -> str:
+def minimum_name(power: float, label: str) -> str:
     """Return `minimum_effect[power=0.8]`.
 
     Of another outcome `minimum_effect_revenue[power=0.8]`.
@@ -391,9 +390,9 @@ def ab_measures(
     power: float,
     looks: int,
     correction: Correction,
-    confidence: float = 0.95,
-    family: bool = True,
-    good: Mapping[str, Better] = MappingProxyType({}),
+    confidence: float,
+    family: bool,
+    good: Mapping[str, Better],
 ) -> tuple[Measure, ...]:
     """Return all measures of a test.
 

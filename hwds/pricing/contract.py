@@ -116,7 +116,7 @@ class TierSchedule:
         summed: ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
-    def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
+    def without_zones(self, last: float, most: float) -> TierSchedule:
         """Return incremental tiers, which have no dumping zone: at the end of each tier the bill is
         that of these.
 

@@ -58,7 +58,7 @@ NEAR_ROWS = 7
 """Rows of the target's past, and of a column on either side, that a change is explained by."""
 
 
-def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
+def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> None:
     """Refuse a column that gives the target away.
 
     Raises:
@@ -77,7 +77,7 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
         )
 
 
-def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+def leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each column that gives the target away, and how.
 
     A known-future column may not be the target of its own row, of a later one, or of one before it
