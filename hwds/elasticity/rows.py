@@ -447,7 +447,7 @@ def change_rows(
         gap: Rows after the cutoff that are not scored.
     """
     asked, after = price_scenario(frame, history, cutoff, horizon)
-    cell = np.repeat(np.arange(asked.n_series), asked.lengths)
+    cell = asked.series_of_row
     log_demand = fitted.log_demand(asked)
     log_price = np.log(asked.values(str(asked.roles.one("price"))))
     units, out = _realised_units(frame, asked)
@@ -558,7 +558,7 @@ def demand_beyond(
 def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> DataFrame:
     """Return the expected units of the rows of the future that have a price."""
     both = history.followed_by(future)
-    cell, price = np.repeat(np.arange(both.n_series), both.lengths), both.values(price_column(both))
+    cell, price = both.series_of_row, both.values(price_column(both))
     logs, table = fitted.log_demand(both), fitted.table
     away = np.log(price) - fitted.design.centres[cell]
     slope, low, high = (

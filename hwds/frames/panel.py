@@ -384,14 +384,17 @@ class Panel:
         """The 0-based position of each row in its series, shape (rows,)."""
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
+    @property
+    def series_of_row(self) -> ndarray:
+        """The place of each row's series, shape (rows,)."""
+        return np.repeat(np.arange(self.n_series), self.lengths)
+
     def followed_by(self, future: Panel) -> Panel:
         """Return the history with the rows of `future` (the same series) at the end of each
         series.
         """
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
-        ranks = np.concatenate(
-            [np.repeat(np.arange(part.n_series), part.lengths) for part in (self, future)]
-        )
+        ranks = np.concatenate([self.series_of_row, future.series_of_row])
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
     @cached_property

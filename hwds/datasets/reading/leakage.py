@@ -333,9 +333,7 @@ class _LateMeans:
         first = column.gather(self.panel.offsets[:-1])
         if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
             return ""
-        if not column.equals(
-            first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True
-        ):
+        if not column.equals(first.gather(self.panel.series_of_row), null_equal=True):
             return ""
         for last, (late, before) in self.means.items():
             likeness = max(

@@ -47,7 +47,7 @@ class FittedDemandStack(FittedElasticities):
         """Return the weighted mean of the members' logs of expected units, NaN where none has an
         answer, shape (rows,).
         """
-        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+        cell = panel.series_of_row
         logs = np.stack([member.log_demand(panel) for member in self.members])
         weights = np.where(np.isfinite(logs), self.weights[:, cell], 0.0)
         total = weights.sum(axis=0)

@@ -5,6 +5,7 @@ rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -133,9 +134,7 @@ class Departures(Serializable):
         """
         values = self.features.compute(runs)
         levels = np.empty(values.shape)
-        for run, (start, stop) in enumerate(
-            zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
-        ):
+        for run, (start, stop) in enumerate(pairwise(runs.offsets.tolist())):
             levels[start:stop] = reference_level(
                 values[start : start + min(int(reference[run]), stop - start)]
             )

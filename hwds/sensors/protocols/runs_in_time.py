@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -69,9 +70,7 @@ def with_faults(runs: Runs, first: int) -> Runs:
     """
     values = runs.numbers(runs.sensors).copy()
     label = np.zeros(len(values))
-    for place, (start, stop) in enumerate(
-        zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
-    ):
+    for place, (start, stop) in enumerate(pairwise(runs.offsets.tolist())):
         rng = stream(0, "faults", 0, runs.names[place])
         begin, end = _fault_stretch(start + first, stop, rng)
         spread = values[start : start + first].std(axis=0)
