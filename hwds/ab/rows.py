@@ -446,7 +446,8 @@ def ab_measures(
         (rate_name(metric, looks), f"{share} {where}", better)
         for metric, where, better in RATE_MEANINGS
     ]
-    rates += [(rate_name(FAMILY_RATE, looks, correction), of_family, "low")] if family else []
+    if family:
+        rates.append((rate_name(FAMILY_RATE, looks, correction), of_family, "low"))
     return (
         *measures,
         *(Measure(name, meaning=meaning, better="none") for name, meaning in of_all.items()),

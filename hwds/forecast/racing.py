@@ -108,15 +108,15 @@ class PanelTraits:
 
     def __str__(self) -> str:
         parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
-        parts += ["weeks of days"] if self.weeks else []
-        parts += (
-            [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"]
-            if self.covariates
-            else []
-        )
-        rare = " (intermittent)" if self.kind == "intermittent" else ""
-        parts += [f"{100 * self.zeros:.0f} % zeros{rare}"] if self.zeros >= 0.01 else []
-        parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
+        if self.weeks:
+            parts.append("weeks of days")
+        if self.covariates:
+            parts.append(f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead")
+        if self.zeros >= 0.01:
+            rare = " (intermittent)" if self.kind == "intermittent" else ""
+            parts.append(f"{100 * self.zeros:.0f} % zeros{rare}")
+        if self.young:
+            parts.append(f"{100 * self.young:.0f} % with no season behind them")
         return ", ".join(parts)
 
 

@@ -264,7 +264,8 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
             "linewidth": 2.0 if label == model else 1.3,
             "label": drawable(label, 34),
         }
-        style |= {"linestyle": "--"} if label == TRUTH else {}
+        if label == TRUTH:
+            style["linestyle"] = "--"
         if names_kinds(rows):
             _draw_kept(left, rows, style)
         _draw_recall(right, rows, style)

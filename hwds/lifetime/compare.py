@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.runs import ENTITY
-from hwds.lifetime.laws import LIFE_LEVELS
-from hwds.lifetime.metrics import QUANTILE_COLUMNS
+from hwds.lifetime.metrics import QUANTILE_COLUMNS, crps_of_lives
 from hwds.stats.evidence import (
     TaskComparison,
     UnitEvidence,
@@ -72,8 +71,7 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
     """
     actual, point = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
     if metric == "crps":
-        gap = actual[:, None] - rows.select(QUANTILE_COLUMNS).to_numpy()
-        loss = 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
+        loss = crps_of_lives(actual, rows.select(QUANTILE_COLUMNS).to_numpy())
     else:
         loss = (np.minimum(point, cap) - np.minimum(actual, cap)) ** 2
     place = (

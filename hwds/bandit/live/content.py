@@ -158,7 +158,8 @@ class PolicyContent(Content):
         for number in range(self.n_cases):
             segment = int(rng.choice(len(world.segments), p=world.shares))
             asked: dict[str, Any] = {ID: f"customer {number}", AT: number * step}
-            asked |= {SEGMENT: world.segments[segment]} if len(world.segments) > 1 else {}
+            if len(world.segments) > 1:
+                asked[SEGMENT] = world.segments[segment]
             made = live.decide(segment=segment, at=asked[AT], id=asked[ID])
             yield Case(
                 asked,

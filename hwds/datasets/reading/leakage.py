@@ -239,7 +239,8 @@ class _PanelRows:
                     _unexplained(table[:, 0], table[:, 1:stop])
                     for stop in (1 + len(past), table.shape[1])
                 )
-                shares += [both / alone] if alone > ROUNDING else []
+                if alone > ROUNDING:
+                    shares.append(both / alone)
         if min(shares) > LEFT_OPEN:
             return ""
         return (

@@ -430,10 +430,5 @@ class HardwareElasticities(Truth):
         offers, law = demand_law(self.dataset)
         design = DemandDesign.of(history, DemandTerms(), context.controls)
         known = offers.select(SERIES, "promotion").with_columns(elasticity=law.elasticity)
-        true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        shared = {
-            LAG: self.dataset.pull_forward,
-            CROSS: self.dataset.cross,
-            "promotion": float(true["promotion"].mean()),  # type: ignore[arg-type]
-        }
-        return known_elasticities(design, true["elasticity"].to_numpy(), shared, context)
+        shared = {LAG: self.dataset.pull_forward, CROSS: self.dataset.cross}
+        return known_elasticities(design, known, shared, context)

@@ -152,7 +152,8 @@ class PriceWorld(Dataset):
     def _starts(self) -> ndarray:
         """Return the first step of every moment."""
         steps = {0, *self.arrives, *(step for step in self.leaves if step)}
-        steps |= {self.shift_at} if self.shift_at is not None else set()
+        if self.shift_at is not None:
+            steps.add(self.shift_at)
         span = self.season or (self.horizon if self.drift else 0)
         steps |= set(range(0, span, max(1, span // PARTS)))
         return np.array(sorted(steps), np.int64)

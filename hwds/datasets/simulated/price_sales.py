@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -417,14 +417,9 @@ class PriceSalesTruth(Truth):
         """
         known = self.dataset.parameters()
         design = DemandDesign.of(history, DemandTerms(), context.controls)
-        true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        shared = {
-            LAG: true["pull_forward"][0],
-            CROSS: true["cannibalisation"][0],
-            "promotion": true["promotion"].mean(),
-        }
+        shared = {LAG: self.dataset.pull_forward, CROSS: self.dataset.cannibalisation}
         pairs = self._pairs(design) if self.dataset.nearness else None
-        return known_elasticities(design, true["elasticity"].to_numpy(), shared, context, pairs)
+        return known_elasticities(design, known, shared, context, pairs)
 
     def _pairs(self, design: DemandDesign) -> CrossPairs:
         """Return the true cross elasticities of pairs."""
@@ -438,8 +433,8 @@ class PriceSalesTruth(Truth):
 
 def known_elasticities(
     design: DemandDesign,
-    slopes: ndarray,
-    shared: Mapping[str, Any],
+    known: DataFrame,
+    shared: Mapping[str, float],
     context: ElasticityContext,
     pairs: CrossPairs | None = None,
 ) -> FittedElasticities:
@@ -447,12 +442,15 @@ def known_elasticities(
 
     Args:
         design: The rows.
-        slopes: Own elasticities, shape (K,).
+        known: `series_id, elasticity, promotion` of each cell; the promotion's slope is their mean.
         shared: The slopes of other columns by name, 0 for those that are not named.
         context: The settings of the run.
         pairs: Cross elasticities, where they differ by pair.
     """
-    theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])
+    true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
+    slopes = true["elasticity"].to_numpy()
+    by_name = {"promotion": true["promotion"].mean(), **shared}
+    theta = np.array([by_name.get(name, 0.0) for name in design.columns], float)
     none, cells = np.zeros(len(design)), len(design)
     estimates = Estimates(
         slopes,

@@ -114,7 +114,10 @@ def test_slopes_are_those_of_a_fine_grid_over_the_standard_deviation():
     grid = np.linspace(0.01, 2.0, 150)
     parts = [slope_posterior(many, none, np.array([deviation])) for deviation in grid]
     density = np.array(
-        [log_likelihood(many, none, each.deviations)[0] + log_prior(each.deviations) for each in parts]
+        [
+            log_likelihood(many, none, each.deviations)[0] + log_prior(each.deviations)
+            for each in parts
+        ]
     )
     weight = np.exp(density - density.max()) / np.exp(density - density.max()).sum()
     means = np.array([part.slopes for part in parts])
