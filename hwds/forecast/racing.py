@@ -167,7 +167,8 @@ def _weekless_candidate(each: Candidate) -> Candidate:
     if _is_for_demand(each.model):
         return each
     member = each.name.removeprefix("forecast/")
-    after = each.after and _week_name(each.after)
+    lighter = each.after.removeprefix("forecast/")
+    after = f"forecast/long_season(member={lighter})" if lighter else ""
     return _make_candidate(LongSeason, after, {"member": each.model}, member=member)
 
 
@@ -181,10 +182,6 @@ def _is_for_demand(model: Forecaster) -> bool:
         or getattr(model, "of_demand", False)
         or objective != "quantile"
     )
-
-
-def _week_name(name: str) -> str:
-    return f"forecast/long_season(member={name.removeprefix('forecast/')})"
 
 
 def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:

@@ -181,12 +181,8 @@ class PriceWorld(Dataset):
         return float(stream(self.seed, "price_world", "drift", arm).standard_normal(steps).sum())
 
     def _present(self, arms: int, start: int) -> ndarray:
-        here = np.ones(arms, bool)
-        for arm in range(arms):
-            arrived = not self.arrives or start >= self.arrives[arm]
-            left = bool(self.leaves) and 0 < self.leaves[arm] <= start
-            here[arm] = arrived and not left
-        return here
+        arrives, leaves = (np.array(steps or (0,) * arms) for steps in (self.arrives, self.leaves))
+        return (arrives <= start) & ~((leaves > 0) & (leaves <= start))
 
 
 def with_log_odds(conversions: ndarray, gains: ndarray) -> ndarray:

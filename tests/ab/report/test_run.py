@@ -110,9 +110,7 @@ def test_the_sentence_says_what_is_sure_and_what_is_not():
         "+4.00 USD)" in said
     )
     assert "fixed" not in said
-    lowered = ab_conclusion(
-        TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch"
-    )
+    lowered = ab_conclusion(tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
 
 

@@ -53,13 +53,6 @@ class BetaArms(NamedTuple):
     screened: bool
 
 
-def screened_size(arms: int) -> int:
-    """Return numbers in the state: conversions, refusals, log binomials, mean values, scratch, the
-    leader, its bound.
-    """
-    return 6 * arms + 2
-
-
 @helper
 def init(settings: BetaArms, state: ndarray) -> None:
     """Begin with every arm at its prior."""
@@ -295,8 +288,10 @@ MOST_TERMS = 2000.0
 
 
 def beta_size(arms: int) -> int:
-    """Return numbers in the state: those of `screened`, and two for each arm to write on."""
-    return screened_size(arms) + 2 * arms
+    """Return numbers in the state: conversions, refusals, log binomials, mean values and scratch of
+    each arm, the leader, its bound, and two more for each arm to write on.
+    """
+    return 8 * arms + 2
 
 
 @helper
