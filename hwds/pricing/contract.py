@@ -447,8 +447,8 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUME_NAMES)
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
     ends = [row[f"{MOST_PREFIX}{each}"] for each in VOLUME_NAMES] if planned else None
-    most = None if ends is None else VolumeLaw(*ends, levels=levels)
-    return VolumeLaw(*volumes, levels=levels, source=source, deal=row["deal"], most=most)
+    most = None if ends is None else VolumeLaw(ends[0], ends[1], ends[2], levels)
+    return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)
 
 
 # Monte-Carlo over volume, elasticity, cost and currency: what each tier of a contract earns,

@@ -59,6 +59,7 @@ def chances_of_arms(
     *,
     draws: int = CHANCE_DRAWS,
     key: int = 0,
+    formula: bool = True,
 ) -> Chances:
     """Return the chances of a decision, which leave the state as it is.
 
@@ -69,11 +70,14 @@ def chances_of_arms(
         visit: The customer; of a kernel by batches with the step at which the batch began.
         draws: Choices to count where the policy has no formula.
         key: Names the random numbers of those choices.
+        formula: Whether to use the policy's formula where it has one.
     """
     if isinstance(kernel, BatchKernel):
-        return _batch_chances(kernel, state, visit, 0 if kernel.propensity else draws, key)
+        return _batch_chances(
+            kernel, state, visit, 0 if kernel.propensity and formula else draws, key
+        )
     own, chances = np.array(state), np.zeros(len(visit.active))
-    if kernel.propensity is not None:
+    if kernel.propensity is not None and formula:
         compiled(kernel.propensity, *kernel.functions)(kernel.settings, own, visit, chances)
         return Chances(chances)
     register_kernel(kernel)
