@@ -243,7 +243,10 @@ def _placebo_p(seed: int) -> tuple[float, float, float]:
     fit = fit_ppml(units, np.column_stack([now, ahead]), cell, period)
     both = fit.variance([product * weeks + period])
     few = fit.variance([product], stream(seed, "wild"))
-    independent = 2 * norm.sf(abs(fit.beta[1]) / np.sqrt(fit.iid_variance()[1, 1]))
+    n, k = fit.scores.shape
+    dispersion = np.mean((fit.units - fit.mean) ** 2 / np.maximum(fit.mean, 1e-300)) * n / (n - k)
+    # the variance that takes rows as independent with one dispersion
+    independent = 2 * norm.sf(abs(fit.beta[1]) / np.sqrt(fit.bread[1, 1] * dispersion))
     return float(both.p_values[1]), float(few.p_values[1]), float(independent)
 
 

@@ -95,7 +95,7 @@ def _tsfresh(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
     from tsfresh import extract_features
     from tsfresh.utilities.dataframe_functions import roll_time_series
 
-    table = pd.DataFrame(learned.scaling.scaled(runs), columns=list(SENSORS))
+    table = pd.DataFrame(learned.scaling.scale(runs), columns=list(SENSORS))
     table["id"], table["time"] = runs.run_of_row, runs.cycles
     windows = roll_time_series(
         table, "id", "time", max_timeshift=9, min_timeshift=0, n_jobs=0, disable_progressbar=True
@@ -156,6 +156,6 @@ def machines_of(rows: int) -> Runs:
 def _pandas(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
     import pandas as pd
 
-    scaled = pd.DataFrame(learned.scaling.scaled(runs), columns=list(SENSORS))
+    scaled = pd.DataFrame(learned.scaling.scale(runs), columns=list(SENSORS))
     by_run = scaled.groupby(runs.run_of_row).rolling(10, min_periods=1)
     return np.column_stack([by_run.mean().to_numpy(), by_run.std(ddof=0).to_numpy()])

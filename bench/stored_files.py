@@ -26,7 +26,7 @@ from hwds.frames.roles import Roles
 from hwds.results import index as run_index
 from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison, StudyResult, StudyState
 from hwds.results.event_log import EventLog, LogEntry
-from hwds.results.files import read_table, undamaged
+from hwds.results.files import read_table, refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.index import RunProgress
 from hwds.results.records import Labels
@@ -183,7 +183,7 @@ def _read_run(folder: Path) -> Any:
 
 def _read_beside(folder: Path) -> Any:
     run = _run(folder)
-    with undamaged(run.path / "labels.json"):
+    with refuse_damage(run.path / "labels.json"):
         labels = Labels.read(run.path)
     return labels, Ledger(run.path).read()
 
@@ -332,7 +332,7 @@ def _write_log(
     drop: bool = False,
 ) -> None:
     log = EventLog(folder / "log.db", "power" if durable else "process")
-    log.set_about("schema", {"columns": ["a", "b"], "key": "id"})
+    log.set_metadata("schema", {"columns": ["a", "b"], "key": "id"})
     for k in range(60):
         log.append([_entry(k, durable)])
         if k == 30 and snapshot:
@@ -354,7 +354,7 @@ def _read_log(folder: Path) -> Any:
         )  # another one is refused by its own checksum
         return (
             list(log.entries()),
-            log.about("schema"),
+            log.metadata("schema"),
             log.find("event", "e7"),
             log.first,
             known is None and log.first > 1,

@@ -70,7 +70,7 @@ class Watching:
     def begin(self, cells: int, cached: int) -> None:
         """Nothing."""
 
-    def finished(self, error: str) -> None:
+    def finish_cell(self, error: str) -> None:
         """Nothing."""
 
     def trial(

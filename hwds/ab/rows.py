@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -122,7 +121,7 @@ def ratio_values(above: ndarray, below: ndarray) -> ndarray:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = above.sum() / below.sum()
-        return np.asarray(ratio + (above - ratio * below) / below.mean())
+        return ratio + (above - ratio * below) / below.mean()
 
 
 def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) -> ndarray:
@@ -153,7 +152,7 @@ def quantile_values(values: ndarray, share: float, *, of_nonzero: bool = False) 
     influence = np.where(counted, share - (values <= quantile), 0.0)
     influence -= influence.mean()
     spread = np.sqrt(np.sum(influence**2) / (len(values) - 1) / len(values))
-    return np.asarray(quantile + influence * (stderr / spread if spread > 0 else 0.0))
+    return quantile + influence * (stderr / spread if spread > 0 else 0.0)
 
 
 def _ranked_at(ranked: ndarray, share: float) -> float:
@@ -264,27 +263,26 @@ def rows_as_scores(rows: DataFrame, correction: Correction) -> list[Score]:
     were compared.
     """
     table = [AnalysisRow(**row) for row in rows.select(*ROW_COLUMNS).to_dicts()]
-    return [_row_score(row) for row in [*table, *_correct_rows(table, correction)]]
-
-
-def _row_score(row: AnalysisRow) -> Score:
-    return Score(
-        row.metric,
-        "mean",
-        row.value,
-        stderr=row.stderr,
-        ci_low=row.low,
-        ci_high=row.high,
-        ci_method=row.rule,
-        p_value=row.p_value,
-        n=row.n,
-        n_fallback=row.n_fallback,
-        cutoff=row.time if row.look else None,
-        segment_by="arm" if row.arm is not None else None,
-        segment=row.arm,
-        step=row.look,
-        status=row.status,
-    )
+    return [
+        Score(
+            row.metric,
+            "mean",
+            row.value,
+            stderr=row.stderr,
+            ci_low=row.low,
+            ci_high=row.high,
+            ci_method=row.rule,
+            p_value=row.p_value,
+            n=row.n,
+            n_fallback=row.n_fallback,
+            cutoff=row.time if row.look else None,
+            segment_by="arm" if row.arm is not None else None,
+            segment=row.arm,
+            step=row.look,
+            status=row.status,
+        )
+        for row in [*table, *_correct_rows(table, correction)]
+    ]
 
 
 def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[AnalysisRow]:
@@ -371,7 +369,7 @@ RATE_MEANINGS: tuple[tuple[str, str, Better], ...] = (
 )
 
 
-def minimum_name(power: float, label: str = "") -> str:
+def minimum_name(power: float, label: str) -> str:
     """Return `minimum_effect[power=0.8]`.
 
     Of another outcome `minimum_effect_revenue[power=0.8]`.
@@ -392,9 +390,9 @@ def ab_measures(
     power: float,
     looks: int,
     correction: Correction,
-    confidence: float = 0.95,
-    family: bool = True,
-    good: Mapping[str, Better] = MappingProxyType({}),
+    confidence: float,
+    family: bool,
+    good: Mapping[str, Better],
 ) -> tuple[Measure, ...]:
     """Return all measures of a test.
 
@@ -448,7 +446,8 @@ def ab_measures(
         (rate_name(metric, looks), f"{share} {where}", better)
         for metric, where, better in RATE_MEANINGS
     ]
-    rates += [(rate_name(FAMILY_RATE, looks, correction), of_family, "low")] if family else []
+    if family:
+        rates.append((rate_name(FAMILY_RATE, looks, correction), of_family, "low"))
     return (
         *measures,
         *(Measure(name, meaning=meaning, better="none") for name, meaning in of_all.items()),

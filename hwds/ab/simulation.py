@@ -83,10 +83,8 @@ def winner_rates(
     for block, size in replication_blocks(replications):
         control, *others = _arm_paths(arms, block, max(looks), context, shift)
         for rule, count in wins:
-            at, looked = (
-                look_places(count, max(looks)),
-                replace(design, fractions=equal_looks(count)),
-            )
+            at = np.ceil(np.arange(1, count + 1) * max(looks) / count).astype(int) - 1
+            looked = replace(design, fractions=equal_looks(count))
             at_look = [at_looks(path, at) for path in others]
             won = any_wins(model, rule, at_look, at_looks(control, at), looked, correction)[:size]
             wins[rule, count] += int(won.any(axis=-1).sum())
@@ -108,11 +106,6 @@ def _arm_paths(
         own = context.stream("calibration", block, "arm", place)
         paths.append(draw_path(control, float(other.total.n), looks, own))
     return paths
-
-
-def look_places(count: int, most: int) -> ndarray:
-    """Return the positions of equally spaced looks among the largest number of them."""
-    return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
 
 
 def replication_blocks(replications: int) -> Iterator[tuple[int, int]]:

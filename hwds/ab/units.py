@@ -565,7 +565,7 @@ def _refuse_repeated(table: Table, arm: ndarray, names: tuple[str, ...]) -> None
         return
     rows = table.data.select(*columns).with_columns(Series("__arm", arm)).drop_nulls(columns)
     counted = rows.group_by(columns).agg(
-        pl.len().alias("__rows"), col("__arm").min(), col("__arm").max().alias("__other")
+        pl.len().alias("__rows"), col("__arm").min(), __other=col("__arm").max()
     )
     repeated = counted.filter(col("__rows") > 1).sort(col("__arm") == col("__other"), *columns)
     if repeated.is_empty():

@@ -395,7 +395,7 @@ def _arm_density(axes: Axes, world: World, arm: int, pulls: int, wins: int, plac
     logs = xlogy(wins, conversions) + xlog1py(pulls - wins, -conversions)
     heights = np.exp(logs - logs.max())  # the highest point is as high for every arm
     values = world.values[arm] * conversions
-    best = arm == world.fixed(world.horizon)
+    best = arm == world.best_fixed_arm(world.horizon)
     colour = OWN_COLOUR if best else GREY
     label = "posterior of the best single arm" if best else "posterior of another arm"
     axes.fill_between(

@@ -32,7 +32,7 @@ def describe_named(named: Sequence[str], as_json: bool) -> str:
     Raises:
         ConfigError: There is no such option, setting or frame.
     """
-    found = dict(pair for word in named for pair in _found(word))
+    found = dict(pair for word in named for pair in _find_described(word))
     return (
         json.dumps(found, indent=1)
         if as_json
@@ -40,7 +40,7 @@ def describe_named(named: Sequence[str], as_json: bool) -> str:
     )
 
 
-def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _find_described(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what a word names: its title, and its description."""
     group, _, name = word.partition("/")
     if group == ROLES:
@@ -67,7 +67,7 @@ def _roles(wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "name": f"dataset.roles.{role.name}",
                 "value": "",
-                "allowed": role.allowed(frame),
+                "allowed": role.allowed_columns(frame),
                 "meaning": role.meaning,
             }
             for role in roles_of(frame)
@@ -269,7 +269,10 @@ def _roles_page() -> str:
         "Given as `dataset.roles.ROLE=COLUMN` or `dataset.roles.ROLE=[COLUMN,COLUMN]`.",
     ]
     for frame in get_args(FrameKind):
-        rows = [(f"`{role.name}`", role.allowed(frame), role.meaning) for role in roles_of(frame)]
+        rows = [
+            (f"`{role.name}`", role.allowed_columns(frame), role.meaning)
+            for role in roles_of(frame)
+        ]
         parts += [
             f"## {ARTICLES[frame].capitalize()}",
             _rows(("role", "plays it", "meaning"), rows),

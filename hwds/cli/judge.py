@@ -43,11 +43,11 @@ def judge(gate: str, root: Path) -> dict[str, Any]:
     if not channel.exists():
         channel.parent.mkdir(parents=True, exist_ok=True)
         channel.symlink_to(files / TRAIN[0])
-    with tempfile.TemporaryDirectory() as beside:
-        unpack_archive(files / "model" / ARCHIVE, Path(beside) / "model")
-        unpack_archive(files / "output" / "output.tar.gz", Path(beside) / "output")
-        bundle = Bundle.open(Path(beside) / "model")
-        evaluation = judge_bundle(bundle, run_of_bundle(bundle, Path(beside) / "output"), gate)
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack_archive(files / "model" / ARCHIVE, Path(scratch) / "model")
+        unpack_archive(files / "output" / "output.tar.gz", Path(scratch) / "output")
+        bundle = Bundle.open(Path(scratch) / "model")
+        evaluation = judge_bundle(bundle, run_of_bundle(bundle, Path(scratch) / "output"), gate)
     write_json(files / "evaluation" / EVALUATION, evaluation)
     return evaluation
 
@@ -67,21 +67,21 @@ def run_of_bundle(bundle: Bundle, output: Path) -> RunFolder:
 def judge_bundle(bundle: Bundle, folder: RunFolder, gate: str) -> dict[str, Any]:
     """Return the outcome of a gate, its checks, and the headline of the run with its interval."""
     proof, rules = prove_bundle(bundle.folder), gate_rules(gate)
-    evidence = gather_evidence(folder, rules, GateInputs(bundle=str(bundle.folder)))
+    gathered = gather_evidence(folder, rules, GateInputs(bundle=str(bundle.folder)))
     card = bundle.json("card.json")
-    known = evidence.with_file(
+    evidence = gathered.with_file(
         bundle.folder / "card.json", card={name: str(card.get(name, "")) for name in FIELDS}
     )
     verdict, headline = (
-        decide_gate(folder, rules, known),
-        folder.read_tables().headline(known.headline, known.label) or {},
+        decide_gate(folder, rules, evidence),
+        folder.read_tables().headline(evidence.headline, evidence.label) or {},
     )
     return {
         OUTCOME: verdict["outcome"],
         APPROVAL: verdict["approval_status"],
         "bundle": bundle.manifest.digest,
         "run": folder.title,
-        "metric": known.headline,
+        "metric": evidence.headline,
         **{name: headline.get(name) for name in ("value", "ci_low", "ci_high")},
         "worst_difference": proof["worst_difference"],
         "checks": verdict["checks"],

@@ -94,10 +94,10 @@ def _answer(words: list[str], verbose: bool) -> int:
         print(f"hwds: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:  # of a stored model, which says no needs
-        known = [module for module in PACKAGES if module.partition(".")[0] == error.name]
-        if verbose or not known:
+        missing = [module for module in PACKAGES if module.partition(".")[0] == error.name]
+        if verbose or not missing:
             raise
-        print(f"hwds: {error}: {install_command(known[:1])}.", file=sys.stderr)
+        print(f"hwds: {error}: {install_command(missing[:1])}.", file=sys.stderr)
         return ConfigError.exit_code
     except KeyboardInterrupt:
         print(
@@ -158,14 +158,14 @@ class Program(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that begin so, and what an experiment may begin with."""
-        begun = [
+        matches = [
             CompletionItem(name, help=command_sentence(name))
             for name in self.list_commands(ctx)
             if name.startswith(incomplete)
         ]
         with experiment.make_context("", [], parent=ctx, resilient_parsing=True) as context:
             words = experiment if incomplete.startswith("-") else experiment.params[0]
-            return [*begun, *words.shell_complete(context, incomplete)]
+            return [*matches, *words.shell_complete(context, incomplete)]
 
 
 PROGRAM = Program(

@@ -230,7 +230,7 @@ class Run(ScoredTables):
     """A stored run; its contents are read when they are first used.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
     """
 
     folder: RunFolder
@@ -342,7 +342,7 @@ class StoredSweep:
     """A stored search for better settings.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
     """
 
     folder: SweepFolder
@@ -388,7 +388,7 @@ class StoredSweep:
         """
         if "run" not in self.record:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return Run(RunFolder.titled(self.record["run"]))
+        return Run(RunFolder.of_title(self.record["run"]))
 
     @cached_property
     def result(self) -> SweepResult:
@@ -617,8 +617,8 @@ def _run_words(words: Sequence[str]) -> str:
         raise ERRORS.get(code, HwdsError)(
             (last or ["it ended without a word."])[-1].removeprefix("hwds: ")
         )
-    for said in last:
-        print(said, file=sys.stderr)
+    for each in last:
+        print(each, file=sys.stderr)
     return printed
 
 
@@ -628,8 +628,8 @@ def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
     """
     assert process.stderr is not None
     for line in process.stderr:
-        for said in last:
-            print(said, file=sys.stderr)
+        for earlier in last:
+            print(earlier, file=sys.stderr)
         last[:] = [line.rstrip("\n")]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.cache import collected_inputs
+from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
@@ -31,7 +31,7 @@ from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, se
 from hwds.report.pictures import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
-from hwds.results.files import undamaged, write_markdown
+from hwds.results.files import refuse_damage, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import LABELS_FILE, Labels, provenance, write_learning
@@ -161,14 +161,14 @@ def run_prepared(
     """
     require_asked(prepared)
     with (
-        prepared.folder.held(),
+        prepared.folder.lock(),
         mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext(),
     ):
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
         label_folder(prepared.folder.path, prepared.experiment)
-        with collected_inputs() as inputs:
+        with collect_inputs() as inputs:
             try_own_code(prepared)
             tables = compute_tables(prepared, progress)
         require_no_worse(prepared.folder, tables)
@@ -190,10 +190,10 @@ def run_prepared(
 
 def label_folder(folder: Path, experiment: Experiment) -> None:
     """Give a run or a sweep the tags and the note of its config, beside the tags that it has."""
-    with undamaged(folder / LABELS_FILE):
+    with refuse_damage(folder / LABELS_FILE):
         before = Labels.read(folder)
-    labels = before.tagged(experiment.tags)
-    labels = labels.noted(experiment.note) if experiment.note else labels
+    labels = before.with_tags(experiment.tags)
+    labels = labels.with_note(experiment.note) if experiment.note else labels
     if labels != before:
         labels.write(folder)
 
@@ -241,7 +241,7 @@ def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> 
     lay_frame(prepared.frame, prepared.job.frame_folder)
     print_compiled(warm_up(prepared))
     progress = progress or ProgressLine()
-    progress.within(prepared.folder.path)
+    progress.record_in(prepared.folder.path)
     try:
         return evaluate_cells(
             prepared.job,

@@ -154,16 +154,18 @@ def run_all(
     folders: dict[str, dict[int, RunFolder]] = {name: {} for name in study.experiments}
     failed, incomplete = [], []
     for job in jobs:
-        line.run(job.name, job.seed)
+        line.begin_run(job.name, job.seed)
         try:
-            folder, lost = _run(job, line)
+            folder, failures = _run(job, line)
         except HwdsError as error:
             failed.append(f"{job.name}, seed {job.seed}: {error}")
-            line.ran(str(error))
+            line.end_run(str(error))
             continue
-        line.ran()
+        line.end_run()
         incomplete += (
-            [f"{job.name}, seed {job.seed}: {counted(lost, 'cells')} failed"] if lost else []
+            [f"{job.name}, seed {job.seed}: {counted(failures, 'cells')} failed"]
+            if failures
+            else []
         )
         folders[job.name][job.seed] = folder
         state.write(study.plan, study.plan_hash, _titles(folders), amended)
@@ -204,7 +206,7 @@ def stored_runs(study: Study, state: StudyState) -> StudyRuns:
             f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it."
         )
     folders = {
-        name: {int(seed): RunFolder.titled(title) for seed, title in titles.get(name, {}).items()}
+        name: {int(seed): RunFolder.of_title(title) for seed, title in titles.get(name, {}).items()}
         for name in study.experiments
     }
     missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)

@@ -1,4 +1,4 @@
-"""One sweep: trials on tuning windows, then the winner, the best trial, on the reported windows."""
+"""One sweep: trials on inner windows, then the winner, the best trial, on the final windows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hwds.cli.run import (
     run_experiment,
     run_prepared,
 )
-from hwds.core.cache import collected_inputs
+from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.files import write_text
 from hwds.evaluation.workers import kept_workers
@@ -60,8 +60,8 @@ from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
-    """Try other settings on the tuning windows, which lie before the reported ones; then score the
-    winner, and the untuned experiment, on the reported windows.
+    """Try other settings on the inner windows, which lie before the final ones; then score the
+    winner, and the untuned experiment, on the final windows.
 
     Returns:
         The exit code of the process: 3 where some trials or cells failed.
@@ -70,8 +70,8 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
         CellError: No trial finished all windows.
     """
     search = prepare_search(data, experiment)
-    with search.folder.held(), mirroring(experiment, search.folder.path), kept_workers():
-        with collected_inputs() as inputs:
+    with search.folder.lock(), mirroring(experiment, search.folder.path), kept_workers():
+        with collect_inputs() as inputs:
             search, records, time_of = run_all_trials(search)
             best = best_trial(search, records)
             table = write_results(search, records, best)
@@ -125,7 +125,7 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     line = SweepLine(
         search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds)
     )
-    line.within(folder.path)
+    line.record_in(folder.path)
     began = time.monotonic()
     try:
         search, records = run_rounds(search, lambda part: run_trials(part, line))
@@ -233,7 +233,7 @@ def inner_result(
     untuned = score_number(records[BASELINE].score) if search.sweep.baseline else ScoreValue()
     windows, model = len(search.tuning_split.folds), search.experiment.model.name
     result = SweepResult(table, search.measure, search.better, windows, best.trial.number, model)
-    return replace(result, inner=score_number(best.score), own_inner=untuned)
+    return replace(result, inner=score_number(best.score), untuned_inner=untuned)
 
 
 def run_untuned(search: Search, result: SweepResult) -> RunResult | None:
@@ -259,9 +259,11 @@ def with_final(
 
     if untuned is not None:
         tuned = tuned_effect(run, untuned, search.measure.short)
-        return replace(result, final=final_of(run), own_final=final_of(untuned), tuned=tuned)
+        return replace(result, final=final_of(run), untuned_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
-    return replace(result, final=final_of(run), own_final=final_of(run) if same else ScoreValue())
+    return replace(
+        result, final=final_of(run), untuned_final=final_of(run) if same else ScoreValue()
+    )
 
 
 def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect:
@@ -269,7 +271,7 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
 
     Args:
         run: The best trial's.
-        untuned: That of the experiment as it stood.
+        untuned: The run of the experiment as it stood.
         metric: The short name of the metric that trials were compared by.
 
     Returns:
@@ -280,7 +282,7 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
 
     try:
         tuned, stood_run = RunSource.read([each.prepared.folder for each in (run, untuned)])
-        sources = [tuned.asked_as(stood_run), stood_run]
+        sources = [tuned.with_config_of(stood_run), stood_run]
         best, stood = (
             labels[source.model]
             for labels, source in zip(model_labels(sources), sources, strict=True)

@@ -83,16 +83,16 @@ def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
     card_fields(given)
     words = {name: value for name, value in given.items() if not name.startswith(CARD)}
     with tempfile.TemporaryDirectory() as folder:
-        own = compose(
+        config = compose(
             overrides(
                 {name: value for name, value in words.items() if not value.startswith(CHANNEL)},
                 Path(folder),
             )
         )
-        if "path" not in own["dataset"]:
+        if "path" not in config["dataset"]:
             raise ConfigError(
                 f"dataset: must read a file, which the channel brings, got "
-                f"'{own['dataset']['name']}'."
+                f"'{config['dataset']['name']}'."
             )
         if not (path := words.get("dataset.path", CHANNEL)).startswith((CHANNEL, "/")):
             raise ConfigError(
@@ -155,7 +155,7 @@ def overrides(given: Mapping[str, str], root: Path) -> list[str]:
 
 def _value(name: str, text: str, root: Path) -> str:
     if text[:1] == text[-1:] == '"' and len(text) > 1:
-        text = _unquoted(name, text)
+        text = _unquote(name, text)
     if not text.startswith(CHANNEL):
         return text
     channel, _, rest = text.removeprefix(CHANNEL).partition("/")
@@ -168,7 +168,7 @@ def _value(name: str, text: str, root: Path) -> str:
     return str(folder / rest if rest else _only_file(channel, root))
 
 
-def _unquoted(name: str, text: str) -> str:
+def _unquote(name: str, text: str) -> str:
     try:
         return str(json.loads(text))
     except ValueError as error:
@@ -251,10 +251,10 @@ def main(words: list[str]) -> int:
     except Exception as error:
         failure = root / "output" / "failure"
         failure.parent.mkdir(parents=True, exist_ok=True)
-        known = isinstance(error, HwdsError)
-        said = str(error) if known else traceback.format_exc()
-        failure.write_text(said[-LONGEST:], encoding="utf-8")
-        sys.stderr.write(f"{said}\n")
+        expected = isinstance(error, HwdsError)
+        message = str(error) if expected else traceback.format_exc()
+        failure.write_text(message[-LONGEST:], encoding="utf-8")
+        sys.stderr.write(f"{message}\n")
         return error.exit_code if isinstance(error, HwdsError) else 1
     return 0
 

@@ -98,13 +98,13 @@ class Command(click.Command):
                 )
 
     def _no_flag(self, ctx: click.Context, flag: str) -> ConfigError:
-        known = [
+        flags = [
             name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")
         ]
-        if set(known) <= set(COMMON):
+        if set(flags) <= set(COMMON):
             return ConfigError(f"{command_name(ctx)}: takes no flag, got '{flag}'.")
         command = f"{command_name(ctx)}: " if command_name(ctx) else ""
-        return ConfigError(f"{command}no flag '{flag}'{nearest(flag, known)}")
+        return ConfigError(f"{command}no flag '{flag}'{nearest(flag, flags)}")
 
 
 class Group(Command, click.Group):
@@ -461,11 +461,13 @@ class ExperimentCommand(Command):
             for word in args
             for part in (word.split("=", 1) if re.match(r"-\w=", word) else [word])
         ]
-        alone = (
+        without_detail = (
             word in ("--info", "-i") and following not in DETAILS
             for word, following in pairwise([*words, ""])
         )
-        words = ["--info=all" if bare else word for word, bare in zip(words, alone, strict=True)]
+        words = [
+            "--info=all" if bare else word for word, bare in zip(words, without_detail, strict=True)
+        ]
         return super().parse_args(ctx, words)
 
 

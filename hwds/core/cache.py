@@ -63,7 +63,7 @@ class OpenedFiles:
     Attributes:
         read: The files that were opened for reading, and that the block had not made before.
         written: The files that were opened for writing.
-        made: Those of them that were not there before, or were emptied first.
+        made: The files among them that were not there before, or were emptied first.
         imported: The files that Python's import system read.
     """
 
@@ -93,13 +93,13 @@ _ACTIVE: list[OpenedFiles] = []
 """The blocks that run now, of all threads."""
 
 _QUIET = threading.local()
-"""Its `on` is true while a thread is in a block of `unwatched`."""
+"""Its `on` is true while a thread is in a block of `without_watching`."""
 
 
 @contextmanager
 def opened_files() -> Iterator[OpenedFiles]:
     """Yield the files that all threads of this process open until the block ends, but for those
-    opened in `unwatched`.
+    opened in `without_watching`.
     """
     _install()
     _wrap_native_readers()
@@ -112,7 +112,7 @@ def opened_files() -> Iterator[OpenedFiles]:
 
 
 @contextmanager
-def unwatched() -> Iterator[None]:
+def without_watching() -> Iterator[None]:
     """Let this thread open the project's own files, such as entries of a cache, without their being
     noted.
     """
@@ -288,7 +288,7 @@ _RECORDING: list[bool] = []
 
 
 @contextmanager
-def collected_inputs() -> Iterator[Inputs]:
+def collect_inputs() -> Iterator[Inputs]:
     """Yield a mapping that holds in the end all that `note` added in the block."""
     collected: Inputs = {}
     _COLLECTING.append(collected)
@@ -299,7 +299,7 @@ def collected_inputs() -> Iterator[Inputs]:
 
 
 @contextmanager
-def noted_inputs() -> Iterator[None]:
+def note_inputs() -> Iterator[None]:
     """Note the data files that are read in the block."""
     _RECORDING.append(True)
     try:
@@ -317,8 +317,8 @@ def noting() -> bool:
 
 def note(inputs: Mapping[str, str]) -> None:
     """Add files to all that this process has noted, and to the blocks that collect now."""
-    for known in (_READ, *_COLLECTING):
-        known.update(inputs)
+    for noted in (_READ, *_COLLECTING):
+        noted.update(inputs)
 
 
 def read_so_far() -> Inputs:
@@ -334,7 +334,7 @@ def digests(paths: Iterable[str]) -> Inputs:
     return {path: _digest(path) for path in paths}
 
 
-def unchanged(inputs: Mapping[str, str]) -> bool:
+def are_unchanged(inputs: Mapping[str, str]) -> bool:
     """Return whether files have the digests that they had."""
     return all(_digest(path) == digest for path, digest in inputs.items())
 
@@ -356,7 +356,7 @@ def _digest(path: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _of_content(path: str, *_: Any) -> str:
-    with unwatched():
+    with without_watching():
         return digest_file(Path(path))
 
 
@@ -442,7 +442,7 @@ class Cache:
         """
         path = self.path(key, codec)
         try:
-            with unwatched(), path.open("rb") as file:
+            with without_watching(), path.open("rb") as file:
                 checksum, content = file.read(CHECKSUM), file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -450,7 +450,7 @@ class Cache:
             path.unlink(missing_ok=True)
             return None
         inputs, content = _split_inputs(content)
-        if not unchanged(inputs):
+        if not are_unchanged(inputs):
             return None
         note(inputs)
         return codec.decode(content)
@@ -464,7 +464,7 @@ class Cache:
             HwdsError: The folder cannot be written.
         """
         content = _with_inputs(codec.encode(value), inputs)
-        with unwatched():
+        with without_watching():
             write_bytes(self.path(key, codec), digest_bytes([content]).encode() + content)
 
     def lock(
@@ -510,7 +510,7 @@ def _make_with_inputs(make: Callable[[], Any]) -> tuple[Any, Mapping[str, str]]:
     """Return a value, and what was read for it and before it where that is noted."""
     if not noting():
         return make(), NO_INPUTS
-    with noted_inputs():
+    with note_inputs():
         value = make()
     return value, read_so_far()
 

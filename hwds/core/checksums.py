@@ -56,8 +56,8 @@ def write_json(
     Args:
         path: The file.
         content: The mapping.
-        redacted: It has names of variables in place of secrets already.
-        options: Those of `json.dumps`.
+        redacted: Whether it has names of variables in place of secrets already.
+        options: The options of `json.dumps`.
     """
     shown = content if redacted else texts_without_secrets(content)
     text = json.dumps({**shown, CHECKSUM: ZEROS.decode()}, indent=1, **options).encode()
@@ -194,19 +194,19 @@ def lay_sealed(folder: Path, fill: Callable[[Path], None]) -> None:
     with lock_for_making(folder):
         if is_sound(folder):
             return
-        beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         try:
             shutil.rmtree(
-                beside, ignore_errors=True
+                part, ignore_errors=True
             )  # of a killed process with the same number, as in a container
-            beside.mkdir(parents=True)
-            fill(beside)
-            _seal(beside)
-            _move_in_place(beside, folder)
+            part.mkdir(parents=True)
+            fill(part)
+            _seal(part)
+            _move_in_place(part, folder)
         except OSError as error:
             raise HwdsError(f"{folder}: cannot be written: {error.strerror or error}.") from error
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def is_sound(folder: Path) -> bool:
@@ -248,14 +248,14 @@ def _seal(folder: Path) -> None:
         flush_to_disk(path)
 
 
-def _move_in_place(beside: Path, folder: Path) -> None:
+def _move_in_place(part: Path, folder: Path) -> None:
     """Rename a new folder to its place.
 
     A process that has mapped the files of the one before keeps them.
     """
-    before = beside.with_name(f"{beside.name}.before")
+    before = part.with_name(f"{part.name}.before")
     if folder.is_dir():
         folder.rename(before)
-    beside.rename(folder)
+    part.rename(folder)
     flush_to_disk(folder.parent)
     shutil.rmtree(before, ignore_errors=True)

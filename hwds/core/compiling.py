@@ -64,7 +64,7 @@ def _lowering() -> type[Any]:
         _name = "helper_lowering"
 
         def run_pass(self, state: Any) -> bool:
-            library = state.library = _unoptimised(
+            library = state.library = _without_optimisation(
                 state.targetctx.codegen().create_library(state.func_id.func_qualname)
             )
             state.flags.no_compile = True
@@ -83,16 +83,16 @@ def _lowering() -> type[Any]:
     return HelperLowering
 
 
-def _unoptimised(library: Any) -> Any:
+def _without_optimisation(library: Any) -> Any:
     """Return a library whose code is linked into others alone."""
 
-    def finalised() -> None:
+    def finalise() -> None:
         library._finalize_dynamic_globals()
         library._finalized = True
 
     library.enable_object_caching()
     library._optimize_final_module = lambda: None
-    library._finalize_final_module = finalised
+    library._finalize_final_module = finalise
     return library
 
 
@@ -233,20 +233,20 @@ def _refusal(message: str) -> str:
     message = _COLOURS.sub("", message)
     if unknown := _UNKNOWN.search(message):
         return f"numba: {unknown[0]}, in a function that is to be compiled."
-    own = next(
+    first = next(
         (line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]),
         None,
     )
-    if own is None:
+    if first is None:
         return f"numba: {' '.join(message.split())[:300]}"
-    where = f"{own['file']}:{own['line']}: {own['name']}"
-    reason = message[: own.start()].rstrip().rpartition("\n")[2].strip()
+    where = f"{first['file']}:{first['line']}: {first['name']}"
+    reason = message[: first.start()].rstrip().rpartition("\n")[2].strip()
     if unmarked := _UNMARKED.search(reason):
         return (
             f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with "
             f"{__name__}.{helper.__name__}."
         )
-    source = linecache.getline(own["file"], int(own["line"])).strip()
+    source = linecache.getline(first["file"], int(first["line"])).strip()
     why = "" if reason.startswith("During:") else f": {reason[:200].rstrip('.')}"
     return f"{where}: numba cannot compile '{source}'{why}."
 

@@ -169,7 +169,7 @@ def read_option(group: str, option: str, file: Path) -> DictConfig:
     """
     text = checked_text(file)
     recipe: Any = resolve_node(group, group, _content(group, option, file, text))
-    return _filled(group, option, file, text, recipe)
+    return _fill_defaults(group, option, file, text, recipe)
 
 
 @lru_cache(maxsize=1024)
@@ -187,13 +187,13 @@ def _content(group: str, option: str, file: Path, text: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _filled(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
+def _fill_defaults(group: str, option: str, file: Path, text: str, recipe: type) -> DictConfig:
     """Return the node over the defaults of its recipe."""
-    node, known = _content(group, option, file, text), defaults(recipe)
-    unknown = next((key for key in node if key not in known and key != "recipe"), None)
+    node, usual = _content(group, option, file, text), defaults(recipe)
+    unknown = next((key for key in node if key not in usual and key != "recipe"), None)
     if unknown is not None:
-        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, known)}")
-    config = OmegaConf.create(known)
+        raise ConfigError(f"{group}/{option}.yaml: no key '{unknown}'{nearest(unknown, usual)}")
+    config = OmegaConf.create(usual)
     config.merge_with(node)
     return config
 
@@ -393,12 +393,12 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
     full = str(getattr(cause, "full_key", None) or path)
     where, _, key = full.rpartition(".")
     parent = getattr(cause, "parent_node", None)
-    known = (
+    names = (
         [str(name) for name in parent if name not in UNSHOWN]
         if isinstance(parent, DictConfig)
         else []
     )
-    if key in known:
+    if key in names:
         return ConfigError(f"{full}: {str(cause).split(chr(10))[0].rstrip('.')}.")
     if not where:
         return _no_root(key)
@@ -406,7 +406,7 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
         return ConfigError(
             f"{full}: needs a search, such as sweep=random; sweep=none tries nothing."
         )
-    return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
+    return ConfigError(f"{where}: no key '{key}'{nearest(key, names)}")
 
 
 def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[str, Any]:
@@ -414,7 +414,7 @@ def compose(overrides: list[str], typed: Sequence[str] | None = None) -> dict[st
 
     Args:
         overrides: Words such as `model.trees=200`.
-        typed: Those of them whose settings `size=small` leaves as they are; all where it is None.
+        typed: The words whose settings `size=small` leaves as they are; all where it is None.
 
     Raises:
         ConfigError: With the path, the value and the nearest right name.
@@ -478,8 +478,8 @@ def plain_data(
             f"{secret}: must not hold the value of an environment variable; it is the label in "
             f"every table."
         )
-    own = labels.get("model.name")
-    data["rivals"] = [node for node in composed if node["name"] != own]
+    model = labels.get("model.name")
+    data["rivals"] = [node for node in composed if node["name"] != model]
     called = run_name(data.pop("name", ""))
     return data | uncapped | {"experiment": called or choices.get("experiment") or "adhoc"}
 

@@ -205,10 +205,10 @@ def typed_paths(data: Mapping[str, Any], words: Sequence[str]) -> tuple[str, ...
         path
         for key in keys
         if key == "rivals" or "." in key
-        for path in _below(key, _value(data, key))
+        for path in _paths_below(key, _value(data, key))
     }
     paths |= {WORKERS} if "compute" in keys and _value(data, WORKERS) is not None else set()
-    return tuple(sorted(paths | set(_searched(data, keys))))
+    return tuple(sorted(paths | set(_searched_paths(data, keys))))
 
 
 def changed_label(name: str, changes: Mapping[str, Any]) -> str:
@@ -224,7 +224,7 @@ def _value(data: Mapping[str, Any], key: str) -> Any:
     return node
 
 
-def _below(path: str, value: Any) -> Iterator[str]:
+def _paths_below(path: str, value: Any) -> Iterator[str]:
     if not isinstance(value, list):
         yield from (inner for inner, _ in flatten(value, path))
         return
@@ -237,7 +237,7 @@ def _below(path: str, value: Any) -> Iterator[str]:
                 yield from (f"{path}.{label}.{key}" for key in changes)
 
 
-def _searched(data: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
+def _searched_paths(data: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
     typed = [key for key in keys if key == SPACE or key.startswith(f"{SPACE}.")]
     for leaf, values in flatten(_value(data, SPACE) or {}, SPACE) if typed else ():
         if values and any(
@@ -288,27 +288,29 @@ def refuse_left_over(data: dict[str, Any], experiment: str) -> None:
         ConfigError: With the file, and the word that leaves the setting out.
     """
     file = options("experiment").get(experiment)
-    said = _read(file) if file else {}
-    overridden = [item for item in said.get("defaults") or [] if isinstance(item, dict)]
-    own = {
+    content = _read(file) if file else {}
+    overridden = [item for item in content.get("defaults") or [] if isinstance(item, dict)]
+    chosen = {
         key.removeprefix("override /"): name for item in overridden for key, name in item.items()
     }
     for group in GROUPS:
-        node, settings = data.get(group), said.get(group)
+        node, settings = data.get(group), content.get(group)
         if (
             not isinstance(node, dict)
             or not isinstance(settings, dict)
-            or own.get(group) in (None, node["name"])
+            or chosen.get(group) in (None, node["name"])
         ):
             continue
-        known = {each.name for each in fields(resolve_node(group, group, node))} | set(CONVENTION)
+        settable = {each.name for each in fields(resolve_node(group, group, node))} | set(
+            CONVENTION
+        )
         if file and (
-            lost := [f"{group}.{key}" for key in settings if key in node and key not in known]
+            unfit := [f"{group}.{key}" for key in settings if key in node and key not in settable]
         ):
             raise ConfigError(
-                f"{lost[0]}: {_conf_path(file)} sets it for {own[group]}, and {node['name']} has "
-                f"no such setting; leave it out by"
-                f" {' '.join(f'~{path}' for path in lost)}."
+                f"{unfit[0]}: {_conf_path(file)} sets it for {chosen[group]}, and {node['name']} "
+                f"has no such setting; leave it out by"
+                f" {' '.join(f'~{path}' for path in unfit)}."
             )
 
 
@@ -337,11 +339,11 @@ def _choice(group: str, given: set[str], chosen: Path | None) -> str:
 
 
 def _read(file: Path) -> Any:
-    return _parsed(file.read_text(encoding="utf-8"), file)
+    return _parse(file.read_text(encoding="utf-8"), file)
 
 
 @cache
-def _parsed(text: str, file: Path) -> Any:
+def _parse(text: str, file: Path) -> Any:
     return read_yaml(text, file) or {}
 
 

@@ -83,7 +83,7 @@ def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Settin
         if field.name == "name" or field.name not in values:
             continue
         value, hint, meaning = values[field.name], hints[field.name], meanings.get(field.name, "")
-        below = _nested(hint) if isinstance(value, Mapping) else None
+        below = _settings_class(hint) if isinstance(value, Mapping) else None
         if below is None or "recipe" in value:
             yield Setting(
                 f"{path}{field.name}",
@@ -96,7 +96,7 @@ def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Settin
             yield from _settings(below, value, f"{path}{field.name}.")
 
 
-def _nested(hint: Any) -> Any:
+def _settings_class(hint: Any) -> Any:
     """Return the class of settings that a type holds; None where it holds none."""
     return next(
         (each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)),

@@ -72,13 +72,13 @@ def require_installed(needs: Mapping[str, Iterable[str]]) -> None:
         ConfigError: Some are missing, with the command that installs all of them.
     """
     missing: list[str] = []
-    asked: list[str] = []
+    needed: list[str] = []
     for place, modules in needs.items():
         if new := [name for name in missing_modules(modules) if name not in missing]:
             missing += new
-            asked.append(f"{place} needs {package_names(new)}")
+            needed.append(f"{place} needs {package_names(new)}")
     if missing:
-        raise ConfigError(f"{'; '.join(asked)}: {install_command(missing)}.")
+        raise ConfigError(f"{'; '.join(needed)}: {install_command(missing)}.")
 
 
 def install_command(modules: Iterable[str]) -> str:

@@ -220,10 +220,10 @@ def _next(name: str, taken: str, source: ModuleSource) -> frozenset[tuple[str, s
     a package.
     """
     syntax = source.syntax
-    known = [each for each in (*syntax.imports, *syntax.typing) if each.alias == taken]
-    everything = taken and not known and _spec(f"{name}.{taken}") is None
+    loading = [each for each in (*syntax.imports, *syntax.typing) if each.alias == taken]
+    everything = taken and not loading and _spec(f"{name}.{taken}") is None
     imports = [each for each in syntax.imports if everything or each.loading]
-    named = [place for each in (*known, *imports) for place in _of_import(each, source.text)]
+    named = [place for each in (*loading, *imports) for place in _of_import(each, source.text)]
     return frozenset(named + [(literal, EVERYTHING) for literal in syntax.modules if everything])
 
 
@@ -512,7 +512,7 @@ def key_of(
         settings: Recipes and plain data that decide how it is made; the code of what they name
             counts too.
         conditions: What else changes bits.
-        modules: Those that make the result, by their full names; their code counts.
+        modules: The modules that make the result, by their full names; their code counts.
     """
     plain = canonical(dict(settings))
     return digest(
@@ -534,8 +534,8 @@ def machine_digest() -> str:
     """Return the class of CPU, with what the environment says of it: two machines of one class
     compute the same bits.
     """
-    said = numeric_environment()
-    return digest([cpu_digest(), said]) if said else cpu_digest()
+    environment = numeric_environment()
+    return digest([cpu_digest(), environment]) if environment else cpu_digest()
 
 
 @cache

@@ -50,7 +50,7 @@ def current_path(path: str) -> str:
     if not path.startswith("hwds."):
         return path
     table = moved(TABLE)
-    while (following := _followed(path, table)) != path:
+    while (following := _follow(path, table)) != path:
         path = following
     return path
 
@@ -78,14 +78,14 @@ def moved(file: Path) -> Mapping[str, str]:
         parts = _LINE.fullmatch(line)
         if parts is None or (parts[2] is None) != (parts[4] is None):
             wanted = "must be 'hwds.old: hwds.new', or 'hwds.old:A: hwds.new:B'"
-            raise _damaged(file, f"line {number} {wanted}")
+            raise _table_error(file, f"line {number} {wanted}")
         old = parts[1] + (parts[2] or "")
         if old in table:
-            raise _damaged(file, f"line {number} moves '{old}' again; let its new path move")
+            raise _table_error(file, f"line {number} moves '{old}' again; let its new path move")
         table[old] = parts[3] + (parts[4] or "")
     returning = next((old for old in table if _returns(old, table)), None)
     if returning:
-        raise _damaged(file, f"'{returning}' comes back to itself")
+        raise _table_error(file, f"'{returning}' comes back to itself")
     return table
 
 
@@ -93,10 +93,10 @@ def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(file, f"cannot be read ({type(error).__name__})") from error
+        raise _table_error(file, f"cannot be read ({type(error).__name__})") from error
 
 
-def _followed(path: str, table: Mapping[str, str]) -> str:
+def _follow(path: str, table: Mapping[str, str]) -> str:
     """Return the path one move later: of the name, of the class around it, or of its module."""
     module, _, name = path.partition(":")
     around, inner = name, ""
@@ -113,14 +113,14 @@ def _returns(old: str, table: Mapping[str, str]) -> bool:
     path, passed = table[old], {old}
     while path not in passed:
         passed.add(path)
-        following = _followed(path, table)
+        following = _follow(path, table)
         if following == path:
             return False
         path = following
     return True
 
 
-def _damaged(file: Path, why: str) -> Exception:
+def _table_error(file: Path, why: str) -> Exception:
     from hwds.core.errors import HwdsError  # `import hwds` alone does without
 
     return HwdsError(f"{file}: {why}.")

@@ -49,11 +49,11 @@ class OnnxGraph:
         """Add a node of one output.
 
         Args:
-            operator: Of ONNX.
+            operator: The name of an operator of ONNX.
             *inputs: Names of values; numbers and arrays of them become constants in double
                 precision.
-            domain: Of the operator.
-            **attributes: Of the operator.
+            domain: The operator's domain.
+            **attributes: The operator's attributes.
         """
         from onnx import helper
 
@@ -64,7 +64,7 @@ class OnnxGraph:
         )
         return name
 
-    def named(self, value: str, name: str) -> None:
+    def name_output(self, value: str, name: str) -> None:
         """Give a value the name of an output."""
         from onnx import helper
 
@@ -87,7 +87,7 @@ class OnnxGraph:
         ends = (self.constant([at], np.int64) for at in (begin, end, 1))
         return self.node("Slice", value, *ends)
 
-    def beside(self, *values: str) -> str:
+    def concatenate(self, *values: str) -> str:
         """Return matrices beside each other."""
         return values[0] if len(values) == 1 else self.node("Concat", *values, axis=1)
 
@@ -99,7 +99,7 @@ class OnnxGraph:
         """Return a vector as a matrix of one column."""
         return self.node("Reshape", value, self.constant([-1, 1], np.int64))
 
-    def filled(self, value: str, fill: Any) -> str:
+    def fill(self, value: str, fill: Any) -> str:
         """Return a matrix with others' numbers in place of those that are not there."""
         return self.node("Where", self.node("IsNaN", value), fill, value)
 
@@ -126,12 +126,12 @@ class OnnxGraph:
         Args:
             numbers: Columns of the input `numbers`.
             texts: Columns of the input `texts`, which is left out where there is none.
-            outputs: By name their values, vectors of doubles.
+            outputs: The values of the outputs by their names, vectors of doubles.
         """
         from onnx import TensorProto, checker, helper
 
         for name, value in outputs.items():
-            self.named(value, name)
+            self.name_output(value, name)
         inputs = [helper.make_tensor_value_info(NUMBERS, TensorProto.DOUBLE, ["n", numbers])]
         if texts:
             inputs.append(helper.make_tensor_value_info(TEXTS, TensorProto.STRING, ["n", texts]))

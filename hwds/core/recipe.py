@@ -60,7 +60,7 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
 
     Args:
         cls: The recipe that was built.
-        path: Where its node is in the config.
+        path: The path of its node in the config.
         error: The error of pydantic.
     """
     first = error.errors()[0]
@@ -76,18 +76,18 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
     branches = error.errors() if first["type"] == "literal_error" else [first]
-    said = dict.fromkeys(
-        _required(each)
+    required = dict.fromkeys(
+        _requirement(each)
         for each in branches
         if [p for p in each["loc"] if not _is_branch(p)] == location
     )
     either = " or ".join(
-        text.removeprefix("must be ") if place else text for place, text in enumerate(said)
+        text.removeprefix("must be ") if place else text for place, text in enumerate(required)
     )
     return ConfigError(f"{where}: {either}, got {show_value(first['input'])}.")
 
 
-def _required(error: Any) -> str:
+def _requirement(error: Any) -> str:
     text = SHAPES.get(error["type"], error["msg"][0].lower() + error["msg"][1:])
     return text.format(**error.get("ctx", {}))
 
@@ -451,6 +451,6 @@ def package_needs(path: str, recipe: Recipe) -> Iterator[tuple[str, tuple[str, .
         yield from package_needs(f"{path}.{below}", inner)
 
 
-def labelled(name: str, change: str) -> str:
+def label_with(name: str, change: str) -> str:
     """Return the label of an option with one more change."""
     return f"{name[:-1]},{change})" if name.endswith(")") else f"{name}({change})"

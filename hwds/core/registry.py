@@ -14,7 +14,7 @@ from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from hwds.core.cache import noted_inputs
+from hwds.core.cache import note_inputs
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.moved import current_path
 
@@ -171,7 +171,7 @@ def _import_module(name: str) -> Any:
     """
     if name.startswith(f"{PACKAGE.name}."):
         return importlib.import_module(name)
-    with noted_inputs():
+    with note_inputs():
         return importlib.import_module(name)
 
 
@@ -202,7 +202,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
 
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
-        with noted_inputs():
+        with note_inputs():
             return _require_recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
     named = (
@@ -342,7 +342,7 @@ def families_of(recipe: type) -> Iterator[Family]:
     yield from (family for module in modules if (family := family_around(module)))
 
 
-def offered(cls: type, hook: Literal["rows", "stream", "policies"], kind: type) -> Any:
+def hook_class(cls: type, hook: Literal["rows", "stream", "policies"], kind: type) -> Any:
     """Return the class that the nearest family of a class names for a hook of `Family`.
 
     None where no family names one.

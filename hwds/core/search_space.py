@@ -85,8 +85,8 @@ def _require_comparable(group: str, tree: Any, node: Mapping[str, Any]) -> None:
         ConfigError: With what of the group may be searched.
     """
     lawful = resolve_node(group, group, dict(node)).comparable
-    known = tree if isinstance(tree, Mapping) and not is_leaf(tree, node) else {"": tree}
-    wrong = next((key for key in known if key not in lawful and (key in node or not key)), None)
+    searched = tree if isinstance(tree, Mapping) and not is_leaf(tree, node) else {"": tree}
+    wrong = next((key for key in searched if key not in lawful and (key in node or not key)), None)
     if wrong is not None:
         some = f"of '{node['name']}' may be searched: {', '.join(lawful) or 'nothing'}"
         where = f"{START}.{group}.{wrong}".rstrip(".")
@@ -238,12 +238,12 @@ def _is_number(value: Any) -> bool:
 def _refuse_twice(leaves: list[Leaf]) -> None:
     """Refuse a path that two leaves set that may occur together."""
     for leaf, other in combinations(leaves, 2):
-        apart = any(
+        exclusive = any(
             name == theirs and at != their_at
             for name, at in leaf.when
             for theirs, their_at in other.when
         )
-        if leaf.path == other.path and not apart:
+        if leaf.path == other.path and not exclusive:
             raise ConfigError(f"{START}.{leaf.path}: is searched twice.")
 
 
@@ -365,9 +365,9 @@ def trial_config(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[s
         if "recipe" in node:  # its value may name an option, or a list of them
             value = expand(group, path, {"recipe": node["recipe"], keys[-1]: value})[keys[-1]]  # noqa: PLW2901
         node[keys[-1]] = value
-    own = changed["model"]["name"] if "model" in changed else None
+    label = changed["model"]["name"] if "model" in changed else None
     rivals = [
-        node for node in data["rivals"] if node["name"] != own
+        node for node in data["rivals"] if node["name"] != label
     ]  # a rival that is the model itself is left out
     return {**data, **changed, "rivals": rivals, "sweep": dict(NO_SWEEP)}
 

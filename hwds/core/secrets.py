@@ -102,17 +102,17 @@ def restore_env(node: Any) -> Any:
 
     A missing variable stays named.
     """
-    return change_texts(node, lambda text: REDACTED.sub(_restored, text))
+    return change_texts(node, lambda text: REDACTED.sub(_restore, text))
 
 
-def _restored(match: re.Match[str]) -> str:
+def _restore(match: re.Match[str]) -> str:
     remember(match[1])
     return os.environ.get(match[1], match[0])
 
 
 def remember(name: str) -> None:
     """Let the value of a variable count as a secret, here and in processes that are begun later."""
-    os.environ[REMEMBERED] = ",".join(sorted({*_remembered(), name}))
+    os.environ[REMEMBERED] = ",".join(sorted({*_remembered_names(), name}))
 
 
 def given_by_environment(text: str) -> bool:
@@ -225,13 +225,13 @@ def _secrets_of_config() -> dict[str, str]:
     """
     return {
         value: name
-        for name in _remembered()
+        for name in _remembered_names()
         if len(value := os.environ.get(name, "")) >= SHORTEST
         and not (_is_path(value) or _is_number(value))
     }
 
 
-def _remembered() -> list[str]:
+def _remembered_names() -> list[str]:
     return [name for name in os.environ.get(REMEMBERED, "").split(",") if name]
 
 

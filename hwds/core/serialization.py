@@ -145,10 +145,10 @@ class Decoder:
             if set(values) != set(stored_attributes(cls, None)):
                 raise TypeError(f"'{class_path(cls)}' has other fields")
             return cls(**values)
-        made = cls.__new__(cls)
+        instance = cls.__new__(cls)
         for name, value in values.items():
-            setattr(made, name, value)
-        return made
+            setattr(instance, name, value)
+        return instance
 
 
 _DECODE: dict[str, Callable[..., Any]] = {
@@ -175,8 +175,8 @@ _DECODE: dict[str, Callable[..., Any]] = {
 
 
 def _instant_of(text: str, zone: str, fold: int) -> datetime:
-    made = datetime.fromisoformat(text).replace(fold=fold)
-    return made.replace(tzinfo=ZoneInfo(zone)) if zone else made
+    instant = datetime.fromisoformat(text).replace(fold=fold)
+    return instant.replace(tzinfo=ZoneInfo(zone)) if zone else instant
 
 
 # The one codec: values as JSON and arrays, from which every bit comes back; no code is stored
@@ -385,7 +385,7 @@ class _Encoder:
         self.classes: dict[str, int] = {}
         self.arrays: dict[str, list[ndarray]] = {}
         self.sizes: dict[str, int] = {}
-        self._known: dict[Any, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def encode(self, value: Any) -> Any:
         """Return the tree of a value."""
@@ -425,10 +425,10 @@ class _Encoder:
         if not SHARED.issuperset(kinds):
             self.tuples.append(self._list(list(value)))
             return len(self.tuples) - 1
-        number = self._known.get((kinds, value))
+        number = self._numbers.get((kinds, value))
         if number is None:
             self.tuples.append(["plain", list(value)])
-            number = self._known[kinds, value] = len(self.tuples) - 1
+            number = self._numbers[kinds, value] = len(self.tuples) - 1
         return number
 
     def _array(self, value: ndarray) -> Any:
@@ -465,10 +465,10 @@ class _Encoder:
         stored_as = getattr(value, "stored_as", None)  # a registered class may have none
         if stored_as is not None and stored_as() is not value:
             return self.encode(stored_as())
-        own = class_path(type(value))
-        path = self._paths.get(own, own)
+        current = class_path(type(value))
+        path = self._paths.get(current, current)
         if path not in self.classes:
-            _check_importable(own, type(value))
+            _check_importable(current, type(value))
             self.classes[path] = len(self.classes)
         return [
             "object",
@@ -499,21 +499,21 @@ _ENCODE: dict[type, Callable[..., Any]] = {
 def _check_importable(path: str, cls: type) -> None:
     """Refuse a class that cannot be imported by its path."""
     try:
-        known = buildable(path)
+        found = buildable(path)
     except (ImportError, AttributeError, DataError) as error:
         raise Unserializable(f"a '{path}' cannot be stored: {error}.") from error
-    if known is not cls:
+    if found is not cls:
         raise Unserializable(f"a '{path}' cannot be stored: another class has its name.")
 
 
 def _known_packages() -> set[str]:
     pending: list[type] = [Serializable, Recipe]
-    known: set[str] = set()
+    packages: set[str] = set()
     while pending:
         cls = pending.pop()
-        known.add(cls.__module__.partition(".")[0])
+        packages.add(cls.__module__.partition(".")[0])
         pending += cls.__subclasses__()
-    return known
+    return packages
 
 
 def _odd_nan(value: Any) -> bool:

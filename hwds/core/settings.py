@@ -142,13 +142,13 @@ def _repeated_keys(node: Any, seen: set[int]) -> Iterator[Any]:
             yield from _repeated_keys(part, seen)
 
 
-def _size(node: Any, known: dict[int, float]) -> float:
+def _size(node: Any, sizes: dict[int, float]) -> float:
     """Return the number of values of a node; without end where it holds itself."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # until it is counted, whatever leads back to it is a circle
+    if id(node) not in sizes:
+        sizes[id(node)] = float("inf")  # until it is counted, whatever leads back to it is a circle
         content = node.value if isinstance(node, yaml.CollectionNode) else ()
         inner = [
             part for item in content for part in (item if isinstance(item, tuple) else (item,))
         ]
-        known[id(node)] = 1 + sum(_size(part, known) for part in inner)
-    return known[id(node)]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in inner)
+    return sizes[id(node)]

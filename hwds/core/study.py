@@ -110,7 +110,8 @@ class Study(Recipe):
             is not above 0.
         seeds: The seeds of each experiment's runs; `{seed}` in its words is the seed.
         words: The overrides of every experiment, before its own.
-        experiments: By name, the overrides of each experiment, or the name of an experiment option.
+        experiments: The overrides of each experiment by its name, or the name of an experiment
+            option.
         rule: The decision rule; the last clause has no condition.
     """
 

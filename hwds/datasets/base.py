@@ -17,7 +17,7 @@ from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.recipe import PositiveInt, Recipe, Small
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import COLUMN, MADE_AT, VALUE, Panel, Vintages
-from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, listed
+from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, as_names
 from hwds.frames.table import Frame
 from hwds.results.files import read_table
 from hwds.results.folder import RunFolder
@@ -144,7 +144,7 @@ def _of_panel_series(path: str, join: Join, panel: Panel, table: DataFrame) -> D
 
     By what these have in common where `on` says so.
     """
-    names, known = listed(join.on), (*panel.roles.static, *panel.roles.level)
+    names, known = as_names(join.on), (*panel.roles.static, *panel.roles.level)
     if not names:
         return table
     for name in names:

@@ -54,9 +54,9 @@ class Cheese(PanelDataset):
             pl.int_range(1, pl.len() + 1).over("retailer").alias(TIME),
             col("volume").cast(pl.Float64).alias(TARGET),
             "price",
-            col("display_share").alias("promotion"),
-            account.alias("channel"),
-            account.str.split(" - ").list.first().alias("market"),
+            promotion="display_share",
+            channel=account,
+            market=account.str.split(" - ").list.first(),
         )
         frequency = Frequency("1i")
         return Panel.build(

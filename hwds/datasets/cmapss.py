@@ -102,9 +102,9 @@ class Cmapss(Dataset):
             pl.format(f"{split} {{}}", col("unit").cast(pl.String).str.zfill(3)).alias("engine"),
             col("cycle").cast(pl.Float64),
             col(*SETTINGS, *SENSORS).cast(pl.Float64),
-            (last & train).cast(pl.Float64).alias("failed"),
-            left.alias("left"),
-            pl.lit(split).alias("split"),
+            failed=(last & train).cast(pl.Float64),
+            left=left,
+            split=pl.lit(split),
         )
 
     def _remaining(self, rows: DataFrame) -> pl.Expr:

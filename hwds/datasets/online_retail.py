@@ -71,7 +71,7 @@ class OnlineRetail(PanelDataset):
             name, week, col("StockCode").alias("sku"), col("Country").alias("channel")
         ).agg(
             col("Quantity").sum().alias(TARGET),
-            (col("Quantity") * col("UnitPrice")).sum().alias("revenue"),
+            revenue=(col("Quantity") * col("UnitPrice")).sum(),
         )
         kept = weekly.filter(pl.len().over(SERIES) >= self.least_weeks)
         table = _fill_weeks(limit_series(kept.sort(SERIES, TIME), self.series))

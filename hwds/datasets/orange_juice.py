@@ -96,10 +96,10 @@ class OrangeJuice(PanelDataset):
             price.alias("price"),
             col("feat").alias("promotion"),
             col("deal").cast(pl.Float64),
-            (price * (1 - col("profit") / 100)).clip(0).alias("cost"),
-            col("brand_name").alias("sku"),
-            pl.format("store {}", "store").alias("channel"),
-            pl.lit("orange juice").alias("family"),
+            cost=(price * (1 - col("profit") / 100)).clip(0),
+            sku="brand_name",
+            channel=pl.format("store {}", "store"),
+            family=pl.lit("orange juice"),
         )
         frequency = Frequency("1i")
         filled = without_gaps(table, ROLES, frequency, "null")

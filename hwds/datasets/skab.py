@@ -78,8 +78,8 @@ class Skab(Dataset):
         seconds = rows.select(
             (col("datetime") - col("datetime").min()).dt.total_seconds(fractional=True)
         ).to_series()
-        rows = rows.with_columns(seconds.alias("second")).with_columns(
-            col("second").min().over("file").alias("start")
+        rows = rows.with_columns(second=seconds).with_columns(
+            start=col("second").min().over("file")
         )
         table = rows.filter(col("file").is_in(names.implode())).select(
             pl.when(col("group") == WITHOUT_FAULTS)

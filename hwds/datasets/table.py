@@ -130,7 +130,7 @@ def _refuse_missing(data: DataFrame, names: Sequence[str], file: FileSource) -> 
 
 
 def _refuse_two_arms(shown: DataFrame, entity: tuple[str, ...], arm: str) -> None:
-    arms = shown.group_by(entity, maintain_order=True).agg(col(arm).n_unique().alias("n"))
+    arms = shown.group_by(entity, maintain_order=True).agg(n=col(arm).n_unique())
     several = arms.filter(col("n") > 1)
     if len(several):
         who = ", ".join(map(str, several.select(entity).row(0)))
@@ -236,7 +236,7 @@ def _check_labels(file: DataFrame, key: str, ids: Series, path: str) -> DataFram
         raise DataError(f"dataset.reviewed: no row has the {key} '{strange[0]}' of '{path}'.")
     twice = (
         given.group_by(key, maintain_order=True)
-        .agg(col(LABEL).n_unique().alias("n"))
+        .agg(n=col(LABEL).n_unique())
         .filter(col("n") > 1)[key]
     )
     if len(twice):

@@ -137,7 +137,7 @@ class ResampledEvidence:
             draws = (
                 draws * sqrt(total / sum(variances[way] for way in ways)) if total > 0 else draws
             )
-        return np.asarray(point + draws)
+        return point + draws
 
     def _shares(self, drawn: ndarray) -> ndarray:
         """Return the resamples of one way, in which all models have a value, as shares, shape
@@ -214,7 +214,7 @@ def _few_clusters_factor(counts: ClusterCounts) -> float:
     little.
     """
     return (
-        sqrt(counts.even / counts.df)
+        sqrt(counts.effective / counts.df)
         * student_critical(counts.df, LEVEL)
         / student_critical(inf, LEVEL)
     )

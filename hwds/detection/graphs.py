@@ -77,7 +77,7 @@ class GraphInputs:
         """Numbers, then the code of each text, shape (n, columns)."""
         codes = [np.arange(len(known) + 1.0)[:, None] for known in self.inputs.values]
         tables = [self.by_code(place, table) for place, table in enumerate(codes)]
-        return self.graph.beside(
+        return self.graph.concatenate(
             *([self.matrix] if self.inputs.numbers or not tables else []), *tables
         )
 
@@ -133,14 +133,14 @@ def linear_score(graph: OnnxGraph, scorer: LinearScorer, rows: GraphInputs) -> s
     if k:
         centred = graph.node("Sub", rows.matrix, scorer.centre[:k])
         standard = graph.node("Div", centred, scorer.spread[:k])
-        known = graph.filled(standard, 0.0)
+        known = graph.fill(standard, 0.0)
         parts = [
             graph.node("Mul", known, scorer.weights[:k]),
             *(graph.column(part) for part in parts),
         ]
     else:
         parts = [graph.column(part) for part in parts]
-    return graph.node("Add", graph.row_sum(graph.beside(*parts)), scorer.base)
+    return graph.node("Add", graph.row_sum(graph.concatenate(*parts)), scorer.base)
 
 
 def deviation_score(graph: OnnxGraph, scorer: DeviationScorer, rows: GraphInputs) -> str:
@@ -148,7 +148,7 @@ def deviation_score(graph: OnnxGraph, scorer: DeviationScorer, rows: GraphInputs
     away = scale_matrix(
         graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, FARTHEST
     )
-    away = graph.filled(away, 0.0)
+    away = graph.fill(away, 0.0)
     top = min(scorer.top, len(scorer.columns.names))
     largest = graph.largest(graph.node("Mul", away, away), top)
     return graph.node("Sqrt", graph.node("Div", graph.row_sum(largest), float(top)))
@@ -164,13 +164,13 @@ def network_score(graph: OnnxGraph, scorer: NetworkScorer, rows: GraphInputs) ->
     refuse_arrays(scorer.reader.inputs)
     reader = scorer.reader
     matrix = rows.matrix
-    on_scale = graph.filled(scale_matrix(graph, matrix, reader.scaling, CLIP), 0.0)
+    on_scale = graph.fill(scale_matrix(graph, matrix, reader.scaling, CLIP), 0.0)
     holes = np.flatnonzero(reader.holed)
     parts = [on_scale]
     if len(holes):
         held = graph.node("Gather", matrix, graph.constant(holes, np.int64), axis=1)
         parts.append(graph.doubles(graph.node("IsNaN", held)))
-    numbers = graph.doubles(graph.singles(graph.beside(*parts)))
+    numbers = graph.doubles(graph.singles(graph.concatenate(*parts)))
     each = len(scorer.weights) // scorer.model.seeds
     answers = []
     for i in range(0, len(scorer.weights), each):
@@ -180,7 +180,7 @@ def network_score(graph: OnnxGraph, scorer: NetworkScorer, rows: GraphInputs) ->
             for place in range(len(reader.inputs.texts))
         ]
         answers.append(
-            dense_layers(graph, graph.beside(numbers, *texts), weights[len(texts) :], silu)
+            dense_layers(graph, graph.concatenate(numbers, *texts), weights[len(texts) :], silu)
         )
     return graph.flat(_mean(graph, answers))
 
@@ -196,14 +196,14 @@ def restoring_score(graph: OnnxGraph, scorer: RestoringScorer, rows: GraphInputs
         graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, scorer.model.clip
     )
     rounded = graph.doubles(graph.singles(on_scale))
-    given = graph.filled(rounded, 0.0)
+    given = graph.fill(rounded, 0.0)
     each = len(scorer.weights) // scorer.model.seeds
     errors = []
     for i in range(0, len(scorer.weights), each):
         gap = graph.node(
             "Sub", dense_layers(graph, given, scorer.weights[i : i + each], silu), rounded
         )
-        errors.append(graph.filled(graph.node("Mul", gap, gap), 0.0))
+        errors.append(graph.fill(graph.node("Mul", gap, gap), 0.0))
     share = graph.node("Div", _mean(graph, errors), scorer.usual)
     return graph.node("Div", graph.row_sum(share), float(len(scorer.columns.names)))
 
@@ -214,7 +214,7 @@ def columns_matrix(graph: OnnxGraph, columns: NumberColumns, rows: GraphInputs) 
         graph.column(rows.by_code(place, by_code[:, None]))
         for place, by_code in enumerate(columns.rarity)
     ]
-    return graph.beside(*([rows.matrix] if columns.inputs.numbers or not rare else []), *rare)
+    return graph.concatenate(*([rows.matrix] if columns.inputs.numbers or not rare else []), *rare)
 
 
 def _silu_layers(model: Any) -> Sequence[bool]:
@@ -276,7 +276,7 @@ def booster_score(graph: OnnxGraph, scorer: BoosterScorer, rows: GraphInputs) ->
         column[here] = width + np.arange(len(here))
         threshold[here] = 0.5
         width += len(here)
-    asked = graph.singles(round_to_single(graph, graph.beside(matrix, *tables)))
+    asked = graph.singles(round_to_single(graph, graph.concatenate(matrix, *tables)))
     total = _ensemble(
         graph, asked, nodes, nodes.value, "BRANCH_LT", column, threshold, nodes.missing_left
     )
@@ -304,7 +304,7 @@ def forest_score(graph: OnnxGraph, scorer: ForestScorer, rows: GraphInputs) -> s
 def isolation_score(graph: OnnxGraph, scorer: IsolationScorer, rows: GraphInputs) -> str:
     """Return minus the mean path length of isolation trees."""
     trees = scorer.trees
-    matrix = graph.filled(columns_matrix(graph, scorer.columns, rows), scorer.middle)
+    matrix = graph.fill(columns_matrix(graph, scorer.columns, rows), scorer.middle)
     asked, nowhere = round_to_single(graph, matrix), np.zeros(len(trees.left), bool)
     total = _ensemble(
         graph, asked, trees, trees.length, "BRANCH_LEQ", trees.column, trees.threshold, nowhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, Self
 
 import numpy as np
@@ -90,9 +91,7 @@ class EntityDays:
         """
         held, confirmed = weight[:, self.top], np.zeros((len(weight), self.entities), bool)
         taken, earlier = np.zeros(held.shape), np.zeros(held.shape, bool)
-        for day, (begin, end) in enumerate(
-            zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
-        ):
+        for day, (begin, end) in enumerate(pairwise(self.starts.tolist())):
             who, hit = self.entity[begin:end], self.hit[begin:end]
             earlier[:, begin:end] = confirmed[:, who]
             free = np.where(earlier[:, begin:end], 0.0, held[:, begin:end])

@@ -26,7 +26,7 @@ from hwds.detection.kernels.dense import (
 )
 from hwds.detection.models.base import REST, Classifier, Contributions
 from hwds.detection.rows import RowContext, labelled_rows, labels_of, learnable
-from hwds.evaluation.networks import GRAPHS, Layers, forward_of, on_device
+from hwds.evaluation.networks import GRAPHS, Layers, Schedule, Training, forward_of, on_device
 from hwds.evaluation.protocol import Device
 from hwds.evaluation.trees import latest_share
 from hwds.frames.table import RowReader, Table
@@ -201,8 +201,6 @@ class RowNetwork(Recipe):
 
     def _training(self, inputs: RowArrays, shape: RowShape, context: RowContext) -> Any:
         """Return the training of a network on some rows."""
-        from hwds.evaluation.networks import Schedule, Training
-
         schedule = Schedule(
             self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
         )
@@ -218,7 +216,7 @@ class RowNetwork(Recipe):
         return tuple(
             part
             for seed in range(self.seeds)
-            for part in training.stopped(rows.target, inner, seed)
+            for part in training.best_weights(rows.target, inner, seed)
         )
 
     def retrain_networks(

@@ -334,11 +334,6 @@ MISSING: tuple[tuple[str, str], ...] = (
 """A pattern of a whole name, and what it means that there is no value."""
 
 
-def missing_phrase(name: str) -> str | None:
-    """Return what it means that an input has no value; None where no pattern fits it."""
-    return next((words for pattern, words in MISSING if re.fullmatch(pattern, name)), None)
-
-
 def topic_of(name: str) -> str | None:
     """Return the topic of an input; None where no pattern fits it."""
     match = _match_phrase(name)
@@ -573,7 +568,8 @@ def _input_phrase(fact: Fact, *, rank: bool = True) -> str:
     if fact.name.startswith(RULE):
         return f"meets the {fact.name}" + (f" ({fact.value})" if fact.value else "")
     if fact.value is None:
-        return missing_phrase(fact.name) or f"its {_input_noun(fact.name)} is not known"
+        known = (words for pattern, words in MISSING if re.fullmatch(pattern, fact.name))
+        return next(known, f"its {_input_noun(fact.name)} is not known")
     if isinstance(fact.value, str):
         return f"its {_input_noun(fact.name)} is {fact.value}{_text_share_words(fact)}"
     words = (

@@ -183,9 +183,7 @@ def median_variance_ratio(lines: ndarray) -> ndarray:
     """Return the variance of a median over that of a mean, of normal numbers: exact of 1, of 2 and
     of very many.
     """
-    return np.asarray(
-        np.pi * lines / (2 * (lines + np.where(lines % 2 == 1, np.pi / 2 - 1, np.pi - 2)))
-    )
+    return np.pi * lines / (2 * (lines + np.where(lines % 2 == 1, np.pi / 2 - 1, np.pi - 2)))
 
 
 def _part_chances(residual: ndarray, variance: ndarray) -> ndarray:
@@ -202,7 +200,7 @@ def _part_chances(residual: ndarray, variance: ndarray) -> ndarray:
         chance = share * density
         chance /= chance.sum(axis=1, keepdims=True)
         share = chance.mean(axis=0)
-    return np.asarray(chance)
+    return chance
 
 
 def _price_in_money(logged: ndarray, deviation: ndarray, own: ndarray) -> ShrunkPrices:

@@ -26,7 +26,7 @@ class RowContext(RunContext):
     @classmethod
     def of(cls, run: RunContext) -> Self:
         """Return the context of a run's classifiers."""
-        return cls(**run.shared())
+        return cls(**run.shared_fields())
 
     def learned(self, model: Any, train: Table, stop: Table) -> Any:
         """Return the scorer that a member classifier learns.

@@ -35,7 +35,7 @@ from hwds.stats.clusters import (
     block_length,
     day_blocks,
     day_cluster,
-    even_number,
+    effective_number,
     resample_clusters,
     two_way_effect,
 )
@@ -94,7 +94,7 @@ class Clusters:
     def counts(self, weight: ndarray) -> ClusterCounts:
         """Return the clusters as far as they have weight, shape (clusters,)."""
         return ClusterCounts(
-            self.called, int((weight > 0).sum()), even_number(weight), len(self.strata)
+            self.called, int((weight > 0).sum()), effective_number(weight), len(self.strata)
         )
 
     def same_as(self, way: str, others: Sequence[Clusters]) -> bool:
@@ -186,7 +186,7 @@ def _clustered_part(samples: ndarray, counts: ClusterCounts) -> ClusteredPart | 
     known = samples[np.isfinite(samples)]
     if len(known) < max(2, LEAST_DEFINED * len(samples)):
         return None
-    stretch = counts.even / counts.df if counts.df > 0 else 1.0
+    stretch = counts.effective / counts.df if counts.df > 0 else 1.0
     return ClusteredPart(counts, float(np.var(known, ddof=1)) * stretch)
 
 

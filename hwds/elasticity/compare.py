@@ -58,7 +58,7 @@ def price_change_evidence(
 
 
 def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows:
-    rows = answer.rows.filter(counts).with_columns(error.alias("error")).drop_nulls("error")
+    rows = answer.rows.filter(counts).with_columns(error=error).drop_nulls("error")
     return replace(answer, rows=rows)
 
 
@@ -70,13 +70,11 @@ def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     average), so that a mean of differences between models has the error of the difference of their
     roots (delta method).
     """
-    sums = rows.group_by("cutoff", TIME).agg(
-        (col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
-    )
+    sums = rows.group_by("cutoff", TIME).agg(squares=(col("error") ** 2).sum(), rows=pl.len())
     both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
     squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()
     root = float(np.sqrt(squares.sum() / count.sum()))
-    return np.asarray(root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean()))
+    return root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean())
 
 
 COMPARISON = TaskComparison(

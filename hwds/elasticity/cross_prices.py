@@ -142,7 +142,7 @@ class ProductPairs:
         """Return for each slope the values of its pair, shape (P, R, m), 0 where it is of none:
         shape (K, 1 + n, m).
         """
-        return np.asarray(self.slopes @ values[self.product])
+        return self.slopes @ values[self.product]
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +279,7 @@ class PairSystem:
         gains = [float(linear @ np.linalg.solve(matrix, linear)) for matrix in matrices]
         fixed = -left[-1, -1] - within.log_determinant(variance)
         logs = 0.5 * (fixed + np.array(gains) - np.linalg.slogdet(matrices)[1])
-        return np.asarray(logs - self.moments.families * np.log(families))
+        return logs - self.moments.families * np.log(families)
 
     def _precisions(self, left: ndarray, families: ndarray) -> ndarray:
         """Return the precision of s by the standard deviation of families, shape (families, Q,
@@ -410,12 +410,12 @@ class _PairEffects:
 
 def _cross_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the sum of left'right over all rows of stacks, shape (m, m)."""
-    return np.asarray(left.reshape(-1, left.shape[2]).T @ right.reshape(-1, right.shape[2]))
+    return left.reshape(-1, left.shape[2]).T @ right.reshape(-1, right.shape[2])
 
 
 def _row_products(left: ndarray, right: ndarray) -> ndarray:
     """Return the products of matching rows, shape (K, 1 + n)."""
-    return np.asarray(np.einsum("kar,kar->ka", left, right))
+    return np.einsum("kar,kar->ka", left, right)
 
 
 # Cross elasticities of pairs of substitutes, shrunk to the mean of their family, beside slopes
@@ -502,10 +502,8 @@ def _grid_widths(tried: ndarray) -> ndarray:
     """Return how much of the space each set of standard deviations stands for, shape (tried,)."""
     grids = (FAMILY_GRID, PRODUCT_GRID, CELL_GRID)
     places = [np.searchsorted(grid, column) for grid, column in zip(grids, tried.T, strict=True)]
-    return np.asarray(
-        np.prod(
-            [np.gradient(grid)[place] for grid, place in zip(grids, places, strict=True)], axis=0
-        )
+    return np.prod(
+        [np.gradient(grid)[place] for grid, place in zip(grids, places, strict=True)], axis=0
     )
 
 

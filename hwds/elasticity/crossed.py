@@ -144,7 +144,7 @@ class SecondSlope:
         parameters, shape (K,).
         """
         kept = deviation**2 / (1 + deviation**2 * self.precision)
-        return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
+        return kept * (self.linear - self.price * slopes - self.cross @ theta)
 
 
 def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
@@ -152,7 +152,7 @@ def centred(values: ndarray, weight: ndarray, axis: int = -1) -> ndarray:
     `axis` is -2.
     """
     total = np.maximum(weight.sum(axis=axis, keepdims=True), 1e-300)
-    return np.asarray(values - (weight * values).sum(axis=axis, keepdims=True) / total)
+    return values - (weight * values).sum(axis=axis, keepdims=True) / total
 
 
 def least_squares_moments(
@@ -223,10 +223,6 @@ LikelihoodParts = LikelihoodExpansion | Sequence[LikelihoodExpansion]
 """A likelihood, or those of parts of the rows, of which each has slopes of its own with the same
 standard deviations.
 """
-
-
-def _as_sequence(parts: LikelihoodParts) -> Sequence[LikelihoodExpansion]:
-    return [parts] if isinstance(parts, LikelihoodExpansion) else parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,7 +338,6 @@ class SlopePosterior:
         mean: The mean slope and its standard error.
         deviations: The standard deviations of each grouping's effects, then of a cell's own, shape
             (groupings + 1,).
-        log_likelihood: Marginal, of the approximation.
     """
 
     slopes: ndarray
@@ -353,7 +348,6 @@ class SlopePosterior:
     own_weight: ndarray
     mean: tuple[float, float]
     deviations: ndarray
-    log_likelihood: float
 
 
 def _system(
@@ -437,7 +431,8 @@ def _minus_log_posterior(
     """
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
-    each = [log_likelihood(part, groups, deviations) for part in _as_sequence(parts)]
+    several = [parts] if isinstance(parts, LikelihoodExpansion) else parts
+    each = [log_likelihood(part, groups, deviations) for part in several]
     value, gradient = sum(one for one, _ in each), np.sum([slope for _, slope in each], axis=0)
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
@@ -466,7 +461,7 @@ def slope_posterior(
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, _ = groups.design(len(known.linear))
     variances, share = groups.priors(deviations)
-    matrix, linear, k, constant = _system(known, dummies, variances, deviations)
+    matrix, linear, k, _ = _system(known, dummies, variances, deviations)
     inverse = np.linalg.inv(matrix)
     inverse = (inverse + inverse.T) / 2
     q, own = len(known.shared_linear), deviations[-1] ** 2
@@ -480,7 +475,6 @@ def slope_posterior(
     if groups.noisy:
         covariance += (dummies * (variances * share * (1 - share))) @ dummies.T
     covariance[np.diag_indices_from(covariance)] += own * k
-    log_det = float(np.linalg.slogdet(matrix)[1])
     return SlopePosterior(
         slopes,
         covariance,
@@ -490,7 +484,6 @@ def slope_posterior(
         1 - k,
         (float(solution[q]), float(np.sqrt(inverse[q, q]))),
         deviations,
-        constant + 0.5 * float(linear @ solution) - 0.5 * log_det,
     )
 
 
@@ -516,10 +509,6 @@ def best_deviations(
 
     bounds = [(float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_DEVIATION)))] * len(begin)
     options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}
-    return np.asarray(
-        np.exp(
-            minimize(
-                loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-            ).x
-        )
+    return np.exp(
+        minimize(loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     )

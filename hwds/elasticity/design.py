@@ -143,7 +143,7 @@ def log_prices(panel: Panel, centres: ndarray | None, known: ndarray) -> tuple[n
         known: The rows that means are of, shape (rows,).
     """
     logs = np.log(panel.values(price_column(panel)))
-    cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+    cell = panel.series_of_row
     if centres is None:
         there = known & np.isfinite(logs)
         centres = group_means(logs[there], cell[there], panel.n_series)
@@ -370,7 +370,7 @@ class DemandDesign(Serializable):
                 ever changes.
         """
         names, price = cell_names(panel, terms), panel.values(price_column(panel))
-        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+        cell = panel.series_of_row
         out = _stock_outs(panel)
         period = panel.table[TIME].rank("dense").cast(pl.Int64).to_numpy() - 1
         units = panel.target
@@ -577,7 +577,7 @@ def _columns(
 ) -> dict[str, ndarray]:
     """Return the columns that may have a slope that all cells share, by name."""
     columns: dict[str, ndarray] = {}
-    cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+    cell = panel.series_of_row
     if terms.lagged_price:
         columns[LAG] = values_before(log_price, cell)
     if terms.substitutes_price and (groups >= 0).any():

@@ -259,7 +259,7 @@ class FittedElasticities(Serializable):
         part = known.slopes[design.cell] * design.log_price + known.other_effects(
             np.nan_to_num(design.x), design.cell
         )
-        return np.asarray(known.level[design.cell] + part)
+        return known.level[design.cell] + part
 
     @property
     def price_evidence(self) -> DataFrame:

@@ -187,9 +187,7 @@ def _effect_count(sweeper: Sweeper, ways: Sequence[ndarray]) -> int:
 def _from_moments(target: ndarray, columns: ndarray, moments: ndarray, weight: ndarray) -> ndarray:
     """Return the coefficients at which the weighted moments of the residuals are smallest."""
     slope = moments.T @ columns
-    return np.asarray(
-        np.linalg.solve(slope.T @ weight @ slope, slope.T @ weight @ (moments.T @ target))
-    )
+    return np.linalg.solve(slope.T @ weight @ slope, slope.T @ weight @ (moments.T @ target))
 
 
 @dataclass(frozen=True, eq=False)

@@ -260,8 +260,8 @@ def window_scores(rows: Mapping[str, DataFrame]) -> Iterator[tuple[str, Score]]:
             continue
         ordered = own.sort(SERIES, "window")
         before = ordered.select(
-            col("elasticity").shift(1).over(SERIES).alias("before"),
-            col("stderr").shift(1).over(SERIES).alias("error"),
+            before=col("elasticity").shift(1).over(SERIES),
+            error=col("stderr").shift(1).over(SERIES),
         )
         change = float_column(ordered, "elasticity") - float_column(before, "before")
         spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
@@ -356,9 +356,7 @@ def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
 
 def _moves_by_cell(rows: DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
     """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
-    sums = rows.group_by(SERIES, maintain_order=True).agg(
-        loss.sum().alias("top"), pl.len().alias("count")
-    )
+    sums = rows.group_by(SERIES, maintain_order=True).agg(top=loss.sum(), count=pl.len())
     return pooled_ratio(
         sums["top"].to_numpy(), sums["count"].cast(pl.Float64).to_numpy(), root=root
     )
@@ -410,7 +408,7 @@ def _skill_scores(rows: DataFrame) -> list[Score]:
 
 def _log_likelihood(after: ndarray, before: ndarray, odds: ndarray) -> ndarray:
     """Return after log(p) + before log(1 - p) with log odds of p, by row."""
-    return np.asarray(-after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds))
+    return -after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds)
 
 
 # Checks of cross elasticities: their signs, their symmetry, and whether own prices outweigh

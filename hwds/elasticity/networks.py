@@ -13,7 +13,7 @@ from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import LikelihoodExpansion, best_deviations
 from hwds.elasticity.design import DemandDesign
 from hwds.elasticity.sweeping import Sweeper, number_groups
-from hwds.evaluation.networks import Layers, Schedule, Training
+from hwds.evaluation.networks import Layers, Schedule, Training, on_device, predict_network
 from hwds.evaluation.protocol import Device, RunContext
 
 # The network of demand: embeddings and an LSTM of past prices, a path of the own price that
@@ -410,7 +410,7 @@ def _price_history(
     windows = np.lib.stride_tricks.sliding_window_view(
         padded, scaling.steps, axis=1
     )  # (K, T + 1, 4, steps)
-    return np.asarray(windows[cell, period].transpose(0, 2, 1))
+    return windows[cell, period].transpose(0, 2, 1)
 
 
 def gap_spread(design: DemandDesign) -> float:
@@ -531,8 +531,6 @@ class DemandEnsemble(Serializable):
         """Return the answers of each network for n rows, each column of shape (count, n), in double
         precision.
         """
-        from hwds.evaluation.networks import on_device, predict_network
-
         each = len(self.weights) // self.count
         parts = [self.weights[i : i + each] for i in range(0, len(self.weights), each)]
         with on_device(self.device, self.cpus):
@@ -590,7 +588,7 @@ class TrainedEnsemble:
         """The networks' parts of the log mean of the rows to learn from: the own price's path and
         the correction.
         """
-        return np.asarray((self.mean.log_mean - self.base)[self.design.used])
+        return (self.mean.log_mean - self.base)[self.design.used]
 
     def slopes(self) -> ndarray:
         """Return the mean elasticity of each network over each cell's rows, NaN for a cell without
@@ -605,7 +603,7 @@ class TrainedEnsemble:
                 for each in self.outputs.slope / self.scaling.price
             ]
         )
-        return np.asarray(total / np.where(count > 0, count, np.nan))
+        return total / np.where(count > 0, count, np.nan)
 
 
 def train_and_judge(

@@ -326,7 +326,7 @@ def _cross_like_own(rows: DataFrame, own: ndarray) -> ndarray:
         return np.full_like(own, np.nan)
     away = own[:, known[0]] - own[:, known[0]].mean()
     cross, stderr = (rows[name].fill_null(0.0).to_numpy() for name in ("cross", "cross_stderr"))
-    return np.asarray(cross - stderr * (away / max(away.std(), 1e-300))[:, None])
+    return cross - stderr * (away / max(away.std(), 1e-300))[:, None]
 
 
 def _draw_lists(name: str, drawn: ndarray) -> Series:
@@ -447,7 +447,7 @@ def change_rows(
         gap: Rows after the cutoff that are not scored.
     """
     asked, after = price_scenario(frame, history, cutoff, horizon)
-    cell = np.repeat(np.arange(asked.n_series), asked.lengths)
+    cell = asked.series_of_row
     log_demand = fitted.log_demand(asked)
     log_price = np.log(asked.values(str(asked.roles.one("price"))))
     units, out = _realised_units(frame, asked)
@@ -548,9 +548,7 @@ def demand_beyond(
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
     ranges = design.names.select(SERIES).hstack(price_ranges(design))
     outside = (col("price") < col("low")) | (col("price") > col("high"))
-    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
-        outside.alias("beyond")
-    )
+    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(beyond=outside)
     names = (SERIES, TIME, "price", "elasticity", "units", "units_low", "units_high", "beyond")
     return known.select(pl.lit(cutoff.label).alias("cutoff"), *names).select(
         SERIES, "cutoff", *names[1:]
@@ -560,7 +558,7 @@ def demand_beyond(
 def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> DataFrame:
     """Return the expected units of the rows of the future that have a price."""
     both = history.followed_by(future)
-    cell, price = np.repeat(np.arange(both.n_series), both.lengths), both.values(price_column(both))
+    cell, price = both.series_of_row, both.values(price_column(both))
     logs, table = fitted.log_demand(both), fitted.table
     away = np.log(price) - fitted.design.centres[cell]
     slope, low, high = (
@@ -681,7 +679,7 @@ def _common_error(own: DataFrame) -> ndarray | None:
     away = drawn - drawn.mean(axis=0)
     spread = away.std(axis=0)
     place = int(spread.argmax())
-    return np.asarray(away[:, place] / spread[place]) if spread[place] > 0 else None
+    return away[:, place] / spread[place] if spread[place] > 0 else None
 
 
 OptionalMatrix = ndarray | None

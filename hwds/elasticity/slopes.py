@@ -131,7 +131,7 @@ def _deviation_nodes(
     def log_density(deviations: ndarray) -> float:
         return log_likelihood(known, groups, deviations, gradient=False)[0] + log_prior(deviations)
 
-    spread = _even_points(DEVIATION_SETS, len(best))
+    spread = _even_points(len(best))
     nodes, placed = np.empty_like(spread), np.zeros(DEVIATION_SETS)
     for place, value in enumerate(best):
         end = min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION)
@@ -150,14 +150,14 @@ def _deviation_nodes(
     return nodes, weights / weights.sum()
 
 
-def _even_points(count: int, dimensions: int) -> ndarray:
+def _even_points(dimensions: int) -> ndarray:
     """Return evenly spread points of the unit cube: Kronecker's sequence of the powers of the root
     of x^(d + 1) = x + 1.
     """
     root = 2.0
     for _ in range(40):
         root = (1 + root) ** (1 / (dimensions + 1))
-    return np.asarray((0.5 + np.arange(count)[:, None] * root ** -np.arange(1, dimensions + 1)) % 1)
+    return (0.5 + np.arange(DEVIATION_SETS)[:, None] * root ** -np.arange(1, dimensions + 1)) % 1
 
 
 # Slopes of all cells at once: a quasi-likelihood of counts with cell and period effects, and a
@@ -339,7 +339,7 @@ def _scores(layout: CellLayout, used: ndarray, eta: ndarray, over: float) -> nda
     price = centred(layout.log_price, weight)
     if layout.by_period:
         price = centred(price, weight, -2)
-    return np.asarray(price * (layout.units - mean) * share)
+    return price * (layout.units - mean) * share
 
 
 def serial_dependence(scores: ndarray, used: ndarray) -> float:
@@ -423,7 +423,7 @@ def _levels(layout: CellLayout, used: ndarray, part: ndarray, over: float) -> nd
     bottom = scaled.sum(axis=1)
     level = np.log(np.where(top > 0, top, 1.0) / np.where(bottom > 0, bottom, 1.0)) - shift
     if over == 0:
-        return np.asarray(level)
+        return level
     for _ in range(30):
         mean = np.where(used, np.exp(part + level[:, None]), 0.0)
         share = 1 / (1 + over * mean)
@@ -433,7 +433,7 @@ def _levels(layout: CellLayout, used: ndarray, part: ndarray, over: float) -> nd
         level = level + np.where(top > 0, step, 0.0)
         if np.max(np.abs(step[top > 0]), initial=0.0) < 1e-10:
             break
-    return np.asarray(level)
+    return level
 
 
 def _dispersions(
@@ -563,7 +563,7 @@ def _correlations(matrix: ndarray) -> ndarray:
     root = covariance_root(matrix)
     size = np.sqrt(np.sum(root**2, axis=1, keepdims=True))
     unit = np.where(size > 0, root / np.where(size > 0, size, 1.0), 0.0)
-    out = np.asarray(unit @ unit.T)
+    out = unit @ unit.T
     np.fill_diagonal(out, 1.0)
     return out
 

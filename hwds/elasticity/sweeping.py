@@ -363,7 +363,7 @@ def number_groups(values: ndarray) -> ndarray:
 def group_means(values: ndarray, group: ndarray, groups: int) -> ndarray:
     """Return the mean of the values of each group, 0 of one without any, shape (groups,)."""
     count = np.maximum(np.bincount(group, minlength=groups), 1)
-    return np.asarray(np.bincount(group, values, groups) / count)
+    return np.bincount(group, values, groups) / count
 
 
 def values_before(values: ndarray, group: ndarray, first: float = np.nan) -> ndarray:
@@ -379,7 +379,7 @@ def values_before(values: ndarray, group: ndarray, first: float = np.nan) -> nda
 def covariance_root(matrix: ndarray) -> ndarray:
     """Return a root R of a covariance, R R' without its negative eigenvalues."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def is_singular(gram: ndarray) -> bool:
@@ -477,9 +477,7 @@ def _effective_clusters(bread: ndarray, rows: ndarray, cluster: ndarray) -> ndar
     """
     parts = (rows @ (bread / np.maximum(np.diag(bread), 1e-300))) ** 2
     information = cluster_sums(parts, cluster) if len(bread) else np.zeros((1, 0))
-    return np.asarray(
-        information.sum(axis=0) ** 2 / np.maximum((information**2).sum(axis=0), 1e-300)
-    )
+    return information.sum(axis=0) ** 2 / np.maximum((information**2).sum(axis=0), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
@@ -603,14 +601,6 @@ class PoissonFit:
             rng=rng,
             level=level,
         )
-
-    def iid_variance(self) -> ndarray:
-        """Return the variance that takes rows as independent with one dispersion: what clustered
-        errors are compared with.
-        """
-        n, k = self.scores.shape
-        pearson = (self.units - self.mean) ** 2 / np.maximum(self.mean, 1e-300)
-        return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
 
 
 def fit_ppml(

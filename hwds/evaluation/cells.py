@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame
 
-from hwds.core.cache import Cache, Codec, Inputs, note, noted_inputs, read_so_far
+from hwds.core.cache import Cache, Codec, Inputs, note, note_inputs, read_so_far
 from hwds.core.checksums import lay_sealed, require_sound
 from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.keys import Conditions, code_digest, key_of
@@ -55,7 +55,7 @@ class LearningFile:
         within: The names of the fits that the one that begins is a part of, the outermost first.
         fits: The number of fits of each name.
         lines: The lines that are not written yet.
-        written: When it was written last, by `time.monotonic`.
+        written: The time when it was written last, by `time.monotonic`.
     """
 
     path: Path
@@ -104,7 +104,7 @@ class LearningCurve:
     Attributes:
         name: The name of the fit, which no other of the cell has.
         axis: The unit of its steps.
-        file: Where points are written; None where nobody asks for them.
+        file: The file of the points; None where nobody asks for them.
     """
 
     name: str
@@ -259,12 +259,13 @@ class Job:
         cpus: Threads of each cell.
         device: `cpu` or `gpu`.
         frame_class: The class that reads `frame_folder`.
-        frame_folder: Where the frame lies as Arrow.
-        cells_folder: Where finished cells lie, those of inner windows too.
+        frame_folder: The folder with the frame as Arrow.
+        cells_folder: The folder of finished cells, those of inner windows too.
         machine: The class of CPU that computes; empty for this one.
         inputs: The data files that a user's code read when it was imported; None where all code is
             of hwds, and reads none.
-        learning: Where losses are written while models are fitted; None where nobody asks for them.
+        learning: The folder to which losses are written while models are fitted; None where nobody
+            asks for them.
         ready: Whether a process imports and compiles what a class of models needs before its first
             cell, so that no cell's seconds hold that.
     """
@@ -314,7 +315,7 @@ class CellOutcome:
         seconds: What it took when it was computed.
         error: The message of a failure, empty where it succeeded.
         trace: The traceback of a failure.
-        cached: It was not computed now.
+        cached: Whether it was read from the cache, not computed now.
         inputs: The data files that it was computed from, besides the frame.
     """
 
@@ -388,7 +389,7 @@ class CellCache:
     """The outcomes of finished cells by key.
 
     Attributes:
-        entries: Where they lie.
+        entries: The cache that holds them.
     """
 
     entries: Cache
@@ -448,7 +449,7 @@ def compute_cell(job: Job, frame: Any, cell: Cell) -> CellOutcome:
     if job.inputs is None:
         return _compute(job, frame, cell)
     note(job.inputs)
-    with noted_inputs():
+    with note_inputs():
         outcome = _compute(job, frame, cell)
     return replace(outcome, inputs=read_so_far())
 
@@ -502,6 +503,6 @@ def message_of(error: Exception) -> str:
     text = without_secrets(str(error))
     lines = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
     if REJECTED in text:
-        known = [line for line in lines if "Failed in nopython mode" not in line]
-        return f"{type(error).__name__}: {known[0] if known else lines[0]}"
+        reasons = [line for line in lines if "Failed in nopython mode" not in line]
+        return f"{type(error).__name__}: {reasons[0] if reasons else lines[0]}"
     return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -468,18 +468,19 @@ class AskSealed:
 
     A model arrives there as it arrives at a worker: its modules are imported behind the walls.
     What a process tells is data. Which of the files that it tried to read are lawful is judged
-    here.
+    here. Code of hwds alone stays in one process, so that features are computed once for all
+    models.
 
     Args:
         server: Forks the processes.
         watch: Knows the data's files.
-        kept: Whether one process answers all questions, in the order in which it is asked, and not
-            a new one each.
+        kept: Whether a user's code, too, stays in one process for all questions, in the order in
+            which they are asked, and does not have a new one each.
     """
 
     def __init__(self, server: ForkServer, watch: FileWatch, *, kept: bool = False) -> None:
         self.server, self.watch, self.kept = server, watch, kept
-        self._process: SealedProcess | None = None
+        self._processes: dict[str, SealedProcess] = {}
         self._written: set[str] = set()
 
     def __call__(self, question: Question) -> AskedRows:
@@ -494,36 +495,41 @@ class AskSealed:
             raise HwdsError(
                 f"check-leakage: {question.label} cannot be sent to a fresh process: {error}"
             ) from error
-        recipes = question.recipes
-        process = self._process or self.server.start(ENTRY, given_to(recipes, self.watch))
-        self._process = process
-        try:
-            process.pipe.send_bytes(asked)
-            facts, rows = json.loads(process.pipe.recv_bytes()), process.pipe.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise HwdsError(
-                f"check-leakage: the process that was asked for {question.label} died."
-            ) from error
-        finally:
-            if not self.kept:
-                self.close()
-        found = self.watch.judged(facts["read"], declared_files(*recipes), self._written)
+        given = given_to(question.recipes, self.watch)
+        facts, rows = self._answer(given, asked, question.label)
+        found = self.watch.judged(facts["read"], declared_files(*question.recipes), self._written)
         self._written.update(facts["written"])
         opened = (*found, *facts["escaped"])
         return AskedRows(pl.read_ipc(rows, use_pyarrow=False), opened, facts["failed"])
 
+    def _answer(self, given: Given, asked: bytes, label: str) -> tuple[dict[str, Any], bytes]:
+        """Return what a process tells and its rows, from the one that such code is kept in."""
+        key = json.dumps(asdict(given))
+        process = self._processes.pop(key, None) or self.server.start(ENTRY, given)
+        try:
+            process.pipe.send_bytes(asked)
+            answer = json.loads(process.pipe.recv_bytes()), process.pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            process.close()
+            raise HwdsError(f"check-leakage: the process asked for {label} died.") from error
+        if self.kept or not given.modules:
+            self._processes[key] = process
+        else:
+            process.close()
+        return answer
+
     def close(self) -> None:
-        """End the process that there is."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        """End the processes that there are."""
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()
 
     def __enter__(self) -> AskSealed:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process that there is."""
+        """End the processes that there are."""
         self.close()
 
 

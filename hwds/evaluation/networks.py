@@ -205,8 +205,10 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
         gradient, n = flatten(gradients), n + 1.0
         first = MOMENTUM * first + (1 - MOMENTUM) * gradient
         second = CURVATURE * second + (1 - CURVATURE) * gradient * gradient
+        # Adam (Kingma and Ba 2015), both bias corrections in the size of the step
         step_size = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
         flat = flat - step_size * first / (tf.sqrt(second) + 1e-7)
+        # an average of the weights whose memory is short at first: the first steps are far off
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
         return (flat, keep * averaged + (1 - keep) * flat, first, second, n), value
 
@@ -302,10 +304,12 @@ def predict_network(
     """Return the predictions of a network for n rows, shape (n, ...)."""
     import tensorflow as tf
 
-    forward, held = forward_of(graph), [tf.constant(part) for part in weights]
+    forward, weights_on_device = forward_of(graph), [tf.constant(part) for part in weights]
     parts = range(0, len(inputs[0]), BATCH_OF_FORECASTS)
     each = [
-        forward(held, [tf.constant(part[i : i + BATCH_OF_FORECASTS]) for part in inputs]).numpy()
+        forward(
+            weights_on_device, [tf.constant(part[i : i + BATCH_OF_FORECASTS]) for part in inputs]
+        ).numpy()
         for i in parts
     ]
     return np.concatenate(each)
@@ -370,7 +374,7 @@ class Training:
         """
         return self._best(target, inner, seed)[0]
 
-    def stopped(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
+    def best_weights(self, target: ndarray, inner: Examples, seed: int) -> list[ndarray]:
         """Return the averaged weights after those epochs; as in `best_epochs`."""
         return [part.numpy() for part in self._best(target, inner, seed)[1]]
 
@@ -378,13 +382,13 @@ class Training:
         best, best_weights, least = self.schedule.epochs, None, np.inf
         curve = learning_curve(f"network {seed + 1}", "epoch")
         with self._device():
-            for done, (weights, own) in enumerate(
+            for done, (weights, training_loss) in enumerate(
                 islice(self._epochs(target, seed), self.schedule.epochs), 1
             ):
                 loss = self.shape.score(
                     predict_network(self.shape, weights, inner.inputs), inner.target
                 )
-                curve.report(done, train=float(own), validation=loss)
+                curve.report(done, train=float(training_loss), validation=loss)
                 if loss < least or best_weights is None:
                     best, best_weights, least = (done if loss < least else best), weights, loss
                 if done - best >= self.schedule.patience:
@@ -419,10 +423,10 @@ class Training:
         ]
         zeros = [tf.zeros_like(part) for part in weights]
         state = (weights, weights, zeros, zeros, tf.constant(0.0))
-        held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
+        inputs, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
         while True:
             state, loss = epoch(
-                state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), held, goal
+                state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), inputs, goal
             )
             yield state[1], loss
 

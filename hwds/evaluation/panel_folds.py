@@ -1,4 +1,4 @@
-"""Folds of a panel: cutoffs, what is known at one, rubbish for the rest; walk-forward, holdout."""
+"""Folds of a panel: cutoffs, what is known at one, random values behind; walk-forward, holdout."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class AtTime:
 
     def ends(self, panel: Panel) -> ndarray:
         """Return the number of rows up to and including the instant."""
-        known = (panel.table[TIME] <= self.instant).to_numpy()
-        return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
+        passed = (panel.table[TIME] <= self.instant).to_numpy()
+        return np.add.reduceat(passed.astype(np.int64), panel.offsets[:-1])
 
     def alive(self, panel: Panel, ends: ndarray) -> ndarray:
         """Return which series have their next row after the instant.
@@ -127,9 +127,9 @@ def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> 
         cutoff: The last instant to know.
         sliding: The largest number of rows to keep of each series; None keeps all.
     """
-    known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
-    known = replace(known, plan=None)
-    return known.last(sliding) if sliding else known
+    past = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
+    past = replace(past, plan=None)
+    return past.last(sliding) if sliding else past
 
 
 def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
@@ -227,11 +227,11 @@ def _from_plan(future: DataFrame, plan: DataFrame, columns: Sequence[str]) -> Da
     return planned.with_columns(filled).select(future.columns)
 
 
-# Rubbish for all that is not known at a cutoff: what the canary asks from.
+# Random values for all that is not known at a cutoff: the data of the leak check.
 
 
 def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
-    """Return the panel with rubbish for what is known after a cutoff only; what was planned stays.
+    """Return the panel with random values for what is known only after a cutoff; plans stay.
 
     That is the target and the past-only columns of rows after it, and of earlier ones that were not
     out yet (`available_at`); and forecasts of joined runs that were made after it.
@@ -248,18 +248,18 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
     )
     if not panel.vintages:
         return corrupted
-    known = DataFrame({SERIES: panel.series_ids, TIME: instants})
-    return corrupted.with_vintages(panel.vintages.corrupted_after(known, rng))
+    cutoffs = DataFrame({SERIES: panel.series_ids, TIME: instants})
+    return corrupted.with_vintages(panel.vintages.corrupted_after(cutoffs, rng))
 
 
 def with_rubbish(
     table: DataFrame, late: Series, names: Sequence[str], rng: np.random.Generator
 ) -> DataFrame:
     """Return a table with random numbers in columns of its late rows."""
-    rubbish = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
+    noise = {name: Series(1e6 * rng.standard_normal(len(late))) for name in names}
     return table.with_columns(
         pl.when(late).then(values).otherwise(col(name)).alias(name)
-        for name, values in rubbish.items()
+        for name, values in noise.items()
     )
 
 
@@ -486,9 +486,9 @@ class PanelLaunch(PanelSplitting):
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
         """Return the cutoff of each instant of launches, oldest first."""
-        return list(self.launched(panel)[-self.launches :])
+        return list(self.launch_cutoffs(panel)[-self.launches :])
 
-    def launched(self, panel: Panel) -> list[AtLaunch]:
+    def launch_cutoffs(self, panel: Panel) -> list[AtLaunch]:
         """Return the cutoff of every instant of launches, oldest first."""
         begins = panel.table[TIME].gather(panel.offsets[:-1])
         late = (

@@ -154,7 +154,7 @@ class Twin:
         shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
         one: A frame.
         other: The other one.
-        answers: From raw rows to those that must agree.
+        answers: The function from raw rows to the answers that must agree.
         part: The first of the fold's units that is run and the one after the last; None runs all.
     """
 
@@ -217,11 +217,11 @@ def check_headline(name: str, metrics: Iterable[Measure]) -> None:
     Raises:
         ConfigError: It is unknown, or neither low nor high is good.
     """
-    known = {metric.short: metric for metric in metrics}
-    if name not in known:
-        raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, known)}")
-    if known[name].better == "none":
-        ordering = ", ".join(short for short, metric in known.items() if metric.better != "none")
+    by_name = {metric.short: metric for metric in metrics}
+    if name not in by_name:
+        raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, by_name)}")
+    if by_name[name].better == "none":
+        ordering = ", ".join(short for short, metric in by_name.items() if metric.better != "none")
         raise ConfigError(
             f"protocol.headline: '{name}' does not order models; take one of {ordering}."
         )
@@ -257,9 +257,9 @@ class RunContext:
         fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no
             stream.
         cpus: Threads that the model may use.
-        device: Where Keras and XGBoost compute.
+        device: The device on which Keras and XGBoost compute.
         features: The experiment's feature set, for models that use one.
-        cache: Where models keep what they ask of each other; None outside of a run.
+        cache: The cache of what models ask of each other; None outside of a run.
     """
 
     seed: int
@@ -269,7 +269,7 @@ class RunContext:
     features: Any = None
     cache: Cache | None = None
 
-    def shared(self) -> Mapping[str, Any]:
+    def shared_fields(self) -> Mapping[str, Any]:
         """Return the fields that every context has, for the context of a family."""
         return {field.name: getattr(self, field.name) for field in fields(RunContext)}
 
@@ -519,7 +519,7 @@ class Tunable(ABC):
         Simulations use other replications.
 
         Args:
-            frame: As the dataset gives it (`prepare_frame` is called within).
+            frame: The frame as the dataset gives it (`prepare_frame` is called within).
             windows: Their number; all that happens in them was known before this protocol's first
                 cutoff.
 
@@ -568,13 +568,13 @@ class Segmentable(ABC):
 
 
 class LeakTestable(ABC):
-    """A protocol whose predictions can be compared with those from data that is rubbish after a
+    """A protocol whose predictions can be compared with those from data that is random after a
     cutoff.
     """
 
     @abstractmethod
     def corrupt_after(self, frame: Any, cutoff: Any, rng: np.random.Generator) -> Any:
-        """Return the frame with rubbish for all that is not known at a cutoff."""
+        """Return the frame with random values for all that is not known at a cutoff."""
 
     @abstractmethod
     def predictions_at(self, rows: DataFrame, cutoff: Any, frame: Any) -> DataFrame:
@@ -671,7 +671,7 @@ class Foreseeable(ABC):
         on; None where unknown.
         """
 
-    def within(self, seconds: float) -> str:
+    def budget_words(self, seconds: float) -> str:
         """Return the words of a model that keeps to a time; empty where there is none."""
         return ""
 
@@ -696,7 +696,7 @@ class ScoreSegments:
 
     Attributes:
         unit: The column of the rows that names a unit.
-        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that
+        labels: The `unit` and `segment` of every unit by column, in order, or of finer parts that
             are named by more of the rows' columns (`cutoff`, `time`); None where the rows bear the
             column themselves.
     """
@@ -727,7 +727,7 @@ class ScoreSegments:
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
     def scores(
-        self, protocol: Evaluation[Any, Any], rows: DataFrame, lost: Sequence[Cell]
+        self, protocol: Evaluation[Any, Any], rows: DataFrame, failed_cells: Sequence[Cell]
     ) -> Iterator[tuple[Score, int]]:
         """Yield the scores of each segment that has rows, without those of single steps, and its
         number of failed units.
@@ -735,11 +735,11 @@ class ScoreSegments:
         Args:
             protocol: Scores each part as it scores the whole.
             rows: All rows of one model and one fold, or of all its folds.
-            lost: The cells of the same that failed.
+            failed_cells: The cells of the same that failed.
         """
         for column, labels in self.labels.items():
             for value, part in self._parts(column, rows):
-                failed = sum(_units_in_segment(labels, cell, value) for cell in lost)
+                failed = sum(_units_in_segment(labels, cell, value) for cell in failed_cells)
                 for score in protocol.score(part):
                     if score.step is None:
                         yield replace(score, segment_by=column, segment=value), failed

@@ -1,4 +1,4 @@
-"""Folds of rows: windows in time with late labels (prequential), groups, holdout, rubbish."""
+"""Folds of rows: windows in time with late labels (prequential), groups, holdout; corrupt rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTS = ("train", "stop", "calibrate", "decide", "test")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An instant of a test window up to which all is known: what the canary poisons after.
+    """An instant of a test window up to which all is known; the leak check corrupts later rows.
 
     Attributes:
         at: The instant.
@@ -43,7 +43,7 @@ class Moment:
 
 
 def _moments(begin: datetime, end: datetime) -> tuple[Moment, ...]:
-    """Return the moments of a test window after which the canary looks at it."""
+    """Return the moments of a test window at which the leak check asks."""
     return tuple(map(Moment, (begin, begin + (end - begin) / 2, end)))
 
 
@@ -133,7 +133,7 @@ def as_known(table: Table, until: object, delay: int) -> Table:
     arrived = label_arrivals(table, delay)
     label = table.name("label")
     hidden = (arrived > until).fill_null(True)
-    when = table.name("label_time") or _unused(f"{label}_time", table.data.columns)
+    when = table.name("label_time") or _unused_name(f"{label}_time", table.data.columns)
     rows = table.data.with_columns(
         pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label),
         pl.when(~hidden).then(arrived).alias(when),
@@ -143,7 +143,7 @@ def as_known(table: Table, until: object, delay: int) -> Table:
     return replace(table, data=rows.drop(truth).filter(row_arrivals(table) <= until), roles=roles)
 
 
-def _unused(name: str, columns: Sequence[str]) -> str:
+def _unused_name(name: str, columns: Sequence[str]) -> str:
     """Return a name that no column has: one of the data's own would be replaced."""
     while name in columns:
         name += "_"
@@ -159,8 +159,7 @@ def _instants(values: Series) -> Series:
     return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)
 
 
-# Rubbish in all rows of a table that arrive after an instant: what the canary of rows asks
-# from.
+# Random values in all rows of a table that arrive after an instant: the data of the leak check.
 
 KEPT = ("time", "available_at", "split")
 """Roles whose columns stay: they say when things happened, which cuts are made by."""
@@ -290,7 +289,7 @@ def hash_of(name: str, purpose: bytes = b"") -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=purpose).digest())
 
 
-def kept_apart(name: str, share: float) -> bool:
+def is_kept_apart(name: str, share: float) -> bool:
     """Return whether a unit is of the share, by their names, that trials of a sweep are tested
     on.
     """
@@ -347,8 +346,7 @@ class RowPrequential(RowSplitting):
         return Lengths(*(getattr(self, f"{part.name}_days") for part in fields(Lengths)))
 
     def split(self, frame: Table) -> Sequence[Fold]:
-        """Return a fold for each test window, which the canary looks at from its beginning, within,
-        and from its end.
+        """Return a fold for each test window; the leak check asks at its beginning, middle and end.
 
         Raises:
             DataError: The data does not suffice.
@@ -364,7 +362,7 @@ class RowPrequential(RowSplitting):
         """Return the beginnings of the test windows, oldest first."""
         return window_cutoffs(frame, self.lengths, self.stride_days or self.test_days, self.windows)
 
-    def within(self, days: int, windows: int) -> Self:
+    def with_windows(self, days: int, windows: int) -> Self:
         """Return the same with so many windows, in so many days where that is possible.
 
         Where they would not fit they lie closer together; where a day apart is too far still, they
@@ -481,7 +479,7 @@ class GroupKFold(RowSplitting):
         names = groups_of_rows(frame)
         distinct = names.unique()
         places = [
-            APART if kept_apart(name, self.apart) else hash_of(name) % self.folds
+            APART if is_kept_apart(name, self.apart) else hash_of(name) % self.folds
             for name in distinct
         ]
         return names.replace_strict(distinct, Series(places, dtype=pl.Int64)).to_numpy()
@@ -621,8 +619,8 @@ def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
         cutoff: The first one of the experiment's own.
         delay: Days until labels have arrived.
     """
-    known = as_known(table, cutoff, delay)
-    old = known.filter(row_arrivals(known) < cutoff - timedelta(days=delay))
+    at_cutoff = as_known(table, cutoff, delay)
+    old = at_cutoff.filter(row_arrivals(at_cutoff) < cutoff - timedelta(days=delay))
     if table.roles.get("label_time"):
         return old
     return replace(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import polars as pl
 from polars import DataFrame
 
-from hwds.core.cache import note, noted_inputs
+from hwds.core.cache import note, note_inputs
 from hwds.core.recipe import Recipe
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, cell_key, fold_key
 from hwds.evaluation.compute.base import Compute
@@ -39,20 +39,20 @@ class CellObserver(Protocol):
     def begin(self, cells: int, cached: int) -> None:
         """Receive the largest number of cells, and the number of them that are cached."""
 
-    def finished(self, error: str) -> None:
+    def finish_cell(self, error: str) -> None:
         """Receive the end of a cell; `error` is empty where it succeeded."""
 
-    def taken(self) -> None:
+    def take_cell(self) -> None:
         """Receive a cell that another process has computed meanwhile."""
 
-    def waits(self) -> None:
+    def wait(self) -> None:
         """Receive that all cells that are left are computed by other processes now."""
 
 
 class RunObserver(CellObserver, Protocol):
     """An observer of a run."""
 
-    def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
+    def show_score(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """A model's fold is complete."""
 
 
@@ -62,7 +62,7 @@ class RunWork:
 
     Attributes:
         cells: Each with its key.
-        folds: Those of the protocol.
+        folds: The protocol's folds.
         labels: The columns that every score has.
         segments: The segments that are scored apart too.
         measures: The metrics.
@@ -145,7 +145,7 @@ def evaluate_cells(
         note(outcome.inputs)
         progress.add(outcome)
         _report(job, work.folds, progress, outcome.cell, watch)
-    with nullcontext() if job.inputs is None else noted_inputs():
+    with nullcontext() if job.inputs is None else note_inputs():
         return result_tables(job, work, progress.outcomes)
 
 
@@ -166,7 +166,7 @@ class MissingCells:
 
     Attributes:
         keys: The keys of the cells, in the order in which they are to be computed.
-        cache: Where finished cells are.
+        cache: The cache of finished cells.
         watch: The observer that is told of each of them.
         wanted: Whether a cell is still wanted when its turn comes.
     """
@@ -194,7 +194,7 @@ class MissingCells:
                 if len(self._left) < before:
                     pause = FIRST_PAUSE
                     continue
-                self.watch.waits()
+                self.watch.wait()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         finally:
@@ -210,10 +210,10 @@ class MissingCells:
         for outcome in compute.run(job, frame, chain(first, free), limits) if first else ():
             self.cache.put(self.keys[outcome.cell], outcome)
             self._locks.pop(outcome.cell).close()
-            self.watch.finished(outcome.error)
+            self.watch.finish_cell(outcome.error)
             yield outcome
-            yield from self._taken()
-        yield from self._taken()
+            yield from self._found_outcomes()
+        yield from self._found_outcomes()
 
     def _free_cells(self) -> Iterator[Cell]:
         """Yield cells that no process computes, each locked.
@@ -237,11 +237,11 @@ class MissingCells:
                 lock.close()
                 self._found.append(outcome)
 
-    def _taken(self) -> Iterator[CellOutcome]:
+    def _found_outcomes(self) -> Iterator[CellOutcome]:
         """Yield the outcomes that were put aside."""
         found, self._found = self._found, []
         for outcome in found:
-            self.watch.taken()
+            self.watch.take_cell()
             yield outcome
 
 
@@ -265,7 +265,7 @@ def _report(
         if fold.index in rows:
             score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
             if score is not None:
-                watch.scored(cell.model, fold.name, score.metric, score.value)
+                watch.show_score(cell.model, fold.name, score.metric, score.value)
 
 
 def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> DataFrame:
@@ -304,19 +304,20 @@ def result_tables(
     timings.
     """
     lines: list[dict[str, Any]] = []
-    answered: dict[str, DataFrame] = {}
+    by_model: dict[str, DataFrame] = {}
     for label in job.models:
-        own, rows = _of_model(job, work, label, outcomes)
-        lines += own
-        answered |= {} if rows.is_empty() else {label: rows}
-    asked = {label: rows.drop("fold") for label, rows in answered.items()}
+        scored, rows = _of_model(job, work, label, outcomes)
+        lines += scored
+        by_model |= {} if rows.is_empty() else {label: rows}
+    predictions = {label: rows.drop("fold") for label, rows in by_model.items()}
     if isinstance(job.protocol, Contrasting):
         lines += [
-            _line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)
+            _line(work, label, None, score, 0)
+            for label, score in job.protocol.contrasts(predictions)
         ]
     lines += [_line(work, TRUTH, None, score, 0) for score in work.oracle_scores]
     named = [
-        rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()
+        rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in by_model.items()
     ]
     return Tables(
         DataFrame(lines, schema=SCORES),
@@ -341,45 +342,47 @@ def _of_model(
     rows with their `fold`.
     """
     groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
-    answered = postprocess_rows(
+    processed = postprocess_rows(
         job, {fold: merge_rows(job, group) for fold, group in groups.items()}
     )
     lines: list[dict[str, Any]] = []
     whole: list[DataFrame] = []
-    lost: list[Cell] = []
+    all_failed: list[Cell] = []
     for fold, group in groups.items():
         failed = sorted(
             (outcome for outcome in group if outcome.rows is None),
             key=lambda outcome: outcome.cell.start,
         )
         lines += [_failure(work, outcome) for outcome in failed]
-        lost += [outcome.cell for outcome in failed]
-        rows = answered.get(fold, DataFrame())
+        failed_cells = [outcome.cell for outcome in failed]
+        all_failed += failed_cells
+        rows = processed.get(fold, DataFrame())
         if not rows.is_empty():
             whole.append(_in_fold(rows, fold))
-            own = _score_lines(job, work, label, fold, rows, [outcome.cell for outcome in failed])
-            lines += own
+            scored = _score_lines(job, work, label, fold, rows, failed_cells)
+            lines += scored
     if not whole:
         return lines, DataFrame()
     together = pl.concat(whole)
     if len(work.folds) == 1:  # then it is all folds together too
-        return [*lines, *(line | {"fold": None} for line in own)], together
-    return [*lines, *_score_lines(job, work, label, None, together.drop("fold"), lost)], together
+        return [*lines, *(line | {"fold": None} for line in scored)], together
+    scored = _score_lines(job, work, label, None, together.drop("fold"), all_failed)
+    return [*lines, *scored], together
 
 
 def _score_lines(
-    job: Job, work: RunWork, label: str, fold: int | None, rows: DataFrame, lost: Sequence[Cell]
+    job: Job, work: RunWork, label: str, fold: int | None, rows: DataFrame, failed: Sequence[Cell]
 ) -> list[dict[str, Any]]:
     """Return the lines of the total, then those of each segment."""
-    failed = sum(cell.stop - cell.start for cell in lost)
-    scores = [(score, failed) for score in job.protocol.score(rows)]
-    scores += work.segments.scores(job.protocol, rows, lost)
-    return [_line(work, label, fold, score, failed) for score, failed in scores]
+    n_failed = sum(cell.stop - cell.start for cell in failed)
+    scores = [(score, n_failed) for score in job.protocol.score(rows)]
+    scores += work.segments.scores(job.protocol, rows, failed)
+    return [_line(work, label, fold, score, n_failed) for score, n_failed in scores]
 
 
 def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
-    own = {each.name: getattr(score, each.name) for each in fields(Score)}
-    return {**own, **work.labels, "model": label, "fold": fold, "n_failed": failed}
+    values = {each.name: getattr(score, each.name) for each in fields(Score)}
+    return {**values, **work.labels, "model": label, "fold": fold, "n_failed": failed}
 
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
 from hwds.core.seeds import stream
 from hwds.evaluation.panel_folds import with_rubbish
 from hwds.evaluation.protocol import Fold
-from hwds.evaluation.row_folds import hash_of, held_out_folds, kept_apart
+from hwds.evaluation.row_folds import hash_of, held_out_folds, is_kept_apart
 from hwds.frames.images import BOARD, Images
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 
@@ -39,8 +39,8 @@ class HeldOutCut:
         repeat: The number of the division into folds.
         fold: The number of the fold within it.
         cut: The number of the cut.
-        rows: How many rows of each of these runs are known at it, in their order; chosen when the
-            runs are divided, so that how long a run lasts is not read after that.
+        rows: The number of known rows of each of these runs, in their order; chosen when the runs
+            are divided, so that how long a run lasts is not read after that.
     """
 
     repeat: int
@@ -106,16 +106,16 @@ class RunKFold(Recipe):
         for repeat in range(self.repeats):
             place, rows = self.fold_of_runs(runs, repeat), self.cut_rows(runs, repeat)
             for fold in range(self.folds):
-                known = rows[place == fold]
-                if not known.any():
+                places = rows[place == fold]
+                if not places.any():
                     longest = int(runs.lengths[place == fold].max())
                     raise DataError(
                         f"protocol.least: must be below {longest}, the rows of the longest run of "
                         f"a fold, got {self.least}."
                     )
-                cuts = np.flatnonzero(known.any(axis=0)).tolist()
+                cuts = np.flatnonzero(places.any(axis=0)).tolist()
                 cutoffs = tuple(
-                    HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in cuts
+                    HeldOutCut(repeat, fold, cut, tuple(places[:, cut].tolist())) for cut in cuts
                 )
                 name = f"fold {fold + 1} of {self.folds}" + (
                     f", repeat {repeat + 1}" if repeat else ""
@@ -128,15 +128,15 @@ class RunKFold(Recipe):
 
         `APART` for others.
         """
-        mine = np.flatnonzero(~self.is_apart(runs)).tolist()
-        order = sorted(mine, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
+        learned = np.flatnonzero(~self.is_apart(runs)).tolist()
+        order = sorted(learned, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
         fold = np.full(runs.n, APART)
         fold[order] = np.arange(len(order)) % self.folds
         return fold
 
     def is_apart(self, runs: Runs) -> ndarray:
         """Return which runs are kept for the trials of a sweep, shape (n,)."""
-        return np.array([kept_apart(name, self.apart) for name in runs.names], bool)
+        return np.array([is_kept_apart(name, self.apart) for name in runs.names], bool)
 
     def cut_rows(self, runs: Runs, repeat: int) -> ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts).
@@ -163,8 +163,8 @@ class RunKFold(Recipe):
         return out
 
 
-def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
-    """Return runs with rubbish for all that was not known of some of them: what sensors say later,
+def corrupt_runs(runs: Runs, lengths: ndarray, rng: np.random.Generator) -> Runs:
+    """Return runs with random values for all that was not known of some: what sensors say later,
     and when and how they end.
 
     Of the later rows some are gone, and the cycles of the others lie farther from the last that is
@@ -172,11 +172,11 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
 
     Args:
         runs: All runs.
-        known: The number of known rows of each, -1 for a run of which everything is; shape (n,).
-        rng: Draws the rubbish.
+        lengths: The number of known rows of each, -1 for a run of which everything is; shape (n,).
+        rng: The generator of the random values.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
-    late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
+    late = (lengths[runs.run_of_row] >= 0) & (place >= lengths[runs.run_of_row])
     columns = [
         name
         for name in runs.data.columns
@@ -185,21 +185,21 @@ def corrupt_runs(runs: Runs, known: ndarray, rng: np.random.Generator) -> Runs:
     data = with_rubbish(runs.data, Series(late), columns, rng)
     more = rng.integers(1, 500, runs.n).astype(float)
     kept = (
-        np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
+        np.floor(rng.random(runs.n) * (runs.lengths - lengths - 1)).astype(int) + lengths + 1
     )  # of later rows one at least
-    begun = np.where(
-        known > 0, runs.cycles[runs.offsets[:-1] + np.clip(known, 1, runs.lengths) - 1], 0.0
+    last_cycle = np.where(
+        lengths > 0, runs.cycles[runs.offsets[:-1] + np.clip(lengths, 1, runs.lengths) - 1], 0.0
     )[runs.run_of_row]
     cycles = np.where(
         late,
-        begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
+        last_cycle + (runs.cycles - last_cycle) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
         runs.cycles,
     )
     data = data.with_columns(Series(CYCLE, cycles)).filter(
         Series(~late | (place < kept[runs.run_of_row]))
     )
     ends = data.group_by(ENTITY, maintain_order=True).agg(col(CYCLE).last().alias("age"))
-    open_ = Series(known >= 0)
+    open_ = Series(lengths >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
         (col("remaining") + pl.when(open_).then(Series(more)).otherwise(0.0)).alias("remaining"),
@@ -230,7 +230,7 @@ class FleetInstant:
         )
         return np.bincount(runs.run_of_row[then], minlength=runs.n)
 
-    def ended(self, runs: Runs) -> ndarray:
+    def have_ended(self, runs: Runs) -> ndarray:
         """Return which runs were seen to their last row by then, shape (n,)."""
         return self.known_rows(runs) == runs.lengths
 
@@ -304,7 +304,7 @@ class BoardFolds(Recipe):
         `UNLABELLED` are of no fold.
         """
         labelled = images.boards.filter(Series(images.codes >= 0)).unique(maintain_order=True)
-        tested = [name for name in labelled if not kept_apart(name, self.apart)]
+        tested = [name for name in labelled if not is_kept_apart(name, self.apart)]
         places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART)
         for number, name in enumerate(_in_hash_order(tested, b"board")):
             places[name] = number % self.folds
@@ -340,7 +340,7 @@ def with_kinds_changed(images: Images, which: ndarray, rng: np.random.Generator)
     turned = Series(np.where(which & (codes >= 0), other, codes)).replace_strict(
         {-1: None} | dict(enumerate(images.kinds)), return_dtype=pl.String
     )
-    return images.labelled(turned)
+    return images.with_kinds(turned)
 
 
 def _in_hash_order(names: list[str], purpose: bytes) -> list[str]:

@@ -22,7 +22,7 @@ from numpy import ndarray
 from hwds.core.onnx_graph import NoGraph
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.runs import RowsOfRuns
 from hwds.frames.table import RowReader, RowScores, Table
@@ -151,7 +151,7 @@ class Parity(NamedTuple):
 
     Attributes:
         cases: Real questions with their answers, in the order in which they are asked.
-        tolerance: How far an answer may be off, as a share of 1 + its size.
+        tolerance: The largest difference of an answer, as a share of 1 + its size.
         graph: The columns of the model's graph, or under `why` the reason why it has none.
     """
 
@@ -197,7 +197,7 @@ class GraphOfRows(NamedTuple):
         model: The graph.
         numbers: The columns of numbers that it reads, in order.
         texts: The columns of texts.
-        tolerance: How far its score may be from the model's, as a share of 1 + its size.
+        tolerance: The largest difference of its score from the model's, as a share of 1 + its size.
     """
 
     model: Any
@@ -276,7 +276,7 @@ class RowModel(ABC):
 
 def row_model(fitted: Any) -> RowModel | None:
     """Return what asks a fitted model about rows; None where its family scores no rows."""
-    offer = offered(type(fitted), "rows", RowModel)
+    offer = hook_class(type(fitted), "rows", RowModel)
     return None if offer is None else offer(fitted)
 
 
@@ -288,7 +288,7 @@ class LiveScores:
     """The scores of new rows.
 
     Attributes:
-        score: Above 1 where a row is anomalous, NaN where it has none; shape (rows,).
+        score: The scores, above 1 where a row is anomalous, NaN where it has none; shape (rows,).
         reason: The sensor that adds most to each row above 1, None elsewhere.
     """
 
@@ -351,17 +351,17 @@ class Policies(ABC):
     @staticmethod
     @abstractmethod
     def content(
-        policy: Any, protocol: Any, world: Any, seed: int, settings: Any, asked: int
+        policy: Any, protocol: Any, world: Any, seed: int, settings: Any, n_cases: int
     ) -> Content:
         """Return the content of a bundle of a policy.
 
         Args:
             policy: The recipe.
-            protocol: The run's, which has played it.
-            world: The run's.
-            seed: The run's.
+            protocol: The run's protocol, which has played it.
+            world: The run's world.
+            seed: The run's seed.
             settings: An object of the class `settings`.
-            asked: The number of decisions that a fresh process must repeat.
+            n_cases: The number of decisions that a fresh process must repeat.
 
         Raises:
             ConfigError: A setting is missing, or does not fit the run.

@@ -57,10 +57,10 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
     no tree depends on this.
 
     Args:
-        options: With `evals`, of which the last is reported as the validation, and `callbacks`
-            where there are some.
+        options: The options of training with `evals`, of which the last is reported as the
+            validation, and `callbacks` where there are some.
         train: The matrix that is learned from.
-        curve: Where the losses go.
+        curve: The curve that takes the losses.
     """
     if not curve.wanted:
         return dict(options)
@@ -74,8 +74,8 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
             losses = {
                 rows: float(list(metrics.values())[-1][-1]) for rows, metrics in evals_log.items()
             }
-            own = losses.pop("train")
-            curve.report(epoch + 1, own, next(iter(losses.values()), None))
+            training_loss = losses.pop("train")
+            curve.report(epoch + 1, training_loss, next(iter(losses.values()), None))
             return False
 
     evals = [(train, "train"), *options.get("evals", ())]
@@ -143,9 +143,9 @@ class IsolationTrees(Serializable):
 
         Scikit-learn's `score_samples` is minus 2 to its power.
         """
-        return np.concatenate([np.zeros(0), *(self._scored(block) for block in _blocks(matrix))])
+        return np.concatenate([np.zeros(0), *(self._score(block) for block in _blocks(matrix))])
 
-    def _scored(self, matrix: ndarray) -> ndarray:
+    def _score(self, matrix: ndarray) -> ndarray:
         nodes = np.broadcast_to(self.roots, (len(matrix), len(self.roots)))
         for _ in range(self.depth):
             nodes = self._step(matrix, nodes)

@@ -203,7 +203,7 @@ class CellLimits:
         """Return whether a process has to be watched while it computes."""
         return self.seconds is not None or self.memory is not None
 
-    def exceeded(self, pid: int, cell: Cell, began: float) -> str:
+    def exceeded_limit(self, pid: int, cell: Cell, began: float) -> str:
         """Return the limit that a process exceeds, in words; empty where it exceeds none.
 
         Args:
@@ -254,7 +254,7 @@ class Worker:
     """One spawned process and the pipe to it.
 
     Attributes:
-        job: That of its cells; None as long as it has had none.
+        job: The job of its cells; None as long as it has had none.
         cell: What it computes; None where it waits.
         began: The time at which it began, by `time.monotonic`; None as long as it has not.
         before: The models whose cells it has computed before this one.
@@ -264,7 +264,7 @@ class Worker:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_compute_cells, args=(theirs,), daemon=True)
         try:
-            with _uninterrupted():
+            with _without_interrupts():
                 self.process.start()
         except KeyboardInterrupt:  # nobody has it yet who would end it
             self.end()
@@ -296,7 +296,7 @@ class Worker:
             outcome: CellOutcome | HwdsError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return self.failed(
+            return self.failure(
                 f"worker died with exit code {self.process.exitcode} (out of memory?)"
             )
         if isinstance(outcome, HwdsError):
@@ -305,21 +305,21 @@ class Worker:
             self.began = time.monotonic()
         return outcome
 
-    def failed(self, error: str) -> CellOutcome:
+    def failure(self, error: str) -> CellOutcome:
         """Return the failure of the cell that it computes."""
         assert self.cell is not None
         return CellOutcome(
             self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error
         )
 
-    def exceeded(self, limits: CellLimits) -> str:
+    def exceeded_limit(self, limits: CellLimits) -> str:
         """Return the limit that it exceeds, in words.
 
         Empty where it exceeds none, or has not begun.
         """
         if self.cell is None or self.began is None or self.process.pid is None:
             return ""
-        return limits.exceeded(self.process.pid, self.cell, self.began)
+        return limits.exceeded_limit(self.process.pid, self.cell, self.began)
 
     def end(self) -> None:
         """Kill it and the processes that it has started, which would go on otherwise."""
@@ -332,7 +332,7 @@ class Worker:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _without_interrupts() -> Iterator[None]:
     """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held
     back here for a moment.
 
@@ -410,9 +410,9 @@ def share_out(
     A worker that dies, or exceeds a limit, fails its cell alone.
 
     Args:
-        workers: Those that are there already; they stay there for the next time.
+        workers: The workers that are there already; they stay there for the next time.
         job: What workers need.
-        cells: Taken one by one, when somebody is free for the next.
+        cells: The cells, taken one by one when a worker is free for the next.
         count: The largest number of workers.
         limits: What a cell may take.
     """
@@ -428,13 +428,13 @@ def share_out(
         ready = set(wait([worker.pipe for worker in busy], LOOK_EVERY if limits.watched else None))
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
-            exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
+            exceeded = worker.exceeded_limit(limits) if outcome is None and limits.watched else ""
             others = worker.before - {worker.cell.model if worker.cell else ""}
             again = exceeded == OVER_MEMORY and bool(others)
             # what others have left in its process is not the trial's own: it is tried once more, in
             # a fresh one
             if exceeded:
-                outcome = worker.failed(exceeded)
+                outcome = worker.failure(exceeded)
                 worker.end()
             if outcome is None:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.core.cache import Cache, noted_inputs
+from hwds.core.cache import Cache, note_inputs
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import OUTPUTS, lock_for_reading
 from hwds.core.serialization import has_fitted, load_fitted, save_fitted
@@ -33,7 +33,7 @@ def fit_final(experiment: Experiment, frame: Any) -> Any:
     """Return the experiment's own model, fitted on all rows."""
     context = final_context(experiment)
     hold_threads(context.cpus)
-    with noted_inputs():  # what members inside it have read belongs to their entries of the cache
+    with note_inputs():  # what members inside it have read belongs to their entries of the cache
         return _deployable(experiment).fit_all(experiment.model, frame, context)
 
 

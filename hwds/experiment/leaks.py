@@ -51,8 +51,8 @@ class SealedExperiment:
         protocol: The protocol.
         frame: The data.
         truths: The model of the dataset's truth by its label, where it knows one.
-        server: Forks the processes that ask.
-        watch: Knows the data's files.
+        here: Asks from the data as it is.
+        elsewhere: Asks from all other data.
         lacking: The walls that this kernel does not give.
     """
 
@@ -61,8 +61,8 @@ class SealedExperiment:
     protocol: Any
     frame: Any
     truths: dict[str, Recipe]
-    server: ForkServer
-    watch: FileWatch
+    here: AskSealed
+    elsewhere: AskSealed
     lacking: tuple[str, ...]
 
     def checks(self) -> Iterator[tuple[str, Found]]:
@@ -96,9 +96,7 @@ class SealedExperiment:
         return self._ask(check_leaks, self.protocol, label, model, self.frame, context)
 
     def _ask(self, check: Callable[..., Iterator[Leak | None]], *data: Any) -> Found:
-        server, watch = self.server, self.watch
-        with AskSealed(server, watch, kept=True) as here, AskSealed(server, watch) as elsewhere:
-            return list(check(*data, here=here, elsewhere=elsewhere))
+        return list(check(*data, here=self.here, elsewhere=self.elsewhere))
 
 
 @contextmanager
@@ -130,7 +128,9 @@ def sealed_experiment(config: list[str] | dict[str, Any]) -> Iterator[SealedExpe
             frame, truths = load_frame(dataset, protocol)
         read = (path for path in opened.data_read() if not path.endswith((".py", ".yaml")))
         watch = FileWatch(frozenset(read))
-        yield SealedExperiment(settings, dataset, protocol, frame, truths, server, watch, lacking)
+        here = stack.enter_context(AskSealed(server, watch, kept=True))
+        elsewhere = stack.enter_context(AskSealed(server, watch))
+        yield SealedExperiment(settings, dataset, protocol, frame, truths, here, elsewhere, lacking)
 
 
 # Settings without their code: a sealed process builds them and says in plain data what they are,

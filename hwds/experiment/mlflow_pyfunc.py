@@ -15,7 +15,7 @@ from polars import DataFrame
 from hwds.experiment.final_model import predict_new, require_plan, with_data
 from hwds.experiment.spec import check_asked
 from hwds.frames.panel import Panel
-from hwds.frames.roles import listed
+from hwds.frames.roles import as_names
 from hwds.results.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ class KeptModel:
         Of data with known-future columns the last rows of each series, those whose target is null,
         are the plan.
         """
-        with tempfile.TemporaryDirectory() as beside:
+        with tempfile.TemporaryDirectory() as scratch:
             rows = pl.from_pandas(model_input) if len(model_input) else None
-            return self._predict(rows, Path(beside)).to_pandas()
+            return self._predict(rows, Path(scratch)).to_pandas()
 
-    def _predict(self, rows: DataFrame | None, beside: Path) -> DataFrame:
+    def _predict(self, rows: DataFrame | None, scratch: Path) -> DataFrame:
         data, plan = self.folder.read_config(secrets=True), ""
         if rows is not None:
             past, ahead = split_plan(rows, data["dataset"])
-            past.write_parquet(beside / "rows.parquet")
-            data = with_data(data, str(beside / "rows.parquet"), self.folder)
+            past.write_parquet(scratch / "rows.parquet")
+            data = with_data(data, str(scratch / "rows.parquet"), self.folder)
             if len(ahead):
-                plan = str(beside / "plan.parquet")
+                plan = str(scratch / "plan.parquet")
                 ahead.write_parquet(plan)
         experiment = check_asked(data)
         frame = experiment.dataset.frame()
@@ -69,10 +69,10 @@ def split_plan(rows: DataFrame, dataset: dict[str, Any]) -> tuple[DataFrame, ...
     roles = dataset.get("roles") or {}
     if not roles.get("known_future"):
         return rows, rows.clear()
-    known = pl.col(roles["target"]).is_not_null().cum_max(reverse=True)
-    series = listed(roles.get("series"))
+    is_past = pl.col(roles["target"]).is_not_null().cum_max(reverse=True)
+    series = as_names(roles.get("series"))
     past = rows.sort(roles["time"], maintain_order=True).with_columns(
-        (known.over(series) if series else known).alias("__past")
+        (is_past.over(series) if series else is_past).alias("__past")
     )
     return tuple(
         part.drop("__past") for part in (past.filter("__past"), past.filter(~pl.col("__past")))

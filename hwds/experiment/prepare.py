@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
-from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
+from hwds.core.cache import (
+    Inputs,
+    are_unchanged,
+    digest_of_changes,
+    digests,
+    note_inputs,
+    read_so_far,
+)
 from hwds.core.checksums import read_json, read_parquet
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import install_command, package_names
@@ -60,8 +67,8 @@ class Prepared:
         frame: The data.
         job: What workers need.
         work: The cells and their keys.
-        folder: Where the results go.
-        cache: Where finished cells lie.
+        folder: The folder of the results.
+        cache: The cache of finished cells.
         code: The fingerprint of the source.
     """
 
@@ -195,8 +202,8 @@ def environment_part() -> dict[str, dict[str, str]]:
 
     Empty where none is set, as mostly.
     """
-    said = numeric_environment()
-    return {"environment": said} if said else {}
+    environment = numeric_environment()
+    return {"environment": environment} if environment else {}
 
 
 def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
@@ -210,10 +217,10 @@ def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
         run: The id that follows from all else.
         folder_of: Returns the folder of an id, which need not exist.
     """
-    known = folder_of(run).read_inputs()
-    return (
-        run if unchanged(known) else with_inputs(digest([run, digest_of_changes(known)]), folder_of)
-    )
+    inputs = folder_of(run).read_inputs()
+    if are_unchanged(inputs):
+        return run
+    return with_inputs(digest([run, digest_of_changes(inputs)]), folder_of)
 
 
 def require_asked(prepared: Prepared) -> None:
@@ -245,7 +252,7 @@ class TimeEstimate:
     """An estimate of time.
 
     Attributes:
-        seconds: On one core.
+        seconds: The seconds on one core.
         at_most: Whether it may be far too high, as only far smaller cells were timed.
         by_work: Whether some of it follows from the work that cells are, and was never timed on
             this data.
@@ -297,9 +304,9 @@ def timed_before(
     """Return the times of the cells of each model on one dataset, over earlier runs.
 
     Args:
-        dataset: Which; a file by its path.
-        models: Those whose times count with the same settings alone, by name: another budget, or
-            more trees, take another time.
+        dataset: The dataset; a file by its path.
+        models: The models whose times count with the same settings alone, by name: another budget,
+            or more trees, take another time.
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
     timings = [
@@ -386,14 +393,14 @@ def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
         else foreseen_time(prepared, cell)
         for cell in cells
     ]
-    known = [time for time in times if time is not None]
-    if len(known) < len(times):
+    foreseen = [time for time in times if time is not None]
+    if len(foreseen) < len(times):
         return None
     marks = {
-        mark: any(getattr(time, mark) for time in known)
+        mark: any(getattr(time, mark) for time in foreseen)
         for mark in ("at_most", "by_work", "by_budget")
     }
-    return TimeEstimate(sum(time.seconds for time in known), **marks)
+    return TimeEstimate(sum(time.seconds for time in foreseen), **marks)
 
 
 def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
@@ -473,7 +480,7 @@ def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) ->
     context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
     models = {label: model for label, model in job.models.items() if label in labels}
     with (
-        nullcontext() if job.inputs is None else noted_inputs()
+        nullcontext() if job.inputs is None else note_inputs()
     ):  # files that are read once, and then kept in memory
         if is_tried(job.features) and any(map(uses_features, models.values())):
             _try_on_toys(

@@ -56,7 +56,7 @@ class Sweep(Recipe):
 
         Args:
             data: The composed config.
-            experiment: The same, typed.
+            experiment: The same as typed settings.
 
         Raises:
             ConfigError: With the path, the value and the nearest right name.
@@ -211,7 +211,7 @@ def _check_parts(experiment: Experiment) -> None:
     decision.check_protocol(protocol)
     decision.check_model(experiment.model)
     decision.check_pack(experiment.decision_pack)
-    Labels().tagged(experiment.tags)
+    Labels().with_tags(experiment.tags)
     protocol.check_names()
 
 

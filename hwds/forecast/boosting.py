@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -418,20 +418,8 @@ class FittedXGBoost(Serializable):
         return read_grid(grid, self.grid, self.levels)
 
 
-class WindowBoosters(Protocol):
-    """A fitted model whose boosters read windows."""
-
-    @property
-    def windowing(self) -> Windowing:
-        """The statistics of the history."""
-
-    @property
-    def features(self) -> Features | None:
-        """The feature set that it was fitted with."""
-
-
 def forecast_windows(
-    fitted: WindowBoosters,
+    fitted: FittedXGBoost | FittedCounts,
     history: Panel,
     future: Panel,
     forecast: Callable[[Windows], tuple[ndarray, ndarray]],

@@ -293,17 +293,17 @@ def has_column(
 def role_of(name: str, roles: Roles) -> str:
     """Return the role that a column plays, empty where there is no such column."""
     played = {SERIES: "the series", TIME: "the time", TARGET: "the target"}
-    when = [role for role in roles.played_by(name) if not ROLES[role].beside]
+    when = [role for role in roles.roles_of(name) if not ROLES[role].beside]
     return when[-1] if when else played.get(name, "")
 
 
-def check_lags(field: str, lags: Sequence[int], horizon: int) -> None:
+def check_step_lags(lags: Sequence[int], horizon: int) -> None:
     """Refuse lags that are not known at every step of the horizon."""
     for lag in lags:
         if lag < horizon:
             unknown = f"steps {lag + 1} to {horizon}" if lag + 1 < horizon else f"step {horizon}"
             raise ConfigError(
-                f"features.{field}: {lag} is shorter than the horizon {horizon}: unknown at "
+                f"features.step_lags: {lag} is shorter than the horizon {horizon}: unknown at "
                 f"{unknown}."
             )
 

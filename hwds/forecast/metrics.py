@@ -558,7 +558,8 @@ def score_forecasts(
         for score in _errors_from_zero(metric, rows, made(metric, rows))
     ]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
-    scores += [_choosing_score(table)] if CHOOSING_COST.name in table.columns else []
+    if CHOOSING_COST.name in table.columns:
+        scores.append(_choosing_score(table))
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
 
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Rows, Small, Width, ZeroFolds, ZeroSteps
 from hwds.core.serialization import Serializable
-from hwds.evaluation.networks import Layers, Schedule, Training
+from hwds.evaluation.networks import Layers, Schedule, Training, on_device, predict_network
 from hwds.evaluation.protocol import Device
 from hwds.forecast.models.base import Features, ForecastContext, Forecaster
 from hwds.forecast.windows import (
@@ -516,8 +516,6 @@ class FittedWindowNetwork(Serializable):
 
     def _predict_mean(self, inputs: NetworkInputs) -> ndarray:
         """Return the mean over the networks, shape (n, h, outputs)."""
-        from hwds.evaluation.networks import on_device, predict_network
-
         shape = network_shape(self.model, self.windowing, inputs, self.levels)
         each = len(self.weights) // self.model.seeds
         with on_device(self.device, self.cpus):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,10 +17,9 @@ from hwds.forecast.predictions import AVAILABLE, EXISTS, NONNEGATIVE, RAW, WINDO
 from hwds.frames.panel import Panel, aggregates_of_series
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import TRUTH
-
-if TYPE_CHECKING:
-    from hwds.stats.conformal import Bands, ConformalCalibration
-    from hwds.stats.reconciliation import ErrorVectors, Reconciler, ReconciliationMethod, SumTree
+from hwds.stats.conformal import KINDS, LEAST_ROWS, Bands, ConformalCalibration, mirrors, nominal
+from hwds.stats.distributions import interpolate_quantiles, middle_scores
+from hwds.stats.reconciliation import ErrorVectors, Reconciler, ReconciliationMethod, SumTree
 
 # Conformal intervals of forecasts: learned from the rows of inner windows, pooled over all
 # series of a fold.
@@ -63,8 +62,6 @@ def learn_calibration(inner: DataFrame, levels: tuple[float, ...]) -> ConformalC
     Rows that something simpler has answered say nothing of the model, and count only where there
     are no others.
     """
-    from hwds.stats.conformal import ConformalCalibration
-
     if inner.is_empty():
         return ConformalCalibration.nothing(levels)
     rows = answered_rows(inner)
@@ -100,8 +97,6 @@ def with_quantiles(
 
 def forecast_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
     """Return the quantile forecasts of rows as arrays."""
-    from hwds.stats.conformal import Bands
-
     return Bands(
         np.array(levels),
         np.column_stack([_floats(rows, quantile_name(level)) for level in levels]),
@@ -244,8 +239,6 @@ class PastRows:
 
     def calibration(self, known: ndarray, shares: ndarray, windows: int) -> ConformalCalibration:
         """Learn a calibration from the newest windows of the pool."""
-        from hwds.stats.conformal import ConformalCalibration
-
         usable = known & self.own
         pool = self.inner.followed_by(self.bands.take(usable))
         actual = np.concatenate([self.inner_actual, self.actual[usable]])
@@ -267,8 +260,6 @@ class AimedShares:
     """
 
     def __init__(self, steps: ndarray, levels: ndarray) -> None:
-        from hwds.stats.conformal import nominal
-
         self.steps, self.levels = steps, levels
         self.nominal = nominal(levels, len(steps))
         self.shares = self.nominal.copy()
@@ -281,10 +272,8 @@ class AimedShares:
             quantiles: The quantiles as they were issued, shape (rows, levels).
             newly_known: Rows that became known now.
         """
-        from hwds.stats.conformal import KINDS
-
         kinds = past.bands.kind()
-        least, most = inside_intervals(quantiles, past.actual, past.bands.closed(), self.levels)
+        least, most = inside_intervals(quantiles, past.actual, past.bands.are_closed(), self.levels)
         for number in np.unique(past.order[newly_known]):
             for kind in range(KINDS):
                 rows = (newly_known & (past.order == number))[:, None] & (kinds == kind)
@@ -306,8 +295,6 @@ def inside_intervals(
     """Return which actuals lie strictly inside each level's central interval, and which inside or
     on an end; (rows, levels).
     """
-    from hwds.stats.conformal import mirrors
-
     low, high = mirrors(levels)
     upper, value = quantiles[:, high], actual[:, None]
     lower = np.where(closed, -np.inf, quantiles[:, low])
@@ -318,8 +305,6 @@ def newest_rows(step: ndarray, order: ndarray, windows: int) -> ndarray:
     """Return which rows each step keeps: at least so many of the newest windows, and more while
     they hold few rows.
     """
-    from hwds.stats.conformal import LEAST_ROWS
-
     recent = np.zeros(len(step), bool)
     for at in np.unique(step):
         rows = np.flatnonzero(step == at)
@@ -412,8 +397,6 @@ def with_summed_actuals(rows: DataFrame) -> DataFrame:
 
 def learn_error_vectors(rows: DataFrame) -> ErrorVectors:
     """Return the error vectors of a fold's inner windows, from its raw rows."""
-    from hwds.stats.reconciliation import ErrorVectors
-
     inner = rows.filter(col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
     if inner.is_empty():
         return ErrorVectors.nothing()
@@ -514,8 +497,6 @@ class CutoffForecasts:
 
         Shape (rows, 1 + levels).
         """
-        from hwds.stats.reconciliation import Reconciler
-
         there = self.rows >= 0
         patterns, which = np.unique(there, axis=1, return_inverse=True)
         for i, pattern in enumerate(patterns.T):
@@ -544,7 +525,7 @@ class CutoffForecasts:
         n, bottom = reconciler.tree.n_aggregates, reconciler.bottom(base)
         if reconciler.method != "bottom_up":  # which leaves them as they are
             bottom[signs[n:]] = np.maximum(bottom[signs[n:]], 0)
-        whole = reconciler.tree.summed(bottom)
+        whole = reconciler.tree.with_aggregates(bottom)
         quantiles = np.quantile(whole[:, 1:], self.levels, axis=1, method="hazen").T
         if reconciler.method == "bottom_up":
             quantiles[n:] = values[n:, 1:]
@@ -552,8 +533,6 @@ class CutoffForecasts:
 
     def _tree(self, series: ndarray) -> SumTree:
         """Return which aggregates sum which of some of the series."""
-        from hwds.stats.reconciliation import SumTree
-
         sums = series[series < self.n_aggregates]
         place = {self.names[at]: i for i, at in enumerate(sums)}
         bottom = [self.groups[at - self.n_aggregates] for at in series[len(sums) :]]
@@ -571,8 +550,6 @@ def equal_draws(quantiles: ndarray, levels: ndarray, n: int) -> ndarray:
     """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at
     mid-levels.
     """
-    from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
     scores = middle_scores(n)
     units = np.eye(len(levels))  # it is linear in the quantiles
     weights = np.stack([interpolate_quantiles(levels, unit, scores) for unit in units])

@@ -78,7 +78,7 @@ def fit_and_forecast(
     *,
     horizon: int,
     gap: int = 0,
-    sliding: int | None = None,
+    sliding: int | None,
     paths: int = 0,
     whole: bool = False,
     inner: int = 0,
@@ -134,10 +134,10 @@ def forecast_rows(
     horizon: int,
     gap: int,
     sliding: int | None,
-    paths: int = 0,
-    forecasts: Forecasts | None = None,
+    paths: int,
+    forecasts: Forecasts | None,
     *,
-    whole: bool = False,
+    whole: bool,
 ) -> DataFrame:
     """Return the forecasts from one cutoff beside what happened, one row for each that did.
 
@@ -248,8 +248,8 @@ def forecast_beyond(
     cutoff: Cutoff,
     context: ForecastContext,
     horizon: int,
-    paths: int = 0,
-    postprocess: Callable[[DataFrame], DataFrame] = lambda rows: rows,
+    paths: int,
+    postprocess: Callable[[DataFrame], DataFrame],
 ) -> DataFrame:
     """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the
     quantiles.

@@ -12,7 +12,7 @@ import polars as pl
 from numpy import ndarray
 from polars import DataFrame
 
-from hwds.core.recipe import construct, labelled
+from hwds.core.recipe import construct, label_with
 from hwds.evaluation.panel_folds import select_series
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.long_season import DAYS_A_WEEK, LongerSeason, LongSeason
@@ -108,15 +108,15 @@ class PanelTraits:
 
     def __str__(self) -> str:
         parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
-        parts += ["weeks of days"] if self.weeks else []
-        parts += (
-            [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"]
-            if self.covariates
-            else []
-        )
-        rare = " (intermittent)" if self.kind == "intermittent" else ""
-        parts += [f"{100 * self.zeros:.0f} % zeros{rare}"] if self.zeros >= 0.01 else []
-        parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
+        if self.weeks:
+            parts.append("weeks of days")
+        if self.covariates:
+            parts.append(f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead")
+        if self.zeros >= 0.01:
+            rare = " (intermittent)" if self.kind == "intermittent" else ""
+            parts.append(f"{100 * self.zeros:.0f} % zeros{rare}")
+        if self.young:
+            parts.append(f"{100 * self.young:.0f} % with no season behind them")
         return ", ".join(parts)
 
 
@@ -167,7 +167,8 @@ def _weekless_candidate(each: Candidate) -> Candidate:
     if _is_for_demand(each.model):
         return each
     member = each.name.removeprefix("forecast/")
-    after = each.after and _week_name(each.after)
+    lighter = each.after.removeprefix("forecast/")
+    after = f"forecast/long_season(member={lighter})" if lighter else ""
     return _make_candidate(LongSeason, after, {"member": each.model}, member=member)
 
 
@@ -183,27 +184,25 @@ def _is_for_demand(model: Forecaster) -> bool:
     )
 
 
-def _week_name(name: str) -> str:
-    return f"forecast/long_season(member={name.removeprefix('forecast/')})"
-
-
 def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
     """Return the candidates for a panel of its kind."""
-    from hwds.forecast.models.adida import ADIDA
-    from hwds.forecast.models.adjusted import Adjusted
-    from hwds.forecast.models.analog import Analog
-    from hwds.forecast.models.ces import CES
-    from hwds.forecast.models.croston import Croston
-    from hwds.forecast.models.damped import Damped
-    from hwds.forecast.models.ets import ETS
-    from hwds.forecast.models.lgt import LGT
-    from hwds.forecast.models.lstm import LSTM
-    from hwds.forecast.models.mlp import MLP
-    from hwds.forecast.models.sarima import Sarima
-    from hwds.forecast.models.theta import Theta
-    from hwds.forecast.models.tsb import TSB
-    from hwds.forecast.models.xgboost import XGBoost
-    from hwds.forecast.models.zero import Zero
+    from hwds.forecast import (
+        ADIDA,
+        CES,
+        ETS,
+        LGT,
+        LSTM,
+        MLP,
+        TSB,
+        Adjusted,
+        Analog,
+        Croston,
+        Damped,
+        Sarima,
+        Theta,
+        XGBoost,
+        Zero,
+    )
 
     def quick(**settings: Any) -> Candidate:
         rate = {"learning_rate": 0.1}
@@ -260,7 +259,7 @@ def _make_candidate(
     """
     option = f"forecast/{kind.__module__.rpartition('.')[2]}"
     changes = ",".join(f"{key}={str(value).lower()}" for key, value in settings.items())
-    name = labelled(option, changes) if changes else option
+    name = label_with(option, changes) if changes else option
     return Candidate(construct(kind, "model", {"name": name, **settings, **(hidden or {})}), after)
 
 
@@ -422,7 +421,7 @@ class Race:
         if self.team.backtests:
             self._make_room(pool, panel, rung)
         for candidate in (naive, *pool):
-            if candidate is not naive and not self._can_try(candidate, panel, rung, tried):
+            if candidate is not naive and not self._can_try(candidate, panel, rung):
                 continue
             backtest = self._backtest(candidate.model, panel, rung.windows)
             if backtest.is_empty() and candidate is naive:
@@ -437,9 +436,7 @@ class Race:
                 self._record_losses(tried, rows, rung)
         return self._drop_losers(tried[1:], rows, pool)
 
-    def _can_try(
-        self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]
-    ) -> bool:
+    def _can_try(self, candidate: Candidate, panel: Panel, rung: Rung) -> bool:
         """Return whether a candidate can be tried, and fitted after it, within what is left.
 
         And whether it may help.

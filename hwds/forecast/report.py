@@ -175,7 +175,7 @@ def _shown_models(
     for line in board.all:
         of_model = rows.filter(model=line.model)
         if line.model in paints and len(of_model):
-            style = {"color": paints[line.model], "label": drawable(board.called(line), 40)}
+            style = {"color": paints[line.model], "label": drawable(board.display_name(line), 40)}
             yield of_model, line is board.own, style | {"marker": "o"}
 
 
@@ -553,7 +553,8 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
     """Return the scores of each series by each model, the worst of the own model first."""
     assert board.own is not None
     others = [line.model for line in board.all if line is not board.own][:RIVALS]
-    others += [TRUTH] if board.truth and TRUTH not in others else []
+    if board.truth and TRUTH not in others:
+        others.append(TRUTH)
     rows = tables.predictions
     of_model = rows.filter(model=board.own.model)
     ranked, metric = rank_series(of_model)

@@ -174,7 +174,7 @@ def _row_segments(frame: Panel, column: str) -> DataFrame:
         )
     other = "1" if known.is_in([0.0, 1.0]).all() else "not 0"
     segment = pl.when(values == 0).then(pl.lit("0")).when(values.is_not_null()).then(pl.lit(other))
-    place = Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
+    place = Series(PLACE_COLUMN, frame.series_of_row)
     return frame.table.select(
         SERIES, TIME, segment.cast(pl.Enum(["0", other])).alias(SEGMENT_COLUMN), place
     )

@@ -109,77 +109,75 @@ def fit_smoothing(
         factors: The factors of the season, shape (m,); one of 0 where the form has none.
         season: Rows in a season, whether or not the form has one.
     """
-    parameters, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
-    searched, prior = np.array(form.searched), TREND_PENALTY * season
-    compiled(smoothing_search)(
+    task = SmoothingTask(
         np.ascontiguousarray(values, np.float64),
         form[:3],
-        searched,
+        np.array(form.searched),
         begin,
         factors,
-        prior,
-        parameters,
-        seasons,
-        result,
+        TREND_PENALTY * season,
+        np.array(SMOOTHING_START),
+        np.empty(len(factors)),
+        np.zeros(8),
     )
-    return SmoothingFit._make([form, *result.tolist(), seasons])
+    compiled(smoothing_search)(task)
+    return SmoothingFit._make([form, *task.result.tolist(), task.seasons])
 
 
-def smoothing_search(
-    values: ndarray,
-    kinds: tuple[int, int, int],
-    searched: ndarray,
-    begin: tuple[float, float],
-    factors: ndarray,
-    prior: float,
-    parameters: ndarray,
-    seasons: ndarray,
-    result: ndarray,
-) -> None:
-    """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least
-    loss that is met from `parameters` on.
+class SmoothingTask(NamedTuple):
+    """What compiled code fits a form to, and where it writes.
+
+    Attributes:
+        values, begin, factors: As in `fit_smoothing`.
+        kinds, searched: Error, trend and season of the form; which parameters are searched.
+        prior: The cost of a trend that follows the level at once.
+        parameters: As shares of what they may be; the search begins with them, shape (4,).
+        seasons, result: Space for the fit: its seasons, and its numbers in the order of
+            `SmoothingFit`, shape (8,).
+    """
+
+    values: ndarray
+    kinds: tuple[int, int, int]
+    searched: ndarray
+    begin: tuple[float, float]
+    factors: ndarray
+    prior: float
+    parameters: ndarray
+    seasons: ndarray
+    result: ndarray
+
+
+def smoothing_search(task: SmoothingTask) -> None:
+    """Write the fit of the least loss that is met from the task's parameters on.
 
     One parameter after the other goes a step up or down where that lowers the loss; where none
     does, steps are halved.
     """
-    best = _smoothing_loss(
-        values, kinds, searched, begin, factors, prior, parameters, seasons, result
-    )
-    step = WIDEST
+    parameters, searched = task.parameters, task.searched
+    best, step = _smoothing_loss(task), WIDEST
     while step > FINEST:
         lower = False
         for k in range(2 * len(parameters)):
             before = parameters[k // 2]
             if searched[k // 2]:
                 parameters[k // 2] = min(max(before + (step if k % 2 else -step), 0.0), 1.0)
-                loss = _smoothing_loss(
-                    values, kinds, searched, begin, factors, prior, parameters, seasons, result
-                )
+                loss = _smoothing_loss(task)
                 if loss < best:
                     best, lower = loss, True
                 else:
                     parameters[k // 2] = before
         if not lower:
             step *= 0.5
-    _smoothing_loss(values, kinds, searched, begin, factors, prior, parameters, seasons, result)
+    _smoothing_loss(task)
 
 
 @helper
-def _smoothing_loss(
-    values: ndarray,
-    kinds: tuple[int, int, int],
-    searched: ndarray,
-    begin: tuple[float, float],
-    factors: ndarray,
-    prior: float,
-    parameters: ndarray,
-    seasons: ndarray,
-    result: ndarray,
-) -> float:
+def _smoothing_loss(task: SmoothingTask) -> float:
     """Return what is made least, infinite where a mean that errors multiply is not above 0.
 
     Write the fit.
     """
+    values, kinds, searched, begin, factors, prior, parameters, seasons, result = task
     error, trend, seasonal = kinds
     alpha = LEAST_ALPHA + (MOST_ALPHA - LEAST_ALPHA) * parameters[0]
     share = parameters[1] if searched[1] else 0.0

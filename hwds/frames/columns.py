@@ -20,7 +20,7 @@ from hwds.frames.roles import (
     TIME,
     Names,
     Roles,
-    listed,
+    as_names,
     refuse_unplaced,
 )
 
@@ -63,7 +63,7 @@ def panel_columns(
         DataError: A column is missing, the times are text, or a column of numbers holds something
             else.
     """
-    names = listed(series)
+    names = as_names(series)
     keys = [*names, time, *([target] if target else [])]
     refuse_absent("frame", (*keys, *roles.names), data.columns)
     ids = (
@@ -96,15 +96,15 @@ def to_float_column(column: Series) -> Series:
     return values.fill_nan(None)
 
 
-def refuse_absent(where: str, names: Iterable[str], known: Sequence[str]) -> None:
+def refuse_absent(where: str, names: Iterable[str], present: Sequence[str]) -> None:
     """Refuse names of columns that a frame does not have.
 
     Raises:
         DataError: With the nearest right name.
     """
     for name in names:
-        if name not in known:
-            raise DataError(f"{where}: no column '{name}'{nearest(name, known)}")
+        if name not in present:
+            raise DataError(f"{where}: no column '{name}'{nearest(name, present)}")
 
 
 def first_row(table: DataFrame, mask: Series) -> dict[str, Any] | None:

@@ -226,7 +226,7 @@ class TextFormat:
     """The format of a CSV or TSV.
 
     Attributes:
-        encoding: Of its characters.
+        encoding: The encoding of its characters.
         separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where
             None.
         decimal: The sign before decimals. With `comma`, points between thousands are dropped.
@@ -307,16 +307,16 @@ def is_with_comma(value: str) -> bool:
     return "," in value and re.search(_WITH_COMMA, value.strip()) is not None
 
 
-def require_columns(columns: Sequence[str], known: Sequence[str], name: str) -> None:
+def require_columns(columns: Sequence[str], present: Sequence[str], name: str) -> None:
     """Refuse a file that lacks a column.
 
     Raises:
         DataError: With the nearest name that the file has.
     """
     for column in columns:
-        if column not in known:
+        if column not in present:
             raise DataError(
-                f"dataset.path: '{name}' has no column '{column}'{nearest(column, known)}"
+                f"dataset.path: '{name}' has no column '{column}'{nearest(column, present)}"
             )
 
 
@@ -527,9 +527,9 @@ def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> DataFra
     if not file.stat().st_size:
         raise DataError(f"dataset.path: '{name}' is empty.")
     scan = FORMATS[file_suffix(file)](file)
-    known = scan.collect_schema().names()
-    columns = known if wanted is None else list(wanted)
-    require_columns(columns, known, name)
+    present = scan.collect_schema().names()
+    columns = present if wanted is None else list(wanted)
+    require_columns(columns, present, name)
     texts = pl.col(pl.Categorical, pl.Enum).cast(pl.String)
     return scan.select(columns).collect().with_columns(texts)
 

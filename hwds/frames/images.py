@@ -43,7 +43,7 @@ class Images:
             static columns.
         store: Pixels of all images, 0 to 255, shape (m, height, width, channels); mapped from a
             file where there is one.
-        places: Where in the store each image lies, shape (n,).
+        places: The place of each image in the store, shape (n,).
         kinds: What an image may show: the good kind first, then the defects.
     """
 
@@ -197,7 +197,7 @@ class Images:
         """Return some of the images, by a mask of shape (n,)."""
         return replace(self, data=self.data.filter(which), places=self.places[which])
 
-    def labelled(self, kind: Series) -> Images:
+    def with_kinds(self, kind: Series) -> Images:
         """Return the same images with other kinds."""
         return replace(self, data=self.data.with_columns(kind.cast(pl.String).alias(KIND)))
 
@@ -218,10 +218,10 @@ class Images:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the images hold."""
-        said = json.dumps(
+        about = json.dumps(
             [self.kinds, self.shape, self.data.to_dict(as_series=False)], default=str
         ).encode()
-        return digest_bytes([said, *(block.tobytes() for block in self.blocks())])
+        return digest_bytes([about, *(block.tobytes() for block in self.blocks())])
 
     def write(self, folder: Path) -> None:
         """Write the images, to be mapped into the memory of workers."""

@@ -57,6 +57,7 @@ def window_statistic(
         high: The greatest.
     """
     if kind <= 2:
+        # the squared places less their mean add up to m (m^2 - 1) / 12
         slope = cross * 12.0 / (m * (m * m - 1.0)) if m > 1 else 0.0
         return mean if kind == 0 else np.sqrt(second / m) if kind == 1 else slope
     rms = np.sqrt(squares / m)
@@ -95,9 +96,9 @@ def fill_windows(
         kinds: Places in `STATISTICS`, shape (s,).
         out: The array that is filled, shape (m, s, k).
     """
-    for asked in range(len(rows)):
-        row = rows[asked]
-        first = max(begins[asked], row - window + 1)
+    for place in range(len(rows)):
+        row = rows[place]
+        first = max(begins[place], row - window + 1)
         m = row - first + 1
         for j in range(values.shape[1]):
             total = 0.0
@@ -111,6 +112,7 @@ def fill_windows(
                 low = min(low, x)
                 high = max(high, x)
             mean = total / m
+            # a second pass: sums of powers of large numbers would cancel each other's digits
             second = 0.0
             third = 0.0
             fourth = 0.0
@@ -121,9 +123,10 @@ def fill_windows(
                 second += d * d
                 third += d * d * d
                 fourth += d * d * d * d
+                # for the slope against the place in the window
                 cross += (i - first - middle) * d
             for s in range(len(kinds)):
-                out[asked, s, j] = window_statistic(
+                out[place, s, j] = window_statistic(
                     kinds[s], m, mean, second, third, fourth, cross, squares, low, high
                 )
 

@@ -93,10 +93,10 @@ class Vintages:
             last: `series_id` and the instant, `time`.
         """
         ends = last.select(SERIES, col(TIME).alias(_BY))
-        made = self.table.join(ends, on=SERIES, maintain_order="left").filter(
+        forecasts = self.table.join(ends, on=SERIES, maintain_order="left").filter(
             col(MADE_AT) <= col(_BY)
         )
-        return replace(self, table=made.drop(_BY))
+        return replace(self, table=forecasts.drop(_BY))
 
     def latest(self, rows: DataFrame, by: Series) -> DataFrame:
         """Return the last forecast of each row that was made up to an instant of its own.
@@ -111,7 +111,7 @@ class Vintages:
             One column for each of `columns`, in the order of the rows.
         """
         wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
-        made = (
+        forecasts = (
             wanted.join(self.table, on=[SERIES, TIME])
             .filter(col(MADE_AT) <= col(_BY))
             .sort(_ROW, MADE_AT)
@@ -119,7 +119,9 @@ class Vintages:
         latest = wanted.select(_ROW)
         for name in self.columns:
             last = (
-                made.filter(col(COLUMN) == name).group_by(_ROW).agg(col(VALUE).last().alias(name))
+                forecasts.filter(col(COLUMN) == name)
+                .group_by(_ROW)
+                .agg(col(VALUE).last().alias(name))
             )
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)
@@ -131,13 +133,11 @@ class Vintages:
         ends = self.table.select(SERIES, MADE_AT).join(
             last, on=SERIES, how="left", maintain_order="left"
         )
-        rubbish = Series(1e6 * rng.standard_normal(len(ends)))
+        noise = Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
         return replace(
             self,
-            table=self.table.with_columns(
-                pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)
-            ),
+            table=self.table.with_columns(pl.when(later).then(noise).otherwise(VALUE).alias(VALUE)),
         )
 
     def write(self, folder: Path) -> None:
@@ -326,7 +326,7 @@ class Panel:
         """Return the target of one series, shape (its rows,)."""
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
-    def widened(self, table: DataFrame) -> Panel:
+    def with_table(self, table: DataFrame) -> Panel:
         """Return the same rows in the same order with more columns.
 
         Offsets are not computed again.
@@ -384,14 +384,17 @@ class Panel:
         """The 0-based position of each row in its series, shape (rows,)."""
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
+    @property
+    def series_of_row(self) -> ndarray:
+        """The place of each row's series, shape (rows,)."""
+        return np.repeat(np.arange(self.n_series), self.lengths)
+
     def followed_by(self, future: Panel) -> Panel:
         """Return the history with the rows of `future` (the same series) at the end of each
         series.
         """
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
-        ranks = np.concatenate(
-            [np.repeat(np.arange(part.n_series), part.lengths) for part in (self, future)]
-        )
+        ranks = np.concatenate([self.series_of_row, future.series_of_row])
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
     @cached_property

@@ -63,7 +63,7 @@ class Role:
     is_input: bool = False
     chosen: bool = True
 
-    def allowed(self, frame: FrameKind) -> str:
+    def allowed_columns(self, frame: FrameKind) -> str:
         """Return in words what its columns hold and how many there may be: `one column of numbers
         from 0 to 1, required`.
         """
@@ -128,7 +128,7 @@ _LEVEL = "Constant within a series, the hierarchy, coarsest first."
 _IGNORE = "Columns to leave out; where a label is given, what is not known before it."
 
 
-def _measured(
+def _measurement(
     name: str,
     frames: tuple[FrameKind, ...],
     meaning: str,
@@ -256,14 +256,14 @@ ROLES: dict[str, Role] = {
             "The outcome of the arm that was chosen: a conversion, an amount.",
             many=True,
         ),
-        _measured("price", _BOTH, "The price of a unit, in currency."),
-        _measured("list_price", _PANEL, "The price of a unit before discounts, in currency."),
-        _measured("cost", _BOTH, "The cost of a unit, in currency."),
-        _measured("promotion", _PANEL, "The depth of a promotion, or 1 for any: 0 for none."),
-        _measured(
+        _measurement("price", _BOTH, "The price of a unit, in currency."),
+        _measurement("list_price", _PANEL, "The price of a unit before discounts, in currency."),
+        _measurement("cost", _BOTH, "The cost of a unit, in currency."),
+        _measurement("promotion", _PANEL, "The depth of a promotion, or 1 for any: 0 for none."),
+        _measurement(
             "stock_out", _PANEL, "The share of a row's time without stock, from 0 to 1.", high=1
         ),
-        _measured(
+        _measurement(
             "competitor_price",
             _PANEL,
             "The price of competitors for a unit, in currency.",
@@ -353,7 +353,7 @@ def refuse_unplaced(roles: Roles) -> None:
     for role, names in roles.items():
         uses = ROLES[role].beside
         lone = next(
-            (name for name in names if uses and not set(uses) & set(roles.played_by(name))), None
+            (name for name in names if uses and not set(uses) & set(roles.roles_of(name))), None
         )
         if lone is not None:
             places = f"{', '.join(uses[:-1])} or {uses[-1]}"
@@ -363,7 +363,7 @@ def refuse_unplaced(roles: Roles) -> None:
             )
 
 
-def listed(names: Names) -> tuple[str, ...]:
+def as_names(names: Names) -> tuple[str, ...]:
     """Return the names of a role as a tuple."""
     return (names,) if isinstance(names, str) and names else tuple(names or ())
 
@@ -373,7 +373,7 @@ class Roles(Mapping[str, tuple[str, ...]]):
 
     Args:
         columns: Role to the name or names of its columns.
-        **more: The same, by keyword.
+        **more: The same by keyword.
 
     Raises:
         DataError: There is no such role, with the nearest one.
@@ -386,7 +386,7 @@ class Roles(Mapping[str, tuple[str, ...]]):
     __slots__ = ("_columns",)
 
     def __init__(self, columns: Mapping[str, Names] | None = None, /, **more: Names) -> None:
-        given = {role: listed(names) for role, names in ({**(columns or {})} | more).items()}
+        given = {role: as_names(names) for role, names in ({**(columns or {})} | more).items()}
         wrong = next((role for role in given if role not in ROLES), None)
         if wrong is not None:
             raise DataError(f"dataset.roles: no role '{wrong}'{nearest(wrong, ROLES)}")
@@ -425,7 +425,7 @@ class Roles(Mapping[str, tuple[str, ...]]):
         """Return the first column that plays a role, None where none does."""
         return self.get(role, (None,))[0]
 
-    def played_by(self, column: str) -> tuple[str, ...]:
+    def roles_of(self, column: str) -> tuple[str, ...]:
         """Return the roles that a column plays, in the order of `ROLES`."""
         return tuple(role for role in ROLES if column in self.get(role, ()))
 

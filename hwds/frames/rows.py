@@ -180,11 +180,11 @@ def codes_of(values: Series) -> ndarray:
         .fill_null(-1)
     )
     place = frame.select(first).to_series().to_numpy()
-    known = place >= 0
+    present = place >= 0
     rank = np.zeros(len(place), np.int64)
-    rank[place[known]] = 1
+    rank[place[present]] = 1
     rank = np.cumsum(rank) - 1
-    return np.where(known, rank[place], -1)
+    return np.where(present, rank[place], -1)
 
 
 def codes_apart(values: Series) -> ndarray:
@@ -230,13 +230,13 @@ def entity_of(table: Table, field: str, name: str | None) -> str:
     if name is not None:
         require_known_columns(table, field, [name])
         return name
-    played = table.roles.get("entity", ())
-    if len(played) != 1:
+    names = table.roles.get("entity", ())
+    if len(names) != 1:
         raise ConfigError(
             f"features.{field}: must name a column where no single one has the role 'entity', got "
             f"null."
         )
-    return played[0]
+    return names[0]
 
 
 # Moments: when the rows of a table happened and arrived, and when their labels did.
@@ -247,8 +247,8 @@ class Instants:
     """The moments of rows in microseconds, each array of shape (n,).
 
     Attributes:
-        time: When each happened.
-        arrival: When each became known; `NEVER` where that is unknown.
+        time: The moment of each event.
+        arrival: The moment at which each became known; `NEVER` where that is unknown.
         order: The rows in the order of their arrival, those of one instant as they stand in the
             table.
         place: The place of each row in that order: row j had arrived before row i where `place[j] <
@@ -276,7 +276,7 @@ class LabelArrivals:
     Attributes:
         row: The row that each is the label of.
         value: 0 or 1.
-        time: When it became known, in microseconds.
+        time: The moment at which it became known, in microseconds.
         enters: The place of the first row that knows it: one that arrived after the label's row,
             and not before the label.
     """
@@ -335,10 +335,10 @@ class RowEvent:
 
     Attributes:
         place: The number of rows that arrived before it.
-        time: When it happened, in microseconds of the clock on the wall.
-        arrival: When it arrived, no earlier than the row before.
-        values: By column, None where there is none; features add theirs, so that later ones can
-            read them.
+        time: The moment at which it happened, in microseconds of the clock on the wall.
+        arrival: The moment of its arrival, no earlier than that of the row before.
+        values: The values by column, None where there is none; features add theirs, so that later
+            ones can read them.
     """
 
     place: int
@@ -353,8 +353,8 @@ class RowOutcome:
 
     Attributes:
         place: The row's.
-        time: When the row happened.
-        at: When the label became known.
+        time: The moment at which the row happened.
+        at: The moment at which the label became known.
         positive: Whether it is 1.
     """
 
@@ -418,7 +418,7 @@ class LiveTogether(Live):
     """Several live features in order.
 
     Args:
-        parts: In the order in which rows are handed to them.
+        parts: The states of the parts, in the order in which rows are handed to them.
     """
 
     changing = ("_parts",)

@@ -70,7 +70,7 @@ def checked_rows(data: DataFrame, roles: Roles, longest_gap: int) -> DataFrame:
     return _fill_gaps(rows.drop("__first__"), roles, longest_gap)
 
 
-def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
+def run_ends(rows: DataFrame, roles: Roles) -> DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
@@ -103,8 +103,8 @@ def ends_of(rows: DataFrame, roles: Roles) -> DataFrame:
             f"'train' or 'test'."
         )
     _refuse_remaining(ends)
-    known = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
-    return ends.with_columns(known.alias("remaining"))
+    remaining = pl.when(col("event")).then(0.0).otherwise(col("remaining"))
+    return ends.with_columns(remaining.alias("remaining"))
 
 
 def refuse_marks(rows: DataFrame, roles: Roles, marks: tuple[str, ...]) -> None:
@@ -301,10 +301,10 @@ def telling_sensors(
         sensors: Columns of the rows.
         trusted: Columns that are not looked at.
     """
-    known = ends.filter("event").select(ENTITY, col("age").alias(END))
-    if known[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
+    failed_at = ends.filter("event").select(ENTITY, col("age").alias(END))
+    if failed_at[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
         return
-    rows = data.join(known, ENTITY, maintain_order="left").filter(
+    rows = data.join(failed_at, ENTITY, maintain_order="left").filter(
         col(END) - col(CYCLE) <= LAST_SHARE * col(END)
     )
     left = (rows[END] - rows[CYCLE]).to_numpy()
@@ -411,7 +411,7 @@ class Runs:
         given = Roles(roles)
         rows = checked_rows(data, given, longest_gap)
         refuse_marks(rows, given, MARKS)
-        ends = ends_of(rows, given)
+        ends = run_ends(rows, given)
         kept = informative_roles(rows, ends, given)
         carried = Roles({role: kept.get(role) for role in (*KEPT, *MARKS)})
         columns = [ENTITY, CYCLE, *given.columns(carried)]
@@ -461,8 +461,8 @@ class Runs:
         Raises:
             DataError: With the column, and how to let it through.
         """
-        known = self.learnable
-        refuse_telling_sensors(known.data, known.ends, known.sensors, trust)
+        learnable = self.learnable
+        refuse_telling_sensors(learnable.data, learnable.ends, learnable.sensors, trust)
         return self
 
     def __repr__(self) -> str:
@@ -577,13 +577,13 @@ class Runs:
             rows: The number of rows of each run, shape (n,); a run of 0 is left out.
         """
         place = np.arange(len(self.data)) - self.offsets[:-1][self.run_of_row]
-        known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
+        rows_before, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
         last = self.cycles[self.offsets[:-1][there] + np.minimum(rows, self.lengths)[there] - 1]
         nothing = pl.lit(None, pl.Float64).alias("remaining")
         ends = self.ends.filter(there).with_columns(
             Series("age", last), pl.lit(False).alias("event"), nothing
         )
-        return replace(self, data=known, ends=ends)
+        return replace(self, data=rows_before, ends=ends)
 
     @property
     def learnable(self) -> Runs:
@@ -666,7 +666,7 @@ class Stacked:
         begins: The first row of the run of each new one, shape (new rows,). It is the run's first
             only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
-        ends: Where each run ends, shape (runs,).
+        ends: The end of each run, shape (runs,).
     """
 
     values: ndarray

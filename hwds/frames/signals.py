@@ -118,7 +118,7 @@ class RegimeScales(Serializable):
         of a good sensor.
 
         Args:
-            runs: Those that the scales were learned from.
+            runs: The runs that the scales were learned from.
         """
         if len(self.centres) == 1:
             return self
@@ -126,21 +126,23 @@ class RegimeScales(Serializable):
         numbers, which = runs.numbers(self.sensors), np.eye(len(self.centres))[regime]
         off = np.empty((len(numbers), which.shape[1] + numbers.shape[1]))
         for begin, end in itertools.pairwise(runs.offsets):
+            # both sides less the run's line in its age: wear explains nothing of a condition
             line, _ = np.linalg.qr(np.column_stack([np.ones(end - begin), runs.cycles[begin:end]]))
             part = np.column_stack([which[begin:end], numbers[begin:end]])
             off[begin:end] = part - line @ (line.T @ part)
         level = np.linalg.lstsq(off[:, : which.shape[1]], off[:, which.shape[1] :], rcond=None)[0]
+        # differences fix levels up to a constant: the overall mean stays
         mean = level - which.mean(axis=0) @ level + numbers.mean(axis=0)
         sd = (numbers - mean[regime]).std(axis=0)
         return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))
 
-    def scaled(self, runs: Runs) -> ndarray:
+    def scale(self, runs: Runs) -> ndarray:
         """Return the sensors of each row less the mean of its condition, in its standard
         deviations; shape (rows, sensors).
         """
-        return self.scaled_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
+        return self.scale_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
 
-    def scaled_numbers(self, numbers: ndarray, settings: ndarray) -> ndarray:
+    def scale_numbers(self, numbers: ndarray, settings: ndarray) -> ndarray:
         """Return the same of rows as arrays.
 
         Args:
@@ -222,7 +224,7 @@ def spectra(
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
-        kinds: Those of the numbers beside them that follow.
+        kinds: The kinds of the numbers that follow.
     """
     count = signals.shape[1]
     out = np.zeros((len(rows), bands + len(kinds), count))
@@ -333,8 +335,9 @@ class LiveRunFeatures(LearnedRunFeatures, Protocol):
 
 
 class RunFeatures(FeatureSet):
-    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned
-    from the runs of a fit.
+    """Numbers of each cycle of runs as of that cycle, proven so by the leak check.
+
+    Scales are learned from the runs of a fit.
     """
 
     of: ClassVar[type] = Runs

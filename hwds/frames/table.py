@@ -54,9 +54,9 @@ def check_frame(call: str, frame: Any, wanted: type, taker: object) -> None:
     """
     if not isinstance(frame, wanted):
         given, kind = with_article(type(frame).__name__), with_article(wanted.__name__)
-        made = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
+        hint = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
         raise ConfigError(
-            f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{made}."
+            f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{hint}."
         )
 
 
@@ -76,7 +76,7 @@ class RowReader(Protocol):
         names).
         """
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
+    def codes(self, name: str, codes: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
@@ -193,8 +193,8 @@ class Table:
         names = columns.columns(
             role for role in columns if ROLES[role].holds == "numbers" or role == "label"
         )
-        known = [to_float_column(rows[name]) for name in names if name in rows.columns]
-        return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
+        numbers = [to_float_column(rows[name]) for name in names if name in rows.columns]
+        return cls.build(rows.with_columns(numbers), columns.without("ignore"), unit)
 
     def __repr__(self) -> str:
         return f"Table({self.height} rows{'; ' if self.roles else ''}{self.roles.summary})"
@@ -235,17 +235,17 @@ class Table:
         columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.zeros((self.height, 0))
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
+    def codes(self, name: str, codes: Mapping[str, int], other: int) -> ndarray:
         """Return the code of each text of a column, `other` where there is none or it has none,
         shape (n,).
         """
-        if not known:
+        if not codes:
             return np.full(self.height, other, np.int32)
-        texts, codes = Series(list(known)), Series(list(known.values()), dtype=pl.Int32)
+        texts, mapped = Series(list(codes)), Series(list(codes.values()), dtype=pl.Int32)
         values = (
             self.data[name]
             .cast(pl.String)
-            .replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
+            .replace_strict(texts, mapped, default=other, return_dtype=pl.Int32)
         )
         return values.fill_null(other).to_numpy()
 
@@ -280,8 +280,8 @@ class Table:
         if not columns.width:
             return self
         others = self.roles.without("covariate").names
-        held = [name for name in self.data.columns if name not in self.inputs or name in others]
-        taken = next((name for name in columns.columns if name in held), None)
+        fixed = [name for name in self.data.columns if name not in self.inputs or name in others]
+        taken = next((name for name in columns.columns if name in fixed), None)
         if taken:
             raise ConfigError(
                 f"features: make the column '{taken}', which the table has already; rename it in "
@@ -339,8 +339,8 @@ class BatchSchema:
     Attributes:
         table: One with these columns and roles.
         plain: The columns whose values are numbers as they stand.
-        single: Those of them that are held in single precision.
-        written: How polars writes a value of each column that is no array.
+        single: The columns among them that are held in single precision.
+        written: The form in which polars writes a value of each column that is no array.
     """
 
     table: Table
@@ -414,9 +414,9 @@ class RowBatch:
             self._numbers[key] = numbers
         return self._numbers[key]
 
-    def codes(self, name: str, known: Mapping[str, int], other: int) -> ndarray:
+    def codes(self, name: str, codes: Mapping[str, int], other: int) -> ndarray:
         """See `RowReader`."""
-        return np.array([known.get(row.get(name), other) for row in self._values], np.int32)  # type: ignore[arg-type]
+        return np.array([codes.get(row.get(name), other) for row in self._values], np.int32)  # type: ignore[arg-type]
 
     def steps(self, name: str) -> ndarray:
         """See `RowReader`."""

@@ -105,7 +105,7 @@ class World(Serializable):
             np.searchsorted(self.starts, steps, side="right") - 1, minlength=len(self.starts)
         )
 
-    def fixed(self, horizon: int) -> int:
+    def best_fixed_arm(self, horizon: int) -> int:
         """Return the arm that earns most when it is offered to everyone at every step.
 
         While it is absent it earns nothing.

@@ -77,7 +77,7 @@ def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> ndarr
     )
     tops, bottoms = np.bincount(place, top, len(boards)), np.bincount(place, bottom, len(boards))
     value = float(tops.sum() / bottoms.sum())
-    return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
+    return value + (tops - value * bottoms) / bottoms.mean()
 
 
 def _metric_parts(images: ScoredImages, metric: str) -> tuple[ndarray, ndarray]:

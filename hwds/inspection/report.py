@@ -264,7 +264,8 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
             "linewidth": 2.0 if label == model else 1.3,
             "label": drawable(label, 34),
         }
-        style |= {"linestyle": "--"} if label == TRUTH else {}
+        if label == TRUTH:
+            style["linestyle"] = "--"
         if names_kinds(rows):
             _draw_kept(left, rows, style)
         _draw_recall(right, rows, style)
@@ -371,14 +372,9 @@ def draw_inspection(images: Images, tables: Tables, model: str, folder: Path) ->
     save_png(patches_figure(images, tables, model), folder / "patches.png")
 
 
-def inspection_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the kinds."""
-    return [by_kind_grid(tables, model)]
-
-
 REPORT = TaskReport(
     sentence=inspection_sentence,
-    page_grids=inspection_page_grids,
+    page_grids=lambda tables, model: [by_kind_grid(tables, model)],
     draw=draw_inspection,
     captions={
         "reject_curve.png": "Wrong kinds by the share that is not sent to a person, and defects "

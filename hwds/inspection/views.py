@@ -76,9 +76,7 @@ def draw_views(
         np.clip(np.arange(size) + moves[:, axis, None], 0, size - 1)
         for axis, size in enumerate(pixels.shape[1:3])
     )
-    return np.asarray(
-        out[np.arange(len(out))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    )
+    return out[np.arange(len(out))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 # A small convolutional network of images, its training on drawn views, and where it looks.

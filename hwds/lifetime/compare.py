@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.runs import ENTITY
-from hwds.lifetime.laws import LIFE_LEVELS
-from hwds.lifetime.metrics import QUANTILE_COLUMNS
+from hwds.lifetime.metrics import QUANTILE_COLUMNS, crps_of_lives
 from hwds.stats.evidence import (
     TaskComparison,
     UnitEvidence,
@@ -40,9 +39,11 @@ def life_evidence(
         ConfigError: The metric is another one.
     """
     short = compared_metric(metric, COMPARED, "remaining lives")
-    kept, left_out = shared_rows(
-        [_known_lives(answer) for answer in answers], ["part", ENTITY, "cut"]
-    )
+    known = [
+        replace(answer, rows=answer.rows.filter(pl.col("actual").is_not_null()))
+        for answer in answers
+    ]
+    kept, left_out = shared_rows(known, ["part", ENTITY, "cut"])
 
     def table(own: list[ModelRows]) -> pl.DataFrame:
         machines = own[0].rows[ENTITY].unique().sort()
@@ -58,10 +59,6 @@ def life_evidence(
     return UnitEvidence(by_dataset(kept, table), "machines", resamples), left_out
 
 
-def _known_lives(answer: ModelRows) -> ModelRows:
-    return replace(answer, rows=answer.rows.filter(pl.col("actual").is_not_null()))
-
-
 def _cap_of_metric(name: str) -> float:
     """Return the cap in the name of a metric, infinity where it has none."""
     found = re.search(r"cap=([\d.e+]+)", name)
@@ -74,8 +71,7 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
     """
     actual, point = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
     if metric == "crps":
-        gap = actual[:, None] - rows.select(QUANTILE_COLUMNS).to_numpy()
-        loss = 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
+        loss = crps_of_lives(actual, rows.select(QUANTILE_COLUMNS).to_numpy())
     else:
         loss = (np.minimum(point, cap) - np.minimum(actual, cap)) ** 2
     place = (
@@ -87,9 +83,9 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
     counts = np.bincount(place, minlength=len(machines)).astype(float)
     value = float(tops.sum() / counts.sum())
     if metric == "crps":
-        return np.asarray(value + (tops - value * counts) / counts.mean())
+        return value + (tops - value * counts) / counts.mean()
     root = float(np.sqrt(value))
-    return np.asarray(root + (tops - value * counts) / (2 * max(root, 1e-300) * counts.mean()))
+    return root + (tops - value * counts) / (2 * max(root, 1e-300) * counts.mean())
 
 
 COMPARISON = TaskComparison(

@@ -85,7 +85,7 @@ def restricted_mean(times: ndarray, survival: ndarray, cap: float) -> ndarray:
     """
     edges = np.concatenate([[0.0], np.minimum(times, cap), [cap]])
     steps = np.column_stack([np.ones(len(survival)), survival])
-    return np.asarray((steps * np.maximum(np.diff(edges), 0.0)).sum(axis=1))
+    return (steps * np.maximum(np.diff(edges), 0.0)).sum(axis=1)
 
 
 TAIL_SHAPES = (1.0, 8.0)
@@ -111,9 +111,7 @@ def survival_with_tail(quantiles: ndarray, times: ndarray) -> ndarray:
     hazards = -np.log1p(-LIFE_LEVELS[:2])
     shape = np.clip(np.log(hazards[1] / hazards[0]) / np.log(second / first), *TAIL_SHAPES)
     tail = np.exp(-hazards[0] * np.minimum(times[None, :] / first[:, None], 1.0) ** shape[:, None])
-    return np.asarray(
-        np.where(times[None, :] < first[:, None], tail, survival_at(quantiles, times))
-    )
+    return np.where(times[None, :] < first[:, None], tail, survival_at(quantiles, times))
 
 
 # Curves of survival beyond the longest life that was seen.

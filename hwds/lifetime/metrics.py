@@ -199,7 +199,7 @@ def brier_rows(quantiles: ndarray, seen: ndarray, failed: ndarray, cap: float) -
     floor = 1e-3
     lost = gone * lasts**2 / np.maximum(uncensored(seen - 1e-9), floor)[:, None]
     kept = there * (1 - lasts) ** 2 / np.maximum(uncensored(times), floor)
-    return np.asarray((lost + kept).mean(axis=1))
+    return (lost + kept).mean(axis=1)
 
 
 # Scores of predicted lives: errors, probabilities and order, with intervals over machines.
@@ -282,7 +282,7 @@ class ScoredLives:
 
     def laws(self, *, halves: bool = True) -> dict[str, Estimate]:
         """Return the scores of quantiles."""
-        crps, ratio = self.crps(), self.bootstrap.ratio
+        crps, ratio = crps_of_lives(self.actual, self.quantiles), self.bootstrap.ratio
         low, high = self.quantiles[:, 0], self.quantiles[:, -1]
         inside = self.known((self.actual >= low) & (self.actual <= high))
         scores = {"crps[19]": ratio(crps, self.ones)}
@@ -310,12 +310,16 @@ class ScoredLives:
         """The part of its life that each machine has behind it, NaN where its end is not known."""
         return self.age / (self.age + self.actual)
 
-    def crps(self) -> ndarray:
-        """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape
-        (n,).
-        """
-        gap = self.actual[:, None] - self.quantiles
-        return 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
+
+def crps_of_lives(actual: ndarray, quantiles: ndarray) -> ndarray:
+    """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape (n,).
+
+    Args:
+        actual: The remaining lives, shape (n,).
+        quantiles: The quantiles of `LIFE_LEVELS`, shape (n, levels).
+    """
+    gap = actual[:, None] - quantiles
+    return 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
 
 
 # The rows of predicted lives, with what came of them.

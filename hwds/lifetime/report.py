@@ -303,14 +303,9 @@ def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     save_png(machines_figure(tables, model, runs.unit), folder / "machines.png")
 
 
-def life_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the errors by remaining life."""
-    return [by_life_grid(tables, model)]
-
-
 REPORT = TaskReport(
     sentence=life_conclusion,
-    page_grids=life_page_grids,
+    page_grids=lambda tables, model: [by_life_grid(tables, model)],
     draw=draw,
     captions={
         "lives.png": "Predicted against remaining lives with intervals, and errors by remaining "

@@ -384,7 +384,7 @@ def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, le
 
 
 def policy_rows(
-    model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str = ""
+    model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str
 ) -> DataFrame:
     """Return the rows of one policy, one for each row of the log.
 

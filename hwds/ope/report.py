@@ -553,11 +553,6 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     save_png(estimates_figure(tables, model), folder / "estimates.png")
 
 
-def ope_sentence(table: Table, tables: Tables, model: str) -> str:
-    """Return what the log shows of the policy, in a sentence or two."""
-    return ope_conclusion(tables, model)
-
-
 def ope_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield the table of all estimators and that of the arms."""
     arms = _support_grid(tables, ARM_SEGMENT, "What the log shows of each arm")
@@ -570,7 +565,7 @@ def ope_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
 
 
 REPORT = TaskReport(
-    sentence=ope_sentence,
+    sentence=lambda table, tables, model: ope_conclusion(tables, model),
     grids=ope_grids,
     page_grids=ope_page_grids,
     draw=draw,

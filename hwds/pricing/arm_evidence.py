@@ -144,9 +144,7 @@ def value_by_arm(table: Table, role: str, arm: np.ndarray) -> dict[str, float]:
     if not table.roles.get(role):
         return {}
     rows = DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
-    ranges = rows.group_by("arm").agg(
-        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
-    )
+    ranges = rows.group_by("arm").agg(low=pl.col("value").min(), high=pl.col("value").max())
     return {row["arm"]: row["low"] for row in ranges.to_dicts() if row["low"] == row["high"]}
 
 

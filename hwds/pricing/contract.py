@@ -116,7 +116,7 @@ class TierSchedule:
         summed: ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
-    def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
+    def without_zones(self, last: float, most: float) -> TierSchedule:
         """Return incremental tiers, which have no dumping zone: at the end of each tier the bill is
         that of these.
 
@@ -270,7 +270,7 @@ def pays_to_exceed(
     committed = np.array([schedule.quantities[tier]])
     total = settle_contract(schedule, tier, committed, terms).pocket
     dearer = settle_contract(schedule, tier, units, terms).pocket > total * (1 + CONTRACT_SLACK)
-    return np.asarray(dearer & (units < committed))
+    return dearer & (units < committed)
 
 
 def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:
@@ -406,7 +406,7 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         for prefix in ("future_", "")
         for table in VOLUME_TABLES
     ]
-    prefix, path = next(((prefix, path) for prefix, path in files if path.is_file()), ("", None))
+    prefix, path = next((file for file in files if file[1].is_file()), ("", None))
     verdict = None if path is None else folder.read_verdict(prefix)
     if path is None or verdict is None:
         raise ConfigError(

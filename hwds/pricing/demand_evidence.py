@@ -256,17 +256,6 @@ class DemandEvidence(ABC):
     `revenue_impact`, ...).
     """
 
-    def check_demand(self, decision: str) -> None:
-        """Refuse settings under which it has no evidence; called before the data is loaded.
-
-        Args:
-            decision: The name of the decision.
-
-        Raises:
-            ConfigError: With the field and its value.
-        """
-        return
-
     @abstractmethod
     def demand_evidence(self, tables: Tables, frame: Any, model: str) -> DemandEstimates | None:
         """Return what a run says of every cell as of the last cutoff.

@@ -118,7 +118,7 @@ def _result_weights(elasticities: ndarray, results: ndarray, stderr: float) -> n
     """Return the weight of each draw given each result, shape (results, D)."""
     apart = -0.5 * ((results[:, None] - elasticities) / stderr) ** 2
     weights = np.exp(apart - apart.max(1, keepdims=True))
-    return np.asarray(weights / weights.sum(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True)
 
 
 def first_draws(demand: DemandDraws, most: int) -> DemandDraws:

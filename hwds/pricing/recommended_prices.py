@@ -552,7 +552,7 @@ def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float)
         steps = (
             np.floor((near + rails.ending) / rails.rounding) + np.arange(-2, 4)
         ) * rails.rounding - rails.ending
-    return np.asarray(steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))])
+    return steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))]
 
 
 # Recommended prices: which cells may move, their best prices, whether these are sure enough,

@@ -232,7 +232,7 @@ class _ScopeAnswer:
 
 def _price_factors(answer: ndarray, moved: float) -> ndarray:
     """Return by what units are multiplied where the log of prices moves, shape (D, cells)."""
-    return np.asarray(np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
+    return np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
 
 
 def best_change(rows: DataFrame, confidence: float) -> Mapping[str, Any] | None:

@@ -135,9 +135,9 @@ def row_amount(
         sign: Whether to show the sign.
     """
     value, low, high = row["effect"], row["low"], row["high"]
-    turn = -1 if value < 0 and not sign else 1
+    direction = -1 if value < 0 and not sign else 1
     ends = (value, value, value) if low is None else (value, low, high)
-    value, low, high = (turn * end for end in ends)
+    value, low, high = (direction * end for end in ends)
     low, high = min(low, high), max(low, high)
     if not relative:
         texts = interval(value, low, high, unit, sign=sign)
@@ -203,7 +203,7 @@ def board_grid(result: Comparison) -> Grid:
     """Return the leaderboard on shared rows."""
     board = result.leaderboard
     scores = with_errors(board["mean"].to_list(), board["stderr"].to_list())
-    lost: dict[str, Any] = {
+    losses: dict[str, Any] = {
         name: board[name].sum() for name in ("n_undefined", "n_failed", "n_fallback")
     }
     return declared_grid(
@@ -215,7 +215,7 @@ def board_grid(result: Comparison) -> Grid:
         caption="{{ title }}{% if datasets | length > 1 %}; means are over datasets{% endif %}:",
         title=comparison_title(result),
         metric=_metric_name(result),
-        **lost,
+        **losses,
     )
 
 
@@ -260,15 +260,15 @@ def along_grid(result: Comparison) -> Grid | None:
     if result.along.is_empty():
         return None
     better, worse = col("statistic") < 0, col("statistic") > 0
-    holm, alone = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
+    holm, uncorrected = (col(p) < 1 - result.level for p in ("p_holm", "p_value"))
     counts = result.along.group_by("rival", maintain_order=True).agg(
         pl.len().alias("series"),
         col("origins").min().alias("fewest"),
         col("origins").max().alias("most"),
         (better & holm).sum().alias("better_holm"),
         (worse & holm).sum().alias("worse_holm"),
-        (better & alone).sum().alias("better"),
-        (worse & alone).sum().alias("worse"),
+        (better & uncorrected).sum().alias("better"),
+        (worse & uncorrected).sum().alias("worse"),
     )
     caption = """Series in which {{ subject }} is surely better or worse over time
     (Diebold-Mariano, Holm):"""
@@ -357,16 +357,16 @@ seed{% endif %}
 
 def comparison_legend(result: Comparison) -> list[str]:
     """Return the meaning of the columns, and the limits of the numbers."""
-    made = list(dict.fromkeys(result.pairs["method"]))
+    methods = list(dict.fromkeys(result.pairs["method"]))
     scope = say(
         SCOPE,
         result,
-        methods=made,
+        methods=methods,
         moments=all(
-            "over" in each and "origins" in each and result.units not in each for each in made
+            "over" in each and "origins" in each and result.units not in each for each in methods
         ),
-        times=any("origins" in each for each in made),
-        of_seeds=any("seeds" in each for each in made),
+        times=any("origins" in each for each in methods),
+        of_seeds=any("seeds" in each for each in methods),
     )
     return say_lines(LEGEND, result, scope=scope)
 
@@ -469,11 +469,11 @@ def _distinct_labels(labels: Sequence[str]) -> list[str]:
     parts = [label.removesuffix(")").partition("(") for label in labels]
     settings = [tuple(rest.split(",")) if rest else () for _, _, rest in parts]
     shown = []
-    for (model, _, _), own in zip(parts, settings, strict=True):
+    for (model, _, _), changes in zip(parts, settings, strict=True):
         alike = [
             set(other) for (name, _, _), other in zip(parts, settings, strict=True) if name == model
         ]
-        differing = [each for each in own if not all(each in other for other in alike)]
+        differing = [each for each in changes if not all(each in other for other in alike)]
         shown.append(f"{model}({','.join(differing)})" if differing else model)
     return shown if len(set(shown)) == len(set(labels)) else list(labels)
 
@@ -544,7 +544,7 @@ def critical_difference_figure(comparison: Comparison) -> Figure | None:
     for place, (model, rank) in enumerate(ranked):
         left = place < half
         y = -depth - 0.42 * (place if left else len(ranked) - 1 - place)
-        _draw_model(axes, model, rank, y, (low, high), left=left, own=model == comparison.subject)
+        _draw_model(axes, model, rank, y, (low, high), left=left, bold=model == comparison.subject)
     axes.set_ylim(-depth - 0.42 * rows, 1.25)
     axes.axis("off")
     shown = (
@@ -598,21 +598,21 @@ def _draw_model(
     ends: tuple[float, float],
     *,
     left: bool,
-    own: bool,
+    bold: bool,
 ) -> None:
     low, high = ends
     edge = low - 0.04 * (high - low) if left else high + 0.04 * (high - low)
-    colour = OWN_COLOUR if own else GREY
+    colour = OWN_COLOUR if bold else GREY
     axes.plot(
         [rank, rank, edge],
         [0, y, y],
-        color=colour if own else LIGHT,
-        linewidth=1.6 if own else 1.2,
+        color=colour if bold else LIGHT,
+        linewidth=1.6 if bold else 1.2,
         zorder=1,
     )
     axes.plot([rank], [0], "o", color=colour, markersize=5, zorder=3)
     text = f"{drawable(model, 34)}  {rank:.2f}" if left else f"{rank:.2f}  {drawable(model, 34)}"
-    weight = "bold" if own else "normal"
+    weight = "bold" if bold else "normal"
     axes.text(
         edge,
         y,
@@ -620,7 +620,7 @@ def _draw_model(
         ha="right" if left else "left",
         va="center",
         fontsize=9.5,
-        color=colour if own else INK,
+        color=colour if bold else INK,
         fontweight=weight,
         parse_math=False,
     )

@@ -40,14 +40,14 @@ class GridColumn:
         """The letters of its widest line in the terminal."""
         return _wide(self.brief, *self.cells)
 
-    def narrowed(self, room: int) -> GridColumn:
+    def narrow(self, room: int) -> GridColumn:
         """Return the column for a terminal with so many letters for it: title and cells in lines
         that end where parts meet.
         """
         return replace(
             self,
-            brief=broken(self.brief, room),
-            cells=tuple(broken(cell, room) for cell in self.cells),
+            brief=break_lines(self.brief, room),
+            cells=tuple(break_lines(cell, room) for cell in self.cells),
         )
 
 
@@ -136,7 +136,7 @@ class Grid:
             for column, text in zip(self.shown, self.texts, strict=True)
             if column.brief
         ]
-        columns = _fitted([column for column, _ in shown], width)
+        columns = _fit_columns([column for column, _ in shown], width)
         for place, (column, (_, text)) in enumerate(zip(columns, shown, strict=False)):
             side = "left" if text else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
@@ -150,28 +150,28 @@ class Grid:
         return table
 
 
-def _fitted(columns: list[GridColumn], width: int | None) -> list[GridColumn]:
+def _fit_columns(columns: list[GridColumn], width: int | None) -> list[GridColumn]:
     """Return the columns that fit into the width: if necessary with broken titles and names, the
     last ones left out.
     """
     if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
         return columns
     first, *others = [
-        replace(column, brief=broken(column.brief, _wide(*column.cells))) for column in columns
+        replace(column, brief=break_lines(column.brief, _wide(*column.cells))) for column in columns
     ]
     while (
         len(others) > 1
-        and first.narrowed(1).wide + sum(column.wide + GAP for column in others) > width
+        and first.narrow(1).wide + sum(column.wide + GAP for column in others) > width
     ):
         others.pop()
-    return [first.narrowed(width - sum(column.wide + GAP for column in others)), *others]
+    return [first.narrow(width - sum(column.wide + GAP for column in others)), *others]
 
 
 def _wide(*texts: str) -> int:
     return max(len(line) for text in texts for line in text.split("\n"))
 
 
-def broken(text: str, room: int) -> str:
+def break_lines(text: str, room: int) -> str:
     """Return a text in lines of at most `room` letters: broken before changes in brackets, then
     where its parts meet.
 
@@ -183,11 +183,11 @@ def broken(text: str, room: int) -> str:
 def _lines(line: str, room: int) -> list[str]:
     if len(line) <= room:
         return [line]
-    first, *rest = _packed(line, room - 1, JOINTS)
+    first, *rest = _pack(line, room - 1, JOINTS)
     return [first, *(f" {part}" for part in rest)]
 
 
-def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str]:
+def _pack(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str]:
     """Return the lines of a text, each with as many pieces as fit.
 
     A piece that is too long is broken itself.
@@ -199,7 +199,7 @@ def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str
         if lines[-1] and len(lines[-1] + piece.rstrip()) > room:
             lines.append("")
         lines[-1] += piece
-    return [part for line in lines for part in _packed(line.rstrip(), room, joints[1:])]
+    return [part for line in lines for part in _pack(line.rstrip(), room, joints[1:])]
 
 
 def grid_of(
@@ -262,7 +262,7 @@ def declared_grid(
     from hwds.report.words import fill, say
 
     plain = frame.to_dicts()
-    shown = table.shown(columns)
+    shown = table.select(columns)
     made = [
         GridColumn(
             say(each.title, about, **values),

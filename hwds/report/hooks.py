@@ -29,15 +29,18 @@ class TaskReport:
     """The parts that a task adds to the report of a run; each may be missing.
 
     Attributes:
-        sentence: From (frame, tables, model) the conclusion; where empty it is made from the
+        sentence: The function from (frame, tables, model) to the conclusion; where empty it is made
+            from the leaderboard.
+        grids: The function from (tables, model) to the tables that replace the leaderboard on the
+            terminal.
+        page_grids: The function from (tables, model) to tables for pages only, below the
             leaderboard.
-        grids: From (tables, model) the tables that replace the leaderboard on the terminal.
-        page_grids: From (tables, model) tables for pages only, below the leaderboard.
-        draw: With (frame, tables, model, folder) draw the pictures.
-        draw_scores: With (tables, standings, folder) draw the pictures that need no data.
+        draw: The function of (frame, tables, model, folder) that draws the pictures.
+        draw_scores: The function of (tables, standings, folder) that draws the pictures that need
+            no data.
         captions: The caption of each picture by the name of its file, in the order of the page.
-        sections: From (tables, standings, frame) sections of the page; the frame is None where the
-            data is gone.
+        sections: The function from (tables, standings, frame) to sections of the page; the frame is
+            None where the data is gone.
         note: A warning about the report itself.
         ranks: The question is which model is best. Where it is not, but what the data shows, the
             task's results come first on the page and the leaderboard has no picture.
@@ -81,8 +84,8 @@ class TaskReport:
 
     def page_tables(self, tables: Tables, board: Standings) -> list[Grid]:
         """Return the tables of pages alone; empty ones are left out."""
-        made = self.page_grids(tables, board.own.model) if self.page_grids and board.own else []
-        return [each for each in made if len(each)]
+        grids = self.page_grids(tables, board.own.model) if self.page_grids and board.own else []
+        return [each for each in grids if len(each)]
 
     def page_sections(self, tables: Tables, board: Standings, frame: Any) -> list[Section]:
         """Return the task's own sections of the page."""
@@ -106,7 +109,7 @@ class TableReport:
 
     Attributes:
         columns: The declaration of the table for readers; None where it has none.
-        rows: From the verdict the rows that are shown; its table where it is None.
+        rows: The function from the verdict to the rows that are shown; its table where it is None.
         most: The rows that are shown at most.
         title: The template of the line above the table, which may name the number of its `rows` and
             those `shown`.
@@ -114,11 +117,12 @@ class TableReport:
         names: The number of columns of text at the front.
         words: The number of columns of text at the back.
         order: The columns in the order in which they are shown; empty for that of the table.
-        grid: From the verdict the table for readers, where it is not that of the columns.
-        figure: From the verdict its picture; None for none.
+        grid: The function from the verdict to the table for readers, where it is not that of the
+            columns.
+        figure: The function from the verdict to its picture; None for none.
         caption: The caption of the picture.
-        write: With (verdict, folder) write files of its own into a folder of the table's name,
-            which is empty.
+        write: The function of (verdict, folder) that writes files of its own into a folder of the
+            table's name, which is empty.
     """
 
     columns: Declared | None = None
@@ -160,8 +164,9 @@ class DecisionPack:
     """The page and the workbook of a verdict, for those who decide.
 
     Attributes:
-        page: From the verdict the page.
-        sheets: From the verdict the tables of the workbook, by the name of their sheet.
+        page: The function from the verdict to the page.
+        sheets: The function from the verdict to the tables of the workbook, by the name of their
+            sheet.
     """
 
     page: Callable[[Any], Page]
@@ -199,10 +204,10 @@ def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport
     Raises:
         ConfigError: A family, or a report, cannot be imported.
     """
-    known: dict[str, str] = dict(getattr(decision, "reports", {}))
+    paths: dict[str, str] = dict(getattr(decision, "reports", {}))
     for family in families_of(decision):
-        known = {**family.tables, **known}
-    return {name: load_reference(known[name], TableReport) for name in names if name in known}
+        paths = {**family.tables, **paths}
+    return {name: load_reference(paths[name], TableReport) for name in names if name in paths}
 
 
 def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, TableReport]:

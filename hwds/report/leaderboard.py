@@ -102,7 +102,7 @@ def _segment_grid(rows: DataFrame, shown: dict[str, int], board: Standings, capt
         (model, segment): row_of.get((model, segment), {}) for segment in shown for model in models
     }
     places = decimals([cell.get("value") for cell in cells.values()])
-    titles = ["segment", board.units, *(board.called(line) for line in board.all)]
+    titles = ["segment", board.units, *(board.display_name(line) for line in board.all)]
     lines = [
         [segment, f"{n:,}", *(_segment_cell(cells[model, segment], places) for model in models)]
         for segment, n in shown.items()
@@ -139,15 +139,15 @@ def leaderboard_markdown(
     """
     legend = "\n".join(f"- {line}" for line in leaderboard_legend(board))
     sections = "".join(
-        f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}"
+        f"\n## {each.caption}\n\n{each.markdown()}\n{_omitted(left)}"
         for each, left in segment_grids(tables, board)
     )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
-    said, table = sentence or run_conclusion(board), leaderboard_grid(board).markdown()
-    return f"# {board.title}\n\n{said}\n\n{table}\n\n{legend}\n{sections}{below}"
+    conclusion, table = sentence or run_conclusion(board), leaderboard_grid(board).markdown()
+    return f"# {board.title}\n\n{conclusion}\n\n{table}\n\n{legend}\n{sections}{below}"
 
 
-def _rest(left: int) -> str:
+def _omitted(left: int) -> str:
     return f"\n{left} smaller segments are in `scores.parquet`.\n" if left else ""
 
 
@@ -180,7 +180,7 @@ def leaderboard_grid(board: Standings) -> Grid:
 
 
 def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
-    yield GridColumn("model", "model", tuple(board.called(line) for line in board.all))
+    yield GridColumn("model", "model", tuple(board.display_name(line) for line in board.all))
     headlines = with_errors(
         [line.headline.value for line in board.all], [line.headline.stderr for line in board.all]
     )
@@ -255,7 +255,7 @@ sums over all rows.{% endif %}
 
 {% if has_skill %}skill: {{ measure.as_skill().meaning }}; above 0 is better than it.{% endif %}
 
-{% if truth and better != "none" %}{{ called(truth) }}: the score of the simulator's true
+{% if truth and better != "none" %}{{ display_name(truth) }}: the score of the simulator's true
 distribution given what was known; no model beats it but by chance.{% endif %}
 
 undefined: {{ units }} without a value; failed: answers lost to an error; fallback: answered by a
@@ -283,11 +283,11 @@ def leaderboard_notes(board: Standings) -> Iterator[str]:
     """Yield the counts of undefined, failed and replaced predictions, where there are any."""
     models: dict[str, list[str]] = {}
     for line in board.all:
-        lost = say(LOST, line, units=board.units).rstrip(",")
-        models.setdefault(lost, []).append(board.called(line))
-    for lost, names in models.items():
-        if lost:
-            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {lost}"
+        counts = say(LOST, line, units=board.units).rstrip(",")
+        models.setdefault(counts, []).append(board.display_name(line))
+    for counts, names in models.items():
+        if counts:
+            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {counts}"
 
 
 # leaderboard.png: each model's headline with its 95 % interval, the floor and the reference.
@@ -357,7 +357,7 @@ def _draw_references(axes: Axes, board: Standings) -> None:
     if board.truth is None or board.truth.headline.value is None:
         return
     floor, value = board.truth.headline, board.truth.headline.value
-    label = f"{board.called(board.truth)} {brief(value, None, board.measure.measured_in)}"
+    label = f"{board.display_name(board.truth)} {brief(value, None, board.measure.measured_in)}"
     axes.axvline(value, color=FLOOR_COLOUR, linewidth=1.4, linestyle="--", zorder=1, label=label)
     if floor.low is not None and floor.high is not None:
         axes.axvspan(floor.low, floor.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
@@ -468,7 +468,7 @@ def _draw_segments(
     axes: Axes, rows: DataFrame, segments: list[str], paints: dict[str, str], board: Standings
 ) -> None:
     shifts = np.linspace(-SPREAD / 2, SPREAD / 2, len(paints)) if len(paints) > 1 else np.zeros(1)
-    called = {line.model: board.called(line) for line in board.all}
+    called = {line.model: board.display_name(line) for line in board.all}
     for shift, (model, colour) in zip(shifts, paints.items(), strict=True):
         scores = rows.filter(col("segment").is_in(segments), model=model)
         places = np.array([segments.index(segment) for segment in scores["segment"]]) + shift

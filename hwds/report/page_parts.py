@@ -119,7 +119,7 @@ def static(path: str) -> Markup:
     return Markup((Path(__file__).parent / path).read_text(encoding="utf-8"))
 
 
-def unparted(text: str) -> str:
+def keep_together(text: str) -> str:
     """Return the text with no-break spaces between a number and its percent sign or its error."""
     return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
@@ -154,7 +154,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["static"] = static
-    environment.filters |= {"unparted": unparted, "name_pieces": name_pieces}
+    environment.filters |= {"keep_together": keep_together, "name_pieces": name_pieces}
     return environment
 
 

@@ -202,11 +202,10 @@ def _task_pictures(
     """Yield the other pictures of the run: those that its task's report names, in that order,
     then the rest by name.
     """
-    elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
+    elsewhere, captions = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
     others = (path.name for path in sorted(folder.glob("*.png")) if path.name not in elsewhere)
-    yield from _named_pictures(
-        folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
-    )
+    first = (name for name in captions if name not in elsewhere)
+    yield from _named_pictures(folder, dict.fromkeys([*first, *others]), captions)
 
 
 def _named_pictures(
@@ -247,11 +246,11 @@ def _metric_meanings(tables: Tables, board: Standings) -> Iterator[PagePart]:
     run.
     """
     yield Listing(leaderboard_legend(board))
-    known = [
+    measures = [
         tables.measure(name)
         for name in tables.scores["metric"].drop_nulls().unique(maintain_order=True)
     ]
-    words = glossary(known)
+    words = glossary(measures)
     if words:
         yield Folded(
             "Glossary: all metrics of scores.parquet", (Definitions(tuple(words.items())),)
@@ -630,7 +629,7 @@ def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PageP
 
 def _best_run(data: dict[str, Any]) -> RunFolder | None:
     """Return the folder of the run of the best settings; None where it does not exist any more."""
-    run = RunFolder.titled(str(data.get("run")))
+    run = RunFolder.of_title(str(data.get("run")))
     return run if run.finished else None
 
 

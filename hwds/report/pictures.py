@@ -78,15 +78,15 @@ def _drawn_artists(axes: Axes) -> Iterator[tuple[Artist, str]]:
     """Yield the drawn artists, each with the name of its curve, empty where it has none."""
     from matplotlib.container import ErrorbarContainer
 
-    held: dict[Artist, str] = {}
+    curve_of: dict[Artist, str] = {}
     for container in axes.containers:
         if isinstance(container, ErrorbarContainer) and _curve_name(container.get_label()):
             line, caps, bars = container.lines
-            held |= dict.fromkeys(
+            curve_of |= dict.fromkeys(
                 [*([line] if line else []), *caps, *bars], str(container.get_label())
             )
     for artist in (*axes.lines, *axes.collections, *axes.texts):
-        name = artist.get_gid() or held.get(artist) or artist.get_label()
+        name = artist.get_gid() or curve_of.get(artist) or artist.get_label()
         if _curve_name(name):
             yield artist, str(name)
 
@@ -355,9 +355,9 @@ def drawable(text: str, longest: int = 60) -> str:
     """Return the text with `?` for glyphs that the font lacks; of a long text both ends, which
     distinguish labels.
     """
-    known = _glyphs()
+    glyphs = _glyphs()
     shown = "".join(
-        letter if ord(letter) in known else "?"
+        letter if ord(letter) in glyphs else "?"
         for letter in " ".join(without_secrets(text).split())
     )
     if len(shown) <= longest:
@@ -427,7 +427,7 @@ def model_colours(labels: Sequence[str], model: str) -> dict[str, str]:
     }
 
 
-def label_places(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def label_places(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
     """Return positions for labels side by side, as near as possible to the wanted ones, each at
     least a gap from the next.
 
@@ -435,7 +435,7 @@ def label_places(wanted: Sequence[float], gap: float, low: float, high: float) -
 
     Args:
         wanted: The wanted position of each label.
-        gap: The least distance; smaller where they would not all fit.
+        distance: The least distance; smaller where they would not all fit.
         low: The lowest position.
         high: The highest position.
 
@@ -447,7 +447,7 @@ def label_places(wanted: Sequence[float], gap: float, low: float, high: float) -
     from scipy.optimize import isotonic_regression
 
     order = np.argsort(wanted, kind="stable")
-    gaps = min(gap, (high - low) / max(len(wanted) - 1, 1)) * np.arange(len(wanted))
+    gaps = min(distance, (high - low) / max(len(wanted) - 1, 1)) * np.arange(len(wanted))
     places = np.empty(len(wanted))
     places[order] = (
         np.clip(isotonic_regression(np.asarray(wanted)[order] - gaps).x, low, high - gaps[-1])

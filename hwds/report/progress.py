@@ -83,7 +83,7 @@ class ProgressLine:
         self.beats = [Heartbeat(self._write_file, FILE_SECONDS)]
         self.beats += [] if self.visible else [Heartbeat(self._print_line, PLAIN, PLAIN_SHARE)]
 
-    def within(self, folder: Path) -> None:
+    def record_in(self, folder: Path) -> None:
         """Record the progress in a folder until the end."""
         self.folder, self.last_state = folder, ()
 
@@ -102,7 +102,7 @@ class ProgressLine:
         for beat in self.beats:
             beat.start()
 
-    def finished(self, error: str) -> None:
+    def finish_cell(self, error: str) -> None:
         """Count a finished cell; `error` is empty where it succeeded."""
         self.waiting = False
         self.done += 1
@@ -110,19 +110,19 @@ class ProgressLine:
         self.failed += bool(error)
         self._show()
 
-    def taken(self) -> None:
+    def take_cell(self) -> None:
         """Count a cell that another process has computed."""
         self.waiting = False
         self.done += 1
         self.cached += 1
         self._show()
 
-    def waits(self) -> None:
+    def wait(self) -> None:
         """Show that all cells that are left are computed by other processes."""
         self.waiting = True
         self._show()
 
-    def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
+    def show_score(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """Show the score of a model's complete fold."""
         self.value = value
         self.last = f"{model} at {fold}: {metric} " + (
@@ -283,21 +283,21 @@ class StudyLine(ProgressLine):
 
     def __init__(self, runs: int) -> None:
         super().__init__()
-        self.runs, self.ended, self.lost, self.now = runs, 0, 0, ""
+        self.runs, self.ended, self.failures, self.now = runs, 0, 0, ""
 
-    def run(self, experiment: str, seed: int) -> None:
+    def begin_run(self, experiment: str, seed: int) -> None:
         """Show the start of a run."""
         self.now, self.last, self.failed = f"{experiment}, seed {seed}", "", 0
         self.cells = self.done = self.cached = 0
         self.began = time.monotonic()
         self.start()
 
-    def ran(self, error: str = "") -> None:
+    def end_run(self, error: str = "") -> None:
         """Count a finished run; `error` is empty where it succeeded."""
         self.ended += 1
-        self.lost += bool(error)
+        self.failures += bool(error)
 
     def line(self) -> str:
         """Return the text of the line."""
-        lost = f" · {self.lost} failed" if self.lost else ""
+        lost = f" · {self.failures} failed" if self.failures else ""
         return f"runs {self.ended}/{self.runs}{lost} · {self.now} · {super().line()}"

@@ -111,8 +111,8 @@ def status_text(run: RunFields) -> str:
 
 
 def _numeric(values: Sequence[Any]) -> bool:
-    known = [value for value in values if value is not None]
-    return bool(known) and all(isinstance(value, float) for value in known)
+    present = [value for value in values if value is not None]
+    return bool(present) and all(isinstance(value, float) for value in present)
 
 
 def _numbers(values: Sequence[float | None]) -> tuple[str, ...]:

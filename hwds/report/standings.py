@@ -127,7 +127,7 @@ class Standings:
         return [line for line in self.lines if line.headline.value is not None]
 
     @property
-    def ahead(self) -> list[ModelStanding]:
+    def better_rivals(self) -> list[ModelStanding]:
         """The rivals with a strictly better headline than the experiment's model."""
         assert self.own is not None
         own, sign = self.own.headline.value, -1 if self.better == "high" else 1
@@ -156,7 +156,7 @@ class Standings:
         """
         rows = [
             {
-                "model": self.called(line),
+                "model": self.display_name(line),
                 "metric": self.headline,
                 "mean": line.headline.value,
                 "stderr": line.headline.stderr,
@@ -172,7 +172,7 @@ class Standings:
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    def called(self, line: ModelStanding) -> str:
+    def display_name(self, line: ModelStanding) -> str:
         """Return the displayed name of a line's model."""
         if line is not self.truth:
             return line.model
@@ -352,11 +352,11 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
         aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")
     }
     rows["skill"] = tables.overall(f"skill_{headline}")
-    known = {
+    named = {
         name: table["ci_method"].drop_nulls().unique(maintain_order=True)
         for name, table in rows.items()
     }
-    return {name: tuple(methods) for name, methods in known.items() if len(methods)}
+    return {name: tuple(methods) for name, methods in named.items() if len(methods)}
 
 
 # The conclusion of a run, in one sentence.
@@ -394,9 +394,10 @@ is {{ skill | abs | percent }} {{ side }} than {{ rival }}
 {%- else %}, and goes {{ (100 * floor) | written(".0f") }} % of the way to the floor
 {%- endif %} ({{ number(truth.headline) }})
 {%- endif %}
-{%- if ahead | length == 1 %}; the rival {{ ahead[0].model }} scores better
-{%- elif ahead %}; {{ ahead | length }} rivals score better, best of them {{ ahead[0].model }}
-{%- endif %}{% if ahead %} ({{ number(ahead[0].headline) }}){% endif %}
+{%- if better_rivals | length == 1 %}; the rival {{ better_rivals[0].model }} scores better
+{%- elif better_rivals %}; {{ better_rivals | length }} rivals score better, best of them
+{{ better_rivals[0].model }}
+{%- endif %}{% if better_rivals %} ({{ number(better_rivals[0].headline) }}){% endif %}
 {%- endmacro %}
 {%- macro by_rank() %}
 {%- set best, count = scored[0], scored | length %}

@@ -84,9 +84,9 @@ class SweepResult:
         model: The label of the model that is tuned.
         inner: Its score on the inner windows.
         final: Its score on the final ones.
-        own_inner: The score of the untuned experiment on the inner windows; without a value where
-            it was not tried.
-        own_final: The same on the final ones.
+        untuned_inner: The score of the untuned experiment on the inner windows; without a value
+            where it was not tried.
+        untuned_final: Its score on the final ones.
         tuned: The test of the latter two.
     """
 
@@ -98,8 +98,8 @@ class SweepResult:
     model: str
     inner: ScoreValue = UNKNOWN_SCORE
     final: ScoreValue = UNKNOWN_SCORE
-    own_inner: ScoreValue = UNKNOWN_SCORE
-    own_final: ScoreValue = UNKNOWN_SCORE
+    untuned_inner: ScoreValue = UNKNOWN_SCORE
+    untuned_final: ScoreValue = UNKNOWN_SCORE
     tuned: TunedEffect = TunedEffect()
 
     @property
@@ -122,10 +122,10 @@ class SweepResult:
 
         None where nothing was tuned.
         """
-        if self.best == 0 or self.own_final.value in (None, 0) or self.final.value is None:
+        if self.best == 0 or self.untuned_final.value in (None, 0) or self.final.value is None:
             return None
-        assert self.own_final.value is not None
-        change = (self.own_final.value - self.final.value) / abs(self.own_final.value)
+        assert self.untuned_final.value is not None
+        change = (self.untuned_final.value - self.final.value) / abs(self.untuned_final.value)
         return -change if self.better == "high" else change
 
 
@@ -149,7 +149,7 @@ def result_as_dict(result: SweepResult) -> dict[str, dict[str, Any]]:
     }
     return {
         "best": best,
-        "untuned": _scores_at_ends(result.own_inner, result.own_final),
+        "untuned": _scores_at_ends(result.untuned_inner, result.untuned_final),
         "tuned": asdict(result.tuned),
     }
 
@@ -172,10 +172,10 @@ def result_from_dict(trials: DataFrame, data: Mapping[str, Any], measure: Measur
     """
     best, untuned = data["best"], data["untuned"]
     scores: dict[str, Any] = {
-        f"{own}{name}": ScoreValue(
+        f"{start}{name}": ScoreValue(
             **{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()}
         )
-        for own, of in (("", best), ("own_", untuned))
+        for start, of in (("", best), ("untuned_", untuned))
         for name in ("inner", "final")
     }
     return SweepResult(
@@ -248,8 +248,8 @@ def settings_matrix(table: DataFrame, names: list[str]) -> np.ndarray:
     columns: list[Any] = []
     for name in names:
         where, _ = axis_places(table[name])
-        known = where[~np.isnan(where)]
-        columns.append(np.nan_to_num(where, nan=float(known.min(initial=0.0)) - 1.0))
+        used = where[~np.isnan(where)]
+        columns.append(np.nan_to_num(where, nan=float(used.min(initial=0.0)) - 1.0))
     return np.stack(columns, axis=1) if columns else np.zeros((len(table), 0))
 
 
@@ -276,11 +276,11 @@ final) {{ optimism | signed }}
 {%- if best == 0 %}
 It is the experiment as it stood: tuning found nothing better.
 {%- elif gain is not none %}
-{%- set relative = tuned.effect is not none and own_final.value > 0 %}
+{%- set relative = tuned.effect is not none and untuned_final.value > 0 %}
 {%- set share = tuned.effect if relative else gain %}
 {%- set low, high = tuned.low, tuned.high %}
-{{ model }} as it stood has {{ score(own_inner) }} on the inner and {{ score(own_final) }} on the
-final windows; tuned it is
+{{ model }} as it stood has {{ score(untuned_inner) }} on the inner and
+{{ score(untuned_final) }} on the final windows; tuned it is
 {% if not share %}as good there, to the last digit
 {%- else -%}
 {{ (100 * share) | abs | written(".1f") }} % {{ "better" if share > 0 else "worse" }} there

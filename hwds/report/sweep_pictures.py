@@ -68,8 +68,8 @@ class VarianceShares:
             the rest is of several.
         low: The lower ends of their intervals.
         high: The upper ends.
-        fit: How much of the variance the forest explains of trials that a tree has not seen (out of
-            bag); 1 is all.
+        fit: The share of the variance that the forest explains of trials that a tree has not seen
+            (out of bag); 1 is all.
     """
 
     share: ndarray
@@ -105,12 +105,12 @@ def _main_effects(tree: Any, settings: ndarray) -> ndarray:
 
     0 for a tree of one leaf.
     """
-    known = [np.unique(column, return_counts=True) for column in settings.T]
-    weights = [counts / len(settings) for _, counts in known]
-    leaves = list(_leaves(tree, [values for values, _ in known]))
+    counted = [np.unique(column, return_counts=True) for column in settings.T]
+    weights = [counts / len(settings) for _, counts in counted]
+    leaves = list(_leaves(tree, [values for values, _ in counted]))
     values = np.array([value for value, _ in leaves])
     inside = [
-        np.array([boxes[place] for _, boxes in leaves]) for place in range(len(known))
+        np.array([boxes[place] for _, boxes in leaves]) for place in range(len(counted))
     ]  # (leaves, values)
     parts = np.array(
         [box @ weight for box, weight in zip(inside, weights, strict=True)]
@@ -119,7 +119,7 @@ def _main_effects(tree: Any, settings: ndarray) -> ndarray:
     mean = volume @ values
     whole = volume @ (values - mean) ** 2
     if whole <= 0:
-        return np.zeros(len(known))
+        return np.zeros(len(counted))
     marginal = [
         (values * volume / part) @ box - mean for box, part in zip(inside, parts, strict=True)
     ]
@@ -129,16 +129,16 @@ def _main_effects(tree: Any, settings: ndarray) -> ndarray:
     )
 
 
-def _leaves(tree: Any, known: list[ndarray]) -> Iterator[tuple[float, list[ndarray]]]:
+def _leaves(tree: Any, points: list[ndarray]) -> Iterator[tuple[float, list[ndarray]]]:
     """Yield the value of each leaf, and which of the known values of each setting lead to it."""
-    waiting = [(0, [np.ones(len(values), bool) for values in known])]
+    waiting = [(0, [np.ones(len(values), bool) for values in points])]
     while waiting:
         node, boxes = waiting.pop()
         if tree.children_left[node] < 0:
             yield float(tree.value[node].ravel()[0]), boxes
             continue
         place = tree.feature[node]
-        below = known[place] <= tree.threshold[node]
+        below = points[place] <= tree.threshold[node]
         for child, side in ((tree.children_left[node], below), (tree.children_right[node], ~below)):
             waiting.append((child, [*boxes[:place], boxes[place] & side, *boxes[place + 1 :]]))
 
@@ -691,15 +691,15 @@ def _by_setting(
     """Draw the score after the first rung against one setting; each text has a position."""
     from matplotlib.ticker import MaxNLocator
 
-    known = first.filter(col(name).is_not_null())
-    best = (known["trial"] == result.best).to_numpy()
-    where, names = axis_places(known[name])
+    with_setting = first.filter(col(name).is_not_null())
+    best = (with_setting["trial"] == result.best).to_numpy()
+    where, names = axis_places(with_setting[name])
     if logarithmic:
         axes.set_xscale("log")
     if names:
         axes.set_xticks(range(len(names)), [drawable(text, 14) for text in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
-    score = known["first"].to_numpy()
+    score = with_setting["first"].to_numpy()
     axes.scatter(where[~best], score[~best], s=18, color=INK)
     axes.scatter(where[best], score[best], s=40, color=OWN_COLOUR, zorder=3)
     windows = first["compared"][0] if len(first) else result.windows

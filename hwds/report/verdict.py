@@ -15,7 +15,7 @@ from hwds.core.registry import load_reference
 from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
-from hwds.results.files import undamaged
+from hwds.results.files import refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Verdict
 
@@ -51,10 +51,10 @@ def store_verdict(
     write_json(shown, {TABLES_KEY: grids}, default=list, ensure_ascii=False)
     for name, report in _verdict_reports(decision, verdict).items():
         if report.write:
-            own = folder.path / f"{prefix}{name}"
-            rmtree(own, ignore_errors=True)
-            own.mkdir()
-            report.write(verdict, own)
+            target = folder.path / f"{prefix}{name}"
+            rmtree(target, ignore_errors=True)
+            target.mkdir()
+            report.write(verdict, target)
 
 
 def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: str = "") -> None:
@@ -80,16 +80,16 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
     Raises:
         HwdsError: They cannot be written.
     """
-    page, book = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
+    page, workbook = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
     if verdict is None or name == "none":
         page.unlink(missing_ok=True)
-        book.unlink(missing_ok=True)
+        workbook.unlink(missing_ok=True)
         return []
     from hwds.results.difference import write_export
 
     pack = load_reference(getattr(decision, "packs", {})[name], DecisionPack)
     write_text(page, str(pack.page(verdict).html()))
-    return [page, *write_export(pack.sheets(verdict), "xlsx", book)]
+    return [page, *write_export(pack.sheets(verdict), "xlsx", workbook)]
 
 
 def stored_grids(folder: Path) -> list[Grid]:
@@ -155,7 +155,7 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
     Earlier versions wrote them as a list without a key and a checksum.
     """
-    with undamaged(path):
+    with refuse_damage(path):
         if path.read_bytes().startswith(b"["):
             return list(json.loads(path.read_bytes()))
         return list(read_json(path)[TABLES_KEY])
@@ -163,8 +163,8 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 def _verdict_grids(decision: type, verdict: Verdict) -> list[Grid]:
     tables, reports = verdict.tables(), _verdict_reports(decision, verdict)
-    made = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
-    return [each for each in made if each is not None and len(each)]
+    grids = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
+    return [each for each in grids if each is not None and len(each)]
 
 
 def _verdict_reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:

@@ -42,7 +42,7 @@ def say(template: str, about: Any = None, **values: Any) -> str:
     A line break is a space. A filter gives an empty text for None.
 
     Args:
-        template: In Jinja's language, with the filters of `FILTERS`.
+        template: The template in Jinja's language, with the filters of `FILTERS`.
         about: What it is about: its attributes, or the keys of a mapping, are names, too.
         values: The values by name.
     """
@@ -60,7 +60,7 @@ def say_lines(template: str, about: Any = None, **values: Any) -> list[str]:
 
 def fill(template: str, about: Any = None, **values: Any) -> str:
     """Return the same with line breaks as they are."""
-    return _compiled(template).render(values | {"about": about})
+    return _compile(template).render(values | {"about": about})
 
 
 def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
@@ -86,7 +86,7 @@ def rivals_words(
         metric: The name of the metric.
         model: The experiment's own.
         floor: What the truth is called.
-        template: That of a value.
+        template: The template of a value.
         least: Whether the least value is the best.
     """
     rows = tables.overall(metric).drop_nulls("value").sort("value", descending=not least)
@@ -113,14 +113,14 @@ def _environment() -> Environment:
                 return about.get(key, missing)
             return getattr(about, key, missing)
 
-    made = Environment(undefined=StrictUndefined, autoescape=False)
-    made.context_class = Fields
-    made.filters.update({name: _or_nothing(each) for name, each in FILTERS.items()})
-    return made
+    environment = Environment(undefined=StrictUndefined, autoescape=False)
+    environment.context_class = Fields
+    environment.filters.update({name: _or_nothing(each) for name, each in FILTERS.items()})
+    return environment
 
 
 @cache
-def _compiled(template: str) -> Template:
+def _compile(template: str) -> Template:
     return _environment().from_string(template)
 
 
@@ -143,7 +143,7 @@ def _span(low: float, high: float, kind: str = "units") -> str:
     return f"{write(low)} to {write(high)}"
 
 
-def _quoted(quote: Callable[..., tuple[str, str]]) -> Callable[..., str]:
+def _interval_filter(quote: Callable[..., tuple[str, str]]) -> Callable[..., str]:
     """Return the filter of a value with its interval; with `less` that of a loss, which is said as
     a gain.
     """
@@ -159,7 +159,7 @@ def _quoted(quote: Callable[..., tuple[str, str]]) -> Callable[..., str]:
     return written
 
 
-def _quoted_share(share: float, low: float | None, high: float | None) -> str:
+def _share_with_interval(share: float, low: float | None, high: float | None) -> str:
     """Return a share with its interval, which ends at 0 and at 1."""
     if low is not None and high is not None:
         low, high = max(low, 0.0), min(high, 1.0)
@@ -181,9 +181,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "p_value": p_value_text,
     "percent": percent,
     "quantile": lambda level: f"P{100 * level:.4g}",
-    "quoted": _quoted(quote_interval),
-    "quoted_percent": _quoted(quote_percent),
-    "quoted_share": _quoted_share,
+    "quoted": _interval_filter(quote_interval),
+    "quoted_percent": _interval_filter(quote_percent),
+    "quoted_share": _share_with_interval,
     "share": percent_cell,
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],

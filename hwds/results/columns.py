@@ -78,10 +78,10 @@ class Declared:
             rows, schema=self.schema, orient=None if isinstance(rows, dict) else "row"
         )
 
-    def shown(self, names: str = "") -> list[Column]:
+    def select(self, names: str = "") -> list[Column]:
         """Return the columns with a title, or those of these names in this order."""
-        known = {column.name: column for column in self.columns}
-        chosen = [known[name] for name in names.split()] if names else self.columns
+        by_name = {column.name: column for column in self.columns}
+        chosen = [by_name[name] for name in names.split()] if names else self.columns
         return [column for column in chosen if column.title]
 
     def reference(self) -> str:

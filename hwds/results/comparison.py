@@ -21,7 +21,7 @@ from hwds.results.files import (
     read_csv,
     read_json_mapping,
     read_table,
-    undamaged,
+    refuse_damage,
     write_csv,
 )
 from hwds.results.folder import RunFolder
@@ -128,7 +128,7 @@ class RankTest:
         ranks: The mean rank of each model, 1 the best.
         blocks, called: The number of blocks and their name (`series`, `datasets`).
         statistic, p_value: Friedman's.
-        f_p_value: That of the F form of Iman and Davenport.
+        f_p_value: The p-value of the F form of Iman and Davenport.
         critical_difference: Mean ranks further apart differ at 5 %, all pairs together.
     """
 
@@ -268,7 +268,7 @@ def comparison_folder(name: str) -> Path | None:
     """
     if holds_file(name, "comparison.json"):
         return Path(name).resolve()
-    folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
+    folders = [path for id, path in comparison_folders().items() if id.startswith(name)]
     if len(folders) > 1:
         raise ambiguous("comparison", name, (path.name for path in folders))
     for kind, others in (
@@ -394,7 +394,7 @@ class StudyResult:
         """
         content = read_json_mapping(folder / "study.json")
         for name, checksum in content.pop(STUDY_FILES, {}).items():
-            with undamaged(folder / name) as path:
+            with refuse_damage(folder / name) as path:
                 if digest_file(path) != checksum:
                     raise Damaged("has another checksum than when it was written")
         content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}

@@ -199,22 +199,22 @@ def _options(changes: Iterator[Change]) -> Iterator[Change]:
     """Yield the changes; of an option that was swapped for another only its name and the settings
     that both have.
     """
-    known = list(changes)
-    swapped = {each.name for each in known if "." not in each.name}
-    for each in known:
+    listed = list(changes)
+    swapped = {each.name for each in listed if "." not in each.name}
+    for each in listed:
         group, _, rest = each.name.partition(".")
-        apart = each.first is None or each.second is None or rest == "recipe"
-        if not (rest and group in swapped and apart):
+        one_sided = each.first is None or each.second is None or rest == "recipe"
+        if not (rest and group in swapped and one_sided):
             yield each
 
 
-def _align_models(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals]:
+def _align_models(both: Sequence[Totals], labels: Sequence[str]) -> tuple[Totals, Totals]:
     """Return the totals with the models of both runs under one label, where these are two."""
-    if own[0] == own[1]:
+    if labels[0] == labels[1]:
         return both[0], both[1]
-    shared = {model for model in own if all(model in totals.scores for totals in both)}
+    shared = {model for model in labels if all(model in totals.scores for totals in both)}
     aligned = []
-    for totals, model in zip(both, own, strict=True):
+    for totals, model in zip(both, labels, strict=True):
         others = {
             name: scores
             for name, scores in totals.scores.items()
@@ -326,14 +326,14 @@ def _workbook(tables: Mapping[str, DataFrame], path: Path) -> Path:
             "strings_to_numbers": False,
             "nan_inf_to_errors": True,
         }
-        with xlsxwriter.Workbook(part, options) as book:
-            book.set_properties(
+        with xlsxwriter.Workbook(part, options) as workbook:
+            workbook.set_properties(
                 {"created": datetime(2000, 1, 1)}
             )  # the same tables give the same bytes
             for name, table in tables.items():
                 cut = table.with_columns(pl.col(pl.String).str.slice(0, LONGEST_CELL))
                 cut.write_excel(
-                    book,
+                    workbook,
                     worksheet=name,
                     autofit=len(cut) < 10_000,
                     freeze_panes=(1, 0),

@@ -68,8 +68,8 @@ class LogEntry(NamedTuple):
         kind: What it is, such as `event`, `label` or `decision`.
         id: Tells it from all others of its kind; None where each is another one.
         place: The number of what it is or is about, from 0; -1 of none.
-        at: When it happened, or holds from, in the unit of the log; None where that does not
-            matter.
+        at: The moment at which it happened, or from which it holds, in the unit of the log; None
+            where that does not matter.
         body: Its content.
         reply: The answer; None where none was needed.
         data: Numbers that belong to the reply.
@@ -253,7 +253,7 @@ class SharedSyncs:
         return False
 
     @contextmanager
-    def none(self) -> Iterator[None]:
+    def hold_off(self) -> Iterator[None]:
         """Hold off all syncs within the block, once the one that runs has ended."""
         with self._lock:
             while self._running:
@@ -364,16 +364,16 @@ class EventLog:
             self._db.execute(f"pragma {pragma}")
         self._db.execute(CREATE_ABOUT)
         row = self._db.execute("select * from about where name = 'format'").fetchone()
-        if row is not None and (format := self._about(*row)) != FORMAT:
+        if row is not None and (format := self._checked_metadata(*row)) != FORMAT:
             raise ResumeError(
                 f"{self.path}: is of format {format}, this version reads {FORMAT}; take another "
                 f"file."
             )
         self._db.executescript(CREATE_TABLES)
         if row is None:
-            self.set_about("format", FORMAT)
+            self.set_metadata("format", FORMAT)
         first, last = self._db.execute("select min(number), max(number) from entries").fetchone()
-        dropped = self.about("dropped") or 0
+        dropped = self.metadata("dropped") or 0
         self.last = int(last or dropped)
         self.first = int(first or dropped + 1)
         if self.first != dropped + 1:
@@ -391,9 +391,9 @@ class EventLog:
         """
         if self.path is None or self._mark is None or not self.path.is_file():
             return True
-        beside = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
+        others = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
         return (
-            not any(path.is_file() for path in beside)
+            not any(path.is_file() for path in others)
             and digest_file(self.path) == self._mark.read()[1]
         )
 
@@ -435,13 +435,13 @@ class EventLog:
         self._insert_rows(rows)
         tail.unlink(missing_ok=True)
 
-    def about(self, name: str) -> Any:
+    def metadata(self, name: str) -> Any:
         """Return something that holds of the whole log; None where it was not set."""
         with self._plain_errors():
             row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
-        return self._about(name, row[0]) if row else None
+        return self._checked_metadata(name, row[0]) if row else None
 
-    def set_about(self, name: str, value: Any) -> None:
+    def set_metadata(self, name: str, value: Any) -> None:
         """Keep something that holds of the whole log."""
         with self._plain_errors():
             self._db.execute(
@@ -449,7 +449,7 @@ class EventLog:
             )
             self._flush()
 
-    def _about(self, name: str, text: str) -> Any:
+    def _checked_metadata(self, name: str, text: str) -> Any:
         try:
             return checked_value(name, text)
         except ValueError as error:
@@ -526,20 +526,20 @@ class EventLog:
 
     def _fresh(self, entries: list[LogEntry]) -> list[LogEntry]:
         """Return those that are not there yet, each once."""
-        known: dict[tuple[str, str], str] = {}
+        bodies: dict[tuple[str, str], str] = {}
         fresh = []
         for entry in entries:
             if entry.id is not None:
                 key = entry.kind, entry.id
                 earlier = self.find(*key)
-                body = known.get(key) if earlier is None else earlier.body
+                body = bodies.get(key) if earlier is None else earlier.body
                 if body is not None and body != entry.body:
                     raise DataError(
                         f"{entry.kind} '{entry.id}': has come before with another content."
                     )
                 if body is not None:
                     continue
-                known[key] = entry.body
+                bodies[key] = entry.body
             fresh.append(entry)
         return fresh
 
@@ -549,7 +549,7 @@ class EventLog:
             row = self._db.execute(
                 f"select {ENTRY_COLUMNS} from entries where kind = ? and id = ?", (kind, id)
             ).fetchone()
-        return self._checked(row) if row else None
+        return self._check(row) if row else None
 
     def count(self, kind: str) -> int:
         """Return how many entries of a kind have an id."""
@@ -577,7 +577,7 @@ class EventLog:
                 number += 1
                 if row[0] != number:
                     raise ResumeError(f"{self.path}: {missing_entries(number, row[0] - 1)}.")
-                yield self._checked(row)
+                yield self._check(row)
 
     def write_snapshot(self, data: bytes, *, drop: bool = False) -> None:
         """Keep the state that all entries have come to in place of the one before.
@@ -615,7 +615,7 @@ class EventLog:
     def close(self) -> None:
         """Let the files go."""
         with self._plain_errors():
-            with self._syncs.none():
+            with self._syncs.hold_off():
                 wal, self._wal = self._wal, None
             if wal is not None:
                 os.close(wal)
@@ -624,7 +624,7 @@ class EventLog:
             if self._mark is not None and self.path is not None:
                 self._mark.close(self.last, digest_file(self.path))
 
-    def _checked(self, row: tuple[Any, ...]) -> LogEntry:
+    def _check(self, row: tuple[Any, ...]) -> LogEntry:
         entry = LogEntry(*row[1:-1])
         if not isinstance(entry.data, bytes | None) or row[-1] != entry_checksum(row[0], entry):
             raise ResumeError(f"{self.path}: entry {row[0]} is damaged.")

@@ -53,7 +53,7 @@ def disarm_formulas(table: DataFrame, *, quoted: bool = True) -> DataFrame:
     texts = [
         name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)
     ]
-    cells = [_quoted(col(name).cast(pl.String)).alias(name) for name in texts]
+    cells = [_quote(col(name).cast(pl.String)).alias(name) for name in texts]
     names = {
         name: f"'{name}" for name in plain.columns if Series([name]).str.contains(RISKY_TEXT)[0]
     }
@@ -80,7 +80,7 @@ def read_csv(path: Path, schema: Mapping[str, Any]) -> DataFrame:
     )
 
 
-def _quoted(text: pl.Expr) -> pl.Expr:
+def _quote(text: pl.Expr) -> pl.Expr:
     return (
         pl.when(text.str.contains(RISKY_TEXT) & ~text.str.contains(NUMBER_TEXT))
         .then(pl.lit("'") + text)
@@ -150,8 +150,8 @@ class Totals:
     """The totals of one run.
 
     Attributes:
-        scores: By model and full name of the metric: the mean where there is one, or else the
-            pooled score.
+        scores: The scores by model and full name of the metric: the mean where there is one, or
+            else the pooled score.
         failed: The number of failed predictions of each model.
         better: The good side of each metric, `low` or `high`.
         error: The error of damaged tables; empty where they are sound.
@@ -249,7 +249,7 @@ def holds_file(folder: str | Path, name: str) -> bool:
 
 
 @contextmanager
-def undamaged(path: Path) -> Iterator[Path]:
+def refuse_damage(path: Path) -> Iterator[Path]:
     """Yield the path of a file that is read in the block.
 
     A full disk or a copy may have truncated it.
@@ -272,7 +272,7 @@ def read_json_mapping(path: Path) -> dict[str, Any]:
     Raises:
         HwdsError: It is damaged.
     """
-    with undamaged(path):
+    with refuse_damage(path):
         return read_json(path)
 
 
@@ -313,7 +313,7 @@ def read_table(path: Path) -> DataFrame:
     Raises:
         HwdsError: It is damaged.
     """
-    with undamaged(path):
+    with refuse_damage(path):
         return read_parquet(path)
 
 
@@ -324,7 +324,7 @@ def read_together(paths: Sequence[Path]) -> list[DataFrame]:
         HwdsError: One is damaged, with its path.
     """
     for path in paths if len(paths) > 1 else ():
-        with undamaged(path):
+        with refuse_damage(path):
             check_parquet(path)
     try:
         whole = (

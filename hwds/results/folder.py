@@ -25,7 +25,7 @@ from hwds.results.files import (
     read_json_mapping,
     read_table,
     read_together,
-    undamaged,
+    refuse_damage,
     write_csv,
 )
 from hwds.results.tables import Tables, Verdict
@@ -112,10 +112,10 @@ class RunFolder:
     @classmethod
     def of(cls, experiment: str, run_id: str) -> RunFolder:
         """Return the folder of a run, which need not exist yet."""
-        return cls.titled(f"{experiment}/{run_id}")
+        return cls.of_title(f"{experiment}/{run_id}")
 
     @classmethod
-    def titled(cls, title: str) -> RunFolder:
+    def of_title(cls, title: str) -> RunFolder:
         """Return the folder of a run by its `title`, which need not exist any more."""
         return cls((OUTPUTS / "runs" / title).resolve())
 
@@ -178,7 +178,7 @@ class RunFolder:
         return f"{self.path.parent.name}/{self.path.name}"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the folder against a second run of the same config.
 
         The system releases the lock of a process that dies.
@@ -219,7 +219,7 @@ class RunFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        with undamaged(self.path / CONFIG) as path:
+        with refuse_damage(self.path / CONFIG) as path:
             config = read_config(path)
         return dict(restore_env(config)) if secrets else config
 
@@ -232,7 +232,7 @@ class RunFolder:
 
         Empty where a run of an earlier version has none.
         """
-        return "\n".join(self._read_said("conclusion")).strip()
+        return "\n".join(self._read_texts("conclusion")).strip()
 
     def read_findings(self) -> list[str]:
         """Return the conclusion of the run and the sentence of its decision's verdict, those of
@@ -254,7 +254,7 @@ class RunFolder:
 
         None where a run of an earlier version has none.
         """
-        return self._read_said("remarks")
+        return self._read_texts("remarks")
 
     def _write_said(self, name: str, lines: Sequence[str]) -> None:
         """Write lines as a text for people, and as JSON with a checksum beside it for programs."""
@@ -263,7 +263,7 @@ class RunFolder:
         )
         write_json(self.path / f".{name}.json", {"lines": list(lines)}, ensure_ascii=False)
 
-    def _read_said(self, name: str) -> list[str]:
+    def _read_texts(self, name: str) -> list[str]:
         path = self.path / f".{name}.json"
         if path.is_file():
             return list(map(str, read_json_mapping(path)["lines"]))

@@ -238,17 +238,17 @@ class RunIndex:
         root = (root or OUTPUTS).resolve()
         file = root / "cache" / f"runs-{_version()}.parquet"
         seen = dict(_signatures(root))
-        known = _load(file)
-        signed = known.filter(name="").select("path", "text")
+        stored = _load(file)
+        signed = stored.filter(name="").select("path", "text")
         same = [path for path, old in signed.iter_rows() if seen.get(path) == old]
-        unchanged = known if len(same) == len(signed) else known.filter(col("path").is_in(same))
+        unchanged = stored if len(same) == len(signed) else stored.filter(col("path").is_in(same))
         missing = sorted(set(seen) - set(same))
-        if not missing and unchanged is known:
-            return cls(known, root, 0)
+        if not missing and unchanged is stored:
+            return cls(stored, root, 0)
         began = time.time()
         new = _index_rows(root, {path: seen[path] for path in missing})
         lasting = [path for path in missing if _last_change(seen[path]) < began - SETTLED]
-        if lasting or unchanged is not known:
+        if lasting or unchanged is not stored:
             _save(file, pl.concat([unchanged, new.filter(col("path").is_in(lasting))]))
         return cls(pl.concat([unchanged, new]), root, len(missing))
 
@@ -446,9 +446,9 @@ class RunProgress:
         """Return what is known, by name: the losses as `train` and `validation`, their fit in words
         as `learning`.
         """
-        known = {name: value for name, value in asdict(self).items() if name != "losses"}
+        facts = {name: value for name, value in asdict(self).items() if name != "losses"}
         losses = {name: self.losses.get(name) for name in ("train", "validation", "step")}
-        every = known | losses | {"learning": self.learning}
+        every = facts | losses | {"learning": self.learning}
         return {name: value for name, value in every.items() if value not in (None, "")}
 
     def write(self, folder: Path) -> None:
@@ -577,7 +577,7 @@ def _equals_any(name: str, value: FieldValue, wanted: str) -> bool:
         return wanted == ""
     if isinstance(value, float):
         return any(_equals_text(value, text) for text in wanted.split(","))
-    known = (
+    options = (
         value.split()
         if name == "tags"
         else [value, value.rpartition("/")[2]]
@@ -587,7 +587,7 @@ def _equals_any(name: str, value: FieldValue, wanted: str) -> bool:
     return any(
         fnmatchcase(each, f"{text}*" if name == "run" else text)
         for text in wanted.split(",")
-        for each in known
+        for each in options
     )
 
 
@@ -620,14 +620,14 @@ def parse_condition(index: RunIndex, word: str) -> RunCondition | None:
     """
     if not any(operator in word for operator in OPERATORS):
         return None
-    known = sorted({*index.names, *ALIASES, *DERIVED}, key=len, reverse=True)
-    for name in known:
+    names = sorted({*index.names, *ALIASES, *DERIVED}, key=len, reverse=True)
+    for name in names:
         rest = word.removeprefix(name)
         operator = next((each for each in OPERATORS if rest.startswith(each)), None)
         if rest != word and operator:
             return RunCondition(ALIASES.get(name, name), operator, rest[len(operator) :].strip())
     name = re.split("|".join(map(re.escape, OPERATORS)), word)[0]
-    raise ConfigError(f"runs: no field or metric '{name}'{nearest(name, known)}")
+    raise ConfigError(f"runs: no field or metric '{name}'{nearest(name, names)}")
 
 
 def index_column(index: RunIndex, name: str) -> dict[str, FieldValue]:
@@ -679,12 +679,12 @@ def _folders_named(paths: Iterable[str], titles: dict[str, FieldValue], word: st
     title_of = {path: str(titles[path]) for path in paths}
     matches = [path for path, title in title_of.items() if _title_begins(title, word)]
     if not matches and not any(_title_begins(str(title), word) for title in titles.values()):
-        known = {
+        names = {
             part
             for title in titles.values()
             for part in (str(title).partition("/")[0], str(title).rpartition("/")[2])
         }
-        raise ConfigError(f"no experiment or run '{word}'{nearest(word, known)}")
+        raise ConfigError(f"no experiment or run '{word}'{nearest(word, names)}")
     return matches
 
 

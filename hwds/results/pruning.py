@@ -73,14 +73,14 @@ def folders_plan(
     """
     items = {path: _item(index.root / path) for path in paths}
     wanted = [path for path, item in items.items() if item.age >= older and item.size >= larger]
-    staying = _protected(index, wanted, best)
+    staying = _protections(index, wanted, best)
     wanted = [path for path in wanted if path not in staying]
     staying |= needed_runs(index, wanted)
     to_delete = [path for path in wanted if path not in staying]
     return PruningPlan(tuple(items[path] for path in _dependants_first(index, to_delete)), staying)
 
 
-def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
+def _protections(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
     tags = index.column("tags")
     reasons = {
         path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()
@@ -127,8 +127,8 @@ def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
     """Return the paths in an order in which each comes before those that it needs, so that none
     ever lacks one.
     """
-    joined, known = joined_runs(index), set(paths)
-    needs = {path: joined.get(path, set()) & known for path in paths}
+    joined, chosen = joined_runs(index), set(paths)
+    needs = {path: joined.get(path, set()) & chosen for path in paths}
     if not any(needs.values()):
         return list(paths)
     done: list[str] = []

@@ -72,7 +72,7 @@ class Labels:
         """
         write_json(folder / LABELS_FILE, asdict(self), ensure_ascii=False)
 
-    def tagged(self, words: tuple[str, ...]) -> Self:
+    def with_tags(self, words: tuple[str, ...]) -> Self:
         """Return the labels with tags added, and without those that are prefixed by `-`.
 
         Raises:
@@ -88,11 +88,11 @@ class Labels:
         removed = {word[1:] for word in words if word.startswith("-")}
         return replace(self, tags=tuple(sorted((set(self.tags) | added) - removed)))
 
-    def named(self, text: str) -> Self:
+    def with_name(self, text: str) -> Self:
         """Return the labels with another name; an empty one removes it."""
         return replace(self, name=" ".join(text.split()))
 
-    def noted(self, text: str) -> Self:
+    def with_note(self, text: str) -> Self:
         """Return the labels with another note; an empty one removes it."""
         return replace(self, note=" ".join(text.split()))
 

@@ -81,7 +81,7 @@ class ReplayedState(Generic[State]):
         if self._closed:
             raise HwdsError("it was closed; open it again.")
         if self._state is None:
-            self._state = self._replayed()
+            self._state = self._replay()
         return self._state
 
     @contextmanager
@@ -98,13 +98,13 @@ class ReplayedState(Generic[State]):
             self._state = None
             raise
 
-    def rekeyed(self, key: str) -> None:
+    def rekey(self, key: str) -> None:
         """Let the state follow from something else too: it is made anew from all entries, and no
         snapshot of before is read.
         """
         self._key, self._state, self.covered = key, None, 0
 
-    def behind(self) -> int:
+    def entries_behind(self) -> int:
         """Return how many entries the snapshot does not cover."""
         return self.log.last - self.covered if self.stored else 0
 
@@ -132,20 +132,20 @@ class ReplayedState(Generic[State]):
         """Let the log go; what has happened since the last snapshot makes a new one."""
         if not self._closed:
             try:
-                if self._state is not None and self.behind():
+                if self._state is not None and self.entries_behind():
                     self.snapshot()
             finally:
                 self.log.close()
                 self._closed, self._state = True, None
 
-    def _replayed(self) -> State:
+    def _replay(self) -> State:
         state = self._behaviour.new()
-        self.covered = self._filled(state)
+        self.covered = self._fill(state)
         for entry in self.log.entries(self.covered):
             self._behaviour.apply(state, entry)
         return state
 
-    def _filled(self, state: State) -> int:
+    def _fill(self, state: State) -> int:
         """Fill in a new state from the snapshot.
 
         How many entries it covers, 0 where there is none to be read.

@@ -47,7 +47,7 @@ class SweepFolder:
         return cls((OUTPUTS / "sweeps" / experiment / sweep_id).resolve())
 
     @classmethod
-    def named(cls, name: str) -> SweepFolder | None:
+    def find_unless_run(cls, name: str) -> SweepFolder | None:
         """Return the sweep of a path, of an id or its beginning (`<experiment>/<id>` likewise), or
         the latest of an experiment.
 
@@ -83,7 +83,7 @@ class SweepFolder:
             ConfigError: There is none, or several begin so.
         """
         prefixed = name if holds_file(name, SWEEP) else f"{PREFIX}{name.removeprefix(PREFIX)}"
-        folder = cls.named(prefixed)
+        folder = cls.find_unless_run(prefixed)
         assert folder is not None  # with the prefix none is an error of its own
         return folder
 
@@ -105,7 +105,7 @@ class SweepFolder:
 
     @staticmethod
     def names() -> list[str]:
-        """Return all names that `named` knows below the current folder, with the prefix
+        """Return all names that `find_unless_run` knows below the current folder, with the prefix
         `sweeps/`.
         """
         sweeps = [path.parent for path in (OUTPUTS / "sweeps").glob(f"*/*/{SWEEP}")]
@@ -137,13 +137,13 @@ class SweepFolder:
         )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the folder against a second process with the same sweep.
 
         Raises:
             ResumeError: Another process has locked it.
         """
-        with RunFolder(self.path).held():
+        with RunFolder(self.path).lock():
             yield
 
     def write_json(self, content: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class SweepFolder:
         """
         return dict(current_paths(read_json_mapping(self.path / SWEEP)))
 
-    def tried(self) -> int:
+    def count_tried(self) -> int:
         """Return the number of its own trials in its table; 0 where it is not finished."""
         return (
             int((self._trials()["source"] == "").sum())
@@ -202,10 +202,10 @@ class SweepFolder:
 
     def _trials(self) -> DataFrame:
         table = read_table(self.path / "trials.parquet")
-        own = (
+        missing = (
             () if "source" in table.columns else (pl.lit("").alias("source"),)
         )  # of a sweep that knew no earlier ones
-        return table.with_columns(*own)
+        return table.with_columns(*missing)
 
     def write_table(self, name: str, table: DataFrame, *, csv: bool = False) -> None:
         """Write a table as Parquet, and on request as CSV."""

@@ -203,9 +203,9 @@ class Tables:
 
         One with nothing but the name where there is none.
         """
-        known = [Measure(row.pop("metric"), **row) for row in self.metrics.to_dicts()]
-        rows = next((entry for entry in known if entry.name == name), None)
-        return rows or next((entry for entry in known if entry.short == name), Measure(name))
+        measures = [Measure(row.pop("metric"), **row) for row in self.metrics.to_dicts()]
+        rows = next((entry for entry in measures if entry.name == name), None)
+        return rows or next((entry for entry in measures if entry.short == name), Measure(name))
 
     def headline(self, metric: str, model: str) -> dict[str, Any]:
         """Return the row of a model's total of a metric, by its short or full name.
@@ -261,8 +261,8 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; tables lie beside them."""
-        apart = {*self.files.values(), *(path.partition(".")[0] for path in self.stored)}
-        names = [each.name for each in fields(self) if each.name not in apart]
+        in_files = {*self.files.values(), *(path.partition(".")[0] for path in self.stored)}
+        names = [each.name for each in fields(self) if each.name not in in_files]
         plain = {name: _plain(getattr(self, name)) for name in names}
         return plain | {path.rpartition(".")[2]: attrgetter(path)(self) for path in self.stored}
 

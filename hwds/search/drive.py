@@ -77,9 +77,9 @@ def tune_trials(compute: OnRay, search: Search, watch: SweepListener) -> list[Tr
 
 def _is_done(search: Search, record: TrialRecord, cached_keys: set[str]) -> bool:
     """Return whether a trial that nothing can stop has all its cells."""
-    own = search.cells_of(record.trial)
+    cells = search.cells_of(record.trial)
     stopped = search.sweep.stops and not record.trial.source
-    return not stopped and cached_keys.issuperset(own.values())
+    return not stopped and cached_keys.issuperset(cells.values())
 
 
 def _tune(
@@ -138,10 +138,10 @@ def _without_extras() -> None:
 
 def _resources(compute: OnRay, sweep: Searching) -> dict[str, float]:
     """Return the resources of each trial."""
-    own = {"cpu": sweep.cpus_per_trial, "gpu": sweep.gpus_per_trial}
+    given = {"cpu": sweep.cpus_per_trial, "gpu": sweep.gpus_per_trial}
     usual = {"cpu": compute.cpus_per_cell, "gpu": compute.gpus_per_cell}
-    resources = {name: usual[name] if amount is None else amount for name, amount in own.items()}
-    for name, amount in own.items():
+    resources = {name: usual[name] if amount is None else amount for name, amount in given.items()}
+    for name, amount in given.items():
         require_resource(
             f"compute.{name}s_per_cell" if amount is None else f"sweep.{name}s_per_trial",
             name.upper(),
@@ -222,7 +222,7 @@ class TuneReports:
     def window(self, result: Mapping[str, Any]) -> None:
         """Pass on the report of one more window of a trial."""
         for _ in range(int(result.get("computed", 0))):
-            self._watch.finished(str(result.get("error", "")))
+            self._watch.finish_cell(str(result.get("error", "")))
         value = as_minimised(result["score"], self._search.better)
         done = FINISHED if result["folds"] == len(self._search.tuning_split.folds) else WAITING
         self._watch.trial(
@@ -272,11 +272,11 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
     """Add the cells of so many windows to a record, and the running score after each rung among
     them.
     """
-    own, previous = search.cells_of(record.trial), 0
+    keys, previous = search.cells_of(record.trial), 0
     for rung in sorted(
         {rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())
     ):
-        for cell, key in own.items():
+        for cell, key in keys.items():
             if (
                 record.active
                 and previous <= search.place(cell.fold) < rung

@@ -48,16 +48,16 @@ def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:
         return {}
     done = [record for record in records if record.status == FINISHED]
     rows = [(record.trial.number, list(_objective_values(record, measures))) for record in done]
-    known = [(number, values) for number, values in rows if len(values) == len(measures)]
+    complete = [(number, values) for number, values in rows if len(values) == len(measures)]
     better = [search.better, *(each.better for each in measures[1:])]
     low = [
         [as_minimised(value, side) for value, side in zip(values, better, strict=True)]
-        for _, values in known
+        for _, values in complete
     ]
-    inside = pareto_front(np.array(low, float).reshape(len(known), len(measures)))
+    inside = pareto_front(np.array(low, float).reshape(len(complete), len(measures)))
     trials = [
         {"trial": number, "values": values, "front": bool(here)}
-        for (number, values), here in zip(known, inside, strict=True)
+        for (number, values), here in zip(complete, inside, strict=True)
     ]
     named = [
         {"name": each.with_unit, "better": side}
@@ -70,8 +70,8 @@ def _measure_of(search: Search) -> Mapping[str, Measure]:
     """Return the measures that an objective may name, by short name: of several (`pinball`) the
     first, whose value it is.
     """
-    known = search.tuning_split.protocol.measures(search.tuning_split.frame)
-    return {each.short: each for each in reversed(known)} | {SECONDS: TIME_MEASURE}
+    measures_of_protocol = search.tuning_split.protocol.measures(search.tuning_split.frame)
+    return {each.short: each for each in reversed(measures_of_protocol)} | {SECONDS: TIME_MEASURE}
 
 
 def _objective_values(record: TrialRecord, measures: Sequence[Measure]) -> Iterator[float]:
@@ -130,10 +130,10 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> DataFrame:
     ]
     values = [[_trial_value(search, record, path) for record in records] for path in paths]
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
-    apart = [(record.seconds, record.cached, record.host) for record in records]
+    timings = [(record.seconds, record.cached, record.host) for record in records]
     fixed, execution = (
         DataFrame(part, schema=schema, orient="row")
-        for part, schema in ((rows, FIXED_COLUMNS), (apart, EXECUTION_COLUMNS))
+        for part, schema in ((rows, FIXED_COLUMNS), (timings, EXECUTION_COLUMNS))
     )
     return fixed.hstack(settings).hstack(execution)
 
@@ -152,10 +152,10 @@ def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
 
 def _typed_column(path: str, values: list[Any]) -> Series:
     """Return a column: of one type where all values have it, else of texts as JSON."""
-    known = [value for value in values if value is not None]
+    present = [value for value in values if value is not None]
     for kind in (bool, int, float, str):
-        if all(isinstance(value, kind if kind is not float else (int, float)) for value in known):
-            if kind in (int, float) and any(isinstance(value, bool) for value in known):
+        if all(isinstance(value, kind if kind is not float else (int, float)) for value in present):
+            if kind in (int, float) and any(isinstance(value, bool) for value in present):
                 continue
             return Series(path, values, strict=False)
     texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
@@ -324,28 +324,28 @@ def estimate_of(search: Search) -> SweepEstimate:
     names = {
         trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment
     }
-    cells = search.cached()
+    cells = search.cached_cells()
     missing = [cell for cell, cached in cells.items() if not cached]
     share, at_once = (
         share_of_windows(search),
         cells_at_once(search.experiment.compute, search.sweep),
     )
-    own = {trial.label for trial in search.trials if not trial.source}
+    new = {trial.label for trial in search.trials if not trial.source}
     to_come = max(search.most_trials - len(search.trials), 0)
     computed = {names[cell.model] for cell in missing} | (
-        {names[label] for label in own & {*names}} if to_come else set()
+        {names[label] for label in new & {*names}} if to_come else set()
     )
     costs = _model_costs(search.experiment.dataset, computed, lambda: timed_here(search, names))
     if costs is None:
         return SweepEstimate(len(cells), len(missing), share, None, at_once)
-    own_cells = {cell: cached for cell, cached in cells.items() if cell.model in own}
-    shares = expected_windows(search, own_cells)
+    new_cells = {cell: cached for cell, cached in cells.items() if cell.model in new}
+    shares = expected_windows(search, new_cells)
     seconds = sum(
         shares.get((cell.model, search.place(cell.fold)), 1.0) * _cell_cost(costs, names, cell)
         for cell in missing
     )
-    whole = sum(_cell_cost(costs, names, cell) for cell in own_cells) if to_come else 0.0
-    seconds += share * whole * to_come / max(len(own & {*names}), 1)
+    whole = sum(_cell_cost(costs, names, cell) for cell in new_cells) if to_come else 0.0
+    seconds += share * whole * to_come / max(len(new & {*names}), 1)
     count = max(len({cell.model for cell in missing}) + to_come, 1)
     reach = max((sum_spread(deviation, count) for _, deviation in costs.values()), default=0.0)
     return SweepEstimate(
@@ -371,7 +371,7 @@ def expected_windows(search: Search, cells: Mapping[Cell, bool]) -> Mapping[tupl
 
     Args:
         search: The search.
-        cells: Those of its own trials, and whether each is cached.
+        cells: The cells of its own trials, and whether each is cached.
     """
     cached: dict[tuple[str, int], bool] = {}
     for cell, there in cells.items():
@@ -425,13 +425,13 @@ def _model_costs(
     trials will. Where neither timed all models, the cached cells of this sweep, if it was
     interrupted, are read.
     """
-    known: dict[str, tuple[CellTimes, float | None]] = {
+    costs: dict[str, tuple[CellTimes, float | None]] = {
         name: (timed, None) for name, timed in timed_before(dataset).items()
     }
-    known |= timed_in_sweeps(dataset)
-    if not models <= {*known}:
-        known |= here()
-    return {name: known[name] for name in models} if models <= {*known} else None
+    costs |= timed_in_sweeps(dataset)
+    if not models <= {*costs}:
+        costs |= here()
+    return {name: costs[name] for name in models} if models <= {*costs} else None
 
 
 def timed_here(search: Search, names: Mapping[str, str]) -> ModelCosts:
@@ -535,11 +535,11 @@ def shares_by_place(search: Search) -> list[float]:
     """Return the share of the sweep's own trials that compute each window, in the order of
     computation.
     """
-    own = {trial.number for trial in search.trials if trial.experiment and not trial.source}
-    folds, active, previous = len(search.tuning_split.folds), own, 0
+    new = {trial.number for trial in search.trials if trial.experiment and not trial.source}
+    folds, active, previous = len(search.tuning_split.folds), new, 0
     shares: list[float] = []
     for rung in search.rungs:
-        shares += [len(active) / max(len(own), 1)] * (rung - previous)
+        shares += [len(active) / max(len(new), 1)] * (rung - previous)
         active = (
             search.sweep.survivors(rung, folds, {number: float(number) for number in active})
             if active

@@ -114,7 +114,7 @@ def trial_records(search: Search) -> dict[str, TrialRecord]:
 def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
     """Run all trials from rung to rung and return their records."""
     records = trial_records(search)
-    cached = search.cached()
+    cached = search.cached_cells()
     watch.begin(len(cached), sum(cached.values()))
     limit = search.sweep.seconds
     deadline = time.monotonic() + (math.inf if limit is None else limit)
@@ -138,7 +138,7 @@ def best_trial(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | 
     """
     done = [record for record in records if record.status == FINISHED]
     return min(
-        done, key=lambda record: (_minimised(search, record), record.trial.number), default=None
+        done, key=lambda record: (_low_score(search, record), record.trial.number), default=None
     )
 
 
@@ -248,9 +248,9 @@ def _stop(
     Trials of earlier sweeps have all their windows and are not ranked, as they are not on Ray,
     where they do not run.
     """
-    own = [record for record in records.values() if not record.trial.source]
-    here = {record.trial.number: record for record in own if record.active and record.folds == rung}
-    scores = {number: _minimised(search, record) for number, record in here.items()}
+    new = [record for record in records.values() if not record.trial.source]
+    here = {record.trial.number: record for record in new if record.active and record.folds == rung}
+    scores = {number: _low_score(search, record) for number, record in here.items()}
     cached = (
         search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
     )
@@ -261,7 +261,7 @@ def _stop(
             _notify(search, record, watch)
 
 
-def _minimised(search: Search, record: TrialRecord) -> float:
+def _low_score(search: Search, record: TrialRecord) -> float:
     """Return the running score, the lower the better."""
     return as_minimised(record.rungs[record.folds], search.better)
 
@@ -328,12 +328,14 @@ def without_undefined(
     """Return the search and its records without the trials of earlier sweeps that came to nothing
     by this one's metric.
     """
-    lost = {record.trial.number for record in records if record.trial.source and record.undefined}
-    if not lost:
+    undefined = {
+        record.trial.number for record in records if record.trial.source and record.undefined
+    }
+    if not undefined:
         return search, records
-    trials = [trial for trial in search.trials if trial.number not in lost]
+    trials = [trial for trial in search.trials if trial.number not in undefined]
     return replace(search, trials=trials), [
-        record for record in records if record.trial.number not in lost
+        record for record in records if record.trial.number not in undefined
     ]
 
 
@@ -382,4 +384,4 @@ class SilentListener:
     def begin(self, *_: object, **__: object) -> None:
         """Do nothing."""
 
-    finished = taken = waits = trial = begin
+    finish_cell = take_cell = wait = trial = begin

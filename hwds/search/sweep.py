@@ -47,18 +47,18 @@ UNREAD_ROLES = ("covariate", "context", "slice", "stratum", "ignore")
 """Roles of a table that no score reads."""
 
 
-def why_incomparable(own: TuningSplit, other: TuningSplit) -> str:
+def why_incomparable(first: TuningSplit, other: TuningSplit) -> str:
     """Return why scores on another split cannot be compared with those on the sweep's own.
 
     Empty where they can.
 
     Args:
-        own: That of the experiment as it stands.
-        other: That of a trial with another dataset or protocol.
+        first: The split of the experiment as it stands.
+        other: The split of a trial with another dataset or protocol.
     """
     windows, others = (
         [(fold.name, repr(fold.cutoffs), fold.units) for fold in split.folds]
-        for split in (own, other)
+        for split in (first, other)
     )
     if windows != others:
         names = ", ".join(str(name) for name, _, _ in others)
@@ -66,12 +66,12 @@ def why_incomparable(own: TuningSplit, other: TuningSplit) -> str:
             f"it is scored on other windows ({names}) than the other trials, so that no score "
             f"can be compared"
         )
-    if _scored_columns(own.frame) != _scored_columns(other.frame):
+    if _scored_columns(first.frame) != _scored_columns(other.frame):
         return (
             "columns that scores read have other roles than in the other trials, so that no "
             "score can be compared"
         )
-    if not _scored_part(own.frame).equals(_scored_part(other.frame)):
+    if not _scored_part(first.frame).equals(_scored_part(other.frame)):
         return (
             "what it is scored on differs from that of the other trials, so that no score can "
             "be compared"
@@ -186,7 +186,7 @@ class Search:
         """Return the cells of a trial that was not refused, with their keys."""
         return self.group_of(trial).cells_of(trial)
 
-    def cached(self) -> dict[Cell, bool]:
+    def cached_cells(self) -> dict[Cell, bool]:
         """Return whether each cell is in the cache."""
         return {cell: self.cache.has(key) for cell, key in self.cells.items()}
 
@@ -224,11 +224,11 @@ class Search:
 
         Empty where there are enough.
         """
-        own = len(self.trials) - len(self.sources)
-        if self.sweep.every or own >= self.sweep.trials:
+        drawn = len(self.trials) - len(self.sources)
+        if self.sweep.every or drawn >= self.sweep.trials:
             return ""
         return (
-            f"{counted(own, 'trials')}, not {self.sweep.trials}: the space has no more "
+            f"{counted(drawn, 'trials')}, not {self.sweep.trials}: the space has no more "
             f"different settings."
         )
 
@@ -258,12 +258,12 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         lambda sweep: RunFolder(SweepFolder.of(name, sweep).path),
     )
     folder = SweepFolder.of(name, sweep_id)
-    asked, experiment = searching(experiment).trials, _with_tried(experiment, folder)
+    requested, experiment = searching(experiment).trials, _with_tried(experiment, folder)
     protocol, sweep = experiment.protocol, searching(experiment)
     assert isinstance(protocol, Tunable)
     tuning_split = tuning_split_of(protocol, loaded, sweep.windows)
-    if sweep.trials > asked:
-        kept = f"{sweep.trials} trials, not {asked}: so many were tried before, and they stay."
+    if sweep.trials > requested:
+        kept = f"{sweep.trials} trials, not {requested}: so many were tried before, and they stay."
         tuning_split = _with_remark(tuning_split, kept)
     if sweep.stops and len(sweep.rungs(len(tuning_split.folds))) == 1:
         more = (
@@ -340,9 +340,9 @@ def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
     of all of them stays.
     """
     sweep = searching(experiment)
-    if sweep.every or folder.tried() <= sweep.trials:
+    if sweep.every or folder.count_tried() <= sweep.trials:
         return experiment
-    return replace(experiment, sweep=replace(sweep, trials=folder.tried()))
+    return replace(experiment, sweep=replace(sweep, trials=folder.count_tried()))
 
 
 def search_of(search: Search, trials: Sequence[Trial]) -> Search:
@@ -435,9 +435,9 @@ def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
     models = {trial.label: trial.experiment.model for trial in trials if trial.experiment}
     first = next(trial.experiment for trial in trials if trial.experiment)
     tuning_split = _split_of(search, first)
-    own = job_of(search.experiment, tuning_split.frame, models)
+    usual = job_of(search.experiment, tuning_split.frame, models)
     job = replace(
-        own,
+        usual,
         protocol=tuning_split.protocol,
         features=first.features,
         cpus=threads_of(search.experiment),

@@ -52,7 +52,7 @@ def earlier_trials(
     """Yield the finished trials of all other sweeps whose settings lie in a space.
 
     Args:
-        folder: That of the sweep itself.
+        folder: The folder of the sweep itself.
         data: Its composed config.
         leaves: The leaves of its space.
     """
@@ -86,7 +86,7 @@ def space_covers(content: Mapping[str, Any], leaves: Sequence[Leaf]) -> bool:
     except ConfigError:  # of classes that have other settings now
         return False
     return all(
-        (own := theirs.get((leaf.path, leaf.when))) is not None and _holds(own, leaf)
+        (wide := theirs.get((leaf.path, leaf.when))) is not None and _holds(wide, leaf)
         for leaf in leaves
     )
 
@@ -151,7 +151,7 @@ def value_below(node: Any, keys: Iterable[str]) -> Any:
 def lies_in_leaf(leaf: Leaf, value: Any) -> bool:
     """Return whether a value, as a table of trials has it, is one that a leaf may have."""
     if leaf.listed:
-        return any(_equal_values(own, value) for own in leaf.values)
+        return any(_equal_values(listed, value) for listed in leaf.values)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     lower, upper, *step = leaf.values
@@ -166,20 +166,20 @@ def lies_in_leaf(leaf: Leaf, value: Any) -> bool:
 def _as_leaf_value(leaf: Leaf, value: Any) -> Any:
     """Return a value that lies in a leaf as the leaf has it."""
     if leaf.listed:
-        return next(own for own in leaf.values if _equal_values(own, value))
+        return next(listed for listed in leaf.values if _equal_values(listed, value))
     return int(value) if leaf.kind == "randint" else value
 
 
-def _equal_values(own: Any, value: Any) -> bool:
+def _equal_values(listed: Any, value: Any) -> bool:
     """Return whether a value of a list is that of a table, which has other things than numbers and
     words as JSON.
     """
-    if isinstance(own, bool) == isinstance(value, bool) and own == value:
+    if isinstance(listed, bool) == isinstance(value, bool) and listed == value:
         return True
     return (
         isinstance(value, str)
-        and not isinstance(own, str)
-        and json.dumps(own, ensure_ascii=False) == value
+        and not isinstance(listed, str)
+        and json.dumps(listed, ensure_ascii=False) == value
     )
 
 
@@ -211,7 +211,7 @@ class Trial:
         number: Its number; 0 is the experiment as it stands, where the sweep has that.
         settings: Its values, by path.
         data: The composed config without the sweep.
-        experiment: The same, typed; None where it was refused.
+        experiment: The same as a typed experiment; None where it was refused.
         refused: The refusal; empty where it was not refused.
         source: The sweep that has finished it before; empty for a trial of this sweep's own.
         covers: Whether the space of the sweep that drew it holds this one's.
@@ -251,8 +251,8 @@ def sweep_trials(
         evidence: The finished trials of earlier sweeps.
     """
     trials = reused_trials(data, sweep, evidence)
-    own = sweep.at_first(sum(trial.covers for trial in trials if trial.source)) - sweep.baseline
-    return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), own)]
+    further = sweep.at_first(sum(trial.covers for trial in trials if trial.source)) - sweep.baseline
+    return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), further)]
 
 
 def reused_trials(
@@ -299,9 +299,9 @@ def more_trials(
 
 def _make_trial(number: int, settings: Mapping[str, Any], data: Mapping[str, Any]) -> Trial:
     changed = trial_config(data, settings)
-    alone = changed | {"rivals": []}
+    without_rivals = changed | {"rivals": []}
     try:
-        return Trial(number, settings, changed, check(alone))
+        return Trial(number, settings, changed, check(without_rivals))
     except ConfigError as error:
         return Trial(number, settings, changed, refused=str(error))
 

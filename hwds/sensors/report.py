@@ -290,14 +290,9 @@ def draw_sensors(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     save_png(runs_figure(runs, tables, model), folder / "runs.png")
 
 
-def sensor_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the scores by run."""
-    return [by_run_grid(tables, model)]
-
-
 REPORT = TaskReport(
     sentence=sensor_sentence,
-    page_grids=sensor_page_grids,
+    page_grids=lambda tables, model: [by_run_grid(tables, model)],
     draw=draw_sensors,
     captions={
         "sensors.png": "The readings of one run, their score against the limit, anomalies shaded "

@@ -56,7 +56,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     cluster has CPUs.
     """
 
-    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
+    def answer_parts(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
         files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
         for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
@@ -65,7 +65,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
                 raise DataError(answers)
             yield part.number, answers
 
-    return answered
+    return answer_parts
 
 
 def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> DataFrame | str:
@@ -116,7 +116,7 @@ def run_batch(
         source: A file of rows in one of `hwds.frames.files.FORMATS`.
         out: A folder.
         rows: Rows of a part.
-        kept: Takes each file once it is written.
+        kept: A function that takes each file once it is written.
         answering: Answers parts elsewhere, by the same bundle; None answers them here, in turn.
 
     Raises:
@@ -203,12 +203,12 @@ def run_far_batch(
         if (folder / STATE).is_file():
             s3.download_file(bucket, f"{prefix}{STATE}", str(folder / STATE))
 
-        def kept(path: Path) -> None:
+        def upload(path: Path) -> None:
             s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
             if path.suffix == ".parquet":
                 path.write_bytes(b"")
 
-        return run_batch(service, bundle, here, folder, rows, kept, answering)
+        return run_batch(service, bundle, here, folder, rows, upload, answering)
 
 
 def _refuse_other(source: str) -> None:
@@ -245,28 +245,30 @@ def answer_part(service: Service, part: BatchPart) -> DataFrame:
     Raises:
         DataError: A row is no question, with the part that it is in.
     """
-    known, first = service.question_schema()["properties"], part.first
-    asked = [_question(row, known) for row in part.rows.iter_rows(named=True)]
+    fields, first = service.question_schema()["properties"], part.first
+    questions = [_question(row, fields) for row in part.rows.iter_rows(named=True)]
     try:
         if part.texts:
-            asked = [_type_cells(row, known, first + place) for place, row in enumerate(asked)]
-        for place, question in enumerate(asked):
+            questions = [
+                _type_cells(row, fields, first + place) for place, row in enumerate(questions)
+            ]
+        for place, question in enumerate(questions):
             question.setdefault("id", first + place)
-        answers = service.answer(asked)
+        answers = service.answer(questions)
     except DataError as error:
         raise DataError(
-            f"part {part.number} (rows {first + 1} to {first + len(asked)}): {error}"
+            f"part {part.number} (rows {first + 1} to {first + len(questions)}): {error}"
         ) from error
     return _table(answers)
 
 
-def _type_cells(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
-    return {name: cell_of(name, text, known[name], place) for name, text in row.items()}
+def _type_cells(row: Mapping[str, str], fields: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {name: cell_of(name, text, fields[name], place) for name, text in row.items()}
 
 
-def _question(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _question(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a question may bear of a row; a file has other columns too."""
-    return {name: value for name, value in row.items() if name in known and value is not None}
+    return {name: value for name, value in row.items() if name in fields and value is not None}
 
 
 def _table(answers: Sequence[Answer]) -> DataFrame:

@@ -313,7 +313,7 @@ def carry_out(
     Args:
         plan: The calls, as `plan_of` returns them.
         client: Returns the client of a service.
-        say: Takes a line for each call.
+        say: A function that takes a line for each call.
         wait: Waits so many seconds.
 
     Raises:
@@ -450,14 +450,14 @@ def put_pipeline(name: str, role: str, definition: Mapping[str, Any], sagemaker:
     Raises:
         HwdsError: It was refused.
     """
-    known = {"PipelineName": name, "PipelineDefinition": json.dumps(definition), "RoleArn": role}
+    terms = {"PipelineName": name, "PipelineDefinition": json.dumps(definition), "RoleArn": role}
     with aws_refusals("pipeline"):
         names = sagemaker.list_pipelines(PipelineNamePrefix=name, MaxResults=100)[
             "PipelineSummaries"
         ]
         there = name in {each["PipelineName"] for each in names}
         return str(
-            (sagemaker.update_pipeline if there else sagemaker.create_pipeline)(**known)[
+            (sagemaker.update_pipeline if there else sagemaker.create_pipeline)(**terms)[
                 "PipelineArn"
             ]
         )

@@ -120,14 +120,14 @@ class GateRules(Recipe):
         Raises:
             ConfigError: One has another field, or no bound at all.
         """
-        made = tuple(
+        limits = tuple(
             construct(Bound, f"bounds[{place}]", dict(bound))
             for place, bound in enumerate(self.bounds)
         )
-        for place, bound in enumerate(made):
+        for place, bound in enumerate(limits):
             if bound.at_least is None and bound.at_most is None:
                 raise ConfigError(f"bounds[{place}]: must have at_least or at_most.")
-        return made
+        return limits
 
 
 def gate_rules(name: str, changes: Mapping[str, Any] | None = None) -> GateRules:
@@ -174,7 +174,7 @@ class GateEvidence:
     """Facts of a run by which a gate judges; None or nothing where there is none.
 
     Attributes:
-        title: The run's.
+        title: The run's title.
         label: Its model's.
         headline: Its headline metric.
         tables: Its tables.
@@ -216,7 +216,7 @@ class GateEvidence:
         files = {
             name: sha256(folder.path / name) for name in names if (folder.path / name).is_file()
         }
-        own = cls(
+        evidence = cls(
             folder.title, label, headline, tables, tables.measure(headline).better, files=files
         )
         sisters = sisters_of(folder)
@@ -225,15 +225,15 @@ class GateEvidence:
             for other in sisters
         }
         seeds = seeds_of([folder, *sisters], headline, label)
-        return replace(own, seeds=seeds, files={**files, **digests})
+        return replace(evidence, seeds=seeds, files={**files, **digests})
 
     def with_file(self, path: Path, **facts: Any) -> GateEvidence:
         """Return the same with facts from a file."""
         return replace(self, files={**self.files, str(path): sha256(path)}, **facts)
 
-    def with_champion(self, own: RunFolder, champion: RunFolder) -> GateEvidence:
+    def with_champion(self, challenger: RunFolder, champion: RunFolder) -> GateEvidence:
         """Return the same with the comparison on the rows that both runs answered."""
-        mine, theirs = RunSource.read([own, champion])
+        mine, theirs = RunSource.read([challenger, champion])
         against = against_of(mine, theirs, self.headline)
         files = {
             f"champion/{name}": sha256(champion.path / name)
@@ -242,17 +242,19 @@ class GateEvidence:
         return replace(self, champion=against, files={**self.files, **files})
 
 
-def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComparison | None:
+def against_of(
+    challenger: RunSource, champion: RunSource, metric: str
+) -> ChampionComparison | None:
     """Return how the own model of a run compares with that of another.
 
     None where they are one, or share no row.
 
     Args:
-        own: The run.
+        challenger: The run.
         champion: The other one, whose model may have the same name.
         metric: The metric by which they are compared.
     """
-    sources = (own, champion)
+    sources = (challenger, champion)
     mine, theirs = (
         names.get(source.model, source.model)
         for names, source in zip(model_labels(sources), sources, strict=True)
@@ -270,14 +272,14 @@ def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComp
 
 def sisters_of(folder: RunFolder) -> list[RunFolder]:
     """Return the finished runs of the same experiment that differ from a run in the seed alone."""
-    own = _config_without_seed(folder)
+    config = _config_without_seed(folder)
     others = (
         RunFolder(path.parent) for path in sorted(folder.path.parent.glob("*/scores.parquet"))
     )
     return [
         other
         for other in others
-        if other.path != folder.path and _config_without_seed(other) == own
+        if other.path != folder.path and _config_without_seed(other) == config
     ]
 
 
@@ -408,15 +410,15 @@ def _calibration(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     chances = tested_chances(evidence.tables.predictions, evidence.label)
     if chances is None:
         return  # a task without probabilities, which coverage speaks for
-    known = len(chances[1])
-    if known < LEAST_LABELS:
-        yield False, f"{known} labels are known, at least {LEAST_LABELS} must be."
+    count = len(chances[1])
+    if count < LEAST_LABELS:
+        yield False, f"{count} labels are known, at least {LEAST_LABELS} must be."
         return
-    gap, chance = calibration_gap(*chances)
-    text = f"probabilities are off by {gap:.3f} on the average, of which {chance:.3f} are chance"
+    error, chance = calibration_gap(*chances)
+    text = f"probabilities are off by {error:.3f} on the average, of which {chance:.3f} are chance"
     assert rules.calibration_gap is not None
     yield (
-        gap - chance <= rules.calibration_gap,
+        error - chance <= rules.calibration_gap,
         f"{text}; {rules.calibration_gap:g} more are allowed.",
     )
 
@@ -426,8 +428,8 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
     that chance makes.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
     """
     bins = pl.DataFrame(calibration_of(probability, label)["bins"])
     weight, mean, share = (
@@ -473,24 +475,26 @@ def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
             f"no slice of {rules.slice_rows} rows or more was scored; set protocol.segments.",
         )
         return
-    gap = rules.slice_gap
-    assert gap is not None
-    worse = [row for row in judged.to_dicts() if _is_worse(row, total, gap, evidence.better)]
+    allowed = rules.slice_gap
+    assert allowed is not None
+    worse = [row for row in judged.to_dicts() if _is_worse(row, total, allowed, evidence.better)]
     named = ", ".join(
         f"{row['segment_by']}={row['segment']} ({row['value']:.4g})" for row in worse[:5]
     )
     text = f"{len(judged)} slices, of all rows {evidence.headline} is {total['value']:.4g}"
-    found = f"worse by more than {100 * gap:g} %: {named}" if worse else "none is too bad"
+    found = f"worse by more than {100 * allowed:g} %: {named}" if worse else "none is too bad"
     yield not worse, f"{text}; {found}."
 
 
-def _is_worse(row: dict[str, Any], total: dict[str, Any], gap: float, better: str) -> bool:
+def _is_worse(row: dict[str, Any], total: dict[str, Any], allowed: float, better: str) -> bool:
     """Return whether a slice is worse than all rows by more than a share, its interval
     considered.
     """
     end, sign = ("ci_low", 1) if better == "low" else ("ci_high", -1)
     best = row["value"] if row[end] is None else row[end]
-    return row["value"] is not None and bool(sign * best > sign * total["value"] * (1 + sign * gap))
+    return row["value"] is not None and bool(
+        sign * best > sign * total["value"] * (1 + sign * allowed)
+    )
 
 
 def _seeds(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:

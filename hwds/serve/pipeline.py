@@ -173,8 +173,9 @@ class LocalPipeline:
         name: The pipeline's.
         definition: The definition, as `definition_of` returns it.
         client: Returns the client of a service.
-        folder: Where steps have their `ml`; a new one, or that of an execution before.
-        say: Takes a line for each step.
+        folder: The folder in which steps have their `ml`; a new one, or that of an execution
+            before.
+        say: A function that takes a line for each step.
 
     Raises:
         ConfigError: Other files lie in the folder.
@@ -190,7 +191,7 @@ class LocalPipeline:
             raise ConfigError(f"--local: {folder} holds other files; name a new folder.")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DEFINITION_FILE).write_text(json.dumps(definition, indent=1) + "\n")
-        self._known: dict[str, Any] = {
+        self._values: dict[str, Any] = {
             f"Parameters.{each['Name']}": each["DefaultValue"] for each in definition["Parameters"]
         }
         self._number = len(
@@ -230,7 +231,7 @@ class LocalPipeline:
         if not isinstance(value, dict):
             return value
         if set(value) == {"Get"}:
-            return self._known[value["Get"]]
+            return self._values[value["Get"]]
         if set(value) == {"Std:Join"}:
             return value["Std:Join"]["On"].join(self._fill(value["Std:Join"]["Values"]))
         if set(value) == {"Std:JsonGet"}:
@@ -266,14 +267,14 @@ class LocalPipeline:
         ):
             write_archive(folder, root / archive)
             self._lay(root / archive, f"{place}/{archive}")
-        self._known["Steps.Train.TrainingJobName"] = job
-        self._known["Steps.Train.ModelArtifacts.S3ModelArtifacts"] = f"{place}/{ARCHIVE}"
+        self._values["Steps.Train.TrainingJobName"] = job
+        self._values["Steps.Train.ModelArtifacts.S3ModelArtifacts"] = f"{place}/{ARCHIVE}"
 
     def _process(self, step: Json, arguments: Json) -> None:
         job = self._job(step)
         self._sagemaker.create_processing_job(ProcessingJobName=job, **arguments)
         for each in arguments["ProcessingInputs"]:
-            self._fetch(each["S3Input"]["S3Uri"], self._here(each["S3Input"]["LocalPath"]))
+            self._fetch(each["S3Input"]["S3Uri"], self._local_path(each["S3Input"]["LocalPath"]))
         app = arguments["AppSpecification"]
         self._command(
             step,
@@ -285,14 +286,14 @@ class LocalPipeline:
             for each in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())
         }
         for output in written.values():
-            for path in self._here(output["LocalPath"]).rglob("*"):
+            for path in self._local_path(output["LocalPath"]).rglob("*"):
                 self._lay(
                     path,
-                    f"{output['S3Uri']}/{path.relative_to(self._here(output['LocalPath'])).as_posix()}",
+                    f"{output['S3Uri']}/{path.relative_to(self._local_path(output['LocalPath'])).as_posix()}",
                 )
-        for known in step.get("PropertyFiles", ()):
-            path = self._here(written[known["OutputName"]]["LocalPath"]) / known["FilePath"]
-            self._known[f"Steps.{step['Name']}.PropertyFiles.{known['PropertyFileName']}"] = (
+        for file in step.get("PropertyFiles", ()):
+            path = self._local_path(written[file["OutputName"]]["LocalPath"]) / file["FilePath"]
+            self._values[f"Steps.{step['Name']}.PropertyFiles.{file['PropertyFileName']}"] = (
                 json.loads(path.read_text())
             )
 
@@ -305,17 +306,17 @@ class LocalPipeline:
 
     def _register(self, step: Json, arguments: Json) -> None:
         group = arguments["ModelPackageGroupName"]
-        known = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)[
+        groups = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)[
             "ModelPackageGroupSummaryList"
         ]
-        if group not in {each["ModelPackageGroupName"] for each in known}:
+        if group not in {each["ModelPackageGroupName"] for each in groups}:
             self._sagemaker.create_model_package_group(ModelPackageGroupName=group)
         self._say(f"  {self._sagemaker.create_model_package(**arguments)['ModelPackageArn']}")
 
     def _fail(self, step: Json, arguments: Json) -> None:
         raise HwdsError(f"pipeline: {step['Name']}: {arguments['ErrorMessage']}.")
 
-    def _here(self, path: str) -> Path:
+    def _local_path(self, path: str) -> Path:
         return self._root / Path(path).relative_to(CONTAINER_ROOT)
 
     def _command(self, step: Json, words: list[str], variables: Mapping[str, str]) -> None:
@@ -324,17 +325,18 @@ class LocalPipeline:
         Raises:
             HwdsError: It failed, with the end of its log.
         """
-        own = {
-            name: str(self._here(text)) if text.startswith(CONTAINER_ROOT) else text
+        environment = {
+            name: str(self._local_path(text)) if text.startswith(CONTAINER_ROOT) else text
             for name, text in variables.items()
         }
         local = [
-            str(self._here(word)) if word.startswith(CONTAINER_ROOT) else word for word in words[1:]
+            str(self._local_path(word)) if word.startswith(CONTAINER_ROOT) else word
+            for word in words[1:]
         ]
         done = subprocess.run(
             [sys.executable, *local],
             cwd=self._root,
-            env=os.environ | own,
+            env=os.environ | environment,
             capture_output=True,
             text=True,
             check=False,

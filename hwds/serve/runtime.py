@@ -252,7 +252,7 @@ def answer_records(
     Args:
         answers: The service.
         events: Records.
-        deliver: Takes each answer.
+        deliver: A function that takes each answer.
     """
     for place, record in enumerate(events):
         try:
@@ -269,12 +269,12 @@ def answer_records(
     return {"batchItemFailures": []}
 
 
-def _answer_event(answers: LambdaService, asked: Any) -> Any:
-    if isinstance(asked, list):
-        return answers.answer(asked)
-    if not isinstance(asked, Mapping):
-        raise DataError(f"event: must be a question or a list of them, got {type(asked).__name__}.")
-    return answers.answer([asked])[0]
+def _answer_event(answers: LambdaService, event: Any) -> Any:
+    if isinstance(event, list):
+        return answers.answer(event)
+    if not isinstance(event, Mapping):
+        raise DataError(f"event: must be a question or a list of them, got {type(event).__name__}.")
+    return answers.answer([event])[0]
 
 
 def _as_list(answer: Any) -> list[LambdaAnswer]:

@@ -73,6 +73,7 @@ class Curves:
 
         NaN with one class.
         """
+        # negatives below a threshold, and half of those that tie with it
         below = self.total[:, None] - (self.misses + self.above) / 2
         total = np.where(self.total > 0, self.total, np.nan)
         return np.einsum("ij,ij->i", self.gained, below) / (self.positive * total)
@@ -107,10 +108,10 @@ class Ranking:
 
     Attributes:
         positives, negatives: The rows of each label.
-        level: Of each positive row its threshold, 0 for the highest.
+        level: The threshold of each positive row, 0 for the highest.
         place: The place of each negative row: 2t + 1 where it ties with threshold t, 2t where it
             lies right above.
-        levels: How many thresholds there are.
+        levels: The number of thresholds.
     """
 
     positives: ndarray
@@ -123,6 +124,7 @@ class Ranking:
     def of(cls, label: ndarray, score: ndarray) -> Self:
         """Return the ranking of rows by their scores, shape (n,) each."""
         positives, negatives = np.flatnonzero(label > 0), np.flatnonzero(label <= 0)
+        # of negative scores, so that threshold 0 is the highest
         thresholds, level = np.unique(-score[positives], return_inverse=True)
         between = np.searchsorted(thresholds, -score[negatives], side="left")
         tied = between < len(thresholds)
@@ -152,6 +154,7 @@ class Ranking:
         positives, at_level, negatives, at_place = self._sorted
         hits = np.cumsum(group_sums(weight[:, positives], at_level), axis=1)
         misses = np.cumsum(group_sums(weight[:, negatives], at_place), axis=1)
+        # odd places tie with a threshold, even ones lie right above it
         return Curves(hits, misses[:, 1::2], misses[:, :-1:2], misses[:, -1])
 
 
@@ -159,8 +162,8 @@ def group_sums(values: ndarray, ends: ndarray) -> ndarray:
     """Return the sums of neighbouring columns, shape (rows, groups).
 
     Args:
-        values: Shape (rows, columns).
-        ends: Where each group ends, the last at the number of columns; a group may be empty.
+        values: The values to sum, shape (rows, columns).
+        ends: The end of each group, the last the number of columns; a group may be empty.
     """
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     filled = ends > starts
@@ -177,7 +180,7 @@ def average_precision(label: ndarray, score: ndarray) -> float:
     Rows of one score count together. As scikit-learn's `average_precision_score`.
 
     Args:
-        label: 1.0 or 0.0, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         score: The higher the more suspicious, shape (n,).
     """
     return float(Ranking.of(label, score).curves(np.ones((1, len(label)))).average_precision[0])
@@ -213,9 +216,9 @@ class Probabilities:
 
     Attributes:
         fit: Slope and intercept under the base weights.
-        parts: Of each row what is summed, shape (n, columns): one, both losses, realised and
-            expected among the likely, five terms of Newton's step, and probability less label in
-            the column of its bin.
+        parts: The summands of each row, shape (n, columns): one, both losses, realised and expected
+            among the likely, five terms of Newton's step, and probability less label in the column
+            of its bin.
     """
 
     fit: ndarray
@@ -256,6 +259,7 @@ class Probabilities:
         singular.
         """
         slope, intercept, twice, once, none = terms.T
+        # the inverse of a 2 x 2 matrix in closed form, for all weightings at once
         determinant = twice * none - once**2
         whole = np.where(determinant > 1e-12 * twice * none, determinant, np.nan)
         steps = (
@@ -277,8 +281,8 @@ def bins_of(probability: ndarray, weight: ndarray) -> ndarray:
 
 
 def _log_losses(label: ndarray, probability: ndarray) -> ndarray:
-    held = np.clip(probability, EDGE, 1 - EDGE)
-    return -(label * np.log(held) + (1 - label) * np.log1p(-held))
+    clipped = np.clip(probability, EDGE, 1 - EDGE)
+    return -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
 
 
 def _newton_terms(odds: ndarray, label: ndarray, fit: ndarray) -> ndarray:
@@ -312,6 +316,7 @@ def _fit_line(odds: ndarray, label: ndarray, weight: ndarray) -> ndarray:
         line = trial[0] * odds + trial[1]
         likelihood = float(weight @ (label * line - np.logaddexp(0.0, line)))
         if likelihood < best - 1e-9 * abs(best):
+            # far from the maximum Newton's step overshoots
             step = step / 2
             continue
         slope, intercept, twice, once, none = weight @ _newton_terms(odds, label, trial)
@@ -347,7 +352,7 @@ def draw_lines(line: ndarray, odds: ndarray, weight: ndarray | None, sensitivity
     Args:
         line: Slope and intercept.
         odds: What the line is one in, shape (n,).
-        weight: How often each row counts, shape (n,); None is once.
+        weight: The weight of each row, shape (n,); None is 1.
         sensitivity: The share of positive rows whose label is 1.
     """
     from scipy.stats import norm
@@ -356,14 +361,17 @@ def draw_lines(line: ndarray, odds: ndarray, weight: ndarray | None, sensitivity
     full = np.column_stack([odds, np.ones(len(odds))])
     likely = sigmoid(full @ line)
     labelled = sensitivity * likely
+    # the label is 1 with probability q = sensitivity x p: its information is q'^2 / (q (1 - q))
     steep = sensitivity * likely * (1 - likely)
     times = np.ones(len(odds)) if weight is None else weight * weight.sum() / np.sum(weight**2)
     information = (
         full.T * (times * steep**2 / np.maximum(labelled * (1 - labelled), 1e-300))
     ) @ full
+    # a little of the trace keeps the matrix invertible where a slope is hardly known
     spread = np.linalg.cholesky(
         np.linalg.inv(information + 1e-9 * np.trace(information) * np.eye(2))
     )
+    # antithetic pairs: the mean of the draws is the line itself
     normals = norm.ppf(Sobol(2, scramble=True, rng=0).random(SOBOL_PAIRS))
     around = np.concatenate([normals, -normals]) @ spread.T
     return np.maximum(line + around, [0.0, -np.inf])
@@ -423,10 +431,10 @@ def logit_fit(
     too far.
 
     Args:
-        inputs: Shape (n, k).
+        inputs: The inputs of each row, shape (n, k).
         target: Targets between 0 and 1, shape (n,).
         given: Log odds that are there already, shape (n,).
-        weight: How often each row counts, shape (n,); None is once.
+        weight: The weight of each row, shape (n,); None is 1.
     """
     times = np.ones(len(inputs)) if weight is None else weight
     full = np.column_stack([inputs, np.ones(len(inputs))])
@@ -435,6 +443,7 @@ def logit_fit(
     def loss(weights: ndarray) -> float:
         return cross_entropy(given + full @ weights, target, times) + 0.5 * float(pull @ weights**2)
 
+    # begun at the constant whose probability is the mean target
     weights = np.append(
         np.zeros(inputs.shape[1]), log_odds(np.array([np.average(target, weights=times)]), 1e-12)
     )
@@ -482,9 +491,10 @@ class Calibrator(Serializable):
     """A rising map from scores to probabilities.
 
     Attributes:
-        kind: Which.
-        coefficients: Of `platt` slope and intercept; of `bayes` those of many lines, shape (lines,
-            2); of `beta` slopes of log p and -log(1 - p), and the intercept; of others none.
+        kind: The kind of the map.
+        coefficients: The coefficients: of `platt` slope and intercept; of `bayes` those of many
+            lines, shape (lines, 2); of `beta` slopes of log p and -log(1 - p), and the intercept;
+            of others none.
         knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape
             (2, knots).
         chance: Whether the scores are probabilities, not log odds.
@@ -502,7 +512,7 @@ class Calibrator(Serializable):
 
     def probability(self, score: ndarray) -> ndarray:
         """Return the probability of a row being positive, shape (n,)."""
-        return np.minimum(self._labelled(score) / self.sensitivity, 1.0)
+        return np.minimum(self._label_probability(score) / self.sensitivity, 1.0)
 
     def interval(self, score: ndarray) -> ndarray | None:
         """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n).
@@ -530,7 +540,7 @@ class Calibrator(Serializable):
     def _line(self, odds: ndarray) -> ndarray:
         return self.coefficients[0] * odds + self.coefficients[1] if self.kind == "platt" else odds
 
-    def _labelled(self, score: ndarray) -> ndarray:
+    def _label_probability(self, score: ndarray) -> ndarray:
         """Return the probability of the label being 1."""
         if self.kind == "isotonic":
             return np.interp(score, self.knots[0], self.knots[1])
@@ -575,11 +585,11 @@ def fit_calibrator(
     good because the one fitted line happened to be a good one.
 
     Args:
-        kind: Which map.
-        score: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        kind: The kind of the map.
+        score: The score of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         chance: Whether scores are probabilities, not log odds.
-        weight: How often each row counts, shape (n,), 1 on the average; None is once.
+        weight: The weight of each row, shape (n,), 1 on the average; None is 1.
         sensitivity: The share of positive rows whose label is 1; those of label 0 are taken for
             positive as far as it and the map say, and the map is one to being positive (Magder and
             Hughes 1997, "Logistic regression when the outcome is measured with uncertainty"). The
@@ -653,8 +663,8 @@ def _fit_calibration_line(
 
 
 def _beta_inputs(odds: ndarray) -> ndarray:
-    held = np.clip(sigmoid(odds), EDGE, 1 - EDGE)
-    return np.column_stack([np.log(held), -np.log1p(-held)])
+    clipped = np.clip(sigmoid(odds), EDGE, 1 - EDGE)
+    return np.column_stack([np.log(clipped), -np.log1p(-clipped)])
 
 
 def _fit_steps(score: ndarray, label: ndarray, weight: ndarray | None) -> ndarray:

@@ -37,20 +37,20 @@ class ClusterCounts:
 
     Attributes:
         called: What one is: `customer`, `day`, `run of days`.
-        number: How many have any weight.
-        even: Clusters of equal weight that these are worth.
+        number: The number of those with any weight.
+        effective: The effective number: clusters of equal weight that these are worth.
         strata: The groups within which they are drawn; 1 where they are drawn from all.
     """
 
     called: str
     number: int
-    even: float
+    effective: float
     strata: int = 1
 
     @property
     def df(self) -> float:
         """Degrees of freedom of a variance over these clusters."""
-        return self.even - self.strata
+        return self.effective - self.strata
 
     @property
     def refusal(self) -> str:
@@ -87,7 +87,7 @@ class ClusteredPart:
         return sqrt(self.variance) * self.distribution.critical(LEVEL)
 
 
-def even_number(weight: ndarray) -> float:
+def effective_number(weight: ndarray) -> float:
     """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald
     2017).
 
@@ -143,10 +143,10 @@ def two_way_effect(
 
     Args:
         value: The estimate.
-        first: Over clusters of one kind.
-        second: Over those of the other; None where rows share nothing else.
-        both: Over the cells that clusters of both kinds have in common.
-        method: How the variances were made, in words.
+        first: The part over clusters of one kind.
+        second: The part over clusters of the other kind; None where rows share nothing else.
+        both: The part over the cells that clusters of both kinds have in common.
+        method: The method of the variances, in words.
 
     Returns:
         No interval, and the reason as the method, where clusters of either kind are too few.
@@ -162,6 +162,7 @@ def two_way_effect(
     )
     widest = max(parts, key=lambda part: part.half_width)
     stderr, distribution = sqrt(widest.variance), cast(Distribution, widest.distribution)
+    # each variance has that of single cells: it is taken out of the better known one
     cells = both.variance if both else 0.0
     rest = max(many.variance - cells, 0.0) if second else 0.0
     total = few.variance + rest
@@ -169,6 +170,7 @@ def two_way_effect(
         summed = SumDistribution(
             ((few.variance / total, few.distribution), (rest / total, many.distribution))
         )
+        # two ways never tell more than one of them
         if sqrt(total) * summed.critical(LEVEL) > widest.half_width:
             stderr, distribution = sqrt(total), summed
     independent = both.counts.number * cells / stderr**2 if both and stderr > 0 else None
@@ -183,8 +185,9 @@ def clustered_part(called: str, added: ndarray, weight: ndarray) -> ClusteredPar
         added: What each cluster adds, less what is expected of it, shape (clusters,).
         weight: The weight of each in the statistic, shape (clusters,).
     """
-    counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
-    stretch = counts.even / counts.df if counts.df > 0 else 1.0
+    counts = ClusterCounts(called, int((weight > 0).sum()), effective_number(weight))
+    # G / (G - 1), with G equally heavy clusters that would tell as much as these
+    stretch = counts.effective / counts.df if counts.df > 0 else 1.0
     return ClusteredPart(counts, stretch * float(np.square(added).sum()))
 
 
@@ -203,7 +206,7 @@ def influence_effect(
         influence: What each row adds to its error, shape (n,); the sum is 0.
         first: What a cluster of one kind is called, and the number of each row's, from 0.
         second: The same of the other kind; None where rows share nothing else.
-        method: How the variance was made, in words.
+        method: The method of the variance, in words.
     """
 
     def part(called: str, codes: ndarray) -> ClusteredPart:
@@ -237,7 +240,7 @@ class ClusterBootstrap:
 
     Args:
         cluster: The number of each row's cluster, from 0, shape (n,).
-        resamples: How many.
+        resamples: The number of resamples.
         called: What clusters are called: `machines`, `boards`.
     """
 
@@ -260,14 +263,14 @@ class ClusterBootstrap:
 
         Args:
             top: NaN where undefined, shape (n,).
-            bottom: The same.
+            bottom: The same of the denominator.
             root: Give the square root of the ratio.
             total: The sum of `top`, of as many clusters as there are.
         """
-        known = ~(np.isnan(top) | np.isnan(bottom))
-        tops = np.bincount(self.cluster[known], top[known], self.clusters)
-        bottoms = np.bincount(self.cluster[known], bottom[known], self.clusters)
-        undefined, n = int((~known).sum()), round(float(bottom[known].sum()))
+        defined = ~(np.isnan(top) | np.isnan(bottom))
+        tops = np.bincount(self.cluster[defined], top[defined], self.clusters)
+        bottoms = np.bincount(self.cluster[defined], bottom[defined], self.clusters)
+        undefined, n = int((~defined).sum()), round(float(bottom[defined].sum()))
 
         def of(weighted_top: ndarray, weighted_bottom: ndarray) -> ndarray:
             value = (
@@ -299,10 +302,10 @@ class ClusterBootstrap:
         """Return a statistic of weighted rows that is no ratio of sums.
 
         Args:
-            of: From weights of rows, shape (weightings, n), the statistic under each, NaN where
-                undefined; shape (weightings,).
+            of: The function from weights of rows, shape (weightings, n), to the statistic under
+                each, NaN where undefined; shape (weightings,).
             n: The units that it is made of.
-            undefined: Those without a value.
+            undefined: The rows without a value.
         """
         value = float(of(np.ones((1, len(self.cluster))))[0])
         if np.isnan(value):

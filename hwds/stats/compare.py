@@ -48,7 +48,7 @@ COUNTED = ("n_undefined", "n_failed", "n_fallback")
 def leaderboard(
     evidence: ComparisonEvidence,
     measure: Measure,
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
     scale: Scale,
     metric: str,
 ) -> DataFrame:
@@ -63,11 +63,11 @@ def leaderboard(
         else (count - rank_rows(values, measure.better).mean(axis=0)) / (count - 1)
     )
     set_p = _set_p(evidence, scale)
-    counts = _failure_counts(answers, metric) if answers else {}
+    counts = _failure_counts(predictions, metric) if predictions else {}
     reference = (
         evidence.models.index(measure.reference) if measure.reference in evidence.models else None
     )
-    n = len(values) if values is not None else _row_count(answers)
+    n = len(values) if values is not None else _row_count(predictions)
     rows = []
     for place, model in enumerate(evidence.models):
         skill = None if reference is None else _skill(means, place, reference, scale)
@@ -86,7 +86,7 @@ def leaderboard(
             )
         )
     table = LEADERBOARD.frame(rows)
-    order = Series(scale.ahead(means))
+    order = Series(scale.gains(means))
     return (
         table.with_columns(order=order)
         .sort("order", descending=True, maintain_order=True)
@@ -110,34 +110,34 @@ def _skill(means: ndarray, place: int, reference: int, scale: Scale) -> float | 
     )
 
 
-def _row_count(answers: Sequence[ModelRows]) -> int:
-    first = answers[0].model
+def _row_count(predictions: Sequence[ModelRows]) -> int:
+    first = predictions[0].model
     return sum(
-        int((answer.rows["part"] == "test").sum()) for answer in answers if answer.model == first
+        int((each.rows["part"] == "test").sum()) for each in predictions if each.model == first
     )
 
 
 def _failure_counts(
-    answers: Sequence[ModelRows], metric: str
+    predictions: Sequence[ModelRows], metric: str
 ) -> dict[str, tuple[int, int, int, float]]:
-    """Return the undefined units, failed answers, fallbacks and seconds of each model in all its
+    """Return the undefined units, failed predictions, fallbacks and seconds of each model in its
     runs.
     """
     sources = {
         source: place
-        for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))
+        for place, source in enumerate(dict.fromkeys(one.source for one in predictions))
     }
     columns = [
         (each.model, sources[each.source], each.label, each.source.metric(metric))
-        for each in answers
+        for each in predictions
     ]
     labels = DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
     means = WHOLE_RUN & (pl.col("aggregate") == "mean")
-    scores = _stacked(
+    scores = _stack(
         [each.tables.scores.filter(means).select("model", "metric", *COUNTED) for each in sources]
     )
     once = scores.unique(["source", "model", "metric"], keep="first")
-    seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
+    seconds = _stack([each.tables.timings.select("model", "seconds") for each in sources])
     seconds_by_model = seconds.group_by("source", "model").agg(pl.sum("seconds"))
     joined = labels.join(once, on=["source", "model", "metric"], how="left").join(
         seconds_by_model, on=["source", "model"], how="left"
@@ -146,7 +146,7 @@ def _failure_counts(
     return {model: tuple(counts) for model, *counts in total.iter_rows()}
 
 
-def _stacked(tables: Sequence[DataFrame]) -> DataFrame:
+def _stack(tables: Sequence[DataFrame]) -> DataFrame:
     """Return tables below each other, the number of each as `source`."""
     return pl.concat(tables).with_columns(
         source=Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
@@ -158,7 +158,7 @@ def comparison_notes(
     missing: Sequence[str],
     left_out: int,
     metrics: Mapping[str, str],
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
 ) -> Iterator[str]:
     """Yield the notes of a comparison, one sentence each."""
     if missing:
@@ -176,9 +176,9 @@ def comparison_notes(
         )
     silent = dict.fromkeys(
         label
-        for answer in answers
-        for label in answer.source.configured
-        if label not in answer.source.models
+        for each in predictions
+        for label in each.source.configured
+        if label not in each.source.models
     )
     if silent:
         yield f"Without any answer, and left out: {', '.join(silent)}."
@@ -231,12 +231,12 @@ def compare(
     check_sources(sources, datasets)
     name = metric_to_compare(sources, metric)
     check_definitions(sources, datasets, name)
-    answers, missing = model_rows_of(sources, datasets, model_labels(sources))
+    predictions, missing = model_rows_of(sources, datasets, model_labels(sources))
     task = comparison_of(sources[0])
-    _refuse_few(answers, missing)
-    evidence, left_out = task.evidence(answers, name, resamples)
+    _refuse_few(predictions, missing)
+    evidence, left_out = task.evidence(predictions, name, resamples)
     measure = sources[0].tables.measure(sources[0].metric(name))
-    subject, chosen = _subject(evidence, answers, sources, model, measure)
+    subject, chosen = _subject(evidence, predictions, sources, model, measure)
     metrics = {
         dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)
     }
@@ -246,12 +246,12 @@ def compare(
         **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
         metrics=metrics,
         task=sources[0].task,
-        leaderboard=leaderboard(evidence, measure, answers, scale, name),
+        leaderboard=leaderboard(evidence, measure, predictions, scale, name),
         along=along,
         datasets=tuple(dict.fromkeys(datasets)),
-        seeds=tuple(sorted({answer.seed for answer in answers})),
+        seeds=tuple(sorted({each.seed for each in predictions})),
         sources=tuple(source.title for source in sources),
-        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, answers)),
+        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, predictions)),
         conditions=task.conditions,
         trained=task.trained,
     )
@@ -334,9 +334,9 @@ def _comparison_fields(
 
 def _subject(
     evidence: ComparisonEvidence,
-    answers: Sequence[ModelRows],
+    predictions: Sequence[ModelRows],
     sources: Sequence[RunSource],
-    asked: str,
+    model: str,
     measure: Measure,
 ) -> tuple[str, Chosen]:
     """Return the model that is held against the others, and why it."""
@@ -344,22 +344,22 @@ def _subject(
         raise ConfigError(
             f"--metric: of '{short(measure.name)}' neither a low nor a high value is good."
         )
-    if asked:
+    if model:
         label = next(
-            (label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None
+            (label for label in evidence.models if model in (label, label.rpartition("/")[2])), None
         )
         if label is None:
-            raise ConfigError(f"--model: no model '{asked}' here{nearest(asked, evidence.models)}")
+            raise ConfigError(f"--model: no model '{model}' here{nearest(model, evidence.models)}")
         return label, "asked"
-    subjects = {answer.model for answer in answers if answer.label == answer.source.model}
+    subjects = {each.model for each in predictions if each.label == each.source.model}
     if len(subjects) == 1 and len({source.model for source in sources}) == 1:
         return subjects.pop(), "own"
-    ahead = Scale.of(evidence.means, measure.better).ahead(evidence.means)
+    ahead = Scale.of(evidence.means, measure.better).gains(evidence.means)
     return evidence.models[ahead.index(max(ahead))], "best"
 
 
-def _refuse_few(answers: Sequence[ModelRows], missing: Sequence[str]) -> None:
-    models = {answer.model for answer in answers}
+def _refuse_few(predictions: Sequence[ModelRows], missing: Sequence[str]) -> None:
+    models = {each.model for each in predictions}
     if len(models) < 2:
         dropped = f" {', '.join(missing)} were not asked of every dataset." if missing else ""
         raise DataError(
@@ -385,7 +385,7 @@ def pairs_of(
         evidence: The evidence of all models.
         subject: The number of the subject among the models.
         scale: The scale of effects.
-        family: How many tests are corrected for together.
+        family: The number of tests that are corrected for together.
         margin: A difference that does not matter; None where none was given.
         level: The confidence level of intervals and verdicts.
     """
@@ -435,12 +435,12 @@ def pairs_of(
 
 
 def _units_won(
-    own: ndarray, other: ndarray, scale: Scale, independent: bool
+    subject: ndarray, other: ndarray, scale: Scale, independent: bool
 ) -> tuple[float | None, ...]:
     """Return the share of units won, and where units are independent its interval and Wilcoxon's
     p-value.
     """
-    better = other - own if scale.low else own - other
+    better = other - subject if scale.low else subject - other
     share, low, high = win_rate(better)
     return (share, low, high, wilcoxon_p(better)) if independent else (share, None, None, None)
 
@@ -465,7 +465,7 @@ def stored_comparison(folder: Path) -> tuple[Comparison, str]:
         HwdsError: A run is damaged, or its task has no comparison any more.
     """
     comparison, command = Comparison.read(folder)
-    run = RunFolder.titled(comparison.sources[0]) if comparison.sources else None
+    run = RunFolder.of_title(comparison.sources[0]) if comparison.sources else None
     if comparison.trained is None and run is not None and (run.path / "provenance.json").is_file():
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)

@@ -33,8 +33,8 @@ FEW_ROWS = 50
 """Rows below which open or closed intervals take the factors of the others."""
 
 KINDS = 4
-"""Kinds of intervals: open, closed (see `Bands.closed`), and both for series without a scale: those
-have another unit.
+"""Kinds of intervals: open, closed (see `Bands.are_closed`), and both for series without a scale:
+those have another unit.
 """
 
 TINY = 1e-6
@@ -47,8 +47,8 @@ class Bands:
 
     Attributes:
         levels: Quantile levels, rising, shape (levels,).
-        quantiles: Shape (rows, levels), rising.
-        median: Shape (rows,).
+        quantiles: The quantiles, shape (rows, levels), rising.
+        median: The medians, shape (rows,).
         scale: The series' seasonal scale, NaN where it has none.
         step: 1-based, shape (rows,).
         nonnegative: Rows of series that were never below zero.
@@ -86,15 +86,15 @@ class Bands:
         The scale alone where there is no distance, the distance alone where there is no scale, NaN
         without either.
         """
-        own, scale = self.distance, np.broadcast_to(self.scale[:, None], self.quantiles.shape)
-        both = np.sqrt(own * np.where(scale > 0, scale, own))
-        return np.where(own > TINY * np.nan_to_num(scale), both, scale)
+        distance, scale = self.distance, np.broadcast_to(self.scale[:, None], self.quantiles.shape)
+        both = np.sqrt(distance * np.where(scale > 0, scale, distance))
+        return np.where(distance > TINY * np.nan_to_num(scale), both, scale)
 
     def lower(self) -> ndarray:
         """Return the lower end of each level's central interval, shape (rows, levels)."""
         return self.median[:, None] - self.distance[:, mirrors(self.levels)[0]]
 
-    def closed(self) -> ndarray:
+    def are_closed(self) -> ndarray:
         """Return intervals that nothing lies below: their lower end is at or below zero, and the
         series never was below it.
         """
@@ -102,7 +102,7 @@ class Bands:
 
     def kind(self) -> ndarray:
         """Return the number of each interval's kind, shape (rows, levels)."""
-        return self.closed() + 2 * ~(self.scale > 0)[:, None]
+        return self.are_closed() + 2 * ~(self.scale > 0)[:, None]
 
     def scores(self, actual: ndarray) -> ndarray:
         """Return the errors in units of `reach` on their side.
@@ -112,7 +112,7 @@ class Bands:
         low, high = mirrors(self.levels)
         reach, error = self.reach(), (actual - self.median)[:, None]
         two_sided = np.abs(error) / np.where(error < 0, reach[:, low], reach[:, high])
-        return np.where(self.closed(), error / reach[:, high], two_sided)
+        return np.where(self.are_closed(), error / reach[:, high], two_sided)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +125,11 @@ class ConformalCalibration(Serializable):
 
     Attributes:
         levels: Quantile levels, rising.
-        steps: Those that were calibrated, rising, shape (steps,).
+        steps: The steps that were calibrated, rising, shape (steps,).
         factors: The factor of each kind of interval, shape (KINDS, steps, levels); NaN where
             nothing could be learned.
-        short: Where the pool was too small for the level's rank, and `factors` has its extreme; the
-            same shape.
+        short: Whether the pool was too small for the level's rank, so that `factors` has its
+            extreme; the same shape.
     """
 
     levels: tuple[float, ...]
@@ -147,8 +147,8 @@ class ConformalCalibration(Serializable):
             bands: The model's own quantiles of past rows.
             actual: What happened, NaN where unknown.
             steps: The steps to answer for, rising; none where nothing is to be learned.
-            shares: Which share of the scores is to lie within, shape (KINDS, steps, levels); None
-                takes `nominal`.
+            shares: The share of the scores that is to lie within, shape (KINDS, steps, levels);
+                None takes `nominal`.
         """
         aims = nominal(bands.levels, len(steps)) if shares is None else shares
         factors, short = np.full(aims.shape, np.nan), np.zeros(aims.shape, bool)
@@ -157,6 +157,7 @@ class ConformalCalibration(Serializable):
             members = [(kinds[:, j] == kind) & ~np.isnan(scores[:, j]) for kind in range(KINDS)]
             pools = [(scores[rows, j], bands.step[rows]) for rows in members]
             for kind in range(KINDS):
+                # a kind with few rows of its own takes the factors of the other
                 other = kind ^ 1  # the closed ones of the open
                 took = kind if len(pools[kind][0]) >= min(FEW_ROWS, len(pools[other][0])) else other
                 for i, at in enumerate(steps):
@@ -188,11 +189,12 @@ class ConformalCalibration(Serializable):
         at = kind, place[:, None], np.arange(len(bands.levels))
         side = np.sign(bands.levels - 0.5)
         offset = self.factors[at] * bands.reach()
+        # the extreme of too small a pool may widen an interval, never narrow it
         offset = np.where(self.short[at], np.maximum(offset, bands.distance), offset)
-        stays = (side == 0) | (bands.closed() & (side < 0))
+        stays = (side == 0) | (bands.are_closed() & (side < 0))
         moved = np.where(stays, bands.quantiles, bands.median[:, None] + side * offset)
         done = (self.steps[place] == bands.step) & ~np.isnan(moved).any(axis=1)
-        return np.where(done[:, None], within(moved, bands), bands.quantiles), done
+        return np.where(done[:, None], order_quantiles(moved, bands), bands.quantiles), done
 
 
 def mirrors(levels: ndarray) -> tuple[ndarray, ndarray]:
@@ -200,10 +202,10 @@ def mirrors(levels: ndarray) -> tuple[ndarray, ndarray]:
 
     A level without a mirror is both of its ends.
     """
-    own = np.arange(len(levels))
-    apart = np.abs(levels[:, None] + levels - 1)
-    other = np.where(apart.min(axis=1) < 1e-9, apart.argmin(axis=1), own)
-    return np.minimum(own, other), np.maximum(own, other)
+    places = np.arange(len(levels))
+    off_mirror = np.abs(levels[:, None] + levels - 1)
+    other = np.where(off_mirror.min(axis=1) < 1e-9, off_mirror.argmin(axis=1), places)
+    return np.minimum(places, other), np.maximum(places, other)
 
 
 def nominal(levels: ndarray, steps: int) -> ndarray:
@@ -249,7 +251,7 @@ def order_statistic(ordered: ndarray, share: float) -> tuple[float, bool]:
     return float(ordered[min(max(rank, 1), n) - 1]), bool(rank > n and ordered.any())
 
 
-def within(quantiles: ndarray, bands: Bands) -> ndarray:
+def order_quantiles(quantiles: ndarray, bands: Bands) -> ndarray:
     """Return quantiles on their side of the median, sorted, and not below zero where the series
     never was.
     """

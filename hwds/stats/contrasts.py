@@ -30,7 +30,7 @@ class Matrix:
 
     Attributes:
         models: Their labels.
-        values: Shape (units, seeds, models).
+        values: The values, shape (units, seeds, models).
         dataset: The number of each unit's dataset, shape (units,).
         datasets: Their names.
         seeds: The seeds that all models share; one where seeds have units of their own.
@@ -150,7 +150,7 @@ class Scale:
 
     Attributes:
         low: Whether a low value is good.
-        relative: Which of the two.
+        relative: Whether the scale is the relative one.
     """
 
     low: bool
@@ -168,7 +168,7 @@ class Scale:
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
-    def ahead(self, means: ndarray) -> list[float]:
+    def gains(self, means: ndarray) -> list[float]:
         """Return how much better each model is than the first, averaged over datasets.
 
         Means of shape (datasets, models).
@@ -206,11 +206,11 @@ def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> ndar
         Shape (units, seeds, pairs).
     """
     means = matrix.means
-    apart = deviations(matrix.values, means[matrix.dataset][:, None, :], pairs, scale)
+    gains = deviations(matrix.values, means[matrix.dataset][:, None, :], pairs, scale)
     if not scale.relative:
-        return apart
+        return gains
     firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-    return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
+    return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + gains
 
 
 def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> ndarray:
@@ -302,12 +302,12 @@ class Periods:
             pairs: Pairs of models.
             scale: The scale of effects.
         """
-        apart = (
+        gains = (
             deviations(values, mean, pairs, scale)
             for values, mean in zip(self.values, means, strict=True)
         )
         return pooled_part(
-            [period_part(values, cells) for values, cells in zip(apart, self.cells, strict=True)]
+            [period_part(values, cells) for values, cells in zip(gains, self.cells, strict=True)]
         )
 
     def own_part(self) -> PeriodPart:
@@ -327,7 +327,7 @@ class Periods:
 
         Args:
             means: The means of models, shape (datasets, models).
-            resamples: How many.
+            resamples: The number of resamples.
         """
         rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))
         for values, cells, mean in zip(self.values, self.cells, means, strict=True):

@@ -39,7 +39,7 @@ def kaplan_meier(
 
     Args:
         values: Seen lives, or errors; shape (n,).
-        events: True where a value is the end, false where the end lies beyond it.
+        events: Whether a value is the end, or the end lies beyond it.
         weights: The weight of each value, shape (n,).
         events_first: Whether of one value events come before what is censored there, as failures
             do; false for a curve of censoring, where machines that fail at a time are no longer at
@@ -61,7 +61,7 @@ def quantiles_of(values: ndarray, share: ndarray, levels: ndarray, beyond: float
     """Return the least value at or below which a share `level` of all lies, shape (levels,).
 
     Args:
-        values: Of `kaplan_meier`, rising.
+        values: The values of `kaplan_meier`, rising.
         share: The share above each value.
         levels: Levels between 0 and 1.
         beyond: The value for levels that the curve does not reach.
@@ -102,7 +102,7 @@ def interpolate_quantiles(levels: ndarray, values: ndarray, scores: ndarray) -> 
     levels. (Lines over the level itself would end the law at its outermost quantile.)
 
     Args:
-        levels: Known levels, rising, shape (levels,).
+        levels: The known levels, rising, shape (levels,).
         values: Their quantiles, not falling, shape (levels,).
         scores: Normal scores of the levels to tell, shape (n,).
     """
@@ -137,7 +137,7 @@ def coupled_sum(draws: ndarray, ranks: ndarray) -> ndarray:
 
     Args:
         draws: The draws of each part, rising, shape (parts, n).
-        ranks: Shape (n, parts).
+        ranks: The ranks, shape (n, parts).
 
     Returns:
         Shape (n,).
@@ -174,7 +174,7 @@ class Posterior(Protocol):
     def density(self, x: ndarray) -> ndarray:
         """Return the density at x."""
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the distribution function at x."""
 
     def quantile(self, share: float) -> float:
@@ -209,7 +209,7 @@ class ScaledBeta:
             log = xlogy(self.a - 1, share) + xlog1py(self.b - 1, -share) - betaln(self.a, self.b)
         return np.where((x < 0) | (x > self.price), 0.0, np.exp(log) / self.price)
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the distribution function of price x theta."""
         from scipy.special import betainc
 
@@ -234,7 +234,7 @@ class NormalPosterior:
         z = (x - self.mean) / self.deviation
         return np.asarray(np.exp(-(z**2) / 2) / (self.deviation * np.sqrt(2 * np.pi)))
 
-    def below(self, x: ndarray) -> ndarray:
+    def cdf(self, x: ndarray) -> ndarray:
         """Return the normal distribution function."""
         from scipy.special import ndtr
 
@@ -262,19 +262,19 @@ def expected_loss(arms: Sequence[Posterior]) -> list[float]:
     return [highest - arm.mean for arm in arms]
 
 
-def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float]:
+def difference_bounds(one: Posterior, other: Posterior, level: float) -> tuple[float, float]:
     """Return the equal-tailed credible interval of the difference of two means."""
     from scipy.optimize import brentq
 
-    if own.deviation < other.deviation:  # the narrower one is a step to the other's nodes
-        low, high = difference_bounds(other, own, level)
+    if one.deviation < other.deviation:  # the narrower one is a step to the other's nodes
+        low, high = difference_bounds(other, one, level)
         return -high, -low
     x, mass = _mass_points(other)
-    reach = 10 * float(np.hypot(own.deviation, other.deviation))
-    middle = own.mean - other.mean
+    reach = 10 * float(np.hypot(one.deviation, other.deviation))
+    middle = one.mean - other.mean
 
     def above(shift: float, share: float) -> float:
-        return float(mass @ own.below(x + shift)) - share
+        return float(mass @ one.cdf(x + shift)) - share
 
     tails = ((1 - level) / 2, (1 + level) / 2)
     low, high = (
@@ -283,7 +283,7 @@ def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[f
     return float(low), float(high)
 
 
-def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
+def ratio_bounds(one: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
     """Return the equal-tailed credible interval of the ratio of two means.
 
     None where the one below may not be above zero.
@@ -292,11 +292,11 @@ def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float,
         return None
     tails = ((1 - level) / 2, (1 + level) / 2)
     if (
-        own.quantile(TAIL_MASS) > 0 and own.deviation * other.mean < other.deviation * own.mean
+        one.quantile(TAIL_MASS) > 0 and one.deviation * other.mean < other.deviation * one.mean
     ):  # a step to the other's nodes
-        low, high = _ratio_quantiles(other, own, tails)
+        low, high = _ratio_quantiles(other, one, tails)
         return 1 / high, 1 / low
-    return _ratio_quantiles(own, other, tails)
+    return _ratio_quantiles(one, other, tails)
 
 
 def _ratio_quantiles(
@@ -308,9 +308,10 @@ def _ratio_quantiles(
     x, mass = _mass_points(below)
 
     def beyond(ratio: float, share: float) -> float:
-        return float(mass @ above.below(ratio * x)) - share
+        return float(mass @ above.cdf(ratio * x)) - share
 
     middle, reach = above.mean / below.mean, 10 * (above.deviation + below.deviation) / below.mean
+    # a root finder needs ends on both sides of the quantile
     while beyond(middle - reach, shares[0]) > 0 or beyond(middle + reach, shares[1]) < 0:
         reach *= 2
     low, high = (
@@ -327,7 +328,7 @@ def _best(arms: Sequence[Posterior], i: int) -> ndarray:
         arms[i], [other for other in others if other.deviation < NARROW_SHARE * arms[i].deviation]
     )
     for other in others:
-        mass = mass * other.below(x)
+        mass = mass * other.cdf(x)
     return np.array([mass.sum(), mass @ x])
 
 
@@ -340,6 +341,7 @@ def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[ndar
     at, weight = _gauss()
     low, high = arm.quantile(TAIL_MASS), arm.quantile(1 - TAIL_MASS)
     ends = [each.quantile(share) for each in narrow for share in (TAIL_MASS, 1 - TAIL_MASS)]
+    # a narrow posterior is a step inside the range: nodes on both of its sides and on it
     cuts = np.unique(np.clip([low, *ends, high], low, high))
     x = (cuts[:-1, None] + np.diff(cuts)[:, None] * (at + 1) / 2).ravel()
     mass = (np.diff(cuts)[:, None] * weight).ravel() * arm.density(x)

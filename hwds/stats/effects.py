@@ -45,9 +45,9 @@ class ReferenceDistribution:
 
     Attributes:
         df: Degrees of freedom; infinite is the normal.
-        stretch: How much wider it is: a bootstrap's 95 % point of |t| over that of Student's t, so
-            that the interval is the bootstrap's own and small p-values, which no number of
-            resamples could tell, go on as Student's tail does.
+        stretch: The factor by which it is wider: a bootstrap's 95 % point of |t| over that of
+            Student's t, so that the interval is the bootstrap's own and small p-values, which no
+            number of resamples could tell, go on as Student's do.
     """
 
     df: float = inf
@@ -59,7 +59,7 @@ class ReferenceDistribution:
         """
         return self.stretch * student_critical(self.df, level)
 
-    def above(self, t: float) -> float:
+    def survival(self, t: float) -> float:
         """Return the chance of a value above t."""
         from scipy.special import ndtr, stdtr
 
@@ -68,7 +68,7 @@ class ReferenceDistribution:
 
     def two_sided(self, t: float) -> float:
         """Return the chance of a value as far from 0 as t."""
-        return 2 * self.above(abs(t))
+        return 2 * self.survival(abs(t))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class SumDistribution:
         """
         from scipy.optimize import brentq
 
-        alone = [each.two_sided(t) for share, each in self.parts if share > 0]
-        low, high = min(alone), max(alone)
+        of_parts = [each.two_sided(t) for share, each in self.parts if share > 0]
+        low, high = min(of_parts), max(of_parts)
         if low == high or low <= 0 or high >= 1:
             return high
 
@@ -111,7 +111,7 @@ class SumDistribution:
             return high
         return exp(brentq(excess, log(low), log(high), xtol=1e-9))
 
-    def above(self, t: float) -> float:
+    def survival(self, t: float) -> float:
         """Return the chance of a value above t."""
         half = self.two_sided(t) / 2
         return half if t >= 0 else 1 - half
@@ -136,10 +136,10 @@ class Effect:
     Attributes:
         value, stderr: The estimate; without a standard error nothing can be said of how sure it is.
         distribution: The distribution of the value over its standard error.
-        method: How the standard error was made, in words.
+        method: The method of the standard error, in words.
         clusters: What was resampled or averaged: how many there are.
-        independent: How many independent observations would tell as much; None where nobody
-            counted.
+        independent: The number of independent observations that would tell as much; None where
+            nobody counted.
         periods: The periods that clusters share; None where they share none.
     """
 
@@ -204,7 +204,9 @@ class Effect:
         if self.stderr == 0:
             return self.least_p if low < self.value < high else 1.0
         above, below = (self.value - low) / self.stderr, (high - self.value) / self.stderr
-        return max(self.distribution.above(above), self.distribution.above(below), self.least_p)
+        return max(
+            self.distribution.survival(above), self.distribution.survival(below), self.least_p
+        )
 
 
 # The standard errors of means over units and seeds, and the laws they follow: bootstrap,
@@ -248,10 +250,9 @@ def over_units(
     """Return the stratified mean of values, and what its units make it vary.
 
     Args:
-        values: Shape (units, pairs).
+        values: The values, shape (units, pairs).
         strata: The units of each.
-        counts: How often each unit counts in each resample, shape (resamples, units); once where
-            None.
+        counts: The count of each unit in each resample, shape (resamples, units); once where None.
 
     Returns:
         Each part of shape (resamples, pairs); of one resample where `counts` is None.
@@ -267,8 +268,10 @@ def over_units(
             shift, squares = np.zeros(shape), np.square(centred).sum(axis=0)[None]
         else:
             drawn_counts = counts[:, rows]
+            # sums of a resample from the counts of its units: no resample is laid out
             shift, squares = drawn_counts @ centred / n, drawn_counts @ np.square(centred)
         mean += share * (middle + shift)
+        # squares around the resample's own mean
         part = share**2 * np.maximum(squares - n * shift**2, 0.0) / (n * (n - 1))
         variance += part
         inner += part**2 / (n - 1)
@@ -359,7 +362,7 @@ def holm(p_values: Sequence[float | None], family: int = 0) -> list[float | None
 
     Args:
         p_values: None where there is none: it is no test, and does not count.
-        family: How many tests there are in all, where not every one of them is here: the others are
+        family: The number of tests in all, where not every one of them is here: the others are
             taken to be larger, which is the cautious side.
 
     Returns:
@@ -367,6 +370,7 @@ def holm(p_values: Sequence[float | None], family: int = 0) -> list[float | None
     """
     present = np.array([p for p in p_values if p is not None], float)
     order = np.argsort(present)
+    # the least of k is tested at 1 / k of the level, the next at 1 / (k - 1)
     multiples = present[order] * np.arange(max(family, len(present)), 0, -1)[: len(present)]
     adjusted = np.empty_like(present)
     adjusted[order] = np.minimum(np.maximum.accumulate(multiples), 1.0)

@@ -48,13 +48,13 @@ def clustered_wilson(
         share: The share of deals.
         n: Deals.
         clusters: Names of deals.
-        stderr: Clustered by name; None for a single one.
+        stderr: The standard error, clustered by name; None for a single one.
     """
-    alone = share * (1 - share) / n
-    independent = (
-        float(clusters) if stderr is None or alone == 0 else n / max(stderr**2 / alone, 1.0)
+    variance = share * (1 - share) / n
+    effective = (
+        float(clusters) if stderr is None or variance == 0 else n / max(stderr**2 / variance, 1.0)
     )
-    low, high = wilson(share, independent)
+    low, high = wilson(share, effective)
     return float(low), float(high)
 
 
@@ -70,7 +70,7 @@ class Estimate:
         value: The estimate, None where nothing is defined.
         stderr: Its standard error, None where one unit or none is defined.
         low, high: The 95 % interval.
-        method: How the interval was made.
+        method: The method of the interval.
         n: Units with a value.
         n_undefined: Units without one.
     """
@@ -117,14 +117,14 @@ def unit_percentile(values: ndarray, level: float) -> Estimate:
     """Return a percentile over units, with the distribution-free interval of order statistics (see
     `unit_median`).
     """
-    return _percentile(_ordered(values), level, len(values))
+    return _percentile(_sorted_values(values), level, len(values))
 
 
 def unit_spread(values: ndarray, level: float) -> dict[str, Estimate]:
     """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are
     sorted once.
     """
-    ordered, total = _ordered(values), len(values)
+    ordered, total = _sorted_values(values), len(values)
     return {
         "mean": unit_mean(values),
         "median": _percentile(ordered, 0.5, total),
@@ -147,7 +147,7 @@ def unit_share(count: int, n: int) -> Estimate:
     return Estimate(value, stderr, float(low), float(high), "Wilson", n, 0)
 
 
-def _ordered(values: ndarray) -> ndarray:
+def _sorted_values(values: ndarray) -> ndarray:
     """Return the defined values in ascending order."""
     ordered = np.sort(values)  # what is undefined comes last
     return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
@@ -200,7 +200,7 @@ def pooled_ratio(numerator: ndarray, denominator: ndarray, root: bool = False) -
 
     Args:
         numerator: The sum of each unit, shape (n,); NaN counts as undefined.
-        denominator: The same.
+        denominator: The same of the denominator.
         root: Give the square root of the ratio, by the delta method.
     """
     usable = ~(np.isnan(numerator) | np.isnan(denominator))
@@ -271,7 +271,8 @@ def least_on_simplex(
     By sequential quadratic programming from equal weights. New models that learn weights take it.
 
     Args:
-        loss: From the weights and the other parameters behind them its value and its gradient.
+        loss: The function from the weights and the other parameters behind them to its value and
+            its gradient.
         weights: The number of weights.
         free: The values from which parameters without bounds begin.
     """

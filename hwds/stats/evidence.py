@@ -45,7 +45,7 @@ class UnitSeedLevels:
     """The variance of a mean over units and seeds, by where it is from.
 
     Attributes:
-        mean: Over both.
+        mean: The mean over both.
         units, seeds, both: Variances of units, of seeds, and of the interaction of both that is
             part of the latter.
         df: Their degrees of freedom, in this order.
@@ -115,7 +115,7 @@ def seeded_effect(
     the same effect on all units.
 
     Args:
-        values: Shape (units, seeds), two seeds at least.
+        values: The values, shape (units, seeds), two seeds at least.
         strata: The units of each dataset, two at least.
         resamples: The number of resamples.
         rng: The generator of the resamples.
@@ -142,6 +142,7 @@ def _two_level_stretch(
     """Return the 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
     seeds, t = values.shape[1], []
     for _ in range(resamples):
+        # a seed has one effect on all units, so that both are drawn apart and crossed
         seed_draws = rng.integers(0, seeds, seeds)
         rows = np.concatenate(
             [stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata]
@@ -283,12 +284,12 @@ class UnitEvidence:
                 )
                 for each in ahead
             ]
-        alone = min(map(len, self.matrix.strata)) < 2
-        if alone and len(self.matrix.datasets) > 1:
+        one_unit = min(map(len, self.matrix.strata)) < 2
+        if one_unit and len(self.matrix.datasets) > 1:
             return self._over_datasets(pairs, scale)
         part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
         effects = self._over_units(pairs, scale)
-        if alone:
+        if one_unit:
             method = (
                 f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
             )
@@ -391,10 +392,11 @@ class UnitEvidence:
         refused = self.periods is not None and self.periods.refusal
         if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
             return None
+        # shares of a dataset's mean, so that no dataset counts by the size of its errors
         shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
         over = over_units(shares, strata, counts).mean
-        draws = widened(over, shares_of(self.means), min(map(len, strata)))
+        draws = widen(over, shares_of(self.means), min(map(len, strata)))
         return (
             draws
             if self.periods is None
@@ -409,7 +411,7 @@ def shares_of(means: ndarray) -> ndarray:
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
-def widened(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
+def widen(draws: ndarray, estimates: ndarray, clusters: int) -> ndarray:
     """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters
     varies too little.
     """
@@ -425,52 +427,52 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(answers: Sequence[ModelRows], units: Series, values: Sequence[ndarray]) -> DataFrame:
+def long_table(
+    predictions: Sequence[ModelRows], units: Series, values: Sequence[ndarray]
+) -> DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
-        answers: The answers of models, one for each dataset and seed.
-        units: Which all of them have.
+        predictions: The predictions of models, one for each dataset and seed.
+        units: The units, which all of them have.
         values: The values of the units of each answer, shape (units,).
     """
     labels = DataFrame(
-        [(each.model, each.dataset, each.seed) for each in answers],
+        [(each.model, each.dataset, each.seed) for each in predictions],
         schema=MODEL_COLUMNS,
         orient="row",
     )
-    rows = labels[np.repeat(np.arange(len(answers)), len(units))]
-    names = pl.concat([units.cast(pl.String)] * len(answers))
+    rows = labels[np.repeat(np.arange(len(predictions)), len(units))]
+    names = pl.concat([units.cast(pl.String)] * len(predictions))
     return rows.with_columns(
         names.alias("unit"), Series("value", np.concatenate(values), pl.Float64)
     )
 
 
 def by_dataset(
-    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
+    predictions: Sequence[ModelRows], table: Callable[[list[ModelRows]], DataFrame]
 ) -> Matrix:
     """Return the values of units over all datasets, each of whose answers `table` makes rows of, as
     of `long_table`.
     """
-    names = dict.fromkeys(answer.dataset for answer in answers)
+    names = dict.fromkeys(each.dataset for each in predictions)
     return Matrix.of(
-        pl.concat(
-            [table([answer for answer in answers if answer.dataset == name]) for name in names]
-        )
+        pl.concat([table([each for each in predictions if each.dataset == name]) for name in names])
     )
 
 
-def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
+def compared_metric(metric: str, metrics: Iterable[str], what: str) -> str:
     """Return the short name of a metric that models may be compared by.
 
     Args:
         metric: The name of the metric.
-        known: The short names of those that can be.
+        metrics: The short names of those that can be.
         what: What is compared, in the plural.
 
     Raises:
         ConfigError: It is none of them, with the nearest one.
     """
-    short, names = metric.partition("[")[0], list(known)
+    short, names = metric.partition("[")[0], list(metrics)
     if short not in names:
         raise ConfigError(
             f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}"
@@ -487,9 +489,9 @@ class TaskComparison:
     """The comparison of a task's models.
 
     Attributes:
-        evidence: From (answers, metric, resamples) what is known of the models, and how many rows
-            were left out because some model lacks them.
-        along: From (evidence, subject, `low` or `high`) tests along each unit; see
+        evidence: The function from (predictions, metric, resamples) to what is known of the models,
+            and how many rows were left out because some model lacks them.
+        along: The function from (evidence, subject, `low` or `high`) to tests along each unit; see
             `Comparison.along`.
         conditions: What all rows that were compared have in common, as a sentence ends: `at the
             same cutoffs`.
@@ -521,25 +523,27 @@ def comparison_of(source: RunSource) -> TaskComparison:
 
 
 def headline_evidence(
-    answers: Sequence[ModelRows], metric: str, resamples: int
+    predictions: Sequence[ModelRows], metric: str, resamples: int
 ) -> tuple[UnitEvidence, int]:
     """Return the score of each model in each run.
 
     One dataset alone has no error, several are the units.
 
     Args:
-        answers: The answers of every model, dataset and seed.
+        predictions: The predictions of every model, dataset and seed.
         metric: The short or full name of the metric.
         resamples: The number of resamples of each bootstrap.
     """
-    rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
+    rows = [
+        (each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in predictions
+    ]
     table = DataFrame(
         rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row"
     )
     return UnitEvidence(Matrix.of(table), "runs", resamples), 0
 
 
-def whole_scores(source: RunSource, metric: str) -> DataFrame:
+def scores_of_run(source: RunSource, metric: str) -> DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
@@ -548,8 +552,8 @@ def whole_scores(source: RunSource, metric: str) -> DataFrame:
     return means if len(means) else scores.filter(aggregate="pooled")
 
 
-def _score(answer: ModelRows, metric: str) -> float | None:
-    values = whole_scores(answer.source, metric).filter(model=answer.label)["value"]
+def _score(of_model: ModelRows, metric: str) -> float | None:
+    values = scores_of_run(of_model.source, metric).filter(model=of_model.label)["value"]
     return values[0] if len(values) else None
 
 

@@ -28,9 +28,9 @@ class DieboldMariano:
         statistic: The statistic, below 0 where the first model loses less.
         p_value: Two-sided, of Student's t with one less than `origins` degrees of freedom.
         mean: The mean difference of losses.
-        origins: How many there are.
-        horizon: How many origins one error reaches over; 1 where the variance of the longer one was
-            not above 0.
+        origins: The number of origins.
+        horizon: The number of origins that one error reaches over; 1 where the variance of the
+            longer one was not above 0.
     """
 
     statistic: float
@@ -148,9 +148,9 @@ class Cells:
     span: int = 1
     season_seen: float = inf
 
-    def where(self, known: ndarray) -> Cells:
+    def where(self, chosen: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
-        return self if known.all() else self.at(np.flatnonzero(known))
+        return self if chosen.all() else self.at(np.flatnonzero(chosen))
 
     def at(self, places: ndarray) -> Cells:
         """Return some cells by their places, numbered anew."""
@@ -182,7 +182,7 @@ class Cells:
         return weights
 
     @property
-    def even(self) -> float:
+    def effective(self) -> float:
         """The number of periods of equal weight that these are worth (Carter, Schnepel and
         Steigerwald 2017).
         """
@@ -192,7 +192,7 @@ class Cells:
     @property
     def refusal(self) -> str:
         """The reason why periods cannot tell how they vary; empty where they can."""
-        if self.periods < 2 or self.even < LEAST_EVEN_PERIODS:
+        if self.periods < 2 or self.effective < LEAST_EVEN_PERIODS:
             return (
                 "one origin cannot tell"
                 if self.periods < 2
@@ -214,14 +214,14 @@ class PeriodPart:
     Attributes:
         periods: The variance from shocks of periods and of single values, shape (pairs,).
         cells: The variance from single values, which that of units has too, shape (pairs,).
-        alone: The variance if all values were independent, shape (pairs,).
+        iid: The variance if all values were independent, shape (pairs,).
         df: Degrees of freedom of the first, shape (pairs,).
-        count: How many periods they are.
+        count: The number of periods.
     """
 
     periods: ndarray
     cells: ndarray
-    alone: ndarray
+    iid: ndarray
     df: ndarray
     count: int
 
@@ -236,17 +236,17 @@ def period_part(values: ndarray, cells: Cells) -> PeriodPart:
     (Lazarus, Lewis, Stock and Watson 2018).
 
     Args:
-        values: Shape (cells, pairs).
-        cells: Which must have no `refusal`.
+        values: The values, shape (cells, pairs).
+        cells: The cells, which must have no `refusal`.
     """
     weights = cells.weights
     centred = values - weights @ values
     shocks, df = period_shocks(values, cells)
-    alone = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
+    iid = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
     return PeriodPart(
         np.square(shocks).sum(axis=0),
         _cell_variance(values, cells),
-        alone,
+        iid,
         np.full(values.shape[1], df),
         cells.periods,
     )
@@ -258,19 +258,23 @@ def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
 
     Of few periods each is one; of others they are cosines over them.
     """
-    weights, even, count = cells.weights, cells.even, cells.periods
+    weights, effective, count = cells.weights, cells.effective, cells.periods
     sums = _sums_by_code(weights[:, None] * (values - weights @ values), cells.period)
     covered = cells.season_seen >= SEASON_SEEN
     if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
-        return sqrt(even / (even - 1)) * sums, even - 1
+        # a few periods that share no window are independent: each sum is a shock
+        return sqrt(effective / (effective - 1)) * sums, effective - 1
+    # neighbouring periods hang together, and their cosines hardly do; with less than a season only
+    # the slowest cosine tells how the parts of a year differ
     waves = cosines(count, cells.span)[: None if covered else 1]
-    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), even - 1)
+    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), effective - 1)
 
 
 def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
     """Return the part of periods in the mean over datasets, whose periods are taken as independent
     (Satterthwaite 1946).
     """
+    # df of a sum of variances v: (sum v)^2 / sum(v^2 / df)
     share = 1 / len(parts) ** 2
     each = np.stack([part.periods for part in parts])
     variance, inner = (
@@ -279,11 +283,10 @@ def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(inner > 0, variance**2 / inner, min(float(part.df.min()) for part in parts))
-    cells, alone = (
-        share * np.sum([getattr(part, name) for part in parts], axis=0)
-        for name in ("cells", "alone")
+    cells, iid = (
+        share * np.sum([getattr(part, name) for part in parts], axis=0) for name in ("cells", "iid")
     )
-    return PeriodPart(variance, cells, alone, df, sum(part.count for part in parts))
+    return PeriodPart(variance, cells, iid, df, sum(part.count for part in parts))
 
 
 def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Effect:
@@ -292,11 +295,12 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     The variances of single values are in that of units and in that of periods; they count once.
 
     Args:
-        effect: Over units; of variance 0 where there is one unit alone.
+        effect: The effect over units; of variance 0 where there is one unit alone.
         part: The part of the periods, of all pairs.
         pair: The number of this one.
         cells: The number of values.
     """
+    # both variances have that of single values: it is taken out of the first
     units = max((effect.stderr or 0.0) ** 2 - float(part.cells[pair]), 0.0)
     periods = float(part.periods[pair])
     total = units + periods
@@ -305,7 +309,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
         return replace(effect, stderr=0.0)
     of_periods = periods / total, ReferenceDistribution(float(part.df[pair]))
     distribution = SumDistribution(((units / total, effect.distribution), of_periods))
-    independent = cells * float(part.alone[pair]) / total
+    independent = cells * float(part.iid[pair]) / total
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
@@ -317,7 +321,7 @@ def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate
     that over units in these periods alone, and there is no interval.
 
     Args:
-        values: Shape (cells,), all defined.
+        values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
     """
@@ -344,31 +348,34 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     A shock of a period moves the median as it moves the units near to it: the middle half of them.
 
     Args:
-        values: Shape (cells,), all defined.
+        values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
-    own = replace(unit_median(by_unit), n_undefined=undefined)
-    if own.value is not None and cells.refusal:
-        return replace(own, low=None, high=None, method=cells.refusal)
-    if own.value is None or own.stderr is None or own.low is None or own.high is None:
-        return own
-    near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
+    rank = replace(unit_median(by_unit), n_undefined=undefined)
+    if rank.value is not None and cells.refusal:
+        return replace(rank, low=None, high=None, method=cells.refusal)
+    if rank.value is None or rank.stderr is None or rank.low is None or rank.high is None:
+        return rank
+    # the half of the units that lies nearest to the median, which a shock moves past it
+    near = np.abs(by_unit - rank.value) <= np.median(np.abs(by_unit - rank.value))
     some = near[cells.unit]
     middle = cells.where(some)
     if middle.refusal:
-        return replace(own, low=None, high=None, method=middle.refusal)
-    effect = Effect(own.value, own.stderr, ReferenceDistribution(), own.method, n)
+        return replace(rank, low=None, high=None, method=middle.refusal)
+    effect = Effect(rank.value, rank.stderr, ReferenceDistribution(), rank.method, n)
     effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
-    if not own.stderr or not effect.stderr:
-        return own
-    wide = max(effect.stderr * effect.distribution.critical(0.95) / (own.stderr * Z95), 1.0)
-    low, high = own.value - wide * (own.value - own.low), own.value + wide * (own.high - own.value)
+    if not rank.stderr or not effect.stderr:
+        return rank
+    # the interval of ranks stays lopsided; periods stretch it, and never narrow it
+    wide = max(effect.stderr * effect.distribution.critical(0.95) / (rank.stderr * Z95), 1.0)
+    low = rank.value - wide * (rank.value - rank.low)
+    high = rank.value + wide * (rank.high - rank.value)
     return replace(
-        own,
-        stderr=max(effect.stderr, own.stderr),
+        rank,
+        stderr=max(effect.stderr, rank.stderr),
         low=low,
         high=high,
         method="order statistics and t over periods",
@@ -393,10 +400,12 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
     if not total:
         return without_interval(None, PERIODS_METHOD, 0, cells.units)
     ratio = float(top.sum()) / total
+    # what each cell adds to the error of the ratio: the sum is 0
     added = (top - ratio * bottom) / total
     by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
+    # the derivative of the root at the ratio
     slope = (1 / (2 * value) if value else None) if root else 1.0
     unsure = without_interval(value, PERIODS_METHOD, cells.units, 0)
     if slope is None or over_units.counts.df <= 0:
@@ -431,6 +440,7 @@ def _cell_variance(values: ndarray, cells: Cells) -> ndarray:
     df = len(values) - cells.units - cells.periods + 1
     if df < 1:
         return np.zeros(values.shape[1])
+    # residuals of a two-way layout
     rest = values - values.mean(axis=0)
     for codes in (cells.unit, cells.period):
         rest = rest - (_sums_by_code(rest, codes) / np.bincount(codes)[:, None])[codes]

@@ -29,8 +29,8 @@ def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
 
     Args:
         losses: Mean loss of each model, shape (models,): low is good.
-        samples: The same in each bootstrap resample, all models by the same draw, shape (resamples,
-            models).
+        samples: The same means in each bootstrap resample, all models by the same draw, shape
+            (resamples, models).
 
     Returns:
         Shape (models,); 1 for the last that is left.
@@ -38,10 +38,13 @@ def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
     remaining = list(range(len(losses)))
     p_values, highest = np.ones(len(losses)), 0.0
     while len(remaining) > 1:
+        # T_max: how far each model is above the mean of those that are left
         distances = losses[remaining] - losses[remaining].mean()
         resampled = samples[:, remaining] - samples[:, remaining].mean(axis=1, keepdims=True)
+        # if all are alike, resamples vary around 0
         centred = resampled - distances
         errors = np.sqrt(np.square(centred).mean(axis=0))
+        # without any spread a model that is above is surely above, and an equal one is not
         same = errors <= LEAST_VARIANCE**0.5 * max(float(np.abs(losses[remaining]).max()), 1e-300)
         scale = np.where(same, 1.0, errors)
         t = np.where(same, np.where(distances > 0, np.inf, 0.0), distances / scale)
@@ -53,6 +56,7 @@ def confidence_set(losses: ndarray, samples: ndarray) -> ndarray:
         )
         largest = np.where(same, 0.0, centred / scale).max(axis=1)
         worst = int(np.argmax(t))
+        # p-values never fall: a model that goes later is no less plausible
         highest = max(highest, float(np.mean(largest >= t[worst])))
         p_values[remaining[worst]] = highest
         del remaining[worst]
@@ -70,7 +74,7 @@ def delong(label: ndarray, scores: ndarray) -> tuple[ndarray, ndarray]:
     of DeLong's algorithm".
 
     Args:
-        label: 1.0 or 0.0, two of each at least, shape (n,).
+        label: The label of each row, 1.0 or 0.0, two of each at least, shape (n,).
         scores: The higher the more suspicious, shape (n, models).
 
     Returns:

@@ -26,9 +26,9 @@ class JointErrors:
     The correlations are `shrinkage` times none at all, and the rest those of `vectors`.
 
     Attributes:
-        deviations: Shape (n,), positive.
-        vectors: In deviations, 0 where unknown, shape (t, n).
-        shrinkage: From 0 to 1.
+        deviations: The standard deviations, shape (n,), positive.
+        vectors: The error vectors in deviations, 0 where unknown, shape (t, n).
+        shrinkage: The weight of the shrinkage, from 0 to 1.
     """
 
     deviations: ndarray
@@ -36,7 +36,7 @@ class JointErrors:
     shrinkage: float
 
     @property
-    def alone(self) -> ndarray:
+    def specific(self) -> ndarray:
         """The variance of each series that it shares with none, shape (n,).
 
         With `common` it makes up the covariance.
@@ -50,7 +50,7 @@ class JointErrors:
 
     @property
     def common(self) -> ndarray:
-        """A factor F: the covariance is diag(alone) + F F'; shape (n, t)."""
+        """A factor F: the covariance is diag(specific) + F F'; shape (n, t)."""
         weight = np.sqrt((1 - self.shrinkage) / max(len(self.vectors), 1))
         return weight * self.deviations[:, None] * self.vectors.T
 
@@ -69,6 +69,7 @@ class JointErrors:
             rng.permutation(n) % len(self.vectors),
             np.where(rng.permutation(n) % 2, 1.0, -1.0),
         )
+        # the vectors explain a part of each series' variance, noise the rest
         explained = np.square(self.vectors).mean(0)[:, None]
         noise = rng.standard_normal((len(self.deviations), n)) * np.sqrt(
             np.maximum(1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE)
@@ -110,10 +111,11 @@ class ErrorVectors(Serializable):
             series: Names.
             errors: NaN where unknown, shape (t, n).
             steps: The step of each row, shape (t,).
-            forecasts: Shape (t, n).
+            forecasts: The forecasts, shape (t, n).
         """
         growth = np.ones(len(errors))
         deviations = _root_mean_square(errors)
+        # deviations of series and growth of steps, each given the other; two rounds settle both
         for _ in range(2):
             scaled = errors / np.where(deviations > 0, deviations, np.nan)
             for step in np.unique(steps):
@@ -140,25 +142,25 @@ class ErrorVectors(Serializable):
         Args:
             series: Names.
             sizes: Mean sizes of their forecasts now, shape (series,).
-            members: How many series each is the sum of, 1 for one that is no sum.
+            members: The number of series that each is the sum of, 1 for one that is no sum.
         """
         places = {name: i for i, name in enumerate(self.series)}
         where = np.array([places.get(name, -1) for name in series], np.int64)
-        known = where >= 0
+        present = where >= 0
         vectors = (
-            np.where(known, self.vectors[:, where], 0.0)
+            np.where(present, self.vectors[:, where], 0.0)
             if len(self.series)
             else np.zeros((0, len(series)))
         )
         deviations = (
-            np.where(known, self.deviations[where], np.nan)
+            np.where(present, self.deviations[where], np.nan)
             if len(self.series)
             else np.full(len(series), np.nan)
         )
         if not np.nanmax(deviations, initial=0.0) > 0:
             return JointErrors(np.sqrt(members.astype(np.float64)), vectors[:0], 1.0)
-        held = self.sizes > 0
-        relative = self.deviations[held] / self.sizes[held]
+        positive = self.sizes > 0
+        relative = self.deviations[positive] / self.sizes[positive]
         usual = float(np.nanmedian(relative)) if np.isfinite(relative).any() else 0.0
         deviations = np.where(np.isnan(deviations), usual * sizes, deviations)
         # an exact series would leave nothing to divide by
@@ -177,7 +179,7 @@ def shrinkage(vectors: ndarray) -> float:
     each, they shrink more and forecast worse on monthly retail turnover.
 
     Args:
-        vectors: In deviations, shape (t, n).
+        vectors: The error vectors in deviations, shape (t, n).
     """
     n = len(vectors)
     if n < 2:
@@ -197,9 +199,9 @@ def _root_mean_square(values: ndarray) -> ndarray:
 
 
 def _mean(values: ndarray) -> ndarray:
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+    present = ~np.isnan(values)
+    count = present.sum(0)
+    return np.where(count > 0, np.where(present, values, 0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 # Forecasts of sums and of their parts made to add up: bottom-up, top-down, minimum trace.
@@ -215,8 +217,8 @@ class SumTree:
     the bottom.
 
     Attributes:
-        n_aggregates: How many there are, coarsest first.
-        n_bottom: How many series they are made of.
+        n_aggregates: The number of aggregates, coarsest first.
+        n_bottom: The number of series that they are made of.
         aggregate: The aggregate of each membership, shape (memberships,).
         member: Its bottom series.
     """
@@ -246,7 +248,7 @@ class SumTree:
             ]
         )
 
-    def summed(self, bottom: ndarray) -> ndarray:
+    def with_aggregates(self, bottom: ndarray) -> ndarray:
         """Return all series from the bottom ones, shape (bottom, ...)."""
         return np.concatenate([self.sums @ bottom, bottom])
 
@@ -271,7 +273,7 @@ class Reconciler:
 
     Attributes:
         tree: What sums what.
-        method: How.
+        method: The method of reconciliation.
         joint: The errors to expect of all series; only `mint` reads them.
     """
 
@@ -309,11 +311,13 @@ class Reconciler:
         from scipy.linalg import cho_factor, cho_solve
 
         sums, n = self.tree.sums, self.tree.n_aggregates
-        alone, common = self.joint.alone, self.joint.common
-        shared = (sums * alone[n:]).T  # alone_b sums', shape (bottom, aggregates)
+        specific, common = self.joint.specific, self.joint.common
+        shared = (sums * specific[n:]).T  # specific_b sums', shape (bottom, aggregates)
+        # U W U', from the diagonal and the common factor of W
         off = common[:n] - sums @ common[n:]
-        system = np.diag(alone[:n]) + (sums @ shared).toarray() + off @ off.T
+        system = np.diag(specific[:n]) + (sums @ shared).toarray() + off @ off.T
         across = shared.toarray() - common[n:] @ off.T
+        # scaled to a diagonal of ones: series of thousands and of units keep their digits
         size = np.sqrt(np.diag(system))
         solved = cho_solve(cho_factor(system / np.outer(size, size)), (across / size).T)
         taken: ndarray = (solved / size[:, None]).T
@@ -336,6 +340,7 @@ class Reconciler:
             _, starts, codes, count = np.unique(
                 parent[here], return_index=True, return_inverse=True, return_counts=True
             )
+            # the forecasts of the parts of each parent
             total = np.add.reduceat(weights[here], starts)
             shares = np.where(
                 total[codes] > 0,

@@ -50,8 +50,8 @@ class RunSource:
             for folder, origin, table in zip(folders, origins, tables, strict=True)
         ]
 
-    def asked_as(self, other: RunSource) -> RunSource:
-        """Return the same answers as of the dataset and the protocol of another run, of which a
+    def with_config_of(self, other: RunSource) -> RunSource:
+        """Return the same predictions as of the dataset and the protocol of another run, of which a
         sweep knows that they agree.
         """
         same = {part: other.config[part] for part in ("dataset", "protocol")}
@@ -145,7 +145,7 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     """Refuse sources that were not evaluated on the same rows.
 
     Args:
-        sources: At least one source.
+        sources: The sources, at least one.
         datasets: The label of each one's dataset.
 
     Raises:
@@ -191,7 +191,7 @@ def _same_protocol(first: RunSource, source: RunSource) -> None:
             )
 
 
-def metric_to_compare(sources: Sequence[RunSource], asked: str) -> str:
+def metric_to_compare(sources: Sequence[RunSource], metric: str) -> str:
     """Return the short or full name of the metric to compare by: the one asked for, or the headline
     that all sources have.
 
@@ -199,15 +199,15 @@ def metric_to_compare(sources: Sequence[RunSource], asked: str) -> str:
         ConfigError: It is not scored, with the nearest name, or the headlines differ.
     """
     names = {name for source in sources for name in source.metrics}
-    if asked:
+    if metric:
         missing = next(
-            (source for source in sources if source.metric(asked) not in source.metrics), None
+            (source for source in sources if source.metric(metric) not in source.metrics), None
         )
         if missing:
             raise ConfigError(
-                f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, names)}"
+                f"--metric: run {missing.title} has no metric '{metric}'{nearest(metric, names)}"
             )
-        return asked
+        return metric
     headlines = list(
         dict.fromkeys(str(source.config["protocol"]["headline"]) for source in sources)
     )
@@ -277,7 +277,7 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
     models.
 
     The same label with the same settings in two sources of the same data and seed is one model
-    where its answers are the same. Where they are not, features, code or else the run is what
+    where its predictions are the same. Where they are not, features, code or else the run is what
     differs, and said.
     """
     pairs = [(place, label) for place, source in enumerate(sources) for label in source.models]
@@ -352,8 +352,8 @@ class ModelRows:
         model: Its label, which tells it apart from all others.
         dataset: The dataset's label.
         seed: The experiment's seed.
-        source: Where they are from.
-        label: How the model is called there.
+        source: The run that they are from.
+        label: The label of the model there.
         rows: Its predictions.
     """
 
@@ -368,61 +368,62 @@ class ModelRows:
 def model_rows_of(
     sources: Sequence[RunSource], datasets: Sequence[str], labels: Sequence[dict[str, str]]
 ) -> tuple[list[ModelRows], list[str]]:
-    """Return the answers of all models that were run on every dataset, each once, and the names of
-    the others.
+    """Return the predictions of all models that were run on every dataset, each once, and the names
+    of the others.
     """
-    predictions: dict[tuple[str, str, int], ModelRows] = {}
+    found: dict[tuple[str, str, int], ModelRows] = {}
     for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
         for label, model in labels_of_source.items():
-            answer = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
-            predictions.setdefault((model, dataset, source.seed), answer)
+            each = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
+            found.setdefault((model, dataset, source.seed), each)
     everywhere = set(datasets)
     on = {
-        model: {dataset for label, dataset, _ in predictions if label == model}
-        for model, _, _ in predictions
+        model: {dataset for label, dataset, _ in found if label == model} for model, _, _ in found
     }
     missing = [model for model, label in on.items() if label != everywhere]
-    return [answer for answer in predictions.values() if answer.model not in missing], missing
+    return [each for each in found.values() if each.model not in missing], missing
 
 
-def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list[ModelRows], int]:
-    """Return the answers with only the rows that all models share on their dataset, and how many
-    rows the fullest lost.
+def shared_rows(
+    predictions: Sequence[ModelRows], keys: Sequence[str]
+) -> tuple[list[ModelRows], int]:
+    """Return the predictions with only the rows that all models share on their dataset, and how
+    many rows the fullest lost.
 
     Args:
-        answers: The answers of every model, dataset and seed.
+        predictions: The predictions of every model, dataset and seed.
         keys: The columns that name a row.
     """
     kept: list[ModelRows] = []
-    lost = 0
-    for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        own = _sorted_alike([answer for answer in answers if answer.dataset == dataset], keys)
-        common = own[0].rows.select(keys)
-        for answer in own[1:]:
-            if not _same_rows(answer.rows, common, keys):
+    most_lost = 0
+    for dataset in dict.fromkeys(each.dataset for each in predictions):
+        alike = _sort_alike([each for each in predictions if each.dataset == dataset], keys)
+        common = alike[0].rows.select(keys)
+        for each in alike[1:]:
+            if not _same_rows(each.rows, common, keys):
                 common = common.join(
-                    answer.rows.select(keys), on=keys, how="semi", maintain_order="left"
+                    each.rows.select(keys), on=keys, how="semi", maintain_order="left"
                 )
-        lost += max(len(answer.rows) for answer in own) - len(common)
-        kept += [_common_rows(answer, common, keys) for answer in own]
-    return kept, lost
+        most_lost += max(len(each.rows) for each in alike) - len(common)
+        kept += [_common_rows(each, common, keys) for each in alike]
+    return kept, most_lost
 
 
-def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
-    """Return the answers with their rows sorted.
+def _sort_alike(predictions: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
+    """Return the predictions with their rows sorted.
 
     Those that lie as the first one's do are put in its order.
     """
-    first = answers[0].rows
+    first = predictions[0].rows
     order = first.select(pl.arg_sort_by(keys)).to_series()
     done = bool((order == pl.int_range(len(order), eager=True)).all())
     in_order = []
-    for answer in answers:
-        rows = answer.rows
+    for each in predictions:
+        rows = each.rows
         if not _same_rows(rows, first, keys):
-            in_order.append(replace(answer, rows=rows.sort(keys)))
+            in_order.append(replace(each, rows=rows.sort(keys)))
         else:
-            in_order.append(answer if done else replace(answer, rows=rows[order]))
+            in_order.append(each if done else replace(each, rows=rows[order]))
     return in_order
 
 
@@ -430,9 +431,9 @@ def _same_rows(rows: DataFrame, others: DataFrame, keys: Sequence[str]) -> bool:
     return all(rows[key].equals(others[key]) for key in keys)
 
 
-def _common_rows(answer: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
-    if len(answer.rows) == len(common):
-        return answer
+def _common_rows(of_model: ModelRows, common: DataFrame, keys: Sequence[str]) -> ModelRows:
+    if len(of_model.rows) == len(common):
+        return of_model
     return replace(
-        answer, rows=answer.rows.join(common, on=keys, how="semi", maintain_order="left")
+        of_model, rows=of_model.rows.join(common, on=keys, how="semi", maintain_order="left")
     )

@@ -17,7 +17,7 @@ from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison
 from hwds.results.tables import TRUTH
 from hwds.stats.compare import compare, compare_table
 from hwds.stats.effects import RESAMPLES, holm
-from hwds.stats.evidence import comparison_of, whole_scores
+from hwds.stats.evidence import comparison_of, scores_of_run
 from hwds.stats.sources import RunSource, check_definitions, check_sources, metric_to_compare
 
 WORLDS = "worlds"
@@ -40,7 +40,7 @@ def compare_experiment(
     Args:
         terms: The study.
         sources: The runs.
-        margin: In place of the study's.
+        margin: The margin in place of the study's.
         resamples: The number of resamples of each bootstrap.
 
     Raises:
@@ -127,7 +127,7 @@ def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str
         constants = {"experiment": experiment, "seed": source.seed, "run": source.title}
         columns = [pl.lit(value).alias(key) for key, value in constants.items()]
         parts.append(
-            whole_scores(source, metric)
+            scores_of_run(source, metric)
             .with_columns(*columns)
             .select(pl.col(key).cast(kind) for key, kind in STUDY_RUNS.items())
         )
@@ -137,7 +137,7 @@ def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str
 def _worlds(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the metric of each model in each world, as `compare_table` reads it."""
     parts = [
-        whole_scores(source, metric).with_columns(unit=pl.lit(str(source.seed)))
+        scores_of_run(source, metric).with_columns(unit=pl.lit(str(source.seed)))
         for source in sources
     ]
     constants = {"dataset": pl.lit("worlds"), "seed": pl.lit(0, pl.Int64)}
@@ -150,7 +150,7 @@ def _worlds(sources: Sequence[RunSource], metric: str) -> DataFrame:
 def _costs(sources: Sequence[RunSource], metric: str) -> DataFrame:
     """Return the failures, fallbacks and seconds of each model in all worlds."""
     counts = (
-        pl.concat(whole_scores(source, metric) for source in sources)
+        pl.concat(scores_of_run(source, metric) for source in sources)
         .group_by("model")
         .agg(pl.sum("n_failed", "n_fallback"))
     )

@@ -471,7 +471,7 @@ class Fleet:
         return len(machines)
 
 
-def assign_slots(costs: ndarray, crew: ndarray, parts: ndarray | None = None) -> ndarray:
+def assign_slots(costs: ndarray, crew: ndarray, parts: ndarray | None) -> ndarray:
     """Return the slot of each machine, the last column standing for later; shape (m,).
 
     Each machine has one slot; a slot has no more machines than crews, and up to it there are no

@@ -393,8 +393,8 @@ class PeriodCosts:
         """Return holding E(level - D)+ + shortage E(D - level)+."""
         n, total = len(self.sums), self.below[-1]
         count = np.searchsorted(self.sums, level)
-        left = (np.asarray(level) * count - self.below[count]) / n
-        short = (total - self.below[count] - np.asarray(level) * (n - count)) / n
+        left = (level * count - self.below[count]) / n
+        short = (total - self.below[count] - level * (n - count)) / n
         return self.holding * left + self.shortage * short
 
 

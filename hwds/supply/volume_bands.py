@@ -533,12 +533,8 @@ RECORD = Declared.of(
 """The bands in the back-test."""
 
 
-def band_rows(verdict: VolumeVerdict) -> DataFrame:
-    """Return a row for each band in the back-test, with the standard error of its saving."""
-    return RECORD.frame([_band_row(line) for line in verdict.record])
-
-
 def _band_row(line: BandRecord) -> dict[str, Any]:
+    """Return a row of the back-test, with the standard error of the saving."""
     error = None
     if line.saving is not None and line.saving_low is not None and line.saving_high is not None:
         # the other half may reach to 0
@@ -550,7 +546,7 @@ def _band_row(line: BandRecord) -> dict[str, Any]:
 
 REPORT = TableReport(
     columns=RECORD,
-    rows=band_rows,
+    rows=lambda verdict: RECORD.frame([_band_row(line) for line in verdict.record]),
     figure=volume_figure,
     caption="The deals' bands with actuals, and the record of the bands",
 )

@@ -15,6 +15,13 @@ from polars import DataFrame, Series, col
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.distributions import (
+    coupled_sum,
+    interpolate_quantiles,
+    middle_scores,
+    ranks_of,
+    scores_of_levels,
+)
 from hwds.stats.estimates import clustered_wilson, pooled_ratio
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
@@ -416,8 +423,6 @@ class Deals:
             quantiles: The quantiles of each law at the levels of the windows, shape (..., levels).
             n: The number of values.
         """
-        from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
         levels, scores = self.windows.levels, middle_scores(n)
         return np.apply_along_axis(
             lambda law: interpolate_quantiles(levels, law, scores), -1, quantiles
@@ -452,12 +457,6 @@ class Deals:
 
     def _volumes(self, members: ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
-        from hwds.stats.distributions import (
-            coupled_sum,
-            interpolate_quantiles,
-            scores_of_levels,
-        )
-
         levels, lengths = self.terms.levels, self.windows.lengths[members]
         who, when = np.nonzero(np.arange(length) < lengths[:, None])
         quantiles = self.windows.quantiles[members][who, when]
@@ -490,8 +489,6 @@ class Deals:
 
         None where there are too few vectors.
         """
-        from hwds.stats.distributions import coupled_sum
-
         moment, many = int(self.windows.moments[members[0]]), len(members)
         if self.windows.paths is None:
             ranks, vectors = self._ranks(moment, many, length, self.terms.draws, whole=False)
@@ -522,8 +519,6 @@ class Deals:
     def _ranks(
         self, moment: int, members: int, length: int, n: int, *, whole: bool
     ) -> tuple[ndarray | None, int]:
-        from hwds.stats.distributions import ranks_of
-
         key = (moment, members, length, n, whole)
         if key not in self.ranks:
             templates = ErrorTemplates(self.past, whole)

@@ -72,7 +72,7 @@ class Follower:
     """Looks at a run's folder and shows what is new; that it cannot is no failure of the mirror.
 
     Args:
-        tracker: Where it is shown.
+        tracker: The tracker that shows it.
         folder: The folder of the run or the sweep.
     """
 
@@ -109,8 +109,8 @@ class Follower:
         if now is None or (self.points and int(now.seconds) <= self.points[-1][0]):
             return
         cells = {"cells_done": now.done, "cells": now.total, "cells_failed": now.failed}
-        known = cells | {"score": now.value, "memory_gib": now.memory}
-        values = {f"progress/{name}": float(v) for name, v in known.items() if v is not None}
+        numbers = cells | {"score": now.value, "memory_gib": now.memory}
+        values = {f"progress/{name}": float(v) for name, v in numbers.items() if v is not None}
         self.points.append((int(now.seconds), values))
 
     def abandon(self) -> None:

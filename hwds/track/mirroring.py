@@ -22,7 +22,7 @@ from hwds.core.files import OUTPUTS, lock_file
 from hwds.core.moved import current_paths
 from hwds.core.recipe import canonical
 from hwds.core.secrets import without_secrets
-from hwds.results.files import undamaged
+from hwds.results.files import refuse_damage
 from hwds.track.records import content_digest, folder_records, is_finished
 from hwds.track.trackers.base import Following, Tracker, tracking_errors
 
@@ -70,7 +70,7 @@ class Ledger:
         path = self.folder / LEDGER_FILE
         if not path.is_file():
             return {}
-        with undamaged(path):
+        with refuse_damage(path):
             entries = read_json(path).items()
             return {name: MirrorEntry(**current_paths(data)) for name, data in entries}
 
@@ -102,7 +102,7 @@ def is_current(entry: MirrorEntry | None, tracker: Tracker, folder: Path) -> Typ
         return False
     if entry.content != content_digest(folder):
         return False
-    return entry.state == "sent" or tracker.there(entry.places)
+    return entry.state == "sent" or tracker.exist(entry.places)
 
 
 def mirror(

@@ -20,7 +20,7 @@ from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.secrets import data_without_secrets, secrets, without_secrets
 from hwds.core.serialization import FILE, has_fitted
 from hwds.core.settings import OUTSIDE_NUMBERS, flatten
-from hwds.results.files import read_table, undamaged
+from hwds.results.files import read_table, refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.records import LABELS_FILE as LABELS
 from hwds.results.records import Labels, read_learning
@@ -80,14 +80,14 @@ def plain_metric_name(name: str) -> str:
     return re.sub(r"\W+", "_", name.replace("@", "_at_")).strip("_")
 
 
-def score_curves(tables: Tables, own: str) -> list[Curve]:
+def score_curves(tables: Tables, label: str) -> list[Curve]:
     """Return the scores by window in the order of windows, then those over all windows by step.
 
     Args:
         tables: The tables of one run.
-        own: The label of the experiment's model, whose values are named by the metric alone.
+        label: The label of the experiment's model, whose values are named by the metric alone.
     """
-    scores = _keyed_scores(tables.scores, own)
+    scores = _keyed_scores(tables.scores, label)
     fold, step = col("fold"), col("step")
     windows = scores.filter(fold.is_not_null() & step.is_null()).sort(fold, maintain_order=True)
     steps = scores.filter(fold.is_null() & step.is_not_null() & col("first"))
@@ -98,13 +98,13 @@ def score_curves(tables: Tables, own: str) -> list[Curve]:
     return [_score_curve(axis, rows) for axis, rows in axes.items() if len(rows)]
 
 
-def tables_to_show(tables: Tables, own: str, headline: str) -> Tables:
-    """Return the tables with the means of a few metrics: the headline, of the model `own` also
+def tables_to_show(tables: Tables, label: str, headline: str) -> Tables:
+    """Return the tables with the means of a few metrics: the headline, of the model `label` also
     those of every list.
 
     Args:
         tables: The tables of one run.
-        own: The label of the experiment's model.
+        label: The label of the experiment's model.
         headline: The short name of the metric that orders the leaderboard.
     """
     names = tables.scores["metric"].drop_nulls().unique(maintain_order=True).to_list()
@@ -113,39 +113,39 @@ def tables_to_show(tables: Tables, own: str, headline: str) -> Tables:
         name for name in names if name not in first and tables.measure(name).beside == "always"
     ]
     ours = [*first, *always][:MOST_METRICS] or names[:MOST_METRICS]
-    few = col("metric").is_in(first) | ((col("model") == own) & col("metric").is_in(ours))
+    few = col("metric").is_in(first) | ((col("model") == label) & col("metric").is_in(ours))
     means = (col("aggregate") == "mean").any().over("metric")
     return replace(tables, scores=tables.scores.filter(few, ~means | (col("aggregate") == "mean")))
 
 
-def overall_numbers(tables: Tables, own: str) -> dict[str, float]:
-    """Return the numbers over all windows and steps: of the model `own` every aggregate, with error
-    and interval of the first.
+def overall_numbers(tables: Tables, label: str) -> dict[str, float]:
+    """Return the numbers over all windows and steps: of the model `label` every aggregate, with
+    error and interval of the first.
 
     All other numbers are in the table of scores.
     """
     whole = col("fold").is_null() & col("step").is_null()
-    scores = _keyed_scores(tables.scores, own).filter(
-        whole & (col("first") | (col("model") == own))
+    scores = _keyed_scores(tables.scores, label).filter(
+        whole & (col("first") | (col("model") == label))
     )
     numbers = {}
     for row in scores.iter_rows(named=True):
         numbers[row["key"]] = row["value"]
-        if row["model"] == own and row["first"]:
+        if row["model"] == label and row["first"]:
             numbers |= {f"{row['key']}_{bound}": row[bound] for bound in BOUNDS}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def metric_definitions(tables: Tables, own: str) -> dict[str, Measure]:
-    """Return the measure of each metric of the model `own`, by the name that `overall_numbers`
+def metric_definitions(tables: Tables, label: str) -> dict[str, Measure]:
+    """Return the measure of each metric of the model `label`, by the name that `overall_numbers`
     gives its first aggregate.
     """
-    scores = _keyed_scores(tables.scores.filter(model=own), own).filter("first")
+    scores = _keyed_scores(tables.scores.filter(model=label), label).filter("first")
     rows = scores.unique("key", maintain_order=True).iter_rows(named=True)
     return {row["key"]: tables.measure(row["metric"]) for row in rows}
 
 
-def _keyed_scores(scores: DataFrame, own: str) -> DataFrame:
+def _keyed_scores(scores: DataFrame, label: str) -> DataFrame:
     """Return the scores that are not of segments, each with its `key`, and whether its aggregate is
     its metric's `first`.
 
@@ -159,7 +159,7 @@ def _keyed_scores(scores: DataFrame, own: str) -> DataFrame:
     name = col("metric").map_elements(plain_metric_name, return_dtype=pl.String)
     name = pl.when(first).then(name).otherwise(name + "_" + col("aggregate"))
     rival = pl.lit("rivals/") + col("model") + "/" + name
-    key = pl.when(col("model") == own).then(name).otherwise(rival)
+    key = pl.when(col("model") == label).then(name).otherwise(rival)
     return whole.with_columns(key.alias("key"), first.alias("first"))
 
 
@@ -235,12 +235,12 @@ class Record:
         """The config's values by path, without those on which no number depends, and without the
         results of a sweep.
         """
-        known = {
+        config = {
             key: value
             for key, value in self.config.items()
             if key not in (*OUTSIDE_NUMBERS, "best")
         }
-        return dict(flatten(known, items=True))
+        return dict(flatten(config, items=True))
 
 
 # The records of a finished run or of a finished sweep, read from its folder alone.
@@ -355,29 +355,29 @@ def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Recor
 
 def _begun_run(folder: RunFolder, group: str, *, every: bool) -> Record:
     config, origin = data_without_secrets(folder.read_config()), folder.read_provenance()
-    own = config["model"]["name"]
+    label = config["model"]["name"]
     return Record(
-        **_record_names(folder.path, "run", own),
+        **_record_names(folder.path, "run", label),
         group=group,
         config=config,
         labels=_option_names(config) | {"run": folder.title} | _origin(origin),
-        curves=learning_curves(folder.path, own, every=every),
+        curves=learning_curves(folder.path, label, every=every),
         data=(config["dataset"]["name"], origin["data"]),
     )
 
 
 def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
     begun, tables, path = _begun_run(folder, group, every=every), folder.read_tables(), folder.path
-    own, headline = begun.config["model"]["name"], begun.config["protocol"].get("headline", "")
-    few = tables if every else tables_to_show(tables, own, str(headline))
+    label, protocol = begun.config["model"]["name"], begun.config["protocol"]
+    few = tables if every else tables_to_show(tables, label, str(protocol.get("headline", "")))
     return replace(
         begun,
         **_start_and_end(path / "scores.parquet", tables.timings),
         **_kept_files(path),
         labels={**begun.labels, **_task(tables.scores), **_steps(tables)},
-        curves=[*begun.curves, *score_curves(few, own)],
-        summary=overall_numbers(few, own) | _counts(tables.timings),
-        measures=metric_definitions(few, own),
+        curves=[*begun.curves, *score_curves(few, label)],
+        summary=overall_numbers(few, label) | _counts(tables.timings),
+        measures=metric_definitions(few, label),
         tables=_tables(tables),
         model=path / "model" if has_fitted(path / "model") else None,
         conclusion=without_secrets("\n\n".join(folder.read_findings())),
@@ -453,8 +453,8 @@ def _of_trial(
     sweep: Record, row: Mapping[str, Any], scores: DataFrame, content: Mapping[str, Any]
 ) -> Record:
     label, key = f"trial {row['trial']}", plain_metric_name(content["metric"])
-    own = Tables(scores.filter(model=label), DataFrame(), DataFrame())
-    inner = {f"{INNER}/{name}": value for name, value in overall_numbers(own, label).items()}
+    of_trial = Tables(scores.filter(model=label), DataFrame(), DataFrame())
+    inner = {f"{INNER}/{name}": value for name, value in overall_numbers(of_trial, label).items()}
     rungs = content.get("rungs_of_trials", {}).get(label, {})
     by_rung = sorted((int(rung), value) for rung, value in rungs.items())
     points = tuple((rung, {f"{INNER}_by_{WINDOW}/{key}": value}) for rung, value in by_rung)
@@ -490,7 +490,7 @@ def _config_with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
 
 def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
     """Return the names of the record of a folder, with the tags and the note of the user."""
-    with undamaged(path / LABELS):
+    with refuse_damage(path / LABELS):
         labels = Labels.read(path)
     short_name = f"{what} {path.name[:8]}"
     experiment = path.parent.name
@@ -582,25 +582,25 @@ def _tables(tables: Tables) -> dict[str, DataFrame]:
     return {"leaderboard": board, "scores": narrow.head(MOST_ROWS_SHOWN), "metrics": tables.metrics}
 
 
-def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
+def learning_curves(folder: Path, label: str, *, every: bool) -> list[Curve]:
     """Return a curve for each fit of a run, a point an epoch or round:
     `learning/2023-06-01/network_1/validation`; with the first unit where a fold has several cells.
 
     Args:
         folder: The folder of the run, finished or not.
-        own: The label of the experiment's model.
+        label: The label of the experiment's model.
         every: Whether rivals, inner windows and all networks that are averaged have theirs, too.
     """
     fits = read_learning(folder).partition_by(FIT_COLUMNS, as_dict=True, maintain_order=True)
     wanted = {
         tuple(map(str, cell)): rows
         for cell, rows in fits.items()
-        if every or (cell[0] == own and not FURTHER_FITS.search(str(cell[3])))
+        if every or (cell[0] == label and not FURTHER_FITS.search(str(cell[3])))
     }
     several = len({cell[:3] for cell in wanted}) > len({cell[:2] for cell in wanted})
     curves = []
     for (model, fold, start, fit), rows in wanted.items():
-        rival = ["rivals", model] if model != own else []
+        rival = ["rivals", model] if model != label else []
         parts = ["learning", *rival, fold, *([start] if several else []), plain_metric_name(fit)]
         curves.append(_loss_curve("/".join(parts), rows))
     return curves

@@ -1,4 +1,4 @@
-"""The canary: every registered forecaster and feature set; and leaks that it must catch."""
+"""The leak check: every registered forecaster and feature set; and leaks that it must catch."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
 def test_no_feature_set_leaks(name, panel):
     features = check(compose([f"features={name}"])).features
     if features.of is Table:
-        pytest.skip("its canary is that of rows: tests/contract/test_row_features.py")
+        pytest.skip("its leak check is that of rows: tests/contract/test_row_features.py")
     if features.of is Runs:
         runs = Engines(engines=8, mean_life=30, sensors=3).load()
         assert [leak for leak in check_run_features(name, features, runs) if leak] == []
@@ -270,7 +270,7 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
 
 
 def checked(protocol, model, folder):
-    """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
+    """What the leak check finds where nothing of the clean answers is kept for the poisoned ones."""
     return list(
         check_leaks(
             protocol,

@@ -1,4 +1,4 @@
-"""The canary of rows: every registered classifier and detector, every leak that it must catch."""
+"""The leak check of rows: every registered classifier and detector; leaks that it must catch."""
 
 from __future__ import annotations
 

@@ -107,12 +107,12 @@ def test_a_family_runs_compares_reports_and_sweeps_from_its_folder_alone(place, 
     for exit_code, out, err in done[:-1]:
         assert exit_code == 0, (out, err)
         assert err == ""
-    ran, canary, shown, compared, _, swept, _ = (out for _, out, _ in done)
+    ran, leak_check, shown, compared, _, swept, _ = (out for _, out, _ in done)
     for text in (ran, shown):
         assert "regression/ridge is off by 0.483 of result." in text
         assert "KEEP regression/ridge: its squared error is 0.234 and may be 1." in text
     assert "What was kept" in ran
-    assert canary.count("no leak (bit-identical answers at 3 cutoffs)") == 2
+    assert leak_check.count("no leak (bit-identical answers at 3 cutoffs)") == 2
     assert "150 predicted rows" in compared
     assert "regression/ridge beats regression/mean by 93" in compared
     (comparison,) = folder.glob("outputs/comparisons/*/comparison.md")

@@ -10,7 +10,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from hwds.core.cache import opened_files, unwatched
+from hwds.core.cache import opened_files, without_watching
 
 TABLE = pl.DataFrame({"a": [1.0, 2.0]})
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_written_first_and_then_read_is_no_input(tmp_path, writer
 
 
 def test_what_is_unseen_or_outside_the_block_is_not_noted(files):
-    with opened_files() as opened, unwatched():
+    with opened_files() as opened, without_watching():
         pl.read_csv("t.csv")
         (files / "t.npy").read_bytes()
     pl.read_csv("t.csv")

@@ -165,13 +165,13 @@ def test_the_content_of_a_file_that_changed_after_it_was_read_is_not_known(tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inputs, "_READ", {})
     (tmp_path / "kept.txt").write_text("7")
-    with inputs.noted_inputs():
+    with inputs.note_inputs():
         (tmp_path / "kept.txt").read_text()
     noted = inputs.read_so_far()
-    assert inputs.unchanged(noted)
+    assert inputs.are_unchanged(noted)
     (tmp_path / "kept.txt").write_text("8")
-    assert not inputs.unchanged(noted)
-    assert not inputs.unchanged(inputs.read_so_far())
-    with inputs.noted_inputs():
+    assert not inputs.are_unchanged(noted)
+    assert not inputs.are_unchanged(inputs.read_so_far())
+    with inputs.note_inputs():
         (tmp_path / "kept.txt").read_text()
-    assert inputs.unchanged(inputs.read_so_far())
+    assert inputs.are_unchanged(inputs.read_so_far())

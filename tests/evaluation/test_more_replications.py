@@ -40,11 +40,11 @@ class Silent:
     def begin(self, cells, cached):
         """The number of cells."""
 
-    def finished(self, error):
+    def finish_cell(self, error):
         """A cell."""
         assert not error
 
-    def scored(self, model, fold, metric, value):
+    def show_score(self, model, fold, metric, value):
         """A model's fold."""
 
 

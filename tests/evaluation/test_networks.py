@@ -8,7 +8,7 @@ from hwds.core.seeds import stream
 pytest.importorskip("keras")
 
 from hwds.evaluation import networks
-from hwds.evaluation.networks import Training, predict_network
+from hwds.evaluation.networks import Schedule, Training, predict_network
 from hwds.evaluation.protocol import RunContext
 from hwds.forecast.models.mlp import MLP
 from hwds.forecast.networks import QuantileHead, WindowShape
@@ -22,7 +22,8 @@ def predictions(model, length, horizon):
     inputs.append(rng.integers(0, 3, (n, 1)).astype(np.int32))
     target = rng.standard_normal((n, horizon)).astype(np.float32)
     graph = WindowShape(*shapes, (3,), horizon, model, QuantileHead((0.1, 0.5, 0.9), False))
-    training = Training(inputs, graph, model._schedule(), RunContext(0, "fold"))
+    schedule = Schedule(2, 0, model.batch, model.learning_rate, model.least_steps)
+    training = Training(inputs, graph, schedule, RunContext(0, "fold"))
     return predict_network(graph, training.train(target, 2, seed=0), inputs)
 
 

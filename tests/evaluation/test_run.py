@@ -31,14 +31,14 @@ class Listener:
     def begin(self, cells, cached):
         """The number of cells."""
 
-    def finished(self, error):
+    def finish_cell(self, error):
         """A cell."""
         assert not error
 
-    def taken(self):
+    def take_cell(self):
         """A cell that another made."""
 
-    def scored(self, model, fold, metric, value):
+    def show_score(self, model, fold, metric, value):
         """A model's fold."""
         self.scores.append((model, fold, metric, value))
 

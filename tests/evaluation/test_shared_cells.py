@@ -144,15 +144,15 @@ class Watch:
     def __init__(self):
         self.told = []
 
-    def finished(self, error):
+    def finish_cell(self, error):
         """A cell."""
         self.told.append("finished")
 
-    def taken(self):
+    def take_cell(self):
         """A cell of another process."""
         self.told.append("taken")
 
-    def waits(self):
+    def wait(self):
         """Nothing is left to do."""
         self.told.append("waits")
 

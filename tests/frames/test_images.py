@@ -28,7 +28,7 @@ def test_some_images_share_the_store_and_a_worker_maps_it(images, tmp_path):
     assert isinstance(read.store, np.memmap)
     assert (read.fingerprint, read.kinds) == (some.fingerprint, some.kinds)
     assert read.fingerprint != images.fingerprint
-    assert read.labelled(pl.Series(["short"] * 3)).fingerprint != read.fingerprint
+    assert read.with_kinds(pl.Series(["short"] * 3)).fingerprint != read.fingerprint
 
 
 def test_images_that_other_boards_have_too_are_counted():

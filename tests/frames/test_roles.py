@@ -17,7 +17,7 @@ def test_roles_are_a_mapping_without_what_no_column_plays():
     roles = Roles({"label": "fraud", "covariate": ("a", "b"), "slice": ()}, split=None)
     assert roles == {"label": ("fraud",), "covariate": ("a", "b")}
     assert roles | {"label": None} == roles.without("label") == {"covariate": ("a", "b")}
-    assert (roles.one("label"), roles.split, roles.played_by("b")) == (
+    assert (roles.one("label"), roles.split, roles.roles_of("b")) == (
         "fraud",
         None,
         ("covariate",),

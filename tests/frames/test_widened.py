@@ -22,7 +22,7 @@ def test_widened_keeps_the_rows_and_not_the_fingerprint():
     )
     panel = Panel.build(table, Frequency("1i"))
     before = panel.fingerprint
-    wide = panel.widened(panel.table.with_columns(more=pl.col("target") * 2))
+    wide = panel.with_table(panel.table.with_columns(more=pl.col("target") * 2))
     assert wide.values("more").tolist() == [2.0, 4.0, 6.0]
     assert wide.offsets.tolist() == panel.offsets.tolist() == [0, 2, 3]
     assert wide.fingerprint != before == panel.fingerprint

@@ -9,18 +9,18 @@ LONG = 60
 
 def test_a_folder_says_how_a_run_goes(tmp_path):
     line = ProgressLine()
-    line.within(tmp_path)
+    line.record_in(tmp_path)
     line.begin(12, 3)
     line.began -= 10
-    line.finished("")
-    line.finished("ValueError: no")
-    line.scored("forecast/naive", "2021", "mase", 0.49)
+    line.finish_cell("")
+    line.finish_cell("ValueError: no")
+    line.show_score("forecast/naive", "2021", "mase", 0.49)
     line.end()
     going = RunProgress.read(tmp_path)
     assert (going.done, going.total, going.failed) == (5, 12, 1)
     assert going.score == "forecast/naive at 2021: mase 0.490"
     assert 30 < going.left < 40
-    line.finished("")
+    line.finish_cell("")
     line.end()
     assert RunProgress.read(tmp_path) == going, "the folder is another run's by now"
 
@@ -40,25 +40,25 @@ def test_no_time_is_said_where_one_cell_takes_longer_than_all_were_to():
 
 def test_what_others_compute_is_waited_for_and_said(tmp_path):
     line = ProgressLine()
-    line.within(tmp_path)
+    line.record_in(tmp_path)
     line.begin(4, 0)
-    line.scored("forecast/naive", "2021", "mase", 0.49)
-    line.finished("")
-    line.waits()
+    line.show_score("forecast/naive", "2021", "mase", 0.49)
+    line.finish_cell("")
+    line.wait()
     line.end()
     assert line.line() == "cells 1/4 · waits for another run's cells"
     going = RunProgress.read(tmp_path)
     assert (going.score, going.left) == ("waits for another run's cells", None)
-    line.taken()
+    line.take_cell()
     assert line.line().startswith("cells 2/4 · 1 kept")
     assert line.line().endswith("forecast/naive at 2021: mase 0.490")
 
 
 def test_a_sweep_tells_its_trials_too(tmp_path):
     line = SweepLine(4, "mase", "low", 6)
-    line.within(tmp_path)
+    line.record_in(tmp_path)
     line.begin(24, 0)
-    line.finished("")
+    line.finish_cell("")
     line.trial("trial 0", "finished", 6, 0.7, 0)
     line.end()
     going = RunProgress.read(tmp_path)
@@ -71,12 +71,12 @@ def test_a_sweep_tells_its_trials_too(tmp_path):
 
 def test_nothing_is_written_where_nothing_is_to_be_done_or_nothing_can_be(tmp_path):
     line = ProgressLine()
-    line.within(tmp_path)
+    line.record_in(tmp_path)
     line.begin(12, 12)
     line.end()
     assert not list(tmp_path.iterdir())
     (tmp_path / PROGRESS_FILE).mkdir()
-    line.within(tmp_path)
+    line.record_in(tmp_path)
     line.begin(1, 0)
     line.end()
     assert [path.name for path in tmp_path.iterdir()] == [PROGRESS_FILE], "no run fails by it"

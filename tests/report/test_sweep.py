@@ -45,8 +45,8 @@ TRIALS = pl.DataFrame(
 NUMBERS = {
     "inner": ScoreValue(0.8, 0.1, 0.6, 1.0),
     "final": ScoreValue(0.9, 0.1, 0.7, 1.1),
-    "own_inner": ScoreValue(1.0, 0.1),
-    "own_final": ScoreValue(1.2, 0.1),
+    "untuned_inner": ScoreValue(1.0, 0.1),
+    "untuned_final": ScoreValue(1.2, 0.1),
 }
 
 
@@ -81,7 +81,7 @@ def test_the_conclusion_says_what_is_left_of_the_choice():
     assert sweep_conclusion(found(best=0)).endswith(
         "It is the experiment as it stood: tuning found nothing better."
     )
-    assert "as it stood" not in sweep_conclusion(found(own_final=ScoreValue()))
+    assert "as it stood" not in sweep_conclusion(found(untuned_final=ScoreValue()))
 
 
 def test_trials_of_earlier_sweeps_are_counted_apart_and_have_a_column():
@@ -161,10 +161,12 @@ def test_the_conclusion_says_how_sure_the_choice_is():
     assert sweep_conclusion(few).endswith(
         "tuned it is 24.0 % better there (one origin cannot tell)."
     )
-    same = found(own_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
+    same = found(untuned_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
     assert sweep_conclusion(same).endswith("tuned it is as good there, to the last digit.")
     below = found(
-        own_final=ScoreValue(-1.2), final=ScoreValue(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01)
+        untuned_final=ScoreValue(-1.2),
+        final=ScoreValue(-1.5),
+        tuned=TunedEffect(0.3, 0.1, 0.5, 0.01),
     )
     assert sweep_conclusion(below).endswith(
         "tuned it is 25.0 % better there (95 %: 0.100 to 0.500)."

@@ -59,7 +59,7 @@ def test_a_declaration_is_schema_reference_and_grid():
 
 
 def test_columns_are_chosen_by_name_and_hidden_by_a_condition():
-    assert [each.name for each in LINES.shown("fill plant cost_high")] == ["fill", "plant"]
+    assert [each.name for each in LINES.select("fill plant cost_high")] == ["fill", "plant"]
     hidden = Declared.of(Column("plant", "text", "", "plant", when="{{ unit == 'USD' }}"))
     assert declared_grid(hidden, ROWS, unit="EUR").columns[0].cells == ("", "")
 

@@ -108,7 +108,7 @@ def test_names_are_told_apart_or_refused_alike(made, tmp_path):
         (tmp_path / "outputs" / path).parent.mkdir(parents=True)
         (tmp_path / "outputs" / path).write_text("{}")
     assert RunFolder.find("0c").title == "units/0c33"
-    assert SweepFolder.named("sweeps/0a").title == "sales/0a77"
+    assert SweepFolder.find_unless_run("sweeps/0a").title == "sales/0a77"
     assert comparison_folder("0e").name == "0e00"
     assert comparison_folder("0a") is None
     for asked, said in (
@@ -116,11 +116,11 @@ def test_names_are_told_apart_or_refused_alike(made, tmp_path):
         (lambda: RunFolder.find("sale"), "no run 'sale' below outputs/runs; did you mean 'sales'?"),
         (lambda: RunFolder.find("0"), "run '0': 3 runs begin so: 0a11, 0b22, 0c33."),
         (
-            lambda: SweepFolder.named("sweeps/sale"),
+            lambda: SweepFolder.find_unless_run("sweeps/sale"),
             "no sweep 'sweeps/sale' below outputs/sweeps; did you mean 'sweeps/sales'?",
         ),
         (
-            lambda: SweepFolder.named("0a"),
+            lambda: SweepFolder.find_unless_run("0a"),
             "'0a': run sales/0a11 and sweep sales/0a77 begin so; say more of the one you mean.",
         ),
         (

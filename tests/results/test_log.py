@@ -29,7 +29,7 @@ def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
     assert log.append([entry(0), entry(1)]) == 2
     assert log.append([entry(1, "label"), odd]) == 2
     log.append([odd, odd._replace(at=0.1 + 0.2)])
-    log.set_about("name", {"a": [1]})
+    log.set_metadata("name", {"a": [1]})
     log.close()
     log = EventLog(tmp_path / "deep" / "log.db", "power")
     kept = list(log.entries())
@@ -46,8 +46,8 @@ def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
     assert log.find("event", "e1") == entry(1)
     assert log.find("event", "e2") is None
     assert (log.first, log.last) == (1, 6)
-    assert log.about("name") == {"a": [1]}
-    assert log.about("other") is None
+    assert log.metadata("name") == {"a": [1]}
+    assert log.metadata("other") is None
     log.close()
 
 

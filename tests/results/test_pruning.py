@@ -145,7 +145,7 @@ def test_sweeps_and_comparisons_go_and_free_their_runs(made, tmp_path):
     plan = folders_plan(index, every, older=30 * 86400, best=1)
     assert (titles(plan), plan.staying) == (["best/1a"], {"sweeps/best/2b": "among the best 1"})
     assert titles(folders_plan(index, ["runs/best/ee55"])) == []
-    with RunFolder(tmp_path / "outputs/sweeps/best/2b").held():
+    with RunFolder(tmp_path / "outputs/sweeps/best/2b").lock():
         gone = {
             item.path.name: why
             for item, why in delete_folders(index, folders_plan(index, [*every, "comparisons/c1"]))
@@ -180,12 +180,12 @@ def test_a_config_that_joins_by_name_needs_the_latest(made):
 
 def test_a_folder_in_use_and_one_that_changed_stay(made):
     held, changed, free = (made(f"sales/{name}") for name in ("aa11", "bb22", "cc33"))
-    with RunFolder(held).held():
+    with RunFolder(held).lock():
         assert in_use(held)
         assert titles(plan_of()[1]) == ["sales/bb22", "sales/cc33"]
     index, plan = plan_of()
     Labels(("new",)).write(changed)
-    with RunFolder(held).held():
+    with RunFolder(held).lock():
         said = {item.path.name: why for item, why in delete_folders(index, plan)}
     assert said == {"aa11": "in use", "bb22": "changed meanwhile", "cc33": ""}
     assert held.is_dir()

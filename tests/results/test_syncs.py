@@ -71,5 +71,5 @@ def test_after_a_failure_all_who_wait_and_all_who_come_are_refused():
     with pytest.raises(OSError, match="Input/output"):
         syncs.wait(disk.append(), lambda: disk.last, disk.sync)
     assert (len(refused), disk.syncs) == (8, 1)
-    with syncs.none():
+    with syncs.hold_off():
         assert disk.durable == 0

@@ -58,9 +58,9 @@ def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
     def panic(questions):
         raise pl.exceptions.PanicException("in Rust")
 
-    monkeypatch.setattr(client.core.beside["canary"].service, "read", fail)
+    monkeypatch.setattr(client.core.others["canary"].service, "read", fail)
     assert ask(client, ROW).json()["arm"] == "main"
-    monkeypatch.setattr(client.core.beside["canary"].service, "read", panic)
+    monkeypatch.setattr(client.core.others["canary"].service, "read", panic)
     assert ask(client, ROW).json()["arm"] == "main"
     assert ask(client, {"spent": "x"}).status_code == 400
     assert "hwds_canary_failures_total 2" in client.get("/metrics").text
@@ -69,7 +69,7 @@ def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
 def test_a_slow_canary_costs_no_answer(serve, bundle, monkeypatch):
     client, over = serve(canary=str(bundle.folder), canary_share=1.0, seconds=3.0), Event()
     monkeypatch.setattr(
-        client.core.beside["canary"].service,
+        client.core.others["canary"].service,
         "answer",
         lambda questions, *, reasons: over.wait(30) and [],
     )
@@ -92,7 +92,7 @@ def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_
     client = serve(shadow=str(bundle.folder), capture=str(tmp_path / "cap"))
     said = ask(client, [{"spent": 5.0}, *rows(3)]).json()
     assert "arm" not in said[0]
-    monkeypatch.setattr(client.core.beside["shadow"].service, "answer", lambda questions: 1 / 0)
+    monkeypatch.setattr(client.core.others["shadow"].service, "answer", lambda questions: 1 / 0)
     assert ask(client, ROW).status_code == 200
     until_done(client.core._shadow)
     main, shadow = (read_captured(tmp_path / "cap", arm) for arm in ("main", "shadow"))
@@ -147,9 +147,9 @@ def test_a_reload_takes_up_the_bundles_beside_main(serve, bundle):
     import asyncio
 
     client = serve(shadow=str(bundle.folder))
-    before = client.core.beside["shadow"]
+    before = client.core.others["shadow"]
     asyncio.run(client.core.reload())
-    assert client.core.beside["shadow"] is not before
+    assert client.core.others["shadow"] is not before
 
 
 def test_arms_are_refused_in_words(bundle, tmp_path):

@@ -219,7 +219,7 @@ def test_a_slow_model_gets_no_bundle(run, home, tmp_path, monkeypatch):
             key=home / "key.pem",
             fields={},
             budget=1e-5,
-            asked=20,
+            n_cases=20,
             prove=prove_bundle,
         )
     with pytest.raises(ConfigError, match="is there already"):

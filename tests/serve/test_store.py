@@ -64,4 +64,4 @@ def test_an_event_that_an_older_version_took_is_read_again():
     )
     with pytest.raises(DataError, match="no column 'colour'"):
         reader.read(body)
-    assert reader.again(body).values == {"time": datetime(2024, 1, 1), "spent": 2.0}
+    assert reader.read_stored(body).values == {"time": datetime(2024, 1, 1), "spent": 2.0}

@@ -153,7 +153,7 @@ def test_of_counts_that_are_mostly_zero_the_upper_end_alone_is_calibrated():
     flat = np.tile([0, 0, 0, 0, 0, 1.0, 2.0], (6000, 1))
     actual = np.where(rng.random(6000) < 0.35, 1.0 + rng.exponential(3.0, 6000), 0.0)
     told = bands(flat, nonnegative=True)
-    assert told.closed()[:, :3].all()
+    assert told.are_closed()[:, :3].all()
     half = np.arange(6000) < 3000
     calibration = ConformalCalibration.learn(told.take(half), actual[half], np.array([1]))
     quantiles, _ = calibration.correct(told.take(~half))

@@ -51,7 +51,7 @@ def test_least_squares_by_hand():
 @pytest.mark.parametrize("vectors", [0, 1, 7, 40])
 def test_minimum_trace_is_the_textbooks(vectors):
     tree, values, joint = randomly(vectors=vectors)
-    covariance = np.diag(joint.alone) + joint.common @ joint.common.T
+    covariance = np.diag(joint.specific) + joint.common @ joint.common.T
     np.testing.assert_allclose(
         Reconciler(tree, "mint", joint).bottom(values),
         textbook(tree, values, covariance),
@@ -62,14 +62,14 @@ def test_minimum_trace_is_the_textbooks(vectors):
 def test_the_covariance_is_the_shrunk_one():
     _, _, joint = randomly()
     correlation = joint.vectors.T @ joint.vectors / len(joint.vectors)
-    covariance = np.diag(joint.alone) + joint.common @ joint.common.T
+    covariance = np.diag(joint.specific) + joint.common @ joint.common.T
     off = ~np.eye(10, dtype=bool)
     np.testing.assert_allclose(
         covariance[off], (0.7 * np.outer(joint.deviations, joint.deviations) * correlation)[off]
     )
     whole = joint.vectors / np.sqrt(np.square(joint.vectors).mean(0))
     np.testing.assert_allclose(
-        JointErrors(joint.deviations, whole, 0.3).alone, 0.3 * joint.deviations**2
+        JointErrors(joint.deviations, whole, 0.3).specific, 0.3 * joint.deviations**2
     )
 
 
@@ -77,7 +77,7 @@ def test_the_covariance_is_the_shrunk_one():
 def test_what_adds_up_already_is_left_as_it_is(method):
     rng = np.random.default_rng(1)
     _, _, joint = randomly()
-    values = TREE.summed(rng.uniform(1, 9, (3, 4)))
+    values = TREE.with_aggregates(rng.uniform(1, 9, (3, 4)))
     five = JointErrors(joint.deviations[:5], joint.vectors[:, :5], 0.3)
     np.testing.assert_allclose(
         Reconciler(TREE, method, five).bottom(values), values[2:], rtol=1e-12
@@ -126,7 +126,7 @@ def test_a_series_without_past_errors_is_as_wrong_for_its_size_as_others_are():
     joint = learned(errors).of(["new", "s1", "s2"], np.array([20.0, 10.0, 40.0]), np.ones(3))
     np.testing.assert_allclose(joint.deviations, [3, 2, 6])
     assert not joint.vectors[:, [0, 2]].any()
-    np.testing.assert_allclose(joint.alone[[0, 2]], [9, 36])
+    np.testing.assert_allclose(joint.specific[[0, 2]], [9, 36])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_series_without_past_errors_is_as_wrong_for_its_size_as_others_are():
 )
 def test_without_errors_a_sum_counts_by_its_number_of_series(past):
     joint = past.of([f"s{i}" for i in range(5)], np.ones(5), TREE.sizes)
-    np.testing.assert_allclose(joint.alone, [3, 2, 1, 1, 1])
+    np.testing.assert_allclose(joint.specific, [3, 2, 1, 1, 1])
     assert np.isfinite(Reconciler(TREE, "mint", joint).bottom(BASE)).all()
 
 

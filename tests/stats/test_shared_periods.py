@@ -85,7 +85,7 @@ def test_units_need_not_have_the_same_periods():
     cells = Cells(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 2]))
     np.testing.assert_allclose(cells.weights, [1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 3])
     assert mean_estimate(np.array([1.0, 3, 5, 7, 9]), cells).value == pytest.approx((2 + 6 + 9) / 3)
-    assert 1 < cells.even < 3
+    assert 1 < cells.effective < 3
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_p_values_of_a_sum_lie_between_those_of_its_parts_and_fit_the_interval()
     assert many.critical(0.95) < both.critical(0.95) < few.critical(0.95)
     for level in (0.5, 0.95, 0.999):
         assert both.two_sided(both.critical(level)) == pytest.approx(1 - level)
-        assert both.above(-both.critical(level)) == pytest.approx(1 - (1 - level) / 2)
+        assert both.survival(-both.critical(level)) == pytest.approx(1 - (1 - level) / 2)
     assert SumDistribution(((1.0, few), (0.0, many))).two_sided(3.0) == pytest.approx(
         few.two_sided(3.0)
     )

@@ -11,7 +11,7 @@ from hwds.stats.clusters import (
     block_length,
     day_blocks,
     day_cluster,
-    even_number,
+    effective_number,
     influence_effect,
     two_way_effect,
 )
@@ -91,11 +91,15 @@ def test_few_clusters_are_refused_and_heavy_ones_count_for_less():
     assert effect(values, np.zeros(len(values), int), day).method == "2 days cannot tell"
     assert effect(*rows(customers=1, days=12)).method == "1 customer cannot tell"
     sizes = np.array([100.0, *[1.0] * 50])
-    assert even_number(sizes) < 1.02
-    assert even_number(np.ones(7)) == pytest.approx(7)
-    assert even_number(sizes * 2.0**900) == even_number(sizes * 2.0**-900) == even_number(sizes)
+    assert effective_number(sizes) < 1.02
+    assert effective_number(np.ones(7)) == pytest.approx(7)
     assert (
-        ClusterCounts("customer", 51, even_number(sizes)).refusal
+        effective_number(sizes * 2.0**900)
+        == effective_number(sizes * 2.0**-900)
+        == effective_number(sizes)
+    )
+    assert (
+        ClusterCounts("customer", 51, effective_number(sizes)).refusal
         == "few customers have most of the weight and cannot tell"
     )
     assert ClusterCounts("day", 6, 6.0, strata=3).df == 3

@@ -130,23 +130,6 @@ class PlanLine(NamedTuple):
     value: float | None
 
 
-def as_plan_scores(rows: DataFrame) -> list[Score]:
-    """Return a score for each line."""
-    return [
-        Score(
-            f"{row['metric']}{REVENUE_SUFFIX if row['label'] else ''}",
-            "mean",
-            row["value"],
-            ci_method=row["rule"],
-            n=1,
-            segment_by=None if row["arm"] is None else "arm",
-            segment=row["arm"],
-            status="ok" if row["value"] is not None else "no_effect",
-        )
-        for row in rows.to_dicts()
-    ]
-
-
 def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
     """Return all measures of a plan."""
     tests = f"{100 * power:g} % of tests"
@@ -248,7 +231,7 @@ def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> ndarra
     if absent:
         raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
     shares = np.array([allocation.get(arm, 1.0) for arm in names])
-    return np.asarray(shares / shares.sum())
+    return shares / shares.sum()
 
 
 def _assumed_effect(
@@ -410,7 +393,19 @@ class AbPlan(Evaluation[Comparison, Table]):
 
     def score(self, rows: DataFrame) -> list[Score]:
         """Return one score for each line."""
-        return as_plan_scores(rows)
+        return [
+            Score(
+                f"{row['metric']}{REVENUE_SUFFIX if row['label'] else ''}",
+                "mean",
+                row["value"],
+                ci_method=row["rule"],
+                n=1,
+                segment_by=None if row["arm"] is None else "arm",
+                segment=row["arm"],
+                status="ok" if row["value"] is not None else "no_effect",
+            )
+            for row in rows.to_dicts()
+        ]
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the measures of a plan."""

@@ -474,7 +474,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def check_names(self) -> None:
         """Refuse a headline that orders no comparison."""
-        measures = {each.short: each for each in self._measures({"": ("", "")})}
+        measures = {each.short: each for each in self._measures({"": ("", "")}, True, {})}
         ordering = [name for name, each in measures.items() if each.better != "none"]
         if self.headline not in ordering:
             raise ConfigError(
@@ -485,10 +485,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def _measures(
         self,
         outcomes: Mapping[str, tuple[str, str]],
-        family: bool = True,
-        metrics: Mapping[str, TestMetric] | None = None,
+        family: bool,
+        metrics: Mapping[str, TestMetric],
     ) -> tuple[Measure, ...]:
-        good = {label: metric.good for label, metric in (metrics or {}).items()}
+        good = {label: metric.good for label, metric in metrics.items()}
         looks, level = self.rated_looks[-1], 1 - self.alpha
         return ab_measures(outcomes, self.power, looks, self.correction, level, family, good)
 

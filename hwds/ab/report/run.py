@@ -389,11 +389,6 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
         write_text(folder / "prior.yaml", prior_yaml(counts))
 
 
-def ab_sentence(table: Table, tables: Tables, model: str) -> str:
-    """Return what the test shows, in a sentence or two."""
-    return ab_conclusion(tables, model)
-
-
 def ab_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield, for the terminal, the effects by the rule that each comparison decides by, and the
     rates of false winners.
@@ -409,15 +404,12 @@ def prior_yaml(counts: DataFrame) -> str:
     )
 
 
-def ab_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield, for pages, the effects by day, by segment, and by days since first exposure."""
-    yield from (grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid))
-
-
 REPORT = TaskReport(
-    sentence=ab_sentence,
+    sentence=lambda table, tables, model: ab_conclusion(tables, model),
     grids=ab_grids,
-    page_grids=ab_page_grids,
+    page_grids=lambda tables, model: [
+        grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid)
+    ],
     draw=draw,
     ranks=False,
     captions={

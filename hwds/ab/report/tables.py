@@ -293,7 +293,8 @@ def rates_grid(tables: Tables, model: str) -> Grid:
             rates = dict(part.filter(**own).select("step", "value").iter_rows())
             if rates:
                 values = [rates.get(count) for count in looks]
-                values += [wins[0] if part is rows else None] if len(power) else []
+                if len(power):
+                    values.append(wins[0] if part is rows else None)
                 name = RULE_NAMES.get(rule, rule)
                 lines.append([label, name, arms, *map(percent_cell, values)])
     # where no row names its arms, the page has no such column

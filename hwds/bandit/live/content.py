@@ -60,7 +60,7 @@ class PolicyContent(Content):
         world: The market that it has played.
         seed: The run's.
         market: What of it the policy may know, with the settings of production.
-        asked: The number of decisions that a fresh process must repeat.
+        n_cases: The number of decisions that a fresh process must repeat.
     """
 
     policy: Policy
@@ -68,7 +68,7 @@ class PolicyContent(Content):
     world: World
     seed: int
     market: PolicyMarket
-    asked: int
+    n_cases: int
 
     @classmethod
     def of(
@@ -78,7 +78,7 @@ class PolicyContent(Content):
         world: World,
         seed: int,
         settings: LiveSettings,
-        asked: int,
+        n_cases: int,
     ) -> PolicyContent:
         """Return the parts for a run's policy.
 
@@ -114,7 +114,7 @@ class PolicyContent(Content):
             range=world.range,
             settings=own,
         )
-        return cls(policy, protocol, world, seed, market, asked)
+        return cls(policy, protocol, world, seed, market, n_cases)
 
     @property
     def kind(self) -> str:
@@ -127,7 +127,7 @@ class PolicyContent(Content):
         The replay has a market of its own, whose batches are small enough that it learns meanwhile,
         and whose times, which are made up, have no bound.
         """
-        small = self.market.with_batch(max(1, self.asked // LEARNINGS))
+        small = self.market.with_batch(max(1, self.n_cases // LEARNINGS))
         replayed = replace(small, settings=replace(small.settings, ahead=None))
         self.market.write(state)
         replayed.write(parity)
@@ -153,12 +153,13 @@ class PolicyContent(Content):
         The times are steps of the window, so that some outcomes come after it and count as refused.
         """
         world, rng = self.world, stream(self.seed, "bundle", "customers")
-        step = (self.market.settings.window or self.asked) / (4 * BEHIND)
+        step = (self.market.settings.window or self.n_cases) / (4 * BEHIND)
         waiting: list[Case] = []
-        for number in range(self.asked):
+        for number in range(self.n_cases):
             segment = int(rng.choice(len(world.segments), p=world.shares))
             asked: dict[str, Any] = {ID: f"customer {number}", AT: number * step}
-            asked |= {SEGMENT: world.segments[segment]} if len(world.segments) > 1 else {}
+            if len(world.segments) > 1:
+                asked[SEGMENT] = world.segments[segment]
             made = live.decide(segment=segment, at=asked[AT], id=asked[ID])
             yield Case(
                 asked,
@@ -200,10 +201,10 @@ class LivePolicies(Policies):
 
     @staticmethod
     def content(
-        policy: Policy, protocol: Any, world: Any, seed: int, settings: LiveSettings, asked: int
+        policy: Policy, protocol: Any, world: Any, seed: int, settings: LiveSettings, n_cases: int
     ) -> Content:
         """See `Policies`."""
-        return PolicyContent.of(policy, protocol, world, seed, settings, asked)
+        return PolicyContent.of(policy, protocol, world, seed, settings, n_cases)
 
     @staticmethod
     def service(policy: Policy, folders: Sequence[Path], store: Path) -> PolicyService:

@@ -274,9 +274,9 @@ def open_state(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveStat
         )
     log = EventLog(folder / EVENTS_FILE, "power")
     try:
-        saved = log.about("policy")
+        saved = log.metadata("policy")
         if saved is None:
-            log.set_about("policy", terms.label)
+            log.set_metadata("policy", terms.label)
         else:
             terms.check(saved, folder)
     except BaseException:

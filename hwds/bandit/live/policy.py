@@ -369,7 +369,7 @@ class LivePolicy:
         with self.together():
             log = self._log("add_arms")
             behaviour = self._law(replace(self.arms, names=names, values=np.array(numbers)))
-            log.set_about("policy", behaviour.terms.label)
+            log.set_metadata("policy", behaviour.terms.label)
             self._store = replay_state(log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
             self._state = self._store.current()
@@ -543,7 +543,7 @@ class LivePolicy:
         if self._closed:
             raise HwdsError("the policy was closed; begin it again with Policy.live.")
         if self._store is not None:
-            if self._store.behind() >= self.terms.snapshot:
+            if self._store.entries_behind() >= self.terms.snapshot:
                 self._store.snapshot()
             self._store.log.append([event.entry()], wait=False)
         self._behaviour.happen(self._state, event)

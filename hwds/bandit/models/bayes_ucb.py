@@ -64,17 +64,16 @@ class BayesUCB(Policy):
                 f"model.exploration: must be 0 where nobody knows the horizon, got "
                 f"{self.exploration:g}."
             )
-        power = self.exploration * math.log(max(1.0, math.log(max(arms.horizon, 1))))
-        if power > MOST_POWER:
+        growth = max(1.0, math.log(max(arms.horizon, 1)))
+        if self.exploration * math.log(growth) > MOST_POWER:
             raise ConfigError(
                 f"model.exploration: is too much for {arms.horizon:,} steps, got "
                 f"{self.exploration:g}."
             )
-        divisor = max(1.0, math.log(max(arms.horizon, 1))) ** self.exploration
         below = arms.values < 0
         alpha, beta = (np.where(below, self.prior[1 - i], self.prior[i]) for i in (0, 1))
         return Kernel(
-            BayesUCBSettings(arms.values, alpha, beta, divisor),
+            BayesUCBSettings(arms.values, alpha, beta, growth**self.exploration),
             5 * arms.count + 1,
             init,
             select,

@@ -213,7 +213,7 @@ def true_conversions(world: World, horizon: int) -> ndarray:
     offered = world.moments(horizon)[:, None] * world.present
     steps = offered.sum(axis=0)
     lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
-    return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions))
+    return np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions)
 
 
 # Bandit simulation: play policies in a world whose truth is known.
@@ -455,7 +455,11 @@ class BanditSimulation(
                 f"{', '.join(priced)}: takes each purchase for the arm's value; "
                 f"model=bandit/basket_thompson learns what purchases bring."
             )
-        blind = [label for label, kernel in kernels.items() if not learns_offers(kernel)]
+        blind = [
+            label
+            for label, kernel in kernels.items()
+            if not isinstance(kernel, Kernel) or kernel.offered is None
+        ]
         if frame.delay and blind:
             remarks.append(
                 f"{', '.join(blind)}: learns what has come, conversions first; "
@@ -526,11 +530,6 @@ def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:
     places = np.arange(int(np.ceil(per_decade * np.log10(horizon))) + 1)
     steps = np.unique(np.round(10 ** (places / per_decade)).astype(int))
     return (*(int(step) for step in steps if step < horizon), horizon)
-
-
-def learns_offers(kernel: Kernel | BatchKernel) -> bool:
-    """Return whether a policy learns that an arm was shown, before its outcome is known."""
-    return isinstance(kernel, Kernel) and kernel.offered is not None
 
 
 def learns_amounts(kernel: Kernel | BatchKernel) -> bool:

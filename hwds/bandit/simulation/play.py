@@ -65,7 +65,7 @@ def market_of(world: World, horizon: int, *, amounts: bool = False) -> MarketArr
         np.ascontiguousarray(world.present),
         np.ascontiguousarray(world.best),
         np.argmax(world.rewards, axis=2),
-        world.fixed(horizon),
+        world.best_fixed_arm(horizon),
         world.delay / (1.0 + world.delay),
         int(world.window) if world.delay else 0,
         np.broadcast_to(np.asarray(world.lifts, np.float64), len(world.arms)).copy(),

@@ -201,7 +201,7 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
         ).to_struct("pulls"),
         *(_struct_column(name, world.arms, values) for name, values in by_arm.items()),
         _struct_column("segment_regret", world.segments, tally.by_segment),
-        Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
+        Series("best_arm", [world.arms[world.best_fixed_arm(game.horizon)]] * n),
         Series("uniform", np.full(n, uniform)),
     ]
     return DataFrame(columns)
@@ -440,7 +440,7 @@ def _paired_regrets(own: DataFrame, theirs: DataFrame) -> DataFrame:
 def world_scores(world: World, game: Game) -> list[Score]:
     """Return the truth of a world, whose arms are named in `segment`."""
     oracle, uniform = expected_by(world, game)
-    best = world.arms[world.fixed(game.horizon)]
+    best = world.arms[world.best_fixed_arm(game.horizon)]
     scores = [
         Score("oracle_reward", "mean", float(oracle[-1]), n=1),
         Score("uniform_regret", "mean", uniform, n=1),

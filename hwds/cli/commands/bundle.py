@@ -69,11 +69,11 @@ def main(
 
     fields, settings = read_fields(Path(card) if card else None), Path(live) if live else None
     signer = Path(key) if key else default_key()
-    made = make_bundle(
-        run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings
+    bundle = make_bundle(
+        run, Path(out), key=signer, fields=fields, budget=budget, n_cases=rows, live=settings
     )
-    parity, latency = made.manifest.parity, made.json("latency.json")
-    if made.manifest.kind == "policy":
+    parity, latency = bundle.manifest.parity, bundle.json("latency.json")
+    if bundle.manifest.kind == "policy":
         print(
             f"{parity['rows']} decisions of {parity['questions']} events are repeated by a fresh "
             f"process; chances are off by"
@@ -92,15 +92,15 @@ def main(
     print(
         f"model.onnx: off by {worst:.2g} at most."
         if graph
-        else f"No model.onnx: {made.manifest.graph['why']}."
+        else f"No model.onnx: {bundle.manifest.graph['why']}."
     )
     print(f"One answer takes {latency['p50_ms']:g} ms, 99 % up to {latency['p99_ms']:g} ms.")
-    print(f"Bundle {made.manifest.digest}: {made.folder}")
+    print(f"Bundle {bundle.manifest.digest}: {bundle.folder}")
     if registry is not None:
         from hwds.results.folder import RunFolder
         from hwds.serve.verdicts import mirror_with_verdicts
 
-        print(f"MLflow: {mirror_with_verdicts(made, RunFolder.find(run), registry)}")
+        print(f"MLflow: {mirror_with_verdicts(bundle, RunFolder.find(run), registry)}")
     return 0
 
 

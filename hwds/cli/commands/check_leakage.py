@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @command(help=__doc__)
 @OVERRIDES
 def main(overrides: tuple[str, ...]) -> int:
-    """Run the canary over models and features, at their small size unless `size=` is given.
+    """Run the leak check over models and features, at their small size unless `size=` is given.
 
     1 where one leaks.
     """

@@ -129,7 +129,7 @@ def selected_comparisons(
     older = list[str]()
     if sweep:
         best, stood = RunSource.read(of_sweep(sweep))
-        sources = [best.asked_as(stood), stood]
+        sources = [best.with_config_of(stood), stood]
         model = model or model_labels(sources)[0][best.model]
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
@@ -178,7 +178,7 @@ def of_sweep(name: str) -> list[RunFolder]:
             f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is "
             f"nothing to compare."
         )
-    return [RunFolder.titled(record[key]) for key in ("run", "own_run")]
+    return [RunFolder.of_title(record[key]) for key in ("run", "own_run")]
 
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
@@ -194,11 +194,11 @@ def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
             key=lambda path: last_ran(path.parent),
         )
         if not finished:
-            known = {
+            experiments = {
                 path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")
             }
             raise ConfigError(
-                f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}"
+                f"--experiment: no finished run of '{experiment}'{nearest(experiment, experiments)}"
             )
         runs += [RunFolder(path.parent.resolve()) for path in finished]
     return list({folder.path: folder for folder in runs}.values())

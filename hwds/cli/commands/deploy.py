@@ -102,10 +102,10 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
     from hwds.serve.verdicts import refuse_gated_bundle, verdict_tags, verdicts_of
 
     settings = Deployment(**options)
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as scratch:
         if folder.endswith(".tar.gz"):
-            unpack_archive(Path(folder), Path(beside) / "bundle")
-            folder = f"{beside}/bundle"
+            unpack_archive(Path(folder), Path(scratch) / "bundle")
+            folder = f"{scratch}/bundle"
         bundle = Bundle.open(folder, trust)
         if bundle.manifest.kind == "policy":
             raise ConfigError(
@@ -117,7 +117,7 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
                 f"Run {bundle.manifest.run} is not here: what gates said of it is not known.",
                 file=sys.stderr,
             )
-        archive = Path(beside) / ARCHIVE
+        archive = Path(scratch) / ARCHIVE
         plan = plan_of(
             settings,
             bundle.manifest.digest,

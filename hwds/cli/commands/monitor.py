@@ -54,11 +54,11 @@ def main(
     from hwds.serve.monitor.watch import read_labels
     from hwds.serve.services.opening import Bundle
 
-    known = read_labels(Path(labels)) if labels else None
+    arrived = read_labels(Path(labels)) if labels else None
     if challenger is not None:
         Bundle.open(folder, options["trust"])
-        return compare_challenger(Path(captured), known, challenger, Path(out))
-    return watch_arm(folder, Path(captured), known, Path(out), **options)
+        return compare_challenger(Path(captured), arrived, challenger, Path(out))
+    return watch_arm(folder, Path(captured), arrived, Path(out), **options)
 
 
 def watch_arm(
@@ -79,19 +79,19 @@ def watch_arm(
     from hwds.serve.services.opening import Bundle
 
     bundle = Bundle.open(folder, trust)
-    asked, reference = read_captured(captured, arm), bundle.json("reference.json")
+    answered, reference = read_captured(captured, arm), bundle.json("reference.json")
     terms: dict[str, Any] = {"bundle": bundle.manifest.digest, "labels": labels, "rows": rows}
     share = alarms / 2 if by else alarms
-    reports = {out: watch_bundle(reference, asked, per_month=share, **terms)}
+    reports = {out: watch_bundle(reference, answered, per_month=share, **terms)}
     if by:
-        apart = watch_segments(reference, asked, by, per_month=share, **terms)
+        by_segment = watch_segments(reference, answered, by, per_month=share, **terms)
         reports |= {
-            out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()
+            out / f"{by}={quote(value, safe='')}": report for value, report in by_segment.items()
         }
     raised = 0
     (out / "retraining.json").unlink(missing_ok=True)  # of an earlier look
     if labels and any(window.alarm for report in reports.values() for window in report.windows):
-        proposal = propose_refit(bundle, asked, labels)
+        proposal = propose_refit(bundle, answered, labels)
         write_json(out / "retraining.json", proposal.as_dict())
         reports[out] = replace(reports[out], remarks=(*reports[out].remarks, proposal.sentence))
     for place, report in reports.items():

@@ -57,10 +57,10 @@ def print_search(search: Search) -> None:
 
     print(f"\nsweep {search.folder.title}")
     print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cached, rows = search.cached(), [("inner window", "cells kept")]
+    cached, rows = search.cached_cells(), [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
-        own = [there for cell, there in cached.items() if cell.fold.index == fold.index]
-        rows.append((fold.name, f"{sum(own)} of {len(own)}"))
+        of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
+        rows.append((fold.name, f"{sum(of_window)} of {len(of_window)}"))
     print(align_columns(rows))
     if search.tuning_split.remark:
         print(search.tuning_split.remark)
@@ -91,7 +91,7 @@ def search_time(estimate: SweepEstimate) -> str:
     from hwds.report.sweep import core_time
     from hwds.results.formatting import duration as lasting
 
-    asked = (
+    early_stops = (
         f", some {100 * estimate.share:.0f} % of them as trials are stopped early"
         if estimate.share < 1
         else ""
@@ -99,14 +99,14 @@ def search_time(estimate: SweepEstimate) -> str:
     if not estimate.missing:
         return ": nothing to do"
     if estimate.core is None:
-        return f"{asked}: time unknown, for a model here was never timed on this dataset"
+        return f"{early_stops}: time unknown, for a model here was never timed on this dataset"
     clock = (
         ""
         if estimate.at_once is None
         else f", {lasting(estimate.seconds)} by the clock with {estimate.at_once} at once"
     )
     return (
-        f"{asked}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}"
+        f"{early_stops}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}"
         f"{clock}, by earlier timings"
     )
 
@@ -172,7 +172,7 @@ def quicker_form(prepared: Prepared, time: TimeEstimate | None) -> str:
     return (
         ""
         if time.seconds < max(LONG, BUDGET * len(prepared.work.folds))
-        else protocol.within(BUDGET)
+        else protocol.budget_words(BUDGET)
     )
 
 

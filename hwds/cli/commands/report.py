@@ -70,12 +70,12 @@ def page_of(name: str) -> tuple[Page, Path]:
 
     if comparison := comparison_folder(name):
         return comparison_report(comparison), comparison
-    if sweep := SweepFolder.named(name):
+    if sweep := SweepFolder.find_unless_run(name):
         return sweep_page(sweep), sweep.path
-    known = reportable_names()
-    if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in known):
+    names = reportable_names()
+    if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in names):
         raise ConfigError(
-            f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}"
+            f"report: no run, sweep, study or comparison '{name}'{nearest(name, names)}"
         )
     from hwds.cli.run import drawn_run
 
@@ -90,7 +90,7 @@ def comparison_report(folder: Path) -> Page:
     from hwds.stats.compare import stored_comparison
 
     comparison, command = stored_comparison(folder)
-    runs = {source: RunFolder.titled(source) for source in comparison.sources}
+    runs = {source: RunFolder.of_title(source) for source in comparison.sources}
     origins = {
         source: run.read_provenance()
         for source, run in runs.items()

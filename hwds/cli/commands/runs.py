@@ -88,7 +88,7 @@ def label_run(verb: str, words: Sequence[str]) -> int:
     Raises:
         ConfigError: There is no run, no tag, or a tag is no single word.
     """
-    from hwds.results.files import undamaged
+    from hwds.results.files import refuse_damage
     from hwds.results.folder import RunFolder
     from hwds.results.records import LABELS_FILE, Labels
 
@@ -96,10 +96,11 @@ def label_run(verb: str, words: Sequence[str]) -> int:
         raise ConfigError(
             f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}."
         )
-    folder = RunFolder.find(words[0])
-    with undamaged(folder.path / LABELS_FILE):
+    name, *rest = words
+    folder = RunFolder.find(name)
+    with refuse_damage(folder.path / LABELS_FILE):
         labels = Labels.read(folder.path)
-    labels = labels.tagged(tuple(words[1:])) if verb == "tag" else labels.noted(" ".join(words[1:]))
+    labels = labels.with_tags(tuple(rest)) if verb == "tag" else labels.with_note(" ".join(rest))
     labels.write(folder.path)
     print(f"{folder.title}: tags {', '.join(labels.tags) or 'none'}; note {labels.note or 'none'}")
     return 0
@@ -136,8 +137,8 @@ def print_table(
         f"{index.root.name}/{path} is passed over: {fields.get('reason')}."
         for path, fields in broken.items()
     ]
-    known = sum(each == kind for each in index.column("kind").values())
-    summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (
+    total = sum(each == kind for each in index.column("kind").values())
+    summary = f"{len(grid):,} of {counted(total, f'{kind}s')}" + (
         f" ({len(sound):,} found)" if len(grid) < len(sound) else ""
     )
     hidden = (

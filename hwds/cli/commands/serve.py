@@ -150,8 +150,8 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
     from hwds.serve.server.settings import ServerSettings, canary_of, port_of
 
     host, port, *tls = (options.pop(name) for name in ("host", "port", "tls_cert", "tls_key"))
-    asked = options.pop("canary")
-    canary, share = canary_of(asked) if asked else (None, 0.0)
+    canary_share = options.pop("canary")
+    canary, share = canary_of(canary_share) if canary_share else (None, 0.0)
     settings = ServerSettings(
         folder,
         store=store,

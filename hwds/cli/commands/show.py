@@ -24,7 +24,7 @@ def main(run: str) -> int:
     """
     from hwds.results.sweep_folder import SweepFolder
 
-    sweep = SweepFolder.named(run)
+    sweep = SweepFolder.find_unless_run(run)
     if sweep is None:
         show_run(run)
     else:

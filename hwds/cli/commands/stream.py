@@ -68,20 +68,20 @@ def main(
 
     rules, run = stream_rules(word for word in words if "=" in word), run_word(words)
     followed, folder = FollowedModel.of(run), stream_folder(run, store)
-    with stopped_by_signals() as stop, ExitStack() as held:
-        made = [open_sink(each, folder) for each in sinks]
-        shard = held.enter_context(
+    with stopped_by_signals() as stop, ExitStack() as stack:
+        opened = [open_sink(each, folder) for each in sinks]
+        shard = stack.enter_context(
             Shard(
                 followed,
                 folder,
                 rules,
-                made,
+                opened,
                 durable="power" if power else "process",
                 patience=patience,
             )
         )
         lines = open_source(source, folder, follow=follow)
-        held.callback(lines.close)
+        stack.callback(lines.close)
         for alert in shard.alerts(lines, stop):
             print(alert, flush=True)
         print(stream_summary(shard), file=sys.stderr)
@@ -106,8 +106,8 @@ def stopped_by_signals() -> Iterator[threading.Event]:
     first.
     """
     stop = threading.Event()
-    asked = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, lambda *_: stop.set()) for each in asked}
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in signals}
     try:
         yield stop
     finally:

@@ -45,7 +45,7 @@ def folder_to_mirror(name: str) -> Path:
     """
     from hwds.results.sweep_folder import SweepFolder
 
-    if sweep := SweepFolder.named(name):
+    if sweep := SweepFolder.find_unless_run(name):
         return sweep.path
     from hwds.cli.run import drawn_run
 

@@ -32,8 +32,8 @@ from hwds.frames.roles import (
     Names,
     Role,
     Roles,
+    as_names,
     go_together,
-    listed,
     refuse_unplaced,
     roles_of,
 )
@@ -297,7 +297,7 @@ class RoleNames(Recipe):
             ConfigError: None is given or a required one is not, a column has two roles that do not
                 go together, or it lacks the role that says when it is known.
         """
-        named = {role.name: listed(getattr(self, role.name)) for role in roles_of(self.frame)}
+        named = {role.name: as_names(getattr(self, role.name)) for role in roles_of(self.frame)}
         missing = next(
             (role for role in named if self.frame in ROLES[role].required and not named[role]), None
         )
@@ -348,7 +348,7 @@ def column_of(source: FileSource, name: str, roles: Roles) -> Series:
     Raises:
         DataError: A value does not fit a role, with its row.
     """
-    played = [ROLES[role] for role in roles.played_by(name)]
+    played = [ROLES[role] for role in roles.roles_of(name)]
     holds = next((role.holds for role in played if role.holds != "any"), "any")
     if holds == "times":
         return times_of_column(
@@ -504,8 +504,8 @@ def read_plan(
     """
     columns = panel.planned
     try:
-        source = read_files(path, (*listed(series), time, *columns), form=form)
-        plan = _read_plan_rows(source, panel, listed(series), time)
+        source = read_files(path, (*as_names(series), time, *columns), form=form)
+        plan = _read_plan_rows(source, panel, as_names(series), time)
     except DataError as error:  # the file is not the dataset's
         raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
     twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())

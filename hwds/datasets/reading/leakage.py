@@ -58,7 +58,7 @@ NEAR_ROWS = 7
 """Rows of the target's past, and of a column on either side, that a change is explained by."""
 
 
-def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
+def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> None:
     """Refuse a column that gives the target away.
 
     Raises:
@@ -77,7 +77,7 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
         )
 
 
-def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+def leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each column that gives the target away, and how.
 
     A known-future column may not be the target of its own row, of a later one, or of one before it
@@ -239,7 +239,8 @@ class _PanelRows:
                     _unexplained(table[:, 0], table[:, 1:stop])
                     for stop in (1 + len(past), table.shape[1])
                 )
-                shares += [both / alone] if alone > ROUNDING else []
+                if alone > ROUNDING:
+                    shares.append(both / alone)
         if min(shares) > LEFT_OPEN:
             return ""
         return (
@@ -333,9 +334,7 @@ class _LateMeans:
         first = column.gather(self.panel.offsets[:-1])
         if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
             return ""
-        if not column.equals(
-            first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True
-        ):
+        if not column.equals(first.gather(self.panel.series_of_row), null_equal=True):
             return ""
         for last, (late, before) in self.means.items():
             likeness = max(
@@ -461,9 +460,9 @@ def order_of_labels(data: DataFrame, label: str, time: str) -> str:
     """Return how far rows of one instant stand in the order of their labels, empty where they do
     not.
     """
-    known = data.select(
-        col(time).alias("time"), col(label).cast(pl.Float64, strict=False).alias("label")
-    ).filter(col("label").is_in([0.0, 1.0]))
+    known = data.select(time=time, label=col(label).cast(pl.Float64, strict=False)).filter(
+        col("label").is_in([0.0, 1.0])
+    )
     bad = col("label") == 1
     own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
     groups = (
@@ -568,9 +567,7 @@ def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
     if values.dtype.is_nested():
         return np.zeros(len(truth))
     rows = DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(
-        col("label").mean().alias("mean")
-    )
+    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(mean=col("label").mean())
     joined = rows.join(
         means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True
     )

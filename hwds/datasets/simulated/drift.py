@@ -111,7 +111,7 @@ class Drift(Dataset):
             }
         )
         return Table.build(
-            data.with_columns(pl.when(~pl.Series(missing)).then("visits").alias("visits")), ROLES
+            data.with_columns(visits=pl.when(~pl.Series(missing)).then("visits")), ROLES
         )
 
     @property

@@ -76,16 +76,14 @@ class WearLaw:
 
         left = (FAILURE - wear)[:, None]
         share = left / (left + (1 / self.rate_scale + wear)[:, None])
-        return np.asarray(
-            betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share)
-        )
+        return betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share)
 
     def hazard(self, age: ndarray, wear: ndarray) -> ndarray:
         """Return the chance to fail in the next cycle, by the age and the wear so far.
 
         Shapes (n,).
         """
-        return np.asarray(1 - self.survival(age, wear, np.ones(1))[:, 0])
+        return 1 - self.survival(age, wear, np.ones(1))[:, 0]
 
 
 def leaving_chance(law: WearLaw, censored: float) -> float:
@@ -331,9 +329,7 @@ def _as_they_are_met(survival: ndarray, room: ndarray) -> ndarray:
     chance = -np.diff(np.column_stack([np.ones(len(survival)), survival]), axis=1) / np.maximum(
         room, 1.0
     )
-    return np.asarray(
-        1 - np.cumsum(chance, axis=1) / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
-    )
+    return 1 - np.cumsum(chance, axis=1) / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
 
 
 # Engines: simulated machines that wear out, with the true law of their remaining life at every

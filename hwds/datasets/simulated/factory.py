@@ -103,7 +103,7 @@ def amplitude(signals: ndarray, frequency: ndarray, rate: int) -> ndarray:
     """Return the amplitude of each signal at a frequency of its own, shape (rows,)."""
     time = np.arange(signals.shape[1]) / rate
     wave = np.exp(-2j * np.pi * frequency[:, None] * time)
-    return np.asarray(2 * np.abs((signals * wave).mean(axis=1)))
+    return 2 * np.abs((signals * wave).mean(axis=1))
 
 
 # Faults of machines and of their sensors: when each lasts, and what it does to what is
@@ -359,7 +359,7 @@ def _slow(
         heat[row] = level
     current, pressure = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load)
     values = np.column_stack([heat + day, current, pressure, np.minimum(wear, 1.0)])
-    return np.asarray(values + rng.standard_normal(values.shape) * np.array(list(NOISE.values())))
+    return values + rng.standard_normal(values.shape) * np.array(list(NOISE.values()))
 
 
 # Factory: simulated plants of machines that wear out, have faults, fail and are replaced, with

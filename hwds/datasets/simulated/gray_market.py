@@ -325,11 +325,10 @@ def market_table(
         lines.late < LATE_SHARE
     )
     arrival = lines.time + (late * lines.late / LATE_SHARE * LATE_DAYS * 86400).astype(np.int64)
-    about = {"time": _when(begin, lines.time), "available_at": _when(begin, arrival)}
     columns = (
-        about
+        {"time": _when(begin, lines.time), "available_at": _when(begin, arrival)}
         | _who(world.seed, customers, lines, lessons)
-        | _what(prices, lines, day)
+        | _what(begin, prices, lines, day)
         | _findings_columns(begin, lines, arrival)
     )
     truth = {
@@ -337,30 +336,7 @@ def market_table(
         "true_kind": _true_kind(customers, lines),
     }
     order = np.lexsort((np.arange(len(day)), lines.order, lines.time, arrival))
-    return DataFrame(columns | truth)[order].select(
-        *about,
-        "order",
-        "customer",
-        *KINDS,
-        "customer_kind",
-        "channel",
-        "store",
-        "region",
-        "sku",
-        "generation",
-        "quantity",
-        "unit_price",
-        "list_price",
-        "street_price",
-        "promotion",
-        "returned_at",
-        "at_stake",
-        "confirmed",
-        "confirmed_at",
-        "review_chance",
-        "gray",
-        "true_kind",
-    )
+    return DataFrame(columns | truth)[order]
 
 
 def _who(
@@ -386,8 +362,9 @@ def _who(
     return {
         "order": coded_names(seed, "order", lines.order),
         "customer": coded_names(seed, "customer", accounts)[row],
+        **names,
         "customer_kind": texts[kinds][row],
-    } | names
+    }
 
 
 def _ring_accounts(seed: int, accounts: ndarray, lessons: ndarray) -> tuple[ndarray, ndarray]:
@@ -405,8 +382,10 @@ def _ring_accounts(seed: int, accounts: ndarray, lessons: ndarray) -> tuple[ndar
     )
 
 
-def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, Series | ndarray]:
-    """Return where and what was bought, and for how much."""
+def _what(
+    begin: np.datetime64, prices: MarketPrices, lines: MarketLines, day: ndarray
+) -> dict[str, Series | ndarray]:
+    """Return where and what was bought, for how much, and when it came back."""
     month, sku = prices.month[day], prices.sku[lines.offer]
     rebate = REBATES[np.searchsorted(TIERS, lines.quantity, side="right")]
     paid = np.round(prices.price[lines.offer, month] * ASKED[lines.region] * (1 - rebate), 2)
@@ -425,6 +404,7 @@ def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, S
         "list_price": listed,
         "street_price": prices.street[sku, day],
         "promotion": prices.promoted[lines.offer, month],
+        "returned_at": _when(begin, lines.time + 86400 * lines.returned),
         "at_stake": np.round(lines.quantity * np.maximum(listed - paid, 0), 2),
     }
 
@@ -432,11 +412,10 @@ def _what(prices: MarketPrices, lines: MarketLines, day: ndarray) -> dict[str, S
 def _findings_columns(
     begin: np.datetime64, lines: MarketLines, arrival: ndarray
 ) -> dict[str, Series]:
-    """Return the times of returns, and the findings; null where there is none."""
+    """Return the findings, null where there is none."""
     looked = np.isfinite(lines.label)
     confirmed = Series(lines.label, nan_to_null=True).cast(pl.Int64)
     return {
-        "returned_at": _when(begin, lines.time + 86400 * lines.returned),
         "confirmed": confirmed,
         "confirmed_at": _when(begin, np.where(looked, arrival + 86400 * lines.days, np.nan)),
         "review_chance": Series(lines.chance, nan_to_null=True),

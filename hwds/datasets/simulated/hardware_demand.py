@@ -166,7 +166,7 @@ def _observations(
     Rounding to whole units adds 1/12 to the variance of a count (Sheppard); an unknown or zero
     count says nothing.
     """
-    rows = law.take(np.repeat(np.arange(history.n_series), history.lengths))
+    rows = law.take(history.series_of_row)
     interest = rows.log_interest(history.table)
     served = 1 - history.values("shortage")
     counts = history.target * served if of_demand else history.target
@@ -204,9 +204,7 @@ def _align_ends(history: Panel, values: ndarray) -> ndarray:
     longest = history.lengths.max()
     aligned = np.full((history.n_series, longest), np.nan)
     ends = np.repeat(longest - history.lengths, history.lengths)
-    aligned[np.repeat(np.arange(history.n_series), history.lengths), ends + history.positions] = (
-        values
-    )
+    aligned[history.series_of_row, ends + history.positions] = values
     return aligned
 
 
@@ -228,7 +226,7 @@ def _log_demand(
     level in the first month.
     """
     steps = np.arange(future.lengths[0])
-    rows = law.take(np.repeat(np.arange(future.n_series), future.lengths))
+    rows = law.take(future.series_of_row)
     known = (rows.log_interest(future.table) + _effects(dataset, rows, future)).reshape(
         future.n_series, -1
     )
@@ -432,10 +430,5 @@ class HardwareElasticities(Truth):
         offers, law = demand_law(self.dataset)
         design = DemandDesign.of(history, DemandTerms(), context.controls)
         known = offers.select(SERIES, "promotion").with_columns(elasticity=law.elasticity)
-        true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        shared = {
-            LAG: self.dataset.pull_forward,
-            CROSS: self.dataset.cross,
-            "promotion": float(true["promotion"].mean()),  # type: ignore[arg-type]
-        }
-        return known_elasticities(design, true["elasticity"].to_numpy(), shared, context)
+        shared = {LAG: self.dataset.pull_forward, CROSS: self.dataset.cross}
+        return known_elasticities(design, known, shared, context)

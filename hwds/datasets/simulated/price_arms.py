@@ -152,7 +152,8 @@ class PriceWorld(Dataset):
     def _starts(self) -> ndarray:
         """Return the first step of every moment."""
         steps = {0, *self.arrives, *(step for step in self.leaves if step)}
-        steps |= {self.shift_at} if self.shift_at is not None else set()
+        if self.shift_at is not None:
+            steps.add(self.shift_at)
         span = self.season or (self.horizon if self.drift else 0)
         steps |= set(range(0, span, max(1, span // PARTS)))
         return np.array(sorted(steps), np.int64)
@@ -180,12 +181,8 @@ class PriceWorld(Dataset):
         return float(stream(self.seed, "price_world", "drift", arm).standard_normal(steps).sum())
 
     def _present(self, arms: int, start: int) -> ndarray:
-        here = np.ones(arms, bool)
-        for arm in range(arms):
-            arrived = not self.arrives or start >= self.arrives[arm]
-            left = bool(self.leaves) and 0 < self.leaves[arm] <= start
-            here[arm] = arrived and not left
-        return here
+        arrives, leaves = (np.array(steps or (0,) * arms) for steps in (self.arrives, self.leaves))
+        return (arrives <= start) & ~((leaves > 0) & (leaves <= start))
 
 
 def with_log_odds(conversions: ndarray, gains: ndarray) -> ndarray:
@@ -300,4 +297,4 @@ def basket_amounts(law: BasketLaw, spread: float) -> ndarray:
         amounts = np.exp(np.sqrt(np.log1p(spread**2)) * ndtri(ranks))
     else:
         amounts = (1 - ranks) ** (-1 / (1 + np.sqrt(1 + 1 / spread**2)))
-    return np.asarray(amounts / amounts.mean())
+    return amounts / amounts.mean()

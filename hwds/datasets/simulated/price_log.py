@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import product
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -24,7 +23,7 @@ LEVEL, SLOPE = np.array([-2.0, -1.6, -2.4]), np.array([1.2, 0.8, 1.6])
 middle price.
 """
 
-VISITS, VISIT_SHARES, VISIT_EFFECT = np.arange(5), (0.35, 0.25, 0.2, 0.12, 0.08), 0.3
+VISIT_SHARES, VISIT_EFFECT = (0.35, 0.25, 0.2, 0.12, 0.08), 0.3
 TARGET_EXPLORES = 0.1
 GRID = 121
 """Prices among which the best continuous one is sought."""
@@ -198,12 +197,12 @@ def contexts() -> DataFrame:
     """Return every kind of customer: `channel`, `visits`, and the `share` of customers who are
     so.
     """
-    kinds = list(product(range(len(CHANNELS)), range(len(VISITS))))
-    shares = [SHARES[channel] * VISIT_SHARES[visits] for channel, visits in kinds]
-    names = [CHANNELS[channel] for channel, _ in kinds]
-    return DataFrame(
-        {"channel": names, "visits": [int(VISITS[visits]) for _, visits in kinds], "share": shares}
-    )
+    rows = [
+        (channel, visits, share * visit_share)
+        for channel, share in zip(CHANNELS, SHARES, strict=True)
+        for visits, visit_share in enumerate(VISIT_SHARES)
+    ]
+    return DataFrame(rows, schema=["channel", "visits", "share"], orient="row")
 
 
 def _rule(kinds: DataFrame) -> ndarray:

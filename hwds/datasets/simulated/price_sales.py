@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -71,7 +71,7 @@ class SalesCells:
         """
         generation = self.column("generation")
         apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
-        return np.asarray(self.substitutes * np.exp(-nearness * apart))
+        return self.substitutes * np.exp(-nearness * apart)
 
     def column(self, name: str) -> ndarray:
         """Return a column as an array, shape (K,)."""
@@ -203,20 +203,22 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     """
     seed, weeks = law.seed, law.weeks
     device, shop = cells.column("device"), cells.column("shop")
-    draws = _draws(seed, cells, weeks)
+    skus = int(device.max()) + 1
+    shape = (skus, len(CHANNELS), weeks)
+    uniforms = stream(seed, "price_sales", "uniform").random((*shape, 4))[device, shop]
+    promoting, deepness, missing, missing_share = np.moveaxis(uniforms, -1, 0)
     season = law.season * seasonal(weeks)
-    gamma = stream(seed, "price_sales", "noise").gamma(
-        law.dispersion, 1 / law.dispersion, draws.shape_all
-    )[device, shop]
+    gamma = stream(seed, "price_sales", "noise").gamma(law.dispersion, 1 / law.dispersion, shape)[
+        device, shop
+    ]
     shock = (np.log(gamma) - np.log(gamma).mean()) / max(float(np.log(gamma).std()), 1e-12)
-    promoted = draws.promoted < law.promotion_share * (
+    promoted = promoting < law.promotion_share * (
         1 + season / max(law.season, 1e-12) * (law.season > 0)
     )
-    depth = DEPTHS[(draws.depth * len(DEPTHS)).astype(np.int64)] * promoted
-    cost = draws.cost[device]
+    depth = DEPTHS[(deepness * len(DEPTHS)).astype(np.int64)] * promoted
+    cost = _costs(seed, skus, weeks)[device]
     relative = (
-        OWN_PRICE * np.repeat(draws.own, SPELL, axis=1)[:, :weeks]
-        + SKU_PRICE * np.repeat(draws.device[device], SPELL, axis=1)[:, :weeks]
+        _spell_prices(seed, device, shop, weeks)
         + law.seasonal_pricing * season
         + law.pass_through * cost
         + REACTION * law.endogeneity * shock
@@ -230,6 +232,7 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     whole = parts @ sold.astype(float)
     others = parts @ beside / np.where(whole > 0, whole, 1.0)
     before = np.concatenate([relative[:, :1], relative[:, :-1]], axis=1)
+    shared = stream(seed, "price_sales", "shared").standard_normal((skus, weeks))
     walk = np.cumsum(WALK * stream(seed, "price_sales", "walk").standard_normal(weeks))
     log_mean = (
         cells.column("base")[:, None]
@@ -239,11 +242,9 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
         + cells.column("promotion")[:, None] * promoted
         + law.pull_forward * before
         + law.cannibalisation * others
-        + law.shared_noise * draws.shared[device]
+        + law.shared_noise * shared[device]
     )
-    stock_out = np.where(
-        draws.out < law.stock_outs, np.maximum(LARGEST * draws.out_share, 0.05), 0.0
-    )
+    stock_out = np.where(missing < law.stock_outs, np.maximum(LARGEST * missing_share, 0.05), 0.0)
     units = (
         stream(seed, "price_sales", "sales")
         .poisson(np.exp(log_mean) * gamma * (1 - stock_out))
@@ -258,38 +259,18 @@ def seasonal(weeks: int) -> ndarray:
     1.
     """
     week = np.arange(weeks)
-    wave = 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
-    return np.asarray(wave)
+    return 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Standard draws by cell (or device, for `device`, `shared` and `cost`) and week or spell."""
-
-    own: ndarray
-    device: ndarray
-    shared: ndarray
-    cost: ndarray
-    promoted: ndarray
-    depth: ndarray
-    out: ndarray
-    out_share: ndarray
-    shape_all: tuple[int, int, int]
-
-
-def _draws(seed: int, cells: SalesCells, weeks: int) -> _Draws:
-    device, shop = cells.column("device"), cells.column("shop")
+def _spell_prices(seed: int, device: ndarray, shop: ndarray, weeks: int) -> ndarray:
+    """Return the part of each log price that stays for a spell: a cell's own and its device's,
+    shape (K, weeks).
+    """
     skus, spells = int(device.max()) + 1, -(-weeks // SPELL)
-    whole = (skus, len(CHANNELS), weeks)
-    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))[
-        device, shop
-    ]
-    by_device = stream(seed, "price_sales", "device_spells").standard_normal((skus, spells))
-    shared = stream(seed, "price_sales", "shared").standard_normal((skus, weeks))
-    uniform = stream(seed, "price_sales", "uniform").random((*whole, 4))[device, shop]
-    return _Draws(
-        own, by_device, shared, _costs(seed, skus, weeks), *np.moveaxis(uniform, -1, 0), whole
-    )  # type: ignore[call-arg]
+    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))
+    of_device = stream(seed, "price_sales", "device_spells").standard_normal((skus, spells))
+    by_spell = OWN_PRICE * own[device, shop] + SKU_PRICE * of_device[device]
+    return np.repeat(by_spell, SPELL, axis=1)[:, :weeks]
 
 
 def _costs(seed: int, skus: int, weeks: int) -> ndarray:
@@ -380,10 +361,10 @@ class SalesSettings(PanelDataset):
         names = "series_id sku channel family list_price cost elasticity promotion"
         return table.select(
             *names.split(),
-            pl.lit(self.pull_forward).alias("pull_forward"),
-            pl.lit(self.cannibalisation).alias("cannibalisation"),
-            col("base").exp().alias("units"),
-            best.alias("best_price"),
+            pull_forward=pl.lit(self.pull_forward),
+            cannibalisation=pl.lit(self.cannibalisation),
+            units=col("base").exp(),
+            best_price=best,
         )
 
     def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> DataFrame:
@@ -397,18 +378,14 @@ class SalesSettings(PanelDataset):
         units = col("units") * col("multiple") ** col("elasticity")
         price = col("list_price") * col("multiple")
         profit = (price - col("cost")) * units
-        return grid.select(
-            "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
-        )
+        return grid.select("series_id", price=price, units=units, profit=profit)
 
     def cross(self) -> ndarray:
         """Return the true cross elasticities, of a row's cell to the price of a column's, with all
         on sale, shape (K, K).
         """
         parts = self.cells().parts(self.nearness)
-        return np.asarray(
-            self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
-        )
+        return self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""
@@ -440,14 +417,9 @@ class PriceSalesTruth(Truth):
         """
         known = self.dataset.parameters()
         design = DemandDesign.of(history, DemandTerms(), context.controls)
-        true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        shared = {
-            LAG: true["pull_forward"][0],
-            CROSS: true["cannibalisation"][0],
-            "promotion": true["promotion"].mean(),
-        }
+        shared = {LAG: self.dataset.pull_forward, CROSS: self.dataset.cannibalisation}
         pairs = self._pairs(design) if self.dataset.nearness else None
-        return known_elasticities(design, true["elasticity"].to_numpy(), shared, context, pairs)
+        return known_elasticities(design, known, shared, context, pairs)
 
     def _pairs(self, design: DemandDesign) -> CrossPairs:
         """Return the true cross elasticities of pairs."""
@@ -461,8 +433,8 @@ class PriceSalesTruth(Truth):
 
 def known_elasticities(
     design: DemandDesign,
-    slopes: ndarray,
-    shared: Mapping[str, Any],
+    known: DataFrame,
+    shared: Mapping[str, float],
     context: ElasticityContext,
     pairs: CrossPairs | None = None,
 ) -> FittedElasticities:
@@ -470,12 +442,15 @@ def known_elasticities(
 
     Args:
         design: The rows.
-        slopes: Own elasticities, shape (K,).
+        known: `series_id, elasticity, promotion` of each cell; the promotion's slope is their mean.
         shared: The slopes of other columns by name, 0 for those that are not named.
         context: The settings of the run.
         pairs: Cross elasticities, where they differ by pair.
     """
-    theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])
+    true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
+    slopes = true["elasticity"].to_numpy()
+    by_name = {"promotion": true["promotion"].mean(), **shared}
+    theta = np.array([by_name.get(name, 0.0) for name in design.columns], float)
     none, cells = np.zeros(len(design)), len(design)
     estimates = Estimates(
         slopes,

@@ -113,13 +113,7 @@ class PriceTest(Dataset):
         """
         from scipy.special import betaincinv
 
-        return np.asarray(
-            betaincinv(
-                self.sameness * np.asarray(conversion),
-                self.sameness * (1 - np.asarray(conversion)),
-                rank,
-            )
-        )
+        return betaincinv(self.sameness * conversion, self.sameness * (1 - conversion), rank)
 
     def _days(self) -> list[date]:
         days = np.sort(stream(self.start, "days").integers(0, self.days, self.units))
@@ -158,19 +152,14 @@ class PriceTestTruth(Truth):
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
         """Return the true effects, whatever was seen."""
         money = sample.label == "revenue"
-        means = [
-            q * price if money else q
-            for price, q in zip(self.prices, self.conversions, strict=True)
-        ]
-        numbers = {
-            price_arm_name(self.prices, number): number for number in range(len(self.prices))
+        means = {
+            price_arm_name(self.prices, number): q * self.prices[number] if money else q
+            for number, q in enumerate(self.conversions)
         }
-        base = means[numbers[sample.control.name]]
-        effects = [
-            Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others
-        ]
-        return effects + [
-            Finding("lift", arm.name, means[numbers[arm.name]] / base - 1) for arm in sample.others
+        base, arms = means[sample.control.name], [arm.name for arm in sample.others]
+        return [
+            *(Finding("effect", arm, means[arm] - base) for arm in arms),
+            *(Finding("lift", arm, means[arm] / base - 1) for arm in arms),
         ]
 
 

@@ -151,4 +151,4 @@ def _cycle(sizes: ndarray, week: ndarray) -> ndarray:
     """Return two waves a year, of the sizes of their sines and cosines, shape (weeks,)."""
     turn = 2 * np.pi * week / 52
     waves = np.stack([np.sin(turn), np.cos(turn), np.sin(2 * turn), np.cos(2 * turn)])
-    return np.asarray(sizes @ waves)
+    return sizes @ waves

@@ -54,7 +54,7 @@ class AlertTerms:
         wrong = multiplier * self.wrong_block
         return wrong / (wrong + loss)
 
-    def review_from(self, loss: ndarray, floor: float = 0.0) -> ndarray:
+    def review_from(self, loss: ndarray, floor: float) -> ndarray:
         """Return the probability from which a review is expected to gain at least the floor.
 
         Above 1 where none can.

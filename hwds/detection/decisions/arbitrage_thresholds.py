@@ -21,7 +21,7 @@ from hwds.detection.reselling import (
 )
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
-from hwds.frames.files import USUAL_FORMAT, Decimal, TextFormat, read_files
+from hwds.frames.files import Decimal, TextFormat, read_files
 from hwds.frames.table import Table
 from hwds.report.words import spoken
 from hwds.results.tables import Tables
@@ -33,7 +33,7 @@ PAIRS = ("bought_in", "sold_in")
 SHARES = ("duty", "risk")
 
 
-def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> DataFrame:
+def listed_prices(path: str, last: Any, form: TextFormat) -> DataFrame:
     """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one
     line a price.
 
@@ -74,7 +74,7 @@ def _days(since: Series, path: str) -> Series:
     return days.cast(pl.Date)
 
 
-def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> DataFrame:
+def pair_costs(path: str, form: TextFormat) -> DataFrame:
     """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight,
     duty, risk`.
 

@@ -86,7 +86,10 @@ class LiveNetwork(Live):
         self._owners.append(customer)
         if customer is None:
             return (None, None, None, None)
-        self._add_customer(customer)
+        if customer not in self._parent:
+            self._parent[customer] = customer
+            self._size[customer] = 1
+            self._newest[customer] = LONG_AGO
         for k, name in enumerate(self._by):
             value = event.values.get(name)
             if value is not None:
@@ -105,12 +108,6 @@ class LiveNetwork(Live):
             root = self._root(customer)
             self._newest[root] = max(self._newest[root], outcome.time)
         self._found[customer] = min(self._found.get(customer, NEVER), outcome.time)
-
-    def _add_customer(self, customer: Any) -> None:
-        if customer not in self._parent:
-            self._parent[customer] = customer
-            self._size[customer] = 1
-            self._newest[customer] = LONG_AGO
 
     def _record_identifier(self, customer: Any, shared: Shared, time: int) -> None:
         """Record that a customer bears an identifier since a time."""

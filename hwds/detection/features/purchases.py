@@ -528,8 +528,10 @@ class Purchases(RowFeatures):
         """
         return tuple(
             name
-            for name in (*USUAL_NAMES, *USUAL_NUMBERS)
-            if getattr(self, name) == name and name not in table.data.columns
+            for name, column in vars(self).items()
+            if name in (*USUAL_NAMES, *USUAL_NUMBERS)
+            and column == name
+            and name not in table.data.columns
         )
 
     def live(self, schema: Table) -> Live:

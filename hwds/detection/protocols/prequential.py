@@ -72,7 +72,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """
         earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
         days = (last_midnight(earlier) - first_midnight(earlier)).days if len(earlier.data) else 0
-        walk = replace(self.within(days, windows), segments=(), explained=0, importance_rows=0)
+        walk = replace(
+            self.with_windows(days, windows), segments=(), explained=0, importance_rows=0
+        )
         return TuningSplit(walk, earlier, walk.split(earlier), self._shortening_remark(walk))
 
     def _shortening_remark(self, walk: Prequential) -> str:

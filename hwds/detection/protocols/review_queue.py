@@ -128,11 +128,6 @@ def ranked_entities(rows: DataFrame, score_of: ScoreOf) -> DataFrame:
     return made.sort("score", "entity", descending=[True, False])
 
 
-def first_entities(rows: DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
-    """Return the entities that a budget has room for."""
-    return frozenset(ranked_entities(rows, score_of)["entity"].head(budget).to_list())
-
-
 def overlap_share(one: frozenset[str], other: frozenset[str]) -> float:
     """Return the share of the larger of two sets that both have."""
     return len(one & other) / max(len(one), len(other), 1)
@@ -325,7 +320,7 @@ class ReviewQueue(Detection):
 
     def _first_cases(self, rows: DataFrame) -> frozenset[str]:
         """Return the entities that the budget has room for."""
-        return first_entities(rows, self.budget, self.score_of)
+        return frozenset(ranked_entities(rows, self.score_of)["entity"].head(self.budget))
 
     def postprocess(self, rows: DataFrame) -> DataFrame:
         """Return the rows as they are."""

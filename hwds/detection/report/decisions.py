@@ -233,14 +233,9 @@ THRESHOLDS = Declared.of(
 )
 
 
-def last_thresholds(verdict: AlertVerdict) -> DataFrame:
-    """Return the thresholds of the last window."""
-    return verdict.thresholds.filter(cutoff=col("cutoff").max())
-
-
 ALERT_THRESHOLDS_REPORT = TableReport(
     columns=THRESHOLDS,
-    rows=last_thresholds,
+    rows=lambda verdict: verdict.thresholds.filter(cutoff=col("cutoff").max()),
     title="""
     {%- set last = chosen | last if rows %}
     {%- if rows -%}

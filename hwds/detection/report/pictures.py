@@ -66,14 +66,14 @@ def scored_sides(rows: DataFrame) -> Iterator[str]:
             yield side
 
 
-def window_count_words(rows: DataFrame, counted: DataFrame | None = None) -> str:
+def window_count_words(rows: DataFrame, counted: DataFrame) -> str:
     """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`.
 
     Nothing for one.
 
     Args:
         rows: The scored rows.
-        counted: The rows of the windows that the mean is of, where these need not be all.
+        counted: The rows of the windows that the mean is of.
     """
     cutoffs = rows["cutoff"].unique()
     if len(cutoffs) < 2:
@@ -81,7 +81,7 @@ def window_count_words(rows: DataFrame, counted: DataFrame | None = None) -> str
     windows = (
         "windows" if cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0 else "folds"
     )
-    some = len(cutoffs) if counted is None else counted["cutoff"].n_unique()
+    some = counted["cutoff"].n_unique()
     if some == len(cutoffs):
         return f", mean of {some} {windows}"
     return f", mean of the {some} of {len(cutoffs)} {windows} with a positive row"

@@ -302,14 +302,9 @@ def draw_detection(table: Table, tables: Tables, model: str, folder: Path) -> No
     save_png(importances_figure(tables, model), folder / "importances.png")
 
 
-def detection_page_grids(tables: Tables, model: str) -> list[Grid]:
-    """Return the grid of importances of each model, and that of rules."""
-    return [subject_grid(tables, model), rules_grid(tables, model)]
-
-
 DETECTION_REPORT = TaskReport(
     sentence=detection_sentence,
-    page_grids=detection_page_grids,
+    page_grids=lambda tables, model: [subject_grid(tables, model), rules_grid(tables, model)],
     draw=draw_detection,
     captions={
         "precision_recall.png": "Precision against recall of every model",

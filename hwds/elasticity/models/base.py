@@ -124,7 +124,7 @@ def t_critical(level: float, df: ndarray) -> ndarray:
     """Return Student's quantile of half an interval, NaN where there is no degree of freedom."""
     from scipy.special import stdtrit
 
-    return np.asarray(np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan))
+    return np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan)
 
 
 def refuse_few_clusters(sure: ndarray, cluster: str) -> None:

@@ -183,7 +183,7 @@ class LogitParameters:
     @property
     def stderr(self) -> ndarray:
         """The standard errors of slope and nesting parameter, shape (2,)."""
-        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
     def status(self) -> tuple[str, str]:
         """Return the status and reason of every cell: those of the slope which all share."""
@@ -343,7 +343,11 @@ class LogitDemand(ElasticityModel):
             z = design.instruments(code)
         if self.nests is not None:
             nest = nest_codes(design, market)
-            self._refuse_single(nest[rows])
+            if np.bincount(nest[rows]).max() < 2:
+                raise DataError(
+                    f"model.nests: '{self.nests}' must be nests of several products, got one in "
+                    f"each."
+                )
             endogenous = np.column_stack([design.price, log_share_within(share, nest, rows)])
             if self.instruments == "auto":
                 z = z if z.shape[1] else design.price[:, None]
@@ -360,13 +364,6 @@ class LogitDemand(ElasticityModel):
             [number_groups(cluster[rows])[order]],
             efficient=self.weighting == "gmm",
         )
-
-    def _refuse_single(self, nest: ndarray) -> None:
-        """Refuse nests of one product each, within which every share is 1."""
-        if np.bincount(nest).max() < 2:
-            raise DataError(
-                f"model.nests: '{self.nests}' must be nests of several products, got one in each."
-            )
 
     def _refuse_few(self, endogenous: ndarray, z: ndarray) -> None:
         """Refuse nests of which no instrument is left."""

@@ -80,7 +80,7 @@ def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: b
         if np.abs(of_cell - before).max() < SETTLED_CHANGE:
             break
     here = np.bincount(period, minlength=design.periods) > 0
-    return np.asarray(other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period])
+    return other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period]
 
 
 def _balance_effects(part: ndarray, code: ndarray, units: ndarray, count: int) -> ndarray:

@@ -47,12 +47,11 @@ class FittedDemandStack(FittedElasticities):
         """Return the weighted mean of the members' logs of expected units, NaN where none has an
         answer, shape (rows,).
         """
-        cell = np.repeat(np.arange(panel.n_series), panel.lengths)
+        cell = panel.series_of_row
         logs = np.stack([member.log_demand(panel) for member in self.members])
         weights = np.where(np.isfinite(logs), self.weights[:, cell], 0.0)
         total = weights.sum(axis=0)
-        mean = (weights * np.nan_to_num(logs)).sum(axis=0) / np.where(total > 0, total, np.nan)
-        return np.asarray(mean)
+        return (weights * np.nan_to_num(logs)).sum(axis=0) / np.where(total > 0, total, np.nan)
 
 
 def weights_by_cell(members: Sequence[FittedElasticities], weights: ndarray) -> ndarray:
@@ -66,7 +65,7 @@ def weights_by_cell(members: Sequence[FittedElasticities], weights: ndarray) -> 
     )  # all weight is with members without an answer
     own = np.where(lacking, there.astype(float), own)
     total = own.sum(axis=0)
-    return np.asarray(own / np.where(total > 0, total, 1.0))
+    return own / np.where(total > 0, total, 1.0)
 
 
 def combine_estimates(
@@ -125,7 +124,7 @@ def _mixture_covariance(part: Estimates, critical: float) -> ndarray:
     wide = np.nan_to_num(part.both_sides.mean(axis=0) / critical, nan=1.0)
     if part.covariance is None:
         return np.diag((stderr * wide) ** 2)
-    return np.asarray(np.outer(wide, wide) * np.nan_to_num(part.covariance))
+    return np.outer(wide, wide) * np.nan_to_num(part.covariance)
 
 
 def _shared_slopes(
@@ -239,7 +238,7 @@ def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
 def best_member_weights(moves: HeldOutMoves) -> ndarray:
     """Return all for the member of the least deviance, shape (members,)."""
     members = np.eye(moves.predicted.shape[1])
-    return np.asarray(members[int(np.argmin([moves.deviance(each)[0] for each in members]))])
+    return members[int(np.argmin([moves.deviance(each)[0] for each in members]))]
 
 
 # A weighted mean of several models of demand, weighed on price moves before the cutoff.

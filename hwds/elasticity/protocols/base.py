@@ -95,7 +95,9 @@ class CellEvaluation(DemandEvaluation, DemandEvidence):
 
     def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> DataFrame:
         """Return the rows of a model fitted to a history."""
-        fitted = model.learn(history, ElasticityContext(**context.shared(), level=self.confidence))
+        fitted = model.learn(
+            history, ElasticityContext(**context.shared_fields(), level=self.confidence)
+        )
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
 
     def score(self, rows: DataFrame) -> list[Score]:

@@ -68,7 +68,9 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
     ) -> pl.DataFrame:
         """Fit with the price to come, and return every effect that all cells share."""
         panel = with_future_price(frame, self.ahead)
-        fitted = model.learn(panel, ElasticityContext(**context.shared(), controls=(FUTURE_PRICE,)))
+        fitted = model.learn(
+            panel, ElasticityContext(**context.shared_fields(), controls=(FUTURE_PRICE,))
+        )
         if FUTURE_PRICE not in fitted.effects["name"].to_list():
             raise DataError(
                 f"protocol: the price {self.ahead} periods ahead does not vary beside today's."

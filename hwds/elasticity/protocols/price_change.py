@@ -86,7 +86,7 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
         """Fit at the fold's first cutoff, and predict the moves after each cutoff that it
         serves.
         """
-        full = ElasticityContext(**context.shared())
+        full = ElasticityContext(**context.shared_fields())
         history = panel_known_at(frame, cell.fold.cutoffs[0], self.sliding)
         fitted = model.learn(history, full)
         parts = [
@@ -123,7 +123,7 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
     ) -> FittedElasticities:
         """Fit on all rows, or the last ones of a sliding window."""
         known = replace(frame.last(self.sliding) if self.sliding else frame, plan=None)
-        return model.learn(known, ElasticityContext(**context.shared()))
+        return model.learn(known, ElasticityContext(**context.shared_fields()))
 
     def predict_new(
         self, fitted: FittedElasticities, frame: Panel, context: RunContext

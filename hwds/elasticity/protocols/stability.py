@@ -70,7 +70,7 @@ class Stability(CellEvaluation, Contrasting):
         rows = self.fit_rows(
             model, self.without(known, (known.table[TIME] >= first).to_numpy()), context
         )
-        return rows.with_columns(pl.lit(cell.fold.name).alias("window"))
+        return rows.with_columns(window=pl.lit(cell.fold.name))
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the differences of each model's answers from one window to the next."""

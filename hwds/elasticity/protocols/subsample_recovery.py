@@ -55,7 +55,7 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
         if cell.fold.name != WHOLE_SAMPLE:
             kept = context.stream("sample").random(len(kept)) < self.share
         rows = self.fit_rows(model, self.without(frame, kept), context)
-        return rows.with_columns(pl.lit(cell.fold.name).alias("sample"))
+        return rows.with_columns(sample=pl.lit(cell.fold.name))
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the distances of each model's samples from its answer to all rows."""

@@ -40,7 +40,7 @@ class MirroredCache(Cache):
     url: str
 
     @cached_property
-    def there(self) -> dict[str, str]:
+    def stored(self) -> dict[str, str]:
         """The paths in the store by name, as of the first look, and those that this process has
         stored.
         """
@@ -48,13 +48,13 @@ class MirroredCache(Cache):
 
     def has(self, key: str, codec: Codec[Value]) -> bool:
         """Return whether an entry is here or in the store."""
-        return super().has(key, codec) or self.path(key, codec).name in self.there
+        return super().has(key, codec) or self.path(key, codec).name in self.stored
 
     def keys(self, beginning: str, codec: Codec[Value]) -> list[str]:
         """Return the keys that begin so of entries that are here or in the store."""
-        names = (Path(name) for name in self.there if name.startswith(beginning))
-        far = {path.stem for path in names if path.suffix == f".{codec.suffix}"}
-        return sorted({*super().keys(beginning, codec), *far})
+        names = (Path(name) for name in self.stored if name.startswith(beginning))
+        remote = {path.stem for path in names if path.suffix == f".{codec.suffix}"}
+        return sorted({*super().keys(beginning, codec), *remote})
 
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
         """Return the value of an entry from here, or fetched from the store.
@@ -62,12 +62,12 @@ class MirroredCache(Cache):
         One that is damaged there counts as absent.
         """
         value, path = super().load(key, codec), self.path(key, codec)
-        if value is not None or path.name not in self.there:
+        if value is not None or path.name not in self.stored:
             return value
-        write_bytes(path, fetch(self.url, self.there[path.name]))
+        write_bytes(path, fetch(self.url, self.stored[path.name]))
         value = super().load(key, codec)
         if value is None:
-            del self.there[path.name]
+            del self.stored[path.name]
         return value
 
     def store(
@@ -76,7 +76,7 @@ class MirroredCache(Cache):
         """Keep a value here, then in the store."""
         super().store(key, codec, value, inputs)
         path = self.path(key, codec)
-        self.there[path.name] = send(
+        self.stored[path.name] = send(
             self.url, f"{BELOW}/{path.parent.name}/{path.name}", path.read_bytes()
         )
 

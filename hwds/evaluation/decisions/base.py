@@ -104,7 +104,7 @@ class Decision(Recipe):
         None where there is nothing to decide.
 
         Args:
-            forecasts: As `hwds predict` makes them.
+            forecasts: The forecasts, as `hwds predict` makes them.
             tables: The tables of the run, whose record the forecast is judged by.
             frame: The data after which they come.
             model: The label of the experiment's own model, which made them.
@@ -122,9 +122,9 @@ class Decision(Recipe):
         """Return what it says of rows that arrive one at a time; None where it says nothing.
 
         Args:
-            protocol: The run's.
+            protocol: The run's protocol.
             verdict: What it has decided on the run's rows.
-            seed: The run's.
+            seed: The run's seed.
             amount: The column of what is at stake.
         """
         return None

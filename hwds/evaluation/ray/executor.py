@@ -181,15 +181,15 @@ def other_versions(node: Node, ours: Mapping[str, str]) -> str:
 
     Empty where it has the same.
     """
-    apart = sorted(
+    differing = sorted(
         name for name, version in node.packages.items() if ours.get(name, version) != version
     )
-    if not apart:
+    if not differing:
         return ""
     shown = ", ".join(
-        f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:MOST_NAMED]
+        f"{name} {node.packages[name]} (here {ours[name]})" for name in differing[:MOST_NAMED]
     )
-    more = f" and {len(apart) - MOST_NAMED} more" if len(apart) > MOST_NAMED else ""
+    more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
     return f"node {node.host} has other versions: {shown}{more}; install the same lock file there"
 
 
@@ -241,7 +241,7 @@ class PackedJob:
     Attributes:
         job: What workers need.
         files: The frame's files by name.
-        node: That of the driver.
+        node: The driver's node.
         packages: The version of each of its packages.
     """
 

@@ -198,7 +198,7 @@ class Calendar(PanelFeatures):
         """Return the panel with the plan's columns added, null where the rows or values for it are
         missing.
         """
-        return panel.widened(
+        return panel.with_table(
             FeatureSource(panel, self.season).with_columns(
                 self._checked_columns(panel.roles, horizon=1)
             )

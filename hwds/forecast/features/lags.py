@@ -14,7 +14,7 @@ from hwds.forecast.columns import (
     FeatureSource,
     Rows,
     RowsOrSeason,
-    check_lags,
+    check_step_lags,
     earlier_value,
 )
 from hwds.forecast.features.calendar import Calendar
@@ -191,7 +191,7 @@ class Lags(Calendar):
     past_lags: Rows = (1,)
 
     def _from_past(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
-        check_lags("step_lags", self.step_lags, horizon)
+        check_step_lags(self.step_lags, horizon)
         return [
             *lag_columns(self.lags),
             *lag_columns(self.step_lags, prefix="step_lag", at="step"),

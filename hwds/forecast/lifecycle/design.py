@@ -61,7 +61,7 @@ def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
         floor: The value that a target of 0 counts as.
     """
     number = calendar_numbers(panel.table[TIME], panel.frequency)
-    series = np.repeat(np.arange(panel.n_series), panel.lengths)
+    series = panel.series_of_row
     target = panel.target
     known = np.where(target >= 0, np.maximum(target, floor), np.nan)
     return LaunchRows(
@@ -79,10 +79,10 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
             than the data.
     """
     if age:
-        return panel.widened(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
-    late = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency) > start
+        return panel.with_table(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
+    late = _first_numbers(panel) > start
     counted = np.where(np.repeat(late, panel.lengths), panel.positions, np.nan)
-    return panel.widened(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
+    return panel.with_table(panel.table.with_columns(Series(AGE, counted, nan_to_null=True)))
 
 
 def calendar_numbers(times: Series, frequency: Frequency) -> ndarray:
@@ -98,11 +98,16 @@ def calendar_numbers(times: Series, frequency: Frequency) -> ndarray:
     return steps.cast(pl.Int64).to_numpy() // size
 
 
+def _first_numbers(panel: Panel) -> ndarray:
+    """Return the calendar's number of each series' first row, shape (n_series,)."""
+    return calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency)
+
+
 def is_clock(panel: Panel, name: str) -> bool:
     """Return whether a column rises (or falls) by one from row to row in every series, as an age or
     a time left does.
     """
-    same = np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
+    same = np.diff(panel.series_of_row) == 0
     change = np.diff(panel.values(name))[same]
     return len(change) > 0 and (bool((change == 1).all()) or bool((change == -1).all()))
 
@@ -111,7 +116,7 @@ def age_column(panel: Panel) -> str:
     """Return the known-future column that rises by one from row to row and is 0 where most series
     that begin late begin.
     """
-    number = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency)
+    number = _first_numbers(panel)
     late = number > number.min()
     for name in panel.roles.known_future:
         first = panel.values(name)[panel.offsets[:-1]]
@@ -131,7 +136,7 @@ def newest_series(panel: Panel, good: ndarray, most: int, longest: int) -> Panel
         longest: Rows of a series.
     """
     cut = panel.last(longest)
-    began = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency)
+    began = _first_numbers(panel)
     order = np.argsort(-began, kind="stable")
     order = order[good[order]]
     within = np.cumsum(cut.lengths[order]) <= most

@@ -95,6 +95,6 @@ def _change_spread(history: Panel, slope: ndarray) -> ndarray:
     """
     change = np.diff(history.target, prepend=np.nan)
     usable = (history.positions > 0) & ~np.isnan(change)
-    series = np.repeat(np.arange(history.n_series), history.lengths)[usable]
+    series = history.series_of_row[usable]
     squares = np.bincount(series, (change[usable] - slope[series]) ** 2, minlength=history.n_series)
     return np.sqrt(squares / np.maximum(np.bincount(series, minlength=history.n_series) - 1, 1))

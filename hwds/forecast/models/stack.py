@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le, MinLen
 
-from hwds.core.recipe import Names, Small, labelled
+from hwds.core.recipe import Names, Small, label_with
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.stacking import (
@@ -85,7 +85,7 @@ class Stack(Forecaster):
         if self.combine in PLAIN_COMBINATIONS:
             return ()
         names: dict[Combine, Any] = {
-            kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN_COMBINATIONS
+            kind: {"name": label_with(self.name, f"combine={kind}")} for kind in PLAIN_COMBINATIONS
         }
         return tuple(
             Stack(members=self.members, windows=self.windows, combine=kind, **name)

@@ -299,7 +299,7 @@ class PanelEvaluation(
         size = PanelSize(len(known), length, frame.season, self.steps(frame), columns, levels)
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
-    def within(self, seconds: float) -> str:
+    def budget_words(self, seconds: float) -> str:
         """Return the words of the model that keeps to a budget."""
         return f"model=forecast/auto model.budget={seconds:.0f}s"
 
@@ -539,7 +539,7 @@ class PanelEvaluation(
     def _context(self, run: RunContext, panel: Panel) -> ForecastContext:
         backtests = None if run.cache is None else InnerBacktests(run.cache)
         return ForecastContext(
-            **run.shared(),
+            **run.shared_fields(),
             levels=self.levels,
             season=panel.season,
             align=self.alignment(),

@@ -46,7 +46,7 @@ class Launch(PanelLaunch, PanelEvaluation):
         earlier = earlier_panel(self, frame)
         every = replace(self, launches=windows, segments=(), paths=0)
         last = frame.frequency.after(pl.Series([first.instant]), -self.steps(frame))[0]
-        fitting = [cutoff for cutoff in every.launched(earlier) if cutoff.instant <= last]
+        fitting = [cutoff for cutoff in every.launch_cutoffs(earlier) if cutoff.instant <= last]
         if len(fitting) < windows:
             count = len(self.cutoffs(frame))
             raise DataError(

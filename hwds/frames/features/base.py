@@ -67,7 +67,7 @@ class FeatureSet(Recipe):
 
 
 class PanelFeatures(FeatureSet):
-    """Causal columns of a panel, proven causal by the canary."""
+    """Causal columns of a panel, proven causal by the leak check."""
 
     of: ClassVar[type] = Panel
 
@@ -89,7 +89,7 @@ class PanelFeatures(FeatureSet):
 
 
 class RowFeatures(FeatureSet):
-    """Columns of each row of a table as of its own moment, proven so by the canary.
+    """Columns of each row of a table as of its own moment, proven so by the leak check.
 
     The moment of a row is its `time`, and it knows what had arrived by its own arrival
     (`available_at`, or `time` where that role is not played): row j counts for row i where time(j)

@@ -54,4 +54,4 @@ class LearnedRegimeScaling(Serializable):
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
-        return np.column_stack([self.scaling.scaled(runs), runs.cycles])
+        return np.column_stack([self.scaling.scale(runs), runs.cycles])

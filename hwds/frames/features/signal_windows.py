@@ -68,7 +68,7 @@ class SignalWindows(RunFeatures):
         """Return the windows with the scales of these runs."""
         scaling = RegimeScales.learn(runs, self.regimes)
         return LearnedSignalWindows(
-            self, scaling, principal_axes(scaling.scaled(runs), run_begins(runs), self.components)
+            self, scaling, principal_axes(scaling.scale(runs), run_begins(runs), self.components)
         )
 
 
@@ -105,7 +105,7 @@ class LearnedSignalWindows(Serializable):
 
     def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
-        signals, rows = self._signals(self.scaling.scaled(runs)), np.arange(len(runs.data))
+        signals, rows = self._signals(self.scaling.scale(runs)), np.arange(len(runs.data))
         parts = self._of_windows(signals, run_begins(runs), rows)
         parts += [smooth_signals(signals, run_begins(runs), weight) for weight in self.recipe.ewma]
         return np.column_stack([*parts, *self._plain(signals, runs.cycles)])
@@ -136,7 +136,7 @@ class LearnedSignalWindows(Serializable):
             states: The state of each run that has new rows.
             rows: The new rows, in the order of the states.
         """
-        new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
+        new = self._signals(self.scaling.scale_numbers(rows.sensors, rows.settings))
         stack = Stacked.of([state.tail for state in states], new, rows.counts)
         parts = self._of_windows(stack.values, stack.begins, stack.rows)
         runs = np.repeat(np.arange(len(states)), rows.counts)
@@ -160,9 +160,9 @@ class LearnedSignalWindows(Serializable):
         """Return what is computed of the windows up to some rows."""
         parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
-            asked = (self.recipe.bands, self.recipe.spectrum)
+            spectral = (self.recipe.bands, self.recipe.spectrum)
             parts += [
-                spectra(signals, begins, rows, window, *asked) for window in self.recipe.windows
+                spectra(signals, begins, rows, window, *spectral) for window in self.recipe.windows
             ]
         return parts
 

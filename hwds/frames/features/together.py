@@ -45,15 +45,15 @@ class Together(RowFeatures):
         Raises:
             ConfigError: Two parts make a column of the same name.
         """
-        made: dict[str, Series] = {}
+        added: dict[str, Series] = {}
         for part in self.parts:
             columns = part.compute(table)
-            taken = next((name for name in columns.columns if name in made), None)
+            taken = next((name for name in columns.columns if name in added), None)
             if taken:
                 raise ConfigError(
                     f"features.parts: '{part.name}' makes the column '{taken}', which is there "
                     f"already."
                 )
-            made |= {name: columns[name] for name in columns.columns}
+            added |= {name: columns[name] for name in columns.columns}
             table = table.with_inputs(columns)
-        return DataFrame(made)
+        return DataFrame(added)

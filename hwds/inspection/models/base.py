@@ -38,7 +38,7 @@ def softmax(logits: ndarray) -> ndarray:
     """Return probabilities from log odds up to a constant, shape (n, kinds)."""
     shifted = np.asarray(logits, float) - np.max(logits, axis=1, keepdims=True)
     powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def best_temperature(logits: ndarray, codes: ndarray) -> float:
@@ -147,11 +147,11 @@ class InspectionModel(Recipe):
         """
         for frame in (images, calibrate):
             check_frame("fit", frame, Images, self)
-            refuse_one_class(frame, "dataset")
+            refuse_one_class(frame)
         return self.inspector(images, calibrate, budget, context or RunContext(0))
 
 
-def refuse_one_class(images: Images, where: str) -> None:
+def refuse_one_class(images: Images) -> None:
     """Refuse images of which none is good, or none has a defect.
 
     Raises:
@@ -159,11 +159,11 @@ def refuse_one_class(images: Images, where: str) -> None:
     """
     known = images.codes[images.codes >= 0]
     if not len(known):
-        raise DataError(f"{where}: no image has a label.")
+        raise DataError("dataset: no image has a label.")
     if (known == 0).all() or (known > 0).all():
         what = f"'{images.good}'" if (known == 0).all() else f"defects, none is '{images.good}'"
         raise DataError(
-            f"{where}: all {len(known):,} images are {what}; good ones and defects are needed to "
+            f"dataset: all {len(known):,} images are {what}; good ones and defects are needed to "
             f"tell them apart."
         )
 

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Width
 from hwds.core.serialization import Serializable
+from hwds.evaluation.networks import Schedule, on_device, predict_network
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import GRID, InspectionModel
@@ -75,8 +76,6 @@ class CNN(InspectionModel):
 
     def learn(self, images: Images, context: RunContext) -> TrainedCNN:
         """Train on all images whose kind is known."""
-        from hwds.evaluation.networks import Schedule
-
         known = images.take(images.codes >= 0)
         height, width, channels = images.shape
         shape = Convolutions(height, width, channels, len(images.kinds), self.filters, self.hidden)
@@ -136,15 +135,11 @@ class TrainedCNN(Serializable):
 
         Shape (n, kinds).
         """
-        from hwds.evaluation.networks import on_device
-
         with on_device("cpu", self.cpus):
             parts = [self._mean_odds(as_inputs(block)) for block in images.blocks()]
         return np.concatenate(parts) - self.shift_of_kinds
 
     def _mean_odds(self, inputs: ndarray) -> ndarray:
-        from hwds.evaluation.networks import predict_network
-
         views = [np.ascontiguousarray(apply_view(inputs, view)) for view in self._views()]
         return np.mean(
             [predict_network(self.shape, each, [view]) for each in self.weights for view in views],
@@ -157,8 +152,6 @@ class TrainedCNN(Serializable):
 
     def saliency(self, images: Images) -> ndarray:
         """Return where the first network looks, the mean over views, shape (n, GRID, GRID)."""
-        from hwds.evaluation.networks import on_device
-
         out = []
         with on_device("cpu", self.cpus):
             for block in images.blocks():
@@ -194,4 +187,4 @@ def cells_along(size: int) -> ndarray:
 def scale_saliency(cells: ndarray) -> ndarray:
     """Return saliency maps whose high cells are 1 and whose lowest are 0 at least."""
     peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
-    return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))
+    return np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0)

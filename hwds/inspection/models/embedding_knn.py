@@ -158,7 +158,7 @@ class GoodWindows(Serializable):
         """Return the mean distance of the farthest windows of each image, shape (n, 1)."""
         parts = [self._distances(block) for block in images.blocks()]
         far = np.sort(np.concatenate(parts).reshape(images.n, -1), axis=1)[:, -self.top :]
-        return np.asarray(far.mean(axis=1, dtype=float)[:, None])
+        return far.mean(axis=1, dtype=float)[:, None]
 
     def saliency(self, images: Images) -> ndarray:
         """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID,

@@ -87,7 +87,7 @@ def grey_thresholds(grey: ndarray) -> ndarray:
     middle = (best * np.arange(levels)).sum(axis=1) / best.sum(
         axis=1
     )  # of equally good levels the middle one
-    return np.asarray((middle + 1) / levels)
+    return (middle + 1) / levels
 
 
 def _levels(grey: ndarray, light: ndarray) -> ndarray:
@@ -108,7 +108,7 @@ def _rings(grey: ndarray) -> ndarray:
 def _distance_from_centre(shape: tuple[int, ...]) -> ndarray:
     """Return how far each pixel is from the centre, in shorter sides."""
     rows, columns = (np.arange(size) - (size - 1) / 2 for size in shape)
-    return np.asarray(np.hypot(rows[:, None], columns[None, :]) / min(shape))
+    return np.hypot(rows[:, None], columns[None, :]) / min(shape)
 
 
 def _edges(grey: ndarray) -> ndarray:
@@ -188,7 +188,7 @@ def _open_regions(inside: ndarray, disc: ndarray, radius: int) -> ndarray:
 
     wide = np.pad(inside, ((0, 0), (2 * radius, 2 * radius), (2 * radius, 2 * radius)), mode="edge")
     opened = ndimage.binary_opening(wide, structure=disc)
-    return np.asarray(opened[:, 2 * radius : -2 * radius, 2 * radius : -2 * radius])
+    return opened[:, 2 * radius : -2 * radius, 2 * radius : -2 * radius]
 
 
 # Gradient-boosted trees on hand-made numbers of an image.

@@ -94,14 +94,14 @@ class BoardKFold(
             DataError: The boards do not suffice, or the images to learn from, or to calibrate by,
                 are of one class.
         """
-        refuse_one_class(frame, "dataset")
+        refuse_one_class(frame)
         folds = self.split_boards(frame)
         for fold in folds:
             self._refuse_few(*self._parts(frame, fold.index))
         return folds
 
     def _refuse_few(self, learn: Images, calibrate: Images, _: Images) -> None:
-        refuse_one_class(learn, "dataset")
+        refuse_one_class(learn)
         good = np.zeros(int((calibrate.codes == 0).sum()))
         if not np.isfinite(budget_threshold(good, self.budget)):
             least = int(np.ceil(1 / self.budget - 1 - 1e-9))

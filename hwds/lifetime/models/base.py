@@ -80,7 +80,7 @@ class LifetimeContext(RunContext):
         if not self.by_share:
             return np.ones(len(run))
         weight = 1.0 / np.maximum(np.bincount(run, minlength=runs.n), 1)[run]
-        return np.asarray(weight * (len(weight) / max(weight.sum(), 1e-300)))
+        return weight * (len(weight) / max(weight.sum(), 1e-300))
 
 
 # LifetimeModel: the recipe of a model of remaining life; and PointModel, whose law comes of
@@ -207,7 +207,7 @@ class PointModel(LifetimeModel):
                     out[mine[runs.run_of_row]] = learned.points(runs.take(mine))
             return out
 
-        return np.asarray(context.fitted_once(self, "lifetime held out", runs, made))
+        return context.fitted_once(self, "lifetime held out", runs, made)
 
 
 def inner_fold(runs: Runs, folds: int) -> ndarray:
@@ -361,7 +361,7 @@ class Covariates(Serializable):
         """Return the covariates of some rows, shape (rows, names)."""
         values = self.features.compute(runs)[rows]
         there = self.sd > 0
-        return np.asarray((values[:, there] - self.mean[there]) / self.sd[there])
+        return (values[:, there] - self.mean[there]) / self.sd[there]
 
     def table(self, runs: Runs, rows: ndarray) -> pd.DataFrame:
         """Return a row for each of some rows with how long the run was seen to go on."""

@@ -76,7 +76,7 @@ class Hazards(Serializable):
         risk = np.exp(
             np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
         )
-        return np.asarray(np.exp(-risk[:, None] * self.hazard))
+        return np.exp(-risk[:, None] * self.hazard)
 
     def lives(self, covariates: ndarray, cap: float) -> Lives:
         """Return the laws of rows.

@@ -13,7 +13,17 @@ from numpy import ndarray
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Steps, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
-from hwds.evaluation.networks import Layers, Training, epoch_of, initial_weights, shuffle_batches
+from hwds.evaluation.networks import (
+    InnerExamples,
+    Layers,
+    Schedule,
+    Training,
+    epoch_of,
+    initial_weights,
+    on_device,
+    predict_network,
+    shuffle_batches,
+)
 from hwds.frames.features.signal_windows import components_along, principal_axes, run_begins
 from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales, windows_of_rows
@@ -226,8 +236,6 @@ class LSTMCNN(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> TrainedBranches:
         """Train until machines set apart are predicted no better."""
-        from hwds.evaluation.networks import InnerExamples, Schedule
-
         signals = Signals.learn(runs, self.components)
         values = signals.compute(runs)
         shape = TwoBranches(self.window, values.shape[1], self.units, self.filters, self.kernel)
@@ -243,7 +251,8 @@ class LSTMCNN(PointModel):
         )
         training = MaskedTraining([windows[~apart]], shape, schedule, context, rate=self.dropout)
         weights = tuple(
-            tuple(training.stopped(goal[~apart], inner, number)) for number in range(self.networks)
+            tuple(training.best_weights(goal[~apart], inner, number))
+            for number in range(self.networks)
         )
         return TrainedBranches(signals, shape, weights, context.cap, context.cpus)
 
@@ -264,11 +273,11 @@ class Signals(Serializable):
     def learn(cls, runs: Runs, components: int) -> Signals:
         """Return the signals with the scales of runs."""
         scaling = RegimeScales.learn(runs)
-        return cls(scaling, principal_axes(scaling.scaled(runs), run_begins(runs), components))
+        return cls(scaling, principal_axes(scaling.scale(runs), run_begins(runs), components))
 
     def compute(self, runs: Runs) -> ndarray:
         """Return the numbers of each cycle, shape (rows, sensors + 2 components + 1)."""
-        scaled = self.scaling.scaled(runs)
+        scaled = self.scaling.scale(runs)
         wear = components_along(scaled, self.axes)
         begins = run_begins(runs)
         total = np.cumsum(np.vstack([np.zeros(wear.shape[1]), wear]), axis=0)
@@ -308,13 +317,11 @@ class TrainedBranches(Serializable):
 
     def predict_windows(self, windows: ndarray, masks: list[ndarray]) -> ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
-        from hwds.evaluation.networks import on_device, predict_network
-
         with on_device("cpu", self.cpus):
             answers = [
                 predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights
             ]
-        return np.asarray(np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap))
+        return np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap)
 
 
 @dataclass(frozen=True, eq=False)

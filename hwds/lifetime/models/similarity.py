@@ -98,7 +98,7 @@ class Coordinates(Serializable):
         scaling = RegimeScales.learn(runs)
         return cls(
             scaling,
-            principal_axes(scaling.scaled(runs), run_begins(runs), components),
+            principal_axes(scaling.scale(runs), run_begins(runs), components),
             lags,
             weight,
             age_unit,
@@ -112,7 +112,7 @@ class Coordinates(Serializable):
         """
         begins = run_begins(runs)
         values = smooth_signals(
-            components_along(self.scaling.scaled(runs), self.axes), begins, self.weight
+            components_along(self.scaling.scale(runs), self.axes), begins, self.weight
         )
         rows = np.arange(len(values))
         young = values[np.minimum(rows, begins + YOUNG_CYCLE - 1)]
@@ -199,4 +199,4 @@ class KnownCourses(Serializable):
         weight = np.where(
             distance <= farthest, np.exp(-2 * distance / np.maximum(farthest, LEAST_DISTANCE)), 0.0
         )
-        return np.asarray((weight * life).sum(axis=1) / weight.sum(axis=1))
+        return (weight * life).sum(axis=1) / weight.sum(axis=1)

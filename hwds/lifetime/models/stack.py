@@ -87,7 +87,7 @@ class Stack(PointModel):
         found, _ = nnls(
             np.vstack([root, np.full(count, heavy)]), np.concatenate([np.zeros(count), [heavy]])
         )
-        return np.asarray((1 - share) * found / found.sum() + share * equal)
+        return (1 - share) * found / found.sum() + share * equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,4 +105,4 @@ class WeightedPoints(Serializable):
     def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
         points = np.column_stack([part.points(runs) for part in self.parts])
-        return np.asarray((points * self.weights).sum(axis=1))
+        return (points * self.weights).sum(axis=1)

@@ -73,7 +73,7 @@ class WearRate(PointModel):
         asked for.
         """
         scaling = RegimeScales.learn(runs).within_runs(runs)
-        scaled = scaling.scaled(runs)
+        scaled = scaling.scale(runs)
         axis, new = self._index(scaled, runs)
         rows, (seen, failed) = predictable_rows(runs, context), runs.remaining_of_rows()
         seen, failed, age = seen[rows], failed[rows], runs.cycles[rows]
@@ -174,7 +174,7 @@ class WearCourse(Serializable):
 
     def points(self, runs: Runs) -> ndarray:
         """Return the point at each row, shape (rows,)."""
-        wear = _smooth_index(self.scaling.scaled(runs) @ self.axis - self.new, runs, self.smoothing)
+        wear = _smooth_index(self.scaling.scale(runs) @ self.axis - self.new, runs, self.smoothing)
         return np.minimum(_cycles_left(wear, runs.cycles, self.own, self.fleet), self.cap)
 
 

@@ -65,15 +65,13 @@ class WeibullLaw(Serializable):
 
     def scale(self, covariates: ndarray) -> ndarray:
         """Return the scale of each row, shape (n,)."""
-        return np.asarray(
-            np.exp(
-                np.clip(self.intercept + (covariates * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
-            )
+        return np.exp(
+            np.clip(self.intercept + (covariates * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
         )
 
     def survival(self, covariates: ndarray, times: ndarray) -> ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
-        return np.asarray(np.exp(-((times / self.scale(covariates)[:, None]) ** self.shape)))
+        return np.exp(-((times / self.scale(covariates)[:, None]) ** self.shape))
 
     def restricted_mean(self, covariates: ndarray, cap: float) -> ndarray:
         """Return E[min(life, cap)], the area under survival up to the cap by the rule of midpoints.
@@ -81,13 +79,11 @@ class WeibullLaw(Serializable):
         Shape (n,).
         """
         middles = (np.arange(STEPS) + 0.5) * cap / STEPS
-        return np.asarray(self.survival(covariates, middles).mean(axis=1) * cap)
+        return self.survival(covariates, middles).mean(axis=1) * cap
 
     def quantiles(self, covariates: ndarray) -> ndarray:
         """Return the quantiles at `LEVELS`, shape (n, levels)."""
-        return np.asarray(
-            self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape)
-        )
+        return self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
 
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
-        return LifetimeContext(**run.shared(), cap=self.cap)
+        return LifetimeContext(**run.shared_fields(), cap=self.cap)
 
     def fitted(self, model: LifetimeModel, runs: Runs, context: RunContext) -> FittedLife:
         """Return a model fitted to runs."""
@@ -95,9 +95,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, known)}"
             )
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(
-            pl.col(column).first().alias("segment")
-        )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=pl.col(column).first())
 
     def without_outcomes(self, rows: DataFrame) -> DataFrame:
         """Return the predictions of rows without what came of them, for the leak check."""

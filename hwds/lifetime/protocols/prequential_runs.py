@@ -60,7 +60,7 @@ class PrequentialRuns(LifetimeEvaluation):
 
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
-        return LifetimeContext(**run.shared(), cap=self.cap, least=self.least)
+        return LifetimeContext(**run.shared_fields(), cap=self.cap, least=self.least)
 
     def evaluate_cell(
         self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext
@@ -75,7 +75,9 @@ class PrequentialRuns(LifetimeEvaluation):
 
     def corrupt_after(self, frame: Runs, cutoff: FleetInstant, rng: np.random.Generator) -> Runs:
         """Return the runs with random values for all that happened after the instant."""
-        return corrupt_runs(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
+        return corrupt_runs(
+            frame, np.where(cutoff.have_ended(frame), -1, cutoff.known_rows(frame)), rng
+        )
 
     def predictions_at(self, rows: DataFrame, cutoff: FleetInstant, frame: Runs) -> DataFrame:
         """Return the predictions at the review."""
@@ -83,23 +85,21 @@ class PrequentialRuns(LifetimeEvaluation):
 
     def _running(self, runs: Runs, instant: FleetInstant) -> np.ndarray:
         """Return which machines run at an instant, and have for long enough; shape (n,)."""
-        return ~instant.ended(runs) & (instant.known_rows(runs) >= self.least)
+        return ~instant.have_ended(runs) & (instant.known_rows(runs) >= self.least)
 
 
 def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
     """Return what is known of runs at an instant: those that ended by then with their ends, others
     censored there.
     """
-    ended = instant.ended(runs)
+    ended = instant.have_ended(runs)
     cut = runs.until(instant.known_rows(runs))
     whole = set(runs.ends.filter(ended)["entity"])
-    failed = runs.ends.select(
-        "entity", col("event").alias("__event__"), col("remaining").alias("__remaining__")
-    )
+    failed = runs.ends.select("entity", __event__="event", __remaining__="remaining")
     ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
     seen = Series([name in whole for name in ends["entity"]])
     ends = ends.with_columns(
-        pl.when(seen).then(col("__event__")).otherwise(False).alias("event"),
-        pl.when(seen).then(col("__remaining__")).otherwise(None).alias("remaining"),
+        event=pl.when(seen).then(col("__event__")).otherwise(False),
+        remaining=pl.when(seen).then(col("__remaining__")).otherwise(None),
     )
     return Runs(cut.data, ends.drop("__event__", "__remaining__"), cut.roles, cut.regimes, cut.unit)

@@ -96,7 +96,7 @@ def weight_limits(candidates: tuple[float, ...], weights: ndarray) -> list[float
     return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
 
 
-def weight_limit(log: LogEvidence, used: ndarray, known: float | None = None) -> tuple[float, bool]:
+def weight_limit(log: LogEvidence, used: ndarray, known: float | None) -> tuple[float, bool]:
     """Return the bound of the weights, and whether it holds for any draw: the least known bound, or
     the largest weight seen.
     """

@@ -204,7 +204,8 @@ def off_policy_scores(
     for name, (of, value) in estimates.items():
         error, low, high, method = uncertainty[name]
         status = REFUTED_STATUS if refuted and name != "logged_value" else "ok"
-        method += BIAS_APART if of.biased else ""
+        if of.biased:
+            method += BIAS_APART
         scores.append(Score(name, "mean", value, error, low, high, method, n=of.n, status=status))
     return [*scores, *diagnostics]
 

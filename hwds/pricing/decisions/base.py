@@ -85,7 +85,6 @@ class DemandDecision(Decision):
                 f" protocol '{protocol.name}' is of {protocol.task or 'none'};"
                 " take protocol=elasticity_estimate."
             )
-        protocol.check_demand(self.name)
 
     @property
     def needs_costs(self) -> bool:

@@ -113,39 +113,39 @@ MOST_COMPARED = 40
 """Runs that one comparison takes."""
 
 
-def set_labels(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
+def set_labels(index: RunIndex, request: Mapping[str, Any]) -> dict[str, Any]:
     """Set name, tags and note of a run or a sweep, and return them.
 
     Raises:
         ConfigError: A tag is not a single word, or a value is no text.
         HwdsError: There is no such run.
     """
-    path, name, tags, note = (asked.get(key, "") for key in ("path", "name", "tags", "note"))
+    path, name, tags, note = (request.get(key, "") for key in ("path", "name", "tags", "note"))
     if not all(isinstance(value, str) for value in (path, name, tags, note)):
         raise ConfigError("labels: path, name, tags and note must be texts.")
     folder = indexed_folder(index, path).path
-    labels = Labels().tagged(tuple(tags.split())).noted(note).named(name)
+    labels = Labels().with_tags(tuple(tags.split())).with_note(note).with_name(name)
     labels.write(folder)
     return {"name": labels.name, "tags": " ".join(labels.tags), "note": labels.note}
 
 
-def compare_by_command(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
+def compare_by_command(index: RunIndex, request: Mapping[str, Any]) -> dict[str, Any]:
     """Compare runs by `hwds compare`, keep its report, and return where that is.
 
     Raises:
         HwdsError: The runs cannot be compared; the command's own words say why.
     """
-    paths = asked.get("runs")
+    paths = request.get("runs")
     if not isinstance(paths, list) or not 2 <= len(paths) <= MOST_COMPARED:
         raise ConfigError(f"compare: must be given from 2 to {MOST_COMPARED} runs.")
     folders = [str(indexed_folder(index, str(path), "runs").path) for path in paths]
-    said = _run_command("compare", *folders).stdout
-    folder = re.search(r"^Comparison: (.+)$", said, flags=re.MULTILINE)
+    printed = _run_command("compare", *folders).stdout
+    folder = re.search(r"^Comparison: (.+)$", printed, flags=re.MULTILINE)
     if folder is None:
         raise HwdsError("compare: nothing was kept.")
     _run_command("report", folder[1])
     report = (Path(folder[1]).resolve() / "report.html").relative_to(index.root)
-    return {"report": report.as_posix(), "said": said.splitlines()[0] if said else ""}
+    return {"report": report.as_posix(), "said": printed.splitlines()[0] if printed else ""}
 
 
 def draw_pictures(folder: RunFolder) -> str:
@@ -156,10 +156,12 @@ def draw_pictures(folder: RunFolder) -> str:
         The line that says why they cannot be drawn; empty where they are.
     """
     try:
-        said = _run_command("report", str(folder.path)).stderr
+        printed = _run_command("report", str(folder.path)).stderr
     except HwdsError as error:  # the outputs may be for reading alone
         return str(error)
-    return next((line for line in said.splitlines() if line.startswith("hwds: no pictures: ")), "")
+    return next(
+        (line for line in printed.splitlines() if line.startswith("hwds: no pictures: ")), ""
+    )
 
 
 def _run_command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -459,7 +461,7 @@ class Watched:
 
 
 def table_data(
-    index: RunIndex, kind: str, query: str, asked: Sequence[str] = (), only: Sequence[str] = ()
+    index: RunIndex, kind: str, query: str, chosen: Sequence[str] = (), only: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the runs of a query as columns; `error` is the refusal of a wrong query.
 
@@ -467,7 +469,7 @@ def table_data(
         index: The index of all runs.
         kind: `run` or `sweep`.
         query: Conditions and words.
-        asked: The chosen further fields that have a column.
+        chosen: The chosen further fields that have a column.
         only: The runs to take instead of a query; all settings in which they differ have a column.
     """
     every = [path for path in index.paths if path.startswith(f"{kind}s/")]
@@ -491,20 +493,20 @@ def table_data(
     shown = list(fields["settings"]) if only else fields["settings"][:MOST_SETTINGS]
     names = list(
         dict.fromkeys(
-            [*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]
+            [*TABLE_FACTS[kind], *shown, *(name for name in chosen if name in index.names)]
         )
     )
     rows = {name: list(map(index.column(name).get, found)) for name in (*names, "reason")}
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
-    known = [
+    choices = [
         _fact_column(index, name, fact=False) for name in (*fields["settings"], *fields["metrics"])
     ]
     return content | {
         "found": len(found),
         "columns": columns,
-        "known": known,
+        "known": choices,
         "running": running,
         "rows": {"path": found} | rows,
     }
@@ -631,20 +633,20 @@ def streams_data(root: Path, name: str) -> dict[str, Any]:
         first; None where there is no stream.
     """
     folders = sorted(path.parent for path in (root / STREAMS_FOLDER).rglob(STREAM_PROGRESS))
-    known = {
+    notes = {
         path.relative_to(root / STREAMS_FOLDER).as_posix(): _stream_progress(path)
         for path in folders
     }
-    order = sorted(known, key=lambda each: -known[each].get("at", 0.0))
+    order = sorted(notes, key=lambda each: -notes[each].get("at", 0.0))
     streams = [
-        {"name": each, **{key: known[each].get(key) for key in ("standing", *SUMMARY_FIELDS)}}
+        {"name": each, **{key: notes[each].get(key) for key in ("standing", *SUMMARY_FIELDS)}}
         for each in order
     ]
-    chosen = name if name in known else next(iter(order), None)
+    chosen = name if name in notes else next(iter(order), None)
     if chosen is None:
         return {"streams": streams, "shown": None}
     messages = _last_messages(root / STREAMS_FOLDER / chosen / STREAM_ALERTS)
-    return {"streams": streams, "shown": {"name": chosen, **known[chosen], "messages": messages}}
+    return {"streams": streams, "shown": {"name": chosen, **notes[chosen], "messages": messages}}
 
 
 def _stream_progress(folder: Path) -> dict[str, Any]:

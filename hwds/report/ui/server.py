@@ -152,10 +152,10 @@ def application(serving: RunsServer) -> Starlette:
     def page(request: Request) -> Response:
         return _respond(lambda: _page(serving))
 
-    def asked(answer: Answering, request: Request) -> Response:
+    def fetch(answer: Answering, request: Request) -> Response:
         return _respond(lambda: answer(serving.watched.index(), request.query_params))
 
-    async def changed(action: Action, request: Request) -> Response:
+    async def change(action: Action, request: Request) -> Response:
         refusal = _refusal_of_change(request.headers, serving.token)
         if refusal is not None:
             return refusal
@@ -165,8 +165,8 @@ def application(serving: RunsServer) -> Starlette:
     return Starlette(
         routes=[
             Route("/", page),
-            *(Route(path, partial(asked, answer)) for path, answer in ANSWERS.items()),
-            *(Route(path, partial(changed, do), methods=["POST"]) for path, do in ACTIONS.items()),
+            *(Route(path, partial(fetch, answer)) for path, answer in ANSWERS.items()),
+            *(Route(path, partial(change, do), methods=["POST"]) for path, do in ACTIONS.items()),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard)],
         exception_handlers={404: lambda request, error: _text(404, "Not here.")},
@@ -225,12 +225,12 @@ def _text(status: int, text: str) -> Response:
 
 def _perform(serving: RunsServer, action: Action, body: bytes) -> Answer:
     try:
-        asked = json.loads(body)
+        request = json.loads(body)
     except ValueError as error:
         raise HwdsError("the request is no JSON.") from error
-    if not isinstance(asked, dict):
+    if not isinstance(request, dict):
         raise HwdsError("the request is no JSON object.")
-    answer = action(serving.watched.index(), asked)
+    answer = action(serving.watched.index(), request)
     serving.watched.index(fresh=True)
     return _json(answer)
 

@@ -44,7 +44,7 @@ def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, A
     of all others.
     """
     sizes = [len(leaf.values) for leaf in leaves if leaf.kind == "grid" and not leaf.when]
-    number, turn = divmod(number, prod(sizes))
+    number, combination = divmod(number, prod(sizes))
     settings: dict[str, Any] = {}
     places: dict[str, int] = {}
     for leaf in leaves:
@@ -55,7 +55,7 @@ def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, A
             count = len(leaf.values)
             place = int(rng.integers(count))
             if leaf.kind == "grid" and not leaf.when:
-                turn, place = divmod(turn, count)
+                combination, place = divmod(combination, count)
             places[leaf.path] = place
             settings[leaf.path] = leaf.values[place]
         else:
@@ -91,10 +91,10 @@ def grid_combinations(leaves: Sequence[Leaf], points: int) -> Iterator[dict[str,
 
     `points` values of each range, or all integers if fewer.
     """
-    yield from _combined(tuple(leaves), points, {}, {})
+    yield from _combinations(tuple(leaves), points, {}, {})
 
 
-def _combined(
+def _combinations(
     leaves: tuple[Leaf, ...], points: int, settings: dict[str, Any], places: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
     if not leaves:
@@ -102,10 +102,10 @@ def _combined(
         return
     first, rest = leaves[0], leaves[1:]
     if not has_value(first, places):
-        yield from _combined(rest, points, settings, places)
+        yield from _combinations(rest, points, settings, places)
         return
     for place, value in enumerate(leaf_grid(first, points)):
-        yield from _combined(
+        yield from _combinations(
             rest, points, settings | {first.path: value}, places | {first.path: place}
         )
 
@@ -259,7 +259,7 @@ class Searching(Sweep):
             yield draw_settings(leaves, self.seed, number)
             number += 1
 
-    def at_first(self, known: int) -> int:
+    def at_first(self, earlier: int) -> int:
         """Return the number of trials before any is proposed, where so many of earlier sweeps lie
         all over the space.
         """

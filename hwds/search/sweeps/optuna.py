@@ -35,12 +35,12 @@ class Optuna(Searching):
     startup: Trials = 10
     batch: Trials = 4
 
-    def at_first(self, known: int) -> int:
+    def at_first(self, earlier: int) -> int:
         """Return the number of trials before the first proposal.
 
         Those of earlier sweeps in all of the space count.
         """
-        return min(max(self.startup - known, int(self.baseline)), self.trials)
+        return min(max(self.startup - earlier, int(self.baseline)), self.trials)
 
     @property
     def at_once(self) -> int:

@@ -12,6 +12,8 @@ from numpy import ndarray
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
+from hwds.evaluation.networks import InnerExamples, Schedule, Training, forward_of, on_device
+from hwds.evaluation.networks import Layers as Seeded
 from hwds.evaluation.protocol import Device
 from hwds.frames.signals import RunFeatures, windows_of_rows
 from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorModel
@@ -51,8 +53,6 @@ class SequenceNetwork(Serializable):
     def network(self, seed: int) -> Any:
         """Return an untrained network."""
         import keras
-
-        from hwds.evaluation.networks import Layers as Seeded
 
         parts = Seeded(seed)
         window = keras.Input((self.window, self.signals))
@@ -145,8 +145,6 @@ def restoration_errors(
     """
     import tensorflow as tf
 
-    from hwds.evaluation.networks import forward_of, on_device
-
     out = np.empty(values.shape)
     with on_device(device, cpus):
         forward = forward_of(shape)
@@ -223,8 +221,6 @@ class Autoencoder(SensorModel):
 
     def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> Restorer:
         """Train until rows set apart are restored no better."""
-        from hwds.evaluation.networks import InnerExamples, Schedule, Training
-
         shape = SequenceNetwork(
             self.layers, self.window, normal.departures.shape[1], self.units, self.narrow
         )
@@ -239,7 +235,7 @@ class Autoencoder(SensorModel):
         training = Training([inputs], shape, schedule, context)
         inner = InnerExamples([held], held)
         numbers = range(part * self.networks, (part + 1) * self.networks)
-        weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
+        weights = tuple(tuple(training.best_weights(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
         usual = restorer.errors(values, begins)[normal.held].mean(axis=0)
         return replace(restorer, usual=np.maximum(usual, LEAST))
@@ -272,8 +268,8 @@ class Restorer(Serializable):
 
     def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""
-        return np.asarray((self.errors(departures, begins) / self.usual).mean(axis=1))[:, None]
+        return (self.errors(departures, begins) / self.usual).mean(axis=1)[:, None]
 
     def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return the error of each sensor over its usual one."""
-        return np.asarray(self.errors(departures, begins)[rows] / self.usual)
+        return self.errors(departures, begins)[rows] / self.usual

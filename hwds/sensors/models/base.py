@@ -5,6 +5,7 @@ rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -133,9 +134,7 @@ class Departures(Serializable):
         """
         values = self.features.compute(runs)
         levels = np.empty(values.shape)
-        for run, (start, stop) in enumerate(
-            zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
-        ):
+        for run, (start, stop) in enumerate(pairwise(runs.offsets.tolist())):
             levels[start:stop] = reference_level(
                 values[start : start + min(int(reference[run]), stop - start)]
             )
@@ -150,7 +149,7 @@ class Departures(Serializable):
             since: Rows from the middle of the reference to each, shape (rows,).
         """
         times = np.maximum(since / self.typical, NEAREST)
-        return np.asarray((values - levels) / self.usual / times[:, None] ** (self.growth / 2))
+        return (values - levels) / self.usual / times[:, None] ** (self.growth / 2)
 
     def by_sensor(self, parts: ndarray) -> ndarray:
         """Return the sums of what features contribute over those of each sensor, shape (rows,
@@ -167,17 +166,17 @@ def reference_level(reference: ndarray) -> ndarray:
 
     Shape (features,).
     """
-    return np.asarray(reference[int(WARM_UP * len(reference)) :].mean(axis=0))
+    return reference[int(WARM_UP * len(reference)) :].mean(axis=0)
 
 
 def place_in_run(runs: Runs) -> ndarray:
     """Return the place of each row in its run, from 0; shape (rows,)."""
-    return np.asarray(np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row])
+    return np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
 
 
 def rows_since(runs: Runs, reference: ndarray) -> ndarray:
     """Return the rows from the middle of its run's reference to each row, shape (rows,)."""
-    return np.asarray(np.abs(place_in_run(runs) - reference[runs.run_of_row] / 2))
+    return np.abs(place_in_run(runs) - reference[runs.run_of_row] / 2)
 
 
 def _growth(squares: ndarray, since: ndarray) -> ndarray:
@@ -188,9 +187,7 @@ def _growth(squares: ndarray, since: ndarray) -> ndarray:
     if early.all() or not early.any():
         return np.zeros(squares.shape[1])
     ratio = squares[~early].mean(axis=0) / np.maximum(squares[early].mean(axis=0), 1e-300)
-    return np.asarray(
-        np.clip(np.log(ratio) / np.log(since[~early].mean() / since[early].mean()), 0.0, 1.0)
-    )
+    return np.clip(np.log(ratio) / np.log(since[~early].mean() / since[early].mean()), 0.0, 1.0)
 
 
 def reference_rows(runs: Runs, share: float) -> ndarray:

@@ -109,7 +109,7 @@ class LinearForecast(Serializable):
     def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return what each sensor adds to both."""
         means, squares = self.residuals(departures, begins)
-        return np.asarray(means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1])
+        return means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1]
 
 
 def lagged_rows(values: ndarray, begins: ndarray, lags: int, ahead: int) -> ndarray:

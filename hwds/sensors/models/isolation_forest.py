@@ -63,7 +63,7 @@ class Forest(Serializable):
     def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the score of each row, shape (rows, 1)."""
         values = departures.astype(np.float32).astype(float)  # as scikit-learn's trees compare them
-        return np.asarray(2.0 ** self.trees.score(values))[:, None]
+        return (2.0 ** self.trees.score(values))[:, None]
 
     def parts(self, departures: ndarray, begins: ndarray, rows: ndarray) -> ndarray:
         """Return by how much the score falls where a feature alone is as it was when the run

@@ -78,7 +78,7 @@ class Components(Serializable):
         inner = (scores / self.spread[: self.count]) @ loads.T * values
         residual = values - scores @ loads.T
         usual = float(self.count), float(self.spread[self.count :].sum()) or 1.0
-        return np.asarray(np.maximum(inner, 0.0) / usual[0] + residual**2 / usual[1])
+        return np.maximum(inner, 0.0) / usual[0] + residual**2 / usual[1]
 
     def _along(self, departures: ndarray, which: slice) -> ndarray:
         """Return components of each row, summed feature by feature: a product of matrices has other

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -56,7 +57,7 @@ FAULT_SIZES = (1.0, 3.0)
 """The smallest and the largest fault, in standard deviations of the sensor."""
 
 
-def with_faults(runs: Runs, first: int, number: int) -> Runs:
+def with_faults(runs: Runs, first: int) -> Runs:
     """Return runs with one fault each in up to three of their sensors, somewhere after their first
     rows, and its label.
 
@@ -66,17 +67,14 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
     Args:
         runs: Normal rows without labels.
         first: The rows of each that stay as they are.
-        number: The number of the draw.
     """
     values = runs.numbers(runs.sensors).copy()
     label = np.zeros(len(values))
-    for place, (start, stop) in enumerate(
-        zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
-    ):
-        rng = stream(0, "faults", number, runs.names[place])
+    for place, (start, stop) in enumerate(pairwise(runs.offsets.tolist())):
+        rng = stream(0, "faults", 0, runs.names[place])
         begin, end = _fault_stretch(start + first, stop, rng)
         spread = values[start : start + first].std(axis=0)
-        kind = FAULT_KINDS[(place + number) % len(FAULT_KINDS)]
+        kind = FAULT_KINDS[place % len(FAULT_KINDS)]
         for sensor in rng.permutation(len(runs.sensors))[: rng.integers(1, 4)].tolist():
             size = spread[sensor] * rng.uniform(*FAULT_SIZES) * rng.choice([-1.0, 1.0])
             values[begin:end, sensor] = apply_fault(values[begin:end, sensor], kind, size, rng)
@@ -226,7 +224,9 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def context(self, run: RunContext) -> SensorContext:
         """Return what a model is given besides the runs."""
-        return SensorContext(**run.shared(), first=self.train_rows, false_alarms=self.false_alarms)
+        return SensorContext(
+            **run.shared_fields(), first=self.train_rows, false_alarms=self.false_alarms
+        )
 
     def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics."""
@@ -286,7 +286,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             )
         inner = replace(self, train_rows=self.train_rows // 2, segments=())
         first = frame.until(np.full(frame.n, self.train_rows)).unmarked
-        faults = with_faults(first, inner.train_rows, 0)
+        faults = with_faults(first, inner.train_rows)
         inner._refuse(faults)
         parts = min(windows, first.n)
         folds = [
@@ -351,7 +351,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         if self.learn == "each":
             return np.arange(frame.n) == place
         start = frame.ends["start"].to_numpy()
-        return np.asarray(start <= start[place])
+        return start <= start[place]
 
     def _steady_sensors(self, frame: Runs) -> list[str]:
         """Return the sensors that hardly change in the first rows."""

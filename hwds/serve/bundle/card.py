@@ -112,9 +112,9 @@ def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
 
 def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
     """Return the headline by segment."""
-    known = tables.scores.filter(col("segment").is_not_null() & col("fold").is_null(), model=label)
+    slices = tables.scores.filter(col("segment").is_not_null() & col("fold").is_null(), model=label)
     short = col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
-    rows = known.filter(short & col("step").is_null() & col("value").is_not_null())
+    rows = slices.filter(short & col("step").is_null() & col("value").is_not_null())
     return rows.select(
         "segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n"
     ).to_dicts()
@@ -170,8 +170,8 @@ def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
     shown = [*names, "value", "95 %", "n"]
     lines = [f"| {' | '.join(shown)} |", f"|{'---|' * len(shown)}"]
     for row in rows:
-        known = row["ci_low"] is not None
-        interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else ""
+        has_interval = row["ci_low"] is not None
+        interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if has_interval else ""
         cells = [
             *(str(row[name]) for name in names),
             f"{row['value']:.4g}",
@@ -271,6 +271,6 @@ def _metric(row: Mapping[str, Any]) -> dict[str, Any]:
         if "segment" in row
         else f"{row['metric']}, {row['aggregate']}"
     )
-    known = row["ci_low"] is not None
-    notes = f"95 %: {row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else "no interval"
+    has_interval = row["ci_low"] is not None
+    notes = f"95 %: {row['ci_low']:.4g} to {row['ci_high']:.4g}" if has_interval else "no interval"
     return {"name": name[:255], "type": "number", "value": row["value"], "notes": notes}

@@ -23,7 +23,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import flush_to_disk, write_text
 from hwds.core.recipe import Recipe, construct
-from hwds.core.registry import offered, task_of
+from hwds.core.registry import hook_class, task_of
 from hwds.core.serialization import class_path, load_fitted, save_fitted
 from hwds.evaluation.protocol import Deployable
 from hwds.evaluation.serving import Content, Policies
@@ -148,7 +148,7 @@ def stored_tiers(
     None where it decides something else, or nothing.
 
     Args:
-        experiment: The run's.
+        experiment: The run's experiment.
         verdict: The run's `decision.json`.
         amount: The column of what is at stake; empty where rows have none.
 
@@ -188,7 +188,7 @@ def make_bundle(
     key: Path,
     fields: Mapping[str, str],
     budget: float | None = None,
-    asked: int = LEAST_CASES,
+    n_cases: int = LEAST_CASES,
     prove: Callable[[Path], dict[str, Any]] | None = None,
     live: Recipe | Path | None = None,
 ) -> Bundle:
@@ -200,7 +200,7 @@ def make_bundle(
         key: The private key to sign with.
         fields: What people say of the model, by `card.FIELDS`.
         budget: Milliseconds within which 99 % of single answers must come.
-        asked: The number of real rows that a fresh process must answer alike.
+        n_cases: The number of real rows that a fresh process must answer alike.
         prove: Returns what the proof of a folder shows; None starts the process.
         live: Settings of a policy in production, or a YAML of them; None takes those of the run.
 
@@ -218,7 +218,7 @@ def make_bundle(
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        manifest = _fill_bundle(folder, part, asked, live)
+        manifest = _fill_bundle(folder, part, n_cases, live)
         replace(manifest, files=files_of(part)).write(part, signer)
         proof = (prove or _run_proof)(part)
         _keep_budget(manifest.kind, proof["latency"], budget)
@@ -234,10 +234,12 @@ def make_bundle(
     return Bundle(out.resolve(), finished)
 
 
-def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: Recipe | Path | None) -> Manifest:
+def _fill_bundle(
+    folder: RunFolder, part: Path, n_cases: int, live: Recipe | Path | None
+) -> Manifest:
     """Write all that is made of the run, and return the manifest before the proof."""
     experiment = check_asked(folder.read_config(secrets=True))
-    policies: type[Policies] | None = offered(type(experiment.protocol), "policies", Policies)
+    policies: type[Policies] | None = hook_class(type(experiment.protocol), "policies", Policies)
     if policies is not None and experiment.protocol.frame_type is World:
         settings = policy_settings(policies, live) if isinstance(live, Path) else live
         played = policies.content(
@@ -246,7 +248,7 @@ def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: Recipe | Path 
             experiment.dataset.frame(),
             experiment.seed,
             settings or policies.settings(),
-            asked,
+            n_cases,
         )
         return _write_parts(folder, experiment, part, played, None)
     if live is not None:
@@ -266,9 +268,9 @@ def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: Recipe | Path 
     fitted = load_fitted(stored) if stored else fit_final(experiment, frame)
     content: Content
     if isinstance(frame, Table):
-        content = RowContent.of(experiment, folder, fitted, frame, asked)
+        content = RowContent.of(experiment, folder, fitted, frame, n_cases)
     elif isinstance(frame, Panel | Runs | Images):
-        content = UnitContent(experiment, fitted, frame, folder, asked)
+        content = UnitContent(experiment, fitted, frame, folder, n_cases)
     else:
         raise ConfigError(f"bundle: nothing is asked of {type(frame).__name__} one by one.")
     save_fitted(fitted, part / MODEL)

@@ -295,10 +295,10 @@ def _check_signature(folder: Path, content: bytes, trusted: Mapping[str, str] | 
 
 def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
     there = files_of(folder)
-    for name, known in files.items():
+    for name, signed in files.items():
         if name not in there:
             raise DataError(f"{folder / name}: is absent; the bundle was changed.")
-        if there[name] != known:
+        if there[name] != signed:
             raise DataError(
                 f"{folder / name}: has other bytes than were signed; the bundle was changed."
             )
@@ -322,8 +322,8 @@ def stored_rule(decision: Mapping[str, Any] | None) -> RowRule | None:
     Raises:
         DataError: The class of the rule is not here.
     """
-    known = decision or {}
-    path = known.get("rule", ALERT_RULE if known.get("kind") == "alerts" else None)
+    content = decision or {}
+    path = content.get("rule", ALERT_RULE if content.get("kind") == "alerts" else None)
     if path is None:
         return None
     module, _, name = path.partition(":")
@@ -331,4 +331,4 @@ def stored_rule(decision: Mapping[str, Any] | None) -> RowRule | None:
         rule: type[RowRule] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise DataError(f"{DECISION}: its rule '{path}' is not here ({error}).") from error
-    return rule.stored(known)
+    return rule.stored(content)

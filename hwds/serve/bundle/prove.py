@@ -58,7 +58,7 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
                 bundle.manifest.graph.get("tolerance", 0.0) if service.kind == "rows" else 0.0,
             )
             worst = _difference_together(service, cases, allowed)
-            alone = _difference_alone(service, cases, allowed)
+            worst_alone = _difference_alone(service, cases, allowed)
             handled = _cases_of_bad_questions(service, cases)
             latency = _latency(service, [case.question for case in cases])
         finally:
@@ -67,7 +67,7 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
         "rows": sum(answer_rows(case.answer) for case in cases),
         "questions": len(cases),
         "worst_difference": worst,
-        "worst_difference_alone": alone,
+        "worst_difference_alone": worst_alone,
         "tolerance": allowed,
         "graph": graph,
         "cases": handled,
@@ -214,19 +214,19 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
 
 def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
     """Return milliseconds of one answer: median and 99 % of the quietest of some blocks."""
-    asked = [question for question in questions if "of" not in question]
+    timed = [question for question in questions if "of" not in question]
     if service.stateful:
         needed = service.question_schema()["required"]  # a time that may be left out has passed
-        asked = [
+        timed = [
             {name: value for name, value in each.items() if name != "at" or name in needed}
-            for each in asked * 2
+            for each in timed * 2
         ]
-        asked = [{**question, ID: f"timed {place}"} for place, question in enumerate(asked)]
+        timed = [{**question, ID: f"timed {place}"} for place, question in enumerate(timed)]
     blocks = []
     for block in range(BLOCKS):
         taken = []
         for place in range(TIMED):
-            question = asked[(block * TIMED + place) % len(asked)]
+            question = timed[(block * TIMED + place) % len(timed)]
             begin = time.perf_counter()
             service.answer([question])
             taken.append(1000 * (time.perf_counter() - begin))

@@ -62,31 +62,31 @@ def components_of(rows: DataFrame, columns: Sequence[str]) -> dict[str, Any] | N
     }
 
 
-def distances_of(known: Components, rows: DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
+def distances_of(components: Components, rows: DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,).
 
     What is not known is taken to be usual.
 
     Args:
-        known: The components of a reference.
+        components: The components of a reference.
         rows: A table, or values by column.
     """
-    names = known["columns"]
+    names = components["columns"]
     if isinstance(rows, DataFrame):
         values = _matrix(rows, names)
     else:
         values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(
             len(rows), len(names)
         )
-    scaled = _scale(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
-    axes = np.asarray(known["axes"])
+    scaled = _scale(values, np.asarray(components["centre"]), np.asarray(components["scale"]))
+    axes = np.asarray(components["axes"])
     rest: ndarray = scaled - scaled @ axes.T @ axes
     return np.mean(rest**2, axis=1)
 
 
 def _has_spread(values: Series) -> bool:
-    known = values.cast(pl.Float64).fill_nan(None).drop_nulls()
-    return len(known) > 1 and bool(known.is_finite().all()) and float(known.std() or 0.0) > 0  # type: ignore[arg-type]
+    present = values.cast(pl.Float64).fill_nan(None).drop_nulls()
+    return len(present) > 1 and bool(present.is_finite().all()) and float(present.std() or 0.0) > 0  # type: ignore[arg-type]
 
 
 def _matrix(rows: DataFrame, names: Sequence[str]) -> ndarray:
@@ -135,8 +135,8 @@ def column_reference(values: Series, grid: int = GRID) -> dict[str, Any]:
     missing = values.null_count() + (int(values.is_nan().sum()) if values.dtype.is_float() else 0)
     stored: dict[str, Any] = {"n": len(values), "missing": missing / max(len(values), 1)}
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
-        known = known_numbers(values)
-        quantiles = np.quantile(known, np.linspace(0, 1, grid)) if len(known) else np.zeros(0)
+        numbers = known_numbers(values)
+        quantiles = np.quantile(numbers, np.linspace(0, 1, grid)) if len(numbers) else np.zeros(0)
         return stored | {"kind": "number", "quantiles": quantiles.tolist()}
     counts = values.cast(pl.String).drop_nulls().value_counts(sort=True, name="rows")
     named = counts.head(VALUES)
@@ -221,12 +221,12 @@ def segments_of(
             continue
         segments[name] = {}
         for value in values:
-            own, checked = (
+            in_segment, tested_in_segment = (
                 table.filter(col(name).cast(pl.String) == value) for table in (rows, tested)
             )
             segments[name][value] = {
-                **reference_of(own, (), predictions, time),
-                "calibration": calibration_of(*chances_of(checked)),
+                **reference_of(in_segment, (), predictions, time),
+                "calibration": calibration_of(*chances_of(tested_in_segment)),
             }
     return segments
 
@@ -235,8 +235,8 @@ def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> dict
     """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         bins: Bins of equal counts.
     """
     if not len(label):
@@ -266,11 +266,11 @@ def log_losses(probability: ndarray, label: ndarray) -> ndarray:
     Probabilities of 0 and 1 are taken to be 1e-7 inside.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
     """
-    held = np.clip(probability, 1e-7, 1 - 1e-7)
-    losses: ndarray = -(label * np.log(held) + (1 - label) * np.log(1 - held))
+    clipped = np.clip(probability, 1e-7, 1 - 1e-7)
+    losses: ndarray = -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
     return losses
 
 
@@ -285,19 +285,19 @@ def tested_rows(predictions: DataFrame, model: str) -> DataFrame | None:
     """
     if not {"probability", "label", "model"} <= set(predictions.columns):
         return None
-    own = predictions.filter(
+    tested = predictions.filter(
         col("model") == model,
         *([col("part") == "test"] if "part" in predictions.columns else []),
     )
-    if own["probability"].null_count() == len(own):
+    if tested["probability"].null_count() == len(tested):
         return None
-    return own.filter(col("probability").is_not_null() & col("label").is_not_null())
+    return tested.filter(col("probability").is_not_null() & col("label").is_not_null())
 
 
 def tested_chances(predictions: DataFrame, model: str) -> tuple[ndarray, ndarray] | None:
     """Return probabilities and known labels of `tested_rows`; None without probabilities."""
-    known = tested_rows(predictions, model)
-    return None if known is None else chances_of(known)
+    tested = tested_rows(predictions, model)
+    return None if tested is None else chances_of(tested)
 
 
 def chances_of(rows: DataFrame) -> tuple[ndarray, ndarray]:
@@ -374,13 +374,13 @@ def worst_difference(wanted: Any, got: Any, tolerance: float, place: str) -> flo
             and isinstance(other, int | float)
             and not isinstance(other, bool)
         ):
-            gap = abs(value - other) / (1 + size[_number_column(path)])
-            if not gap <= tolerance:
+            difference = abs(value - other) / (1 + size[_number_column(path)])
+            if not difference <= tolerance:
                 raise ParityError(
                     f"{place}: '{path}' is {other!r} and was {value!r} in the run, which is off "
-                    f"by {gap:.2g}."
+                    f"by {difference:.2g}."
                 )
-            worst = max(worst, gap)
+            worst = max(worst, difference)
         elif value != other and not (
             value is None and isinstance(other, float) and math.isnan(other)
         ):

@@ -55,13 +55,13 @@ class RowContent(Content):
     """The parts of a classifier's bundle.
 
     Attributes:
-        experiment: The run's.
-        folder: The run's.
+        experiment: The run's experiment.
+        folder: The run's folder.
         model: What asks its model.
         table: Its rows as known at their end, in the order of arrival.
         inputs: The same rows with their features.
         scored: The model's scores of all of them.
-        asked: The number of last rows that a fresh process must answer alike.
+        n_cases: The number of last rows that a fresh process must answer alike.
     """
 
     experiment: Experiment
@@ -70,11 +70,11 @@ class RowContent(Content):
     table: Table
     inputs: Table
     scored: RowScores
-    asked: int
+    n_cases: int
 
     @classmethod
     def of(
-        cls, experiment: Experiment, folder: RunFolder, fitted: Any, frame: Table, asked: int
+        cls, experiment: Experiment, folder: RunFolder, fitted: Any, frame: Table, n_cases: int
     ) -> RowContent:
         """Score a run's rows as the run does.
 
@@ -89,20 +89,20 @@ class RowContent(Content):
                 f"bundle: features '{experiment.features.name}' have no form for rows as they "
                 f"arrive."
             )
-        known = frame
+        table = frame
         if frame.roles.get("time"):
-            known = known_at_end(experiment, frame)
+            table = known_at_end(experiment, frame)
             order = (
-                row_arrivals(known)
+                row_arrivals(table)
                 .cast(pl.Datetime("us"))
                 .to_physical()
                 .to_numpy()
                 .argsort(kind="stable")
             )
-            known = Table(known.data[order], known.roles, known.unit)
-        inputs = known.with_inputs(model.columns(known, final_context(experiment)))
-        asked = min(asked, known.height)
-        return cls(experiment, folder, model, known, inputs, model.score(inputs), asked)
+            table = Table(table.data[order], table.roles, table.unit)
+        inputs = table.with_inputs(model.columns(table, final_context(experiment)))
+        n_cases = min(n_cases, table.height)
+        return cls(experiment, folder, model, table, inputs, model.score(inputs), n_cases)
 
     @property
     def kind(self) -> str:
@@ -111,7 +111,7 @@ class RowContent(Content):
 
     def write(self, state: Path, parity: Path) -> Parity:
         """Write state, parity, the columns of a question and the graph; see `Content`."""
-        schema = schema_of(self.table) if self.kind == "events" else self._alone()
+        schema = schema_of(self.table) if self.kind == "events" else self._empty_rows()
         schema.write(state)
         self._columns().write_ipc_stream(state.with_name(ARROW))
         if self.kind == "events":
@@ -156,7 +156,7 @@ class RowContent(Content):
     @property
     def _question_columns(self) -> dict[str, pl.DataType]:
         """The columns that a question may bear, and their types."""
-        table = self.table if self.kind == "events" else self._alone()
+        table = self.table if self.kind == "events" else self._empty_rows()
         hidden = hidden_columns(self.table)
         return {
             name: kind
@@ -168,7 +168,7 @@ class RowContent(Content):
         """Return the columns of a question in Arrow's types, without rows."""
         return DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
 
-    def _alone(self) -> Table:
+    def _empty_rows(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
         kept = [
             name
@@ -197,7 +197,7 @@ class RowContent(Content):
             ROW_ID,
         )
         kept = [name for name in self._question_columns if name not in (ID, key)]
-        first = self.table.height - self.asked
+        first = self.table.height - self.n_cases
         for place, row in enumerate(self.table.data.slice(first).iter_rows(named=True), first):
             id = str(row[key])
             bears = {name: value for name in kept if (value := json_value(row[name])) is not None}
@@ -213,7 +213,7 @@ class RowContent(Content):
         """Write the store of all rows, and beside the questions the one before the first of
         them.
         """
-        first = self.table.height - self.asked
+        first = self.table.height - self.n_cases
         features = self.experiment.features
         assert isinstance(features, RowFeatures)
         before = Table(self.table.data.slice(0, first), self.table.roles, self.table.unit)
@@ -243,7 +243,7 @@ class RowContent(Content):
         rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(
             named
         )
-        rows.tail(max(self.asked, 256)).write_parquet(parity / INPUTS)
+        rows.tail(max(self.n_cases, 256)).write_parquet(parity / INPUTS)
         return {"numbers": list(numbers), "texts": list(texts), "tolerance": tolerance}
 
 

@@ -48,18 +48,18 @@ class UnitContent(Content):
     """The parts of a bundle of predictions by unit.
 
     Attributes:
-        experiment: The run's.
+        experiment: The run's experiment.
         fitted: Its model.
         frame: Its data.
-        folder: The run's.
-        asked: The number of predictions that a fresh process must make alike.
+        folder: The run's folder.
+        n_cases: The number of predictions that a fresh process must make alike.
     """
 
     experiment: Experiment
     fitted: Any
     frame: Any
     folder: RunFolder
-    asked: int
+    n_cases: int
 
     def __post_init__(self) -> None:
         if isinstance(self.frame, Panel):
@@ -90,7 +90,7 @@ class UnitContent(Content):
         cases: list[Case] = []
         for part in self._cases():
             cases += part
-            if sum(len(case.answer["rows"]) for case in cases) >= self.asked:
+            if sum(len(case.answer["rows"]) for case in cases) >= self.n_cases:
                 break
         why = "an answer is a program over a history, windows and features, which is no graph of "
         tolerance = NATIVE if self._in_doubles else SINGLE
@@ -114,9 +114,10 @@ class UnitContent(Content):
 
     def _prediction_reference(self) -> dict[str, Any]:
         rows = self.folder.read_tables().predictions
-        own = rows.filter(model=self.experiment.model.name) if "model" in rows.columns else rows
-        named = [name for name in ("mean", "score", "q_0.5", "predicted") if name in own.columns]
-        return {"predictions": {name: column_reference(own[name]) for name in named}}
+        if "model" in rows.columns:
+            rows = rows.filter(model=self.experiment.model.name)
+        named = [name for name in ("mean", "score", "q_0.5", "predicted") if name in rows.columns]
+        return {"predictions": {name: column_reference(rows[name]) for name in named}}
 
     @property
     def _in_doubles(self) -> bool:
@@ -261,7 +262,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     from PIL import Image
 
     some = images.take(np.arange(images.n) < max(LEAST_CASES, 1))
-    blank = some.labelled(Series(KIND, [None] * some.n, pl.String))
+    blank = some.with_kinds(Series(KIND, [None] * some.n, pl.String))
     questions = []
     for name, board, pixels in zip(blank.names, blank.boards, blank.pixels(), strict=True):
         buffer = io.BytesIO()

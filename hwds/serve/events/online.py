@@ -65,9 +65,9 @@ class RowScorer:
 
         A text that it has no code for is read as a rare one, and counted.
         """
-        for name, known in self._model.texts.items():
+        for name, codes in self._model.texts.items():
             self.unknown[name] += sum(
-                row.get(name) is not None and row[name] not in known for row in rows
+                row.get(name) is not None and row[name] not in codes for row in rows
             )
         batch = RowBatch(rows, self._schema)
         scores = self._model.score(batch)
@@ -82,7 +82,7 @@ class EventAnswer:
     """The answer to an event.
 
     Attributes:
-        id: The event's.
+        id: The event's id.
         score: The higher the more suspicious.
         probability: The probability that the label is 1; None where the model has none.
         p_value: The share of held-out normal rows that are at least as odd; None where none were
@@ -155,7 +155,7 @@ class AnswerCodec:
         model: RowModel,
         rule: RowRule | None = None,
     ) -> None:
-        self._borne = tuple(name for name in model.reads if name not in columns)
+        self._question_names = tuple(name for name in model.reads if name not in columns)
         self._in_words, self._rule = model.in_words, rule
         self._names = tuple(columns)
         self._shapes = [
@@ -164,8 +164,8 @@ class AnswerCodec:
         layout = [list(self._names), self._shapes]
         self._log, self._layout = log, f"layout {digest(layout)}"
         self._layouts: dict[str, Any] = {self._layout: layout}
-        if log.about(self._layout) is None:
-            log.set_about(self._layout, layout)
+        if log.metadata(self._layout) is None:
+            log.set_metadata(self._layout, layout)
 
     def answer(
         self,
@@ -184,7 +184,7 @@ class AnswerCodec:
         tier = None
         if self._rule is not None:
             tier = self._rule.tiers([read.id], chance, [read.values.get(self._rule.amount)])[0]
-        lacks = tuple(name for name in self._borne if read.values.get(name) is None)
+        lacks = tuple(name for name in self._question_names if read.values.get(name) is None)
         score = float(scores.score[place])
         action, gain = (None, None) if tier is None else tier
         return EventAnswer(
@@ -228,7 +228,7 @@ class AnswerCodec:
         layout, score, probability, p_value, reasons, *policy = json.loads(entry.reply)
         tier, gain, lacks = policy or (None, None, ())
         if layout not in self._layouts:
-            self._layouts[layout] = self._log.about(layout)
+            self._layouts[layout] = self._log.metadata(layout)
         features: dict[str, Value] = {}
         flat, at = np.frombuffer(entry.data, float), 0
         for name, shape in zip(*self._layouts[layout], strict=True):
@@ -327,7 +327,7 @@ class Online:
         if model is None:
             raise ConfigError(f"model: a '{type(fitted).__name__}' scores no events.")
         key = key or schema.name("id") or KEY
-        schema, self._turn = schema_of(schema), threading.RLock()
+        schema, self._lock = schema_of(schema), threading.RLock()
         self._store = EventStore(
             features, schema, Path(store) if store is not None else None, key, durable
         )
@@ -403,7 +403,7 @@ class Online:
             HwdsError: The store cannot be written; none has arrived.
         """
         read = [self._store.reader.read(event) for event in event_rows(events)]
-        with self._turn:
+        with self._lock:
             first: dict[str, ReadEvent] = {}
             for each in read:
                 check_same(first.setdefault(each.id, each), each)
@@ -426,7 +426,7 @@ class Online:
         if entry.reply is None:
             raise DataError(f"event '{read.id}': is one that was remembered; it was never scored.")
         if entry.body != read.body:
-            check_same(self._store.reader.again(entry.body), read)
+            check_same(self._store.reader.read_stored(entry.body), read)
         return self._codec.decode(entry)
 
     def _score_new(self, read: list[ReadEvent], reasons: bool) -> list[EventAnswer]:
@@ -458,7 +458,7 @@ class Online:
         long as to open the store without a snapshot.
 
         Args:
-            id: The event's.
+            id: The event's id.
             positive: Whether it is 1; None withdraws it.
             at: The time from which on it is known, for events that arrive then or later; it is
                 never before all that have arrived, which is also what None means.
@@ -473,7 +473,7 @@ class Online:
         if positive not in (0, 1, None):
             raise DataError(f"label of '{id}': must be 0 or 1, got {shorten_value(positive)}.")
         body = WITHDRAWN if positive is None else str(int(positive))
-        with self._turn:
+        with self._lock:
             return self._store.report("label", id, body, at, correct=correct or positive is None)
 
     def returned(self, id: str, at: str | date | None = None) -> bool:
@@ -484,7 +484,7 @@ class Online:
         """
         if not self._store.live.returned_at:
             raise DataError(f"return of '{id}': no feature reads returns.")
-        with self._turn:
+        with self._lock:
             return self._store.report("returned", id, "", at)
 
     def backfill(self, rows: Table) -> int:
@@ -500,14 +500,14 @@ class Online:
         Raises:
             DataError: A row is no event, or arrived before the last that is there.
         """
-        with self._turn:
+        with self._lock:
             return self._store.backfill(rows)
 
     def history(self) -> Table:
         """Return all events in the order of arrival with their labels, as a table to compute
         features of or to train on.
         """
-        with self._turn:
+        with self._lock:
             return self._store.table()
 
     @property
@@ -529,12 +529,12 @@ class Online:
         """Write the state into the store, in a quiet hour, so that opening it again replays only
         what comes after.
         """
-        with self._turn:
+        with self._lock:
             self._store.state.snapshot()
 
     def close(self) -> None:
         """Close the store."""
-        with self._turn:
+        with self._lock:
             self._store.state.close()
 
     def __enter__(self) -> Self:

@@ -33,8 +33,8 @@ class ReadEvent:
 
     Attributes:
         id: The name by which the event is known when it comes again.
-        time: When it happened, in microseconds of the clock on the wall.
-        arrival: When it says that it arrived; when it happened where it does not.
+        time: The moment at which it happened, in microseconds of the clock on the wall.
+        arrival: The moment of its arrival, as it says itself; else its time.
         values: The values, by column.
         body: The event as JSON, from which it can be read again.
         arrival_column: The column that says when it arrived; empty where none does.
@@ -109,7 +109,7 @@ class Reader:
         )
         return ReadEvent(str(id), time, arrival, values, body, self._arrival)
 
-    def again(self, body: str) -> ReadEvent:
+    def read_stored(self, body: str) -> ReadEvent:
         """Read an event that was taken once.
 
         What it says is null need not be a column, for older versions took that too.
@@ -233,11 +233,11 @@ def _text(value: Any) -> str:
     return value
 
 
-def _one_of(known: frozenset[str]) -> Convert:
+def _one_of(texts: frozenset[str]) -> Convert:
     def convert(value: Any) -> str:
-        if value not in known:
+        if value not in texts:
             raise ValueError(
-                f"must be one of {', '.join(sorted(known)[:8])}{' ...' if len(known) > 8 else ''}"
+                f"must be one of {', '.join(sorted(texts)[:8])}{' ...' if len(texts) > 8 else ''}"
             )
         return str(value)
 

@@ -63,7 +63,7 @@ def schema_of(table: Table) -> Table:
 
 def schema_in(log: EventLog) -> Table | None:
     """Return the schema of a log's events; None of a new log."""
-    schema = log.about("schema")
+    schema = log.metadata("schema")
     if schema is None:
         return None
     data = pl.read_ipc(BytesIO(base64.b64decode(schema["columns"])))
@@ -81,12 +81,12 @@ def keep_schema(log: EventLog, schema: Table, key: str) -> None:
         buffer = BytesIO()
         schema.data.write_ipc(buffer)
         columns = base64.b64encode(buffer.getvalue()).decode()
-        log.set_about(
+        log.set_metadata(
             "schema",
             {"columns": columns, "roles": dict(schema.roles), "unit": schema.unit, "key": key},
         )
         return
-    known_key = log.about("schema")["key"]
+    known_key = log.metadata("schema")["key"]
     if key != known_key:
         raise ResumeError(
             f"{log.path}: its events have their key under '{known_key}', not '{key}'."
@@ -187,8 +187,8 @@ class FeatureState:
     holds from, for events that arrive at or after it.
 
     Attributes:
-        arrival: When the last event arrived, in microseconds.
-        events: How many have.
+        arrival: The arrival of the last event, in microseconds.
+        events: The number of events that have arrived.
     """
 
     changing = ("_live", "_times", "_labels", "arrival")
@@ -302,11 +302,11 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
             }
         else:
             rows[entry.place][returned_at] = entry.at
-    made = [
+    columns = [
         _column(name, kind, [row.get(name) for row in rows], name in moments)
         for name, kind in schema.data.schema.items()
     ]
-    return Table.build(DataFrame(made), schema.roles, schema.unit)
+    return Table.build(DataFrame(columns), schema.roles, schema.unit)
 
 
 def _column(name: str, kind: Any, values: list[Any], moment: bool) -> Series:
@@ -387,7 +387,7 @@ class EventBehaviour:
         """
         at = _moment(entry)
         if entry.kind == "event":
-            read = self.reader.again(entry.body)
+            read = self.reader.read_stored(entry.body)
             state.arrive(read.time, at, read.values)
         elif entry.kind in ("label", CORRECTION):
             if self.corrections.counts(entry):
@@ -436,7 +436,7 @@ class EventStore:
         try:
             keep_schema(self.log, schema, key)
             about = [
-                self.log.about("schema"),
+                self.log.metadata("schema"),
                 canonical(features),
                 code_digest([features], "hwds.serve.events.store"),
             ]
@@ -483,19 +483,19 @@ class EventStore:
         if kind == "label" and not self._schema.roles.get("label"):
             raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
         event = self._event(id)
-        known = self._corrections.last(str(id)) if kind == "label" else self.log.find(kind, str(id))
-        if known is None and body == WITHDRAWN and kind == "label":
+        old = self._corrections.last(str(id)) if kind == "label" else self.log.find(kind, str(id))
+        if old is None and body == WITHDRAWN and kind == "label":
             raise DataError(f"event '{id}': has no label to be withdrawn.")
-        if known is not None and known.body == body:
+        if old is not None and old.body == body:
             return False
         if (
             kind == "returned"
-            and self.reader.again(event.body).values.get(self.live.returned_at) is not None
+            and self.reader.read_stored(event.body).values.get(self.live.returned_at) is not None
         ):
             return False
-        if known is not None and known.body != WITHDRAWN and not correct:
+        if old is not None and old.body != WITHDRAWN and not correct:
             raise DataError(
-                f"event '{id}': its label was reported as {known.body}, and now as {body};"
+                f"event '{id}': its label was reported as {old.body}, and now as {body};"
                 ' say "correct": true where the first was wrong.'
             )
         state = self.state.current()
@@ -504,9 +504,9 @@ class EventStore:
             if at is None
             else max(self.reader.instant(str(id), at), state.arrival + 1)
         )
-        if known is not None:
+        if old is not None:
             self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
-            self.state.rekeyed(self._key())
+            self.state.rekey(self._key())
             self.state.current()
             return True
         with self.state.changing() as state:
@@ -553,7 +553,9 @@ class EventStore:
 
     def _snapshot_if_due(self) -> None:
         """Write a snapshot where much of the log was replayed; never while an event waits."""
-        if self.log.path is not None and self.state.behind() >= max(FEWEST, self.log.last // SHARE):
+        if self.log.path is not None and self.state.entries_behind() >= max(
+            FEWEST, self.log.last // SHARE
+        ):
             self.state.snapshot()
 
     def _event(self, id: str) -> LogEntry:

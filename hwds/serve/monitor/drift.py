@@ -96,9 +96,10 @@ class Distance(NamedTuple):
     """A distance of a window from the reference: 0 where they are the same, and never below.
 
     Attributes:
-        of_numbers: Takes the quantiles of the reference and of the window, each on an even grid of
-            levels of its own; None where it is not of numbers.
-        of_texts: Takes the shares of the same texts in both; None where it is not of texts.
+        of_numbers: The function of the quantiles of the reference and of the window, each on an
+            even grid of levels of its own; None for a distance of texts alone.
+        of_texts: The function of the shares of the same texts in both; None for a distance of
+            numbers alone.
     """
 
     of_numbers: Callable[[ndarray, ndarray], float] | None = None
@@ -201,7 +202,7 @@ class Baseline:
             found.append(self._of_missing(name, part))
             if overall["kind"] == "text" and part["kind"] == "text":
                 share = new_share(overall, part)
-                known = int(part["n"] * (1 - part["missing"]))
+                present = int(part["n"] * (1 - part["missing"]))
                 rate = usual_new_share(overall)
                 found.append(
                     DriftFinding(
@@ -209,7 +210,7 @@ class Baseline:
                         "new_values",
                         share,
                         rate,
-                        binomial_tail(round(share * known), known, rate),
+                        binomial_tail(round(share * present), present, rate),
                     )
                 )
             for check, value in distances(overall, part).items():
@@ -223,9 +224,11 @@ class Baseline:
         logs = self._logs[name, check]
         if len(logs) < 3:
             return DriftFinding(name, check, value, float(np.exp(logs.mean())), 1.0)
+        # Student's t of one more window, for distances whose logarithms are about normal
         spread = max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
         new = np.log(max(value, FLOOR))
         likely = float(t.sf((new - logs.mean()) / spread, len(logs) - 1))
+        # no law is trusted far beyond the windows that were seen
         rank = (1 + int((logs >= new).sum())) / (1 + len(logs))
         return DriftFinding(
             name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND)
@@ -244,10 +247,10 @@ class Baseline:
             1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate))
         )
         if len(shares) >= 3 and shares.std(ddof=1) > 0:
-            far = abs(part["missing"] - shares.mean()) / (
+            z = abs(part["missing"] - shares.mean()) / (
                 shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares))
             )
-            chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
+            chance = max(chance, float(2 * t.sf(z, len(shares) - 1)))
         return DriftFinding(name, "missing", part["missing"], rate, chance)
 
 
@@ -273,8 +276,8 @@ def label_findings(
     test rows.
 
     Args:
-        probability: Shape (n,).
-        label: 1.0 or 0.0, shape (n,).
+        probability: The probability of each row, shape (n,).
+        label: The label of each row, 1.0 or 0.0, shape (n,).
         calibration: A reference's, as `calibration_of` makes it.
     """
     from scipy.stats import norm
@@ -285,11 +288,13 @@ def label_findings(
     means, shares = (
         np.array([each[name] for each in bins], float) for name in ("probability", "label")
     )
+    # the share of labels that the reference had at each probability
     expected = np.interp(probability, means, shares)
     expected = np.clip(expected, 1e-6, 1 - 1e-6)
     reference = sum(each["n"] for each in bins)
+    # the reference's own shares are estimates, too
     variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
-    far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
+    z = abs(label.sum() - expected.sum()) / np.sqrt(variance)
     loss = float(log_losses(probability, label).mean())
     spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
     worse = (loss - calibration["log_loss"]) / spread
@@ -299,7 +304,7 @@ def label_findings(
             "calibration",
             float(label.mean()),
             float(expected.mean()),
-            float(2 * norm.sf(far)),
+            float(2 * norm.sf(z)),
         ),
         DriftFinding("probability", "error", loss, calibration["log_loss"], float(norm.sf(worse))),
     ]
@@ -327,8 +332,8 @@ class ChangeDetector:
         """Take up a window; return whether it raises an alarm, after which the sum begins anew."""
         if not p_values:
             return False
-        held = np.maximum(np.asarray(p_values, float), 1e-16)
-        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(held)))
+        clipped = np.maximum(np.asarray(p_values, float), 1e-16)
+        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(clipped)))
         alarm = self.value >= self.threshold
         if alarm:
             self.value = 0.0

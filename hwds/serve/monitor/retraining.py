@@ -14,7 +14,7 @@ from numpy import ndarray
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.serving import STOP, RowModel
 from hwds.experiment.final_model import final_context
@@ -44,7 +44,7 @@ class ArmJudgement:
         low: The lower end of its interval; None where units or days cannot tell.
         high: The upper end.
         p_value: The p-value of no difference.
-        method: How the variance was made, or why there is none.
+        method: The method of the variance, or the reason why there is none.
     """
 
     paired: bool
@@ -160,10 +160,10 @@ def _labelled_answers(
     side: Sequence[Captured], labels: Mapping[str, float]
 ) -> list[tuple[str, str, float, float]]:
     """Return unit, day, probability and label of answers whose label is known."""
-    known = ((str(each.answer.get("id")), each) for each in side)
+    by_id = ((str(each.answer.get("id")), each) for each in side)
     return [
         (id, each.at[:10], float(each.answer["probability"]), labels[id])
-        for id, each in known
+        for id, each in by_id
         if id in labels and each.answer.get("probability") is not None
     ]
 
@@ -194,7 +194,7 @@ class Proposal:
         gain: The first less the second: above 0 a refit is better.
         low: The lower end of its interval; None where days cannot tell.
         high: The upper end.
-        method: How the variance was made, or why nothing can be said.
+        method: The method of the variance, or the reason why nothing can be said.
     """
 
     rows: int
@@ -251,15 +251,15 @@ def propose_refit(
         captured: Its answers, in the order of time.
         labels: The labels, by id.
     """
-    known = _labelled_captures(bundle, captured, labels)
-    label = np.array([labels[str(each.answer[ID])] for each in known])
-    days = np.array([each.at[:10] for each in known], "datetime64[D]")
+    labelled = _labelled_captures(bundle, captured, labels)
+    label = np.array([labels[str(each.answer[ID])] for each in labelled])
+    days = np.array([each.at[:10] for each in labelled], "datetime64[D]")
     try:
         edges, recipe = _edges(label), _recipe(bundle)
-        losses = _backtest(recipe, table_of(bundle, known, label), days, edges)
+        losses = _backtest(recipe, table_of(bundle, labelled, label), days, edges)
     except HwdsError as error:
         return Proposal(0, 0, None, None, None, None, str(error).rstrip("."))
-    return _judge_refit(known, label, losses)
+    return _judge_refit(labelled, label, losses)
 
 
 def _labelled_captures(
@@ -295,11 +295,11 @@ def _recipe(bundle: Bundle) -> tuple[Recipe, RunContext, int]:
 
 def _row_models(model: Recipe) -> type[RowModel]:
     """Return what asks the fitted models of a recipe, which a bundle of rows has."""
-    offer: type[RowModel] = offered(type(model), "rows", RowModel)
+    offer: type[RowModel] = hook_class(type(model), "rows", RowModel)
     return offer
 
 
-def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table:
+def table_of(bundle: Bundle, captured: Sequence[Captured], label: ndarray) -> Table:
     """Return captured questions as a table like the one that the model was fitted on.
 
     Raises:
@@ -307,7 +307,7 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table
     """
     schema = Table.read(bundle.folder / STATE)
     reader = Reader(schema, ID, timed=False)
-    rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in known]
+    rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in captured]
     data = pl.DataFrame(
         [{name: row.get(name) for name in schema.data.columns} for row in rows], schema.data.schema
     )
@@ -358,7 +358,7 @@ def _check_arrived(label: ndarray, by: str) -> None:
 
     Args:
         label: The labels that have arrived, in the order of their rows, shape (n,).
-        by: When.
+        by: The day up to which labels count.
 
     Raises:
         DataError: There are too few of a kind, or none in the part that is learned from.
@@ -375,9 +375,9 @@ def _check_arrived(label: ndarray, by: str) -> None:
         )
 
 
-def _judge_refit(known: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
+def _judge_refit(labelled: Sequence[Captured], label: ndarray, losses: ndarray) -> Proposal:
     tested = ~np.isnan(losses)
-    rows = [each for each, is_tested in zip(known, tested, strict=True) if is_tested]
+    rows = [each for each, is_tested in zip(labelled, tested, strict=True) if is_tested]
     served = log_losses(
         np.array([float(each.answer["probability"]) for each in rows]), label[tested]
     )

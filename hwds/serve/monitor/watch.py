@@ -44,7 +44,7 @@ class Captured:
     """A question with its answer.
 
     Attributes:
-        at: When it was answered, as text of UTC that is in order.
+        at: The time of the answer, as text of UTC that is in order.
         question: The question as it came.
         answer: The answer as it was sent.
         request: The id of the request, which the arms of a server share; empty where it has one
@@ -62,15 +62,15 @@ class Captured:
         """Yield its rows by column: of a history each row, of which the last has the answer's
         first.
         """
-        own, answered = self.question.get("rows"), self.answer.get("rows")
-        if not isinstance(own, list):
+        history, answered = self.question.get("rows"), self.answer.get("rows")
+        if not isinstance(history, list):
             yield {
                 **self.question,
                 **{name: value for name, value in self.answer.items() if name != ID},
             }
             return
-        yield from own[:-1]
-        yield {**own[-1], **(answered[0] if answered else {})}
+        yield from history[:-1]
+        yield {**history[-1], **(answered[0] if answered else {})}
 
 
 def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
@@ -111,13 +111,13 @@ def _of_line(line: Mapping[str, Any], arm: str) -> list[Captured]:
         return []
     sides = (data[side]["data"].split("\n") for side in ("endpointInput", "endpointOutput"))
     pairs = zip(*([json.loads(text) for text in side] for side in sides), strict=True)
-    at, *known = (
+    at, *ids = (
         str(facts["inferenceTime"]),
         str(facts.get("inferenceId", "")),
         str(facts.get("bundle", "")),
     )
     return [
-        Captured(at, question, answer, *known) for question, answer in pairs if "of" not in question
+        Captured(at, question, answer, *ids) for question, answer in pairs if "of" not in question
     ]
 
 
@@ -164,8 +164,8 @@ class WindowReport:
     """One window.
 
     Attributes:
-        begin: When its first row was answered.
-        rows: How many it has.
+        begin: The time of the answer to its first row.
+        rows: The number of its rows.
         evidence: The sequential test's sum over its threshold: 1 is an alarm.
         alarm: What raised an alarm: `inputs`, `labels`; empty for none.
         findings: All statistics.
@@ -255,11 +255,11 @@ def watch_bundle(
             baseline, [row for _, row in part], reference.get("components"), shown
         )
         findings = baseline.findings(statistics)
-        known = _labelled_rows([each for each, _ in part], labels or {})
+        of_part = _labelled_rows([each for each, _ in part], labels or {})
         of_labels = (
-            label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
+            label_findings(*of_part, reference.get("calibration", {})) if len(of_part[1]) else []
         )
-        labelled += len(known[1])
+        labelled += len(of_part[1])
         raised_by = {
             "inputs": inputs.take([each.p_value for each in findings]),
             "labels": outcomes.take([f.p_value for f in of_labels]),
@@ -362,12 +362,12 @@ def _labelled_rows(
     part: Sequence[Captured], labels: Mapping[str, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and labels of the questions of a window whose label has arrived."""
-    known = [
+    labelled = [
         (float(each.answer["probability"]), labels[str(each.answer.get("id"))])
         for each in part
         if str(each.answer.get("id")) in labels and each.answer.get("probability") is not None
     ]
-    pairs = np.array(known, float).reshape(-1, 2)
+    pairs = np.array(labelled, float).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
@@ -407,26 +407,26 @@ def watch_segments(
     Raises:
         ConfigError: The bundle has no segments of this column, or no captured question shows one.
     """
-    known = reference.get("segments", {})
-    if column not in known:
+    segments = reference.get("segments", {})
+    if column not in segments:
         raise ConfigError(
             f"--by: the bundle has no segments by "
-            f"'{column}'{nearest(column, known) if known else '.'}"
+            f"'{column}'{nearest(column, segments) if segments else '.'}"
         )
     by_value = {
         value: [each for each in captured if each.question.get(column) == value]
-        for value in known[column]
+        for value in segments[column]
     }
-    asked = {value: part for value, part in by_value.items() if part}
-    if not asked:
+    shown = {value: part for value, part in by_value.items() if part}
+    if not shown:
         raise ConfigError(
             f"--by: no captured question shows '{column}'; the bundle knows "
-            f"{', '.join(known[column])}."
+            f"{', '.join(segments[column])}."
         )
-    share, days = per_month / len(asked), captured_days(captured)
+    share, days = per_month / len(shown), captured_days(captured)
     return {
         value: watch_bundle(
-            known[column][value],
+            segments[column][value],
             part,
             bundle=bundle,
             per_month=share,
@@ -434,7 +434,7 @@ def watch_segments(
             rows=rows,
             days=days,
         )
-        for value, part in asked.items()
+        for value, part in shown.items()
     }
 
 

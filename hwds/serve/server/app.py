@@ -197,8 +197,8 @@ def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:
         return
     scheme, _, token = authorization.partition(" ")
     given = hashlib.sha256(token.strip().encode()).hexdigest()
-    known = [hmac.compare_digest(given, one) for one in tokens]
-    if scheme.lower() != "bearer" or not any(known):
+    matches = [hmac.compare_digest(given, one) for one in tokens]
+    if scheme.lower() != "bearer" or not any(matches):
         raise Refused(401, "a token must be given: `Authorization: Bearer TOKEN`.")
 
 
@@ -346,10 +346,10 @@ def application(core: Core) -> Application:
         finally:
             core.close()
 
-    asked = Answering(core, "/v2/infer", handlers.ask_kserve)
+    infer = Answering(core, "/v2/infer", handlers.ask_kserve)
     routes = [
         Route("/invocations", invocations, methods=["POST"]),
-        Route("/v2/models/{name}/infer", asked, methods=["POST"]),
+        Route("/v2/models/{name}/infer", infer, methods=["POST"]),
         Route("/ping", ping),
         Route("/health", ping),
         Route("/v2/health/live", health),
@@ -458,7 +458,7 @@ class Routes:
 
     def _metrics(self) -> str:
         """Return the counts of all workers for Prometheus."""
-        arms = {MAIN: self._core.loaded, **self._core.beside}
+        arms = {MAIN: self._core.loaded, **self._core.others}
         return self._core.metrics.text(
             {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
         )

@@ -132,8 +132,8 @@ def check_arm(main: Bundle, other: Bundle, name: str) -> None:
         raise ConfigError(
             f"--{name}: these answers remember earlier questions, whose store one bundle owns."
         )
-    fields, known = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
-    if lacks := sorted(fields - known):
+    fields, accepted = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
+    if lacks := sorted(fields - accepted):
         raise ConfigError(
             f"--{name}: its questions have no '{lacks[0]}', which those of the server have."
         )

@@ -148,7 +148,7 @@ class Core:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.loaded, self.beside = self._load()
+        self.loaded, self.others = self._load()
         self.metrics = Metrics(Path(settings.scrape))
         self.traces = Traces.of_environment(os.environ)
         self._capture = (
@@ -159,11 +159,11 @@ class Core:
         self._threads = ThreadPoolExecutor(
             self.loaded.service.threads, "answers"
         )  # of a model one: they would share a core
-        self._beside_threads = ThreadPoolExecutor(
+        self._other_threads = ThreadPoolExecutor(
             1, "canary"
         )  # so that main's answers do not wait behind a slow canary's
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
-        self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
+        self._shadow = Shadow(self.metrics.add) if SHADOW in self.others else None
         self._waiting = 0
         if (
             self.loaded.service.kind == "rows"
@@ -182,20 +182,20 @@ class Core:
         """
         form, parameters = body_format(content_type)
         wanted = answer_format(accept, form)
-        asked = body_questions(
+        parsed = body_questions(
             body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows
         )
-        self._refuse_many(asked.questions)
+        self._refuse_many(parsed.questions)
 
         def reply(answers: list[Answer], digest: str) -> Reply:
             shown = (
                 JSON
-                if asked.shape in ("one", "list", "predictions") and wanted == form == JSON
+                if parsed.shape in ("one", "list", "predictions") and wanted == form == JSON
                 else wanted
             )
-            return Reply(answer_body(answers, asked.shape, shown), shown, len(answers))
+            return Reply(answer_body(answers, parsed.shape, shown), shown, len(answers))
 
-        return asked.questions, reply
+        return parsed.questions, reply
 
     def infer(self, body: bytes, name: str) -> tuple[list[Question], Callable[..., Reply]]:
         """Return the same of a request of KServe's protocol."""
@@ -220,7 +220,7 @@ class Core:
             DataError: A question is none.
         """
         until = asyncio.get_running_loop().time() + self.settings.seconds
-        if self.beside:
+        if self.others:
             return await self._by_arms(questions, reasons, until)
         digest, answers = await self._by(MAIN, questions, reasons, until)
         self._keep(CapturedArm(MAIN, digest, ""), self._is_drawn(questions), questions, answers)
@@ -232,9 +232,9 @@ class Core:
         """Return the answers of main and canary, each with the name of its arm where there is a
         canary, and their digests.
         """
-        request, named = uuid4().hex, CANARY in self.beside
+        request, named = uuid4().hex, CANARY in self.others
         answers: list[Answer] = [{}] * len(questions)
-        asked, done = list(questions), []
+        for_shadow, done = list(questions), []
         share = self.settings.canary_share if named else 0.0
         for part in parts_of(questions, share, getattr(self.loaded.service, "unit", "")):
             name, digest, part_answers = await self._of_part(part, reasons, until)
@@ -242,7 +242,7 @@ class Core:
                 part.places, part.questions, part_answers, strict=True
             ):
                 answers[place] = answer | {"arm": name} if named else answer
-                asked[place] = question
+                for_shadow[place] = question
             done.append((CapturedArm(name, digest, request), part.questions, part_answers))
         drawn = self._is_drawn(questions)
         for (
@@ -252,11 +252,11 @@ class Core:
         ) in done:  # where another part is refused nobody gets these answers
             self._keep(arm, drawn, part_asked, part_answers)
         if self._shadow is not None:
-            shadow = self.beside[SHADOW]
+            shadow = self.others[SHADOW]
             self._shadow.offer(
                 shadow,
-                asked,
-                partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, asked),
+                for_shadow,
+                partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, for_shadow),
             )
         return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
@@ -294,7 +294,7 @@ class Core:
         return await self._in_thread(arm, questions, reasons, until)
 
     def _arm(self, arm: str) -> Loaded:
-        return self.loaded if arm == MAIN else self.beside[arm]
+        return self.loaded if arm == MAIN else self.others[arm]
 
     def _is_drawn(self, questions: Sequence[Question]) -> bool:
         """Return whether a request is captured, by all arms or none."""
@@ -326,7 +326,7 @@ class Core:
             seconds = (until - loop.time()) / (
                 1 if arm == MAIN else 2
             )  # main answers where the canary is slow
-            threads = self._threads if arm == MAIN else self._beside_threads
+            threads = self._threads if arm == MAIN else self._other_threads
             work = loop.run_in_executor(threads, self._answer_parts, arm, questions, reasons)
             return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
@@ -375,7 +375,7 @@ class Core:
         if old.service.stateful:
             self._replace_stateful()
         else:
-            self.loaded, self.beside = self._load(old.bundle.manifest.kind)
+            self.loaded, self.others = self._load(old.bundle.manifest.kind)
             old.service.close()
         self.metrics.add("reloads")
         LOG.warning(
@@ -399,11 +399,11 @@ class Core:
 
     def close(self) -> None:
         """End what runs, and close the store."""
-        for threads in (self._threads, self._beside_threads):
+        for threads in (self._threads, self._other_threads):
             threads.shutdown(wait=True, cancel_futures=True)
         if self._shadow is not None:
             self._shadow.close()
-        for loaded in (self.loaded, *self.beside.values()):
+        for loaded in (self.loaded, *self.others.values()):
             loaded.service.close()
         if self._capture is not None:
             self._capture.close()
@@ -421,13 +421,13 @@ class Core:
     def _load(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
         """Return the bundle that answers, and those beside it by arm; all or none."""
         main = Loaded.of(self._bundle(self.settings.folder, kind), self.settings)
-        beside = {}
+        arms = {}
         for arm, folder in ((CANARY, self.settings.canary), (SHADOW, self.settings.shadow)):
             if folder is not None:
                 bundle = self._bundle(folder)
                 check_arm(main.bundle, bundle, arm)
-                beside[arm] = Loaded.of(bundle, self.settings)
-        return main, beside
+                arms[arm] = Loaded.of(bundle, self.settings)
+        return main, arms
 
     def _refuse_many(self, questions: Sequence[Any]) -> None:
         if not questions:

@@ -195,19 +195,19 @@ def body_format(header: str) -> tuple[str, dict[str, str]]:
 
 
 @lru_cache(256)
-def answer_format(header: str, asked: str) -> str:
+def answer_format(header: str, question_format: str) -> str:
     """Return the format of an answer: what is accepted, or that of the question.
 
     Raises:
         Refused: 406, nothing that is accepted is written here.
     """
-    own = JSON if asked == ARROW else asked
+    same = JSON if question_format == ARROW else question_format
     if not header.strip():
-        return own
+        return same
     for part in header.split(","):
         name, _ = media_type(part)
         if name in ("*/*", "application/*", "text/*"):
-            return own
+            return same
         if NAMES.get(name, ARROW) != ARROW:
             return NAMES[name]
     raise Refused(
@@ -458,13 +458,13 @@ TENSOR_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "st
 
 def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of the model."""
-    known = {"name": name, "versions": [version], "platform": "hwds"}
+    about = {"name": name, "versions": [version], "platform": "hwds"}
     if not is_flat(schema):
         tensors = [
             {"name": each, "datatype": "BYTES", "shape": [-1]}
             for each in (QUESTION_TENSOR, ANSWER_TENSOR)
         ]
-        return known | {"inputs": tensors[:1], "outputs": tensors[1:]}
+        return about | {"inputs": tensors[:1], "outputs": tensors[1:]}
     inputs = [
         {"name": field, "datatype": tensor_datatype(kind), "shape": [-1]}
         for field, kind in schema["properties"].items()
@@ -473,7 +473,7 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
         {"name": field, "datatype": "FP64", "shape": [-1]}
         for field in ("score", "probability", "p_value")
     ]
-    return known | {
+    return about | {
         "inputs": inputs,
         "outputs": [{"name": ID, "datatype": "BYTES", "shape": [-1]}, *outputs],
     }
@@ -482,8 +482,8 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
 def tensor_datatype(schema: Mapping[str, Any]) -> str:
     """Return the datatype of a field."""
     kinds = schema.get("type", ["string"])
-    known = (TENSOR_DATATYPES.get(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-    return next(filter(None, known), "BYTES")
+    types = (TENSOR_DATATYPES.get(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return next(filter(None, types), "BYTES")
 
 
 def is_flat(schema: Mapping[str, Any]) -> bool:
@@ -552,27 +552,27 @@ def kserve_response(
     name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool
 ) -> dict[str, Any]:
     """Return the response to a request with these answers."""
-    known = {"model_name": name, "model_version": version} | (
+    about = {"model_name": name, "model_version": version} | (
         {"id": id} if isinstance(id, str) else {}
     )
     if not flat:
         data = [json.dumps(answer, ensure_ascii=False) for answer in answers]
-        return known | {
+        return about | {
             "outputs": [
                 {"name": ANSWER_TENSOR, "datatype": "BYTES", "shape": [len(data)], "data": data}
             ]
         }
     names = list(dict.fromkeys(field for answer in answers for field in answer))
-    return known | {
+    return about | {
         "outputs": [_tensor(field, [answer.get(field) for answer in answers]) for field in names]
     }
 
 
 def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
-    known = [value for value in values if value is not None]
-    if known and all(isinstance(value, bool) for value in known):
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, bool) for value in present):
         kind = "BOOL"
-    elif known and all(isinstance(value, float) for value in known):
+    elif present and all(isinstance(value, float) for value in present):
         kind = "FP64"
     else:
         kind = "BYTES"

@@ -63,7 +63,7 @@ class Metrics:
     """The counts of one worker.
 
     Args:
-        folder: Where all workers lay theirs.
+        folder: The folder in which all workers write their counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -217,9 +217,9 @@ class Traces:
         span = self._tracer.start_span(
             f"POST {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes
         )
-        known = span.get_span_context()
+        context = span.get_span_context()
         TRACEPARENT.set(
-            f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}"
+            f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
         )
         return span
 
@@ -265,7 +265,7 @@ class Capture:
     """Writes a sample of questions with their answers.
 
     Args:
-        folder: Where to.
+        folder: The folder to write to.
         sample: The share of requests that are kept; which ones follows from the id of their first
             question, or else from what it says.
         redact: Fields whose values are not written; nor are reasons then, which may say them in
@@ -294,7 +294,7 @@ class Capture:
             arm: Its name, its bundle, and the id that the arms of one request share.
         """
         now = datetime.now(UTC)
-        shown = [self._redacted(question) for question in questions]
+        shown = [self._hide_fields(question) for question in questions]
         line = {
             "captureData": {
                 "endpointInput": _part("INPUT", shown),
@@ -330,17 +330,17 @@ class Capture:
 
     def _silent(self, answer: Answer) -> Any:
         """Return an answer without what a reason may say of a field that is not written."""
-        return self._redacted(
+        return self._hide_fields(
             answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer
         )
 
-    def _redacted(self, node: Any) -> Any:
+    def _hide_fields(self, node: Any) -> Any:
         if isinstance(node, dict):
             return {
-                name: HIDDEN if name in self._redact else self._redacted(value)
+                name: HIDDEN if name in self._redact else self._hide_fields(value)
                 for name, value in node.items()
             }
-        return [self._redacted(item) for item in node] if isinstance(node, list) else node
+        return [self._hide_fields(item) for item in node] if isinstance(node, list) else node
 
 
 def _part(mode: str, rows: Sequence[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.moved import current_paths
 from hwds.core.onnx_graph import GraphScorer
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.core.serialization import load_fitted
 from hwds.evaluation.serving import STATEFUL, Policies, Service, row_model
 from hwds.experiment.spec import Experiment, check_stored
@@ -55,7 +55,7 @@ class Bundle:
     """A bundle whose signature and digests were checked.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         manifest: What is in it.
     """
 
@@ -68,7 +68,7 @@ class Bundle:
 
         Args:
             folder: The bundle.
-            trust: Where the public keys are; see `trusted_keys`.
+            trust: The place of the public keys; see `trusted_keys`.
 
         Raises:
             DataError: It is no bundle, unsigned, of a signer who is not trusted, or was changed.
@@ -85,7 +85,7 @@ class Bundle:
         """Return the run's experiment."""
         return check_stored(self.json(CONFIG))
 
-    def fitted(self) -> Any:
+    def load_model(self) -> Any:
         """Return the model."""
         with suppress(HwdsError):  # imports the packages of a user that stored classes are of
             self.experiment()
@@ -113,10 +113,10 @@ class Bundle:
             DataError: The bundle is of another version of hwds.
         """
         self.refuse_store(store)
-        beside = self.folder.with_name(f"{self.folder.name}.store")
-        return service_of(
-            self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable
-        )
+        if not store:
+            store = self.folder.with_name(f"{self.folder.name}.store")
+            store = store / EVENTS if self.manifest.kind == "events" else store
+        return service_of(self, store, durable)
 
     def refuse_store(self, store: Path | str | None) -> None:
         """Refuse a store that is named for a bundle that remembers nothing.
@@ -139,8 +139,8 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
-        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema = bundle.fitted(), Table.read(state)
+        return service(bundle.experiment(), bundle.load_model(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema = bundle.load_model(), Table.read(state)
     rule = stored_rule(current_paths(bundle.json(DECISION)))
     model = row_model(fitted)
     if model is None:
@@ -161,7 +161,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
 def policy_service(bundle: Bundle, folders: Sequence[Path], store: Path) -> Service:
     """Return the service of a policy's bundle, with its log in a folder; see `Policies.service`."""
     policy = bundle.experiment().model
-    policies: type[Policies] = offered(type(policy), "policies", Policies)
+    policies: type[Policies] = hook_class(type(policy), "policies", Policies)
     return policies.service(policy, folders, store)
 
 

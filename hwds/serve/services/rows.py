@@ -188,10 +188,12 @@ def question_columns(schema: Table) -> dict[str, Any]:
     """Return the columns that a question may bear, each with its JSON Schema."""
     hidden = {ROW_ID, *hidden_columns(schema)}
     kinds = schema.data.schema.items()
-    known = {
+    columns = {
         name: column_schema(kind)
         for name, kind in kinds
         if name not in hidden and not isinstance(kind, pl.Array)
     }
-    amounts = [name for name in schema.roles.get("amount", ()) if name in known]
-    return known | {name: known[name] | {"minimum": 0} for name in amounts}  # as `Reader` has it
+    amounts = [name for name in schema.roles.get("amount", ()) if name in columns]
+    return columns | {
+        name: columns[name] | {"minimum": 0} for name in amounts
+    }  # as `Reader` has it

@@ -49,7 +49,7 @@ class UnitService(Service):
     """Answers a question about one unit with the rows of `hwds predict` about it.
 
     Args:
-        experiment: The run's.
+        experiment: The run's experiment.
         fitted: The model.
         kept: The run's data, whose units a request may name.
         tables: The tables of the run, if its decision on new predictions reads them; else None.
@@ -206,9 +206,9 @@ class PanelService(UnitService):
 
     def _of_run(self, id: str, name: str) -> Panel:
         if name not in self._places:
-            known = nearest(name, self._places)
+            hint = nearest(name, self._places)
             raise DataError(
-                f"question '{id}': 'rows' must be given, for the run has no series '{name}'{known}"
+                f"question '{id}': 'rows' must be given, for the run has no series '{name}'{hint}"
             )
         place = self._places[name]
         panel = self.kept.block(place, place + 1)
@@ -266,8 +266,8 @@ class RunsService(UnitService):
                 raise DataError(
                     f"question '{id}': 'rows' must be given, for the run has no machine '{name}'."
                 )
-            asked = self.kept.take(which)
-            return asked.until(asked.lengths)
+            runs = self.kept.take(which)
+            return runs.until(runs.lengths)
         rows = self._rows(id, question["rows"], "rows", self._history)
         holes = [column for column in rows.columns if rows[column].null_count()]
         if holes:
@@ -275,7 +275,7 @@ class RunsService(UnitService):
                 f"question '{id}': '{holes[0]}' must be known in each row of a machine."
             )
         roles = {role: names for role in KEPT if (names := self.kept.roles.get(role))}
-        asked = Runs.build(
+        runs = Runs.build(
             rows.with_columns(pl.lit(name).alias("__machine"), col(CYCLE).alias("__cycle")).drop(
                 CYCLE
             ),
@@ -284,9 +284,9 @@ class RunsService(UnitService):
             unit=self.kept.unit,
         )
         columns = [
-            column for column in self.kept.unmarked.data.columns if column in asked.data.columns
+            column for column in self.kept.unmarked.data.columns if column in runs.data.columns
         ]
-        whole = replace(asked, data=asked.data.select(columns), roles=Roles(roles))
+        whole = replace(runs, data=runs.data.select(columns), roles=Roles(roles))
         return whole.until(whole.lengths)
 
     def question_schema(self) -> dict[str, Any]:

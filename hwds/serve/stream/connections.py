@@ -23,10 +23,10 @@ class Address:
     """An address in parts.
 
     Attributes:
-        scheme: Before `://`.
+        scheme: The text before `://`.
         host: The machine.
         port: The port of the server.
-        path: Without the first stroke: a topic.
+        path: The text after the host, without the first stroke: a topic.
         user: A name, empty for none.
         password: Empty for none.
         options: The options after `?`.
@@ -47,7 +47,7 @@ def parse_address(flag: str, text: str, port: int, options: tuple[str, ...]) -> 
     """Return an address in parts.
 
     Args:
-        flag: Where it was given, for a refusal.
+        flag: The flag that gave the address, for a refusal.
         text: The address.
         port: The usual one.
         options: The options that may stand after `?`.
@@ -122,18 +122,18 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
     from paho.mqtt.client import Client, MQTTv5
     from paho.mqtt.enums import CallbackAPIVersion
 
-    made = Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=where.options.get("client") or name,
         protocol=MQTTv5,
         manual_ack=session,
     )
     if where.user:
-        made.username_pw_set(where.user, where.password or os.environ.get(MQTT_PASSWORD))
+        client.username_pw_set(where.user, where.password or os.environ.get(MQTT_PASSWORD))
     if where.scheme == "mqtts":
-        _set_tls(made, where)
-    made.reconnect_delay_set(1, 10)
-    return made
+        _set_tls(client, where)
+    client.reconnect_delay_set(1, 10)
+    return client
 
 
 def _set_tls(client: Any, where: Address) -> None:
@@ -226,7 +226,7 @@ def aws_resource(flag: str, text: str, attempts: int) -> AwsResource:
     `$AWS_ENDPOINT_URL` leads to another server than Amazon's, as for every program that uses boto3.
 
     Args:
-        flag: Where the address was given, for a refusal.
+        flag: The flag that gave the address, for a refusal.
         text: The address.
         attempts: The times that a request is made before it has failed.
 

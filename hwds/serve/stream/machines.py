@@ -95,12 +95,12 @@ def stream_rules(words: Iterable[str]) -> StreamRules:
     Raises:
         ConfigError: One is no setting, or its value is not allowed.
     """
-    known = [field.name for field in fields(StreamRules) if field.name != "name"]
+    names = [field.name for field in fields(StreamRules) if field.name != "name"]
     given: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or name not in known:
-            raise ConfigError(f"{RULES_PATH}: no setting '{name}'{nearest(name, known)}")
+        if not equals or name not in names:
+            raise ConfigError(f"{RULES_PATH}: no setting '{name}'{nearest(name, names)}")
         if name in given:
             raise ConfigError(f"{RULES_PATH}.{name}: is given twice.")
         given[name] = _rule_value(name, value)
@@ -352,7 +352,7 @@ class ReadingReader:
             self._refuse_misspelt(machine, fields)
         return Reading(machine, float(cycle), numbers, crc32(self._layout.pack(*numbers)))
 
-    def named(self, machine: str, cycle: float) -> dict[str, Any]:
+    def name_fields(self, machine: str, cycle: float) -> dict[str, Any]:
         """Return the fields that say which machine and cycle a reading is of."""
         parts = machine.split("|") if len(self._machine) > 1 else [machine]
         return {**dict(zip(self._machine, parts, strict=False)), self._cycle: cycle}
@@ -478,9 +478,13 @@ class Machine(Serializable):
         Return what became of it, which does not depend on what is scored together.
         """
         cycle = reading.cycle
-        known = self.waiting.get(cycle)
+        seen = self.waiting.get(cycle)
         checksum = (
-            known[0] if known is not None else self._counted(cycle) if cycle <= self.last else None
+            seen[0]
+            if seen is not None
+            else self._checksum_at(cycle)
+            if cycle <= self.last
+            else None
         )
         if checksum is not None:
             return (
@@ -520,7 +524,7 @@ class Machine(Serializable):
         """Return the cycle up to which readings count; what comes of it now is late."""
         return max(self.newest - rules.late, self.passed)
 
-    def filled(self, row: Row, names: tuple[str, ...], longest: int) -> tuple[Row | None, str]:
+    def fill_gaps(self, row: Row, names: tuple[str, ...], longest: int) -> tuple[Row | None, str]:
         """Return a row with gaps filled by the last numbers, or None and why it does not count.
 
         Args:
@@ -550,7 +554,7 @@ class Machine(Serializable):
                 )
         return (cycle, whole), ""
 
-    def _counted(self, cycle: float) -> int | None:
+    def _checksum_at(self, cycle: float) -> int | None:
         """Return the checksum of a reading that has counted; None where it is not remembered."""
         place = int(np.searchsorted(self.cycles, cycle))
         return (

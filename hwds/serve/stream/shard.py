@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, nearest
 from hwds.core.files import OUTPUTS, digest
-from hwds.core.registry import offered
+from hwds.core.registry import hook_class
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import dumps
 from hwds.evaluation.serving import StreamModel
@@ -79,9 +79,9 @@ def open_sink(text: str, folder: Path) -> Sink:
     return (Sns if scheme == "sns" else MqttSink)(text, str(folder.resolve()))
 
 
-def _refuse_other(flag: str, scheme: str, text: str, known: tuple[str, ...]) -> None:
-    if scheme not in known or "://" not in text:
-        addresses = [f"{name}://" for name in known]
+def _refuse_other(flag: str, scheme: str, text: str, schemes: tuple[str, ...]) -> None:
+    if scheme not in schemes or "://" not in text:
+        addresses = [f"{name}://" for name in schemes]
         near = nearest(f"{scheme}://", addresses)
         raise ConfigError(
             f"stream: {flag}: must begin with {', '.join(addresses)}, got "
@@ -146,7 +146,7 @@ class NumberedLines:
         if self._file is not None:
             os.fsync(self._file)
 
-    def after(self, number: int) -> list[tuple[int, str]]:
+    def lines_after(self, number: int) -> list[tuple[int, str]]:
         """Return the lines after a number."""
         if not self.path.is_file():
             return []
@@ -250,7 +250,7 @@ class FollowedModel:
         experiment = check_asked(folder.read_config(secrets=True))
         stored = folder.path / "model"
         fitted = load_fitted(stored)
-        if offered(type(fitted), "stream", StreamModel) is None:
+        if hook_class(type(fitted), "stream", StreamModel) is None:
             raise ConfigError(
                 f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` "
                 f"takes events."
@@ -259,8 +259,8 @@ class FollowedModel:
         given = roles.given() if roles is not None else {}
         cycle = given.get("cycle", ("cycle",))[0]
         machine = given.get("entity", ("entity",))
-        gap = getattr(experiment.dataset, "longest_gap", 0)
-        return cls(fitted, machine, cycle, gap, stored_paths(stored))
+        longest_gap = getattr(experiment.dataset, "longest_gap", 0)
+        return cls(fitted, machine, cycle, longest_gap, stored_paths(stored))
 
 
 class Shard:
@@ -275,7 +275,7 @@ class Shard:
         followed: The model and the names of its data.
         folder: The folder of the stream, which one process uses.
         rules: The settings.
-        sinks: Where alerts are sent beside the file.
+        sinks: The places to which alerts are sent besides the file.
         durable: Whether what was acknowledged outlives the `process`, or a loss of `power` too.
         patience: The seconds for which an alert is tried.
 
@@ -303,7 +303,9 @@ class Shard:
         durable: Durable = "process",
         patience: float = 60.0,
     ) -> None:
-        live: StreamModel = offered(type(followed.fitted), "stream", StreamModel)(followed.fitted)
+        live: StreamModel = hook_class(type(followed.fitted), "stream", StreamModel)(
+            followed.fitted
+        )
         reader = ReadingReader(followed.machine, followed.cycle, live.names)
         self._behaviour = StreamBehaviour(live, reader, rules, followed.longest_gap)
         self._rules, self.folder = rules, folder
@@ -345,12 +347,12 @@ class Shard:
         """
         self._send([], stop)
         position = self.state.position
-        mine = position["at"] if position and position["source"] == source.name else None
-        for batch in source.batches(mine, self._rules.batch, stop):
+        read_to = position["at"] if position and position["source"] == source.name else None
+        for batch in source.batches(read_to, self._rules.batch, stop):
             if batch.lines or (
-                mine is not None and batch.position != mine
+                read_to is not None and batch.position != read_to
             ):  # what was read to its end may be gone tomorrow
-                mine, at = batch.position, {"source": source.name, "at": batch.position}
+                read_to, at = batch.position, {"source": source.name, "at": batch.position}
                 yield from self._append(LINES, batch.lines, at, stop, batch)
             self._progress.write(self.state, self._rules)
         if source.ends and not stop.is_set():
@@ -413,7 +415,7 @@ class Shard:
             if delivery.sent < count:
                 in_turn = alerts and alerts[0][0] == delivery.sent + 1
                 for number, alert in (
-                    alerts if in_turn else self._files[ALERTS].after(delivery.sent)
+                    alerts if in_turn else self._files[ALERTS].lines_after(delivery.sent)
                 ):
                     delivery.send(number, alert, json.loads(alert)["id"], stop)
 
@@ -433,10 +435,10 @@ class Shard:
         """Refuse a folder that follows another model, or that lines wait in which were taken under
         other settings.
         """
-        known, lasting = self._log.about("model"), self._rules.lasting
-        if known not in (None, model):
+        followed, lasting = self._log.metadata("model"), self._rules.lasting
+        if followed not in (None, model):
             raise ResumeError(f"{self.folder}: follows another model; take another folder.")
-        before: Mapping[str, Any] | None = self._log.about("rules")
+        before: Mapping[str, Any] | None = self._log.metadata("rules")
         if before is not None and before != lasting and self._log.first <= self._log.last:
             name = next(name for name in lasting if before.get(name) != lasting[name])
             wanted = (
@@ -446,8 +448,8 @@ class Shard:
             raise ResumeError(
                 f"{wanted}, got {lasting[name]}; once it has ended by itself settings may change."
             )
-        self._log.set_about("model", model)
-        self._log.set_about("rules", lasting)
+        self._log.set_metadata("model", model)
+        self._log.set_metadata("rules", lasting)
 
     def _let_go(self) -> None:
         for file in self._files.values():

@@ -78,9 +78,9 @@ class Delivery:
         self._sink, self._patience = sink, patience
         path = folder / f"sent-{digest([sink.name])[:16]}"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        known = os.read(self._file, NOTE_SIZE)
-        self.sent = written if not known else int(known[:20]) if known[:20].isdigit() else -1
-        if known and known != _note_text(self.sent):
+        note = os.read(self._file, NOTE_SIZE)
+        self.sent = written if not note else int(note[:20]) if note[:20].isdigit() else -1
+        if note and note != _note_text(self.sent):
             os.close(self._file)
             raise ResumeError(
                 f"{path}: is damaged; where it is deleted {sink.name} is sent what comes from now "

@@ -43,7 +43,7 @@ class Batch:
     """Lines that came together.
 
     Attributes:
-        lines: Without their ends; no newline is in any.
+        lines: The lines, without their ends; no newline is in any.
         position: How far the source was read with them, as JSON can hold it; None where it cannot
             be read again from there.
         acknowledge: Tells the source that they will not be read again.
@@ -71,7 +71,7 @@ class LineSource(Protocol):
         An empty one now and then where nothing comes.
 
         Args:
-            position: Where to begin, of the last batch; None at the beginning.
+            position: The position of the last batch, from which to begin; None at the beginning.
             most: The most lines of a batch.
             stop: Set when no more are wanted.
 
@@ -130,7 +130,7 @@ class JsonLines:
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield lines as they come; as many together as are there."""
-        offset = self._sought(position)
+        offset = self._seek(position)
         cutter = _Cutter()
         while not stop.is_set():
             ready = self._regular or bool(select.select([self._file], [], [], FILE_PAUSE)[0])
@@ -155,7 +155,7 @@ class JsonLines:
         if self._path is not None:
             os.close(self._file)
 
-    def _sought(self, position: Any) -> int:
+    def _seek(self, position: Any) -> int:
         """Go to a position; return how many bytes are before it.
 
         Raises:
@@ -199,7 +199,7 @@ class _Cutter:
         were.
 
         Args:
-            most: Of one time.
+            most: The most lines of one batch.
             whole: Whether the rest is a line too.
         """
         *parts, rest = self._rest.split(b"\n")
@@ -272,7 +272,7 @@ class Kafka:
         from kafka.errors import KafkaError
 
         try:
-            offsets = self._sought(position or {})
+            offsets = self._seek(position or {})
             while not stop.is_set():
                 lines: list[str] = []
                 for partition, messages in self._consumer.poll(PAUSE_MS, max_records=most).items():
@@ -286,7 +286,7 @@ class Kafka:
         """Take leave."""
         self._consumer.close()
 
-    def _sought(self, position: dict[str, int]) -> dict[str, int]:
+    def _seek(self, position: dict[str, int]) -> dict[str, int]:
         """Go to a position, to the beginning in partitions that it does not have; return it."""
         from kafka import TopicPartition
 
@@ -346,10 +346,10 @@ def _begin_consumer(consumer: type[Any], settings: dict[str, Any]) -> Any:
     """
     with ExitStack() as opened:
 
-        def client(**known: Any) -> Any:
-            made = consumer.DEFAULT_CONFIG["kafka_client"](**known)
-            opened.callback(made.close)
-            return made
+        def client(**options: Any) -> Any:
+            opened_client = consumer.DEFAULT_CONFIG["kafka_client"](**options)
+            opened.callback(opened_client.close)
+            return opened_client
 
         begun = consumer(kafka_client=client, **settings)
         opened.pop_all()
@@ -433,11 +433,11 @@ class Kinesis:
 
     def _list(self) -> None:
         """Learn which shards there are, and of which each one came."""
-        asked, shards = {"StreamARN": self._stream.arn}, []
-        while asked:
-            page = self._stream.client.list_shards(**asked)
+        request, shards = {"StreamARN": self._stream.arn}, []
+        while request:
+            page = self._stream.client.list_shards(**request)
             shards += page["Shards"]
-            asked = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+            request = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
         names = ("ParentShardId", "AdjacentParentShardId")
         self._parents = {
             shard["ShardId"]: [shard[name] for name in names if shard.get(name)] for shard in shards
@@ -466,9 +466,11 @@ class Kinesis:
     ) -> tuple[list[dict[str, Any]], bool]:
         """Return the next records of a shard, and whether no more will come."""
         client = self._stream.client
-        asked = self._iterators.pop(shard, None) or self._iterator(shard, after)
+        iterator = self._iterators.pop(shard, None) or self._iterator(shard, after)
         try:
-            answer = client.get_records(StreamARN=self._stream.arn, ShardIterator=asked, Limit=most)
+            answer = client.get_records(
+                StreamARN=self._stream.arn, ShardIterator=iterator, Limit=most
+            )
         except client.exceptions.ExpiredIteratorException:  # asked for more than five minutes ago
             return [], False
         further = answer.get("NextShardIterator")
@@ -542,7 +544,7 @@ class MqttSource:
         self._listening.wait(MQTT_PATIENCE)  # a message that comes before is nobody's
         if self._refusal:
             self.close()
-            raise self._refused()
+            raise self._refusal_error()
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield what has come; messages that came by an earlier connection are not acknowledged:
@@ -550,7 +552,7 @@ class MqttSource:
         """
         while not stop.is_set():
             if self._refusal:
-                raise self._refused()
+                raise self._refusal_error()
             messages = self._waiting(most)
             lines = [line for message in messages for line in message.lines]
 
@@ -595,7 +597,7 @@ class MqttSource:
         )
         self._listening.set()
 
-    def _refused(self) -> HwdsError:
+    def _refusal_error(self) -> HwdsError:
         return HwdsError(f"stream: {self._where.shown}: {self._refusal}.")
 
     def _came(self, _client: Any, _data: Any, message: Any) -> None:

@@ -54,10 +54,10 @@ class StreamState(Serializable):
 
     Attributes:
         machines: The machines, by name.
-        position: How far the source was read.
+        position: The position up to which the source was read.
         totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone
             too.
-        written: How many lines each file has.
+        written: The number of lines of each file.
         covered: The number of lines before the last snapshot.
         ended: The machines that are gone.
     """
@@ -204,19 +204,19 @@ class StreamBehaviour:
         """
         machine, rows = state.machines[name], []
         for row in machine.due(self._rules, all_of_them=all_of_them):
-            whole, why = machine.filled(row, self._reader.names, self._longest_gap)
+            whole, why = machine.fill_gaps(row, self._reader.names, self._longest_gap)
             if whole is None:
                 state.totals["readings"] -= 1
                 self._refuse(
                     state,
                     f"reading of '{name}' in cycle {row[0]:g}: {why}.",
-                    self._again(name, row),
+                    self._as_line(name, row),
                 )
             else:
                 rows.append(whole)
         return rows
 
-    def _again(self, name: str, row: Row) -> str:
+    def _as_line(self, name: str, row: Row) -> str:
         """Return a reading as a line."""
         cycle, numbers = row
         there = {
@@ -224,7 +224,7 @@ class StreamBehaviour:
             for key, number in zip(self._reader.names, numbers, strict=True)
             if not isnan(number)
         }
-        return json.dumps(self._reader.named(name, cycle) | there, ensure_ascii=False)
+        return json.dumps(self._reader.name_fields(name, cycle) | there, ensure_ascii=False)
 
     def _judge(
         self,
@@ -235,9 +235,9 @@ class StreamBehaviour:
         reason: list[str | None],
     ) -> None:
         """Let the alert of a machine follow its new rows."""
-        known = ~np.isnan(score)
+        is_scored = ~np.isnan(score)
         above = int((score > 1.0).sum())
-        state.totals["scored"] += int(known.sum())
+        state.totals["scored"] += int(is_scored.sum())
         state.totals["anomalous"] += above
         machine = state.machines[name]
         machine.score, machine.reason = float(score[-1]), reason[-1] or ""

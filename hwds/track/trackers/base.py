@@ -74,7 +74,7 @@ class Tracker(Recipe):
         """Return whether writing talks to a server."""
         return False
 
-    def there(self, places: Sequence[str]) -> bool:
+    def exist(self, places: Sequence[str]) -> bool:
         """Return whether the written mirrors still exist."""
         return True
 

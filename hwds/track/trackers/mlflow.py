@@ -96,8 +96,8 @@ class Mlflow(Tracker):
     @property
     def address(self) -> str:
         """The store's URI."""
-        own = f"sqlite:///{mlflow_root() / 'mlflow.db'}"
-        return self.uri or os.environ.get(URI_VARIABLE) or own
+        default = f"sqlite:///{mlflow_root() / 'mlflow.db'}"
+        return self.uri or os.environ.get(URI_VARIABLE) or default
 
     def begin(self) -> None:
         """Import it and open the store; the first time its tables are made."""
@@ -122,7 +122,7 @@ class Mlflow(Tracker):
         """Return whether the store is a server."""
         return self.address.startswith("http")
 
-    def there(self, places: Sequence[str]) -> bool:
+    def exist(self, places: Sequence[str]) -> bool:
         """Return whether the file of the store exists; a server is trusted."""
         files = {place.partition("#")[0] for place in places if place.startswith("sqlite:///")}
         return all(Path(file.removeprefix("sqlite:///")).is_file() for file in files)
@@ -206,8 +206,8 @@ class Store:
         from mlflow.entities import RunTag
 
         artifacts = f"{(mlflow_root() / 'artifacts').as_uri()}/{record.experiment}"
-        own = artifacts if self.address.startswith("sqlite") else None
-        experiment = experiment_id(self.client, record.experiment, own)
+        location = artifacts if self.address.startswith("sqlite") else None
+        experiment = experiment_id(self.client, record.experiment, location)
         same = f"tags.`{ID_TAG}` = '{record.id}'"
         tags = {**_tags(record), **(parent or {})}
         if found := self.client.search_runs([experiment], same, max_results=1):
@@ -295,14 +295,14 @@ def _files(record: Record) -> list[Path]:
 
 def _tags(record: Record) -> dict[str, str]:
     labels = {f"hwds.{key}": str(value) for key, value in record.labels.items()}
-    known = {"mlflow.user": "user", "mlflow.source.git.commit": "commit"}
+    standard = {"mlflow.user": "user", "mlflow.source.git.commit": "commit"}
     metrics = {key: measure.name for key, measure in record.measures.items()}
     further = {
         "hwds.group": record.group,
         "mlflow.note.content": record.notes,
         "hwds.metrics": json.dumps(metrics) if metrics else "",
         "hwds.predictions.sha256": record.predictions[1] if record.predictions else "",
-        **{name: record.labels.get(label, "") for name, label in known.items()},
+        **{name: record.labels.get(label, "") for name, label in standard.items()},
     }
     tags = labels | {name: value for name, value in further.items() if value}
     tags |= {ID_TAG: record.id, "hwds.kind": record.kind}
@@ -421,11 +421,11 @@ def mirror_bundle(
         number = _version(client, name, digest) or _create_version(client, name, folder, digest)
         for tag, value in tags.items():
             client.set_model_version_tag(name, number, tag, value)
-        held = client.get_model_version(name, number).aliases
+        named = client.get_model_version(name, number).aliases
         for alias, is_held in aliases.items():
             if is_held:
                 client.set_registered_model_alias(name, alias, number)
-            elif alias in held:
+            elif alias in named:
                 client.delete_registered_model_alias(name, alias)
     return number
 
@@ -447,5 +447,5 @@ def _create_version(client: MlflowClient, name: str, folder: Path, digest: str) 
     if not client.search_registered_models(f"name='{name}'"):
         client.create_registered_model(name)
     source = f"{run.info.artifact_uri}/bundle"
-    made = client.create_model_version(name, source, run.info.run_id, tags=tags)
-    return str(made.version)
+    version = client.create_model_version(name, source, run.info.run_id, tags=tags)
+    return str(version.version)

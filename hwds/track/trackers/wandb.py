@@ -88,7 +88,7 @@ class Wandb(Tracker):
         """Return the offline folder that grows while the run computes."""
         return OfflineRuns(self.project, self.entity)
 
-    def there(self, places: Sequence[str]) -> bool:
+    def exist(self, places: Sequence[str]) -> bool:
         """Return whether each folder exists."""
         return all(Path(place).is_dir() for place in places)
 

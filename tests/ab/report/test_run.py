@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.ab.report.run import ab_grids, ab_sentence, draw, effects_figure, peeking_figure
+from hwds.ab.report.run import ab_grids, draw, effects_figure, peeking_figure
 from hwds.ab.report.scores import control_means
 from hwds.ab.report.sentences import ab_conclusion, ab_page
 from hwds.ab.report.tables import lift_words
@@ -70,7 +70,9 @@ UNSURE = effect("effect[revenue]", value=1.0, low=-2.0, high=4.0)
 TRUE = effect(model="truth", rule=None, value=0.25, low=None, high=None)
 
 
-MEASURES = ab_measures({"": ("bought", ""), "revenue": ("", "USD")}, 0.8, 100, "holm", 0.9)
+MEASURES = ab_measures(
+    {"": ("bought", ""), "revenue": ("", "USD")}, 0.8, 100, "holm", 0.9, True, {}
+)
 
 
 def mean(metric, arm, value):
@@ -108,9 +110,7 @@ def test_the_sentence_says_what_is_sure_and_what_is_not():
         "+4.00 USD)" in said
     )
     assert "fixed" not in said
-    lowered = ab_sentence(
-        TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch"
-    )
+    lowered = ab_conclusion(tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
 
 

@@ -44,7 +44,7 @@ def played(policy, world, games=40):
 def test_who_learns_amounts_finds_the_offer_that_earns_most(delay):
     world = replace(SHOP, delay=delay, window=300 if delay else 0).load()
     assert world.worth.tolist() == [50.0, 96.0]
-    assert world.fixed(3000) == 1
+    assert world.best_fixed_arm(3000) == 1
     learned, priced = (played(policy, world) for policy in (BasketThompson(), PriceThompson()))
     assert learned.pseudo[:, -1].mean() < 0.5 * priced.pseudo[:, -1].mean()
     lost = learned.realised[:, -1] - learned.pseudo[:, -1]

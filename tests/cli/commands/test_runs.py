@@ -101,7 +101,7 @@ def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
     folder = RunFolder(tmp_path / "outputs/runs/adhoc" / two[0])
     (folder.path / "scores.parquet").unlink()
     assert json.loads(hwds("runs status=unfinished --json").out)[0]["status"] == "unfinished"
-    with folder.held():
+    with folder.lock():
         assert json.loads(hwds("runs status=unfinished --json").out) == []
         assert json.loads(hwds("runs status=running --json").out)[0]["status"] == "running"
 
@@ -117,7 +117,7 @@ def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(
 
     def ended(job, frame, work, compute, cache, watch):
         watch.begin(36, 0)
-        watch.finished("")
+        watch.finish_cell("")
         raise HwdsError("killed.")
 
     with monkeypatch.context() as patch:

@@ -449,7 +449,7 @@ def test_a_run_is_watched_as_it_learns_and_when_it_is_killed(address, made, brow
     (folder.path / "scores.parquet").unlink()
     rows = "document.getElementById('table').textContent"
     with browser.page(f"{address}/?tab=losses") as tab, ExitStack() as stack:
-        stack.enter_context(folder.held())
+        stack.enter_context(folder.lock())
         RunProgress(12, 36, 1, time.time(), 60.0, 120.0).write(folder.path)
         losses(folder.path, 0.9, 0.5)
         tab.until(

@@ -203,7 +203,7 @@ def test_the_order_of_steps_is_learned():
 def test_a_window_for_stopping_is_used_and_else_the_last_rows_are(parts, monkeypatch):
     asked = []
 
-    def stopped(self, target, inner, seed):
+    def best_weights(self, target, inner, seed):
         asked.append(("stopped", len(target), len(inner.target), seed))
         return [np.zeros(1, np.float32)]
 
@@ -215,7 +215,7 @@ def test_a_window_for_stopping_is_used_and_else_the_last_rows_are(parts, monkeyp
         asked.append(("train", len(target), epochs, seed))
         return [np.zeros(1, np.float32)]
 
-    for method in (stopped, best_epochs, train):
+    for method in (best_weights, best_epochs, train):
         monkeypatch.setattr(Training, method.__name__, method)
     train_rows, stop = parts[0], parts[1]
     n, late = len(train_rows.data), len(stop.data)

@@ -120,7 +120,7 @@ def test_prices_to_come_are_heeded():
         future_of(panel, series, ends, 12),
     )
     plain = fitted.predict(known, future).quantiles[..., 1]
-    dearer = future.widened(future.table.with_columns(price=pl.col("price") * 1.1))
+    dearer = future.with_table(future.table.with_columns(price=pl.col("price") * 1.1))
     ratio = fitted.predict(known, dearer).quantiles[..., 1] / plain
     assert ratio == pytest.approx(1.1**-1.5, abs=0.01)
 
@@ -139,7 +139,7 @@ def test_what_was_sold_moves_the_level_by_as_much_as_launches_differ():
             panel_known_at(select_series(panel, series), cutoff),
             future_of(panel, series, ends, 6),
         )
-        doubled = known.widened(known.table.with_columns(target=pl.col("target") * 2))
+        doubled = known.with_table(known.table.with_columns(target=pl.col("target") * 2))
         change = (
             fitted.predict(doubled, future).quantiles[..., 1]
             / fitted.predict(known, future).quantiles[..., 1]

@@ -181,7 +181,7 @@ def test_the_truth_answers_launches_and_knows_an_outage():
     means = []
     for share in (0.0, 0.5):
         now = pl.when(pl.col("time") == cutoff).then(share).otherwise("shortage").alias("shortage")
-        changed = panel.widened(panel.table.with_columns(now))
+        changed = panel.with_table(panel.table.with_columns(now))
         (told,) = asked(Launch(after=0, launches=1), changed, dataset.truth("forecast"))[1]
         means.append(told.filter(pl.col("step") == 1)["mean"].to_numpy())
     assert (means[1] < 0.95 * means[0]).all()

@@ -33,7 +33,7 @@ def windows(runs):
 
 def test_statistics_are_those_of_the_last_rows(runs, windows):
     found = dict(zip(windows.names, windows.compute(runs)[runs.offsets[1] - 1], strict=True))
-    x = windows.scaling.scaled(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
+    x = windows.scaling.scale(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
     assert len(x) == min(20, runs.lengths[0])
     rms = np.sqrt((x**2).mean())
     wanted = {
@@ -52,14 +52,14 @@ def test_statistics_are_those_of_the_last_rows(runs, windows):
         name: found[f"sensor_2 {name}_20"] for name in wanted
     }
     weights = 0.8 ** np.arange(runs.lengths[0])[::-1]
-    whole = windows.scaling.scaled(runs)[: runs.lengths[0], 1]
+    whole = windows.scaling.scale(runs)[: runs.lengths[0], 1]
     assert found["sensor_2 ewma_0.2"] == pytest.approx((weights * whole).sum() / weights.sum())
     assert found["age"] == runs.ages[0]
 
 
 def test_bands_and_entropy_are_those_of_the_periodogram(runs, windows):
     found = dict(zip(windows.names, windows.compute(runs)[runs.offsets[1] - 1], strict=True))
-    x = windows.scaling.scaled(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
+    x = windows.scaling.scale(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
     places, power = signal.periodogram(x, window=np.hanning(22)[1:-1], detrend="constant")
     power[-1] *= 2  # a one-sided density holds half of the last
     shares = power[1:] / power[1:].sum()
@@ -103,7 +103,7 @@ def test_a_stream_gives_the_bits_of_a_batch(runs, windows):
 def test_sensors_are_scaled_within_the_conditions_that_settings_tell_apart(runs):
     scaled = Scales.learn(runs)
     assert len(scaled.centres) == 3
-    raw, values = Scales.learn(runs, regimes=1).scaled(runs), scaled.scaled(runs)
+    raw, values = Scales.learn(runs, regimes=1).scale(runs), scaled.scale(runs)
     wear = runs.cycles / runs.ages[runs.run_of_row]
     assert (
         abs(np.corrcoef(values[:, 0], wear)[0, 1]) > 0.8 > abs(np.corrcoef(raw[:, 0], wear)[0, 1])

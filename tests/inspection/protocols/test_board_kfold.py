@@ -1,4 +1,4 @@
-"""Folds of boards: nothing of a board on two sides, calibration on other boards, the canary, and
+"""Folds of boards: nothing of a board on two sides, calibration on other boards, the leak check, and
 refusals.
 """
 
@@ -56,7 +56,7 @@ def test_a_board_is_on_one_side_and_calibrates_apart(images):
 
 def test_boards_without_a_label_are_in_no_fold_and_move_no_other(images):
     board = images.boards.str.tail(3).cast(int).to_numpy()
-    bare = images.labelled(images.data["kind"].scatter(np.flatnonzero(board % 3 > 0), None))
+    bare = images.with_kinds(images.data["kind"].scatter(np.flatnonzero(board % 3 > 0), None))
     protocol = replace(PROTOCOL, calibrate=0.5)
     folds = protocol.split(bare)
     tested = [protocol._parts(bare, fold.index)[2] for fold in folds]
@@ -129,7 +129,7 @@ def test_the_canary_passes_and_catches_a_threshold_of_the_scored_boards(images):
 
 def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):
     some = np.arange(images.n) % 10 == 0
-    known = images.labelled(images.data["kind"].scatter(np.flatnonzero(some), None))
+    known = images.with_kinds(images.data["kind"].scatter(np.flatnonzero(some), None))
     fitted = PROTOCOL.fit_all(TREES, known, CONTEXT)
     said = PROTOCOL.predict_new(fitted, known, CONTEXT)
     assert said["image"].to_list() == images.names.filter(pl.Series(some)).to_list()

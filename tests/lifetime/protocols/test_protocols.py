@@ -1,5 +1,5 @@
 """The protocols of remaining life: physical cuts, an official test that one model alone is scored
-on, and the canary.
+on, and the leak check.
 """
 
 from dataclasses import replace

@@ -9,7 +9,7 @@ import pytest
 
 from hwds.evaluation.protocol import Score
 from hwds.ope.protocols.off_policy import off_policy_measures
-from hwds.ope.report import draw, estimates_figure, estimator_scores, ope_grids, ope_sentence
+from hwds.ope.report import draw, estimates_figure, estimator_scores, ope_conclusion, ope_grids
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 LOGGED = 20.0
@@ -54,7 +54,7 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 
 
 def test_a_gain_that_is_sure_and_the_truth_inside():
-    said = ope_sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
+    said = ope_conclusion(tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
         "ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: 22.00 to "
         "26.00 USD):"
@@ -69,7 +69,7 @@ def test_a_gain_that_is_sure_and_the_truth_inside():
 
 
 def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
-    said = ope_sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
+    said = ope_conclusion(tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
     assert (
         "1.00 USD more than the log's 20.00 USD, which may be chance (90 %: -1.00 to +3.00 USD)."
         in said
@@ -80,14 +80,14 @@ def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
 
 
 def test_bias_is_said_and_the_truth_outside():
-    said = ope_sentence(None, tables_of(DM, DR, TRUTH), "ope/dm")
+    said = ope_conclusion(tables_of(DM, DR, TRUTH), "ope/dm")
     assert "25.00 USD per row (90 %: 24.80 to 25.20 USD, the estimator's bias apart)" in said
     assert "outside of the interval" in said
 
 
 def test_few_days_cannot_tell_of_others():
     method = "x, of these days alone: few days have most of the weight and cannot tell, bias apart"
-    said = ope_sentence(None, tables_of(lines("ope/dr", 24.0, 22.0, 26.0, method)), "ope/dr")
+    said = ope_conclusion(tables_of(lines("ope/dr", 24.0, 22.0, 26.0, method)), "ope/dr")
     assert (
         " The intervals are of these days alone: few days have most of the weight and cannot tell "
         "of others. The estimate rests on"
@@ -95,7 +95,7 @@ def test_few_days_cannot_tell_of_others():
 
 
 def test_a_model_that_failed():
-    assert ope_sentence(None, tables_of(DR), "ope/ipw") == "ope/ipw says nothing of the policy."
+    assert ope_conclusion(tables_of(DR), "ope/ipw") == "ope/ipw says nothing of the policy."
     assert estimates_figure(tables_of(TRUTH), "ope/dr") is None
 
 

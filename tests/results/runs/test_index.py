@@ -205,10 +205,10 @@ def test_spans_and_labels():
     ]
     with pytest.raises(ValueError, match="7 days"):
         parse_span("7 days")
-    assert Labels(("b",)).tagged(("a", "-b")).tags == ("a",)
-    assert Labels().noted(" two\nlines ").note == "two lines"
+    assert Labels(("b",)).with_tags(("a", "-b")).tags == ("a",)
+    assert Labels().with_note(" two\nlines ").note == "two lines"
     with pytest.raises(ConfigError, match="must be one word"):
-        Labels().tagged(("two words",))
+        Labels().with_tags(("two words",))
 
 
 def test_the_order_of_runs_is_that_of_their_records_wherever_their_files_were_copied_to(made):

@@ -1,4 +1,4 @@
-"""RunsInTime: what is cut, what is refused, how settings are chosen, and the canary over every
+"""RunsInTime: what is cut, what is refused, how settings are chosen, and the leak check over every
 model.
 """
 

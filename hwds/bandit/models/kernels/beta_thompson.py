@@ -17,6 +17,7 @@ from hwds.bandit.models.kernels.draws import (
     uniform,
     word,
 )
+from hwds.bandit.models.kernels.indices import beta_fraction
 from hwds.core.compiling import helper
 
 # The kernel of Thompson sampling with Beta posteriors, ranked by conversion x value: the exact
@@ -50,13 +51,6 @@ class BetaArms(NamedTuple):
     beta: ndarray
     alike: bool
     screened: bool
-
-
-def screened_size(arms: int) -> int:
-    """Return numbers in the state: conversions, refusals, log binomials, mean values, scratch, the
-    leader, its bound.
-    """
-    return 6 * arms + 2
 
 
 @helper
@@ -294,8 +288,10 @@ MOST_TERMS = 2000.0
 
 
 def beta_size(arms: int) -> int:
-    """Return numbers in the state: those of `screened`, and two for each arm to write on."""
-    return screened_size(arms) + 2 * arms
+    """Return numbers in the state: conversions, refusals, log binomials, mean values and scratch of
+    each arm, the leader, its bound, and two more for each arm to write on.
+    """
+    return 8 * arms + 2
 
 
 @helper
@@ -532,30 +528,5 @@ def distribution(values: ndarray, state: ndarray, arm: int, reward: float) -> fl
         return 1.0
     front = b * math.exp(state[2 * count + arm] + a * math.log(x) + b * math.log1p(-x))
     if x < (a + 1.0) / (a + b + 2.0):
-        return front * _distribution_fraction(a, b, x) / a
-    return 1.0 - front * _distribution_fraction(b, a, 1.0 - x) / b
-
-
-@helper
-def _distribution_fraction(a: float, b: float, x: float) -> float:
-    """Return the continued fraction of the incomplete beta function, by Lentz's method (Numerical
-    Recipes, 6.4).
-    """
-    c, d = 1.0, 1.0 / _nonzero(1.0 - (a + b) * x / (a + 1.0))
-    total = d
-    for m in range(1, 10000):
-        even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
-        d, c = 1.0 / _nonzero(1.0 + even * d), _nonzero(1.0 + even / c)
-        total *= d * c
-        odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))
-        d, c = 1.0 / _nonzero(1.0 + odd * d), _nonzero(1.0 + odd / c)
-        total *= d * c
-        if abs(d * c - 1.0) < 1e-14:
-            break
-    return total
-
-
-@helper
-def _nonzero(number: float) -> float:
-    """Return a number that is not 0."""
-    return number if abs(number) > 1e-300 else 1e-300
+        return front * beta_fraction(a, b, x, 1e-14) / a
+    return 1.0 - front * beta_fraction(b, a, 1.0 - x, 1e-14) / b

@@ -361,13 +361,15 @@ def beta_tail(a: float, b: float, log_beta: float, x: float) -> float:
     """
     front = math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta)
     if x < (a + 1.0) / (a + b + 2.0):
-        return 1.0 - front * _fraction(a, b, x) / a
-    return front * _fraction(b, a, 1.0 - x) / b
+        return 1.0 - front * beta_fraction(a, b, x, 1e-15) / a
+    return front * beta_fraction(b, a, 1.0 - x, 1e-15) / b
 
 
 @helper
-def _fraction(a: float, b: float, x: float) -> float:
-    """Return the continued fraction, by Lentz's method."""
+def beta_fraction(a: float, b: float, x: float, tolerance: float) -> float:
+    """Return the continued fraction of the incomplete beta function, by Lentz's method; x lies
+    below (a + 1) / (a + b + 2).
+    """
     c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0))
     total = d
     for m in range(1, 100_000):
@@ -379,6 +381,6 @@ def _fraction(a: float, b: float, x: float) -> float:
         d = 1.0 / (1.0 + odd * d)
         c = 1.0 + odd / c
         total *= c * d
-        if abs(c * d - 1.0) < 1e-15:
+        if abs(c * d - 1.0) < tolerance:
             break
     return total

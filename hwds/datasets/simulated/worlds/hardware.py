@@ -253,7 +253,7 @@ class HardwareWorld:
         discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift
         of a promoted month).
         """
-        sensitivity = self.families.select("family", col("elasticity").alias("own"))
+        sensitivity = self.families.select("family", own="elasticity")
         pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(
             self.channels, how="cross"
         )
@@ -453,14 +453,12 @@ class DemandLaw:
         run_off = np.log(np.clip(left + 1, 1, RUN_OFF + 1) / (RUN_OFF + 1))
         succeeded = np.log1p(-self.cannibalisation) * plan["successor_launched"].to_numpy()
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
-        return np.asarray(np.log(self.units) + course + run_off + succeeded + season)
+        return np.log(self.units) + course + run_off + succeeded + season
 
     def log_effects(self, plan: DataFrame) -> ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
-        return np.asarray(
-            self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
-        )
+        return self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
 
     def log_other_effects(self, plan: DataFrame, offers: DataFrame) -> ndarray:
         """Return what other generations' prices and the month before's add to the log-demand of
@@ -477,7 +475,7 @@ class DemandLaw:
         others = (col("x").sum().over(beside) - col("x")) / (pl.len().over(beside) - 1).clip(1)
         before = col("x").shift(1).over("offer", order_by="month").fill_null(col("x"))
         known = rows.select(others=others, before=before)
-        return np.asarray(
+        return (
             self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
         )
 
@@ -503,7 +501,7 @@ def _season(about: DataFrame) -> ndarray:
         + np.outer(about["school"], school)
         + np.outer(about["quarter"], quarter)
     )
-    return np.asarray(season - season.mean(axis=1, keepdims=True))
+    return season - season.mean(axis=1, keepdims=True)
 
 
 # The calendar of what is known ahead: launches, ends, prices and promotions of every offer.

@@ -848,4 +848,4 @@ def _lifts(world: HardwareWorld, days: int) -> ndarray:
     logs = np.outer(traits("december"), gifts) + np.outer(
         traits("quarter"), quarter_ends(world, days)
     )
-    return np.asarray(np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0))
+    return np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0)

@@ -12,7 +12,7 @@ from numpy import ndarray
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Positive, labelled
+from hwds.core.recipe import Positive, label_with
 from hwds.core.serialization import Serializable
 from hwds.detection.models.base import (
     Classifier,
@@ -194,7 +194,7 @@ class Stack(Classifier):
         if self.combine != "shrunk":
             return ()
         names: dict[Combine, Any] = {
-            kind: {"name": labelled(self.name, f"combine={kind}")} for kind in ("equal", "best")
+            kind: {"name": label_with(self.name, f"combine={kind}")} for kind in ("equal", "best")
         }
         return tuple(replace(self, combine=kind, **name) for kind, name in names.items())
 

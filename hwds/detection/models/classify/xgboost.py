@@ -101,7 +101,7 @@ class XGBoost(Classifier):
             self.folds
             and self.patience
             and labelled_rows(stop).height > 0
-            and _positive(stop) < FEW_TO_STOP_BY
+            and (stop.column("label").cast(pl.Float64) == 1).sum() < FEW_TO_STOP_BY
         ):
             return self._fit_across_folds(rows, labelled_rows(stop), context)
         inputs, label = ModelInputs.learn(rows), labels_of(rows)
@@ -198,10 +198,6 @@ class BoosterScorer(Serializable):
     def _trees(self) -> BoosterTrees:
         codes = 1 + max((len(known) for known in self.inputs.values), default=0)
         return BoosterTrees.of(load_booster(self.booster, 1), codes)
-
-
-def _positive(rows: Table) -> int:
-    return int((rows.column("label").cast(pl.Float64) == 1).sum())
 
 
 def _folds(rows: Table, label: ndarray, count: int) -> Iterator[tuple[ndarray, ndarray]]:

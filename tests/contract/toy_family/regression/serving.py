@@ -28,7 +28,7 @@ class ServedLine(RowModel):
     def graph(self) -> GraphOfRows:
         """Return the weighted sum."""
         graph, weights = OnnxGraph(), self.fitted.weights
-        known = graph.filled(NUMBERS, graph.constant(0.0))
+        known = graph.fill(NUMBERS, graph.constant(0.0))
         slopes = graph.row_sum(graph.node("Mul", known, graph.constant(weights[1:])))
         score = graph.node("Add", slopes, graph.constant(weights[0]))
         model = graph.model(len(self.fitted.inputs), 0, {"score": score})
