@@ -13,26 +13,16 @@ from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
-from hwds.forecast.predictions import AVAILABLE, EXISTS, NONNEGATIVE, RAW, WINDOW, quantile_name
+from hwds.forecast.predictions import AVAILABLE, EXISTS, NONNEGATIVE, WINDOW, quantile_name
+from hwds.forecast.rows import CALIBRATED, without_raw
 from hwds.frames.panel import Panel, aggregates_of_series
 from hwds.frames.roles import SERIES, TIME
-from hwds.results.tables import TRUTH
 from hwds.stats.conformal import KINDS, LEAST_ROWS, Bands, ConformalCalibration, mirrors, nominal
 from hwds.stats.distributions import interpolate_quantiles, middle_scores
 from hwds.stats.reconciliation import ErrorVectors, Reconciler, ReconciliationMethod, SumTree
 
 # Conformal intervals of forecasts: learned from the rows of inner windows, pooled over all
 # series of a fold.
-
-CALIBRATED = "calibrated"
-"""The column that says which rows have corrected quantiles; the others have the model's own."""
-
-
-def without_raw(rows: DataFrame) -> DataFrame:
-    """Return the rows of the real cutoffs, as the model gave them."""
-    if WINDOW in rows.columns:
-        rows = rows.filter(col(WINDOW).is_null() | (col(WINDOW) >= 0))
-    return rows.drop(RAW, strict=False)
 
 
 def conformal_rows(rows: DataFrame, levels: tuple[float, ...]) -> DataFrame:
@@ -110,18 +100,6 @@ def forecast_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
 def actual_values(rows: DataFrame) -> ndarray:
     """Return the actuals, NaN where unknown, shape (rows,)."""
     return _floats(rows, "actual")
-
-
-def calibration_remark(predictions: DataFrame) -> list[str]:
-    """Return a sentence where intervals that were to be calibrated are the model's own."""
-    if CALIBRATED not in predictions.columns:
-        return []
-    if "model" in predictions.columns:
-        predictions = predictions.filter(col("model") != TRUTH)
-    left = predictions.filter(~col(CALIBRATED)).height
-    why = "no inner window before the cutoff, or neither width nor scale to measure by"
-    sentence = f"{left} of {predictions.height} forecasts have the model's own intervals: {why}."
-    return [sentence] if left else []
 
 
 def _floats(rows: DataFrame, name: str) -> ndarray:

@@ -21,10 +21,37 @@ from hwds.evaluation.panel_folds import (
 )
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
 from hwds.forecast.metrics import FROM_LAST, forecast_origins, forecast_reach
+from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
+from hwds.results.tables import TRUTH
 from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
+
+# What protocols add to the rows of a cell, and take away before they are scored.
+
+CALIBRATED = "calibrated"
+"""The column that says which rows have corrected quantiles; the others have the model's own."""
+
+
+def without_raw(rows: DataFrame) -> DataFrame:
+    """Return the rows of the real cutoffs, as the model gave them."""
+    if WINDOW in rows.columns:
+        rows = rows.filter(col(WINDOW).is_null() | (col(WINDOW) >= 0))
+    return rows.drop(RAW, strict=False)
+
+
+def calibration_remark(predictions: DataFrame) -> list[str]:
+    """Return a sentence where intervals that were to be calibrated are the model's own."""
+    if CALIBRATED not in predictions.columns:
+        return []
+    if "model" in predictions.columns:
+        predictions = predictions.filter(col("model") != TRUTH)
+    left = predictions.filter(~col(CALIBRATED)).height
+    why = "no inner window before the cutoff, or neither width nor scale to measure by"
+    sentence = f"{left} of {predictions.height} forecasts have the model's own intervals: {why}."
+    return [sentence] if left else []
+
 
 # Numbered rows: which cutoffs of two series fall together, where no date tells it.
 

@@ -61,6 +61,7 @@ from hwds.forecast.predictions import (
     forecasts_at,
 )
 from hwds.forecast.rows import (
+    calibration_remark,
     count_from_last,
     fill_young_scales,
     joined_column_remarks,
@@ -70,8 +71,8 @@ from hwds.forecast.rows import (
     scale_remarks,
     search_stories,
     season_remarks,
+    without_raw,
 )
-from hwds.forecast.work import PanelSize, cell_work
 from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import counted
@@ -256,8 +257,6 @@ class PanelEvaluation(
         self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
     ) -> DataFrame:
         """Fit at the fold's first cutoff and forecast from each that it serves."""
-        from hwds.forecast.postprocessing import with_groups
-
         full = self._context(context, frame)
         gap = self.scored_after()
         sliding = self.rows_kept()
@@ -274,7 +273,11 @@ class PanelEvaluation(
             whole=whole,
             inner=self.inner_windows(cell.fold),
         )
-        return with_groups(rows, frame, grouped=self.grouped) if whole else rows
+        if not whole:
+            return rows
+        from hwds.forecast.postprocessing import with_groups
+
+        return with_groups(rows, frame, grouped=self.grouped)
 
     def try_model(self, model: Forecaster, frame: Panel, fold: Fold, context: RunContext) -> None:
         """Fit a model on two series and on one, and check its forecasts."""
@@ -288,6 +291,8 @@ class PanelEvaluation(
 
     def work(self, model: Forecaster, frame: Panel, cell: Cell) -> float | None:
         """Return the work of a cell from the rows that are known at its first cutoff."""
+        from hwds.forecast.work import PanelSize, cell_work
+
         block, cutoffs = frame.block(cell.start, cell.stop), cell.fold.cutoffs
         ends = cutoffs[0].ends(block)
         known = ends[ends > 0]
@@ -330,14 +335,14 @@ class PanelEvaluation(
         return count_from_last(scored) if self.alignment() == "end" else scored
 
     def _calibrate_and_reconcile(self, rows: DataFrame) -> DataFrame:
+        if not self.reconciles:
+            return self._calibrate(rows)
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
             with_summed_actuals,
         )
 
-        if not self.reconciles:
-            return self._calibrate(rows)
         summed = with_summed_actuals(rows)
         first = summed.filter((col(WINDOW) >= 0) | (col("fold") == col("fold").min()))
         calibrated = self._calibrate(first if self.intervals == "adaptive" else summed)
@@ -349,20 +354,15 @@ class PanelEvaluation(
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
     def _calibrate(self, rows: DataFrame) -> DataFrame:
-        from hwds.forecast.postprocessing import (
-            adaptive_rows,
-            conformal_rows,
-            uncalibrated_rows,
-            without_raw,
-        )
+        if self.intervals == "model":
+            return without_raw(rows)
+        from hwds.forecast.postprocessing import adaptive_rows, conformal_rows, uncalibrated_rows
 
-        if self.intervals != "model" and rows[WINDOW].null_count():  # of the truth
+        if rows[WINDOW].null_count():  # of the truth
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
             return conformal_rows(rows, self.levels)
-        if self.intervals == "adaptive":
-            return adaptive_rows(rows, self.levels, self.calibration)
-        return without_raw(rows)
+        return adaptive_rows(rows, self.levels, self.calibration)
 
     def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the task."""
@@ -372,8 +372,6 @@ class PanelEvaluation(
         """Return sentences on series that were not forecast, and on intervals that could not be
         calibrated.
         """
-        from hwds.forecast.postprocessing import calibration_remark
-
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
