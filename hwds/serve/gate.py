@@ -231,6 +231,11 @@ class GateEvidence:
         """Return the same with facts from a file."""
         return replace(self, files={**self.files, str(path): sha256(path)}, **facts)
 
+    def with_bundled(self, bundle: Bundle, name: str, **facts: Any) -> GateEvidence:
+        """Return the same with facts from a file of a bundle."""
+        digest = str(bundle.manifest.files[name]["sha256"])
+        return replace(self, files={**self.files, str(bundle.folder / name): digest}, **facts)
+
     def with_champion(self, own: RunFolder, champion: RunFolder) -> GateEvidence:
         """Return the same with the comparison on the rows that both runs answered."""
         mine, theirs = RunSource.read([own, champion])
@@ -619,7 +624,7 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
             raise ConfigError(
                 f"--bundle: {named.bundle} is of run {bundle.manifest.run}, not of {folder.title}."
             )
-        evidence = evidence.with_file(bundle.folder / LATENCY, latency=bundle.json(LATENCY))
+        evidence = evidence.with_bundled(bundle, LATENCY, latency=bundle.json(LATENCY))
         watched = bundle.manifest.digest
     if named.monitor:
         seen, violations = violations_of(Path(named.monitor))

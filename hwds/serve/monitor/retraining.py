@@ -305,7 +305,7 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: ndarray) -> Table
     Raises:
         DataError: One cannot be read, for the capture hides a column of numbers.
     """
-    schema = Table.read(bundle.folder / STATE)
+    schema = Table.read(bundle.root / STATE)
     reader = Reader(schema, ID, timed=False)
     rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in known]
     data = pl.DataFrame(
