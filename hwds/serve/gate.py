@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from polars import col
 
 from hwds.core.checksums import write_json
-from hwds.core.errors import ConfigError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -301,9 +301,19 @@ def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[in
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return what the leak check finds in the run's model, at its small size."""
-    small = {**folder.read_config(secrets=True), "size": "small"}
-    with sealed_experiment(small) as sealed:
+    """Return what the leak check finds in the run's model, at its small size.
+
+    Data that is then too short for the run's protocol is taken at the size of the run.
+    """
+    config = folder.read_config(secrets=True)
+    try:
+        return _leaks_at({**config, "size": "small"})
+    except (ConfigError, DataError):
+        return _leaks_at(config)
+
+
+def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
+    with sealed_experiment(config) as sealed:
         if not isinstance(sealed.protocol, LeakTestable):
             return ()
         label, *_ = sealed.settings["models"]

@@ -14,16 +14,22 @@ import polars as pl
 import pytest
 import yaml
 
+from hwds import Table, detection
 from hwds.bandit.live.service import LiveSettings
 from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.onnx_graph import GraphScorer
+from hwds.evaluation.serving import row_model
+from hwds.experiment.spec import check_stored
 from hwds.serve.bundle.card import missing_fields, read_fields
 from hwds.serve.bundle.make import make_bundle
 from hwds.serve.bundle.manifest import MANIFEST, SIGNATURE, read_bundle, signing_key, trusted_keys
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases, worst_difference
+from hwds.serve.bundle.row_content import RowContent
 from hwds.serve.runtime import GraphModel
 from hwds.serve.services.opening import Bundle
 from tests.serve.conftest import CARD
+from tests.support.rows import toy_rows
 
 
 def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
@@ -70,6 +76,23 @@ def test_its_proof_is_over_real_rows_and_has_a_graph(bundle):
         "no field" in parity["cases"]["an unknown field"]
         or "no column" in parity["cases"]["an unknown field"]
     )
+
+
+def test_the_reference_is_of_what_answers(run):
+    learned, calibrated, asked = (
+        Table.of(
+            toy_rows(300, seed=seed).data.select("spent", "quantity", "channel", "bad"), label="bad"
+        )
+        for seed in range(3)
+    )
+    fitted = detection.XGBoost(trees=30, calibration="isotonic").fit(learned, calibrate=calibrated)
+    model, experiment = row_model(fitted), check_stored(run.read_config(secrets=True))
+    content = RowContent(experiment, run, model, asked, asked, model.score(asked), 10)
+    graph, numbers, texts, _ = model.graph()
+    read = asked.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).to_dicts()
+    served = GraphScorer(graph.SerializeToString(), numbers, texts).score(read)["score"]
+    assert content._served().score.tolist() == served.tolist()
+    assert served.tolist() != content.scored.score.tolist()
 
 
 def test_an_answer_bears_its_id_and_what_is_decided(bundle):
