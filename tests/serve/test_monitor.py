@@ -104,7 +104,7 @@ def test_an_atom_with_other_last_bits_is_no_change():
     stored = reference_of(rows, ["spent", "shop", "visits"], ["probability"])
     seen = {}
     for gap in (0.0, 1.2e-7, -1.2e-7, 1e-3):
-        asked = captured(with_atom(world(4, 5), 0.3 + gap))
+        asked = captured(with_atom(world(10, 5), 0.3 + gap))
         report = watch_bundle(stored, asked, bundle="b", per_month=0.1, days=30.4)
         seen[gap] = [
             each.p_value
