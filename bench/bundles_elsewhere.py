@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hwds.core.errors import DataError
-from hwds.serve.bundle.manifest import FORMAT, MANIFEST, PARITY, SIGNATURE, Manifest, signing_key
+from hwds.serve.bundle.manifest import FORMAT, MANIFEST, PARITY, SIGNATURE, read_bundle, signing_key
 from hwds.serve.bundle.reference import SINGLE, read_cases, worst_difference
 from hwds.serve.pack import pack
 from hwds.serve.services.opening import Bundle
@@ -53,7 +53,7 @@ def harms(bundle: Path, keys: Path) -> Iterator[tuple[str, Harm]]:
         "no manifest and no signature",
         lambda copy: [(copy / name).unlink() for name in (MANIFEST, SIGNATURE)] and None,
     )
-    manifest = Manifest.read(bundle, None)
+    manifest = read_bundle(bundle, None)[0]
     yield (
         "signed by a stranger",
         lambda copy: manifest.write(copy, signing_key(keys / "stranger.pem")),

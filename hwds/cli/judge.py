@@ -22,6 +22,7 @@ from hwds.core.errors import DataError, HwdsError
 from hwds.core.files import OUTPUTS
 from hwds.results.folder import RunFolder
 from hwds.serve.bundle.card import FIELDS
+from hwds.serve.bundle.manifest import CARD_JSON
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.deploy import APPROVAL, ARCHIVE, unpack_archive
 from hwds.serve.gate import GateInputs, decide_gate, gate_rules, gather_evidence
@@ -66,11 +67,11 @@ def run_of_bundle(bundle: Bundle, output: Path) -> RunFolder:
 
 def judge_bundle(bundle: Bundle, folder: RunFolder, gate: str) -> dict[str, Any]:
     """Return the outcome of a gate, its checks, and the headline of the run with its interval."""
-    proof, rules = prove_bundle(bundle.folder), gate_rules(gate)
+    proof, rules = prove_bundle(bundle), gate_rules(gate)
     gathered = gather_evidence(folder, rules, GateInputs(bundle=str(bundle.folder)))
-    card = bundle.json("card.json")
-    evidence = gathered.with_file(
-        bundle.folder / "card.json", card={name: str(card.get(name, "")) for name in FIELDS}
+    card = bundle.json(CARD_JSON)
+    evidence = gathered.with_bundled(
+        bundle, CARD_JSON, card={name: str(card.get(name, "")) for name in FIELDS}
     )
     verdict, headline = (
         decide_gate(folder, rules, evidence),

@@ -219,7 +219,7 @@ def deliver(folder: Path, root: Path, card: Mapping[str, str]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    shutil.copytree(bundle.folder, root / "model", dirs_exist_ok=True)
+    bundle.copy_to(root / "model")
     shutil.rmtree(part)
     shutil.copyfile(
         key.with_name(key.name + PUBLIC_SUFFIX), root / "output" / "data" / "trusted.pub"

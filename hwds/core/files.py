@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hwds.core.errors import HwdsError
 
@@ -48,6 +48,19 @@ def digest_file(path: Path) -> str:
 OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
 """`outputs/` below the current folder, or `$HWDS_OUTPUTS`, for a checkout that cannot be written.
 """
+
+
+class Readable(Protocol):
+    """The part of `Path` by which stored objects are read; files in memory have it too."""
+
+    def __truediv__(self, name: str, /) -> Readable:
+        """Return a file or folder in this folder."""
+
+    def is_file(self) -> bool:
+        """Return whether this is a file."""
+
+    def read_bytes(self) -> bytes:
+        """Return the content of this file."""
 
 
 # Files that are whole or absent, whatever happens while they are written.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,12 +157,12 @@ class GraphScorer:
     """A graph and the columns that it reads.
 
     Args:
-        path: The `model.onnx` of a bundle.
+        graph: The bytes of a bundle's `model.onnx`.
         numbers: The columns of numbers, in order.
         texts: The columns of texts, in order.
     """
 
-    def __init__(self, path: Path, numbers: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(self, graph: bytes, numbers: Sequence[str], texts: Sequence[str]) -> None:
         os.environ.setdefault(
             "ORT_DISABLE_TELEMETRY", "1"
         )  # it would keep an id of this machine and send events to its maker
@@ -171,9 +170,7 @@ class GraphScorer:
 
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._numbers, self._texts = tuple(numbers), tuple(texts)
 

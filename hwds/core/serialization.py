@@ -23,7 +23,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.files import write_bytes
+from hwds.core.files import Readable, write_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import Recipe
 
@@ -258,7 +258,7 @@ def save_fitted(fitted: Any, folder: Path) -> None:
     write_bytes(folder / FILE, dumps(fitted))
 
 
-def load_fitted(folder: Path) -> Any:
+def load_fitted(folder: Readable) -> Any:
     """Read the fitted model of a folder.
 
     Raises:
@@ -273,7 +273,7 @@ def load_fitted(folder: Path) -> Any:
     raise DataError(f"{folder}: no saved model.")
 
 
-def has_fitted(folder: Path) -> bool:
+def has_fitted(folder: Readable) -> bool:
     """Return whether a folder holds a fitted model, of this version or an older one."""
     return any((folder / name).is_file() for name in (FILE, *OLD_FILES))
 

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy import ndarray
 
+from hwds.core.files import Readable
 from hwds.core.onnx_graph import NoGraph
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
@@ -369,7 +370,7 @@ class Policies(ABC):
 
     @staticmethod
     @abstractmethod
-    def service(policy: Any, folders: Sequence[Path], store: Path) -> Service:
+    def service(policy: Any, folders: Sequence[Readable], store: Path) -> Service:
         """Return the service of a policy, with its log in a folder.
 
         Args:

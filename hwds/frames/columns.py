@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import time
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
+from hwds.core.files import Readable
 from hwds.frames.frequency import Frequency
 from hwds.frames.roles import (
     KEYS,
@@ -131,6 +133,11 @@ def ipc_bytes(table: DataFrame) -> bytes:
     buffer = BytesIO()
     table.rechunk().write_ipc(buffer)
     return buffer.getvalue()
+
+
+def read_arrow(file: Readable) -> DataFrame:
+    """Return the table of an Arrow file, which is mapped into memory if it is not there already."""
+    return pl.read_ipc(file if isinstance(file, Path) else file.read_bytes())
 
 
 def _dates_or_instants(column: Series) -> Series:

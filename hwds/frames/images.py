@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
-from hwds.core.files import digest_bytes
+from hwds.core.files import Readable, digest_bytes
+from hwds.frames.columns import read_arrow
 
 IMAGE, BOARD, KIND = "image", "board", "kind"
 """The names that these columns have in all images, whatever they were called in the user's file."""
@@ -236,16 +238,26 @@ class Images:
         mapped.flush()
 
     @classmethod
-    def read(cls, folder: Path) -> Images:
+    def read(cls, folder: Readable) -> Images:
         """Return the images that `write` wrote."""
-        data = pl.read_ipc(folder / "data.arrow")
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        data = read_arrow(folder / "data.arrow")
         return cls(
             data,
-            pixels,
+            _read_pixels(folder / "pixels.npy"),
             np.arange(len(data)),
-            tuple(json.loads((folder / "kinds.json").read_text())),
+            tuple(json.loads((folder / "kinds.json").read_bytes())),
         )
+
+
+def _read_pixels(file: Readable) -> ndarray:
+    """Return the array of a `.npy` without a copy: mapped into memory, or where it is already."""
+    if isinstance(file, Path):
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    content = file.read_bytes()
+    stored = BytesIO(content)
+    np.lib.format.read_magic(stored)
+    shape, _, kind = np.lib.format.read_array_header_1_0(stored)
+    return np.frombuffer(content, kind, offset=stored.tell()).reshape(shape)
 
 
 def _refuse_rows(rows: DataFrame) -> None:

@@ -16,7 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
-from hwds.core.files import digest_bytes
+from hwds.core.files import Readable, digest_bytes
 from hwds.frames.columns import (
     as_polars,
     breaks,
@@ -24,6 +24,7 @@ from hwds.frames.columns import (
     in_order,
     ipc_bytes,
     panel_columns,
+    read_arrow,
 )
 from hwds.frames.frequency import Frequency, find_frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplaced
@@ -146,13 +147,13 @@ class Vintages:
         (folder / "vintages.json").write_text(json.dumps(dict(self.sources)))
 
     @classmethod
-    def read(cls, folder: Path) -> Vintages | None:
+    def read(cls, folder: Readable) -> Vintages | None:
         """Return what `write` wrote, None where it wrote nothing."""
-        if not (folder / "vintages.json").exists():
+        if not (folder / "vintages.json").is_file():
             return None
         return cls(
-            pl.read_ipc(folder / "vintages.arrow"),
-            json.loads((folder / "vintages.json").read_text()),
+            read_arrow(folder / "vintages.arrow"),
+            json.loads((folder / "vintages.json").read_bytes()),
         )
 
 
@@ -415,12 +416,12 @@ class Panel:
         (folder / "panel.json").write_text(json.dumps(self._meta()))
 
     @classmethod
-    def read(cls, folder: Path) -> Panel:
+    def read(cls, folder: Readable) -> Panel:
         """Return the panel that `write` wrote."""
-        meta = json.loads((folder / "panel.json").read_text())
+        meta = json.loads((folder / "panel.json").read_bytes())
         roles = Roles(meta.pop("roles"))
-        plan = pl.read_ipc(folder / "plan.arrow") if (folder / "plan.arrow").exists() else None
-        table, frequency = pl.read_ipc(folder / "table.arrow"), Frequency(**meta.pop("frequency"))
+        plan = read_arrow(folder / "plan.arrow") if (folder / "plan.arrow").is_file() else None
+        table, frequency = read_arrow(folder / "table.arrow"), Frequency(**meta.pop("frequency"))
         return cls(table, roles, frequency, plan=plan, vintages=Vintages.read(folder), **meta)
 
     def _meta(self) -> dict[str, object]:

@@ -16,7 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.files import digest_bytes
+from hwds.core.files import Readable, digest_bytes
 from hwds.core.serialization import Serializable
 from hwds.frames.columns import (
     LARGEST,
@@ -25,6 +25,7 @@ from hwds.frames.columns import (
     first_row,
     ipc_bytes,
     is_number,
+    read_arrow,
     refuse_absent,
 )
 from hwds.frames.roles import ROLES, Names, Roles
@@ -603,12 +604,12 @@ class Runs:
         (folder / "roles.json").write_text(json.dumps([dict(self.roles), self.regimes, self.unit]))
 
     @classmethod
-    def read(cls, folder: Path) -> Runs:
+    def read(cls, folder: Readable) -> Runs:
         """Return the runs that `write` wrote."""
-        roles, regimes, unit = json.loads((folder / "roles.json").read_text())
+        roles, regimes, unit = json.loads((folder / "roles.json").read_bytes())
         return cls(
-            pl.read_ipc(folder / "data.arrow"),
-            pl.read_ipc(folder / "ends.arrow"),
+            read_arrow(folder / "data.arrow"),
+            read_arrow(folder / "ends.arrow"),
             Roles(roles),
             regimes,
             unit,

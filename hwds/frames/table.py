@@ -16,8 +16,15 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
-from hwds.core.files import digest_bytes
-from hwds.frames.columns import LARGEST, as_polars, ipc_bytes, refuse_absent, to_float_column
+from hwds.core.files import Readable, digest_bytes
+from hwds.frames.columns import (
+    LARGEST,
+    as_polars,
+    ipc_bytes,
+    read_arrow,
+    refuse_absent,
+    to_float_column,
+)
 from hwds.frames.roles import ROLES, Names, Roles
 
 # Frame: the data of a dataset, whatever its kind.
@@ -308,10 +315,10 @@ class Table:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> Table:
+    def read(cls, folder: Readable) -> Table:
         """Return the table that `write` wrote."""
-        meta = json.loads((folder / "roles.json").read_text())
-        return cls(pl.read_ipc(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])
+        meta = json.loads((folder / "roles.json").read_bytes())
+        return cls(read_arrow(folder / "data.arrow"), Roles(meta["roles"]), meta["unit"])
 
 
 def _refuse_infinite(data: DataFrame) -> None:

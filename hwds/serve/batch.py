@@ -18,7 +18,7 @@ from hwds.core.files import write_atomically, write_text
 from hwds.evaluation.ray.executor import OnRay, ray_result
 from hwds.evaluation.serving import Answer, Service
 from hwds.frames.files import FORMATS, TEXT, file_suffix
-from hwds.serve.bundle.manifest import Manifest, sha256
+from hwds.serve.bundle.manifest import sha256
 from hwds.serve.deploy import SCHEME, aws_refusals, s3_keys, s3_place
 from hwds.serve.server.formats import cell_of
 from hwds.serve.services.opening import Bundle
@@ -57,9 +57,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     """
 
     def answer_parts(parts: Iterable[BatchPart]) -> Iterator[tuple[int, DataFrame]]:
-        names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
-        files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
-        for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
+        for done, part in compute.flow(answer_there, bundle, parts, 0):
             answers = ray_result(done)
             if isinstance(answers, str):
                 raise DataError(answers)
@@ -68,23 +66,15 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     return answer_parts
 
 
-def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> DataFrame | str:
-    """Return the answers to a part, on a worker.
+def answer_there(bundle: Bundle, part: BatchPart) -> DataFrame | str:
+    """Return the answers to a part, on a worker, by the bundle that the driver has checked.
 
     Where it is refused the reason, which needs no traceback.
     """
-    digest, files = packed
+    digest = bundle.manifest.digest
     try:
         if digest not in _SERVICES:
-            with tempfile.TemporaryDirectory() as scratch:
-                for name, content in files.items():
-                    path = Path(scratch) / "bundle" / name
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(content)
-                folder = (
-                    Path(scratch) / "bundle"
-                )  # the driver has asked whether its signer is trusted
-                _SERVICES[digest] = Bundle(folder, Manifest.read(folder, None)).service()
+            _SERVICES[digest] = bundle.service()
         return answer_part(_SERVICES[digest], part)
     except HwdsError as error:
         return str(error)

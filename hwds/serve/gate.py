@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from polars import col
 
 from hwds.core.checksums import write_json
-from hwds.core.errors import ConfigError, nearest
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -231,6 +231,11 @@ class GateEvidence:
         """Return the same with facts from a file."""
         return replace(self, files={**self.files, str(path): sha256(path)}, **facts)
 
+    def with_bundled(self, bundle: Bundle, name: str, **facts: Any) -> GateEvidence:
+        """Return the same with facts from a file of a bundle."""
+        digest = str(bundle.manifest.files[name]["sha256"])
+        return replace(self, files={**self.files, str(bundle.folder / name): digest}, **facts)
+
     def with_champion(self, challenger: RunFolder, champion: RunFolder) -> GateEvidence:
         """Return the same with the comparison on the rows that both runs answered."""
         mine, theirs = RunSource.read([challenger, champion])
@@ -298,9 +303,19 @@ def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[in
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return what the leak check finds in the run's model, at its small size."""
-    small = {**folder.read_config(secrets=True), "size": "small"}
-    with sealed_experiment(small) as sealed:
+    """Return what the leak check finds in the run's model, at its small size.
+
+    Data that is then too short for the run's protocol is taken at the size of the run.
+    """
+    config = folder.read_config(secrets=True)
+    try:
+        return _leaks_at({**config, "size": "small"})
+    except (ConfigError, DataError):
+        return _leaks_at(config)
+
+
+def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
+    with sealed_experiment(config) as sealed:
         if not isinstance(sealed.protocol, LeakTestable):
             return ()
         label, *_ = sealed.settings["models"]
@@ -623,7 +638,7 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
             raise ConfigError(
                 f"--bundle: {named.bundle} is of run {bundle.manifest.run}, not of {folder.title}."
             )
-        evidence = evidence.with_file(bundle.folder / LATENCY, latency=bundle.json(LATENCY))
+        evidence = evidence.with_bundled(bundle, LATENCY, latency=bundle.json(LATENCY))
         watched = bundle.manifest.digest
     if named.monitor:
         seen, violations = violations_of(Path(named.monitor))

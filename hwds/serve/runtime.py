@@ -21,7 +21,7 @@ from hwds.serve.bundle.manifest import (
     DECISION,
     GRAPH,
     SCHEMA,
-    Manifest,
+    read_bundle,
     stored_rule,
     trusted_keys,
 )
@@ -51,7 +51,7 @@ class GraphModel:
 
     def __init__(self, folder: Path | str, trust: str | None = None) -> None:
         path = Path(folder).resolve()
-        self.manifest = Manifest.read(path, trusted_keys(trust))
+        self.manifest, root = read_bundle(path, trusted_keys(trust))
         columns = self.manifest.graph
         if self.manifest.kind != "rows" or "numbers" not in columns:
             why = columns.get("why", f"it answers {self.manifest.kind}")
@@ -59,14 +59,14 @@ class GraphModel:
                 f"{path}: has no graph for rows that stand alone ({why}); `hwds serve` answers by "
                 f"it."
             )
-        if json.loads((path / CONFORMAL).read_bytes())["normals"]:
+        if json.loads((root / CONFORMAL).read_bytes())["normals"]:
             raise NoGraphAlone(
                 f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` "
                 f"answers by it."
             )
-        self._fields: dict[str, Any] = json.loads((path / SCHEMA).read_bytes())["properties"]
-        self._graph = GraphScorer(path / GRAPH, columns["numbers"], columns["texts"])
-        decision = path / DECISION
+        self._fields: dict[str, Any] = json.loads((root / SCHEMA).read_bytes())["properties"]
+        graph, decision = (root / GRAPH).read_bytes(), root / DECISION
+        self._graph = GraphScorer(graph, columns["numbers"], columns["texts"])
         self._rule = stored_rule(json.loads(decision.read_bytes()) if decision.is_file() else None)
 
     def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

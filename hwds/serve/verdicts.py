@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hwds.core.checksums import write_json
@@ -128,9 +130,10 @@ def mirror_with_verdicts(bundle: Bundle, run: RunFolder, address: str) -> str:
     name = manifest.run.partition("/")[0]
     facts = {"hwds.run": manifest.run, "hwds.model": manifest.model, "hwds.kind": manifest.kind}
     aliases = {stage: verdict["outcome"] == "passed" for stage, verdict in verdicts.items()}
-    version = mirror_bundle(
-        address, name, bundle.folder, manifest.digest, facts | verdict_tags(verdicts), aliases
-    )
+    facts |= verdict_tags(verdicts)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle.copy_to(Path(folder))
+        version = mirror_bundle(address, name, Path(folder), manifest.digest, facts, aliases)
     return f"{name} version {version}"
 
 

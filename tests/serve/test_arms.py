@@ -152,10 +152,10 @@ def test_a_reload_takes_up_the_bundles_beside_main(serve, bundle):
     assert client.core.others["shadow"] is not before
 
 
-def test_arms_are_refused_in_words(bundle, tmp_path):
-    (tmp_path / "schema.json").write_text('{"properties": {"id": {}}}')
+def test_arms_are_refused_in_words(bundle):
+    other = {**bundle.root.files, "schema.json": b'{"properties": {"id": {}}}'}
     with pytest.raises(ConfigError, match="--canary: its questions have no 'channel'"):
-        check_arm(bundle, replace(bundle, folder=tmp_path), "canary")
+        check_arm(bundle, replace(bundle, root=replace(bundle.root, files=other)), "canary")
     panel, events = (
         replace(bundle, manifest=replace(bundle.manifest, kind=kind))
         for kind in ("panel", "events")

@@ -1,22 +1,35 @@
 """A bundle is made of a run, answers as it did, and is refused where anything of it was changed."""
 
 import io
+import itertools
 import json
+import os
+import random
+import re
 import shutil
+import socket
+import threading
 
 import polars as pl
 import pytest
 import yaml
 
+from hwds import Table, detection
 from hwds.bandit.live.service import LiveSettings
 from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.onnx_graph import GraphScorer
+from hwds.evaluation.serving import row_model
+from hwds.experiment.spec import check_stored
 from hwds.serve.bundle.card import missing_fields, read_fields
 from hwds.serve.bundle.make import make_bundle
-from hwds.serve.bundle.manifest import MANIFEST, SIGNATURE, Manifest, signing_key, trusted_keys
+from hwds.serve.bundle.manifest import MANIFEST, SIGNATURE, read_bundle, signing_key, trusted_keys
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases, worst_difference
+from hwds.serve.bundle.row_content import RowContent
+from hwds.serve.runtime import GraphModel
 from hwds.serve.services.opening import Bundle
 from tests.serve.conftest import CARD
+from tests.support.rows import toy_rows
 
 
 def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
@@ -65,6 +78,23 @@ def test_its_proof_is_over_real_rows_and_has_a_graph(bundle):
     )
 
 
+def test_the_reference_is_of_what_answers(run):
+    learned, calibrated, asked = (
+        Table.of(
+            toy_rows(300, seed=seed).data.select("spent", "quantity", "channel", "bad"), label="bad"
+        )
+        for seed in range(3)
+    )
+    fitted = detection.XGBoost(trees=30, calibration="isotonic").fit(learned, calibrate=calibrated)
+    model, experiment = row_model(fitted), check_stored(run.read_config(secrets=True))
+    content = RowContent(experiment, run, model, asked, asked, model.score(asked), 10)
+    graph, numbers, texts, _ = model.graph()
+    read = asked.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).to_dicts()
+    served = GraphScorer(graph.SerializeToString(), numbers, texts).score(read)["score"]
+    assert content._served().score.tolist() == served.tolist()
+    assert served.tolist() != content.scored.score.tolist()
+
+
 def test_an_answer_bears_its_id_and_what_is_decided(bundle):
     service = bundle.service()
     case = read_cases(bundle.folder / "parity")[0][0]
@@ -97,7 +127,20 @@ def flip(name):
 
 def resigned(folder):
     signing_key(folder.parent / "other.pem")
-    Manifest.read(folder, None).write(folder, signing_key(folder.parent / "other.pem"))
+    read_bundle(folder, None)[0].write(folder, signing_key(folder.parent / "other.pem"))
+
+
+def piped(name):
+    def change(folder):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return change
+
+
+def bound(folder):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(folder / "more"))
 
 
 def older(folder):
@@ -117,6 +160,24 @@ CHANGES = {
     "a file that is gone": (lambda folder: (folder / "decision.json").unlink(), "is absent"),
     "a file that was added": (lambda folder: (folder / "more.py").write_text("1"), "was added"),
     "a link": (lambda folder: (folder / "more").symlink_to("/etc/passwd"), "is a link"),
+    "a link to a folder": (lambda folder: (folder / "more").symlink_to("/etc"), "is a link"),
+    "a hard link": (
+        lambda folder: (folder.parent / "outside").hardlink_to(folder / "model.onnx"),
+        r"model\.onnx: is a hard link",
+    ),
+    "a hard link of the manifest": (
+        lambda folder: (folder.parent / "outside").hardlink_to(folder / MANIFEST),
+        r"bundle\.json: is a hard link",
+    ),
+    "a pipe": (lambda folder: os.mkfifo(folder / "more"), "is no plain file"),
+    "a pipe for the graph": (piped("model.onnx"), "is no plain file"),
+    "a pipe for the manifest": (piped(MANIFEST), "is no plain file"),
+    "a socket": (bound, "is no plain file"),
+    "an empty folder": (lambda folder: (folder / "more").mkdir(), "more: is an empty folder"),
+    "an empty folder in a folder": (
+        lambda folder: (folder / "state" / "a" / "b").mkdir(parents=True),
+        "a/b: is an empty folder",
+    ),
     "no signature": (lambda folder: (folder / SIGNATURE).unlink(), "is not signed"),
     "another signer": (resigned, "is signed by"),
     "an older layout": (older, "is not what was signed"),
@@ -165,19 +226,20 @@ def test_a_model_that_answers_otherwise_gets_no_bundle(bundle, run, home, tmp_pa
             "question '1'",
         )
 
-    def other(folder):
+    def other(made):
+        folder = made.folder
         text = (folder / "parity" / "cases.jsonl").read_text()
         (folder / "parity" / "cases.jsonl").write_text(
             text.replace(f'"score": {cases[3].answer["score"]}', '"score": 7.5')
         )
-        manifest = Manifest.read(bundle.folder, None)
+        manifest = read_bundle(bundle.folder, None)[0]
         assert manifest.files
         from dataclasses import replace
 
         from hwds.serve.bundle.manifest import files_of
 
         replace(manifest, files=files_of(folder)).write(folder, signing_key(home / "key.pem"))
-        return prove_bundle(folder)
+        return prove_bundle(Bundle.of_any_signer(folder))
 
     monkeypatch.chdir(home)
     with pytest.raises(HwdsError, match=r"'score' is .* and was 7.5 in the run"):
@@ -291,3 +353,62 @@ def test_settings_of_a_policy_are_refused_where_none_plays(run, home, tmp_path):
         make_bundle(
             str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings()
         )
+
+
+TRIES = 300
+"""Openings while another thread puts other files in a bundle."""
+
+
+def swap(folder, false, stop):
+    """Put false files and the true ones in a bundle in turn: by a rename, or in place."""
+    true = {name: (folder / name).read_bytes() for name in false}
+    for turn in itertools.count():
+        for name, content in (false, true)[turn % 2].items():
+            path = folder / name if turn // 2 % 2 else folder.parent / "part"
+            path.write_bytes(content)
+            path.replace(folder / name)
+        if stop.wait(random.Random(turn).uniform(0, 0.02)):
+            return
+
+
+def false_files(folder):
+    """Return the graph, the model and the rule with other numbers, each of them lawful alone."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(folder / "model.onnx")
+    for each in graph.graph.initializer:
+        values = numpy_helper.to_array(each)
+        if values.dtype.kind == "f":
+            each.CopyFrom(numpy_helper.from_array(values * 3 + 1, each.name))
+    stored = (folder / "decision.json").read_bytes()
+    return {
+        "model.onnx": graph.SerializeToString(),
+        "decision.json": re.sub(rb'("capacity": )\d+', rb"\g<1>99999", stored),
+    }
+
+
+def test_no_file_that_is_swapped_after_the_check_answers(bundle, home, tmp_path):
+    folder, trust = tmp_path / "swapped", str(home / "key.pem.pub")
+    shutil.copytree(bundle.folder, folder)
+    rows = [case.question for case in read_cases(bundle.folder / "parity")[0][:5]]
+    openings = (
+        lambda: Bundle.open(folder, trust).service(),
+        lambda: GraphModel(folder, trust),
+    )
+    right = [opening().answer(rows) for opening in openings]
+    stop, refused = threading.Event(), 0
+    thread = threading.Thread(target=swap, args=(folder, false_files(folder), stop))
+    thread.start()
+    try:
+        for turn in range(TRIES):
+            try:
+                answers = openings[turn % 2]().answer(rows)
+            except DataError:
+                refused += 1
+            else:
+                assert answers == right[turn % 2]
+    finally:
+        stop.set()
+        thread.join()
+    assert 0 < refused < TRIES

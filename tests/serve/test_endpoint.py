@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.serve.bundle.manifest import Manifest, trusted_keys
+from hwds.serve.bundle.manifest import read_bundle, trusted_keys
 from hwds.serve.deploy import Deployment, carry_out, plan_of, write_archive
 
 ROLE = "arn:aws:iam::123456789012:role/hwds"
@@ -102,7 +102,7 @@ def test_a_deployment_is_made_once_and_serves_what_was_signed(bundle, home, tmp_
     with tarfile.open(tmp_path / "got.tar.gz") as got:
         got.extractall(tmp_path / "got", filter="data")
     assert (
-        Manifest.read(tmp_path / "got", trusted_keys(str(home / "key.pem.pub"))).digest
+        read_bundle(tmp_path / "got", trusted_keys(str(home / "key.pem.pub")))[0].digest
         == bundle.manifest.digest
     )
 

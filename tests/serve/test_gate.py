@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.cli.experiment import run_experiment
 from hwds.core.checksums import write_json
-from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.compose import compose
+from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.experiment.spec import check
 from hwds.forecast.metrics import forecast_metrics
 from hwds.serve.gate import (
     ChampionComparison,
@@ -22,6 +25,7 @@ from hwds.serve.gate import (
     decide_gate,
     gate_rules,
     gather_evidence,
+    leaks_of,
 )
 from hwds.serve.verdicts import VERDICTS, VERDICTS_PAGE, read_verdicts, refuse_gated
 from hwds.stats.sources import RunSource
@@ -328,3 +332,26 @@ def test_a_calibrated_model_has_the_gap_of_chance():
     probability = rng.random(5000)
     gap, chance = calibration_gap(probability, (rng.random(5000) < probability).astype(float))
     assert gap == pytest.approx(chance, abs=0.008)
+
+
+def test_a_world_that_is_too_short_when_small_is_asked_at_its_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = compose(
+        [
+            "dataset=drift",
+            "dataset.daily=20",
+            "model=classify/rules",
+            "protocol=prequential",
+            "protocol.delay_days=60",
+            "protocol.windows=1",
+            "protocol.explained=0",
+            "protocol.importance_rows=0",
+            "protocol.resamples=20",
+            "pictures=false",
+            "compute=serial",
+        ]
+    )
+    with pytest.raises(DataError, match=r"1 need \d+ days of data, there are 90"):
+        run_experiment(check({**data, "size": "small"}), data)
+    run = run_experiment(check(data), data).prepared.folder
+    assert leaks_of(run) == ()

@@ -27,6 +27,7 @@ from hwds.serve.monitor.drift import (
     distances,
     label_findings,
     new_share,
+    snapped,
 )
 from hwds.serve.monitor.watch import (
     Captured,
@@ -90,6 +91,39 @@ def test_what_does_not_change_raises_no_alarm(reference):
     assert [window.alarm for window in report.windows] == [()] * 10
     assert report.violations == []
     assert "No alarm in 10 windows" in monitor_page(report)
+
+
+def with_atom(rows, atom):
+    """Return rows of which every seventh has one probability."""
+    seventh = pl.int_range(pl.len()) % 7 == 0
+    return rows.with_columns(probability=pl.when(seventh).then(atom).otherwise("probability"))
+
+
+def test_an_atom_with_other_last_bits_is_no_change():
+    rows = with_atom(world(30, 0), 0.3)
+    stored = reference_of(rows, ["spent", "shop", "visits"], ["probability"])
+    seen = {}
+    for gap in (0.0, 1.2e-7, -1.2e-7, 1e-3):
+        asked = captured(with_atom(world(10, 5), 0.3 + gap))
+        report = watch_bundle(stored, asked, bundle="b", per_month=0.1, days=30.4)
+        seen[gap] = [
+            each.p_value
+            for window in report.windows
+            for each in window.findings
+            if each.column == "probability" and each.check == "ks"
+        ]
+    assert seen[1.2e-7] == seen[-1.2e-7] == seen[0.0]
+    assert all(moved < still for moved, still in zip(seen[1e-3], seen[0.0], strict=True))
+
+
+def test_what_is_near_no_atom_is_left_as_it_is():
+    grid = np.array([0.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0])
+    values = np.array([-3.0, 1.0 - 1e-6, 1.0 + 1e-7, 1.1, 2.0 + 1e-7, 5.0 + 1e-5, 5.0 + 1e-6])
+    wanted = [-3.0, 1.0, 1.0, 1.1, 2.0 + 1e-7, 5.0 + 1e-5, 5.0]
+    assert snapped(values, grid).tolist() == wanted
+    assert snapped(values, np.arange(7.0)).tolist() == values.tolist()
+    assert snapped(values, np.full(7, 1.0)).tolist() == [*values[:1], 1.0, 1.0, *values[3:]]
+    assert len(snapped(np.zeros(0), grid)) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from hwds.cli.train import main, overrides
 from hwds.core.errors import ConfigError
-from hwds.serve.bundle.manifest import Manifest, trusted_keys
+from hwds.serve.bundle.manifest import read_bundle, trusted_keys
 from tests.serve.conftest import CARD, WORDS
 
 
@@ -44,7 +44,7 @@ def test_a_run_becomes_a_bundle_where_sagemaker_takes_models_from(root, run, hom
     )
     assert main([str(root)]) == 0
     assert not (root / "output" / "failure").exists()
-    bundle = Manifest.read(
+    bundle, _ = read_bundle(
         root / "model", trusted_keys(str(root / "output" / "data" / "trusted.pub"))
     )
     assert bundle.model == "classify/logistic"
@@ -54,8 +54,9 @@ def test_a_run_becomes_a_bundle_where_sagemaker_takes_models_from(root, run, hom
 
 def in_this_process(part):
     from hwds.serve.bundle.prove import prove_bundle
+    from hwds.serve.services.opening import Bundle
 
-    proof = prove_bundle(part)
+    proof = prove_bundle(Bundle.of_any_signer(part))
     return proof | {"latency": proof["latency"] | {"p99_ms": 1.0}}
 
 

@@ -30,6 +30,7 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, learns_amounts, world_arms
 from hwds.core.errors import ConfigError
+from hwds.core.files import Readable
 from hwds.core.questions import ID
 from hwds.core.seeds import stream
 from hwds.evaluation.serving import NATIVE, SINGLE, Case, Content, Parity, Policies
@@ -207,7 +208,7 @@ class LivePolicies(Policies):
         return PolicyContent.of(policy, protocol, world, seed, settings, n_cases)
 
     @staticmethod
-    def service(policy: Policy, folders: Sequence[Path], store: Path) -> PolicyService:
+    def service(policy: Policy, folders: Sequence[Readable], store: Path) -> PolicyService:
         """See `Policies`."""
         folder = next(folder for folder in folders if (folder / MARKET).is_file())
         market = PolicyMarket.read(folder)

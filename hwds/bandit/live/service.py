@@ -26,7 +26,7 @@ from hwds.bandit.live.state import (
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms
 from hwds.core.errors import DataError, nearest
-from hwds.core.files import write_text
+from hwds.core.files import Readable, write_text
 from hwds.core.questions import ID, id_of
 from hwds.core.recipe import (
     Amount,
@@ -128,7 +128,7 @@ class PolicyMarket(Recipe):
         write_text(folder / MARKET, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Readable) -> Self:
         """Return what `write` wrote."""
         return construct(cls, MARKET, json.loads((folder / MARKET).read_bytes()))
 

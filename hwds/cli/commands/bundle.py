@@ -111,7 +111,7 @@ def prove_again(folder: str, trust: str | None) -> int:
 
     bundle = Bundle.open(folder, trust)
     try:
-        proof = prove_bundle(bundle.folder)
+        proof = prove_bundle(bundle)
     except HwdsError as error:
         raise HwdsError(f"{bundle.folder}: does not answer here as in the run: {error}") from error
     print(

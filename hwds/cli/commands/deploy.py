@@ -127,7 +127,8 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
         if dry_run:
             print(json.dumps([call._asdict() for call in plan], indent=1))
             return 0
-        write_archive(bundle.folder, archive)
+        bundle.copy_to(Path(scratch) / "checked")
+        write_archive(Path(scratch) / "checked", archive)
         carry_out(plan, clients_of(region), print)
     print(f"Endpoint {settings.name} answers by bundle {bundle.manifest.digest}.")
     return 0

@@ -59,7 +59,7 @@ class Drift(Dataset):
 
     gives = Table
     daily: Annotated[Rows, Small(50)] = 100
-    days: Annotated[Days, Ge(10), Le(3650), Small(60)] = 180
+    days: Annotated[Days, Ge(10), Le(3650), Small(90)] = 180
     inputs_at: UnitInterval = 0.6
     inputs_shift: Amount = 0.5
     labels_at: UnitInterval = 0.8

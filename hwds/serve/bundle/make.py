@@ -58,8 +58,10 @@ from hwds.serve.bundle.manifest import (
     REFERENCE,
     SCHEMA,
     STATE,
+    BundlePath,
     Manifest,
     files_of,
+    read_files,
     signing_key,
 )
 from hwds.serve.bundle.reference import LEAST_CASES, write_cases
@@ -189,7 +191,7 @@ def make_bundle(
     fields: Mapping[str, str],
     budget: float | None = None,
     n_cases: int = LEAST_CASES,
-    prove: Callable[[Path], dict[str, Any]] | None = None,
+    prove: Callable[[Bundle], dict[str, Any]] | None = None,
     live: Recipe | Path | None = None,
 ) -> Bundle:
     """Write the bundle of a run.
@@ -201,7 +203,7 @@ def make_bundle(
         fields: What people say of the model, by `card.FIELDS`.
         budget: Milliseconds within which 99 % of single answers must come.
         n_cases: The number of real rows that a fresh process must answer alike.
-        prove: Returns what the proof of a folder shows; None starts the process.
+        prove: Returns what the proof of a bundle shows; None starts the process.
         live: Settings of a policy in production, or a YAML of them; None takes those of the run.
 
     Raises:
@@ -220,7 +222,7 @@ def make_bundle(
         part.mkdir(parents=True)
         manifest = _fill_bundle(folder, part, n_cases, live)
         replace(manifest, files=files_of(part)).write(part, signer)
-        proof = (prove or _run_proof)(part)
+        proof = prove(Bundle.of_any_signer(part)) if prove else _run_proof(part)
         _keep_budget(manifest.kind, proof["latency"], budget)
         finished = _finish_manifest(folder, part, manifest, proof, fields)
         finished.write(part, signer)
@@ -231,7 +233,7 @@ def make_bundle(
         raise HwdsError(f"{out}: cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Bundle(out.resolve(), finished)
+    return Bundle.of_any_signer(out.resolve())
 
 
 def _fill_bundle(
@@ -403,7 +405,8 @@ def _schema(part: Path, manifest: Manifest) -> dict[str, Any]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        service = service_of(Bundle(part, manifest), Path(scratch) / "events.db")
+        bundle = Bundle(part, manifest, BundlePath(part, read_files(part)))
+        service = service_of(bundle, Path(scratch) / "events.db")
         try:
             return service.question_schema()
         finally:

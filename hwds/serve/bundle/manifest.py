@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.questions import RowRule
@@ -202,36 +203,6 @@ class Manifest:
         """Return the bytes that are signed."""
         return json.dumps(asdict(self), indent=1, sort_keys=True).encode() + b"\n"
 
-    @classmethod
-    def read(cls, folder: Path, trusted: Mapping[str, str] | None) -> Self:
-        """Return the manifest of a folder whose signature and files are what they were when it was
-        made.
-
-        Args:
-            folder: The bundle.
-            trusted: Public keys, each with its file; None takes any signer, for what was just made
-                here.
-
-        Raises:
-            DataError: It is no bundle, unsigned, of another signer or layout, or a file was
-                changed, is absent or was added.
-        """
-        content = _content(folder)
-        _check_signature(folder, content, trusted)
-        try:
-            stored = json.loads(content)
-            version = stored["format"]
-            if version != FORMAT:
-                raise DataError(
-                    f"{folder}: is of layout {version}, this hwds reads {FORMAT}; make the bundle "
-                    f"again."
-                )
-            manifest = cls(**stored)
-        except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{folder / MANIFEST}: is no manifest of a bundle.") from error
-        _check_files(folder, manifest.files)
-        return manifest
-
     def write(self, folder: Path, key: Any) -> None:
         """Write the manifest and its signature."""
         (folder / MANIFEST).write_bytes(self.content())
@@ -243,20 +214,97 @@ class Manifest:
         (folder / SIGNATURE).write_text(json.dumps(signed, indent=1) + "\n")
 
 
-def files_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return every file of a folder but manifest and signature, by path, with SHA-256 and size.
+# The reading of a bundle: every file is read once, and what was checked is what is loaded. A file
+# that is put in the place of another one afterwards is not seen.
+
+
+@dataclass(frozen=True)
+class BundlePath:
+    """A file or a folder of a bundle whose files are in memory; a `Readable`, as a `Path` is.
+
+    Attributes:
+        folder: The place that the bundle was read from, for messages.
+        files: The content of every file, manifest and signature too, by its path in the bundle.
+        place: The path in the bundle; empty for all of it.
+    """
+
+    folder: Path
+    files: Mapping[str, bytes] = field(repr=False)
+    place: str = ""
+
+    def __str__(self) -> str:
+        return str(self.folder / self.place)
+
+    def __truediv__(self, name: str, /) -> BundlePath:
+        """Return a file or folder in this folder."""
+        return replace(self, place=f"{self.place}/{name}" if self.place else name)
+
+    def is_file(self) -> bool:
+        """Return whether this is a file."""
+        return self.place in self.files
+
+    def read_bytes(self) -> bytes:
+        """Return the content of this file.
+
+        Raises:
+            DataError: The bundle has no such file.
+        """
+        if not self.is_file():
+            raise DataError(f"{self}: is absent from the bundle.")
+        return self.files[self.place]
+
+    def contents(self) -> dict[str, bytes]:
+        """Return the content of every file in this folder, by its path in it."""
+        begin = f"{self.place}/" if self.place else ""
+        found = self.files.items()
+        return {name[len(begin) :]: content for name, content in found if name.startswith(begin)}
+
+
+def read_bundle(folder: Path, trusted: Mapping[str, str] | None) -> tuple[Manifest, BundlePath]:
+    """Return the manifest of a folder and its files in memory, which are what was signed.
+
+    Args:
+        folder: The bundle.
+        trusted: Public keys, each with its file; None takes any signer, for what was just made
+            here.
 
     Raises:
-        DataError: One is a link, or reaches outside the folder.
+        DataError: It is no bundle, unsigned, of another signer or layout, or a file was changed,
+            is absent, was added or is no plain file.
     """
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            raise DataError(f"{path}: is a link, which no bundle may hold.")
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in (MANIFEST, SIGNATURE):
-            found[name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
-    return found
+    if not (folder / MANIFEST).exists():
+        raise DataError(f"{folder}: is no bundle, it has no {MANIFEST}.")
+    content = _read_file(folder / MANIFEST)
+    signature = _checked_signature(folder, content, trusted)
+    try:
+        stored = json.loads(content)
+        version = stored["format"]
+        if version != FORMAT:
+            raise DataError(
+                f"{folder}: is of layout {version}, this hwds reads {FORMAT}; make the bundle "
+                f"again."
+            )
+        manifest = Manifest(**stored)
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder / MANIFEST}: is no manifest of a bundle.") from error
+    files = _checked_files(folder, manifest.files)
+    return manifest, BundlePath(folder, files | {MANIFEST: content, SIGNATURE: signature})
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file of a folder but manifest and signature, by path.
+
+    Raises:
+        DataError: One is no plain file, or cannot be read.
+    """
+    return {name: _read_file(folder / name) for name in _names(folder)}
+
+
+def files_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the SHA-256 and the size of every file of a folder but manifest and signature; see
+    `read_files`.
+    """
+    return {name: _facts(content) for name, content in read_files(folder).items()}
 
 
 def sha256(path: Path) -> str:
@@ -269,21 +317,81 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+        raise _unreadable(path, error) from error
 
 
-def _content(folder: Path) -> bytes:
+def _facts(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read: {error.strerror or error}.")
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the paths of all files of a folder but manifest and signature.
+
+    Raises:
+        DataError: One is no plain file, or a folder is empty.
+    """
+    found = set()
     try:
-        return (folder / MANIFEST).read_bytes()
+        for path in folder.rglob("*"):
+            if not stat.S_ISDIR((facts := path.lstat()).st_mode):
+                _refuse_odd(path, facts)
+                found.add(path.relative_to(folder).as_posix())
+            elif not os.listdir(path):
+                raise DataError(f"{path}: is an empty folder, which no bundle may hold.")
     except OSError as error:
-        raise DataError(f"{folder}: is no bundle, it has no {MANIFEST}.") from error
+        raise _unreadable(folder, error) from error
+    return sorted(found - {MANIFEST, SIGNATURE})
 
 
-def _check_signature(folder: Path, content: bytes, trusted: Mapping[str, str] | None) -> None:
+def _refuse_odd(path: Path, facts: os.stat_result) -> None:
+    """Refuse what is no plain file of one name.
+
+    Raises:
+        DataError: It is a link, a pipe, a socket or a device, or has a second name.
+    """
+    if stat.S_ISLNK(facts.st_mode):
+        raise DataError(f"{path}: is a link, which no bundle may hold.")
+    if not stat.S_ISREG(facts.st_mode):
+        raise DataError(f"{path}: is no plain file, and no bundle may hold anything else.")
+    if facts.st_nlink > 1:
+        raise DataError(
+            f"{path}: is a hard link, which no bundle may hold; copy the bundle to a new folder."
+        )
+
+
+def _read_file(path: Path, most: int = -1) -> bytes:
+    """Return the content of a plain file, or so many bytes of it; a pipe is not waited for.
+
+    Raises:
+        DataError: It is no plain file, or cannot be read.
+    """
     try:
-        signed = json.loads((folder / SIGNATURE).read_bytes())
+        _refuse_odd(path, path.lstat())
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(handle, "rb") as file:
+            _refuse_odd(path, os.fstat(handle))
+            return file.read(most)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _checked_signature(folder: Path, content: bytes, trusted: Mapping[str, str] | None) -> bytes:
+    """Return the signature of a manifest's content.
+
+    Raises:
+        DataError: There is none, it is of a signer who is not trusted, or of another content.
+    """
+    if not (folder / SIGNATURE).exists():
+        raise DataError(f"{folder}: is not signed; a bundle that is not is never loaded.")
+    stored = _read_file(folder / SIGNATURE)
+    try:
+        signed = json.loads(stored)
         public, signature = str(signed["public_key"]), str(signed["signature"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"{folder}: is not signed; a bundle that is not is never loaded."
         ) from error
@@ -291,22 +399,29 @@ def _check_signature(folder: Path, content: bytes, trusted: Mapping[str, str] | 
         refuse_untrusted(public, dict(trusted), folder)
     if not is_signed(content, signature, public):
         raise DataError(f"{folder / MANIFEST}: is not what was signed; the bundle was changed.")
+    return stored
 
 
-def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    there = files_of(folder)
-    for name, signed in files.items():
-        if name not in there:
-            raise DataError(f"{folder / name}: is absent; the bundle was changed.")
-        if there[name] != signed:
-            raise DataError(
-                f"{folder / name}: has other bytes than were signed; the bundle was changed."
-            )
-    added = sorted(set(there) - set(files))
-    if added:
+def _checked_files(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+    """Return the content of the files of a manifest.
+
+    Raises:
+        DataError: One has other bytes, is absent or was added.
+    """
+    there = _names(folder)
+    if absent := sorted(set(known) - set(there)):
+        raise DataError(f"{folder / absent[0]}: is absent; the bundle was changed.")
+    if added := sorted(set(there) - set(known)):
         raise DataError(
             f"{folder / added[0]}: was added to what was signed; the bundle was changed."
         )
+    files = {name: _read_file(folder / name, int(known[name]["bytes"]) + 1) for name in there}
+    for name, content in files.items():
+        if _facts(content) != known[name]:
+            raise DataError(
+                f"{folder / name}: has other bytes than were signed; the bundle was changed."
+            )
+    return files
 
 
 # The rule of a bundle's decision, by the class that the bundle names.

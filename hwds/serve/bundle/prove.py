@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sys
 import tempfile
 import time
@@ -24,10 +23,10 @@ from hwds.core.errors import DataError, HwdsError
 from hwds.core.onnx_graph import GraphScorer
 from hwds.core.questions import ID
 from hwds.evaluation.serving import Case, Question, Service
-from hwds.serve.bundle.manifest import GRAPH, PARITY, STATE, Manifest
+from hwds.serve.bundle.manifest import GRAPH, PARITY, STATE
 from hwds.serve.bundle.reference import ParityError, answer_rows, read_cases, worst_difference
 from hwds.serve.bundle.row_content import INPUTS
-from hwds.serve.services.opening import EVENTS, Bundle, policy_service, service_of
+from hwds.serve.services.opening import EVENTS, Bundle, begin_store, policy_service, service_of
 
 ALONE_CASES = 64
 """The number of questions that are also answered one by one."""
@@ -38,15 +37,14 @@ the same machine.
 """
 
 
-def prove_bundle(folder: Path) -> dict[str, Any]:
-    """Return what the proof showed.
+def prove_bundle(bundle: Bundle) -> dict[str, Any]:
+    """Return what the proof of a bundle showed.
 
     Raises:
         HwdsError: An answer is another than the run's, a case fails, or the graph is not lawful or
             not the model.
     """
-    bundle = Bundle(folder, Manifest.read(folder, None))
-    cases, tolerance = read_cases(folder / PARITY)
+    cases, tolerance = read_cases(bundle.root / PARITY)
     with tempfile.TemporaryDirectory() as scratch:
         before = time.perf_counter()
         service = _service(bundle, Path(scratch))
@@ -81,10 +79,9 @@ def _service(bundle: Bundle, scratch: Path) -> Service:
     Of events with the store of before the first question, of a policy with its replay's.
     """
     if bundle.manifest.kind == "policy":  # older ones have one market
-        return policy_service(bundle, [bundle.folder / PARITY, bundle.folder / STATE], scratch)
+        return policy_service(bundle, [bundle.root / PARITY, bundle.root / STATE], scratch)
     if bundle.manifest.kind == "events":
-        for path in (bundle.folder / PARITY).glob(f"{EVENTS}*"):
-            shutil.copyfile(path, scratch / path.name)
+        begin_store(bundle.root / PARITY, scratch / EVENTS)
     return service_of(bundle, scratch / EVENTS)
 
 
@@ -188,9 +185,10 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
         return None
     import onnx
 
-    onnx.checker.check_model(str(bundle.folder / GRAPH), full_check=True)
-    rows = pl.read_parquet(bundle.folder / PARITY / INPUTS)
-    scorer = GraphScorer(bundle.folder / GRAPH, columns["numbers"], columns["texts"])
+    graph = (bundle.root / GRAPH).read_bytes()
+    onnx.checker.check_model(graph, full_check=True)
+    rows = pl.read_parquet((bundle.root / PARITY / INPUTS).read_bytes())
+    scorer = GraphScorer(graph, columns["numbers"], columns["texts"])
     got = scorer.score(rows.to_dicts())
     worst = {}
     for name in got:
@@ -243,7 +241,8 @@ def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
 def main() -> int:
     """Print what the proof of a folder showed, as JSON; a refusal is a line."""
     try:
-        sys.stdout.write(f"{json.dumps(prove_bundle(Path(sys.argv[1])))}\n")
+        proof = prove_bundle(Bundle.of_any_signer(Path(sys.argv[1])))
+        sys.stdout.write(f"{json.dumps(proof)}\n")
     except HwdsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -17,7 +17,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
-from hwds.core.files import write_text
+from hwds.core.files import Readable, write_text
 from hwds.evaluation.serving import Case
 
 # Reconstruction: how far a row lies from the planes that the numbers of a reference lie near,
@@ -341,9 +341,9 @@ def write_cases(folder: Path, cases: list[Case], tolerance: float) -> None:
     write_text(folder / CASES, "\n".join(lines) + "\n")
 
 
-def read_cases(folder: Path) -> tuple[list[Case], float]:
+def read_cases(folder: Readable) -> tuple[list[Case], float]:
     """Return the cases of a bundle and how far an answer may be off."""
-    first, *lines = (folder / CASES).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    first, *lines = (folder / CASES).read_bytes().decode().rstrip("\n").split("\n")
     return [Case(**json.loads(line)) for line in lines], float(json.loads(first)["tolerance"])
 
 

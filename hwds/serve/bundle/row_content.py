@@ -7,21 +7,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError
 from hwds.core.extras import install_command, missing_modules
-from hwds.core.onnx_graph import NoGraph
+from hwds.core.onnx_graph import GraphScorer, NoGraph
 from hwds.core.questions import ID
 from hwds.evaluation.row_folds import as_known, row_arrivals
 from hwds.evaluation.serving import (
     NATIVE,
     Case,
     Content,
+    GraphOfRows,
     Parity,
     RowModel,
     json_value,
@@ -48,6 +51,9 @@ from hwds.serve.services.opening import EVENTS
 
 INPUTS = "inputs.parquet"
 """The table of rows with their features and scores by which the graph is checked."""
+
+SCORED_AT_ONCE = 10_000
+"""Rows that the graph scores at once for the reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +127,9 @@ class RowContent(Content):
     def reference(self) -> dict[str, Any]:
         """Return the statistics of what a question bears, and of the answers, of all rows and by
         segment, with the calibration on the run's test rows, which no model had learned from.
+
+        The answers are those of the graph if a server answers by it, for they differ from the
+        model's in the last bits.
         """
         name = self.experiment.model.name
         tested = tested_rows(self.folder.read_tables().predictions, name)
@@ -131,7 +140,7 @@ class RowContent(Content):
             for name, kind in self._question_columns.items()
             if name not in taken and not kind.is_nested() and not kind.is_temporal()
         ]
-        answers = self._answers()
+        answers = _columns_of(self._served())
         rows, names = self.table.data.with_columns(answers), [each.name for each in answers]
         reference = reference_of(rows, columns, names, time)
         if tested is None:
@@ -145,13 +154,27 @@ class RowContent(Content):
             "segments": segments,
         }
 
-    def _answers(self) -> list[Series]:
-        named = {
-            "score": self.scored.score,
-            "probability": self.scored.probability,
-            "p_value": self.scored.p_value,
-        }
-        return [Series(name, values) for name, values in named.items() if values is not None]
+    def _served(self) -> RowScores:
+        """Return the scores of all rows by what answers: the graph, or else the model itself."""
+        graph = self._graph
+        if isinstance(graph, str) or self.kind != "rows" or len(self.model.normals):
+            return self.scored
+        if missing_modules(("onnxruntime",)):
+            return self.scored
+        scorer = GraphScorer(graph.model.SerializeToString(), graph.numbers, graph.texts)
+        parts = _read_by(graph, self.inputs).iter_slices(SCORED_AT_ONCE)
+        scores = [scorer.score(part.to_dicts())["score"] for part in parts]
+        return self.model.from_scores(np.concatenate(scores))
+
+    @cached_property
+    def _graph(self) -> GraphOfRows | str:
+        """The model as a graph, or why there is none."""
+        if missing_modules(("onnx",)):
+            return f"onnx is not installed: {install_command(('onnx',))}"
+        try:
+            return self.model.graph()
+        except NoGraph as error:
+            return str(error)
 
     @property
     def _question_columns(self) -> dict[str, pl.DataType]:
@@ -190,7 +213,7 @@ class RowContent(Content):
         """Yield the last rows as questions with the run's answers, each followed by its label where
         it was known in time.
         """
-        events, answers = self.kind == "events", self._answers()
+        events, answers = self.kind == "events", _columns_of(self.scored)
         label, when = self.table.name("label"), self.table.name("label_time")
         key = next(
             (name for name in (self.table.name("id"), ID) if name in self.table.data.columns),
@@ -230,21 +253,31 @@ class RowContent(Content):
 
         Return its columns, or why there is none.
         """
-        if missing_modules(("onnx",)):
-            return {"why": f"onnx is not installed: {install_command(('onnx',))}"}
-        try:
-            model, numbers, texts, tolerance = self.model.graph()
-        except NoGraph as error:
-            return {"why": str(error)}
+        graph = self._graph
+        if isinstance(graph, str):
+            return {"why": graph}
         import onnx
 
-        onnx.save(model, parity.with_name(GRAPH))
-        named = [Series(f"__{each.name}", each) for each in self._answers()]
-        rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(
-            named
-        )
+        onnx.save(graph.model, parity.with_name(GRAPH))
+        named = [Series(f"__{each.name}", each) for each in _columns_of(self.scored)]
+        rows = _read_by(graph, self.inputs).with_columns(named)
         rows.tail(max(self.n_cases, 256)).write_parquet(parity / INPUTS)
-        return {"numbers": list(numbers), "texts": list(texts), "tolerance": tolerance}
+        columns = {"numbers": list(graph.numbers), "texts": list(graph.texts)}
+        return columns | {"tolerance": graph.tolerance}
+
+
+def _columns_of(scored: RowScores) -> list[Series]:
+    named = {
+        "score": scored.score,
+        "probability": scored.probability,
+        "p_value": scored.p_value,
+    }
+    return [Series(name, values) for name, values in named.items() if values is not None]
+
+
+def _read_by(graph: GraphOfRows, rows: Table) -> DataFrame:
+    """Return the columns that a graph reads."""
+    return rows.data.select(*graph.numbers, pl.col(list(graph.texts)).cast(pl.String))
 
 
 def known_at_end(experiment: Experiment, frame: Table) -> Table:

@@ -25,6 +25,12 @@ little of it.
 """
 
 
+SNAP = 1e-6
+"""How far a number may be from an atom that it stands for, as a share of 1 + the atom's size: what
+single precision explains.
+"""
+
+
 def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, float]:
     """Return the distances of a column in a window from its reference, by the names of `DISTANCES`.
 
@@ -44,7 +50,28 @@ def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[s
 
 
 def _quantiles(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:
-    return [np.asarray(each["quantiles"], float) for each in (reference, window)]
+    """Return the quantiles of both; those of the window are snapped to the reference's atoms."""
+    first, second = (np.asarray(each["quantiles"], float) for each in (reference, window))
+    return [first, snapped(second, first)]
+
+
+def snapped(values: ndarray, reference: ndarray) -> ndarray:
+    """Return numbers of which each that is within `SNAP` of an atom of a reference is that atom.
+
+    An atom is a number that many rows have. Kolmogorov-Smirnov's distance takes one that another
+    program computes with other last bits for a change of all these rows.
+
+    Args:
+        values: Shape (n,).
+        reference: Rising quantiles; two that are the same are an atom.
+    """
+    atoms = np.unique(reference[1:][np.diff(reference) == 0])
+    if not len(atoms) or not len(values):
+        return values
+    place = np.searchsorted((atoms[1:] + atoms[:-1]) / 2, values)
+    nearest = atoms[place]
+    near = np.abs(values - nearest) <= SNAP * (1 + np.abs(nearest))
+    return np.where(near, nearest, values)
 
 
 def _shares(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:

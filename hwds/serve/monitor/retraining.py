@@ -305,7 +305,7 @@ def table_of(bundle: Bundle, captured: Sequence[Captured], label: ndarray) -> Ta
     Raises:
         DataError: One cannot be read, for the capture hides a column of numbers.
     """
-    schema = Table.read(bundle.folder / STATE)
+    schema = Table.read(bundle.root / STATE)
     reader = Reader(schema, ID, timed=False)
     rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in captured]
     data = pl.DataFrame(

@@ -72,7 +72,8 @@ class Loaded(NamedTuple):
         """
         store = Path(settings.store) if settings.store else None
         service = bundle.service(store, "power" if settings.power else "process")
-        return cls(bundle, service, service.question_schema(), bundle.manifest.digest)
+        kept, digest = bundle.lighter(), bundle.manifest.digest
+        return cls(kept, service, service.question_schema(), digest)
 
 
 # Arms: bundles beside the one that answers; a canary answers a share of the units, a shadow

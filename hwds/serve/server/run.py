@@ -178,7 +178,7 @@ def _check_bundle(settings: ServerSettings, address: ServerAddress) -> Bundle:
             check_arm(bundle, Bundle.open(folder, settings.trust), arm)
     if traces := Traces.of_environment(os.environ):
         traces.close()
-    return bundle
+    return bundle.lighter()
 
 
 def _check_certificate(address: ServerAddress) -> None:

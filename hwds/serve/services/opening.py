@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.files import Readable, write_bytes
 from hwds.core.moved import current_paths
 from hwds.core.onnx_graph import GraphScorer
 from hwds.core.registry import hook_class
@@ -24,7 +26,6 @@ from hwds.frames.panel import Panel
 from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 from hwds.results.event_log import Durable
-from hwds.results.files import read_table
 from hwds.results.tables import Tables
 from hwds.serve.bundle.manifest import (
     CONFIG,
@@ -33,7 +34,9 @@ from hwds.serve.bundle.manifest import (
     MODEL,
     STATE,
     TABLES,
+    BundlePath,
     Manifest,
+    read_bundle,
     stored_rule,
     trusted_keys,
 )
@@ -54,13 +57,17 @@ UNITS: dict[str, tuple[type, type[UnitService]]] = {
 class Bundle:
     """A bundle whose signature and digests were checked.
 
+    Its files were read into memory once, and nothing of it is read from its folder again.
+
     Attributes:
         folder: Its folder.
         manifest: What is in it.
+        root: Its files in memory.
     """
 
     folder: Path
     manifest: Manifest
+    root: BundlePath
 
     @classmethod
     def open(cls, folder: Path | str, trust: str | None = None) -> Bundle:
@@ -74,12 +81,41 @@ class Bundle:
             DataError: It is no bundle, unsigned, of a signer who is not trusted, or was changed.
         """
         path = Path(folder).resolve()
-        return cls(path, Manifest.read(path, trusted_keys(trust)))
+        return cls(path, *read_bundle(path, trusted_keys(trust)))
+
+    @classmethod
+    def of_any_signer(cls, folder: Path) -> Bundle:
+        """Check a folder that was just made here, whose signer nobody needs to trust.
+
+        Raises:
+            DataError: It is no bundle, unsigned, or was changed.
+        """
+        return cls(folder, *read_bundle(folder, None))
 
     def json(self, name: str) -> Any:
         """Return a JSON file of the bundle; None where it has none."""
-        path = self.folder / name
-        return json.loads(path.read_bytes()) if path.is_file() else None
+        file = self.root / name
+        return json.loads(file.read_bytes()) if file.is_file() else None
+
+    def copy_to(self, folder: Path) -> None:
+        """Write all files, as they were checked, into a folder."""
+        for name, content in self.root.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+    def lighter(self) -> Bundle:
+        """Return the bundle with what a server needs to open it once more, in less memory.
+
+        A policy or a model of events is opened again where another bundle fails to replace it, and
+        its store is there by then. Other bundles keep the files that are in no folder.
+        """
+        kept = (MODEL, STATE) if self.manifest.kind in STATEFUL else ()
+        files = {
+            name: content
+            for name, content in self.root.files.items()
+            if ("/" not in name and name != GRAPH) or (name.startswith(kept) and EVENTS not in name)
+        }
+        return replace(self, root=replace(self.root, files=files))
 
     def experiment(self) -> Experiment:
         """Return the run's experiment."""
@@ -89,7 +125,7 @@ class Bundle:
         """Return the model."""
         with suppress(HwdsError):  # imports the packages of a user that stored classes are of
             self.experiment()
-        return load_fitted(self.folder / MODEL)
+        return load_fitted(self.root / MODEL)
 
     def graph(self) -> GraphScorer | None:
         """Return the model as a graph, where there is one and onnxruntime is installed."""
@@ -98,7 +134,8 @@ class Bundle:
         columns = self.manifest.graph
         if "numbers" not in columns or find_spec("onnxruntime") is None:
             return None
-        return GraphScorer(self.folder / GRAPH, columns["numbers"], columns["texts"])
+        graph = (self.root / GRAPH).read_bytes()
+        return GraphScorer(graph, columns["numbers"], columns["texts"])
 
     def service(self, store: Path | None = None, durable: Durable = "process") -> Service:
         """Return the service that answers by this bundle.
@@ -133,18 +170,18 @@ class Bundle:
 
 def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
     """Return the service of a bundle, with its events, or the log of its policy, in a store."""
-    kind, state = bundle.manifest.kind, bundle.folder / STATE
+    kind, state = bundle.manifest.kind, bundle.root / STATE
     if kind == "policy":
         return policy_service(bundle, [state], store)
     if kind in UNITS:
         frame, service = UNITS[kind]
-        tables = _tables(bundle.folder / TABLES)
-        return service(bundle.experiment(), bundle.load_model(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema = bundle.load_model(), Table.read(state)
+        tables = _tables(bundle.root / TABLES)
+        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema = bundle.fitted(), Table.read(state)
     rule = stored_rule(current_paths(bundle.json(DECISION)))
     model = row_model(fitted)
     if model is None:
-        raise DataError(f"{bundle.folder / MODEL}: holds no model that scores rows.")
+        raise DataError(f"{bundle.root / MODEL}: holds no model that scores rows.")
     if kind == "rows":
         graph = (
             None if len(model.normals) else bundle.graph()
@@ -158,25 +195,23 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     )
 
 
-def policy_service(bundle: Bundle, folders: Sequence[Path], store: Path) -> Service:
+def policy_service(bundle: Bundle, folders: Sequence[Readable], store: Path) -> Service:
     """Return the service of a policy's bundle, with its log in a folder; see `Policies.service`."""
     policy = bundle.experiment().model
     policies: type[Policies] = hook_class(type(policy), "policies", Policies)
     return policies.service(policy, folders, store)
 
 
-def begin_store(state: Path, store: Path) -> None:
-    """Copy the events of a bundle to a new store; one that is there goes on."""
-    store.parent.mkdir(parents=True, exist_ok=True)
+def begin_store(state: BundlePath, store: Path) -> None:
+    """Write the events of a bundle to a new store; one that is there goes on."""
     if store.is_file():
         return
-    for path in sorted(state.glob(f"{EVENTS}*"), reverse=True):
-        target = store.with_name(store.name + path.name.removeprefix(EVENTS))
-        shutil.copyfile(path, target.with_name(f".{target.name}.part"))
-        target.with_name(f".{target.name}.part").replace(target)
+    for name, content in sorted(state.contents().items(), reverse=True):
+        if name.startswith(EVENTS):  # the store itself last
+            write_bytes(store.with_name(store.name + name.removeprefix(EVENTS)), content)
 
 
-def _tables(folder: Path) -> Tables | None:
-    if not folder.is_dir():
-        return None
-    return Tables(**{path.stem: read_table(path) for path in sorted(folder.glob("*.parquet"))})
+def _tables(folder: BundlePath) -> Tables | None:
+    found = sorted(folder.contents().items())
+    tables = {Path(name).stem: pl.read_parquet(content) for name, content in found}
+    return Tables(**tables) if tables else None

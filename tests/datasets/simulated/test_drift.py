@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.drift import Drift
+from hwds.experiment.spec import check
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +82,9 @@ def test_more_than_memory_holds_is_refused():
         ConfigError, match=r"dataset.daily: 10,000,000 orders on 180 days are more than 20,000,000"
     ):
         Drift(daily=10_000_000).load()
+
+
+def test_a_small_world_has_the_days_that_its_protocol_needs():
+    words = ("dataset=drift", "model=classify/logistic", "protocol=prequential", "size=small")
+    small = check(compose([*words]))
+    assert len(small.protocol.split(small.dataset.load())) == 2
