@@ -17,7 +17,7 @@ from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 from hwds.core.sealed import ForkServer, Given
-from hwds.evaluation.leak_check import AskSealed, FileWatch
+from hwds.evaluation.leak_questions import AskSealed, FileWatch
 from tests.contract.test_leak_gallery import TRICKS, found, gallery, is_powerless
 from tests.support import doors
 

@@ -27,5 +27,5 @@ REPLAY = Task(
 FAMILY = Family(
     name="bandit",
     tasks=(SIMULATION, REPLAY),
-    policies="hwds.bandit.live.content:LivePolicies",
+    policies="hwds.bandit.live.service:LivePolicies",
 )

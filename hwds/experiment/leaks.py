@@ -22,14 +22,12 @@ from hwds.core.recipe import Recipe, canonical, inner_recipes, rebuild
 from hwds.core.registry import conf_dirs
 from hwds.core.sealed import ForkServer, given_code
 from hwds.evaluation.leak_check import (
-    AskSealed,
-    FileWatch,
-    MemoryCache,
     check_leaks,
     check_row_features,
     check_run_features,
     check_series_features,
 )
+from hwds.evaluation.leak_questions import AskSealed, FileWatch, MemoryCache
 from hwds.evaluation.protocol import Leak, RunContext
 from hwds.evaluation.workers import thread_variables
 from hwds.experiment.prepare import load_frame

@@ -26,15 +26,8 @@ from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.base import Detection
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
-from hwds.evaluation.leak_check import (
-    AskSealed,
-    FileWatch,
-    FoldQuestion,
-    MemoryCache,
-    check_leaks,
-    check_row_features,
-    check_series_features,
-)
+from hwds.evaluation.leak_check import check_leaks, check_row_features, check_series_features
+from hwds.evaluation.leak_questions import AskSealed, FileWatch, FoldQuestion, MemoryCache
 from hwds.evaluation.protocol import GIVEAWAY_LEAK, LEAK_CHECKS, Leak, RunContext
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.features.base import RowFeatures

@@ -8,11 +8,11 @@ import pytest
 
 from hwds import Table, detection
 from hwds.core.onnx_graph import GraphScorer, NoGraph
-from hwds.detection.graphs import graph_of
 from hwds.detection.inputs import ColumnScaling, NumberColumns
 from hwds.detection.models.anomaly.autoencoder import RestoringScorer
 from hwds.detection.models.base import FittedClassifier
 from hwds.detection.networks import InputReader, NetworkScorer
+from hwds.detection.serving import graph_of
 from hwds.stats.binary_labels import Calibrator, identity_calibrator
 
 pytest.importorskip("onnxruntime")

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from hwds.bandit.live.content import LivePolicies
-from hwds.bandit.live.service import LiveSettings, PolicyMarket
+from hwds.bandit.live.service import LivePolicies, LiveSettings, PolicyMarket
 from hwds.cli.run import run_experiment
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, ResumeError

@@ -23,8 +23,7 @@ from hwds.supply.fleet import (
     outcomes_of,
     waiting_costs,
 )
-from hwds.supply.maintenance import decide_maintenance
-from hwds.supply.maintenance_record import MaintenanceBackTest
+from hwds.supply.maintenance import MaintenanceBackTest, decide_maintenance
 
 TERMS = MaintenanceTerms(
     planned=1.0, failure=6.0, planned_downtime=1.0, failure_downtime=4.0, downtime=0.1,

@@ -10,7 +10,13 @@ import pytest
 from scipy.stats import norm, poisson
 
 from hwds.stats.distributions import middle_scores
-from hwds.supply.stock import decide_stock, levels_table
+from hwds.supply.stock import (
+    decide_stock,
+    levels_table,
+    simulate_echelons,
+    simulate_stock,
+    stock_records,
+)
 from hwds.supply.stock_levels import (
     PeriodCosts,
     RenewalVisits,
@@ -21,7 +27,6 @@ from hwds.supply.stock_levels import (
     stock_cases,
     without_depot,
 )
-from hwds.supply.stock_record import simulate_echelons, simulate_stock, stock_records
 
 TERMS = StockTerms(
     policy="newsvendor",
