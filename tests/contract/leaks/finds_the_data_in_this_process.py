@@ -7,7 +7,7 @@ import sys
 from tests.support.leaks import PANEL, Reads
 
 CHECK = "state"
-POWERLESS = True  # behind walls: there is nothing to be found
+POWERLESS = True  # where a process of its own has nothing to be found
 ELSEWHERE = True
 if "pytest" in sys.modules:
     sys.modules["tests.support.leaks"].held = PANEL.table

@@ -3,7 +3,7 @@
 from hwds.forecast.protocols.walk_forward import WalkForward
 
 CHECK = "protocol"
-POWERLESS = True  # behind walls: there is nothing to be found
+POWERLESS = True  # where a process of its own has nothing to be found
 FRAMES = []
 
 

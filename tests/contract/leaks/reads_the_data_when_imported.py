@@ -7,7 +7,7 @@ import polars as pl
 from tests.support.leaks import Reads
 
 CHECK = "files"
-POWERLESS = True  # behind walls: there is nothing to be found
+POWERLESS = True  # where a process of its own has nothing to be found
 ELSEWHERE = True  # there it is imported anew
 TEXT = Path("sales.csv").read_text() if Path("sales.csv").exists() else "series_id,time,target\n"
 
