@@ -176,8 +176,8 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.root / TABLES)
-        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema = bundle.fitted(), Table.read(state)
+        return service(bundle.experiment(), bundle.load_model(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema = bundle.load_model(), Table.read(state)
     rule = stored_rule(current_paths(bundle.json(DECISION)))
     model = row_model(fitted)
     if model is None:
