@@ -112,7 +112,8 @@ def system_paths() -> list[Path]:
     """Return what Python, its packages and the libraries of the system are read from."""
     packages = [place for place in sys.path if "site-packages" in place]
     own = Path(__file__).resolve().parents[1]
-    named = (sys.prefix, sys.base_prefix, *packages, own, own.parent / "conf", *SYSTEM)
+    own_paths = (str(own), str(own.parent / "conf"))
+    named = (sys.prefix, sys.base_prefix, *packages, *own_paths, *SYSTEM)
     return list(dict.fromkeys(map(Path, named)))
 
 

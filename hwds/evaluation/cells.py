@@ -235,8 +235,8 @@ def _read_forecasts(content: bytes) -> Forecasts:
             content
         ):  # they are stored as they are
             raise ValueError("forecasts are larger than their file")
-        parts = (arrays[name] for name in ("mean", "quantiles", "fallback"))
-        return Forecasts(*parts, {FALLBACK_KIND: arrays["kinds"].astype(object)})
+        kinds = {FALLBACK_KIND: arrays["kinds"].astype(object)}
+        return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"], kinds)
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)
