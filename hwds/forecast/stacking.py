@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import FittedForecaster
 from hwds.forecast.predictions import KNOWN_SHARE
-from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel
+from hwds.frames.panel import Forecasts, Panel
 
 # The weights of a stack: members' forecasts on windows before the cutoff, and the weights that
 # would have been best there.
@@ -569,8 +569,7 @@ def combine_backtests(
             mixed[inside] = np.einsum("rm,mrq->rq", window_weights, forecasts[:, inside])
     fallback = np.any([part["fallback"].to_numpy() for part in rows], axis=0)
     columns = [Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
-    kinds = rows[0].select(pl.coalesce(part[FALLBACK_KIND] for part in rows)).to_series()
-    return rows[0].with_columns(*columns, Series("fallback", fallback), kinds)
+    return rows[0].with_columns(*columns, Series("fallback", fallback))
 
 
 def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
@@ -589,7 +588,7 @@ def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
 
 def member_forecasts(
     members: Sequence[FittedForecaster], history: Panel, future: Panel
-) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+) -> tuple[ndarray, ndarray, ndarray]:
     """Return what each member forecasts.
 
     Args:
@@ -599,21 +598,17 @@ def member_forecasts(
 
     Returns:
         Means, shape (members, n, steps); quantiles, shape (members, n, steps, levels); fallbacks,
-        shape (members, n); and for each series why the first of them that fell back did, shape
-        (n,).
+        shape (members, n).
     """
     forecasts = [member.predict(history, future) for member in members]
-    means, quantiles, fallback, kinds = (
+    means, quantiles, fallback = (
         np.stack([getattr(each, part) for each in forecasts])
-        for part in ("mean", "quantiles", "fallback", "kinds")
+        for part in ("mean", "quantiles", "fallback")
     )
-    first = np.take_along_axis(kinds, fallback.argmax(0)[None], axis=0)[0]
-    return means, quantiles, fallback, first
+    return means, quantiles, fallback
 
 
-def mixture(
-    weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray, kinds: ndarray
-) -> Forecasts:
+def mixture(weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray) -> Forecasts:
     """Return the weighted means of members' means and quantiles.
 
     Args:
@@ -621,11 +616,9 @@ def mixture(
         means: Shape (members, n, steps).
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).
-        kinds: Why they do, shape (n,).
     """
     return Forecasts.of(
         np.einsum("nhm,mnh->nh", weights, means),
         np.einsum("nhm,mnhq->nhq", weights, quantiles),
         fallback,
-        kinds,
     )
