@@ -184,7 +184,7 @@ def answer_settings(pipe: Connection) -> None:
     try:
         composed = isinstance(config, list)
         experiment = check(compose(config)) if composed else check_asked(config)
-        answer = {"settings": settings_of(experiment)}
+        answer: dict[str, Any] = {"settings": settings_of(experiment)}
     except HwdsError as error:
         answer = {"refused": str(error)}
     pipe.send_bytes(json.dumps(answer, default=str).encode())
