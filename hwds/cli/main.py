@@ -38,9 +38,9 @@ GARBAGE = (100_000, 2, 2)
 that search.
 """
 
-SAME_PRESS = 1.0
-"""Seconds in which a second interrupt is the first once more: a launcher passes on to its program
-what the terminal has sent to both.
+SAME_PRESS = 10.0
+"""Seconds in which a second interrupt is the first once more, and a third one is not: a launcher
+passes on to its program what the terminal has sent to both, on a busy machine late.
 """
 
 atexit.register(gc.freeze)  # what is there at the end goes with the process
@@ -73,8 +73,9 @@ def interrupted_once() -> Iterator[None]:
 
     def answer(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
-        last, pressed = pressed, time.monotonic()
-        if pressed - last > SAME_PRESS:
+        repeated = time.monotonic() - pressed < SAME_PRESS
+        pressed = -math.inf if repeated else time.monotonic()
+        if not repeated:
             signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, answer)

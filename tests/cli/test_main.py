@@ -30,6 +30,15 @@ def test_a_press_that_arrives_twice_interrupts_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_third_press_interrupts_again():
+    with main.interrupted_once():
+        with pytest.raises(KeyboardInterrupt):
+            press()
+        press()
+        with pytest.raises(KeyboardInterrupt):
+            press()
+
+
 def test_a_second_press_interrupts_what_cleans_up(monkeypatch):
     monkeypatch.setattr(main, "SAME_PRESS", 0.01)
     cleaned = []
