@@ -44,7 +44,7 @@ class SealedExperiment:
     """An experiment whose models and features this process does not import.
 
     Attributes:
-        settings: Its plain settings, as `settings_of` returns them.
+        settings: Its plain settings, as `plain_settings` returns them.
         dataset: The dataset.
         protocol: The protocol.
         frame: The data.
@@ -135,7 +135,7 @@ def sealed_experiment(config: list[str] | dict[str, Any]) -> Iterator[SealedExpe
 # so that whoever judges a user's code need not import it.
 
 
-def settings_of(experiment: Experiment) -> dict[str, Any]:
+def plain_settings(experiment: Experiment) -> dict[str, Any]:
     """Return the plain settings of an experiment, as `rebuild` takes them.
 
     Returns:
@@ -184,7 +184,7 @@ def answer_settings(pipe: Connection) -> None:
     try:
         composed = isinstance(config, list)
         experiment = check(compose(config)) if composed else check_asked(config)
-        answer: dict[str, Any] = {"settings": settings_of(experiment)}
+        answer: dict[str, Any] = {"settings": plain_settings(experiment)}
     except HwdsError as error:
         answer = {"refused": str(error)}
     pipe.send_bytes(json.dumps(answer, default=str).encode())
@@ -197,7 +197,7 @@ MODULE, VARIABLE = re.compile(r"([\w.]+):\w"), re.compile(r"oc\.env:(\w+)")
 def _sealed_settings(
     server: ForkServer, config: list[str] | dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return `settings_of` a config from a sealed process, and the walls that this one lacks."""
+    """Return `plain_settings` a config from a sealed process, and the walls that this one lacks."""
     _, *own = folders = conf_dirs()
     asked = json.dumps(config, default=str)
     texts = [asked, *(file.read_text() for folder in own for file in folder.rglob("*.yaml"))]
@@ -213,7 +213,13 @@ def _sealed_settings(
     )
     with server.start(f"{__name__}:answer_settings", given) as process:
         process.pipe.send_bytes(asked.encode())
-        answer = json.loads(process.pipe.recv_bytes())
+        try:
+            answer = json.loads(process.pipe.recv_bytes())
+        except EOFError as error:
+            raise ConfigError(
+                "check-leakage: the code that the config names ends its process when it is "
+                "imported; what it printed stands above."
+            ) from error
     if "refused" in answer:
         raise ConfigError(answer["refused"])
     return answer["settings"], process.lacking

@@ -144,3 +144,9 @@ def test_a_column_that_gives_the_target_away_is_told_or_trusted(own, tmp_path):
 def test_wrong_words_are_refused(hwds):
     assert "check-leakage: takes no flag, got '--all'" in hwds("check-leakage --all").line
     assert "did you mean 'forecast/naive'?" in hwds("check-leakage model=forecast/nave").line
+
+
+def test_a_module_that_ends_its_process_is_refused_in_one_line(own, tmp_path):
+    (tmp_path / "leaky_models.py").write_text("import os\nos._exit(3)\n")
+    said = own("check-leakage model=mine/honest dataset=classics")
+    assert "ends its process when it is imported" in said.line
