@@ -43,6 +43,11 @@ SAME_PRESS = 10.0
 passes on to its program what the terminal has sent to both, on a busy machine late.
 """
 
+UNWINDING = (KeyboardInterrupt, GeneratorExit)
+"""What is being handled where a library has raised the interrupt itself: Polars does, and Python
+tells of the same signal later, while generators close.
+"""
+
 atexit.register(gc.freeze)  # what is there at the end goes with the process
 
 
@@ -69,13 +74,14 @@ def interrupted_once() -> Iterator[None]:
     if before is not signal.default_int_handler:  # ignored behind `nohup`, or a host's own
         yield
         return
-    pressed = -math.inf
+    pressed, first = -math.inf, True
 
     def answer(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
+        nonlocal pressed, first
+        answered = first and isinstance(sys.exception(), UNWINDING)
         repeated = time.monotonic() - pressed < SAME_PRESS
-        pressed = -math.inf if repeated else time.monotonic()
-        if not repeated:
+        pressed, first = -math.inf if repeated else time.monotonic(), False
+        if not (repeated or answered):
             signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, answer)

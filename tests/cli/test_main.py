@@ -1,6 +1,7 @@
 """What the process of a command line does around the command."""
 
 import signal
+import sys
 import time
 
 import pytest
@@ -45,6 +46,27 @@ def test_a_second_press_interrupts_what_cleans_up(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         press_twice(0.05, cleaned)
     assert not cleaned
+
+
+def closes(ended):
+    try:
+        yield
+    finally:
+        press()
+        ended.append(True)
+
+
+def stop_while_it_yields(ended):
+    for _ in closes(ended):
+        raise KeyboardInterrupt
+
+
+def test_a_signal_that_a_library_has_answered_itself_interrupts_no_closing(monkeypatch):
+    ended, lost = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    with main.interrupted_once(), pytest.raises(KeyboardInterrupt):
+        stop_while_it_yields(ended)
+    assert (ended, lost) == ([True], [])
 
 
 def test_an_interrupt_that_a_host_ignores_stays_ignored():
