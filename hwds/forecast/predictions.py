@@ -41,7 +41,7 @@ from hwds.forecast.models.base import (
     SamplingForecaster,
     WalkingForecaster,
 )
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel
 from hwds.frames.roles import SERIES, TIME
 
 # Asking a forecaster at cutoffs, and the rows that come of it: shared by the protocols of
@@ -220,9 +220,15 @@ def _forecast_table(
         "fallback": np.repeat(forecasts.fallback, horizon),
         NONNEGATIVE: np.repeat(signs, horizon),
         "cutoff": cut.gather(np.repeat(np.arange(n), horizon)),
-        **{name: np.repeat(each, horizon) for name, each in forecasts.diagnostics.items()},
+        **{
+            name: np.repeat(each, horizon)
+            for name, each in forecasts.diagnostics.items()
+            if name != FALLBACK_KIND
+        },
     }
     made = [Series(name, values, nan_to_null=True) for name, values in columns.items()]
+    kinds = [kind or None for kind in forecasts.kinds.repeat(horizon)]
+    made.append(Series(FALLBACK_KIND, kinds, pl.String))
     return future.table.select(SERIES, TIME).hstack(made)
 
 

@@ -31,6 +31,15 @@ from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplace
 
 # Forecasts: the answer of a fitted forecaster.
 
+FALLBACK_KIND = "fallback_kind"
+"""The column of predictions that says why something simpler than the model answered."""
+
+NOTHING_LEARNED = "too little to learn from"
+"""The kind of the fallbacks of a model that could not be fitted to any series."""
+
+UNTOLD = "no reason told"
+"""The kind of a fallback of which the model says nothing more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Forecasts:
@@ -50,15 +59,31 @@ class Forecasts:
     diagnostics: Mapping[str, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, mean: ndarray, quantiles: ndarray, fallback: ndarray | None = None) -> Forecasts:
+    def of(
+        cls,
+        mean: ndarray,
+        quantiles: ndarray,
+        fallback: ndarray | None = None,
+        kinds: ndarray | str | None = None,
+    ) -> Forecasts:
         """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
         Chernozhukov et al. 2010).
+
+        Args:
+            mean: See the class.
+            quantiles: See the class, in any order.
+            fallback: See the class; None where the model itself answered for all.
+            kinds: Why something simpler answered, for each series or for all.
         """
-        return cls(
-            mean,
-            np.sort(quantiles, axis=-1),
-            np.zeros(len(mean), bool) if fallback is None else fallback,
-        )
+        told = {} if kinds is None else {FALLBACK_KIND: np.full(len(mean), kinds, object)}
+        simpler = np.zeros(len(mean), bool) if fallback is None else fallback
+        return cls(mean, np.sort(quantiles, axis=-1), simpler, told)
+
+    @property
+    def kinds(self) -> ndarray:
+        """Why something simpler answered for a series, shape (n,); empty where the model did."""
+        told = self.diagnostics.get(FALLBACK_KIND, np.full(len(self.mean), "", object))
+        return np.where(self.fallback, np.where(told == "", UNTOLD, told), "").astype(object)
 
 
 # Vintages: forecasts as a covariate, each of them known from the instant on at which it was

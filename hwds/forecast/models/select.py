@@ -171,15 +171,17 @@ class FittedSelect(Serializable):
             if (chosen == k).any()
         }
         first = next(iter(forecasts.values()))
-        parts = [first.mean.copy(), first.quantiles.copy(), first.fallback.copy()]
+        parts = [first.mean.copy(), first.quantiles.copy(), first.fallback.copy(), first.kinds]
         for k, forecast in forecasts.items():
             here = chosen == k
-            own = (forecast.mean, forecast.quantiles, forecast.fallback)
+            own = (forecast.mean, forecast.quantiles, forecast.fallback, forecast.kinds)
             for part, values in zip(parts, own, strict=True):
                 part[here] = values[here]
         cost = self.choice.cost
+        answer = Forecasts.of(*parts)
         columns = {
+            **answer.diagnostics,
             "member": np.array(self.labels)[chosen],
             COST_COLUMN: np.full(len(chosen), np.nan if cost is None else cost),
         }
-        return replace(Forecasts.of(*parts), diagnostics=columns)
+        return replace(answer, diagnostics=columns)

@@ -63,6 +63,7 @@ from hwds.forecast.predictions import (
 from hwds.forecast.rows import (
     calibration_remark,
     count_from_last,
+    fallback_remarks,
     fill_young_scales,
     joined_column_remarks,
     numbering_remarks,
@@ -73,7 +74,7 @@ from hwds.forecast.rows import (
     season_remarks,
     without_raw,
 )
-from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
+from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel, with_aggregates, without_aggregates
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import counted
 from hwds.results.tables import Measure
@@ -368,6 +369,11 @@ class PanelEvaluation(
         """Return all metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
 
+    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
+        """Return all rows, with the kinds of fallbacks where there are any."""
+        there = FALLBACK_KIND in rows.columns and rows[FALLBACK_KIND].count()
+        return rows if there else rows.drop(FALLBACK_KIND, strict=False)
+
     def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return sentences on series that were not forecast, and on intervals that could not be
         calibrated.
@@ -377,7 +383,8 @@ class PanelEvaluation(
         left = "the others had no history at a cutoff or no rows after it"
         asked = [f"{n_forecast} of {units} series were asked; {left}."]
         messages = asked if n_forecast < units else []
-        seen = [*scale_remarks(predictions), *season_remarks(predictions)]
+        remarks = (fallback_remarks, scale_remarks, season_remarks)
+        seen = [remark for each in remarks for remark in each(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
