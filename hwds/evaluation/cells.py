@@ -29,7 +29,7 @@ from hwds.core.recipe import Recipe, canonical, uses_features
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import class_path, dumps, loads
 from hwds.evaluation.protocol import Cell, Device, Evaluation, Fold, RunContext, Trying
-from hwds.frames.panel import FALLBACK_KIND, Forecasts
+from hwds.frames.panel import Forecasts
 
 # Learning: the losses that models report while they are fitted, in a file that others read
 # meanwhile.
@@ -225,7 +225,7 @@ def _write_columns(columns: DataFrame) -> bytes:
 def _write_forecasts(forecasts: Forecasts) -> bytes:
     out = BytesIO()
     parts = {name: getattr(forecasts, name) for name in ("mean", "quantiles", "fallback")}
-    np.savez(out, **parts, kinds=forecasts.kinds.astype(str))
+    np.savez(out, **parts, why=np.array(forecasts.why, str))
     return out.getvalue()
 
 
@@ -235,8 +235,8 @@ def _read_forecasts(content: bytes) -> Forecasts:
             content
         ):  # they are stored as they are
             raise ValueError("forecasts are larger than their file")
-        kinds = {FALLBACK_KIND: arrays["kinds"].astype(object)}
-        return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"], kinds)
+        mean, quantiles, fallback, why = arrays.values()
+        return Forecasts(mean, quantiles, fallback, why=why.astype(object))
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)

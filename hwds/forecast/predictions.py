@@ -218,17 +218,12 @@ def _forecast_table(
         **{name: np.repeat(scale, horizon) for name, scale in zip(names, scales, strict=True)},
         "season": np.full(n * horizon, known.season, np.int32),
         "fallback": np.repeat(forecasts.fallback, horizon),
+        FALLBACK_KIND: Series(forecasts.kinds.repeat(horizon).tolist(), dtype=pl.String),
         NONNEGATIVE: np.repeat(signs, horizon),
         "cutoff": cut.gather(np.repeat(np.arange(n), horizon)),
-        **{
-            name: np.repeat(each, horizon)
-            for name, each in forecasts.diagnostics.items()
-            if name != FALLBACK_KIND
-        },
+        **{name: np.repeat(each, horizon) for name, each in forecasts.diagnostics.items()},
     }
     made = [Series(name, values, nan_to_null=True) for name, values in columns.items()]
-    kinds = [kind or None for kind in forecasts.kinds.repeat(horizon)]
-    made.append(Series(FALLBACK_KIND, kinds, pl.String))
     return future.table.select(SERIES, TIME).hstack(made)
 
 

@@ -186,23 +186,21 @@ def _is_for_demand(model: Forecaster) -> bool:
 
 def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
     """Return the candidates for a panel of its kind."""
-    from hwds.forecast import (
-        ADIDA,
-        CES,
-        ETS,
-        LGT,
-        LSTM,
-        MLP,
-        TSB,
-        Adjusted,
-        Analog,
-        Croston,
-        Damped,
-        Sarima,
-        Theta,
-        XGBoost,
-        Zero,
-    )
+    from hwds.forecast.models.adida import ADIDA
+    from hwds.forecast.models.adjusted import Adjusted
+    from hwds.forecast.models.analog import Analog
+    from hwds.forecast.models.ces import CES
+    from hwds.forecast.models.croston import Croston
+    from hwds.forecast.models.damped import Damped
+    from hwds.forecast.models.ets import ETS
+    from hwds.forecast.models.lgt import LGT
+    from hwds.forecast.models.lstm import LSTM
+    from hwds.forecast.models.mlp import MLP
+    from hwds.forecast.models.sarima import Sarima
+    from hwds.forecast.models.theta import Theta
+    from hwds.forecast.models.tsb import TSB
+    from hwds.forecast.models.xgboost import XGBoost
+    from hwds.forecast.models.zero import Zero
 
     def quick(**settings: Any) -> Candidate:
         rate = {"learning_rate": 0.1}

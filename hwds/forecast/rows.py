@@ -375,7 +375,7 @@ def fallback_remarks(predictions: DataFrame) -> Iterator[str]:
     Args:
         predictions: The answers of a run.
     """
-    if FALLBACK_KIND not in predictions.columns:
+    if not {"model", FALLBACK_KIND} <= set(predictions.columns):
         return
     places = predictions.unique(["model", SERIES, "cutoff"], maintain_order=True)
     models: dict[str, list[str]] = {}

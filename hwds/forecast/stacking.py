@@ -569,7 +569,7 @@ def combine_backtests(
             mixed[inside] = np.einsum("rm,mrq->rq", window_weights, forecasts[:, inside])
     fallback = np.any([part["fallback"].to_numpy() for part in rows], axis=0)
     columns = [Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
-    kinds = rows[0].select(pl.coalesce(part[FALLBACK_KIND] for part in rows)).to_series()
+    kinds = pl.coalesce(part[FALLBACK_KIND] for part in rows)
     return rows[0].with_columns(*columns, Series("fallback", fallback), kinds)
 
 

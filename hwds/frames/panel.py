@@ -51,12 +51,14 @@ class Forecasts:
         fallback: A mask, shape (n,), true where something simpler than the model answered.
         diagnostics: Further columns of the predictions, such as the member that answered for a
             series, each of shape (n,).
+        why: Why something simpler answered, for each series or for all; it is counted by it.
     """
 
     mean: ndarray
     quantiles: ndarray
     fallback: ndarray
     diagnostics: Mapping[str, ndarray] = field(default_factory=dict)
+    why: ndarray | str = UNTOLD
 
     @classmethod
     def of(
@@ -64,7 +66,7 @@ class Forecasts:
         mean: ndarray,
         quantiles: ndarray,
         fallback: ndarray | None = None,
-        kinds: ndarray | str | None = None,
+        why: ndarray | str = UNTOLD,
     ) -> Forecasts:
         """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
         Chernozhukov et al. 2010).
@@ -73,17 +75,15 @@ class Forecasts:
             mean: See the class.
             quantiles: See the class, in any order.
             fallback: See the class; None where the model itself answered for all.
-            kinds: Why something simpler answered, for each series or for all.
+            why: See the class.
         """
-        told = {} if kinds is None else {FALLBACK_KIND: np.full(len(mean), kinds, object)}
         simpler = np.zeros(len(mean), bool) if fallback is None else fallback
-        return cls(mean, np.sort(quantiles, axis=-1), simpler, told)
+        return cls(mean, np.sort(quantiles, axis=-1), simpler, why=why)
 
     @property
     def kinds(self) -> ndarray:
-        """Why something simpler answered for a series, shape (n,); empty where the model did."""
-        told = self.diagnostics.get(FALLBACK_KIND, np.full(len(self.mean), "", object))
-        return np.where(self.fallback, np.where(told == "", UNTOLD, told), "").astype(object)
+        """Why something simpler answered for a series, shape (n,); None where the model did."""
+        return np.where(self.fallback, np.asarray(self.why, object), None)
 
 
 # Vintages: forecasts as a covariate, each of them known from the instant on at which it was

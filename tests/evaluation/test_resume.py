@@ -205,7 +205,7 @@ def test_code_that_cannot_be_written_fails_the_cell_and_the_same_command_heals(t
         shutil.rmtree(tmp_path / "outputs" / name)
     failed = run_within(tmp_path, 30_000)  # the tables fit in, the compiled code does not
     assert failed.returncode == 1
-    assert "FAILED forecast/damped, fold 0: OSError: [Errno 27] File too large" in failed.stderr
+    assert "FAILED forecast/damped, fold 0: OSError: [Errno 27] File too large" in failed.stdout
     assert cells(tmp_path) == {}
     assert run_within(tmp_path).returncode == 0
     assert tables(tmp_path) == whole

@@ -428,8 +428,8 @@ class FittedAuto(Serializable):
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrate(mixed.quantiles, history, scale)
-        answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback)
-        return replace(answer, diagnostics={**mixed.diagnostics, SEARCH_COLUMN: story})
+        answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback, kinds)
+        return replace(answer, diagnostics={SEARCH_COLUMN: story})
 
     def _calibrate(self, quantiles: ndarray, history: Panel, scale: ndarray) -> ndarray:
         n, steps, count = quantiles.shape

@@ -178,10 +178,8 @@ class FittedSelect(Serializable):
             for part, values in zip(parts, own, strict=True):
                 part[here] = values[here]
         cost = self.choice.cost
-        answer = Forecasts.of(*parts)
         columns = {
-            **answer.diagnostics,
             "member": np.array(self.labels)[chosen],
             COST_COLUMN: np.full(len(chosen), np.nan if cost is None else cost),
         }
-        return replace(answer, diagnostics=columns)
+        return replace(Forecasts.of(*parts), diagnostics=columns)

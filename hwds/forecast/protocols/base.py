@@ -74,7 +74,7 @@ from hwds.forecast.rows import (
     season_remarks,
     without_raw,
 )
-from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel, with_aggregates, without_aggregates
+from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import counted
 from hwds.results.tables import Measure
@@ -368,11 +368,6 @@ class PanelEvaluation(
     def score(self, rows: DataFrame) -> list[Score]:
         """Return all metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
-
-    def rows_to_keep(self, rows: DataFrame) -> DataFrame:
-        """Return all rows, with the kinds of fallbacks where there are any."""
-        there = FALLBACK_KIND in rows.columns and rows[FALLBACK_KIND].count()
-        return rows if there else rows.drop(FALLBACK_KIND, strict=False)
 
     def warnings_after(self, folds: Sequence[Fold], predictions: DataFrame) -> list[str]:
         """Return sentences on series that were not forecast, and on intervals that could not be

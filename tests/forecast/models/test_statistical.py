@@ -541,4 +541,4 @@ def test_a_fallback_says_why_and_is_counted_by_it(error, kind):
 
 
 def test_where_the_model_answers_no_kind_is_told():
-    assert answer(ETS(), {"a": wave(40)}).kinds.tolist() == [""]
+    assert answer(ETS(), {"a": wave(40)}).kinds.tolist() == [None]
