@@ -50,8 +50,9 @@ class FittedAnalog(LearnedLaunches, Serializable):
         """
         plain = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
         good = usable_series(history) & (len(self.coefficients) > 0)
+        why = FEW_SALES if len(self.coefficients) else NOTHING_LEARNED
         if not good.any():
-            return Forecasts.of(plain.mean, plain.quantiles, ~good, FEW_SALES)
+            return Forecasts.of(plain.mean, plain.quantiles, ~good, why)
         blocks = [
             slice(first, min(first + SERIES_AT_ONCE, history.n_series))
             for first in range(0, history.n_series, SERIES_AT_ONCE)
@@ -64,7 +65,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
         pooled = self._forecasts(logs, spreads, 1)
         mean = np.where(good[:, None], pooled.mean, plain.mean)
         quantiles = np.where(good[:, None, None], pooled.quantiles, plain.quantiles)
-        return Forecasts.of(mean, quantiles, ~good, FEW_SALES)
+        return Forecasts.of(mean, quantiles, ~good, why)
 
     def launch(self, history: Panel, future: Panel) -> Forecasts:
         """Forecast series without a row from similar ones alone.
