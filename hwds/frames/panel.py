@@ -83,7 +83,7 @@ class Forecasts:
     @property
     def kinds(self) -> ndarray:
         """Why something simpler answered for a series, shape (n,); None where the model did."""
-        return np.where(self.fallback, np.asarray(self.why, object), None)
+        return np.where(self.fallback, np.array(self.why, object), np.array(None))
 
 
 # Vintages: forecasts as a covariate, each of them known from the instant on at which it was
