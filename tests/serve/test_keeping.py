@@ -362,7 +362,7 @@ def test_features_that_cannot_take_a_label_back_are_made_anew(table):
     own, made = Marked(), events(table)
     with Online(fitted("logistic", own), own, table) as scorer:
         assert scorer.kept == (
-            "every event is kept, for marked read all of the past; --keep DAYS drops those that "
+            "every event is kept, for marked reads all of the past; --keep DAYS drops those that "
             "are older."
         )
         scorer.score(made[0])

@@ -528,8 +528,9 @@ class Online:
         keep, spare, live = self._store.keep, self._store.spare, self._store.live
         if keep is None or spare is None:
             ever = live.columns if live.since_ever is None else live.since_ever
-            named = f", for {', '.join(list(ever)[:3])} read all of the past" if ever else ""
-            return f"every event is kept{named}; --keep DAYS drops those that are older."
+            named = ", ".join(list(ever)[:3]) + (" read" if len(ever) > 1 else " reads")
+            why = f", for {named} all of the past" if ever else ""
+            return f"every event is kept{why}; --keep DAYS drops those that are older."
         return (
             f"events are kept for {keep / DAY_MICROSECONDS:g} days (--keep); later than "
             f"{spare / DAY_MICROSECONDS:g} days after it happened none is taken."
