@@ -131,23 +131,25 @@ class LiveNetwork(Live):
         made anew of the others.
         """
         self._owners.drop_before(place)
-        left = {customer for customer, seen in self._seen.items() if seen >= oldest}
-        if 4 * len(left) >= 3 * len(self._seen):
+        silent = {customer for customer, seen in self._seen.items() if seen < oldest}
+        if 4 * len(silent) <= len(self._seen):
             return
-        of_customer = {customer: self._bears[customer] for customer in left & {*self._bears}}
-        born = ((time, who, it) for who, pairs in of_customer.items() for it, time in pairs.items())
-        kept = sorted(born, key=lambda pair: pair[0])
-        for each in (self._parent, self._size, self._newest, self._degree, self._confirmed):
-            each.clear()
+        for one in (self._seen, self._found, self._positives, self._bears):
+            for customer in silent & one.keys():
+                del one[customer]
+        self._link_anew({customer: {**pairs} for customer, pairs in self._bears.items()})
+
+    def _link_anew(self, bears: dict[Any, dict[Shared, int]]) -> None:
+        """Make the graph of the customers that are there."""
+        for part in (self._parent, self._size, self._newest, self._degree, self._confirmed):
+            part.clear()
         self._bears.clear()
         self._held.clear()
-        for one in (self._seen, self._found, self._positives):
-            for customer in one.keys() - left:
-                del one[customer]
         for customer in self._seen:
             self._begin(customer)
-        for time, customer, shared in kept:
-            self._record_identifier(customer, shared, time)
+        for customer, pairs in bears.items():
+            for shared, time in pairs.items():
+                self._record_identifier(customer, shared, time)
         for customer, time in self._found.items():
             root = self._root(customer)
             self._newest[root] = max(self._newest[root], time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import platform
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -195,6 +195,11 @@ class Corrections:
 FORGETTING = 16
 """Times that what is too old is dropped while the kept time passes."""
 
+WITNESSES = 16
+"""Events in a row that must have arrived later before that much time has passed: one wrong clock
+drops nothing.
+"""
+
 LEAST_KEPT = 180 * DAY_MICROSECONDS
 """The kept time where no other is given, of features with short windows: labels come late."""
 
@@ -233,16 +238,19 @@ class FeatureState:
 
     Attributes:
         arrival: The arrival of the last event, in microseconds.
-        forgot: The arrival at which what was too old was dropped the last time.
+        clock: The moment by which what is too old is dropped: `WITNESSES` events in a row said that
+            they arrived at it or later.
+        forgot: The moment at which that was done the last time.
     """
 
-    changing = ("_live", "_times", "_arrivals", "_labels", "arrival", "forgot")
+    changing = ("_live", "_times", "_arrivals", "_said", "_labels", "arrival", "clock", "forgot")
 
     def __init__(self, live: Live, keep: int | None = None) -> None:
         self._live, self._names, self._keep = live, tuple(live.columns), keep
         self._times, self._arrivals = ByPlace(), ByPlace()
         self._labels: list[tuple[int, int, bool]] = []
-        self.arrival = self.forgot = LONG_AGO
+        self._said: list[int] = []
+        self.arrival = self.clock = self.forgot = LONG_AGO
 
     @property
     def events(self) -> int:
@@ -257,8 +265,25 @@ class FeatureState:
         """Return whether an event has arrived and was not dropped."""
         return place in self._times
 
-    def arrive(self, time: int, arrival: int, values: dict[str, Any]) -> Sequence[Value]:
-        """Return the features of an event; they are put among its values too."""
+    def clocks(self, said: Iterable[int]) -> Iterator[int]:
+        """Yield the clock before each of several events, by when they say that they arrive."""
+        clock, last = self.clock, [*self._said]
+        for each in said:
+            yield clock
+            last = [*last[1 - WITNESSES :], each]
+            clock = max(clock, min(last)) if len(last) == WITNESSES else clock
+
+    def arrive(
+        self, time: int, arrival: int, values: dict[str, Any], said: int | None = None
+    ) -> Sequence[Value]:
+        """Return the features of an event; they are put among its values too.
+
+        Args:
+            time: The moment at which it happened.
+            arrival: Its arrival, never before the last one.
+            values: Its values.
+            said: The arrival that it says itself; None for the same.
+        """
         while self._labels and self._labels[0][0] <= arrival:
             at, place, positive = heappop(self._labels)
             if self.knows(place):
@@ -269,8 +294,11 @@ class FeatureState:
         self._times.put(event.place, time)
         self._arrivals.put(event.place, arrival)
         self.arrival = arrival
-        if self._keep is not None and arrival - self.forgot >= self._keep // FORGETTING:
-            self._forget(arrival - self._keep)
+        self._said = [*self._said[1 - WITNESSES :], arrival if said is None else said]
+        if len(self._said) == WITNESSES:
+            self.clock = max(self.clock, min(self._said))
+        if self._keep is not None and self.clock - self.forgot >= self._keep // FORGETTING:
+            self._forget(self.clock - self._keep)
         return features
 
     def _forget(self, oldest: int) -> None:
@@ -279,7 +307,7 @@ class FeatureState:
         self._live.forget(oldest, place)
         self._times.drop_before(place)
         self._arrivals.drop_before(place)
-        self.forgot = self.arrival
+        self.forgot = self.clock
 
     def label(self, place: int, positive: bool, at: int) -> None:
         """Let the label of an event that is kept hold from a moment on."""
@@ -472,7 +500,7 @@ class EventBehaviour:
             if not state.events:
                 state.begin(entry.place)
             read = self.reader.read_stored(entry.body)
-            state.arrive(read.time, at, read.values)
+            state.arrive(read.time, at, read.values, read.arrival)
         elif entry.kind in ("label", CORRECTION):
             if not self.undoes and not self.corrections.counts(entry):
                 return
@@ -550,7 +578,7 @@ class EventStore:
         """
         arrival = max(read.arrival, state.arrival)
         entry = LogEntry("event", read.id, state.events, arrival, read.body)
-        return entry, state.arrive(read.time, arrival, read.values)
+        return entry, state.arrive(read.time, arrival, read.values, read.arrival)
 
     @contextmanager
     def changing(self, read: Sequence[ReadEvent] = ()) -> Iterator[FeatureState]:
@@ -581,13 +609,12 @@ class EventStore:
         """
         if self.spare is None:
             return
-        arrival = self.state.current().arrival
-        for each in read:
-            arrival = max(arrival, each.arrival)
-            if each.time < arrival - self.spare:
+        clocks = self.state.current().clocks([each.arrival for each in read])
+        for each, clock in zip(read, clocks, strict=True):
+            if each.time < clock - self.spare:
                 raise DataError(
-                    f"event '{each.id}': happened {_days(arrival - each.time)} days before the "
-                    f"last one arrived, and comes too late from {_days(self.spare)} days on (keep)."
+                    f"event '{each.id}': happened {_days(clock - each.time)} days before the last "
+                    f"ones arrived, and comes too late from {_days(self.spare)} days on (keep)."
                 )
 
     def drop_old(self) -> None:
@@ -597,7 +624,7 @@ class EventStore:
         state = self.state.current()
         if self.keep is None or state.forgot == self._dropped:
             return
-        since = state.arrival - self.keep - self.live.reach
+        since = state.forgot - self.keep - self.live.reach
         with suppress(HwdsError):  # the event is answered; the next one tries again
             if self.log.drop_before("event", since, PORTION):
                 self._dropped = state.forgot
