@@ -131,7 +131,7 @@ def is_of_system(path: str) -> bool:
     """
     return (
         path.startswith(_system_folders()) and not path.startswith("/dev/shm/")
-    ) or "__pycache__" in Path(path).parts
+    ) or BYTECODE in Path(path).parts
 
 
 @cache
@@ -270,11 +270,17 @@ LIBRARY_FOLDERS = (".keras", ".config", ".cache", ".matplotlib", ".triton", ".nv
 
 Inputs = dict[str, str]
 """The digest of each file by its path, relative to the current folder where it lies below it; empty
-of one that is absent.
+of one that is absent. Of a folder it covers all names and files in it. A variable of the
+environment has a dollar sign before its name.
 """
 
-CHANGED = "changed while it was used"
+VARIABLE = "$"
+"""The beginning of the name of a variable among inputs."""
 
+BYTECODE = "__pycache__"
+"""The folders in which Python keeps compiled modules."""
+
+CHANGED = "changed while it was used"
 """Stands for a digest that no content has."""
 
 _READ: Inputs = {}
@@ -347,6 +353,16 @@ def digest_of_changes(inputs: Mapping[str, str]) -> str:
 
 
 def _digest(path: str) -> str:
+    if path.startswith(VARIABLE):
+        value = os.environ.get(path.removeprefix(VARIABLE))
+        return "" if value is None else digest_bytes([value.encode()])
+    if os.path.isdir(path):
+        inside = sorted(file for file in Path(path).rglob("*") if BYTECODE not in file.parts)
+        return digest_bytes(f"{file}\0{_of_file(str(file))}\n".encode() for file in inside)
+    return _of_file(path)
+
+
+def _of_file(path: str) -> str:
     try:
         about = os.stat(path)
         return _of_content(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)

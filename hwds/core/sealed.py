@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import posix
 import shutil
 import signal
 import socket
@@ -12,20 +13,22 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import wraps
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
+from hwds.core.cache import VARIABLE, is_of_system
 from hwds.core.keys import is_of_package, modules_in, modules_reached
-from hwds.core.walls import seal
+from hwds.core.walls import WRITTEN, seal, system_paths
 
 # A fork server is started with an environment of its own, before its parent has loaded any data,
 # and runs no user's code: what it forks inherits libraries, and none of the truth. Each fork walls
@@ -34,8 +37,8 @@ from hwds.core.walls import seal
 KEPT = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Variables of the parent that tell where libraries are."""
 
-FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
-"""Variables that are the same in every sealed process."""
+FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+"""Variables that are the same in every process that computes."""
 
 INSTALLED = "site-packages"
 
@@ -48,11 +51,13 @@ class Given:
     """What a sealed process is given.
 
     Attributes:
-        modules: The files of a user's modules by their full names; no other can be imported.
+        modules: The files of a user's modules by their full names.
         files: Files and folders that it may read.
         folder: The current folder, of which it sees nothing but what is given.
         variables: Variables of its environment, beside those of its fork server.
-        shared: Folders that it may write as others do; for code of hwds alone.
+        shared: Folders that it may write as others do; for code that is trusted not to read there
+            what it has no name for.
+        roots: Folders from which a user's other modules are imported, where they may be read.
     """
 
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +65,7 @@ class Given:
     folder: str = "/"
     variables: Mapping[str, str] = field(default_factory=dict)
     shared: Sequence[str] = ()
+    roots: Sequence[str] = ()
 
 
 def given_code(plain: Any, files: Iterable[str | Path] = ()) -> Given:
@@ -70,7 +76,8 @@ def given_code(plain: Any, files: Iterable[str | Path] = ()) -> Given:
     own = {name: source for name, source in reached.items() if not is_of_package(source.file)}
     beside = {str(path) for source in own.values() for path in source.data_files}
     readable = sorted(beside | set(map(str, files)))
-    return Given({name: str(source.file) for name, source in own.items()}, readable, os.getcwd())
+    modules = {name: str(source.file) for name, source in own.items()}
+    return Given(modules, files=readable, folder=os.getcwd())
 
 
 class SealedProcess:
@@ -78,17 +85,19 @@ class SealedProcess:
 
     Attributes:
         pipe: For bytes in both directions; what comes from there is data and is never unpickled.
+        pid: Its number.
+        scratch: The folder that it may write.
         lacking: The walls that this kernel does not give.
     """
 
     def __init__(self, server: ForkServer, entry: str, given: Given) -> None:
         self._server = server
-        self._scratch = Path(tempfile.mkdtemp(prefix="hwds-sealed-")).resolve()
+        self.scratch = Path(tempfile.mkdtemp(prefix="hwds-sealed-")).resolve()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = server.fork(theirs)
+            self.pid = server.fork(theirs)
         self.pipe = Connection(ours.detach())
-        terms = {"entry": entry, "scratch": str(self._scratch), **asdict(given)}
+        terms = {"entry": entry, "scratch": str(self.scratch), **asdict(given)}
         self.pipe.send_bytes(json.dumps(terms).encode())
         self.lacking: tuple[str, ...] = tuple(json.loads(self.pipe.recv_bytes()))
 
@@ -100,11 +109,12 @@ class SealedProcess:
         """End the process, and delete what it has written."""
         self.close()
 
-    def close(self) -> None:
-        """End the process, and delete what it has written."""
+    def close(self) -> int:
+        """End the process, delete what it has written, and return its exit code."""
         self.pipe.close()
-        self._server.kill(self._process)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        code = self._server.kill(self.pid)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        return code
 
 
 class ForkServer:
@@ -113,10 +123,15 @@ class ForkServer:
     Args:
         modules: What it imports before it forks: libraries and modules of hwds.
         variables: Variables of its environment, beside `KEPT` and `FIXED`.
+        quiet: Whether nothing that is printed there is shown.
     """
 
     def __init__(
-        self, modules: Iterable[str] = (), variables: Mapping[str, str] | None = None
+        self,
+        modules: Iterable[str] = (),
+        variables: Mapping[str, str] | None = None,
+        *,
+        quiet: bool = True,
     ) -> None:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -127,7 +142,7 @@ class ForkServer:
                 env=kept | FIXED | {"PYTHONPATH": str(_root())} | dict(variables or {}),
                 pass_fds=[handle],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if quiet else None,
                 start_new_session=True,
             )
 
@@ -147,16 +162,20 @@ class ForkServer:
         self._control.send(b" ".join((LOAD, module.encode())))
         self._control.recv(32)
 
-    def kill(self, process: int) -> None:
-        """End a process with all that it has started."""
+    def kill(self, process: int) -> int:
+        """End a process with all that it has started, and return its exit code."""
         self._control.send(b" ".join((END, str(process).encode())))
-        self._control.recv(32)
+        return int(self._control.recv(32) or -signal.SIGKILL)
 
     def __enter__(self) -> ForkServer:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End the server, and with it all that it has forked."""
+        self.close()
+
+    def close(self) -> None:
         """End the server, and with it all that it has forked."""
         self._control.close()
         self._process.wait()
@@ -180,7 +199,7 @@ def serve(control: socket.socket, modules: Sequence[str]) -> None:
         if asked == LOAD:
             import_module(what.decode())
         elif asked == END:
-            _end(int(what))
+            what = str(_end(int(what))).encode()
         else:
             what = str(_fork(control, handles[0])).encode()
         control.send(what)
@@ -197,12 +216,13 @@ def _fork(control: socket.socket, handle: int) -> int:
     return process
 
 
-def _end(process: int) -> None:
+def _end(process: int) -> int:
+    """Return the exit code of a process that ends now, or has ended before."""
     with suppress(ProcessLookupError):  # it may have no group yet
         os.killpg(process, signal.SIGKILL)
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def _live(pipe: Connection) -> None:
@@ -223,7 +243,7 @@ def _live(pipe: Connection) -> None:
         pipe.send_bytes(json.dumps(lacking).encode())
         seen = {"", given.folder, str(_root())}  # what is imported already needs no folder
         sys.path[:] = [place for place in sys.path if INSTALLED in place or place not in seen]
-        sys.meta_path.insert(0, NamedModules(given.modules))
+        sys.meta_path.insert(0, NamedModules(given.modules, given.roots))
         module, _, function = entry.partition(":")
         getattr(import_module(module), function)(pipe)
         code = 0
@@ -247,17 +267,19 @@ class NamedModules(MetaPathFinder):
 
     Args:
         files: The file of each module by its full name.
+        roots: Folders from which others are imported, where their files may be read.
     """
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self.files = files
+    def __init__(self, files: Mapping[str, str], roots: Sequence[str] = ()) -> None:
+        self.files, self.roots = files, roots
+        self.packages = {name.partition(".")[0] for name in files}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where a module is; None for one that is not in the table."""
-        file = self.files.get(fullname)
-        if file is not None:
+        file = self.files.get(fullname) or self._file_in_roots(fullname)
+        if file:
             inside = [str(Path(file).parent)] if Path(file).name == "__init__.py" else None
             return spec_from_file_location(fullname, file, submodule_search_locations=inside)
         if any(name.startswith(f"{fullname}.") for name in self.files):  # a folder without a file
@@ -265,6 +287,159 @@ class NamedModules(MetaPathFinder):
             spec.submodule_search_locations = []
             return spec
         return None
+
+    def _file_in_roots(self, fullname: str) -> str:
+        """Return the file of a module that is not in the table but may be read; empty for none."""
+        below = fullname.replace(".", os.sep)
+        for root in self.roots:
+            for file in (f"{root}/{below}/__init__.py", f"{root}/{below}.py"):
+                try:
+                    posix.stat(file)
+                except OSError:
+                    if fullname.partition(".")[0] in self.packages:
+                        _ASKED.add(file)
+                    continue
+                return file
+        return ""
+
+
+# What code behind walls asks for and is not given: so a cell that would be another with it can be
+# refused in words. Nothing is safe by this, and a reader in compiled code passes it: what cannot
+# be read is as if it were not there, whoever asks.
+
+_ASKED: set[str] = set()
+"""What was opened, and what was looked for and not found or not listed; variables have a dollar
+sign before.
+"""
+
+_STDLIB = (os.path.dirname(os.__file__) + os.sep, "<frozen")
+
+NEAREST = 16
+"""Frames that are looked at for the one that asks."""
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def watch_asked(sources: Iterable[str]) -> None:
+    """Note from now on what any code opens, and which files, folders and variables the code of some
+    files looks for in vain.
+    """
+    own = frozenset(sources)
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            if not (isinstance(arguments[2], int) and arguments[2] & WRITING):
+                _note(arguments[0])
+        elif event == "ctypes.dlopen":
+            if os.sep in str(arguments[0]):
+                _note(arguments[0])
+        elif event in ("os.listdir", "os.scandir") and _asks(own, sys._getframe(1)):
+            _note(arguments[0])
+
+    is_of_system(os.sep)  # what it keeps is looked for before it is watched
+    for name in ("stat", "lstat", "access"):
+        setattr(os, name, _noting(getattr(os, name), own))
+    os.environ.__class__ = _noting_variables(own)  # type: ignore[assignment]
+    sys.addaudithook(on_event)
+
+
+def asked() -> list[str]:
+    """Return what was asked for so far."""
+    return sorted(_ASKED)
+
+
+def _asks(own: frozenset[str], frame: FrameType | None) -> bool:
+    """Return whether the nearest code that is not of Python's library lies in some files."""
+    for _ in range(NEAREST):
+        if frame is None:
+            return False
+        file = frame.f_code.co_filename
+        if file != __file__ and (not file.startswith(_STDLIB) or INSTALLED in file):
+            return file in own
+        frame = frame.f_back
+    return False
+
+
+def _note(path: Any) -> None:
+    if isinstance(path, str | bytes | os.PathLike) and os.fspath(path):
+        whole = os.path.abspath(os.fsdecode(path))
+        if not is_of_system(whole):
+            _ASKED.add(whole)
+
+
+def _noting(function: Callable[..., Any], own: frozenset[str]) -> Callable[..., Any]:
+    """Return a function that looks at a path, and notes one that is not there."""
+
+    @wraps(function)
+    def call(path: Any, *args: Any, **kwargs: Any) -> Any:
+        found = False
+        try:
+            found = function(path, *args, **kwargs)
+        finally:
+            if found is False and _asks(own, sys._getframe(1)):
+                _note(path)
+        return found
+
+    return call
+
+
+def _noting_variables(own: frozenset[str]) -> type[Any]:
+    """Return the class of an environment that notes the names of variables that are not in it."""
+
+    class Environment(os._Environ):  # type: ignore[type-arg]
+        """Variables of this process."""
+
+        def __getitem__(self, key: str) -> str:
+            try:
+                return super().__getitem__(key)
+            except KeyError:
+                if _asks(own, sys._getframe(1)):
+                    _ASKED.add(f"{VARIABLE}{key}")
+                raise
+
+    return Environment
+
+
+class Lawful:
+    """What a sealed process may read, as who has started it knows.
+
+    Args:
+        given: What the process is given.
+        scratch: The folder that it may write.
+    """
+
+    def __init__(self, given: Given, scratch: Path) -> None:
+        self.given = given
+        places = (*map(str, system_paths()), *WRITTEN, "/proc", str(scratch), *given.shared)
+        self.places = (*places, *given.files, *given.modules.values())
+
+    def unlawful(self, names: Iterable[str]) -> list[str]:
+        """Return those of some files, folders and variables that it was not given."""
+        return [name for name in names if not self._was_given(name)]
+
+    def _was_given(self, name: str) -> bool:
+        if name.startswith(VARIABLE):
+            return name.removeprefix(VARIABLE) in self.given.variables
+        return any(name == place or name.startswith(f"{place}{os.sep}") for place in self.places)
+
+    def refusal(self, names: Iterable[str]) -> str:
+        """Return why an answer does not count that asked for some things which it was not given:
+        the first that is there, in a line with its cure. Empty where none is.
+        """
+        for name in self.unlawful(names):
+            variable = name.removeprefix(VARIABLE)
+            if variable != name and variable in os.environ:
+                return (
+                    f"reads the environment variable {variable}, which no key names; name it in "
+                    f"compute.environment: [{variable}]"
+                )
+            if os.path.exists(name):
+                shown = name.removeprefix(f"{self.given.folder}{os.sep}")
+                return (
+                    f"reads '{shown}', which no key names; name it in inputs: [{shown}], or by a "
+                    f"setting"
+                )
+        return ""
 
 
 if __name__ == "__main__":
