@@ -313,7 +313,7 @@ def note_inputs() -> Iterator[None]:
             yield
     finally:
         _RECORDING.pop()
-        note(digests(_relative(path) for path in sorted(opened.data_read()) if _is_data(path)))
+        note(digests(as_input(path) for path in sorted(opened.data_read()) if _is_data(path)))
 
 
 def noting() -> bool:
@@ -332,7 +332,14 @@ def read_so_far() -> Inputs:
 
     The content of one that has changed since is not known.
     """
-    return {path: digest if _digest(path) == digest else CHANGED for path, digest in _READ.items()}
+    return read_again(_READ)
+
+
+def read_again(inputs: Mapping[str, str]) -> Inputs:
+    """Return files with the digests that they had; the content of one that has changed since is not
+    known.
+    """
+    return {path: digest if _digest(path) == digest else CHANGED for path, digest in inputs.items()}
 
 
 def digests(paths: Iterable[str]) -> Inputs:
@@ -376,7 +383,8 @@ def _of_content(path: str, *_: Any) -> str:
         return digest_file(Path(path))
 
 
-def _relative(path: str) -> str:
+def as_input(path: str) -> str:
+    """Return the name that an absolute path has among inputs."""
     here = os.getcwd() + os.sep
     return path.removeprefix(here)
 

@@ -171,6 +171,9 @@ def _import_module(name: str) -> Any:
     """
     if name.startswith(f"{PACKAGE.name}."):
         return importlib.import_module(name)
+    from hwds.core.compiling import keep_own_compiled  # commands that list names do without
+
+    keep_own_compiled()
     with note_inputs():
         return importlib.import_module(name)
 

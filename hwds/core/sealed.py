@@ -28,7 +28,7 @@ from typing import Any
 
 from hwds.core.cache import VARIABLE, is_of_system
 from hwds.core.keys import is_of_package, modules_in, modules_reached
-from hwds.core.walls import WRITTEN, seal, system_paths
+from hwds.core.walls import seal, system_paths
 
 # A fork server is started with an environment of its own, before its parent has loaded any data,
 # and runs no user's code: what it forks inherits libraries, and none of the truth. Each fork walls
@@ -138,7 +138,7 @@ class ForkServer:
         with theirs:
             handle = theirs.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(handle), *modules],
+                [sys.executable, "-P", "-c", START, str(handle), *modules],
                 env=kept | FIXED | {"PYTHONPATH": str(_root())} | dict(variables or {}),
                 pass_fds=[handle],
                 stdin=subprocess.DEVNULL,
@@ -184,6 +184,15 @@ class ForkServer:
 def _root() -> Path:
     """Return the folder from which hwds is imported."""
     return Path(__file__).resolve().parents[2]
+
+
+START = f"from {__name__} import begin; begin()"
+"""What a server runs."""
+
+
+def begin() -> None:
+    """Serve the socket that the command line gives."""
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
 
 
 def serve(control: socket.socket, modules: Sequence[str]) -> None:
@@ -278,18 +287,20 @@ class NamedModules(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where a module is; None for one that is not in the table."""
-        file = self.files.get(fullname) or self._file_in_roots(fullname)
-        if file:
+        file = self.files.get(fullname)
+        if file is None and not any(name.startswith(f"{fullname}.") for name in self.files):
+            file = self._file_in_roots(fullname)
+            if file is None:
+                return None
+        if file is not None:
             inside = [str(Path(file).parent)] if Path(file).name == "__init__.py" else None
             return spec_from_file_location(fullname, file, submodule_search_locations=inside)
-        if any(name.startswith(f"{fullname}.") for name in self.files):  # a folder without a file
-            spec = ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = []
-            return spec
-        return None
+        spec = ModuleSpec(fullname, None, is_package=True)  # a folder without a file
+        spec.submodule_search_locations = []
+        return spec
 
-    def _file_in_roots(self, fullname: str) -> str:
-        """Return the file of a module that is not in the table but may be read; empty for none."""
+    def _file_in_roots(self, fullname: str) -> str | None:
+        """Return the file of a module that is not in the table but may be read; None for none."""
         below = fullname.replace(".", os.sep)
         for root in self.roots:
             for file in (f"{root}/{below}/__init__.py", f"{root}/{below}.py"):
@@ -300,7 +311,7 @@ class NamedModules(MetaPathFinder):
                         _ASKED.add(file)
                     continue
                 return file
-        return ""
+        return None
 
 
 # What code behind walls asks for and is not given: so a cell that would be another with it can be
@@ -329,12 +340,12 @@ def watch_asked(sources: Iterable[str]) -> None:
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             if not (isinstance(arguments[2], int) and arguments[2] & WRITING):
-                _note(arguments[0])
+                note_asked(arguments[0])
         elif event == "ctypes.dlopen":
             if os.sep in str(arguments[0]):
-                _note(arguments[0])
+                note_asked(arguments[0])
         elif event in ("os.listdir", "os.scandir") and _asks(own, sys._getframe(1)):
-            _note(arguments[0])
+            note_asked(arguments[0])
 
     is_of_system(os.sep)  # what it keeps is looked for before it is watched
     for name in ("stat", "lstat", "access"):
@@ -360,11 +371,13 @@ def _asks(own: frozenset[str], frame: FrameType | None) -> bool:
     return False
 
 
-def _note(path: Any) -> None:
-    if isinstance(path, str | bytes | os.PathLike) and os.fspath(path):
-        whole = os.path.abspath(os.fsdecode(path))
-        if not is_of_system(whole):
-            _ASKED.add(whole)
+def note_asked(*paths: Any) -> None:
+    """Note paths that were asked for, but for those of the system."""
+    for path in paths:
+        if isinstance(path, str | bytes | os.PathLike) and os.fspath(path):
+            whole = os.path.abspath(os.fsdecode(path))
+            if not is_of_system(whole):
+                _ASKED.add(whole)
 
 
 def _noting(function: Callable[..., Any], own: frozenset[str]) -> Callable[..., Any]:
@@ -377,7 +390,7 @@ def _noting(function: Callable[..., Any], own: frozenset[str]) -> Callable[..., 
             found = function(path, *args, **kwargs)
         finally:
             if found is False and _asks(own, sys._getframe(1)):
-                _note(path)
+                note_asked(path)
         return found
 
     return call
@@ -410,7 +423,7 @@ class Lawful:
 
     def __init__(self, given: Given, scratch: Path) -> None:
         self.given = given
-        places = (*map(str, system_paths()), *WRITTEN, "/proc", str(scratch), *given.shared)
+        places = (*map(str, system_paths()), os.devnull, "/proc", str(scratch), *given.shared)
         self.places = (*places, *given.files, *given.modules.values())
 
     def unlawful(self, names: Iterable[str]) -> list[str]:
@@ -440,7 +453,3 @@ class Lawful:
                     f"setting"
                 )
         return ""
-
-
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

@@ -12,8 +12,8 @@ from hwds.evaluation.workers import UNLIMITED, CellLimits, hold_threads, share_o
 
 
 class Serial(Compute):
-    """One cell after the other in this process, for debugging and for one core; what has limits, in
-    one beside it.
+    """One cell after the other in this process, for debugging and for one core. What has limits,
+    and your own code behind its walls, is computed in one beside it.
     """
 
     def run(
@@ -21,9 +21,10 @@ class Serial(Compute):
     ) -> Iterator[CellOutcome]:
         """Yield the outcomes, in order.
 
-        With limits, from a process beside this one, which could not end itself.
+        With limits, from a process beside this one, which could not end itself; of a user's own
+        code, from one behind walls.
         """
-        if limits.watched or limits.apart:
+        if limits.watched or limits.apart or job.sealed:
             with worker_pool(job) as workers:
                 yield from share_out(workers, job, cells, 1, limits)
             return
