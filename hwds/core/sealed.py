@@ -287,16 +287,18 @@ class NamedModules(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where a module is; None for one that is not in the table."""
-        file = self.files.get(fullname)
+        file, folders = self.files.get(fullname), []
         if file is None and not any(name.startswith(f"{fullname}.") for name in self.files):
             file = self._file_in_roots(fullname)
-            if file is None:
+            below = fullname.replace(".", os.sep)
+            folders = [f"{root}/{below}" for root in self.roots if os.path.isdir(f"{root}/{below}")]
+            if file is None and not folders:
                 return None
         if file is not None:
             inside = [str(Path(file).parent)] if Path(file).name == "__init__.py" else None
             return spec_from_file_location(fullname, file, submodule_search_locations=inside)
         spec = ModuleSpec(fullname, None, is_package=True)  # a folder without a file
-        spec.submodule_search_locations = []
+        spec.submodule_search_locations = folders
         return spec
 
     def _file_in_roots(self, fullname: str) -> str | None:

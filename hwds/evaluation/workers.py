@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import islice
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -459,10 +459,8 @@ class SealedWorker(Worker):
             ) from error
         if "damage" in answer:
             raise HwdsError(answer["damage"])
-        if refusal := self._refusal(answer):
-            raise ConfigError(f"model: {refusal}.")
-        if answer["error"]:
-            raise ConfigError(answer["error"]) from HwdsError(answer["trace"])
+        if error := self._judged(answer):
+            raise ConfigError(error) from HwdsError(answer["trace"])
 
     def take(self) -> CellOutcome | None:
         """Return its outcome, None where it reports that it has begun.
@@ -490,11 +488,7 @@ class SealedWorker(Worker):
         """Return the outcome of a cell that a process has told, judged by what it has asked for."""
         assert self.cell is not None
         assert self.job is not None
-        error, job = str(answer["error"]), self.job
-        if refusal := self._refusal(answer):
-            error = refusal
-        elif error.startswith("PermissionError"):
-            error += " (a cell behind walls writes nothing but its temporary folder)"
+        error, job = self._judged(answer), self.job
         rows = None if error else pl.read_ipc(content, use_pyarrow=False)
         absent = (as_input(name) for name in self.lawful.unlawful(answer["asked"]))
         named = {as_input(path) for path in self.given.files}
@@ -504,10 +498,17 @@ class SealedWorker(Worker):
             self.cell, rows, answer["seconds"], error, answer["trace"], inputs=inputs
         )
 
-    def _refusal(self, answer: Mapping[str, Any]) -> str:
-        """Return why an answer does not count; empty where it does."""
-        named = _files_of(answer["error"], self.given.roots)
-        return self.lawful.refusal((*answer["asked"], *named))
+    def _judged(self, answer: Mapping[str, Any]) -> str:
+        """Return why an answer does not count: it failed, or its code asked for what no key names;
+        empty where it does.
+        """
+        error = str(answer["error"])
+        named = _files_of(error, self.given.roots)
+        if refusal := self.lawful.refusal((*answer["asked"], *named)):
+            return f"a user's own code {refusal}."
+        if "PermissionError" in error:
+            error += " (what is behind walls writes nothing but its temporary folder)"
+        return error
 
     def end(self) -> None:
         """Kill it and the processes that it has started."""
@@ -537,16 +538,24 @@ def try_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> N
 
 ENTRY = f"{__name__}:compute_sealed"
 
-_QUOTED = re.compile(r"['\"`]([^'\"`]+)['\"`]|(\S*[/.]\S+)")
+_ABSENT = re.compile(
+    r"No such file|not found|NotFound|denied|No module|paths were empty|cannot open|not exist"
+)
+"""How an error says that a file is absent."""
+
+_QUOTED, _PATH = (
+    re.compile(r"'([^']+)'"),
+    re.compile(r"""[^\s'"`()\[\]{},;:]*[/.]\w[^\s'"`()\[\]{},;:]*"""),
+)
+"""How it calls it."""
 
 
 def _files_of(error: str, roots: Sequence[str]) -> Iterator[str]:
-    """Yield the files and modules that an error says are absent, and that are there."""
-    for quoted, plain in _QUOTED.findall(error):
-        name = (quoted or plain).strip(":,;()")
-        for path in glob(name) if has_magic(name) else [name]:
-            yield os.path.abspath(path)
-        if error.startswith("ModuleNotFoundError"):
+    """Yield the files, folders and modules that an error says are absent, and that are there."""
+    names = (*_QUOTED.findall(error), *_PATH.findall(error)) if _ABSENT.search(error) else ()
+    for name in dict.fromkeys(names):
+        yield os.path.abspath(os.path.dirname(name) if has_magic(name) else name)
+        if "ModuleNotFoundError" in error:
             below = name.replace(".", os.sep)
             yield from (f"{root}/{below}{end}" for root in roots for end in (".py", "/__init__.py"))
 
