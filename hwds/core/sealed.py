@@ -352,7 +352,7 @@ def watch_asked(sources: Iterable[str]) -> None:
     is_of_system(os.sep)  # what it keeps is looked for before it is watched
     for name in ("stat", "lstat", "access"):
         setattr(os, name, _noting(getattr(os, name), own))
-    os.environ.__class__ = _noting_variables(own)  # type: ignore[assignment]
+    os.environ.__class__ = _noting_variables(own)
     sys.addaudithook(on_event)
 
 
@@ -406,7 +406,8 @@ def _noting_variables(own: frozenset[str]) -> type[Any]:
 
         def __getitem__(self, key: str) -> str:
             try:
-                return super().__getitem__(key)
+                value: str = super().__getitem__(key)
+                return value
             except KeyError:
                 if _asks(own, sys._getframe(1)):
                     _ASKED.add(f"{VARIABLE}{key}")
