@@ -124,6 +124,11 @@ def without_watching() -> Iterator[None]:
         _QUIET.on = before
 
 
+def is_unwatched() -> bool:
+    """Return whether this thread is in a block of `without_watching`."""
+    return getattr(_QUIET, "on", False)
+
+
 def is_of_system(path: str) -> bool:
     """Return whether a file belongs to Python, to an installed library or to the operating system.
 
@@ -157,7 +162,7 @@ def _install() -> None:
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _ACTIVE or getattr(_QUIET, "on", False):
+    if not _ACTIVE or is_unwatched():
         return
     if event == "open":
         _on_open(arguments[0], arguments[2])
@@ -216,7 +221,7 @@ def _wrap_native_readers() -> None:
 def _reporting(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def telling(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if _ACTIVE and not getattr(_QUIET, "on", False):
+        if _ACTIVE and not is_unwatched():
             _on_native_open(path, WRITE_FLAGS if _is_writing(sys._getframe(1)) else os.O_RDONLY)
         return function(path, *args, **kwargs)
 

@@ -171,11 +171,18 @@ def _import_module(name: str) -> Any:
     """
     if name.startswith(f"{PACKAGE.name}."):
         return importlib.import_module(name)
-    from hwds.core.compiling import keep_own_compiled  # commands that list names do without
-
-    keep_own_compiled()
+    _before_own_code()
     with note_inputs():
         return importlib.import_module(name)
+
+
+def _before_own_code() -> None:
+    """Do what must be done before the first module of a user's own is imported."""
+    from hwds.core.compiling import keep_own_compiled  # commands that only list names do without
+    from hwds.core.sealed import fork_early
+
+    fork_early()
+    keep_own_compiled()
 
 
 def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
@@ -205,6 +212,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
 
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
+        _before_own_code()
         with note_inputs():
             return _require_recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)

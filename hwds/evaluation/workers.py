@@ -40,6 +40,7 @@ from hwds.core.sealed import (
     NamedModules,
     SealedProcess,
     asked,
+    early_server,
     given_code,
     note_asked,
     watch_asked,
@@ -577,7 +578,7 @@ def given_job(job: Job) -> Given:
     code = given_code(plain, {*named, job.frame_folder})
     return replace(
         code,
-        variables=job.variables,
+        variables=_variables(job),
         shared=[*map(str, folders)],
         roots=[place for place in map(os.path.abspath, sys.path) if not is_of_system(f"{place}/")],
     )
@@ -591,17 +592,17 @@ def _as_given(job: Job) -> Job:
     return replace(job, inputs=inputs)
 
 
-def _server(job: Job) -> ForkServer:
-    """Return a server of processes that compute the cells of a job behind walls."""
-    variables = {
+def _variables(job: Job) -> dict[str, str]:
+    """Return the environment of a process that computes the cells of a job behind walls."""
+    return {
         **thread_variables(job.cpus),
         **numeric_environment(),
         **own_compiled_variables(),
         "HWDS_OUTPUTS": str(OUTPUTS.resolve()),
         INPUTS_VARIABLE: digest(job.inputs) if job.inputs else "",
         "NUMBA_CACHE_DIR": str(cache_root()),
+        **job.variables,
     }
-    return ForkServer([__name__], variables, quiet=False)
 
 
 class WorkerPool(list[Worker]):
@@ -617,9 +618,10 @@ class WorkerPool(list[Worker]):
         """Return a new worker for the cells of a job."""
         if not job.sealed:
             return Worker()
-        if self.server is None:
-            self.server = _server(job)
-        return SealedWorker(self.server, job)
+        server = early_server() or self.server
+        if server is None:
+            server = self.server = ForkServer([__name__], _variables(job), quiet=False)
+        return SealedWorker(server, job)
 
     def ready(self, job: Job, count: int) -> None:
         """Have so many workers that serve a job; one that is dead or serves it not goes."""
@@ -792,6 +794,7 @@ def compute_sealed(pipe: Connection) -> None:
             if other or job is None:
                 job = None
                 job = pickle.loads(packed)
+                hold_threads(job.cpus)
                 frame, damage = _frame_of(job)
             call = pickle.loads(packed_call)
             pipe.send_bytes(json.dumps({"damage": str(damage)} if damage else {}).encode())

@@ -295,9 +295,8 @@ def test_a_process_behind_walls_that_dies_fails_its_cell_alone(project):
     project.asks(
         "    import os\n    import hwds.core.sealed as here\n"
         "    here.count = getattr(here, 'count', 0) + 1\n"
-        "    return 1 if here.count < 2 else os._exit(9)"
+        "    return 1 if here.count < 4 else os._exit(9)"
     )
-    for words in (["compute=serial"], ["compute=processes", "compute.workers=2"]):
-        answer = project.run("protocol.windows=3", "compute.max_failed=3", *words)
-        assert answer.code == 3, answer
-        assert "worker died with exit code 9" in answer.out
+    answer = project.run("protocol.windows=6", "compute.max_failed=6", "compute=serial")
+    assert answer.code == 3, answer
+    assert "worker died with exit code 9" in answer.out
