@@ -460,8 +460,8 @@ class SealedWorker(Worker):
             ) from error
         if "damage" in answer:
             raise HwdsError(answer["damage"])
-        if error := self._judged(answer):
-            raise ConfigError(error) from HwdsError(answer["trace"])
+        if why := self._judged(answer):
+            raise ConfigError(why) from HwdsError(answer["trace"])
 
     def take(self) -> CellOutcome | None:
         """Return its outcome, None where it reports that it has begun.

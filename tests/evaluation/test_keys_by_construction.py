@@ -5,6 +5,7 @@ one of before.
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
@@ -12,8 +13,13 @@ import polars as pl
 import pytest
 
 from hwds.core.walls import landlock_version
+from hwds.evaluation.cells import Job, fold_key
+from hwds.forecast.models.naive import Naive
+from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.frames.features.none import None_
 from hwds.results.folder import RunFolder
 from tests.support.command_line import Answer
+from tests.support.panels import LastValue, monthly_panel
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="this kernel has no walls")
 
@@ -300,3 +306,17 @@ def test_a_process_behind_walls_that_dies_fails_its_cell_alone(project):
     answer = project.run("protocol.windows=6", "compute.max_failed=6", "compute=serial")
     assert answer.code == 3, answer
     assert "worker died with exit code 9" in answer.out
+
+
+def test_keys_of_code_of_hwds_know_no_walls(tmp_path):
+    panel = monthly_panel()
+    protocol = WalkForward(horizon=3, windows=1)
+    fold = next(iter(protocol.split(panel)))
+    models = {"naive": Naive(), "own": LastValue()}
+    open_job = Job(protocol, models, None_(), 0, 1, "cpu", type(panel), tmp_path)
+    named = replace(open_job, named={"a.csv": "1"})
+    for label, same in (("naive", True), ("own", False)):
+        place = panel.fingerprint, label, fold
+        key = fold_key(open_job, *place)
+        assert (fold_key(replace(open_job, sealed=True), *place) == key) is same
+        assert (fold_key(named, *place) == key) is same
