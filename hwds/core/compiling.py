@@ -6,7 +6,8 @@ import linecache
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -305,12 +306,19 @@ def own_compiled_variables() -> dict[str, str]:
     return {LOCATORS: ",".join(locators)}
 
 
-def keep_own_compiled() -> None:
-    """Have numba do so in this process, and in those that it starts, from now on."""
-    os.environ.update(own_compiled_variables())
+@contextmanager
+def own_code_by_digest() -> Iterator[None]:
+    """Have numba do so in this process, where it is loaded by now or is loaded in the block."""
     if "numba" in sys.modules:
         config: Any = sys.modules["numba"].config  # it has no types
-        config.CACHE_LOCATOR_CLASSES = os.environ[LOCATORS]
+        config.CACHE_LOCATOR_CLASSES = own_compiled_variables()[LOCATORS]
+    before = os.environ.get(LOCATORS)
+    os.environ.update(own_compiled_variables())
+    try:
+        yield
+    finally:
+        os.environ.pop(LOCATORS)
+        os.environ.update({} if before is None else {LOCATORS: before})
 
 
 class OwnCode:

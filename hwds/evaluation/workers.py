@@ -674,7 +674,7 @@ def worker_pool(job: Job) -> Iterator[WorkerPool]:
     workers = _KEPT[-1].setdefault((job.cpus, job.sealed), empty) if _KEPT else empty
     try:
         with inherit_variables(
-            thread_variables(job.cpus) | FIXED
+            thread_variables(job.cpus) | FIXED | own_compiled_variables()
         ):  # a spawned process reads it before it loads any library
             yield workers
     finally:

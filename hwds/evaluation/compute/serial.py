@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
+from hwds.core.compiling import own_code_by_digest
 from hwds.evaluation.cells import CellOutcome, Job, compute_cell
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import Cell
@@ -30,4 +32,6 @@ class Serial(Compute):
             return
         hold_threads(job.cpus)
         for cell in cells:
-            yield compute_cell(job, frame, cell)
+            with nullcontext() if job.inputs is None else own_code_by_digest():
+                outcome = compute_cell(job, frame, cell)
+            yield outcome

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hwds.core.checksums import lay_sealed, require_sound
+from hwds.core.compiling import own_compiled_variables
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.keys import installed_versions, machine_digest
 from hwds.core.recipe import NonNegative
@@ -596,6 +597,7 @@ def worker_variables(compute: OnRay) -> dict[str, str]:
     return (
         thread_variables(compute.cpus_per_cell)
         | FIXED
+        | own_compiled_variables()
         | QUIET
         | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
     )
