@@ -29,7 +29,7 @@ from hwds.bandit.simulation.scores import (
 )
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, PositiveInt, Rows, Small
-from hwds.core.seeds import stream
+from hwds.core.seeds import stream, stream_key
 from hwds.evaluation.protocol import (
     STATE_LEAK,
     TWIN_LEAK,
@@ -521,8 +521,8 @@ def world_arms(world: World, game: Game) -> Arms:
 
 
 def world_key(context: RunContext) -> int:
-    """Return the name of the world's draws: the experiment's seed alone."""
-    return context.seed_for("customers")
+    """Return the key of the game, which the experiment's seed alone names."""
+    return stream_key(context.seed, context.fold, "customers")
 
 
 def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:

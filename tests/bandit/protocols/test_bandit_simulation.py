@@ -27,7 +27,7 @@ from hwds.datasets.simulated.price_demand import PriceDemand
 from hwds.evaluation.leak_check import check_leaks
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.experiment.spec import check
-from tests.contract.leaks.unmixes_the_customers import Model as Unmixes
+from tests.contract.leaks.recomputes_the_customers import Model as Recomputes
 from tests.support.leaks import InTurn
 from tests.support.two_armed_regret import expected_regret
 
@@ -266,7 +266,7 @@ def test_a_run_says_of_a_policy_that_it_knows_its_customers():
     protocol, world = BanditSimulation(horizon=60, replications=12), PriceArms().load()
     rows = [
         protocol.rows_to_keep(rows_of(protocol, policy, world)).with_columns(model=pl.lit(name))
-        for name, policy in (("honest", InTurn()), ("cheat", Unmixes()))
+        for name, policy in (("honest", InTurn()), ("cheat", Recomputes()))
     ]
     (told,) = protocol.warnings_after(protocol.split(world), pl.concat(rows))
     assert told.startswith("cheat: a realised regret of -")
