@@ -617,6 +617,12 @@ class KnowsTruth(ABC):
     def oracle_scores(self, frame: Any) -> list[Score]:
         """Return a simulator's own scores, which bear the label of the truth."""
 
+    def warnings_by_truth(self, frame: Any, predictions: DataFrame) -> list[str]:
+        """Return warnings about predictions that are better than the truth allows; one sentence
+        each.
+        """
+        return []
+
 
 class Compiling(ABC):
     """A protocol whose models are compiled before their first cell."""

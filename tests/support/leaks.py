@@ -139,6 +139,16 @@ class Unmixes(InTurn):
         return np.uint64(unmixed(int(generator.bit_generator.state["state"]["key"][0])))
 
 
+class Bisects(Unmixes):
+    """Bisects each arm's conversion where a customer's draw lies between what is known of it, and
+    plays the best.
+    """
+
+    def best(self, draws, values, low, high):
+        tells = (values * high > (values * low).max()) & (low < draws) & (draws < high)
+        return int(np.argmax(tells * (high - low) if tells.any() else values * (low + high)))
+
+
 def panel_with(column: pl.Expr, role: str):
     """Sixteen series, some rows of which are 0, with one more column in a role."""
     panel = monthly_panel(n_series=16)
