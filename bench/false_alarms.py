@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hwds.bandit.models.base import Policy
+from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.protocols.bandit_simulation import below_lower_bound, world_arms
 from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.core.compose import compose
@@ -51,7 +52,7 @@ def of_datasets(worlds: int) -> Iterator[int]:
     """Yield the number of false alarms of each data set, under each seed."""
     for name in sorted(options("dataset")):
         try:
-            dataset = build("dataset", "dataset", compose([f"dataset={name}"])["dataset"])
+            dataset: Any = build("dataset", "dataset", compose([f"dataset={name}"])["dataset"])
         except ConfigError:  # a user's own file
             continue
         seeds = [field.name for field in fields(dataset) if field.name in SEEDS]
@@ -97,7 +98,7 @@ def remarked(world: World, steps: int) -> Iterator[str]:
             kernel = recipe().kernel(world_arms(world, game))
         except ConfigError:
             continue
-        if kernel.compiled:
+        if isinstance(kernel, Kernel):
             lost = play_compiled(kernel, world, game, 1, 0, GAMES).pseudo[:, -1]
             if list(below_lower_bound(lost, world, steps)):
                 yield name

@@ -66,7 +66,8 @@ LEAK_CHECKS = {
 
 UNSEEN_LEAKS = (
     "what a model does only where it is not behind walls; columns that follow the future loosely "
-    "(what is likely is remarked), and an order of rows without times; a policy that knows of few customers"
+    "(what is likely is remarked), and an order of rows without times; a policy that knows of few "
+    "customers"
 )
 """Ways of leaking that no check here sees."""
 

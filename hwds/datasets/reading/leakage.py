@@ -108,9 +108,10 @@ def likely_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str
     """
     late = _LateMeans(panel)
     for name in panel.roles.static:
-        if name not in trusted and not late.static_reason(name):
-            if reason := late.likely_reason(name):
-                yield name, reason
+        if name in trusted or late.static_reason(name):
+            continue
+        if reason := late.likely_reason(name):
+            yield name, reason
 
 
 def leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
