@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.protocols.bandit_simulation import below_lower_bound, world_arms
 from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.core.compose import compose
 from hwds.core.config import build
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.registry import options, resolve
+from hwds.core.registry import options
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.leakage import giveaways
 from hwds.datasets.simulated.price_arms import PriceArms
@@ -91,12 +90,12 @@ def remarked(world: World, steps: int) -> Iterator[str]:
     """Yield the policies that are remarked in a world."""
     game = Game(steps, 1, (steps,))
     for name in sorted(options("model")):
-        recipe = resolve("model", name) if name.startswith("bandit/") else None
-        if recipe is None or not issubclass(recipe, Policy):
+        if not name.startswith("bandit/"):
             continue
+        policy: Any = build("model", "model", compose([f"model={name}"])["model"])
         try:
-            kernel = recipe().kernel(world_arms(world, game))
-        except ConfigError:
+            kernel = policy.kernel(world_arms(world, game))
+        except ConfigError:  # it needs what is not known of these arms
             continue
         if isinstance(kernel, Kernel):
             lost = play_compiled(kernel, world, game, 1, 0, GAMES).pseudo[:, -1]

@@ -323,6 +323,11 @@ CERTAIN_OPEN, LIKELY_OPEN = 0.01, 0.15
 up to which it surely, or likely, follows from the end. Sensors of engines leave .4 to 1.
 """
 
+WEAR_OPEN = 0.01
+"""The part of these limits that holds for machines that have had an equal share of their life: what
+measures wear itself leaves little open there, .02 where it is simulated.
+"""
+
 CERTAIN_ORDER, LIKELY_ORDER = 0.99, 0.9
 """The rank correlation with the whole life from which on a first row surely, or likely, tells it.
 """
@@ -356,8 +361,8 @@ class _Clocks:
         run, age = runs.run_of_row[self.rows], runs.cycles[self.rows].astype(float)
         life = runs.ages[run].astype(float)
         self.orders = {
-            "how long a run still lasts": _pairs_of_two(life - age, run),
-            "the share of its life that a run has had": _pairs_of_two(age / life, run),
+            "how long a run still lasts": (1.0, _pairs_of_two(life - age, run)),
+            "the share of its life that a run has had": (WEAR_OPEN, _pairs_of_two(age / life, run)),
         }
         self.by_age = _pairs_of_two(age, run)
 
@@ -367,9 +372,9 @@ class _Clocks:
             return ""
         ranks = values.cast(pl.Float64).gather(self.rows).rank().to_numpy()
         by_age = _open_share(ranks, self.by_age)
-        for what, pairs in self.orders.items():
+        for what, (strictness, pairs) in self.orders.items():
             left = _open_share(ranks, pairs)
-            if left <= most_open and left <= BEYOND_AGE * by_age:
+            if left <= strictness * most_open and left <= BEYOND_AGE * by_age:
                 return f"{what} leaves {left:.1%} of it open, its age {by_age:.1%}"
         first = values.cast(pl.Float64).gather(self.firsts).rank().to_numpy()
         if 2 * len(np.unique(first)) < len(first):

@@ -82,6 +82,7 @@ def test_columns_that_follow_from_the_end_of_a_run_are_refused_until_they_are_tr
         (lambda left, life, rng: np.full(life, round(life, -2) + rng.normal(0, 90)), 0),
         (lambda left, life, rng: rng.normal(0, 1, life), 0),
         (lambda left, life, rng: left < rng.integers(5, 45), 0),
+        (lambda left, life, rng: 1 - left / life + rng.normal(0, 0.05, life), 0),  # wear, measured
     ],
 )
 def test_columns_that_follow_it_loosely_are_remarked(column, told):
