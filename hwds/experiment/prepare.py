@@ -616,7 +616,7 @@ def column_remarks(table: Table, trusted: tuple[str, ...] = ()) -> Iterator[str]
     for name, alone, rest in grown_counts(data, label, others):
         if name not in suspects:
             yield (
-                f"Count '{name}' alone orders labels far better than all other inputs together "
+                f"Count '{name}' alone orders labels far better than other inputs do together "
                 f"(average precision {alone:.3f}, theirs {rest:.3f}): if it grows while a case is "
                 f"looked into, ignore it, else name it in dataset.trust."
             )

@@ -152,7 +152,10 @@ def test_a_count_that_grows_while_a_case_is_looked_into_is_remarked():
     grown = 1 + rng.poisson(0.4 + 1.6 * data["bad"].to_numpy())
     table = as_table(data.with_columns(versions=pl.Series(grown)))
     (told,) = likely_giveaways(table)
-    assert told.startswith("Count 'versions' alone orders labels far better than all other inputs")
+    assert told.startswith("Count 'versions' alone orders labels far better than other inputs do")
+    longer = rng.poisson(40 + 25 * data["bad"].to_numpy() * rng.random(len(data)))
+    both = as_table(table.data.drop("row_id").with_columns(note_len=pl.Series(longer)))
+    assert [line.split("'")[1] for line in likely_giveaways(both)] == ["note_len", "versions"]
     assert list(giveaways(table)) == []
     assert list(likely_giveaways(table, ("versions",))) == []
     lawful = as_table(data.with_columns(versions=pl.Series(1 + rng.poisson(0.4, len(data)))))

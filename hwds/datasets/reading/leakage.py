@@ -761,7 +761,8 @@ def _bins(numbers: Series) -> Series:
 def grown_counts(
     data: DataFrame, label: str, columns: Sequence[str]
 ) -> Iterator[tuple[str, float, float]]:
-    """Yield each count that alone orders the labels far better than all other inputs together.
+    """Yield each count that alone orders the labels far better than all other inputs together, but
+    for counts that do too.
 
     With its average precision and theirs, each out of fold. Whatever is counted while a case is
     looked into does.
@@ -777,13 +778,19 @@ def grown_counts(
         return
     half, chance = _halves(len(truth)), float(truth.mean())
     odds = {name: _log_odds(known[name], truth, half) for name in columns}
-    whole = np.sum(list(odds.values()), axis=0)
-    for name, own in odds.items():
-        if not (known.schema[name].is_integer() and known[name].min() in (0, 1)):
-            continue
-        alone, rest = (average_precision(truth, score) for score in (own, whole - own))
-        if alone - chance > max(LEAST_GROWN * (1 - chance), MOST_OF_OTHERS * (rest - chance)):
-            yield name, alone, rest
+    alone = {
+        name: average_precision(truth, own)
+        for name, own in odds.items()
+        if known.schema[name].is_integer()
+    }
+    far = {name for name, own in alone.items() if own - chance > LEAST_GROWN * (1 - chance)}
+    others = [own for name, own in odds.items() if name not in far]
+    if not far or len(others) < len(far):
+        return
+    rest = average_precision(truth, np.sum(others, axis=0))
+    for name in sorted(far):
+        if alone[name] - chance > MOST_OF_OTHERS * (rest - chance):
+            yield name, alone[name], rest
 
 
 def _log_odds(values: Series, truth: ndarray, half: ndarray) -> ndarray:
