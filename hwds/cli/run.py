@@ -15,6 +15,7 @@ from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
+from hwds.evaluation.protocol import KnowsTruth
 from hwds.evaluation.run_cells import evaluate_cells
 from hwds.evaluation.workers import kept_workers, try_own_code
 from hwds.experiment.prepare import (
@@ -349,7 +350,10 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """Return what a reader of the numbers should know: features that no model used, units that were
     not evaluated.
     """
-    after = prepared.job.protocol.warnings_after(prepared.work.folds, tables.predictions)
+    protocol = prepared.job.protocol
+    after = protocol.warnings_after(prepared.work.folds, tables.predictions)
+    if isinstance(protocol, KnowsTruth):
+        after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]
 
 

@@ -85,11 +85,11 @@ def write_parquet(path: Path, table: DataFrame, **options: Any) -> None:
 
     `options` are those of `write_parquet`.
     """
-    shown = table_without_secrets(table).rechunk()
-    write_atomically(
-        path,
-        lambda part: _fill(part, lambda: shown.write_parquet(part, metadata=_METADATA, **options)),
-    )
+    out = BytesIO()  # of a full disk polars says that the file was "out of specification"
+    table_without_secrets(table).rechunk().write_parquet(out, metadata=_METADATA, **options)
+    out.seek(out.getvalue().rindex(PARQUET_MARK) + len(PARQUET_MARK))
+    out.write(_checksum(out.getvalue(), out.tell()))
+    write_atomically(path, lambda part: part.write_bytes(out.getbuffer()))
 
 
 def table_without_secrets(table: DataFrame) -> DataFrame:
@@ -131,15 +131,6 @@ def check_parquet(path: Path) -> None:
 
 
 _METADATA = {PARQUET_KEY: ZEROS.decode()}
-
-
-def _fill(part: Path, write: Callable[[], object]) -> None:
-    """Write a Parquet file, then its checksum into it."""
-    write()
-    with part.open("r+b") as file:
-        data = file.read()
-        place = data.rindex(PARQUET_MARK) + len(PARQUET_MARK)
-        os.pwrite(file.fileno(), _checksum(data, place), place)
 
 
 def _check_json(data: bytes, place: int) -> None:

@@ -2,8 +2,10 @@
 the process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
+from subprocess import SubprocessError
 
 
 class HwdsError(Exception):
@@ -32,6 +34,55 @@ class CellError(HwdsError):
 
 class ResumeError(HwdsError):
     """A run cannot be resumed: another process has locked it, or its folder is damaged."""
+
+
+# What a library raises while it fits data: the model's own failure, or the machine's.
+
+FIT_ERRORS = (ArithmeticError, LookupError, ValueError)
+"""What libraries raise for data that they cannot fit: numpy's LinAlgError, the errors of
+convergence, of overflow, and of too few values are among them.
+"""
+
+BARE_ERRORS = (Exception, RuntimeError)
+"""What libraries raise as it is, with `FIT_WORDS`; other errors derive from it."""
+
+FIT_WORDS = ("able to be fitted", "able to be estimated", "parameter boundaries", "out of range")
+"""What statsforecast's bare errors say where no candidate fits a series."""
+
+MACHINE_ERRORS = (OSError, MemoryError, ImportError, EOFError, BrokenExecutor, SubprocessError)
+"""What a machine without disk, memory or files raises, and a child that was killed."""
+
+MACHINE_WORDS = ("bad_alloc", "out of memory", "cannot allocate", "no space left", "new thread")
+"""What libraries say of a machine in an error of another kind (XGBoost's is a ValueError)."""
+
+
+def fit_failure(error: Exception) -> str:
+    """Return the kind of an error that is a model's own, by which it is counted.
+
+    Empty where it is not: a failure of the machine is none, however libraries wrap it, and neither
+    is a mistake in code. Whoever falls back raises it again then.
+    """
+    bare = type(error) in BARE_ERRORS and any(word in str(error) for word in FIT_WORDS)
+    if not (bare or isinstance(error, FIT_ERRORS)) or any(map(_is_of_machine, _chain(error))):
+        return ""
+    return str(error) if bare else type(error).__name__
+
+
+def _is_of_machine(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MACHINE_ERRORS) or any(word in said for word in MACHINE_WORDS)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it came from, or was raised while they were handled."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            inside = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            waiting += [one for one in (each.__cause__, each.__context__, *inside) if one]
 
 
 def unknown(

@@ -234,7 +234,8 @@ def _write_columns(columns: DataFrame) -> bytes:
 
 def _write_forecasts(forecasts: Forecasts) -> bytes:
     out = BytesIO()
-    np.savez(out, mean=forecasts.mean, quantiles=forecasts.quantiles, fallback=forecasts.fallback)
+    parts = {name: getattr(forecasts, name) for name in ("mean", "quantiles", "fallback")}
+    np.savez(out, **parts, why=np.array(forecasts.why, str))
     return out.getvalue()
 
 
@@ -244,7 +245,8 @@ def _read_forecasts(content: bytes) -> Forecasts:
             content
         ):  # they are stored as they are
             raise ValueError("forecasts are larger than their file")
-        return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"])
+        mean, quantiles, fallback, why = arrays.values()
+        return Forecasts(mean, quantiles, fallback, why=why.astype(object))
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)

@@ -43,6 +43,8 @@ from hwds.evaluation.run_cells import RunWork, cut_cells
 from hwds.evaluation.workers import hold_threads
 from hwds.experiment.spec import Experiment
 from hwds.frames.features.base import RowFeatures
+from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs, telling_columns
 from hwds.frames.table import Table
 from hwds.results.files import DAMAGE
 from hwds.results.folder import CONFIG, RunFolder, read_config
@@ -484,14 +486,13 @@ def remarks_before(prepared: Prepared) -> list[str]:
     """Return remarks on features that no model reads or that the data cannot fill, on packages, on
     inputs, of dataset and protocol.
     """
-    frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
-    columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
+    frame, dataset = prepared.frame, prepared.experiment.dataset
     return [
         *_remarks_on_features(prepared),
         *_remarks_on_packages(prepared),
         *_remarks_on_walls(prepared),
-        *data,
-        *columns,
+        *dataset.remarks(frame),
+        *likely_giveaways(frame, getattr(dataset, "trust", ())),
         *prepared.job.protocol.warnings_before(frame, prepared.job.models),
     ]
 
@@ -523,15 +524,42 @@ def _remarks_on_features(prepared: Prepared) -> Iterator[str]:
         )
 
 
-def column_remarks(table: Table) -> Iterator[str]:
-    """Yield a remark for each input that names rows, and for each that alone orders them almost as
-    the labels do.
+def likely_giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a remark for each column that likely gives away what is predicted: of runs, of a panel,
+    of a table with a label.
+    """
+    from hwds.datasets.reading.leakage import likely_columns
+
+    if isinstance(frame, Runs):
+        found, what = telling_columns(frame, trusted, likely=True), "the remaining life"
+    elif isinstance(frame, Panel):
+        found, what = likely_columns(frame, trusted), "the end of its series"
+    else:
+        if isinstance(frame, Table) and frame.roles.get("label"):
+            yield from column_remarks(frame, trusted)
+        return
+    for name, reason in found:
+        yield (
+            f"Column '{name}' likely gives {what} away ({reason}): if it is filled in afterwards, "
+            f"leave it out, else name it in dataset.trust."
+        )
+
+
+def column_remarks(table: Table, trusted: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a remark for each input that names rows, for each that alone orders them almost as the
+    labels do, for counts that do so far better than all others, and for copies of rows.
 
     The tests: 95 % of a column's values (texts or whole numbers, of 50 rows or more) are different;
     and its average precision alone, of its values rising or falling or of the mean label of others
-    with its value, goes 60 % of the way from chance to 1.
+    with its value, goes 60 % of the way from chance to 1. See also `grown_counts`, `repeated_rows`.
     """
-    from hwds.datasets.reading.leakage import SUSPECT_ALONE, leaking_inputs, naming_inputs
+    from hwds.datasets.reading.leakage import (
+        SUSPECT_ALONE,
+        grown_counts,
+        leaking_inputs,
+        naming_inputs,
+        repeated_rows,
+    )
 
     inputs = [name for name in table.inputs if not table.data.schema[name].is_nested()]
     data = table.data.gather_every(-(-table.height // MOST_ROWS))
@@ -542,10 +570,22 @@ def column_remarks(table: Table) -> Iterator[str]:
             f"it is learned by heart: give it"
             " the role id, or ignore it (dataset.roles)."
         )
-    others = [name for name in inputs if name not in naming]
-    for name, how in leaking_inputs(data, table.name("label"), others, SUSPECT_ALONE):
+    others = [name for name in inputs if name not in (*naming, *trusted)]
+    label, time = table.name("label"), table.name("time")
+    suspects = dict(leaking_inputs(data, label, others, SUSPECT_ALONE, time))
+    for name, how in suspects.items():
         yield (
             f"Input '{name}' alone is almost the label ({how}): if it is filled in once the label "
             f"is known, ignore it"
             " (dataset.roles.ignore)."
         )
+    for name, alone, rest in grown_counts(data, label, others):
+        if name not in suspects:
+            yield (
+                f"Count '{name}' alone orders labels far better than other inputs do together "
+                f"(average precision {alone:.3f}, theirs {rest:.3f}): if it grows while a case is "
+                f"looked into, ignore it, else name it in dataset.trust."
+            )
+    copies = repeated_rows(table.data, label, inputs, time) if time else ""
+    if copies:
+        yield f"{copies}: a model that has seen the one knows the other."

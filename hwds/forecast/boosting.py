@@ -27,7 +27,7 @@ from hwds.forecast.windows import (
     every_input,
     read_grid,
 )
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import NOTHING_LEARNED, Forecasts, Panel
 from hwds.frames.roles import TARGET
 
 # Growing a booster: as many rounds as do good on rows that it has not seen, then anew on all
@@ -404,7 +404,7 @@ class FittedXGBoost(Serializable):
         grown = (self.median, self.spread) if self.median else ()
         boosters = [load_booster(each, self.cpus) for each in grown]
         mean, quantiles = forecast_windows(self, history, future, partial(self._forecast, boosters))
-        return Forecasts.of(mean, quantiles, np.full(len(mean), not boosters))
+        return Forecasts.of(mean, quantiles, np.full(len(mean), not boosters), NOTHING_LEARNED)
 
     def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
         if not boosters:
@@ -483,12 +483,13 @@ class FittedCounts(Serializable):
         fallback = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) < 0
         fallback |= np.isnan(np.fmax.reduceat(history.target, history.offsets[:-1]))
         if not self.mean:
-            return Forecasts.of(simple.mean, simple.quantiles, np.ones_like(fallback))
+            everywhere = np.ones_like(fallback)
+            return Forecasts.of(simple.mean, simple.quantiles, everywhere, NOTHING_LEARNED)
         grown = (self.mean, self.chance) if self.chance else (self.mean,)
         boosters = [load_booster(each, self.cpus) for each in grown]
         mean, quantiles = forecast_windows(self, history, future, partial(self._forecast, boosters))
         mean[fallback], quantiles[fallback] = simple.mean[fallback], simple.quantiles[fallback]
-        return Forecasts.of(mean, quantiles, fallback)
+        return Forecasts.of(mean, quantiles, fallback, "negative or unknown values")
 
     def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[ndarray, ndarray]:
         shape, rows = windows.base.shape, every_input(windows)
@@ -669,7 +670,8 @@ class FittedRecursive(Serializable):
         if not (self.booster and len(self.bands)):
             naive = FittedSeasonalNaive(self.windowing.season, self.levels)
             simple = naive.predict(history, future)
-            return Forecasts.of(simple.mean, simple.quantiles, np.ones(len(simple.mean), bool))
+            everywhere = np.ones(len(simple.mean), bool)
+            return Forecasts.of(simple.mean, simple.quantiles, everywhere, NOTHING_LEARNED)
         steps = int(future.lengths[0])
         median, scale = recursive_path(
             self.windowing, self.features, self.booster, self.cpus, history, future

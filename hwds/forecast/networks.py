@@ -25,7 +25,7 @@ from hwds.forecast.windows import (
     read_grid,
     thin_evenly,
 )
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import NOTHING_LEARNED, Forecasts, Panel
 
 # Heads: what a network answers for each step, and how that is learned, judged and read as a
 # forecast.
@@ -493,7 +493,7 @@ class FittedWindowNetwork(Serializable):
         inputs, windows = window_inputs(source, source.at(history.lengths), steps)
         naive = self._naive(windows)
         if not self.weights:
-            return Forecasts.of(*naive, np.ones(len(naive[0]), bool))
+            return Forecasts.of(*naive, np.ones(len(naive[0]), bool), NOTHING_LEARNED)
         head = self.model.head(self.windowing, self.levels)
         output = self._predict_mean(scale_inputs(inputs, self.scaling))
         cuts = np.cumsum([len(part.scale) for part in windows])[:-1]
@@ -505,7 +505,7 @@ class FittedWindowNetwork(Serializable):
         mean, quantiles = (np.concatenate(part) for part in zip(*read, strict=True))
         mean = np.where(supported[:, None], mean, naive[0])
         quantiles = np.where(supported[:, None, None], quantiles, naive[1])
-        return Forecasts.of(mean, quantiles, ~supported)
+        return Forecasts.of(mean, quantiles, ~supported, "no counts")
 
     def _naive(self, windows: list[Windows]) -> tuple[ndarray, ndarray]:
         """Return mean and quantiles of the seasonal naive."""

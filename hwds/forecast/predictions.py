@@ -41,7 +41,7 @@ from hwds.forecast.models.base import (
     SamplingForecaster,
     WalkingForecaster,
 )
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel
 from hwds.frames.roles import SERIES, TIME
 
 # Asking a forecaster at cutoffs, and the rows that come of it: shared by the protocols of
@@ -218,6 +218,7 @@ def _forecast_table(
         **{name: np.repeat(scale, horizon) for name, scale in zip(names, scales, strict=True)},
         "season": np.full(n * horizon, known.season, np.int32),
         "fallback": np.repeat(forecasts.fallback, horizon),
+        FALLBACK_KIND: Series(forecasts.kinds.repeat(horizon).tolist(), dtype=pl.String),
         NONNEGATIVE: np.repeat(signs, horizon),
         "cutoff": cut.gather(np.repeat(np.arange(n), horizon)),
         **{name: np.repeat(each, horizon) for name, each in forecasts.diagnostics.items()},

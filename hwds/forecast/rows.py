@@ -22,7 +22,7 @@ from hwds.evaluation.panel_folds import (
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
 from hwds.forecast.metrics import FROM_LAST, forecast_origins, forecast_reach
 from hwds.forecast.predictions import RAW, WINDOW
-from hwds.frames.panel import LEVEL, TOTAL, Panel
+from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
 from hwds.results.tables import TRUTH
@@ -365,6 +365,38 @@ def _series_list(names: Series) -> str:
         f"{', ...' if len(names) > NAMED_SERIES else ''}"
     )
     return f"{counted(len(names), 'series')} ({named})"
+
+
+def fallback_remarks(predictions: DataFrame) -> Iterator[str]:
+    """Yield a sentence on the models of which something simpler answered, by kind.
+
+    Its number of series is the `n_fallback` of a model's scores.
+
+    Args:
+        predictions: The answers of a run.
+    """
+    if not {"model", FALLBACK_KIND} <= set(predictions.columns):
+        return
+    places = predictions.unique(["model", SERIES, "cutoff"], maintain_order=True)
+    models: dict[str, list[str]] = {}
+    for (model,), rows in places.partition_by("model", as_dict=True, maintain_order=True).items():
+        if rows["fallback"].any():
+            models.setdefault(_fallback_words(rows), []).append(str(model))
+    for words, names in models.items():
+        yield f"{', '.join(names)}: {words}"
+
+
+def _fallback_words(rows: DataFrame) -> str:
+    """Return how many series of a model, and which of its forecasts, a fallback answered."""
+    simpler = rows.filter("fallback")
+    kinds = simpler[FALLBACK_KIND].value_counts()
+    kinds = kinds.sort("count", FALLBACK_KIND, descending=[True, False])
+    series, forecasts = simpler[SERIES].n_unique(), counted(len(rows), "forecasts")
+    why = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.iter_rows())
+    return (
+        f"{series:,} of {counted(rows[SERIES].n_unique(), 'series')} by a fallback, in "
+        f"{len(simpler):,} of {forecasts}: {why}."
+    )
 
 
 def season_remarks(predictions: DataFrame) -> Iterator[str]:

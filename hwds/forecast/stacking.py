@@ -16,7 +16,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import FittedForecaster
 from hwds.forecast.predictions import KNOWN_SHARE
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import FALLBACK_KIND, Forecasts, Panel
 
 # The weights of a stack: members' forecasts on windows before the cutoff, and the weights that
 # would have been best there.
@@ -569,7 +569,8 @@ def combine_backtests(
             mixed[inside] = np.einsum("rm,mrq->rq", window_weights, forecasts[:, inside])
     fallback = np.any([part["fallback"].to_numpy() for part in rows], axis=0)
     columns = [Series(name, mixed[:, i], nan_to_null=True) for i, name in enumerate(names)]
-    return rows[0].with_columns(*columns, Series("fallback", fallback))
+    kinds = pl.coalesce(part[FALLBACK_KIND] for part in rows)
+    return rows[0].with_columns(*columns, Series("fallback", fallback), kinds)
 
 
 def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
@@ -588,7 +589,7 @@ def _shared_rows(parts: Sequence[DataFrame]) -> list[DataFrame]:
 
 def member_forecasts(
     members: Sequence[FittedForecaster], history: Panel, future: Panel
-) -> tuple[ndarray, ndarray, ndarray]:
+) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Return what each member forecasts.
 
     Args:
@@ -598,17 +599,21 @@ def member_forecasts(
 
     Returns:
         Means, shape (members, n, steps); quantiles, shape (members, n, steps, levels); fallbacks,
-        shape (members, n).
+        shape (members, n); and for each series why the first of them that fell back did, shape
+        (n,).
     """
     forecasts = [member.predict(history, future) for member in members]
-    means, quantiles, fallback = (
+    means, quantiles, fallback, kinds = (
         np.stack([getattr(each, part) for each in forecasts])
-        for part in ("mean", "quantiles", "fallback")
+        for part in ("mean", "quantiles", "fallback", "kinds")
     )
-    return means, quantiles, fallback
+    first = np.take_along_axis(kinds, fallback.argmax(0)[None], axis=0)[0]
+    return means, quantiles, fallback, first
 
 
-def mixture(weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray) -> Forecasts:
+def mixture(
+    weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndarray, kinds: ndarray
+) -> Forecasts:
     """Return the weighted means of members' means and quantiles.
 
     Args:
@@ -616,9 +621,11 @@ def mixture(weights: ndarray, means: ndarray, quantiles: ndarray, fallback: ndar
         means: Shape (members, n, steps).
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).
+        kinds: Why they do, shape (n,).
     """
     return Forecasts.of(
         np.einsum("nhm,mnh->nh", weights, means),
         np.einsum("nhm,mnhq->nhq", weights, quantiles),
         fallback,
+        kinds,
     )

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy import ndarray
 
+from hwds.core.errors import fit_failure
 from hwds.core.recipe import Steps, ZeroFolds, ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
@@ -191,9 +192,10 @@ class Statistical(Forecaster):
     Form and parameters are estimated anew from every history, so that one fit serves any cutoff.
     Holes are closed by `fill_holes`. The seasonal naive answers, and the series is marked as a
     fallback, where fewer than `least` values or less than half of them are known, where all are
-    equal, where a model of demand meets a negative value, where the library refuses, and where its
-    answer is not finite or is wild (`WILD_MULTIPLE`, `wild_multiple`). A series that was never
-    negative is not forecast below zero.
+    equal, where a model of demand meets a negative value, where the library refuses
+    (`fit_failure`), and where its answer is not finite or is wild (`WILD_MULTIPLE`,
+    `wild_multiple`). Any other error fails the cell. A series that was never negative is not
+    forecast below zero.
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.
@@ -221,6 +223,18 @@ class Statistical(Forecaster):
             return False
         return not self.of_demand or bool(values.min() >= 0)
 
+    def unsuited(self, values: ndarray) -> str:
+        """Return why the model cannot be fitted to the known values of a series; empty where it
+        can.
+        """
+        if self.suits(values):
+            return ""
+        if len(values) < self.least:
+            return f"fewer than {self.least} values"
+        if (values == values[0]).all():
+            return "all values equal"
+        return "values that the model is not for"
+
     def forecast(
         self, values: ndarray, season: int, steps: int, levels: tuple[float, ...]
     ) -> Banded:
@@ -246,18 +260,26 @@ class FittedStatistical(Serializable):
         steps = int(future.lengths[0])
         simple = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
         mean, quantiles = simple.mean.copy(), simple.quantiles.copy()
-        fallback = np.ones(len(mean), bool)
+        why = np.full(len(mean), "", object)
         for i in range(len(mean)):
             forecast = self._forecast_series(history.series(i)[-self.model.longest :], steps)
-            if forecast is not None:
-                mean[i], quantiles[i], fallback[i] = *forecast, False
-        return Forecasts.of(mean, quantiles, fallback)
+            if isinstance(forecast, str):
+                why[i] = forecast
+            else:
+                mean[i], quantiles[i] = forecast
+        return Forecasts.of(mean, quantiles, why != "", why)
 
-    def _forecast_series(self, values: ndarray, steps: int) -> Banded | None:
+    def _forecast_series(self, values: ndarray, steps: int) -> Banded | str:
+        """Return the forecast, or why there is none.
+
+        What is no failure of the model is raised: no number comes from a machine that fails.
+        """
         there = np.flatnonzero(~np.isnan(values))
         known = values[there]
-        if 2 * len(there) < len(values) or not self.model.suits(known):
-            return None
+        if 2 * len(there) < len(values):
+            return "less than half known"
+        if why := self.model.unsuited(known):
+            return why
         span = values[there[0] : there[-1] + 1]
         gone = len(values) - 1 - there[-1]  # a hole at the end is forecast, too
         scale = power_of_two(known)
@@ -266,12 +288,14 @@ class FittedStatistical(Serializable):
             with np.errstate(all="ignore"):
                 whole = fill_holes(span, self.season) / scale
                 forecast = self.model.forecast(whole, self.season, steps + gone, self.levels)
-        except Exception:  # the library raises bare ones; the caller counts it
-            return None
+        except Exception as error:  # some libraries raise nothing else
+            if kind := fit_failure(error):
+                return kind
+            raise
         both = np.column_stack(forecast)[gone:] * scale
         wild = np.array([WILD_MULTIPLE, *map(wild_multiple, self.levels)]) * np.abs(known).max()
         if not (np.abs(both) <= wild).all():
-            return None
+            return "a wild forecast" if np.isfinite(both).all() else "no finite forecast"
         both = np.maximum(both, 0.0) if known.min() >= 0 else both
         return both[:, 0], both[:, 1:]
 

@@ -31,6 +31,15 @@ from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplace
 
 # Forecasts: the answer of a fitted forecaster.
 
+FALLBACK_KIND = "fallback_kind"
+"""The column of predictions that says why something simpler than the model answered."""
+
+NOTHING_LEARNED = "too little to learn from"
+"""The kind of the fallbacks of a model that could not be fitted to any series."""
+
+UNTOLD = "no reason told"
+"""The kind of a fallback of which the model says nothing more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Forecasts:
@@ -42,23 +51,39 @@ class Forecasts:
         fallback: A mask, shape (n,), true where something simpler than the model answered.
         diagnostics: Further columns of the predictions, such as the member that answered for a
             series, each of shape (n,).
+        why: Why something simpler answered, for each series or for all; it is counted by it.
     """
 
     mean: ndarray
     quantiles: ndarray
     fallback: ndarray
     diagnostics: Mapping[str, ndarray] = field(default_factory=dict)
+    why: ndarray | str = UNTOLD
 
     @classmethod
-    def of(cls, mean: ndarray, quantiles: ndarray, fallback: ndarray | None = None) -> Forecasts:
+    def of(
+        cls,
+        mean: ndarray,
+        quantiles: ndarray,
+        fallback: ndarray | None = None,
+        why: ndarray | str = UNTOLD,
+    ) -> Forecasts:
         """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
         Chernozhukov et al. 2010).
+
+        Args:
+            mean: See the class.
+            quantiles: See the class, in any order.
+            fallback: See the class; None where the model itself answered for all.
+            why: See the class.
         """
-        return cls(
-            mean,
-            np.sort(quantiles, axis=-1),
-            np.zeros(len(mean), bool) if fallback is None else fallback,
-        )
+        simpler = np.zeros(len(mean), bool) if fallback is None else fallback
+        return cls(mean, np.sort(quantiles, axis=-1), simpler, why=why)
+
+    @property
+    def kinds(self) -> ndarray:
+        """Why something simpler answered for a series, shape (n,); None where the model did."""
+        return np.where(self.fallback, np.array(self.why, object), np.array(None))
 
 
 # Vintages: forecasts as a covariate, each of them known from the instant on at which it was

@@ -258,13 +258,13 @@ sums over all rows.{% endif %}
 {% if truth and better != "none" %}{{ display_name(truth) }}: the score of the simulator's true
 distribution given what was known; no model beats it but by chance.{% endif %}
 
-undefined: {{ units }} without a value; failed: answers lost to an error; fallback: answered by a
-simpler one."""
+undefined: {{ units }} without a value; failed: answers lost to an error; fallback: {{ units }} that
+something simpler than the model answered for."""
 
 LOST = """
 {%- if n_undefined %}{{ n_undefined | counted(units) }} without a value, {% endif %}
 {%- if n_failed %}{{ n_failed | counted("answers") }} failed ({{ error }}), {% endif %}
-{%- if n_fallback %}{{ n_fallback | counted("answers") }} by a fallback, {% endif %}
+{%- if n_fallback %}{{ n_fallback | counted(units) }} by a fallback, {% endif %}
 {%- if error and not n_failed %}{{ error }}{% endif %}"""
 """What is missing of a model's predictions; empty where nothing is."""
 

@@ -434,7 +434,7 @@ Nothing was scored.
 {%- endif %}{{ own.model }} {{ by_rank() }}
 {%- endif %}
 {%- if own.n_failed %}; {{ own.n_failed | counted("answers") }} failed{% endif %}
-{%- if own.n_fallback %}; {{ own.n_fallback | counted("answers") }} came from a fallback{% endif %}.
+{%- if own.n_fallback %}; {{ own.n_fallback | counted(units) }} came from a fallback{% endif %}.
 {%- endif %}"""
 """The conclusion on the experiment's model against the reference, the floor and the rivals, by the
 headline. A difference counts where its interval excludes 0; an end at 0 was drawn there by

@@ -44,6 +44,21 @@ KINDS = {
         lambda: Forecasts.of(np.array([[0.1, np.nan]]), np.array([[[0.0, 0.2], [-0.0, 1e-300]]])),
         lambda told: [told.mean.tobytes(), told.quantiles.tobytes(), told.fallback.tobytes()],
     ),
+    "fallbacks": (
+        FORECASTS,
+        lambda: Forecasts.of(
+            np.ones((3, 1)),
+            np.ones((3, 1, 2)),
+            np.array([True, False, True]),
+            np.array(["LinAlgError", "", "all values equal"], object),
+        ),
+        lambda told: [told.fallback.tobytes(), told.kinds.tolist()],
+    ),
+    "a fallback for all": (
+        FORECASTS,
+        lambda: Forecasts.of(np.ones((2, 1)), np.ones((2, 1, 2)), np.ones(2, bool), "no counts"),
+        lambda told: [told.fallback.tobytes(), told.kinds.tolist()],
+    ),
     "scorer": (FITTED, scorer, lambda fitted: [fitted.score(windows(toy_rows())[3]).tobytes()]),
 }
 

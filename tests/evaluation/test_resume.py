@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import polars as pl
@@ -168,3 +172,40 @@ def test_features_that_are_not_lawful_are_refused_before_the_first_cell(project,
     assert code == 2
     assert err.startswith("hwds: features.step_lags: 1 is shorter than the horizon 3")
     assert len(err.strip().splitlines()) == 1
+
+
+SMALL = "dataset=classics model=forecast/damped rivals=[] protocol=holdout size=small"
+
+
+def run_within(folder, bytes_a_file=None):
+    """Run a small experiment in a process whose files may have so many bytes."""
+
+    def limit():
+        if bytes_a_file:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, bytes_a_file))
+
+    words = [sys.executable, "-m", "hwds", *SMALL.split(), "compute=serial"]
+    own = ("HOME", "NUMBA_CACHE_DIR")  # no home, and compiled code below the folder's outputs
+    environment = {name: text for name, text in os.environ.items() if name not in own}
+    return subprocess.run(
+        words,
+        cwd=folder,
+        env=environment,
+        preexec_fn=limit,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_code_that_cannot_be_written_fails_the_cell_and_the_same_command_heals(tmp_path):
+    assert run_within(tmp_path).returncode == 0
+    whole = tables(tmp_path)
+    for name in ("cache/cells", "cache/numba", "runs"):
+        shutil.rmtree(tmp_path / "outputs" / name)
+    failed = run_within(tmp_path, 30_000)  # the tables fit in, the compiled code does not
+    assert failed.returncode == 1
+    assert "FAILED forecast/damped, fold 0: OSError: [Errno 27] File too large" in failed.stdout
+    assert cells(tmp_path) == {}
+    assert run_within(tmp_path).returncode == 0
+    assert tables(tmp_path) == whole

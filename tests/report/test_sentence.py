@@ -101,7 +101,7 @@ def test_a_model_that_failed_altogether():
 
 def test_failures_and_fallbacks_are_not_hidden():
     assert said(*model_lines(LSTM, 0.81, 0.12, n_failed=3, n_fallback=1)).endswith(
-        "; 3 answers failed; 1 answer came from a fallback."
+        "; 3 answers failed; 1 series came from a fallback."
     )
 
 

@@ -341,9 +341,8 @@ class FittedAdjusted(Serializable):
         effect, size = self.effects.of(whole, history.lengths)[last], mean_sizes(history)[:, None]
         mean = self.effects.into(forecasts.mean, effect, size)
         quantiles = self.effects.into(forecasts.quantiles, effect[..., None], size[..., None])
-        return replace(
-            Forecasts.of(mean, quantiles, forecasts.fallback), diagnostics=forecasts.diagnostics
-        )
+        answer = Forecasts.of(mean, quantiles, forecasts.fallback, forecasts.why)
+        return replace(answer, diagnostics=forecasts.diagnostics)
 
 
 def without_effects(effects: Effects, history: Panel) -> Panel:

@@ -18,13 +18,16 @@ from hwds.forecast.lifecycle.fitting import LONGEST_LEARNED, LearnedLaunches, fi
 from hwds.forecast.lifecycle.pooling import forecast_launches, forecast_levels
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
-from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.panel import NOTHING_LEARNED, Forecasts, Panel
 
 # A fitted analog model, and its forecasts: of series with rows of their own, and of launches
 # without.
 
 SERIES_AT_ONCE = 200
 """Series that are forecast at once; it bounds memory."""
+
+FEW_SALES = "sales negative or mostly zero"
+"""Why the last season answers for a series."""
 
 LARGEST_LOG = 300.0
 """The log of the largest forecast."""
@@ -47,8 +50,9 @@ class FittedAnalog(LearnedLaunches, Serializable):
         """
         plain = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
         good = usable_series(history) & (len(self.coefficients) > 0)
+        why = FEW_SALES if len(self.coefficients) else NOTHING_LEARNED
         if not good.any():
-            return Forecasts.of(plain.mean, plain.quantiles, ~good)
+            return Forecasts.of(plain.mean, plain.quantiles, ~good, why)
         blocks = [
             slice(first, min(first + SERIES_AT_ONCE, history.n_series))
             for first in range(0, history.n_series, SERIES_AT_ONCE)
@@ -60,9 +64,8 @@ class FittedAnalog(LearnedLaunches, Serializable):
         logs, spreads = (np.concatenate(part) for part in zip(*parts, strict=True))
         pooled = self._forecasts(logs, spreads, 1)
         mean = np.where(good[:, None], pooled.mean, plain.mean)
-        return Forecasts.of(
-            mean, np.where(good[:, None, None], pooled.quantiles, plain.quantiles), ~good
-        )
+        quantiles = np.where(good[:, None, None], pooled.quantiles, plain.quantiles)
+        return Forecasts.of(mean, quantiles, ~good, why)
 
     def launch(self, history: Panel, future: Panel) -> Forecasts:
         """Forecast series without a row from similar ones alone.
@@ -76,6 +79,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
                 absent,
                 np.repeat(absent[..., None], len(self.levels), 2),
                 np.ones(len(absent), bool),
+                NOTHING_LEARNED,
             )
         design, course = self._design(with_age(future, self.terms.age, self.start))
         mean, spread = forecast_launches(

@@ -419,16 +419,16 @@ class FittedAuto(Serializable):
 
         The first series has the story.
         """
-        means, quantiles, fallbacks = member_forecasts(self.members, history, future)
+        means, quantiles, fallbacks, kinds = member_forecasts(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
         groups = age_groups(history, history.season)
         weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))
         weights = weights[:, None].repeat(means.shape[2], axis=1)
-        mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
+        mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0), kinds)
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrate(mixed.quantiles, history, scale)
-        answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback)
+        answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback, kinds)
         return replace(answer, diagnostics={SEARCH_COLUMN: story})
 
     def _calibrate(self, quantiles: ndarray, history: Panel, scale: ndarray) -> ndarray:

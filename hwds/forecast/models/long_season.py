@@ -161,5 +161,5 @@ class FittedLongSeason(Serializable):
             columns = [put_back_season(part, column, rows) for column in both[i].T]
             least = -np.inf if (history.series(i) < 0).any() else 0.0
             both[i] = np.maximum(np.stack(columns, axis=-1), least)
-        answer = Forecasts.of(both[..., 0], both[..., 1:], forecasts.fallback)
+        answer = Forecasts.of(both[..., 0], both[..., 1:], forecasts.fallback, forecasts.why)
         return replace(answer, diagnostics=forecasts.diagnostics)

@@ -171,10 +171,10 @@ class FittedSelect(Serializable):
             if (chosen == k).any()
         }
         first = next(iter(forecasts.values()))
-        parts = [first.mean.copy(), first.quantiles.copy(), first.fallback.copy()]
+        parts = [first.mean.copy(), first.quantiles.copy(), first.fallback.copy(), first.kinds]
         for k, forecast in forecasts.items():
             here = chosen == k
-            own = (forecast.mean, forecast.quantiles, forecast.fallback)
+            own = (forecast.mean, forecast.quantiles, forecast.fallback, forecast.kinds)
             for part, values in zip(parts, own, strict=True):
                 part[here] = values[here]
         cost = self.choice.cost

@@ -178,12 +178,13 @@ class FittedForecastStack(Serializable):
 
         A series that any of them answered by a fallback counts as one.
         """
-        means, quantiles, fallbacks = member_forecasts(self.members, history, future)
+        means, quantiles, fallbacks, kinds = member_forecasts(self.members, history, future)
         fallback = np.any(fallbacks, axis=0)
         if self.median:
-            return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
+            both = np.median(means, axis=0), np.median(quantiles, axis=0)
+            return Forecasts.of(*both, fallback, kinds)
         n, steps = means.shape[1:]
         group = group_names(history, self.columns).repeat(steps)
         step = np.tile(np.arange(1, steps + 1), n)
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
-        return mixture(weights, means, quantiles, fallback)
+        return mixture(weights, means, quantiles, fallback, kinds)

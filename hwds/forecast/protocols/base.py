@@ -63,6 +63,7 @@ from hwds.forecast.predictions import (
 from hwds.forecast.rows import (
     calibration_remark,
     count_from_last,
+    fallback_remarks,
     fill_young_scales,
     joined_column_remarks,
     numbering_remarks,
@@ -377,7 +378,8 @@ class PanelEvaluation(
         left = "the others had no history at a cutoff or no rows after it"
         asked = [f"{n_forecast} of {units} series were asked; {left}."]
         messages = asked if n_forecast < units else []
-        seen = [*scale_remarks(predictions), *season_remarks(predictions)]
+        remarks = (fallback_remarks, scale_remarks, season_remarks)
+        seen = [remark for each in remarks for remark in each(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:

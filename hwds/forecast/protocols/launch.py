@@ -13,6 +13,7 @@ from hwds.evaluation.panel_folds import PanelLaunch
 from hwds.evaluation.protocol import Fold, TuningSplit
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel
+from hwds.forecast.rows import fallback_remarks
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 
@@ -61,12 +62,13 @@ class Launch(PanelLaunch, PanelEvaluation):
         return TuningSplit(every, earlier, folds)
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
-        """Return a sentence on the number of launches that were forecast."""
+        """Return sentences on the number of launches that were forecast, and on fallbacks."""
         units = max(fold.units for fold in folds)
         count = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         return [
             f"{count} launches of {units} series were asked for; the others began too early, or "
-            f"too late to be scored."
+            f"too late to be scored.",
+            *fallback_remarks(predictions),
         ]
 
     def check_models(self, models: Mapping[str, Forecaster], frame: Panel) -> None:

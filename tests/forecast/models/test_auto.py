@@ -6,9 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core.cache import Cache
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.evaluation.panel_folds import FromEnd, future_of
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.models.analog import Analog
 from hwds.forecast.models.auto import (
     YOUNG_GROUP,
@@ -25,6 +27,7 @@ from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.theta import Theta
+from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.racing import (
     NAIVE,
     Candidate,
@@ -129,6 +132,17 @@ def test_inner_windows_are_those_of_the_members(raced, panel):
     rows = auto.backtest(panel, 2, horizon=6, context=context)
     assert sorted(rows["window"].unique()) == [-2, -1]
     assert rows["mean"].is_not_null().all()
+
+
+def test_inner_windows_stand_below_real_ones_in_one_table(panel, tmp_path):
+    protocol = Holdout(horizon=6, intervals="conformal")
+    (fold,) = protocol.split(panel)
+    context = RunContext(0, cache=Cache(tmp_path))
+    auto = Auto(members=OWN[:1], budget="20u", windows=1)
+    rows = protocol.evaluate_cell(auto, panel, Cell("m", fold, 0, fold.units), context)
+    assert rows.filter(pl.col("window") < 0)[SEARCH_COLUMN].null_count()
+    assert rows.filter(pl.col("window") >= 0)[SEARCH_COLUMN].count()
+    assert rows["fallback_kind"].null_count() == rows.filter(~pl.col("fallback")).height
 
 
 class Timid:

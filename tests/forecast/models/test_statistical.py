@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
 from hwds.forecast.models.adida import ADIDA
@@ -32,6 +32,7 @@ from hwds.forecast.smoothing_kernels import (
     forecast_theta,
 )
 from hwds.forecast.statistical import (
+    Statistical,
     demand_bands,
     fill_holes,
     past_origins,
@@ -467,3 +468,77 @@ def test_demand_comes_by_chance_with_the_forecast_as_its_mean():
     assert (quantiles[0] == 0).mean() == pytest.approx(0.75, abs=0.002)
     np.testing.assert_allclose(demand_bands(values, 8.0, 2, levels)[1][0].mean(), 8.0, atol=0.05)
     assert not demand_bands(values, 0.0, 2, (0.1, 0.9))[1].any()
+
+
+class Refusing(Statistical):
+    """A model whose library raises what it is given."""
+
+    def forecast(self, values, season, steps, levels):
+        raise self.raised
+
+
+def refusing(error):
+    model = Refusing()
+    object.__setattr__(model, "raised", error)
+    return model
+
+
+def of(error, cause=None, context=None):
+    error.__cause__, error.__context__ = cause, context
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        MemoryError(),
+        of(ValueError("no model"), cause=OSError(27, "File too large")),
+        of(Exception("no model able to be fitted"), context=MemoryError()),
+        of(ValueError("b"), context=of(ValueError("a"), cause=BrokenPipeError())),
+        ExceptionGroup("two", [ValueError("a"), OSError("b")]),
+        ValueError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+        HwdsError("outputs: cannot be written"),
+        Exception("anything"),
+        TypeError("a mistake"),
+    ],
+    ids=str,
+)
+def test_what_is_no_failure_of_a_model_is_no_fallback(error):
+    with pytest.raises(type(error)) as raised:
+        answer(refusing(error), {"a": wave(40)})
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (np.linalg.LinAlgError("singular"), "LinAlgError"),
+        (FloatingPointError("overflow"), "FloatingPointError"),
+        (of(ValueError("too few"), context=KeyError("x")), "ValueError"),
+        (IndexError("no candidate"), "IndexError"),
+        (Exception("no model able to be fitted"), "no model able to be fitted"),
+        (
+            RuntimeError("No ARIMA model able to be estimated"),
+            "No ARIMA model able to be estimated",
+        ),
+    ],
+    ids=str,
+)
+def test_a_fallback_says_why_and_is_counted_by_it(error, kind):
+    series = {"a": wave(40), "b": wave(40), "equal": np.full(40, 5.0), "few": wave(5)}
+    forecasts = answer(
+        refusing(error), series | {"holes": np.r_[wave(9), np.full(30, np.nan), 1.0]}
+    )
+    assert forecasts.kinds.tolist() == [
+        kind,
+        kind,
+        "all values equal",
+        "fewer than 6 values",
+        "less than half known",
+    ]
+
+
+def test_where_the_model_answers_no_kind_is_told():
+    assert answer(ETS(), {"a": wave(40)}).kinds.tolist() == [None]

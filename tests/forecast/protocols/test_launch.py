@@ -138,6 +138,17 @@ def test_a_block_of_series_answers_as_all_do():
     assert block.equals(whole.filter(pl.col("series_id") == "twin"))
 
 
+def test_launches_that_something_simpler_answered_are_remarked_on():
+    protocol = Launch(after=0)
+    folds, rows = asked(protocol, launches())
+    marks = {"model": "m", "fallback": True, "fallback_kind": "too little to learn from"}
+    shown = pl.concat(rows).with_columns(**{name: pl.lit(mark) for name, mark in marks.items()})
+    _, said = protocol.warnings_after(folds, shown)
+    assert (
+        said == "m: 4 of 4 series by a fallback, in 4 of 4 forecasts: too little to learn from (4)."
+    )
+
+
 def test_a_model_that_needs_rows_is_refused_where_there_are_none():
     Launch(after=1).check_models({"m": LastValue()}, launches())
     Launch(after=0).check_models({"m": Seen()}, launches())

@@ -8,7 +8,8 @@ from hwds.core.errors import DataError
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
-from tests.support.panels import LastValue, monthly_panel
+from hwds.forecast.rows import fallback_remarks
+from tests.support.panels import LastValue, monthly_panel, panel_of
 
 
 def asked(protocol, panel, model=None):
@@ -181,6 +182,38 @@ def test_series_without_scaled_errors_are_named_and_why():
     assert by_series == {0}
     folds, rows = asked(protocol, long)
     assert protocol.warnings_after(folds, pl.concat(rows)) == []
+
+
+def test_fallbacks_are_counted_alike_by_sentence_page_remark_and_tables(command, tmp_path):
+    waves = [100 + place % 12 + place % 5 for place in range(48)]
+    values = {"a": waves, "b": waves[::-1], "flat": [7] * 48, "late": waves[:24] + [3] * 24}
+    panel_of(values, 3).table.write_csv(tmp_path / "own.csv")
+    words = "model=forecast/damped rivals=[forecast/theta] protocol=walk_forward compute=serial"
+    more = "protocol.windows=2 protocol.horizon=3 dataset=file dataset.path=own.csv"
+    roles = "dataset.roles.series=series_id dataset.roles.time=time dataset.roles.target=target"
+    done = command([*words.split(), *more.split(), *roles.split()])
+    assert done.code == 0, done.err
+    said = " ".join(done.out.split())
+    remark = "1 of 4 series by a fallback, in 2 of 8 forecasts: all values equal (2)."
+    assert "1 series came from a fallback" in said
+    assert "every model: 1 series by a fallback" in said
+    assert f"forecast/damped, forecast/theta: {remark}" in said
+    (folder,) = tmp_path.glob("outputs/runs/*/*")
+    scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("fold").is_null())
+    assert scores["n_fallback"].unique().to_list() == [1]
+    rows = pl.read_parquet(folder / "predictions.parquet")
+    kinds = rows.filter("fallback").select("series_id", "fallback_kind").unique().rows()
+    assert kinds == [("flat", "all values equal")]
+    assert rows["fallback_kind"].count() == rows["fallback"].sum() == 2 * 2 * 3
+    assert command(["report", str(folder.relative_to(tmp_path / "outputs/runs"))]).code == 0
+    page = (folder / "report.md").read_text()
+    assert "every model: 1 series by a fallback" in page
+    assert remark in page
+
+
+def test_a_run_of_an_earlier_version_tells_no_kinds_of_fallbacks():
+    rows = pl.DataFrame({"model": ["m"], "series_id": ["a"], "fallback": [True], "cutoff": [1]})
+    assert not list(fallback_remarks(rows))
 
 
 @pytest.mark.parametrize(
