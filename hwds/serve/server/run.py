@@ -10,28 +10,27 @@ import signal
 import socket
 import ssl
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.core.extras import require_installed
+from hwds.core.secrets import visible
 from hwds.evaluation.serving import STATEFUL
 from hwds.serve.server.arms import CANARY, SHADOW, check_arm
 from hwds.serve.server.records import Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.serve.services.opening import Bundle
 
-APPLICATION = "hwds.serve.server.app:create"
-
-GRACE = 25
-"""Seconds that requests have to end after SIGTERM; SageMaker kills after 30."""
+APPLICATION, LOOP = "hwds.serve.server.app:create", "hwds.serve.server.limits:event_loop"
 
 BACKLOG = 2048
 """Connections that wait for a worker, also while one is restarted."""
 
-CONNECTIONS = 512
-"""Connections of a worker at most; more get 503."""
+KILL_SECONDS = 28
+"""Seconds after SIGTERM from which the parent kills a worker that computes still."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
     _require_server()
     import uvicorn
 
+    from hwds.serve.server.limits import GRACE, LimitedProtocol
+
     bundle, workers = _check_bundle(settings, address), settings.workers
     if bundle.manifest.kind in STATEFUL and workers > 1:
         workers = 1
@@ -77,8 +78,8 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
         port=address.port,
         workers=workers,
         backlog=BACKLOG,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=65,
+        http=LimitedProtocol,
+        loop=LOOP,
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=30,
         access_log=False,
@@ -120,6 +121,14 @@ def _supervisor(config: Any) -> Any:
             ):  # with a second owner of its end, who is killed while it is asked is waited for
                 process.child_conn.close()
             super().keep_subprocess_alive()
+
+        def join_all(self) -> None:
+            until = time.monotonic() + KILL_SECONDS
+            for process in self.processes:
+                process.process.join(max(until - time.monotonic(), 0))
+                if process.process.is_alive():
+                    process.process.kill()
+            super().join_all()
 
     return Supervisor(config, sockets=[_listening(config)])
 
@@ -221,7 +230,7 @@ def _check_capture(folder: str | None) -> None:
 
 
 def _require_server() -> None:
-    require_installed({"serve: --http": ("starlette", "uvicorn", "prometheus_client")})
+    require_installed({"serve: --http": ("starlette", "uvicorn", "httptools", "prometheus_client")})
 
 
 def _logging() -> dict[str, Any]:
@@ -251,4 +260,4 @@ class JsonLogFormatter(logging.Formatter):
         text = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
         where = record.exc_info and json.dumps(self.formatException(record.exc_info))
         trace = f', "trace": {where}' if where else ""
-        return f'{head[:-1]}, "said": {text}{trace}}}'
+        return visible(f'{head[:-1]}, "said": {text}{trace}}}')
