@@ -94,11 +94,13 @@ def test_silence_and_half_a_head_have_their_time(listen):
         said = rest(opened(here, HEAD))
         assert said.startswith(b"HTTP/1.1 408 ")
         assert b"the head did not arrive within 0.2 s" in said
-        slow = opened(here)
-        with pytest.raises(OSError):  # a byte now and then does not begin the time anew
-            for place in range(200):
+        slow, sent = opened(here), 0
+        with suppress(ConnectionError):  # a byte now and then does not begin the time anew
+            for place in range(60):
                 slow.sendall(HEAD[place : place + 1])
-                time.sleep(0.05)
+                sent += 1
+                time.sleep(0.1)
+        assert sent < 60
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_an_endless_trailer_is_cut_and_is_no_part_of_the_head(listen):
         assert b"200 OK" in whole.recv(1 << 16)
         assert b"authorization" not in seen[0]
         endless = opened(here, chunked)
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionError):
             endless.sendall(b"x: " + b"a" * 50_000_000)
 
 

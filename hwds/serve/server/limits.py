@@ -60,9 +60,9 @@ GRACE = 25
 LAST_SECONDS = 3.0
 """Seconds that a body has to arrive, and an answer to be read, after SIGTERM."""
 
-SWEEP_SECONDS, AT_ONCE = 0.05, 32
+SWEEP_SECONDS, AT_ONCE = 0.05, 8
 """Seconds between two looks at the clock, and connections that one look closes at most: nobody
-waits while thousands are closed.
+waits while thousands are closed, and opened again. Their number is limited by who makes room.
 """
 
 UNEVEN = 1.1
