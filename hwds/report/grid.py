@@ -139,10 +139,10 @@ class Grid:
         ]
         columns = _fit_columns([column for column, _ in shown], width)
         for place, (column, (_, text)) in enumerate(zip(columns, shown, strict=False)):
-            side = "left" if text else "right"
+            title, flat = Text(visible(column.brief)), bool(place)
             table.add_column(
-                Text(visible(column.brief)), justify=side, overflow="fold", no_wrap=bool(place)
-            )  # type: ignore[arg-type]
+                title, justify="left" if text else "right", overflow="fold", no_wrap=flat
+            )
         for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(
                 *(Text(visible(cell)) for cell in cells),

@@ -112,14 +112,14 @@ class Reader:
     def read_stored(self, body: str) -> ReadEvent:
         """Read an event that was taken once.
 
-        What it says is null need not be a column, for older versions took that too.
+        What it says is null need not be a column, and a key may stand twice, for older versions
+        took that too.
 
         Raises:
             DataError: As of `read`.
         """
-        return self.read(
-            {name: value for name, value in parse_object(body).items() if value is not None}
-        )
+        fields = json.loads(body)
+        return self.read({name: value for name, value in fields.items() if value is not None})
 
     def instant(self, id: str, value: Any) -> int:
         """Return a moment on the clock of the events' times, from which on something holds of an

@@ -97,7 +97,7 @@ class Connections:
     """
 
     def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
-        self.most = min(settings.connections, allowed_files() - OWN_FILES - RESERVE)
+        self.most = min(settings.connections, max(allowed_files() - OWN_FILES - RESERVE, RESERVE))
         self.heads = Step({}, settings.head_seconds, 0.0)
         self.idle = Step({}, settings.idle_seconds, 0.0)
         self.bodies = Step({}, settings.read_seconds, LAST_SECONDS)
@@ -149,8 +149,9 @@ class Connections:
 
     def sweep(self) -> None:
         """Close connections whose step has taken too long."""
-        now, left = monotonic(), AT_ONCE
+        now, ends = monotonic(), self._ends < math.inf
         for step in self._steps:
+            left = self.count if ends else AT_ONCE
             while left and (oldest := step.oldest) is not None:
                 begun = step.since[oldest]
                 if now < min(begun + step.seconds, max(begun, self._ends) + step.last):
@@ -161,8 +162,7 @@ class Connections:
         self._looks += 1
         if self._workers > 1 and self._looks % round(1 / SWEEP_SECONDS) == 0:
             self._even_out()
-        loop = asyncio.get_running_loop()
-        self._sweep = loop.call_later(SWEEP_SECONDS, self.sweep) if self.count else None
+        self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep)
 
     def end(self) -> None:
         """Shorten the time of each step: the server ends."""
@@ -240,7 +240,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.app = refusing(431, f"a head has {HEAD_FIELDS} fields at most.", self._of.metrics)
         elif len(self.tasks) >= REQUESTS and self._of.is_full(self.tasks, self.parser.get_method()):
             self.app = refusing(503, "too many requests at once; ask again.", self._of.metrics)
-        self.scope["extensions"] = TIMED_BODY  # type: ignore[typeddict-item]
+        self.scope["extensions"] = TIMED_BODY
         super().on_headers_complete()
         self.headers = []  # fields after the body are none of the head
         self._asked.append(self.cycle)
@@ -301,7 +301,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def expire(self) -> None:
         """Close the connection because its step has taken too long."""
-        if self._step is self._of.heads and self._unread:
+        if self in self._of.unread.since:
+            self.cut()
+        elif self._step is self._of.heads and self._unread:
             self._refuse(408, f"the head did not arrive within {self._step.seconds:g} s.")
         elif self._step is self._of.bodies:
             self._refuse(408, f"the body did not arrive within {self._step.seconds:g} s.")
@@ -401,16 +403,14 @@ def _headers(status: int, body: bytes) -> list[tuple[bytes, bytes]]:
 
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return the loop of a worker, uvicorn's choice, in which a TLS handshake has its time."""
-    from functools import partial
-
     from uvicorn.loops.auto import auto_loop_factory
 
     loop = auto_loop_factory()()
-    listen = loop.create_server
+    listen: Any = loop.create_server
 
     def create_server(*args: Any, ssl: Any = None, **settings: Any) -> Any:
         limit = {"ssl_handshake_timeout": HANDSHAKE_SECONDS} if ssl else {}
         return listen(*args, ssl=ssl, **limit, **settings)
 
-    loop.create_server = partial(create_server)  # type: ignore[method-assign]
+    loop.create_server = create_server  # type: ignore[method-assign]
     return loop
