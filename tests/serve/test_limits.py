@@ -1,10 +1,12 @@
 """Connections that are silent, slow or too many keep nobody from an answer, and end with the server."""
 
+import asyncio
 import hashlib
 import http.client
 import json
 import logging
 import socket
+import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -216,6 +218,30 @@ def test_the_server_ends_whatever_clients_do_and_says_nothing_of_it(listen, capl
         here.server.should_exit = True
         here.thread.join(limits.LAST_SECONDS + 12)
         assert not here.thread.is_alive()
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+def test_who_leaves_before_several_answers_leaves_no_traceback(listen, caplog):
+    begun, left = threading.Event(), threading.Event()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            begun.set()
+            await asyncio.to_thread(left.wait, 30)
+            await asyncio.sleep(0.2)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"fine"})
+
+    with listen(app) as here:
+        client = opened(here, PING * 3)
+        assert begun.wait(30)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        while here.of.count:
+            time.sleep(0.05)
+        left.set()
+        while here.server.server_state.tasks:
+            time.sleep(0.05)
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
