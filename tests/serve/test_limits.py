@@ -19,7 +19,7 @@ from hwds.serve.server.records import NAMES, PLACES
 from tests.serve.test_server import ROW, ask
 
 uvicorn = pytest.importorskip("uvicorn")
-limits = pytest.importorskip("hwds.serve.server.limits")
+limits = pytest.importorskip("hwds.serve.server.run")
 
 HEAD = b"POST /invocations HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
 PING = b"GET /ping HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -36,7 +36,7 @@ def listen(serve, monkeypatch):
         monkeypatch.setattr(limits.LimitedProtocol, "limits", connections, raising=False)
         config = uvicorn.Config(
             app or serve(**changes).app,
-            http=limits.LimitedProtocol,
+            http=limits.PROTOCOL,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=limits.GRACE,

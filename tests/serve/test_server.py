@@ -19,11 +19,11 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.core.secrets import UNSEEN
 from hwds.serve.bundle.manifest import files_of, read_bundle, signing_key
-from hwds.serve.server.run import JsonLogFormatter
 from hwds.serve.server.settings import ServerSettings
 from tests.support.fuzzed_bodies import bodies
 
 testclient = pytest.importorskip("starlette.testclient")
+run = pytest.importorskip("hwds.serve.server.run")
 ROW = {"id": "A-17", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
 
 
@@ -318,7 +318,7 @@ def test_the_log_has_no_character_that_is_not_seen(client, caplog):
     hostile = "a\x1b[2Jb\x9b31mc\u202ed\u2028e\x85\r\nf"
     with caplog.at_level(logging.INFO, "hwds.server"):
         ask(client, {"spent": hostile})
-    line = JsonLogFormatter().format(caplog.records[-1])
+    line = run.JsonLogFormatter().format(caplog.records[-1])
     assert not UNSEEN.search(line)
     assert "\n" not in line
     assert repr(hostile)[1:20] in json.loads(line)["said"]["why"]
@@ -425,3 +425,22 @@ def test_a_body_that_is_cut_short_is_no_body(client):
     asyncio.run(client.app(scope, receive, send))
     assert sent[0]["status"] == 408
     assert b"closed before the body had arrived" in sent[1]["body"]
+
+
+def test_a_request_that_outlives_the_grace_of_the_server_is_told_so(client):
+    sent, headers = [], [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/invocations"}
+
+    async def send(message):
+        sent.append(message)
+
+    async def ended():
+        asked = scope | {"headers": headers, "query_string": b""}
+        task = asyncio.ensure_future(client.app(asked, asyncio.Event().wait, send))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await task
+
+    asyncio.run(ended())
+    assert sent[0]["status"] == 503
+    assert b"the server ends" in sent[1]["body"]

@@ -297,7 +297,7 @@ Endpoint = Callable[["Request"], Awaitable["Response"]]
 
 def create() -> Application:
     """Return the application of a worker, by the settings in its environment."""
-    from hwds.serve.server.limits import Connections, LimitedProtocol
+    from hwds.serve.server.run import Connections, LimitedProtocol
 
     end_with_parent()
     core = Core(ServerSettings.of_environment())
