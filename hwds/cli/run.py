@@ -15,10 +15,11 @@ from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
+from hwds.evaluation.protocol import KnowsTruth
 from hwds.evaluation.run_cells import evaluate_cells
+from hwds.evaluation.workers import kept_workers, try_own_code
 from hwds.experiment.prepare import (
     Prepared,
-    check_own_code,
     missing_cells,
     prepare,
     remarks_before,
@@ -168,8 +169,8 @@ def run_prepared(
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
         label_folder(prepared.folder.path, prepared.experiment)
-        with collect_inputs() as inputs:
-            try_own_code(prepared)
+        with collect_inputs() as inputs, kept_workers():
+            try_missing(prepared)
             tables = compute_tables(prepared, progress)
         require_no_worse(prepared.folder, tables)
         if found := {**(prepared.job.inputs or {}), **inputs}:
@@ -255,7 +256,7 @@ def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> 
         progress.end()
 
 
-def try_own_code(prepared: Prepared) -> None:
+def try_missing(prepared: Prepared) -> None:
     """Try the code of a user's own that has cells to compute on toys.
 
     Raises:
@@ -263,7 +264,8 @@ def try_own_code(prepared: Prepared) -> None:
     """
     labels = {cell.model for cell in missing_cells(prepared)}
     if labels:
-        check_own_code(prepared.job, prepared.frame, prepared.work.folds[0], labels)
+        lay_frame(prepared.frame, prepared.job.frame_folder)
+        try_own_code(prepared.job, prepared.frame, prepared.work.folds[0], labels)
 
 
 def print_compiled(seconds: Mapping[str, float]) -> None:
@@ -348,7 +350,10 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """Return what a reader of the numbers should know: features that no model used, units that were
     not evaluated.
     """
-    after = prepared.job.protocol.warnings_after(prepared.work.folds, tables.predictions)
+    protocol = prepared.job.protocol
+    after = protocol.warnings_after(prepared.work.folds, tables.predictions)
+    if isinstance(protocol, KnowsTruth):
+        after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]
 
 
@@ -404,5 +409,6 @@ def _provenance(prepared: Prepared) -> dict[str, Any]:
     facts = provenance(
         data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device
     )
+    facts |= {} if job.inputs is None else {"walls": job.sealed}
     vintages = getattr(prepared.frame, "vintages", None)
     return facts | ({"joined": dict(vintages.sources)} if vintages else {})

@@ -22,8 +22,9 @@ from hwds.cli.run import (
 from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.files import write_text
-from hwds.evaluation.workers import kept_workers
-from hwds.experiment.prepare import check_own_code, prepare
+from hwds.evaluation.cells import lay_frame
+from hwds.evaluation.workers import kept_workers, try_own_code
+from hwds.experiment.prepare import prepare
 from hwds.experiment.spec import Experiment, check
 from hwds.report.pages import BASELINE_NOTE, sweep_page
 from hwds.report.pictures import save_png
@@ -149,7 +150,8 @@ def try_own_trial(search: Search) -> None:
         return
     if not search.is_cached(first):
         group = search.group_of(first)
-        check_own_code(group.job, group.frame, search.tuning_split.folds[0], {first.label})
+        lay_frame(group.frame, group.job.frame_folder)
+        try_own_code(group.job, group.frame, search.tuning_split.folds[0], {first.label})
 
 
 def write_cells(search: Search) -> None:

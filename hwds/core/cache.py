@@ -124,6 +124,11 @@ def without_watching() -> Iterator[None]:
         _QUIET.on = before
 
 
+def is_unwatched() -> bool:
+    """Return whether this thread is in a block of `without_watching`."""
+    return getattr(_QUIET, "on", False)
+
+
 def is_of_system(path: str) -> bool:
     """Return whether a file belongs to Python, to an installed library or to the operating system.
 
@@ -131,7 +136,7 @@ def is_of_system(path: str) -> bool:
     """
     return (
         path.startswith(_system_folders()) and not path.startswith("/dev/shm/")
-    ) or "__pycache__" in Path(path).parts
+    ) or BYTECODE in Path(path).parts
 
 
 @cache
@@ -157,7 +162,7 @@ def _install() -> None:
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _ACTIVE or getattr(_QUIET, "on", False):
+    if not _ACTIVE or is_unwatched():
         return
     if event == "open":
         _on_open(arguments[0], arguments[2])
@@ -216,7 +221,7 @@ def _wrap_native_readers() -> None:
 def _reporting(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def telling(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if _ACTIVE and not getattr(_QUIET, "on", False):
+        if _ACTIVE and not is_unwatched():
             _on_native_open(path, WRITE_FLAGS if _is_writing(sys._getframe(1)) else os.O_RDONLY)
         return function(path, *args, **kwargs)
 
@@ -270,11 +275,17 @@ LIBRARY_FOLDERS = (".keras", ".config", ".cache", ".matplotlib", ".triton", ".nv
 
 Inputs = dict[str, str]
 """The digest of each file by its path, relative to the current folder where it lies below it; empty
-of one that is absent.
+of one that is absent. Of a folder it covers all names and files in it. A variable of the
+environment has a dollar sign before its name.
 """
 
-CHANGED = "changed while it was used"
+VARIABLE = "$"
+"""The beginning of the name of a variable among inputs."""
 
+BYTECODE = "__pycache__"
+"""The folders in which Python keeps compiled modules."""
+
+CHANGED = "changed while it was used"
 """Stands for a digest that no content has."""
 
 _READ: Inputs = {}
@@ -307,7 +318,7 @@ def note_inputs() -> Iterator[None]:
             yield
     finally:
         _RECORDING.pop()
-        note(digests(_relative(path) for path in sorted(opened.data_read()) if _is_data(path)))
+        note(digests(as_input(path) for path in sorted(opened.data_read()) if _is_data(path)))
 
 
 def noting() -> bool:
@@ -326,7 +337,14 @@ def read_so_far() -> Inputs:
 
     The content of one that has changed since is not known.
     """
-    return {path: digest if _digest(path) == digest else CHANGED for path, digest in _READ.items()}
+    return read_again(_READ)
+
+
+def read_again(inputs: Mapping[str, str]) -> Inputs:
+    """Return files with the digests that they had; the content of one that has changed since is not
+    known.
+    """
+    return {path: digest if _digest(path) == digest else CHANGED for path, digest in inputs.items()}
 
 
 def digests(paths: Iterable[str]) -> Inputs:
@@ -347,6 +365,16 @@ def digest_of_changes(inputs: Mapping[str, str]) -> str:
 
 
 def _digest(path: str) -> str:
+    if path.startswith(VARIABLE):
+        value = os.environ.get(path.removeprefix(VARIABLE))
+        return "" if value is None else digest_bytes([value.encode()])
+    if os.path.isdir(path):
+        inside = sorted(file for file in Path(path).rglob("*") if BYTECODE not in file.parts)
+        return digest_bytes(f"{file}\0{_of_file(str(file))}\n".encode() for file in inside)
+    return _of_file(path)
+
+
+def _of_file(path: str) -> str:
     try:
         about = os.stat(path)
         return _of_content(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
@@ -360,7 +388,8 @@ def _of_content(path: str, *_: Any) -> str:
         return digest_file(Path(path))
 
 
-def _relative(path: str) -> str:
+def as_input(path: str) -> str:
+    """Return the name that an absolute path has among inputs."""
     here = os.getcwd() + os.sep
     return path.removeprefix(here)
 

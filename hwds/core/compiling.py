@@ -5,14 +5,16 @@ from __future__ import annotations
 import linecache
 import os
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest, digest_file, lock_for_making, write_bytes
-from hwds.core.keys import code_digest, numeric_environment
+from hwds.core.keys import code_digest, file_of_module, is_installed, numeric_environment
 from hwds.core.walls import may_keep
 
 # The compiler of helpers: functions that compiled code calls and Python never does.
@@ -180,10 +182,20 @@ def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...
     # numba looks at the file of the outermost function alone, so every version of all the code has
     # a folder of its own
     folder = cache_root() / digest(
-        [_code((function, *parts)), numba.__version__, *numeric_environment().items()]
+        [
+            _code((function, *parts)),
+            numba.__version__,
+            *numeric_environment().items(),
+            *_read_by((function, *parts)),
+        ]
     )
-    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return _compiling_once(numba.njit(cache=True, **OPTIONS)(function), folder)
+    config: Any = numba.config  # it has no types
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    classes, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, ""
+    try:
+        return _compiling_once(numba.njit(cache=True, **OPTIONS)(function), folder)
+    finally:
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before, classes
 
 
 def _compiling_once(dispatcher: Any, folder: Path) -> Any:
@@ -264,5 +276,90 @@ def cache_root() -> Path:
     return Path(os.environ.get("NUMBA_CACHE_DIR") or OUTPUTS / "cache" / "numba").resolve()
 
 
+def _read_by(functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """Return the digest of what a user's functions may have read: a number that is read when a
+    module is imported is a constant of its compiled code.
+    """
+    read = os.environ.get(INPUTS_VARIABLE, "")
+    return [read] if read and not all(map(_of_library, functions)) else []
+
+
 def _code(functions: tuple[Callable[..., Any], ...]) -> str:
     return code_digest(None, __name__, *(function.__module__ for function in functions))
+
+
+# A user's own `@njit(cache=True)`: numba looks at the file of the outermost function alone, and
+# would take a helper of another module as it was compiled before that was edited. So its functions
+# have a folder by the code of all modules that theirs reaches.
+
+LOCATORS = "NUMBA_CACHE_LOCATOR_CLASSES"
+"""The variable of numba with the classes that say where compiled code is kept."""
+
+INPUTS_VARIABLE = "HWDS_INPUTS"
+"""The variable with the digest of what a user's code is given to read."""
+
+
+def own_compiled_variables() -> dict[str, str]:
+    """Return the environment in which numba keeps a user's functions by all their code."""
+    others = ("UserProvided", "InTree", "UserWide", "IPython", "Zip")
+    locators = (f"{__name__}.OwnCode", *(f"{name}CacheLocator" for name in others))
+    return {LOCATORS: ",".join(locators)}
+
+
+@contextmanager
+def own_code_by_digest() -> Iterator[None]:
+    """Have numba do so in this process, where it is loaded by now or is loaded in the block."""
+    if "numba" in sys.modules:
+        config: Any = sys.modules["numba"].config  # it has no types
+        config.CACHE_LOCATOR_CLASSES = own_compiled_variables()[LOCATORS]
+    before = os.environ.get(LOCATORS)
+    os.environ.update(own_compiled_variables())
+    try:
+        yield
+    finally:
+        os.environ.pop(LOCATORS)
+        os.environ.update({} if before is None else {LOCATORS: before})
+
+
+class OwnCode:
+    """Where numba keeps a compiled function of a user's own.
+
+    Args:
+        function: The function.
+        file: Its source.
+    """
+
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        parts = [_code((function,)), *_read_by((function,))]
+        self.folder = cache_root() / "own" / digest(parts)
+        self.line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> OwnCode | None:
+        """Return the place of a function; None for one that is not in a user's module."""
+        source = file_of_module(function.__module__ or "")
+        if source is None or str(source) != os.path.realpath(file) or _of_library(function):
+            return None
+        return cls(function, file)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    def get_source_stamp(self) -> str:
+        """Return the digest of the code."""
+        return self.folder.name
+
+    def get_disambiguator(self) -> str:
+        """Return the line of the function, which tells it from others of its name."""
+        return str(self.line)
+
+
+def _of_library(function: Callable[..., Any]) -> bool:
+    """Return whether a function is of hwds or of an installed library."""
+    top = (function.__module__ or "").partition(".")[0]
+    return top == "hwds" or is_installed(top)

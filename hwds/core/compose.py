@@ -259,6 +259,7 @@ ROOT_KEYS = (
     "seed",
     "size",
     "rivals",
+    "inputs",
     "save_model",
     "decision_pack",
     "pictures",
@@ -608,6 +609,7 @@ CHOSEN = ("dataset", "features", "model", "protocol", "decision")
 ROOT_DEFAULTS = {
     "seed": 0,
     "size": "full",
+    "inputs": [],
     "save_model": "none",
     "decision_pack": "none",
     "pictures": "auto",

@@ -27,6 +27,7 @@ PACKAGES = {
     "flatbuffers": Package("flatbuffers", "serve"),
     "grpc": Package("grpcio", "ray"),
     "holidays": Package("holidays", "holidays"),
+    "httptools": Package("httptools", "serve"),
     "kafka": Package("kafka-python", "stream"),
     "keras": Package("keras", "networks"),
     "lifelines": Package("lifelines", "survival"),

@@ -206,7 +206,7 @@ def modules_reached(roots: Iterable[str]) -> dict[str, ModuleSource]:
         above = name.rpartition(".")[0]
         following = {(above, "")} if above else set()
         top = name.partition(".")[0]
-        file = file_of_module(name) if top in ours or not _is_installed(top) else None
+        file = file_of_module(name) if top in ours or not is_installed(top) else None
         if file is not None:
             reached[name] = read_source(name, file)
             following |= _next(name, taken if file.name == INIT else EVERYTHING, reached[name])
@@ -269,7 +269,7 @@ def file_of_module(name: str) -> Path | None:
 
 
 @cache
-def _is_installed(top: str) -> bool:
+def is_installed(top: str) -> bool:
     """Return whether a top-level module lies where libraries lie."""
     spec = _spec(top)
     places = (spec.submodule_search_locations or [spec.origin or ""]) if spec is not None else []
@@ -284,7 +284,8 @@ def _spec(name: str) -> Any:
     above = name.rpartition(".")[0]
     if above:
         places = getattr(_spec(above), "submodule_search_locations", None) or []
-        specs = [
+        named = [finder for finder in sys.meta_path if getattr(finder, "files", None)]
+        specs = [finder.find_spec(name, None) for finder in named] + [
             finder.find_spec(name) for finder in map(get_importer, places) if finder is not None
         ]
     else:

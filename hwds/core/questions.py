@@ -46,19 +46,23 @@ def id_of(question: Any, place: int) -> str:
 # JSON of strangers: one strict reader for every face of a service; it needs nothing but Python.
 
 
-def parsed_json(text: str) -> Any:
+def parsed_json(text: str, what: str = "body") -> Any:
     """Return the value of a JSON text.
 
+    Args:
+        text: The text.
+        what: Its name in a refusal.
+
     Raises:
-        DataError: It is none, holds NaN or infinity, which JSON has not, or half of a surrogate
-            pair, which is no text.
+        DataError: It is none, has a key twice in an object, holds NaN or infinity, which JSON has
+            not, or half of a surrogate pair, which is no text.
     """
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise DataError(f"body: is no JSON ({error}).") from error
+        raise DataError(f"{what}: is no JSON ({error}).") from error
     return value
 
 
@@ -66,7 +70,17 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON; a missing one is null")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a key that stands twice readers would take one value or the other."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in an object")
+    return fields
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 # Actions on rows as they arrive, by the decision of a run.

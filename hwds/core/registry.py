@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from os.path import isfile
@@ -171,8 +172,19 @@ def _import_module(name: str) -> Any:
     """
     if name.startswith(f"{PACKAGE.name}."):
         return importlib.import_module(name)
-    with note_inputs():
+    with _importing_own_code():
         return importlib.import_module(name)
+
+
+@contextmanager
+def _importing_own_code() -> Iterator[None]:
+    """Import modules of a user's own in the block."""
+    from hwds.core.compiling import own_code_by_digest  # commands that list names do without
+    from hwds.core.sealed import fork_early
+
+    fork_early()
+    with own_code_by_digest(), note_inputs():
+        yield
 
 
 def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
@@ -202,7 +214,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
 
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
-        with note_inputs():
+        with _importing_own_code():
             return _require_recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
     named = (

@@ -3,7 +3,8 @@
 A secret is the value of a variable that is named like one, and of any that a config was given by
 `${oc.env:NAME}`: those are remembered by name in `HWDS_CONFIG_ENV`, which processes inherit.
 Everything that leaves goes through here: what is printed (`filter_secrets`), texts, data and tables
-that are written, pages, and the texts of pictures.
+that are written, pages, and the texts of pictures. What is printed or logged has no character that
+moves, colours or hides other text, whoever wrote it (`visible`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,21 @@ REDACTED = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 """The user and the password in an address."""
+
+UNSEEN = re.compile(
+    "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+"""A character that is not seen and changes how others are: controls of terminals (C0 but line feed
+and tab, ESC, C1), of direction, and of lines.
+"""
+
+COLOUR, REWRITTEN = re.compile(r"(\x1b\[[0-9;]*m)"), re.compile(r"\r(\x1b\[K)?")
+"""How Rich begins and ends a colour, and how a line of progress begins."""
+
+
+def visible(text: str) -> str:
+    """Return the text with unseen characters escaped as JSON escapes them."""
+    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def without_secrets(text: str) -> str:
@@ -158,11 +174,12 @@ def filter_secrets() -> Iterator[None]:
 def _traceback(
     kind: type[BaseException], error: BaseException, frames: TracebackType | None
 ) -> None:
-    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, frames))))
+    lines = "".join(traceback.format_exception(kind, error, frames))
+    sys.stderr.write(visible(without_secrets(lines)))
 
 
 class _Filtered:
-    """A stream whose texts have no secrets.
+    """A stream whose texts have no secrets and no unseen characters.
 
     Args:
         stream: The stream itself.
@@ -173,13 +190,25 @@ class _Filtered:
         self._of: tuple[str | None, tuple[str, ...]] = ("none yet", ())
 
     def write(self, text: str) -> int:
-        """Write a text without its secrets."""
+        """Write a text without its secrets, with unseen characters escaped."""
         remembered = os.environ.get(REMEMBERED)
         if self._of[0] != remembered:  # looked up once, not for every line
             self._of = remembered, secrets()
         if "://" in text or any(value in text for value in self._of[1]):
             text = without_secrets(text)
-        return self._stream.write(text)
+        return self._stream.write(self._escaped(text) if UNSEEN.search(text) else text)
+
+    def _escaped(self, text: str) -> str:
+        """Return a text with all unseen characters escaped but those of its line of progress, and
+        on a terminal those of colours.
+        """
+        begun = REWRITTEN.match(text)
+        begin = begun[0] if begun else ""
+        if not self._stream.isatty():
+            return begin + visible(text[len(begin) :])
+        parts = COLOUR.split(text[len(begin) :])
+        parts[::2] = map(visible, parts[::2])
+        return begin + "".join(parts)
 
     def writelines(self, lines: list[str]) -> None:
         """Write several texts."""

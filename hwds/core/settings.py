@@ -23,9 +23,10 @@ OUTSIDE_NUMBERS = (
         "uncapped",
     ),
     *("tags", "note"),
+    "inputs",
 )
 """The keys of a config on which no number of its run depends: they may differ between two
-executions of one run.
+executions of one run. What `inputs` names is in the id of a run by its content.
 """
 
 

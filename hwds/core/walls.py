@@ -105,6 +105,8 @@ def seal(readable: Iterable[Path], scratch: Path, shared: Sequence[Path] = ()) -
 
 def landlock_version() -> int:
     """Return the version of Landlock that the kernel has; 0 where it has none."""
+    if sys.platform != "linux":
+        return 0
     return max(0, int(_libc().syscall(CREATE_RULESET, None, 0, 1)))
 
 

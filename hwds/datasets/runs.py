@@ -31,7 +31,7 @@ class Runs(Dataset):
         sha256: The digest of the file; needed for a URL.
         roles: The roles of the columns.
         regimes: Operating conditions that the settings tell apart; sensors are scaled within each.
-        trust: Sensors that may follow the remaining life so closely, because they are truly
+        trust: Columns that may follow the remaining life so closely, because they are truly
             measured.
         longest_gap: Rows in a row without a number of a sensor, after which the last one is not
             carried on.

@@ -330,9 +330,10 @@ class Table(Dataset):
         if "label" in roles:
             roles = roles if "covariate" in roles else roles | {"covariate": _inputs(data, roles)}
             inputs = [name for name in roles.get("covariate", ()) if name not in self.trust]
-            refuse_leaking_inputs(data, roles["label"][0], inputs)
-            if "time" in roles and roles["time"][0] not in self.trust:
-                refuse_order_of_labels(data, roles["label"][0], roles["time"][0])
+            label, time = roles["label"][0], next(iter(roles.get("time", ())), None)
+            refuse_leaking_inputs(data, label, inputs, time)
+            if time is not None and time not in self.trust:
+                refuse_order_of_labels(data, label, time)
         return TableFrame.build(data, roles, self.unit)
 
     def remarks(self, frame: Frame) -> list[str]:

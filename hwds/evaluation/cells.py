@@ -9,10 +9,11 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -23,12 +24,21 @@ from polars import DataFrame
 
 from hwds.core.cache import Cache, Codec, Inputs, note, note_inputs, read_so_far
 from hwds.core.checksums import lay_sealed, require_sound
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
-from hwds.core.keys import Conditions, code_digest, key_of
+from hwds.core.keys import Conditions, code_digest, key_of, modules_in
 from hwds.core.recipe import Recipe, canonical, uses_features
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import class_path, dumps, loads
-from hwds.evaluation.protocol import Cell, Device, Evaluation, Fold, RunContext, Trying
+from hwds.evaluation.protocol import (
+    Cell,
+    Device,
+    Evaluation,
+    Fold,
+    RunContext,
+    Trying,
+    WrongAnswerError,
+)
 from hwds.frames.panel import Forecasts
 
 # Learning: the losses that models report while they are fitted, in a file that others read
@@ -268,6 +278,10 @@ class Job:
             of hwds, and reads none.
         learning: The folder to which losses are written while models are fitted; None where nobody
             asks for them.
+        named: Files, folders and variables that the config names for a user's code, with their
+            digests: a part of the keys of its cells.
+        variables: The values of these variables.
+        sealed: Whether a user's code computes behind walls.
         ready: Whether a process imports and compiles what a class of models needs before its first
             cell, so that no cell's seconds hold that.
     """
@@ -284,6 +298,9 @@ class Job:
     machine: str = ""
     inputs: Inputs | None = None
     learning: Path | None = None
+    named: Inputs = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    sealed: bool = False
     ready: bool = False
 
     def read_frame(self) -> Any:
@@ -352,18 +369,28 @@ def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
         for key, value in canonical(job.protocol).items()
         if key not in job.protocol.fields_not_in_key
     }
+    settings = {
+        "model": model,
+        "features": job.features if uses_features(model) else None,
+        "protocol": protocol,
+        "frame": class_path(job.frame_class),
+    }
+    if has_own_code([model, settings["features"], job.protocol]):
+        settings |= {"inputs": job.named} if job.named else {}
+        settings |= {"sealed": True} if job.sealed else {}
     return key_of(
         "cells",
         [fingerprint, fold.name, repr(fold.cutoffs), job.protocol.fold_settings(fold)],
-        {
-            "model": model,
-            "features": job.features if uses_features(model) else None,
-            "protocol": protocol,
-            "frame": class_path(job.frame_class),
-        },
+        settings,
         Conditions(job.seed, job.cpus, job.device, job.machine),
         COMPUTES,
     )
+
+
+def has_own_code(recipes: Sequence[Any]) -> bool:
+    """Return whether recipes, or members that their settings name, are of a user's own."""
+    modules = modules_in(canonical(list(recipes)))
+    return any(module.partition(".")[0] != "hwds" for module in modules)
 
 
 def run_code(recipes: Sequence[Any], *modules: str) -> str:
@@ -508,3 +535,60 @@ def message_of(error: Exception) -> str:
         reasons = [line for line in lines if "Failed in nopython mode" not in line]
         return f"{type(error).__name__}: {reasons[0] if reasons else lines[0]}"
     return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
+
+
+# Models and features of a user's own, tried on two toy cells before anything is computed.
+
+
+def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> None:
+    """Refuse code of a user's own that fails on toys, or returns what it must not.
+
+    Args:
+        job: The models, the features and the protocol.
+        frame: The data, of which toys are made.
+        fold: The first one.
+        labels: The models that have something to compute.
+
+    Raises:
+        ConfigError: In one line, with the input, the output, and the required output.
+    """
+    protocol = job.protocol
+    if not isinstance(protocol, Trying):
+        return
+    context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
+    models = {label: model for label, model in job.models.items() if label in labels}
+    with (
+        nullcontext() if job.inputs is None else note_inputs()
+    ):  # files that are read once, and then kept in memory
+        if is_tried(job.features) and any(map(uses_features, models.values())):
+            _try_on_toys(
+                f"features: '{job.features.name}'",
+                partial(protocol.try_features, job.features, frame),
+            )
+        for label, model in models.items():
+            if is_tried(model):
+                _try_on_toys(
+                    f"model: '{model.name or label}'",
+                    partial(protocol.try_model, model, frame, fold, context),
+                )
+
+
+def is_tried(recipe: Recipe) -> bool:
+    """Return whether a recipe is of a user's own, and its class does not say that toys are too
+    little for it.
+    """
+    return type(recipe).__module__.partition(".")[0] != "hwds" and recipe.toys
+
+
+def _try_on_toys(what: str, ask: Callable[[], None]) -> None:
+    try:
+        ask()
+    except HwdsError:
+        raise
+    except WrongAnswerError as error:
+        raise ConfigError(f"{what}: {error}.") from error
+    except Exception as error:  # a user's own code may fail in any way
+        raise ConfigError(
+            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in "
+            f"its class leaves them out)."
+        ) from error

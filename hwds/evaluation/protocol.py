@@ -65,8 +65,9 @@ LEAK_CHECKS = {
 """The description of each check that the command prints."""
 
 UNSEEN_LEAKS = (
-    "what a model does only where it is not behind walls; columns that follow the future loosely, "
-    "and an order of rows without times; a policy that knows of few customers"
+    "what a model does only where it is not behind walls; columns that follow the future loosely "
+    "(what is likely is remarked), and an order of rows without times; a policy that knows of few "
+    "customers"
 )
 """Ways of leaking that no check here sees."""
 
@@ -616,6 +617,12 @@ class KnowsTruth(ABC):
     @abstractmethod
     def oracle_scores(self, frame: Any) -> list[Score]:
         """Return a simulator's own scores, which bear the label of the truth."""
+
+    def warnings_by_truth(self, frame: Any, predictions: DataFrame) -> list[str]:
+        """Return warnings about predictions that are better than the truth allows; one sentence
+        each.
+        """
+        return []
 
 
 class Compiling(ABC):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
+import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from glob import has_magic
 from itertools import islice
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -19,10 +24,29 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from hwds.core.errors import HwdsError
-from hwds.evaluation.cells import CellOutcome, Job, compute_cell
-from hwds.evaluation.protocol import Cell
+from hwds.core.cache import VARIABLE, as_input, digests, is_of_system, read_again
+from hwds.core.compiling import INPUTS_VARIABLE, cache_root, own_compiled_variables
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.files import OUTPUTS, digest
+from hwds.core.keys import numeric_environment
+from hwds.core.recipe import canonical, texts_in
+from hwds.core.sealed import (
+    FIXED,
+    ForkServer,
+    Given,
+    Lawful,
+    NamedModules,
+    SealedProcess,
+    asked,
+    early_server,
+    given_code,
+    note_asked,
+    watch_asked,
+)
+from hwds.evaluation.cells import CellOutcome, Job, check_own_code, compute_cell, message_of
+from hwds.evaluation.protocol import Cell, Fold
 
 # The memory of processes, and the processes that one has started, by Linux's /proc.
 
@@ -251,16 +275,28 @@ SPAWN = get_context("spawn")  # a forked polars deadlocks
 
 
 class Worker:
-    """One spawned process and the pipe to it.
+    """A process and the pipe to it: spawned, where it is not of another class.
 
     Attributes:
+        pid: The number of the process.
         job: The job of its cells; None as long as it has had none.
         cell: What it computes; None where it waits.
         began: The time at which it began, by `time.monotonic`; None as long as it has not.
         before: The models whose cells it has computed before this one.
     """
 
+    pid: int | None
+    pipe: Connection
+    job: Job | None = None
+    cell: Cell | None = None
+    began: float | None = None
+
     def __init__(self) -> None:
+        self.before: set[str] = set()
+        self.start()
+
+    def start(self) -> None:
+        """Start the process."""
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_compute_cells, args=(theirs,), daemon=True)
         try:
@@ -270,18 +306,27 @@ class Worker:
             self.end()
             raise
         theirs.close()
-        self.job: Job | None = None
-        self.cell: Cell | None = None
-        self.began: float | None = None
-        self.before: set[str] = set()
+        self.pid = self.process.pid
+
+    def is_alive(self) -> bool:
+        """Return whether it can be given a cell."""
+        return self.process.is_alive()
+
+    def serves(self, job: Job) -> bool:
+        """Return whether it can compute the cells of a job."""
+        return not job.sealed
 
     def give(self, job: Job, cell: Cell) -> None:
         """Give it a cell, and its job where that is another than before."""
         if self.cell is not None:
             self.before.add(self.cell.model)
         self.cell, self.began = cell, None
-        self.pipe.send((None if job is self.job else job, cell))
+        self.send(None if job is self.job else job, cell)
         self.job = job
+
+    def send(self, job: Job | None, cell: Cell) -> None:
+        """Send it a cell, and a job that it does not have yet."""
+        self.pipe.send((job, cell))
 
     def take(self) -> CellOutcome | None:
         """Return its outcome, None where it reports that it has begun.
@@ -317,13 +362,14 @@ class Worker:
 
         Empty where it exceeds none, or has not begun.
         """
-        if self.cell is None or self.began is None or self.process.pid is None:
+        if self.cell is None or self.began is None or self.pid is None:
             return ""
-        return limits.exceeded_limit(self.process.pid, self.cell, self.began)
+        return limits.exceeded_limit(self.pid, self.cell, self.began)
 
     def end(self) -> None:
         """Kill it and the processes that it has started, which would go on otherwise."""
-        begun = [] if self.process.pid is None else child_processes(self.process.pid)
+        pid = self.process.pid
+        begun = [] if pid is None else child_processes(pid)
         self.process.kill()
         for process in begun:
             with suppress(ProcessLookupError):
@@ -359,9 +405,245 @@ def _without_interrupts() -> Iterator[None]:
         answer(*interrupts[0])
 
 
-_KEPT: list[dict[int, list[Worker]]] = []
-"""The workers that wait for the next pool, by their threads; one entry in a block that keeps them,
-else none.
+class SealedWorker(Worker):
+    """A process behind walls, which serves the jobs that need no more than it was given.
+
+    Args:
+        server: Forks it.
+        job: The first of them.
+    """
+
+    def __init__(self, server: ForkServer, job: Job) -> None:
+        self.server, self.given = server, given_job(job)
+        super().__init__()
+
+    def start(self) -> None:
+        """Start the process."""
+        self.sealed: SealedProcess = self.server.start(ENTRY, self.given)
+        self.pipe, self.pid = self.sealed.pipe, self.sealed.pid
+        self.lawful = Lawful(self.given, self.sealed.scratch)
+        if "names" in self.sealed.lacking:
+            _say_once(
+                "this kernel hides no names: whether a file is there, and when it was changed, a "
+                "user's own code can see, and no key names it."
+            )
+
+    def is_alive(self) -> bool:
+        """Return whether it can be given a cell."""
+        return not self.pipe.closed
+
+    def serves(self, job: Job) -> bool:
+        """Return whether it can compute the cells of a job."""
+        return job is self.job or (job.sealed and given_job(job) == self.given)
+
+    def send(self, job: Job | None, cell: Cell) -> None:
+        """Send it a cell, and a job that it does not have yet."""
+        self.pipe.send_bytes(b"" if job is None else pickle.dumps(_as_given(job)))
+        self.pipe.send_bytes(pickle.dumps(cell))
+
+    def try_on_toys(self, job: Job, fold: Fold, labels: Collection[str]) -> None:
+        """Try a user's own code on toys, as `check_own_code` does.
+
+        Raises:
+            ConfigError: It fails, or returns what it must not.
+        """
+        self.pipe.send_bytes(pickle.dumps(_as_given(job)))
+        self.pipe.send_bytes(pickle.dumps(Toys(fold, sorted(labels))))
+        self.job = job
+        try:
+            while not (answer := json.loads(self.pipe.recv_bytes())):
+                pass
+        except (EOFError, OSError) as error:
+            code = self.sealed.close()
+            raise ConfigError(
+                f"model: its process died on two toy cells with exit code {code}."
+            ) from error
+        if "damage" in answer:
+            raise HwdsError(answer["damage"])
+        if why := self._judged(answer):
+            raise ConfigError(why) from HwdsError(answer["trace"])
+
+    def take(self) -> CellOutcome | None:
+        """Return its outcome, None where it reports that it has begun.
+
+        Where the process has died, or has asked for what no key names, a failure.
+
+        Raises:
+            HwdsError: It cannot read the frame: no cell of it can be computed.
+        """
+        assert self.cell is not None
+        try:
+            answer = json.loads(self.pipe.recv_bytes())
+            content = self.pipe.recv_bytes() if answer.get("rows") else b""
+        except (EOFError, OSError):
+            code = self.sealed.close()
+            return self.failure(f"worker died with exit code {code} (out of memory?)")
+        if "damage" in answer:
+            raise HwdsError(answer["damage"])
+        if not answer:
+            self.began = time.monotonic()
+            return None
+        return self._outcome(answer, content)
+
+    def _outcome(self, answer: Mapping[str, Any], content: bytes) -> CellOutcome:
+        """Return the outcome of a cell that a process has told, judged by what it has asked for."""
+        assert self.cell is not None
+        assert self.job is not None
+        error, job = self._judged(answer), self.job
+        rows = None if error else pl.read_ipc(content, use_pyarrow=False)
+        absent = (as_input(name) for name in self.lawful.unlawful(answer["asked"]))
+        named = {as_input(path) for path in self.given.files}
+        read = {name: text for name, text in answer["read"].items() if name in named}
+        inputs = {**read_again({**(job.inputs or {}), **read}), **digests(absent)}
+        return CellOutcome(
+            self.cell, rows, answer["seconds"], error, answer["trace"], inputs=inputs
+        )
+
+    def _judged(self, answer: Mapping[str, Any]) -> str:
+        """Return why an answer does not count: it failed, or its code asked for what no key names;
+        empty where it does.
+        """
+        error = str(answer["error"])
+        named = _files_of(error, self.given.roots)
+        if refusal := self.lawful.refusal((*answer["asked"], *named)):
+            return f"a user's own code {refusal}."
+        if "PermissionError" in error:
+            error += " (what is behind walls writes nothing but its temporary folder)"
+        return error
+
+    def end(self) -> None:
+        """Kill it and the processes that it has started."""
+        if not self.pipe.closed:
+            self.sealed.close()
+        if self.job is not None and self.job.learning is not None:
+            with suppress(OSError):  # it is not empty
+                self.job.learning.rmdir()
+
+
+def try_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> None:
+    """Refuse code of a user's own that fails on toys, or returns what it must not: as
+    `check_own_code`, behind walls where its cells are. The frame lies in its folder.
+
+    Raises:
+        ConfigError: In one line, with the input, the output, and the required output.
+    """
+    if not job.sealed:
+        check_own_code(job, frame, fold, labels)
+        return
+    with worker_pool(job) as pool:
+        pool.ready(job, 1)
+        worker = pool[0]
+        assert isinstance(worker, SealedWorker)
+        worker.try_on_toys(job, fold, labels)
+
+
+ENTRY = f"{__name__}:compute_sealed"
+
+_ABSENT = re.compile(
+    r"No such file|not found|NotFound|denied|No module|paths were empty|cannot open|not exist"
+)
+"""How an error says that a file is absent."""
+
+_QUOTED, _PATH = (
+    re.compile(r"'([^']+)'"),
+    re.compile(r"""[^\s'"`()\[\]{},;:]*[/.]\w[^\s'"`()\[\]{},;:]*"""),
+)
+"""How it calls it."""
+
+
+def _files_of(error: str, roots: Sequence[str]) -> Iterator[str]:
+    """Yield the files, folders and modules that an error says are absent, and that are there."""
+    names = (*_QUOTED.findall(error), *_PATH.findall(error)) if _ABSENT.search(error) else ()
+    for name in dict.fromkeys(names):
+        yield os.path.abspath(os.path.dirname(name) if has_magic(name) else name)
+        if "ModuleNotFoundError" in error:
+            below = name.replace(".", os.sep)
+            yield from (f"{root}/{below}{end}" for root in roots for end in (".py", "/__init__.py"))
+
+
+@cache
+def _say_once(line: str) -> None:
+    """Print a line once, however often it is called."""
+    sys.stderr.write(f"hwds: {line}\n")
+
+
+def given_job(job: Job) -> Given:
+    """Return what the cells of a job may import, read and write."""
+    plain = canonical([job.protocol, job.features, *job.models.values()])
+    paths = [name for name in _as_given(job).inputs or {} if not name.startswith(VARIABLE)]
+    named = {each for path in paths for each in (os.path.abspath(path), os.path.realpath(path))}
+    folders = [job.cells_folder, cache_root(), *([job.learning] if job.learning else [])]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    code = given_code(plain, {*named, job.frame_folder})
+    return replace(
+        code,
+        variables=_variables(job),
+        shared=[*map(str, folders)],
+        roots=[place for place in map(os.path.abspath, sys.path) if not is_of_system(f"{place}/")],
+    )
+
+
+def _as_given(job: Job) -> Job:
+    """Return a job as its process behind walls knows it: without the files that nothing names."""
+    plain = canonical([job.protocol, job.features, *job.models.values()])
+    known = {*texts_in(plain), *job.named}
+    inputs = {name: digest for name, digest in (job.inputs or {}).items() if name in known}
+    return replace(job, inputs=inputs)
+
+
+def _variables(job: Job) -> dict[str, str]:
+    """Return the environment of a process that computes the cells of a job behind walls."""
+    return {
+        **thread_variables(job.cpus),
+        **numeric_environment(),
+        **own_compiled_variables(),
+        "HWDS_OUTPUTS": str(OUTPUTS.resolve()),
+        INPUTS_VARIABLE: digest(job.inputs) if job.inputs else "",
+        "NUMBA_CACHE_DIR": str(cache_root()),
+        **job.variables,
+    }
+
+
+class WorkerPool(list[Worker]):
+    """The workers that are there, with what starts others.
+
+    Attributes:
+        server: Forks those behind walls; None as long as there was none.
+    """
+
+    server: ForkServer | None = None
+
+    def begin(self, job: Job) -> Worker:
+        """Return a new worker for the cells of a job."""
+        if not job.sealed:
+            return Worker()
+        server = early_server() or self.server
+        if server is None:
+            server = self.server = ForkServer([__name__], _variables(job), quiet=False)
+        return SealedWorker(server, job)
+
+    def ready(self, job: Job, count: int) -> None:
+        """Have so many workers that serve a job; one that is dead or serves it not goes."""
+        for worker in [each for each in self if not (each.is_alive() and each.serves(job))]:
+            worker.end()
+            self.remove(worker)
+        while len(self) < count:
+            self.append(self.begin(job))
+
+    def close(self) -> None:
+        """End the workers."""
+        for worker in self:
+            worker.end()
+        self.clear()
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+
+
+_KEPT: list[dict[tuple[int, bool], WorkerPool]] = []
+"""The workers that wait for the next pool, by their threads and their walls; one entry in a block
+that keeps them, else none.
 """
 
 
@@ -370,36 +652,41 @@ def kept_workers() -> Iterator[None]:
     """Keep the workers of each pool in the block for those after it: to start one, and to load what
     it needs, takes seconds.
     """
-    kept: dict[int, list[Worker]] = {}
+    if _KEPT:
+        yield
+        return
+    kept: dict[tuple[int, bool], WorkerPool] = {}
     _KEPT.append(kept)
     try:
         yield
     finally:
-        _KEPT.pop()  # blocks are left in the order in which they lie in each other
-        for worker in (each for workers in kept.values() for each in workers):
-            worker.end()
+        _KEPT.pop()
+        for pool in kept.values():
+            pool.close()
 
 
 @contextmanager
-def worker_pool(job: Job) -> Iterator[list[Worker]]:
-    """Yield a list for workers, which are ended when the block is left, however, but for idle ones
+def worker_pool(job: Job) -> Iterator[WorkerPool]:
+    """Yield a pool of workers, which are ended when the block is left, however, but for idle ones
     that are to be kept.
     """
-    workers = _KEPT[-1].setdefault(job.cpus, []) if _KEPT else []
+    empty = WorkerPool()
+    workers = _KEPT[-1].setdefault((job.cpus, job.sealed), empty) if _KEPT else empty
     try:
         with inherit_variables(
-            thread_variables(job.cpus)
+            thread_variables(job.cpus) | FIXED | own_compiled_variables()
         ):  # a spawned process reads it before it loads any library
             yield workers
     finally:
-        ended = [worker for worker in workers if not _KEPT or worker.cell is not None]
-        for worker in ended:
+        for worker in [worker for worker in workers if worker.cell is not None]:
             worker.end()
             workers.remove(worker)
+        if not _KEPT:
+            workers.close()
 
 
 def share_out(
-    workers: list[Worker],
+    workers: WorkerPool,
     job: Job,
     cells: Iterable[Cell],
     count: int,
@@ -418,9 +705,7 @@ def share_out(
     """
     waiting = iter(cells)
     first = list(islice(waiting, count))
-    workers[:] = [worker for worker in workers if worker.process.is_alive()]
-    while len(workers) < len(first):
-        workers.append(Worker())
+    workers.ready(job, len(first))
     for worker, cell in zip(workers, first, strict=False):
         worker.give(job, cell)
     busy = workers[:count]
@@ -445,17 +730,17 @@ def share_out(
             )
 
 
-def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) -> Worker:
+def _next(workers: WorkerPool, worker: Worker, job: Job, cell: Cell | None) -> Worker:
     """Return the worker for the next cell: the same, or a fresh one where it is dead."""
     if cell is None:
         if worker.cell is not None:
             worker.before.add(worker.cell.model)
         worker.cell = None
-        if not worker.process.is_alive():
+        if not worker.is_alive():
             workers.remove(worker)
         return worker
-    if not worker.process.is_alive():
-        workers[workers.index(worker)] = worker = Worker()
+    if not worker.is_alive():
+        workers[workers.index(worker)] = worker = workers.begin(job)
     worker.give(job, cell)
     return worker
 
@@ -480,6 +765,66 @@ def _compute_cells(pipe: Connection) -> None:
         pipe.send(damage)
         if damage is None:
             pipe.send(compute_cell(job, frame, cell))
+
+
+@dataclass(frozen=True)
+class Toys:
+    """What a sealed worker is asked beside cells: to try a user's own code on toys.
+
+    Attributes:
+        fold: The first one.
+        labels: The models that have something to compute.
+    """
+
+    fold: Fold
+    labels: Sequence[str]
+
+
+def compute_sealed(pipe: Connection) -> None:
+    """Compute cells behind walls until the pipe is closed; each is told as data: when it begins,
+    what came of it, and what its code has asked for.
+    """
+    finder = next(each for each in sys.meta_path if isinstance(each, NamedModules))
+    watch_asked(finder.files.values())
+    packed, job, frame, damage = b"", None, None, None
+    while True:
+        other, packed_call = pipe.recv_bytes(), pipe.recv_bytes()
+        packed, rows = other or packed, None
+        try:
+            if other or job is None:
+                job = None
+                job = pickle.loads(packed)
+                hold_threads(job.cpus)
+                frame, damage = _frame_of(job)
+            call = pickle.loads(packed_call)
+            pipe.send_bytes(json.dumps({"damage": str(damage)} if damage else {}).encode())
+            if damage is not None:
+                continue
+            rows, facts = _answer(job, frame, call)
+        except Exception as error:  # a user's module may fail in any way when it is imported
+            facts = _failed(message_of(error))
+        facts |= {"asked": asked(), "rows": rows is not None}
+        pipe.send_bytes(json.dumps(facts).encode())
+        if rows is not None:
+            pipe.send_bytes(rows.write_ipc(None).getvalue())
+
+
+def _answer(job: Job, frame: Any, call: Cell | Toys) -> tuple[pl.DataFrame | None, dict[str, Any]]:
+    """Return the rows of a cell, and the facts of it or of a try on toys."""
+    if isinstance(call, Toys):
+        try:
+            check_own_code(job, frame, call.fold, call.labels)
+        except HwdsError as error:
+            return None, _failed(str(error))
+        return None, {"error": "", "trace": ""}
+    outcome = compute_cell(job, frame, call)
+    note_asked(*(path for path in outcome.inputs if not path.startswith(VARIABLE)))
+    facts = {"error": outcome.error, "trace": outcome.trace, "seconds": outcome.seconds}
+    return outcome.rows, facts | {"read": outcome.inputs}
+
+
+def _failed(error: str) -> dict[str, Any]:
+    return {"error": error, "trace": traceback.format_exc(), "seconds": 0.0, "read": {}}
 
 
 def _frame_of(job: Job) -> tuple[Any, HwdsError | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,22 +14,22 @@ import polars as pl
 from polars import DataFrame, col
 
 from hwds.core.cache import (
+    VARIABLE,
     Inputs,
     are_unchanged,
     digest_of_changes,
     digests,
-    note_inputs,
     read_so_far,
 )
 from hwds.core.checksums import read_json, read_parquet
-from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.extras import install_command, package_names
 from hwds.core.files import OUTPUTS, digest
-from hwds.core.keys import modules_in, numeric_environment
+from hwds.core.keys import numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.datasets.base import Dataset
-from hwds.evaluation.cells import TOY, CellCache, Job, message_of, run_code
+from hwds.evaluation.cells import CellCache, Job, has_own_code, run_code
 from hwds.evaluation.protocol import (
     Cell,
     Compiling,
@@ -38,15 +37,14 @@ from hwds.evaluation.protocol import (
     Fold,
     Foreseeable,
     KnowsTruth,
-    RunContext,
     ScoreSegments,
-    Trying,
-    WrongAnswerError,
 )
 from hwds.evaluation.run_cells import RunWork, cut_cells
 from hwds.evaluation.workers import hold_threads
 from hwds.experiment.spec import Experiment
 from hwds.frames.features.base import RowFeatures
+from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs, telling_columns
 from hwds.frames.table import Table
 from hwds.results.files import DAMAGE
 from hwds.results.folder import CONFIG, RunFolder, read_config
@@ -99,7 +97,7 @@ def prepare(experiment: Experiment) -> Prepared:
     code = run_code([dataset, protocol, experiment.features, *job.models.values()])
     name = experiment.experiment
     run = with_inputs(
-        run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run)
+        run_id(experiment, frame.fingerprint, code, job.named), lambda run: RunFolder.of(name, run)
     )
     folder = RunFolder.of(name, run)
     job = replace(job, learning=folder.path / LEARNING)
@@ -129,6 +127,8 @@ def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job
     """Return what workers need to evaluate these models of an experiment."""
     compute = experiment.compute
     caches = (OUTPUTS / "cache").resolve()
+    inputs, named = inputs_of_run(experiment, models), named_inputs(experiment, models)
+    variables = [name.removeprefix(VARIABLE) for name in named if name.startswith(VARIABLE)]
     return Job(
         experiment.protocol,
         models,
@@ -140,19 +140,34 @@ def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job
         caches / "frames" / frame.fingerprint,
         caches / "cells",
         compute.machine(),
-        inputs_of_run(experiment, models),
+        inputs,
+        named=named,
+        variables={name: os.environ[name] for name in variables if name in os.environ},
+        sealed=inputs is not None and compute.seals(),
     )
 
 
 def inputs_of_run(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs | None:
-    """Return the data files that a user's code has read so far, and those that settings name.
+    """Return the data files that a user's code has read so far, and those that the config names.
 
     None of code of hwds alone.
     """
-    recipes = canonical([experiment.protocol, experiment.features, *models.values()])
-    if all(module.partition(".")[0] == "hwds" for module in modules_in(recipes)):
+    recipes = [experiment.protocol, experiment.features, *models.values()]
+    if not has_own_code(recipes):
         return None
-    return read_so_far() | digests(text for text in texts_in(recipes) if Path(text).is_file())
+    texts = texts_in(canonical(recipes))
+    by_settings = digests(text for text in texts if Path(text).is_file())
+    return read_so_far() | by_settings | named_inputs(experiment, models)
+
+
+def named_inputs(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs:
+    """Return the digests of the files and folders of `inputs` and of the variables of
+    `compute.environment`; nothing for code of hwds alone.
+    """
+    if not has_own_code([experiment.protocol, experiment.features, *models.values()]):
+        return {}
+    variables = (f"{VARIABLE}{name}" for name in experiment.compute.environment)
+    return digests((*experiment.inputs, *variables))
 
 
 def _check_data(experiment: Experiment, frame: Any) -> None:
@@ -182,19 +197,19 @@ def _work(
     )
 
 
-def run_id(experiment: Experiment, data: str, code: str) -> str:
+def run_id(experiment: Experiment, data: str, code: str, named: Inputs) -> str:
     """Return the digest of all that determines a run's numbers.
 
-    These are data, code, the typed config without `OUTSIDE_NUMBERS`, and variables that choose
-    instructions, if they are set.
+    These are data, code, the typed config without `OUTSIDE_NUMBERS`, variables that choose
+    instructions, if they are set, and what the config names for a user's code.
     """
     settings = {
         key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS
     }
     labels = [experiment.dataset.name, *experiment.models]
-    return digest(
-        {"settings": settings, "labels": labels, "data": data, "code": code, **environment_part()}
-    )
+    inputs = {"inputs": named} if named else {}
+    parts = {"settings": settings, "labels": labels, "data": data, "code": code, **inputs}
+    return digest(parts | environment_part())
 
 
 def environment_part() -> dict[str, dict[str, str]]:
@@ -450,6 +465,8 @@ def warm_up_models(job: Job, frame: Any, labels: Mapping[str, str]) -> dict[str,
     hold_threads(job.cpus)
     took = {}
     for name, label in labels.items():
+        if job.sealed and has_own_code([job.models[label]]):  # it compiles behind its walls
+            continue
         began = perf_counter()
         try:
             job.protocol.warm_up(job.models[label], frame)
@@ -457,63 +474,6 @@ def warm_up_models(job: Job, frame: Any, labels: Mapping[str, str]) -> dict[str,
             continue
         took[name] = perf_counter() - began
     return {name: seconds for name, seconds in took.items() if seconds >= WORTH_SAYING}
-
-
-# Models and features of a user's own, tried on two toy cells before anything is computed.
-
-
-def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> None:
-    """Refuse code of a user's own that fails on toys, or returns what it must not.
-
-    Args:
-        job: The models, the features and the protocol.
-        frame: The data, of which toys are made.
-        fold: The first one.
-        labels: The models that have something to compute.
-
-    Raises:
-        ConfigError: In one line, with the input, the output, and the required output.
-    """
-    protocol = job.protocol
-    if not isinstance(protocol, Trying):
-        return
-    context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
-    models = {label: model for label, model in job.models.items() if label in labels}
-    with (
-        nullcontext() if job.inputs is None else note_inputs()
-    ):  # files that are read once, and then kept in memory
-        if is_tried(job.features) and any(map(uses_features, models.values())):
-            _try_on_toys(
-                f"features: '{job.features.name}'",
-                partial(protocol.try_features, job.features, frame),
-            )
-        for label, model in models.items():
-            if is_tried(model):
-                _try_on_toys(
-                    f"model: '{model.name or label}'",
-                    partial(protocol.try_model, model, frame, fold, context),
-                )
-
-
-def is_tried(recipe: Recipe) -> bool:
-    """Return whether a recipe is of a user's own, and its class does not say that toys are too
-    little for it.
-    """
-    return type(recipe).__module__.partition(".")[0] != "hwds" and recipe.toys
-
-
-def _try_on_toys(what: str, ask: Callable[[], None]) -> None:
-    try:
-        ask()
-    except HwdsError:
-        raise
-    except WrongAnswerError as error:
-        raise ConfigError(f"{what}: {error}.") from error
-    except Exception as error:  # a user's own code may fail in any way
-        raise ConfigError(
-            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in "
-            f"its class leaves them out)."
-        ) from error
 
 
 # Remarks that a reader of the numbers should know before the first cell is computed.
@@ -526,15 +486,22 @@ def remarks_before(prepared: Prepared) -> list[str]:
     """Return remarks on features that no model reads or that the data cannot fill, on packages, on
     inputs, of dataset and protocol.
     """
-    frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
-    columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
+    frame, dataset = prepared.frame, prepared.experiment.dataset
     return [
         *_remarks_on_features(prepared),
         *_remarks_on_packages(prepared),
-        *data,
-        *columns,
+        *_remarks_on_walls(prepared),
+        *dataset.remarks(frame),
+        *likely_giveaways(frame, getattr(dataset, "trust", ())),
         *prepared.job.protocol.warnings_before(frame, prepared.job.models),
     ]
+
+
+def _remarks_on_walls(prepared: Prepared) -> Iterator[str]:
+    """Yield why a user's own code is not behind walls."""
+    if prepared.job.inputs is not None and not prepared.job.sealed:
+        why = prepared.experiment.compute.why_open()
+        yield f"Your own code ran without walls ({why}): what it reads is watched, not refused."
 
 
 def _remarks_on_packages(prepared: Prepared) -> Iterator[str]:
@@ -557,15 +524,42 @@ def _remarks_on_features(prepared: Prepared) -> Iterator[str]:
         )
 
 
-def column_remarks(table: Table) -> Iterator[str]:
-    """Yield a remark for each input that names rows, and for each that alone orders them almost as
-    the labels do.
+def likely_giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a remark for each column that likely gives away what is predicted: of runs, of a panel,
+    of a table with a label.
+    """
+    from hwds.datasets.reading.leakage import likely_columns
+
+    if isinstance(frame, Runs):
+        found, what = telling_columns(frame, trusted, likely=True), "the remaining life"
+    elif isinstance(frame, Panel):
+        found, what = likely_columns(frame, trusted), "the end of its series"
+    else:
+        if isinstance(frame, Table) and frame.roles.get("label"):
+            yield from column_remarks(frame, trusted)
+        return
+    for name, reason in found:
+        yield (
+            f"Column '{name}' likely gives {what} away ({reason}): if it is filled in afterwards, "
+            f"leave it out, else name it in dataset.trust."
+        )
+
+
+def column_remarks(table: Table, trusted: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a remark for each input that names rows, for each that alone orders them almost as the
+    labels do, for counts that do so far better than all others, and for copies of rows.
 
     The tests: 95 % of a column's values (texts or whole numbers, of 50 rows or more) are different;
     and its average precision alone, of its values rising or falling or of the mean label of others
-    with its value, goes 60 % of the way from chance to 1.
+    with its value, goes 60 % of the way from chance to 1. See also `grown_counts`, `repeated_rows`.
     """
-    from hwds.datasets.reading.leakage import SUSPECT_ALONE, leaking_inputs, naming_inputs
+    from hwds.datasets.reading.leakage import (
+        SUSPECT_ALONE,
+        grown_counts,
+        leaking_inputs,
+        naming_inputs,
+        repeated_rows,
+    )
 
     inputs = [name for name in table.inputs if not table.data.schema[name].is_nested()]
     data = table.data.gather_every(-(-table.height // MOST_ROWS))
@@ -576,10 +570,22 @@ def column_remarks(table: Table) -> Iterator[str]:
             f"it is learned by heart: give it"
             " the role id, or ignore it (dataset.roles)."
         )
-    others = [name for name in inputs if name not in naming]
-    for name, how in leaking_inputs(data, table.name("label"), others, SUSPECT_ALONE):
+    others = [name for name in inputs if name not in (*naming, *trusted)]
+    label, time = table.name("label"), table.name("time")
+    suspects = dict(leaking_inputs(data, label, others, SUSPECT_ALONE, time))
+    for name, how in suspects.items():
         yield (
             f"Input '{name}' alone is almost the label ({how}): if it is filled in once the label "
             f"is known, ignore it"
             " (dataset.roles.ignore)."
         )
+    for name, alone, rest in grown_counts(data, label, others):
+        if name not in suspects:
+            yield (
+                f"Count '{name}' alone orders labels far better than other inputs do together "
+                f"(average precision {alone:.3f}, theirs {rest:.3f}): if it grows while a case is "
+                f"looked into, ignore it, else name it in dataset.trust."
+            )
+    copies = repeated_rows(table.data, label, inputs, time) if time else ""
+    if copies:
+        yield f"{copies}: a model that has seen the one knows the other."

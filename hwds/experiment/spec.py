@@ -87,6 +87,9 @@ class Experiment(Recipe):
         seed: Names every random stream; the same seed has the same draws.
         size: `small` caps what makes a run long, for a quick try; what is typed wins.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
+        inputs: Files and folders that a user's own code reads beside the data and the files that
+            settings name: `[tables/, prices.csv]`. Their content, and the names in a folder, are a
+            part of its keys.
         save_model: `final` fits the model on all rows at the end and keeps it in the run's folder.
         tags: Single words for finding the run again.
         note: A line that is shown with the run.
@@ -110,6 +113,7 @@ class Experiment(Recipe):
     seed: Seed = 0
     size: Literal["full", "small"] = "full"
     uncapped: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
     decision_pack: str = "none"
     pictures: Literal["auto"] | bool = "auto"

@@ -291,6 +291,117 @@ LEAKING_CORRELATION = 0.999
 """The correlation with the remaining life, over all machines, that no measurement has."""
 
 
+def telling_columns(
+    runs: Runs, trusted: tuple[str, ...] = (), *, likely: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield each column of the runs to learn from that gives the remaining life away, with the
+    reason.
+
+    Args:
+        runs: The runs.
+        trusted: Columns that are not looked at.
+        likely: True for those that likely give it away, in place of those that do.
+    """
+    known = runs.learnable
+    if likely:
+        asked, certain = (LIKELY_OPEN, LIKELY_ORDER), dict(telling_columns(runs, trusted))
+    else:
+        asked, certain = (CERTAIN_OPEN, CERTAIN_ORDER), {}
+        for name, reason in telling_sensors(known.data, known.ends, known.sensors, trusted):
+            certain[name] = reason
+            yield name, reason
+    clocks = _Clocks(known)
+    for name in known.roles.columns({role: known.roles.get(role, ()) for role in KEPT}):
+        if name not in (*trusted, *certain) and known.data.schema[name].is_numeric():
+            reason = clocks.reason(known.data[name], *asked)
+            if reason:
+                yield name, reason
+
+
+CERTAIN_OPEN, LIKELY_OPEN = 0.01, 0.15
+"""The share of a column's variance, in ranks, between machines that are equally far from their end,
+up to which it surely, or likely, follows from the end. Sensors of engines leave .4 to 1.
+"""
+
+WEAR_OPEN = 0.01
+"""The part of these limits that holds for machines that have had an equal share of their life: what
+measures wear itself leaves little open there, .02 where it is simulated.
+"""
+
+CERTAIN_ORDER, LIKELY_ORDER = 0.99, 0.9
+"""The rank correlation with the whole life from which on a first row surely, or likely, tells it.
+"""
+
+BEYOND_AGE = 0.2
+"""The share of what the age leaves open that a clock that ends with the run may leave."""
+
+FEWEST_ENDS, FEWEST_NEIGHBOURS = 12, 40
+"""Failed runs, and neighbours of two runs, below which a likeness may be chance."""
+
+MOST_ROWS = 5_000
+"""Rows that are looked at, evenly spread."""
+
+
+class _Clocks:
+    """The rows of failed runs in the order of the time to their end, of the share of their life,
+    and of their age.
+
+    Whatever depends on the end alone (`1 / (1 + left)`, `left < 30`) is alike in neighbours of that
+    order, which are rows of two machines.
+
+    Args:
+        runs: The runs to learn from.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        every = -(-len(runs.data) // MOST_ROWS)
+        failed = runs.events[runs.run_of_row]
+        self.rows = np.flatnonzero(failed)[::every]
+        self.firsts, self.lives = runs.offsets[:-1][runs.events], runs.ages[runs.events]
+        run, age = runs.run_of_row[self.rows], runs.cycles[self.rows].astype(float)
+        life = runs.ages[run].astype(float)
+        self.orders = {
+            "how long a run still lasts": (1.0, _pairs_of_two(life - age, run)),
+            "the share of its life that a run has had": (WEAR_OPEN, _pairs_of_two(age / life, run)),
+        }
+        self.by_age = _pairs_of_two(age, run)
+
+    def reason(self, values: Series, most_open: float, least_order: float) -> str:
+        """Return how a column gives the remaining life away, empty where it does not."""
+        if len(np.unique(self.lives)) < FEWEST_ENDS:
+            return ""
+        ranks = values.cast(pl.Float64).gather(self.rows).rank().to_numpy()
+        by_age = _open_share(ranks, self.by_age)
+        for what, (strictness, pairs) in self.orders.items():
+            left = _open_share(ranks, pairs)
+            if left <= strictness * most_open and left <= BEYOND_AGE * by_age:
+                return f"{what} leaves {left:.1%} of it open, its age {by_age:.1%}"
+        first = values.cast(pl.Float64).gather(self.firsts).rank().to_numpy()
+        if 2 * len(np.unique(first)) < len(first):
+            return ""
+        order = float(np.corrcoef(first, Series(self.lives).rank().to_numpy())[0, 1])
+        if abs(order) < least_order:
+            return ""
+        return f"the rank correlation of its first row with the whole life is {order:.3f}"
+
+
+def _pairs_of_two(clock: ndarray, run: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the rows that follow each other by a clock and are of two runs, those of one moment in
+    the order of a multiple of their run, which is none of theirs.
+    """
+    order = np.lexsort((run * 7919 % 104_729, clock))
+    two = np.diff(run[order]) != 0
+    return order[:-1][two], order[1:][two]
+
+
+def _open_share(ranks: ndarray, pairs: tuple[ndarray, ndarray]) -> float:
+    """Return the share of the variance that lies between neighbours (von Neumann 1941)."""
+    spread = float(np.var(ranks))
+    if len(pairs[0]) < FEWEST_NEIGHBOURS or not spread > 0:
+        return 1.0
+    return float(np.mean((ranks[pairs[0]] - ranks[pairs[1]]) ** 2)) / (2 * spread)
+
+
 def telling_sensors(
     data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str]]:
@@ -320,22 +431,6 @@ def telling_sensors(
                 name,
                 f"its correlation with the remaining life is {r:.4f} in the last part of all runs",
             )
-
-
-def refuse_telling_sensors(
-    data: DataFrame, ends: DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
-) -> None:
-    """Refuse a sensor that gives the remaining life away.
-
-    Raises:
-        DataError: With the column, and how to let it through.
-    """
-    for name, reason in telling_sensors(data, ends, sensors, trusted):
-        raise DataError(
-            f"dataset: column '{name}' gives the remaining life away: {reason}; name it in "
-            f"dataset.roles.ignore, or in"
-            " dataset.trust where it is truly measured."
-        )
 
 
 # Runs: machines from new until they fail or are last seen, cycle by cycle, with what their
@@ -434,7 +529,7 @@ class Runs:
             data: Rows in which each run's cycles rise.
             regimes: Operating conditions, told apart by the settings.
             unit: What cycles count.
-            trust: Sensors that may follow the remaining life so closely, because they are truly
+            trust: Columns that may follow the remaining life so closely, because they are truly
                 measured.
             **roles: Roles and their columns (`entity="machine"`, `cycle="hours"`), as in
                 `dataset.roles`.
@@ -453,17 +548,21 @@ class Runs:
         return cls.build(rows, named, regimes=regimes, unit=unit).without_giveaways(trust)
 
     def without_giveaways(self, trust: tuple[str, ...] = ()) -> Self:
-        """Return the same, where no sensor of the runs to learn from gives the remaining life away.
+        """Return the same, where no column of the runs to learn from gives the remaining life away.
 
         Args:
-            trust: Sensors that may follow the remaining life so closely, because they are truly
+            trust: Columns that may follow the remaining life so closely, because they are truly
                 measured.
 
         Raises:
             DataError: With the column, and how to let it through.
         """
-        learnable = self.learnable
-        refuse_telling_sensors(learnable.data, learnable.ends, learnable.sensors, trust)
+        for name, reason in telling_columns(self, trust):
+            raise DataError(
+                f"dataset: column '{name}' gives the remaining life away: {reason}; name it in "
+                f"dataset.roles.ignore, or in"
+                " dataset.trust where it is truly measured."
+            )
         return self
 
     def __repr__(self) -> str:

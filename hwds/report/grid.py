@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hwds.core.secrets import visible
 from hwds.results.formatting import column_texts
 from hwds.results.tables import TRUTH
 
@@ -138,11 +139,13 @@ class Grid:
         ]
         columns = _fit_columns([column for column, _ in shown], width)
         for place, (column, (_, text)) in enumerate(zip(columns, shown, strict=False)):
-            side = "left" if text else "right"
-            table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
+            title, flat = Text(visible(column.brief)), bool(place)
+            table.add_column(
+                title, justify="left" if text else "right", overflow="fold", no_wrap=flat
+            )
         for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(
-                *map(Text, cells),
+                *(Text(visible(cell)) for cell in cells),
                 style="bold" if row in self.own else "dim" if row in self.truth else "",
             )
         if hidden := [" ".join(column.brief.split()) for column, _ in shown[len(columns) :]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from polars import DataFrame, col
 
+from hwds.core.secrets import visible
 from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -163,11 +164,11 @@ def print_grids(
         if place:
             console.print()
         if each.caption:
-            console.print(Text(each.caption))
+            console.print(Text(visible(each.caption)))
         console.print(each.rich(console.width))
     for note in noted:
-        console.print(Text(note, style="yellow"))
-    console.print(Text(sentence))
+        console.print(Text(visible(note), style="yellow"))
+    console.print(Text(visible(sentence)))
 
 
 def leaderboard_grid(board: Standings) -> Grid:

@@ -12,6 +12,7 @@ from typing import Any
 from hwds.core.checksums import read_json, write_json
 from hwds.core.files import write_text
 from hwds.core.registry import load_reference
+from hwds.core.secrets import visible
 from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
@@ -145,7 +146,7 @@ def print_verdict(decision: type, verdict: Verdict) -> None:
     console = Console(width=None if Console().is_terminal else WIDTH)
     for each in _verdict_grids(decision, verdict):
         if each.caption:
-            console.print(Text(each.caption))
+            console.print(Text(visible(each.caption)))
         console.print(each.rich(console.width))
     print(verdict.sentence)
 

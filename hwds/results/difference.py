@@ -30,7 +30,7 @@ DIFFERENCE_GROUPS = ("settings", "data", "code", "versions", "machine")
 OWN_MODEL = "the own model"
 """The common label of the runs' models, where these are two."""
 
-NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped"}
+NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped", "inputs"}
 """Groups of settings that no score depends on and that do not say what was asked."""
 
 

@@ -20,7 +20,7 @@ from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.evaluation.cells import CellCache, Job, run_code
 from hwds.evaluation.protocol import Cell, Evaluation, Fold, Tunable, TuningSplit
 from hwds.evaluation.run_cells import cut_cells
-from hwds.experiment.prepare import environment_part, job_of, with_inputs
+from hwds.experiment.prepare import environment_part, job_of, named_inputs, with_inputs
 from hwds.experiment.spec import Experiment
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -475,7 +475,9 @@ def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
         experiment.sweep,
     ]
     code = run_code(recipes, RUNGS_MODULE)
-    parts = {
+    named = named_inputs(experiment, experiment.models)
+    parts: dict[str, Any] = {"inputs": named} if named else {}
+    parts |= {
         "settings": settings,
         "sweep": sweep,
         "labels": labels,

@@ -173,7 +173,7 @@ def _cell_computer(
         inputs.memory,
         lambda cell: sum(one.seconds for part in outcomes.values() for one in part),
     )
-    if not (limits.watched or inputs.apart):
+    if not (limits.watched or inputs.apart or job.sealed):
         yield lambda cell: compute_cell(job, frame, cell)
         return
     with worker_pool(job) as workers:

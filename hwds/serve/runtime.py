@@ -318,4 +318,4 @@ def _keep_dead_letter(record: Mapping[str, Any], why: str) -> None:
 def _print(answer: LambdaAnswer) -> None:
     import sys
 
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(answer) + "\n")  # ASCII: no text in it writes to the log itself

@@ -32,7 +32,7 @@ from hwds.evaluation.protocol import GIVEAWAY_LEAK, LEAK_CHECKS, Leak, RunContex
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
-from tests.support.leaks import PANEL
+from tests.support.leaks import PANEL, InTurn
 from tests.support.panels import LastValue
 from tests.support.rows import toy_rows
 
@@ -118,8 +118,9 @@ def context_of(features=None):
 
 def is_powerless(trick, watch, server):
     """Whether the answers of a trick are those of an honest model and protocol."""
-    parts = (getattr(trick, name, None) for name in ("Protocol", "Model"))
-    return answers(server, watch, *parts).equals(answers(server, watch))
+    protocol, model = (getattr(trick, name, None) for name in ("Protocol", "Model"))
+    honest = InTurn if model and issubclass(model, Policy) else None
+    return answers(server, watch, protocol, model).equals(answers(server, watch, None, honest))
 
 
 def answers(server, watch, protocol=None, model=None):

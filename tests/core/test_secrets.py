@@ -2,8 +2,17 @@ import sys
 from datetime import date
 
 import pytest
+from rich.console import Console
 
-from hwds.core.secrets import data_without_secrets, filter_secrets, remember, without_secrets
+from hwds.core.secrets import (
+    data_without_secrets,
+    filter_secrets,
+    remember,
+    visible,
+    without_secrets,
+)
+from hwds.report.grid import grid_of
+from hwds.report.leaderboard import print_grids
 from hwds.results.folder import RunFolder
 
 
@@ -109,3 +118,33 @@ def test_what_is_printed_is_filtered_even_where_it_was_remembered_later(monkeypa
         print("acme-shop", file=sys.stderr)
         sys.stdout.writelines(["acme-shop", " postgres://me:pass@host/x"])
     assert capsys.readouterr() == ("acme-shop\n*** postgres://***@host/x", "***\n")
+
+
+HOSTILE = "note\x1b[2J\x07\x9b1m \u202egnp.exe \u2066\u200e\u2028\x00 end"
+ESCAPED = r"note\u001b[2J\u0007\u009b1m \u202egnp.exe \u2066\u200e\u2028\u0000 end"
+
+
+def test_what_is_printed_moves_hides_and_turns_no_other_text(capsys):
+    with filter_secrets():
+        print(HOSTILE)
+        print("a\rb\x1b[31m", file=sys.stderr)
+        print("\r\x1b[Kcells 1/2", file=sys.stderr)
+        print("tab\there, עברית, 👩‍🔬\r\n", end="")
+    shown = capsys.readouterr()
+    assert shown.out == f"{ESCAPED}\ntab\there, עברית, 👩‍🔬\r\n"
+    assert shown.err == "a\\u000db\\u001b[31m\n\r\x1b[Kcells 1/2\n", (
+        "only a line of progress begins anew"
+    )
+    assert visible(HOSTILE) == ESCAPED
+
+
+def test_a_terminal_has_the_colours_of_tables_and_none_of_the_texts_in_them(monkeypatch, capsys):
+    grid = grid_of([("note", "note\x1b[8m")], [[HOSTILE]], caption="\x1b[31mof")
+    with filter_secrets():
+        monkeypatch.setattr(sys.stdout._stream, "isatty", lambda: True, raising=False)
+        print_grids([grid], [f"note {HOSTILE}"], HOSTILE, Console(force_terminal=True, width=200))
+    shown = capsys.readouterr().out
+    assert shown.count(ESCAPED) == 3
+    assert "\x1b[33mnote " in shown
+    assert "\x1b[8m" not in shown
+    assert "\x1b[31m" not in shown

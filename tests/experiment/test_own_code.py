@@ -17,9 +17,9 @@ from hwds.bandit.simulation.play import try_policy
 from hwds.core.errors import ConfigError
 from hwds.detection.models.base import Classifier, Contributions
 from hwds.detection.protocols.base import try_classifier, try_row_features
+from hwds.evaluation.cells import _try_on_toys, is_tried
 from hwds.evaluation.panel_folds import FromEnd
 from hwds.evaluation.protocol import WrongAnswerError
-from hwds.experiment.prepare import _try_on_toys, is_tried
 from hwds.forecast.features.lags import Lags
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.protocols.base import try_forecaster, try_panel_features

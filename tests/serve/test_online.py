@@ -21,6 +21,7 @@ from hwds.detection.predictions import main_inputs
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.together import Together
 from hwds.serve.events.online import Online
+from hwds.serve.events.reading import Reader
 from tests.serve.order_events import (
     FEATURES,
     MODELS,
@@ -384,7 +385,12 @@ def test_what_is_no_event_is_refused_in_words(scorer, change, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "is no JSON"), ("[1]", "must be a JSON object, got list")]
+    ("text", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "must be a JSON object, got list"),
+        ('{"id": "a", "id": "b"}', "the key 'id' stands twice"),
+    ],
 )
 def test_text_that_is_no_event_is_refused(scorer, text, message):
     with pytest.raises(DataError, match=message):
@@ -469,3 +475,13 @@ def test_a_text_that_was_never_seen_is_read_as_a_rare_one_and_counted(name):
         answers = [scorer.score(event) for event in told]
         assert scorer.unknown == {"channel": 1}
         assert_as_batch(answers, scorer, model)
+
+
+def test_an_event_that_an_older_version_took_with_a_key_twice_is_read_from_its_store():
+    event = events(lines(1))[0]
+    text = json.dumps(event, default=lambda moment: moment.isoformat())
+    reader = Reader(lines(1), "id")
+    twice = text[:-1] + ', "id": "line 7"}'
+    with pytest.raises(DataError, match="stands twice"):
+        reader.read(twice)
+    assert reader.read_stored(twice).id == "line 7"

@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import signal
 import socket
 import threading
 import time
+from multiprocessing import get_context
 
 import pytest
 
@@ -60,3 +62,17 @@ def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_wai
     with pytest.raises(AttributeError):  # it was never started, and is to be killed
         parent.keep_subprocess_alive()
     assert time.monotonic() - began < 10
+
+
+def test_a_worker_that_computes_on_after_sigterm_is_killed(monkeypatch):
+    from uvicorn.supervisors.multiprocess import Process
+
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setattr("hwds.serve.server.run.KILL_SECONDS", 0.1)
+    parent = _supervisor(config())
+    worker = Process(parent.config, [])
+    worker.process = get_context("spawn").Process(target=time.sleep, args=(600,))
+    worker.start()
+    parent.processes = [worker]
+    parent.join_all()
+    assert worker.exitcode == -signal.SIGKILL

@@ -17,11 +17,13 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
+from hwds.core.secrets import UNSEEN
 from hwds.serve.bundle.manifest import files_of, read_bundle, signing_key
 from hwds.serve.server.settings import ServerSettings
 from tests.support.fuzzed_bodies import bodies
 
 testclient = pytest.importorskip("starlette.testclient")
+run = pytest.importorskip("hwds.serve.server.run")
 ROW = {"id": "A-17", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
 
 
@@ -118,6 +120,15 @@ REFUSALS = [
     ({"spent": "x"}, "application/json", "", 400, "'spent' must be a finite number, got 'x'"),
     ({"spnt": 1}, "application/json", "", 400, "no column 'spnt'; did you mean 'spent'?"),
     ({"bad": 1}, "application/json", "", 400, "no column 'bad'"),
+    (b'{"spent": 1, "spent": 2}', "application/json", "", 400, "'spent' stands twice"),
+    (b'[{"a": {"b": 1, "b": 1}}]', "application/json", "", 400, "'b' stands twice"),
+    (b'{"spent": 1, "spent": 1}', "application/jsonlines", "", 400, "line 1: is no JSON"),
+    (b'{"spent": 1_0}', "application/json", "", 400, "is no JSON"),
+    (b"spent,quantity\n1_0,1", "text/csv", "", 400, "'spent' must be a number, got '1_0'"),
+    (b"spent,quantity\n1,1_0", "text/csv", "", 400, "'quantity' must be a number, got '1_0'"),
+    ("spent\n\u0661\u0662".encode(), "text/csv", "", 400, "'spent' must be a number"),
+    ("quantity\n\u0663".encode(), "text/csv", "", 400, "'quantity' must be a number"),
+    ("spent\n\uff11".encode(), "text/csv", "", 400, "'spent' must be a number"),
     ({"spnt": None}, "application/json", "", 400, "no column 'spnt'; did you mean 'spent'?"),
     ([ROW, 5], "application/json", "", 400, "question 1: must be a JSON object, got int"),
     (b'{"spent": NaN}', "application/json", "", 400, "NaN is no number of JSON"),
@@ -303,6 +314,16 @@ def test_the_log_of_a_refusal_has_no_value_where_fields_are_not_to_be_written(se
         assert json.loads(caplog.records[-1].message)["why"].endswith(said)
 
 
+def test_the_log_has_no_character_that_is_not_seen(client, caplog):
+    hostile = "a\x1b[2Jb\x9b31mc\u202ed\u2028e\x85\r\nf"
+    with caplog.at_level(logging.INFO, "hwds.server"):
+        ask(client, {"spent": hostile})
+    line = run.JsonLogFormatter().format(caplog.records[-1])
+    assert not UNSEEN.search(line)
+    assert "\n" not in line
+    assert repr(hostile)[1:20] in json.loads(line)["said"]["why"]
+
+
 def test_a_capture_that_cannot_be_written_costs_no_answer(serve, tmp_path):
     client = serve(capture=str(tmp_path))
     for hour in (datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)):
@@ -404,3 +425,22 @@ def test_a_body_that_is_cut_short_is_no_body(client):
     asyncio.run(client.app(scope, receive, send))
     assert sent[0]["status"] == 408
     assert b"closed before the body had arrived" in sent[1]["body"]
+
+
+def test_a_request_that_outlives_the_grace_of_the_server_is_told_so(client):
+    sent, headers = [], [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/invocations"}
+
+    async def send(message):
+        sent.append(message)
+
+    async def ended():
+        asked = scope | {"headers": headers, "query_string": b""}
+        task = asyncio.ensure_future(client.app(asked, asyncio.Event().wait, send))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await task
+
+    asyncio.run(ended())
+    assert sent[0]["status"] == 503
+    assert b"the server ends" in sent[1]["body"]

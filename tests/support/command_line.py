@@ -9,7 +9,16 @@ from typing import NamedTuple
 import pytest
 
 from hwds.core import cache as inputs
-from hwds.core import registry
+from hwds.core import keys, registry
+
+MODULES = (
+    keys.read_source,
+    keys._next,
+    keys.file_of_module,
+    keys.is_installed,
+    keys._spec,
+    keys._digest,
+)
 
 
 class Answer(NamedTuple):
@@ -28,10 +37,10 @@ class Answer(NamedTuple):
 
 
 def forget_options() -> None:
-    """Let the registry read conf folders again: it does so once a process, and a test changes
+    """Let conf folders and modules be read again: that is done once a process, and a test changes
     them.
     """
-    for cached in (registry.conf_dirs, registry.options, registry.resolve):
+    for cached in (registry.conf_dirs, registry.options, registry.resolve, *MODULES):
         cached.cache_clear()
 
 

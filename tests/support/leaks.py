@@ -5,12 +5,14 @@ in plain numpy.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
+from hwds.bandit.simulation.play import as_uniforms, word_keys
 from hwds.forecast.models.base import Forecaster
 from hwds.frames.panel import Forecasts
 from tests.support.panels import FittedLastValue, monthly_panel
@@ -89,6 +91,62 @@ class InTurn(Policy):
 
     def pick(self, arms, step, generator):
         return None
+
+
+WORD = 1 << 64
+
+
+def unmixed(word):
+    """SplitMix64 backwards."""
+    for shift, factor in ((31, 0x94D049BB133111EB), (27, 0xBF58476D1CE4E5B9), (30, 1)):
+        word ^= (word >> shift) ^ (word >> 2 * shift)
+        word = word * pow(factor, -1, WORD) % WORD
+    return word
+
+
+class Unmixes(InTurn):
+    """Computes the key of the customers back from that of its own random numbers, and goes by it
+    after some steps, as long as what customers did agrees; `best` says how.
+    """
+
+    def kernel(self, arms):
+        honest, values = super().kernel(arms), np.asarray(arms.values, float)
+
+        def start(seed):
+            ends = np.zeros(arms.count), np.ones(arms.count)
+            return SimpleNamespace(own=honest.start(seed), key=None, ends=ends)
+
+        def select(state, step, segments, contexts, active, generator):
+            if state.key is None:
+                state.key = self.key(generator)
+            low, high = state.ends
+            if step < 4 * arms.count or (low >= high).any():
+                return honest.select(state.own, step, segments, contexts, active, generator)
+            draws = as_uniforms(word_keys(word_keys(state.key, step), np.arange(arms.count)))
+            return np.full(len(segments), self.best(draws, values, low, high))
+
+        def update(state, steps, segments, contexts, arms, outcomes):
+            draws = as_uniforms(word_keys(word_keys(state.key, steps), arms))
+            taken = outcomes > 0
+            np.maximum.at(state.ends[0], arms[taken], draws[taken])
+            np.minimum.at(state.ends[1], arms[~taken], draws[~taken])
+            honest.update(state.own, steps, segments, contexts, arms, outcomes)
+            return state
+
+        return BatchKernel(start, select, update)
+
+    def key(self, generator):
+        return np.uint64(unmixed(int(generator.bit_generator.state["state"]["key"][0])))
+
+
+class Bisects(Unmixes):
+    """Bisects each arm's conversion where a customer's draw lies between what is known of it, and
+    plays the best.
+    """
+
+    def best(self, draws, values, low, high):
+        tells = (values * high > (values * low).max()) & (low < draws) & (draws < high)
+        return int(np.argmax(tells * (high - low) if tells.any() else values * (low + high)))
 
 
 def panel_with(column: pl.Expr, role: str):

@@ -136,6 +136,7 @@ def run_here(command, monkeypatch):
 WORDS = [
     *("model=mine/slow", "dataset=hardware_demand", "size=small", "protocol.horizon=3"),
     *("rivals=[forecast/seasonal_naive]", "pictures=false"),
+    "compute.walls=never",  # the model counts in a file of the test
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ from hwds.bandit.simulation.loop import ReplicationTally
 from hwds.bandit.simulation.play import Game, play_batches, play_compiled, try_policy
 from hwds.bandit.simulation.scores import (
     bandit_measures,
+    lai_robbins,
+    least_regret,
     paired_differences,
     score_replications,
     seen_counts,
@@ -29,7 +32,7 @@ from hwds.bandit.simulation.scores import (
 )
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, PositiveInt, Rows, Small
-from hwds.core.seeds import stream
+from hwds.core.seeds import stream, stream_key
 from hwds.evaluation.protocol import (
     STATE_LEAK,
     TWIN_LEAK,
@@ -141,6 +144,37 @@ def too_low_regret(realised: ndarray, pseudo: ndarray) -> Iterator[str]:
             f"{-less.mean() / max(error, EQUAL_WORLDS_GAP):.0f} standard errors below the"
             f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are "
             f"about to do"
+        )
+
+
+LOWER_BOUND_Z = 4.0
+"""Standard errors by which a mean regret must lie below the lower bound to be remarked upon."""
+
+
+def below_lower_bound(pseudo: ndarray, world: World, horizon: int) -> Iterator[str]:
+    """Yield a sentence where a policy lost less than one that must learn from customers can.
+
+    The bound is for a world that stands still and brings the arms' values. It is the largest over
+    segments, for a policy may learn one of them from another.
+
+    Args:
+        pseudo: The pseudo regret of each replication, shape (n,).
+        world: The world that was played.
+        horizon: The number of steps that were played.
+    """
+    if world.changes or world.brings_amounts or len(pseudo) < FEWEST_REPLICATIONS:
+        return
+    values = world.values[world.present[0]]
+    segments = world.conversions[0][:, world.present[0]]
+    customers = np.maximum(world.shares * horizon, 1.0)
+    least = max(map(partial(least_regret, values), segments, customers))
+    if pseudo.mean() + LOWER_BOUND_Z * pseudo.std(ddof=1) / np.sqrt(len(pseudo)) < least:
+        constants = (lai_robbins(values, conversions) for conversions in segments)
+        asymptote = sum(c * np.log(n) for c, n in zip(constants, customers, strict=True))
+        yield (
+            f"a pseudo regret of {pseudo.mean():.4g} lies below {least:.4g}, the least of a policy "
+            f"that would find another arm if it were the best (asymptotically {asymptote:.4g}, by "
+            f"Lai and Robbins): it knows the market, or likes the arm that is the best here"
         )
 
 
@@ -482,6 +516,19 @@ class BanditSimulation(
             )
         ]
 
+    def warnings_by_truth(self, frame: World, predictions: DataFrame) -> list[str]:
+        """Return a remark on each policy that lost less than one which must learn can."""
+        if predictions.is_empty():
+            return []
+        by_model = predictions.partition_by("model", as_dict=True, maintain_order=True)
+        return [
+            f"{label}: {reason}."
+            for (label,), part in by_model.items()
+            for reason in below_lower_bound(
+                part["pseudo_regret"].to_numpy(), frame, self.game(frame).horizon
+            )
+        ]
+
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing
         before the game ends.
@@ -521,8 +568,8 @@ def world_arms(world: World, game: Game) -> Arms:
 
 
 def world_key(context: RunContext) -> int:
-    """Return the name of the world's draws: the experiment's seed alone."""
-    return context.seed_for("customers")
+    """Return the key of the game, which the experiment's seed alone names."""
+    return stream_key(context.seed, context.fold, "customers")
 
 
 def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from hwds.bandit.models.kernels.base import (
     call_select,
     call_update,
 )
-from hwds.bandit.models.kernels.draws import as_uniform, key_below, seed_stream
+from hwds.bandit.models.kernels.draws import as_uniform, key_below
 from hwds.core.compiling import helper, helper_options
 
 # Estimates of the value of each arm in an adaptive game: the sums that a simulation keeps while
@@ -336,9 +336,10 @@ class ReplicationScratch(NamedTuple):
 # The loop of a simulation: plain functions that are compiled together with a policy's kernel.
 # The world's draws are named by (seed, replication, step, arm), so that every policy meets the
 # same customers, and what another arm would have earned is known. A replication depends on its
-# own number alone: not on how many there are, nor on threads.
+# own number alone: not on how many there are, nor on threads. A policy's own random numbers come
+# from elsewhere (`play.policy_streams`).
 
-SEGMENT, POLICY, DELAY, AMOUNT = -2, -1, 1 << 20, 1 << 21
+SEGMENT, DELAY, AMOUNT = -2, 1 << 20, 1 << 21
 """Names of draws beside the arms' own, which are numbered from 0."""
 
 
@@ -350,13 +351,15 @@ def replicate(
     checkpoints: ndarray,
     key: np.uint64,
     first: int,
+    streams: ndarray,
     scratch: ReplicationScratch,
     tally: ReplicationTally,
 ) -> None:
     """Play all replications of a tally, one after the other; the first has the number `first`."""
     for row in range(tally.wrong.size):
         own = key_below(key, first + row)
-        seed_stream(scratch.stream, key_below(own, POLICY))
+        for i in range(4):
+            scratch.stream[i] = streams[row, i]
         scratch.state[:] = 0.0
         scratch.pulls[:] = 0
         scratch.wins[:] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,33 @@ from hwds.bandit.simulation.loop import (
 from hwds.core.compiling import compiled
 from hwds.evaluation.protocol import WrongAnswerError
 from hwds.frames.world import World
+
+# The keys of a game: customers are named by one, and a policy's own random numbers come from a
+# one-way hash of it, for a generator that is invertible would tell its policy the customers.
+
+CUSTOMER_KEYS = 1 << 31
+"""Customers are named by the rest of the game's key; their names tell nothing of the others."""
+
+
+def customers_of(key: int) -> np.uint64:
+    """Return the key of the draws of a game's customers."""
+    return np.uint64(key % CUSTOMER_KEYS)
+
+
+def policy_streams(key: int, start: int, stop: int) -> ndarray:
+    """Return the stream of a policy's own random numbers in each replication, by a keyed hash
+    (BLAKE2b, RFC 7693).
+
+    Shape (n, 4), uint64. Neither a stream nor the customers tell the other: the hash cannot be
+    inverted, and the customers' key is a quarter of what it is keyed with.
+    """
+    secret = key.to_bytes(16, "little")
+    hashes = (
+        blake2b(row.to_bytes(8, "little"), digest_size=32, key=secret, person=b"hwds policy")
+        for row in range(start, stop)
+    )
+    return np.frombuffer(b"".join(each.digest() for each in hashes), "<u8").reshape(-1, 4)
+
 
 # Playing a compiled policy in a world: the arrays that the loop reads and writes, and threads
 # that share replications.
@@ -123,7 +151,7 @@ def play_compiled(
         kernel: The policy's law.
         world: Where it is played.
         game: Its settings.
-        key: The name of the world's draws and of the policy's.
+        key: The game's, below 2**128; see `customers_of` and `policy_streams`.
         start: The first replication.
         stop: The one after the last.
         threads: The number of threads that share the replications.
@@ -137,11 +165,12 @@ def play_compiled(
     tally = empty_tally(world, game, stop - start)
     market = market_of(world, game.horizon, amounts=kernel.amounts)
     steps = np.array(game.checkpoints, np.int64)
-    settings = kernel.settings, market, game.horizon, game.batch, steps, np.uint64(key)
+    settings = kernel.settings, market, game.horizon, game.batch, steps, customers_of(key)
 
     def share(first: int, last: int) -> None:
         part = ReplicationTally(*(array[first:last] for array in tally))
-        run(*settings, start + first, scratch_of(kernel, market, game), part)
+        streams = policy_streams(key, start + first, start + last)
+        run(*settings, start + first, streams, scratch_of(kernel, market, game), part)
 
     bounds = np.linspace(0, stop - start, max(1, threads) + 1).astype(int).tolist()
     share(0, 0)  # compiled, or read from disk, once
@@ -167,9 +196,10 @@ def play_batches(
 ) -> ReplicationTally:
     """Play replications `start` to `stop` (excluded), see `play_compiled`."""
     tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
-    for row in range(stop - start):
-        own = word_keys(key, start + row)
-        _batch_replication(kernel, market, game, own, row, tally)
+    for row, stream in enumerate(policy_streams(key, start, stop)):
+        own = word_keys(customers_of(key), start + row)
+        generator = np.random.Generator(np.random.Philox(key=stream[:2]))
+        _batch_replication(kernel, market, game, own, generator, row, tally)
     return tally
 
 
@@ -178,10 +208,10 @@ def _batch_replication(
     market: MarketArrays,
     game: Game,
     key: np.uint64,
+    generator: np.random.Generator,
     row: int,
     tally: ReplicationTally,
 ) -> None:
-    generator = np.random.Generator(np.random.Philox(key=int(word_keys(key, np.int64(-1)))))
     state = kernel.start(int(generator.integers(2**31)))
     steps = np.arange(game.horizon)
     names = word_keys(key, steps)

@@ -34,6 +34,9 @@ from hwds.stats.estimates import (
 UNIFORM_PLAY = "bandit/uniform_play"
 """The policy that others are compared with: each arm as often as any other."""
 
+BISECTIONS = 50
+"""Halvings of the range in which the least number of tries is looked for."""
+
 CORRECTION_MEANINGS = {
     "ipw": "its steps weighted by 1 / chance, unbiased",
     "aipw": "a guess corrected by its steps over their chances, unbiased",
@@ -84,6 +87,36 @@ def lai_robbins(values: ndarray, conversions: ndarray) -> float:
     worse = (rewards < best) & (values > best)
     needed = kl_bernoulli(conversions[worse], best / values[worse])
     return float(np.sum((best - rewards[worse]) / needed))
+
+
+def least_regret(values: ndarray, conversions: ndarray, horizon: float) -> float:
+    """Return the least expected regret of a policy that finds an arm which is truly the best.
+
+    Take a worse arm and a world in which it is as much better than the best as it is worse here. A
+    policy that gives it at least half of the steps there, in half of the games, must try it n times
+    here with n KL >= kl(2 n / T, 1/2), by the change of measure behind the bound of Lai and Robbins
+    (Kaufmann, Cappe and Garivier 2016, lemma 1; Garivier, Menard and Stoltz 2019). It holds for
+    every T. A policy that knows how arms hang together, or which one it likes, may lie below.
+
+    Args:
+        values: What a conversion earns, shape (K,).
+        conversions: Shape (K,).
+        horizon: T.
+
+    Returns:
+        In the unit of the values; 0 where no worse arm could be the best.
+    """
+    rewards = values * conversions
+    gaps = rewards.max() - rewards
+    turned = (rewards + 2 * gaps) / np.where(values > 0, values, np.inf)
+    other = (gaps > 0) & (values > 0) & (turned < 1)
+    apart = kl_bernoulli(conversions[other], turned[other])
+    low, high = np.zeros(len(apart)), np.full(len(apart), horizon / 4)
+    for _ in range(BISECTIONS):
+        tried = (low + high) / 2
+        enough = tried * apart >= kl_bernoulli(2 * tried / horizon, np.full(len(apart), 0.5))
+        low, high = np.where(enough, low, tried), np.where(enough, tried, high)
+    return float(gaps[other] @ low)
 
 
 def bandit_measures(unit: str) -> tuple[Measure, ...]:

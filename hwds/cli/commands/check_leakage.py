@@ -67,18 +67,23 @@ def tell(label: str, results: list[Leak | None]) -> bool:
 
 
 def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
-    """Print a line for each column that gives away what is predicted, over the protocol's horizon.
+    """Print a line for each column that gives away what is predicted, over the protocol's horizon,
+    and for each that likely does.
 
-    Whether there is none.
+    Whether there is none of the first.
     """
     from hwds.datasets.reading.leakage import giveaways
     from hwds.evaluation.panel_folds import PanelSplitting
+    from hwds.experiment.prepare import likely_giveaways
 
     if isinstance(protocol, PanelSplitting):
         frame = replace(frame, horizon=protocol.steps(frame))
-    found = list(giveaways(frame, getattr(dataset, "trust", ())))
+    trusted = getattr(dataset, "trust", ())
+    found = list(giveaways(frame, trusted))
     for reason in found:
         print(f"dataset {dataset.name}: LEAKS: {reason}")
+    for remark in likely_giveaways(frame, trusted):
+        print(f"dataset {dataset.name}: {remark}")
     return not found
 
 

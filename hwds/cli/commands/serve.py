@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 @number_option("--most-mb", NumberWithin(0.001, 1024), "Megabytes of a body at most.", 6.0)
 @number_option("--seconds", NumberWithin(0.01, 3600), "Seconds of an answer at most.", 55.0)
 @number_option(
+    "--connections", WholeNumber(16, 1_000_000), "Connections of a worker at most.", 4096
+)
+@number_option("--head-seconds", NumberWithin(0.1, 3600), "Seconds of a head, or of silence.", 10.0)
+@number_option("--body-seconds", NumberWithin(0.1, 3600), "Seconds that a body may take.", 30.0)
+@number_option("--idle-seconds", NumberWithin(0.1, 3600), "Seconds between two requests.", 65.0)
+@number_option(
     "--batch-ms",
     NumberWithin(0, 1000),
     "Milliseconds that a row waits for those of other requests, while requests come together.",
@@ -170,6 +176,7 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
         store=store,
         power=power,
         most_megabytes=options.pop("most_mb"),
+        read_seconds=options.pop("body_seconds"),
         canary=canary,
         canary_share=share,
         redact=tuple(filter(None, options.pop("redact").split(","))),

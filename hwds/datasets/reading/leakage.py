@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hwds.core.errors import DataError
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET
-from hwds.frames.runs import Runs, telling_sensors
+from hwds.frames.runs import Runs, telling_columns
 from hwds.frames.table import Table
 from hwds.stats.binary_labels import average_precision
 
@@ -37,6 +37,27 @@ leave no more than rounding.
 STATIC_CORRELATION = 0.97
 """The correlation over which a static column says what is left of the last rows when the earlier
 ones are taken out.
+"""
+
+FEWEST_ENDED = 6
+"""Series that end, and that go on, below which missing values may tell an end by chance."""
+
+RARELY_SILENT = 0.5
+"""The share of the last rows without a sale up to which a series that goes on shows that it does.
+"""
+
+FEWEST_SIDES = 4
+"""Rows of a series on either side of a limit, at least."""
+
+WIDEST_GAP = 0.2
+"""The widest gap between two sides of a limit, as a share of the range of the target."""
+
+PLACEBOS = 4
+"""Earlier windows of a horizon each, of which a static column should say as much as of the last."""
+
+LIKELY_LATE, PLACEBO_Z = 0.4, 4.0
+"""The partial correlation with the last rows from which on a static column is remarked, and the
+standard errors by which it must exceed that of every earlier window.
 """
 
 LEAST_PAIRS, LEAST_SERIES = 40, 12
@@ -77,13 +98,29 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> None:
         )
 
 
+def likely_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each static column that likely tells how each series ends, and how: it says more of the
+    last rows than of the ones before them, of which it would say as much if it were known early.
+
+    Args:
+        panel: The data.
+        trusted: Columns that are not looked at.
+    """
+    late = _LateMeans(panel)
+    for name in panel.roles.static:
+        if name in trusted or late.static_reason(name):
+            continue
+        if reason := late.likely_reason(name):
+            yield name, reason
+
+
 def leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each column that gives the target away, and how.
 
     A known-future column may not be the target of its own row, of a later one, or of one before it
     that lies within the horizon; a past-only one not that of a later row; nor may the places of
-    their missing values. A static column may not say more of the mean of the last rows than the
-    mean of the earlier ones does.
+    their missing values, or the side of a limit on which the target lies. A static column may not
+    say more of the mean of the last rows than the mean of the earlier ones does.
 
     Args:
         panel: The data.
@@ -173,8 +210,10 @@ class _PanelRows:
         reason = self.missing_reason(values, known_ahead)
         if reason or self.is_calendar(_floats(values)):
             return reason
-        return self.copy_reason(values, known_ahead) or self.explained_reason(
-            _floats(values), known_ahead
+        return (
+            self.copy_reason(values, known_ahead)
+            or self.limit_reason(_floats(values), known_ahead)
+            or self.explained_reason(_floats(values), known_ahead)
         )
 
     def is_calendar(self, values: ndarray) -> bool:
@@ -206,6 +245,8 @@ class _PanelRows:
     def missing_reason(self, values: Series, known_ahead: bool) -> str:
         """Return where in the target the places of missing values are found again."""
         gaps = values.is_null().to_numpy().astype(float)
+        if known_ahead and (reason := self.end_reason(gaps)):
+            return reason
         if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(
             gaps
         ):
@@ -217,6 +258,46 @@ class _PanelRows:
                     f"it is {'missing' if likeness > 0 else 'there'} where the target "
                     f"{_rows(shift)} {what}"
                 )
+        return ""
+
+    def end_reason(self, gaps: ndarray) -> str:
+        """Return how missing values tell which series end: they begin at some row and last, and
+        from then on nothing is sold, which is rare in the last rows of other series.
+        """
+        offsets = self.panel.offsets
+        given = np.flatnonzero(gaps == 0)
+        last = np.searchsorted(given, offsets[1:]) - 1
+        starts = np.where(last >= 0, given[last] + 1, 0) if len(given) else offsets[1:]
+        starts = np.clip(starts, offsets[:-1], offsets[1:])
+        late, whole = offsets[1:] - starts, np.diff(offsets)
+        ended = (late > 0) & (late < whole)
+        if ended.sum() < FEWEST_ENDED or (late == 0).sum() < FEWEST_ENDED:
+            return ""
+        silent = np.nan_to_num(self.target) == 0
+        rows = np.arange(len(silent)) >= np.repeat(starts, whole)
+        usual = np.isin(self.panel.series_of_row, np.flatnonzero(late == 0))
+        usual &= self.after <= int(np.median(late[ended]))
+        of_ended = np.repeat(ended, whole)
+        if not silent[rows & of_ended].all() or silent[usual].mean() > RARELY_SILENT:
+            return ""
+        return f"it is missing from the row on from which a series has ended ({ended.sum()} have)"
+
+    def limit_reason(self, values: ndarray, known_ahead: bool) -> str:
+        """Return how a column of two values tells on which side of a limit the target lies.
+
+        In each series the two sides lie apart, and no further than neighbours do: what moves the
+        target, as an action does, leaves a gap or an overlap.
+        """
+        kinds = np.unique(values[~np.isnan(values)])
+        if len(kinds) != 2:
+            return ""
+        rows = DataFrame({"s": self.panel.table[SERIES], "high": values == kinds[1]})
+        for shift in range(0 if known_ahead else 1, min(self.panel.horizon, NEAR_ROWS) + 1):
+            target = Series("y", self.shift_rows(self.target, shift), nan_to_null=True)
+            sides = rows.with_columns(target).filter(col("y").is_not_null())
+            share = _apart(sides)
+            if share == 1.0:
+                return f"it tells on which side of a limit the target {_rows(shift)} lies"
         return ""
 
     def explained_reason(self, values: ndarray, known_ahead: bool) -> str:
@@ -255,6 +336,25 @@ class _PanelRows:
         )
         mean = _floats(rows.select(col("v").mean().over("s"))["v"])
         return np.where(mean > 0, mean, 1.0)
+
+
+def _apart(sides: DataFrame) -> float:
+    """Return the share of series whose target lies on two sides of a limit by `high`, of those with
+    enough rows on both; 0 where there are few of them.
+    """
+    y, high = col("y"), col("high")
+    ends = sides.group_by("s").agg(
+        up=y.filter(high).min() - y.filter(~high).max(),
+        down=y.filter(~high).min() - y.filter(high).max(),
+        width=y.quantile(0.9) - y.quantile(0.1),
+        fewest=pl.min_horizontal(high.sum(), (~high).sum()),
+        kinds=pl.min_horizontal(y.filter(high).n_unique(), y.filter(~high).n_unique()),
+    )
+    enough = ends.filter((col("fewest") >= FEWEST_SIDES) & (col("kinds") > 1))
+    if len(enough) < FEWEST_ENDED // 2 or enough["fewest"].sum() < LEAST_PAIRS:
+        return 0.0
+    gap = pl.max_horizontal("up", "down") / pl.col("width")
+    return float(enough.select(((gap > 0) & (gap < WIDEST_GAP)).mean()).item())
 
 
 class _Shifts:
@@ -298,8 +398,9 @@ class _LateMeans:
         self.panel = panel
         self.means = {last: self.split(last) for last in dict.fromkeys((panel.horizon, 1))}
 
-    def split(self, last: int) -> tuple[ndarray, list[ndarray]]:
-        """Return the mean of the last rows, and what was known before them; shape (n_series,) each.
+    def split(self, last: int, after: int = 0) -> tuple[ndarray, list[ndarray]]:
+        """Return the mean of the last rows before the `after` last ones, and what was known before
+        them; shape (n_series,) each.
 
         That is the mean of all earlier rows, of as many as the horizon has, and of one.
         """
@@ -312,10 +413,10 @@ class _LateMeans:
             }
         )
         parts = {
-            "late": (0, last),
-            "all": (last, len(rows)),
-            "recent": (last, last + self.panel.horizon),
-            "one": (last, last + 1),
+            "late": (after, after + last),
+            "all": (after + last, len(rows)),
+            "recent": (after + last, after + last + self.panel.horizon),
+            "one": (after + last, after + last + 1),
         }
         means = [
             col("v").filter((col("back") > first) & (col("back") <= stop)).mean().alias(name)
@@ -330,21 +431,11 @@ class _LateMeans:
         """Return how a column that is constant in each series tells the last rows, empty where it
         does not.
         """
-        column = self.panel.table[name]
-        first = column.gather(self.panel.offsets[:-1])
-        if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
-            return ""
-        if not column.equals(first.gather(self.panel.series_of_row), null_equal=True):
+        first = self.constant(name)
+        if first is None:
             return ""
         for last, (late, before) in self.means.items():
-            likeness = max(
-                (
-                    _partial(own, *both)
-                    for (own,) in _scales(_floats(first))
-                    for both in _scales(late, *before)
-                ),
-                key=abs,
-            )
+            likeness = _likeness(first, late, *before)
             if abs(likeness) > STATIC_CORRELATION:
                 rows = f"{last} rows" if last > 1 else "row"
                 return (
@@ -352,6 +443,42 @@ class _LateMeans:
                     f"correlation {likeness:.3f})"
                 )
         return ""
+
+    def constant(self, name: str) -> ndarray | None:
+        """Return a column's number of each series, None where it changes or series are few."""
+        column = self.panel.table[name]
+        first = column.gather(self.panel.offsets[:-1])
+        if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
+            return None
+        alike = column.equals(first.gather(self.panel.series_of_row), null_equal=True)
+        return _floats(first) if alike else None
+
+    def likely_reason(self, name: str) -> str:
+        """Return how a constant column says more of the last rows than of earlier ones, empty where
+        it does not.
+        """
+        first, last = self.constant(name), self.panel.horizon
+        if first is None or len(np.unique(first)) < LEAST_SERIES:
+            return ""
+        late, before = self.means[last]
+        found = abs(_likeness(first, late, *before))
+        if found < LIKELY_LATE:
+            return ""
+        windows = (self.split(last, last * back) for back in range(1, PLACEBOS + 1))
+        usual = max(abs(_likeness(first, late, *before)) for late, before in windows)
+        error = np.sqrt(2 / max(int((~np.isnan(first)).sum()) - 6, 1))
+        if np.arctanh(found) - np.arctanh(usual) < PLACEBO_Z * error:
+            return ""
+        return (
+            f"it tells the last {last} rows beyond the mean of those before (partial correlation "
+            f"{found:.2f}), and of no earlier {last} rows more than {usual:.2f}"
+        )
+
+
+def _likeness(own: ndarray, late: ndarray, *before: ndarray) -> float:
+    """Return the largest partial correlation, of numbers or of their logs."""
+    both = list(_scales(late, *before))
+    return max((_partial(x, *each) for (x,) in _scales(own) for each in both), key=abs)
 
 
 def _scales(*values: ndarray) -> Iterator[tuple[ndarray, ...]]:
@@ -423,17 +550,39 @@ NAMING_SHARE = 0.95
 FEWEST_NAMED = 50
 """Rows below which all values may well be different."""
 
+MOST_THIN = 20_000
+"""Rows of a table, evenly spread, in which values are held against those beside them."""
+
+FEWEST_IN_BIN, MOST_BINS, TIMES = 50, 32, 16
+"""Rows of a bin of values, bins of a column, and bins of time."""
+
+FEWEST_GROWN = 30
+"""Rows of label 1 below which a count is not held against all other inputs."""
+
+LEAST_GROWN, MOST_OF_OTHERS = 0.1, 2.0
+"""The share of the way from chance to a perfect order that a count alone must go to be remarked,
+and how many times as far as all other inputs together.
+"""
+
+VARIED_SHARE = 0.5
+"""The share of different values from which on a column makes equal rows no chance."""
+
+FEWEST_COPIES, LEAST_COPIED = 20, 0.005
+"""Copies of rows, and their share, from which on they are remarked."""
+
 LEAST_LABELS = 8
 """Rows of each label below which a column may part them by chance."""
 
 
-def refuse_leaking_inputs(data: DataFrame, label: str, columns: Iterable[str]) -> None:
+def refuse_leaking_inputs(
+    data: DataFrame, label: str, columns: Iterable[str], time: str | None = None
+) -> None:
     """Refuse an input that alone gives the label away; see `leaking_inputs`.
 
     Raises:
         DataError: With the column and what gives the label away.
     """
-    for name, leak in leaking_inputs(data, label, columns):
+    for name, leak in leaking_inputs(data, label, columns, time=time):
         raise DataError(
             f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it "
             f"there, or in dataset.trust"
@@ -489,19 +638,24 @@ def order_of_labels(data: DataFrame, label: str, time: str) -> str:
 
 
 def leaking_inputs(
-    data: DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
+    data: DataFrame,
+    label: str,
+    columns: Iterable[str],
+    most: float = MOST_ALONE,
+    time: str | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Yield each input that alone gives the label away, and how.
+    """Yield each input that alone, or with the time of its row, gives the label away, and how.
 
     Its average precision, of its values rising or falling or of the mean label that other rows of
-    the same value have, lies over .95 (and where the label is common, as far above chance); or it
-    is null exactly where the label is 0, or 1.
+    the same value, or of values beside it, have, lies over .95 (and where the label is common, as
+    far above chance); or it is null exactly where the label is 0, or 1.
 
     Args:
         data: The table.
         label: The column of labels; what is no 0 or 1 is left to others to refuse.
         columns: The inputs to look at.
         most: The share of the way from chance to a perfect order that one may go.
+        time: The column of times, against which inputs are held, too.
     """
     kind = data.schema[label]
     known = data.filter(col(label).is_not_null())
@@ -513,9 +667,14 @@ def leaking_inputs(
     truth = known[label].cast(pl.Float64).to_numpy()
     if min(truth.sum(), (1 - truth).sum()) < LEAST_LABELS:
         return
-    half = stream(0, "giveaways").permutation(len(truth)) % 2
+    half = _halves(len(truth))
+    thin = slice(None, None, -(-len(truth) // MOST_THIN))
+    times = known[time].gather_every(thin.step) if time else None
     for name in columns:
         leak = _leak(known[name], truth, half, label, most)
+        if not leak and _is_number(known.schema[name]):
+            beside = _beside(known[name].gather_every(thin.step), times, truth[thin], half[thin])
+            leak = _told_by(beside, truth[thin], most)
         if leak:
             yield name, leak
 
@@ -535,6 +694,11 @@ def naming_inputs(data: DataFrame, columns: Iterable[str]) -> Iterator[tuple[str
                 yield name, share
 
 
+def _halves(n: int) -> ndarray:
+    """Return the half of each of n rows, drawn."""
+    return stream(0, "giveaways").permutation(n) % 2
+
+
 def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float) -> str:
     """Return what of a column gives the label away, empty where nothing does."""
     missing = values.is_null().to_numpy()
@@ -542,12 +706,17 @@ def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float
         if np.array_equal(missing, truth == side):
             return f"it is null exactly where '{label}' is {side}"
     scores = {"of the mean label of its values": _means(values, truth, half)}
-    if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean:
-        numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
+    if _is_number(values.dtype):
+        numbers = _numbers(values)
         scores |= {
             "of its values": _fill_missing(numbers),
             "of its falling values": _fill_missing(-numbers),
         }
+    return _told_by(scores, truth, most)
+
+
+def _told_by(scores: dict[str, ndarray], truth: ndarray, most: float) -> str:
+    """Return which of some orders gives the label away, empty where none does."""
     for what, score in scores.items():
         precision = average_precision(truth, score)
         if precision - truth.mean() > most * (1 - truth.mean()):
@@ -555,19 +724,124 @@ def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float
     return ""
 
 
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind.is_temporal() or kind == pl.Boolean
+
+
+def _numbers(values: Series) -> Series:
+    return values.to_physical().cast(pl.Float64).fill_nan(None)
+
+
+def _beside(
+    values: Series, times: Series | None, truth: ndarray, half: ndarray
+) -> dict[str, ndarray]:
+    """Return the orders of a column by the mean label of values beside it, at all times, at its
+    own, and by how long after its row's time it lies.
+    """
+    numbers = _numbers(values)
+    orders = {"of the mean label of values beside it": _means(_bins(numbers), truth, half)}
+    if times is None:
+        return orders
+    rows = DataFrame({"value": numbers, "time": times})
+    near = (col("time").rank("ordinal") * TIMES / (pl.len() + 1)).floor()
+    local = rows.select((col("value").rank() / col("value").count()).over(near))["value"]
+    orders["of the mean label of values beside it at its time"] = _means(_bins(local), truth, half)
+    if values.dtype.is_temporal() and times.dtype.is_temporal():
+        later = (values.cast(pl.Datetime) - times.cast(pl.Datetime)).to_physical().cast(pl.Float64)
+        orders["of how long after its row's time it lies"] = _means(_bins(later), truth, half)
+    return orders
+
+
+def _bins(numbers: Series) -> Series:
+    """Return the bin of each number, of as many in each; null where there is none."""
+    count = int(np.clip(len(numbers) // FEWEST_IN_BIN, 2, MOST_BINS))
+    return (numbers.rank("average") * count / (numbers.count() + 1)).floor()
+
+
+def grown_counts(
+    data: DataFrame, label: str, columns: Sequence[str]
+) -> Iterator[tuple[str, float, float]]:
+    """Yield each count that alone orders the labels far better than all other inputs together, but
+    for counts that do too.
+
+    With its average precision and theirs, each out of fold. Whatever is counted while a case is
+    looked into does.
+
+    Args:
+        data: The table, with labels of 0 and 1.
+        label: The column of labels.
+        columns: The inputs to look at.
+    """
+    known = data.filter(col(label).is_not_null())
+    truth = known[label].cast(pl.Float64, strict=False).to_numpy()
+    if not np.isin(truth, (0.0, 1.0)).all() or truth.sum() < FEWEST_GROWN:
+        return
+    half, chance = _halves(len(truth)), float(truth.mean())
+    odds = {name: _log_odds(known[name], truth, half) for name in columns}
+    alone = {
+        name: average_precision(truth, own)
+        for name, own in odds.items()
+        if known.schema[name].is_integer()
+    }
+    far = {name for name, own in alone.items() if own - chance > LEAST_GROWN * (1 - chance)}
+    others = [own for name, own in odds.items() if name not in far]
+    if not far or len(others) < len(far):
+        return
+    rest = average_precision(truth, np.sum(others, axis=0))
+    for name in sorted(far):
+        if alone[name] - chance > MOST_OF_OTHERS * (rest - chance):
+            yield name, alone[name], rest
+
+
+def _log_odds(values: Series, truth: ndarray, half: ndarray) -> ndarray:
+    """Return the log-odds of the label by bins of a column, from the other half of the rows."""
+    kinds = _bins(_numbers(values)) if _is_number(values.dtype) else values
+    share = np.clip(_means(kinds, truth, half, float(FEWEST_IN_BIN)), TINY, 1 - TINY)
+    return np.log(share / (1 - share))
+
+
+def repeated_rows(data: DataFrame, label: str, columns: Sequence[str], time: str) -> str:
+    """Return how many rows are exact copies of a row at another time, empty where few are.
+
+    Rows of few different values are alike by chance: one column must have as good as a value a row.
+
+    Args:
+        data: The table.
+        label: The column of labels.
+        columns: The inputs.
+        time: The column of times.
+    """
+    flat = [name for name in columns if not data.schema[name].is_nested() and name != time]
+    many = max((data[name].n_unique() / max(len(data), 1) for name in flat), default=0.0)
+    if many < VARIED_SHARE:
+        return ""
+    same = data.group_by(flat).agg(
+        n=pl.len(), times=col(time).n_unique(), labels=col(label).drop_nulls().n_unique()
+    )
+    copied = same.filter((col("n") > 1) & (col("times") > 1))
+    rows, alike = int(copied["n"].sum()), int(copied.filter(col("labels") <= 1)["n"].sum())
+    if rows < max(FEWEST_COPIES, LEAST_COPIED * len(data)):
+        return ""
+    return (
+        f"{rows:,} rows ({rows / len(data):.1%}) are exact copies of a row at another '{time}', "
+        f"{alike / rows:.0%} of them with its label"
+    )
+
+
 def _fill_missing(numbers: Series) -> ndarray:
     """Return the numbers with missing ones below all others."""
     return numbers.fill_null(-np.inf).to_numpy()
 
 
-def _means(values: Series, truth: ndarray, half: ndarray) -> ndarray:
+def _means(values: Series, truth: ndarray, half: ndarray, shrunk: float = 0.0) -> ndarray:
     """Return the mean label of rows of the same value in the other half, that of all rows where
-    there are none.
+    there are none; with `shrunk` so many rows of the mean label are added to each.
     """
     if values.dtype.is_nested():
         return np.zeros(len(truth))
     rows = DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(mean=col("label").mean())
+    mean = (col("label").sum() + shrunk * float(truth.mean())) / (pl.len() + shrunk)
+    means = rows.group_by("value", (1 - col("half")).alias("half")).agg(mean=mean)
     joined = rows.join(
         means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True
     )
@@ -590,13 +864,12 @@ def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
         for column, reason in leaking_columns(frame, trusted):
             yield f"column '{column}' gives the target away: {reason}"
     elif isinstance(frame, Runs):
-        known = frame.learnable
-        for column, reason in telling_sensors(known.data, known.ends, known.sensors, trusted):
+        for column, reason in telling_columns(frame, trusted):
             yield f"column '{column}' gives the remaining life away: {reason}"
     elif isinstance(frame, Table) and frame.roles.get("label"):
         label, time = frame.name("label"), frame.name("time")
         inputs = [name for name in frame.inputs if name not in trusted]
-        for column, reason in leaking_inputs(frame.data, label, inputs):
+        for column, reason in leaking_inputs(frame.data, label, inputs, time=time):
             yield f"column '{column}' alone gives the label away: {reason}"
         reason = order_of_labels(frame.data, label, time) if time and time not in trusted else ""
         if reason:

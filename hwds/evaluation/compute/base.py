@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hwds.core.cache import Cache
 from hwds.core.recipe import NonNegativeInt, Recipe, Workers
+from hwds.core.walls import landlock_version
 from hwds.evaluation.cells import CellCache, CellOutcome, Job
 from hwds.evaluation.protocol import Cell, Device
 from hwds.evaluation.workers import UNLIMITED, CellLimits
@@ -21,11 +22,18 @@ class Compute(Recipe):
         cpus_per_cell: Threads of each cell; with it the last bits of a model's numbers may change.
         device: `gpu` for Keras and XGBoost, `auto` where there is one.
         max_failed: The number of cells that may fail before the run itself counts as failed.
+        walls: `auto` computes cells of your own code in processes that can read nothing but what
+            their keys name, and write nothing but a temporary folder, where the kernel (Linux) and
+            the device (`cpu`) can; `never` watches what is read instead.
+        environment: Variables of the environment that your own code reads: `[ALPHA]`. Their values
+            are a part of its keys; others it does not see.
     """
 
     cpus_per_cell: Workers = 1
     device: Literal["auto", "cpu", "gpu"] = "auto"
     max_failed: NonNegativeInt = 0
+    walls: Literal["auto", "never"] = "auto"
+    environment: tuple[str, ...] = ()
 
     def run(
         self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED
@@ -46,6 +54,18 @@ class Compute(Recipe):
 
     def done(self, folder: Path) -> None:
         """Take note that a folder of results is complete."""
+
+    def why_open(self) -> str:
+        """Return why no walls stand around a user's own code; empty where they do."""
+        if self.walls == "never":
+            return "compute.walls=never"
+        if self.found_device() != "cpu":
+            return "compute.device=gpu"
+        return "" if landlock_version() else "this kernel has none"
+
+    def seals(self) -> bool:
+        """Return whether walls stand around a user's own code."""
+        return not self.why_open()
 
     def found_device(self) -> Device:
         """Return the device; for `auto`, `gpu` where the kernel shows an NVIDIA device."""

@@ -18,18 +18,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hwds.core.checksums import lay_sealed, require_sound
+from hwds.core.compiling import own_compiled_variables
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.keys import installed_versions, machine_digest
 from hwds.core.recipe import NonNegative
 from hwds.core.registry import conf_dirs
+from hwds.core.sealed import FIXED
+from hwds.core.walls import landlock_version
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, compute_cell
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import Cell
 from hwds.evaluation.workers import (
     UNLIMITED,
     CellLimits,
+    WorkerPool,
     hold_threads,
     inherit_variables,
+    share_out,
     thread_variables,
 )
 
@@ -275,7 +280,21 @@ def compute_there(shared: PackedJob, cell: Cell) -> CellOutcome:
     hold_threads(shared.job.cpus)
     if reason := unfit(shared.job.machine, shared.packages):
         return CellOutcome(cell, None, 0.0, reason)
-    return compute_cell(job_on_node(shared, shared.job), frame_on_node(shared), cell)
+    job, frame = job_on_node(shared, shared.job), frame_on_node(shared)
+    return compute_walled(job, cell) if job.sealed else compute_cell(job, frame, cell)
+
+
+_WALLED = WorkerPool()
+"""The process behind walls of this worker, which lives as long as it does."""
+
+
+def compute_walled(job: Job, cell: Cell) -> CellOutcome:
+    """Compute a cell of a user's own code behind walls, from a worker of Ray, which has threads and
+    cannot wall itself in.
+    """
+    if not landlock_version():
+        return CellOutcome(cell, None, 0.0, f"{platform.node()} has no walls: compute.walls=never")
+    return list(share_out(_WALLED, job, [cell], 1))[-1]
 
 
 def job_on_node(shared: PackedJob, job: Job) -> Job:
@@ -577,6 +596,8 @@ def worker_variables(compute: OnRay) -> dict[str, str]:
     ]
     return (
         thread_variables(compute.cpus_per_cell)
+        | FIXED
+        | own_compiled_variables()
         | QUIET
         | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
     )

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.questions import LONGEST_ID
+from hwds.core.questions import LONGEST_ID, parsed_json
 from hwds.frames.rows import hidden_columns, microseconds
 from hwds.frames.table import ROW_ID, Table
 
@@ -112,14 +112,14 @@ class Reader:
     def read_stored(self, body: str) -> ReadEvent:
         """Read an event that was taken once.
 
-        What it says is null need not be a column, for older versions took that too.
+        What it says is null need not be a column, and a key may stand twice, for older versions
+        took that too.
 
         Raises:
             DataError: As of `read`.
         """
-        return self.read(
-            {name: value for name, value in parse_object(body).items() if value is not None}
-        )
+        fields = json.loads(body)
+        return self.read({name: value for name, value in fields.items() if value is not None})
 
     def instant(self, id: str, value: Any) -> int:
         """Return a moment on the clock of the events' times, from which on something holds of an
@@ -193,10 +193,8 @@ def parse_object(text: str | bytes, what: str = "event") -> Mapping[str, Any]:
         DataError: It is none, or has texts that are no Unicode.
     """
     try:
-        fields = json.loads(text)
-        if b"\\u" in text if isinstance(text, bytes) else "\\u" in text:
-            json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
+        fields = parsed_json(text if isinstance(text, str) else text.decode(), what)
+    except UnicodeDecodeError as error:
         raise DataError(f"{what}: is no JSON ({error}).") from error
     if not isinstance(fields, dict):
         raise DataError(f"{what}: must be a JSON object, got {type(fields).__name__}.")

@@ -25,9 +25,9 @@ from hwds.core.questions import ID
 from hwds.core.settings import read_yaml
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
-from hwds.serve.server.arms import FAILURES, LOG, MAIN
+from hwds.serve.server.arms import FAILURES, LOG, MAIN, Loaded
 from hwds.serve.server.core import Core, Reply, log_request
-from hwds.serve.server.formats import JSON, Refused
+from hwds.serve.server.formats import JSON, REFUSAL_HEADERS, TIMED_BODY, Refused, refusal_body
 from hwds.serve.server.records import Headers, pass_on
 from hwds.serve.server.settings import ServerSettings
 
@@ -49,12 +49,6 @@ that answered.
 """
 
 Ask = Callable[[Scope, Headers, bytes], Asked]
-
-REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
-    503: [(b"retry-after", b"1")],
-    401: [(b"www-authenticate", b"Bearer")],
-}
-"""Headers of refusals."""
 
 YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
 
@@ -83,7 +77,7 @@ class Answering:
             refuse_stranger(
                 headers.get(b"authorization", b"").decode("latin-1"), self._settings.tokens
             )
-            body = await self._body(headers, receive)
+            body = await self._body(scope, headers, receive)
             begin = perf_counter()  # how long a client sends is not the server's time
             reply, digest = await self._reply(scope, headers, body)
             extra = [(b"x-hwds-bundle", digest.encode())]
@@ -93,6 +87,8 @@ class Answering:
             status, why = 400, str(error)
         except HwdsError as error:
             status, why = 503, str(error)
+        except asyncio.CancelledError:  # SIGTERM, and its grace is over
+            status, why = 503, "the server ends; ask again."
         except FAILURES as error:
             status, why = 500, f"{type(error).__name__}: {error}"
             LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
@@ -121,7 +117,7 @@ class Answering:
         )
         return reply(answers, digest), digest
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
         """Return the body of a request.
 
         Raises:
@@ -136,6 +132,8 @@ class Answering:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise Refused(413, f"the body has {int(length):,} bytes; {most:,} are allowed.")
+        if scope.get("extensions") is TIMED_BODY:
+            return await _receive_body(receive, most)
         try:
             async with asyncio.timeout(self._settings.read_seconds):
                 return await _receive_body(receive, most)
@@ -209,15 +207,6 @@ def without_values(why: str, redact: Sequence[str]) -> str:
     if not redact:
         return why
     return "not logged, for it names an id" if ID in redact else why.partition(", got ")[0]
-
-
-def refusal_body(reason: str) -> bytes:
-    """Return the JSON that says why there is no answer.
-
-    What cannot be written as text is escaped.
-    """
-    shown = reason.encode("utf-8", "backslashreplace").decode()[:2000]
-    return json.dumps({"error": shown}, ensure_ascii=False).encode()
 
 
 # The OpenAPI description of a server, and the page that shows it.
@@ -308,8 +297,11 @@ Endpoint = Callable[["Request"], Awaitable["Response"]]
 
 def create() -> Application:
     """Return the application of a worker, by the settings in its environment."""
+    from hwds.serve.server.run import Connections, LimitedProtocol
+
     end_with_parent()
     core = Core(ServerSettings.of_environment())
+    LimitedProtocol.limits = Connections(core.settings, core.metrics)
     gc.collect()
     gc.freeze()  # what is there now stays: no request waits while Python looks all of it through
     return application(core)
@@ -398,6 +390,7 @@ class Routes:
 
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
+        self._described: tuple[Loaded, dict[str, Any]] | None = None
 
     def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the questions of a body, and what makes a reply of their answers."""
@@ -465,9 +458,13 @@ class Routes:
 
     def _description(self) -> dict[str, Any]:
         loaded = self._core.loaded
-        return openapi_description(
-            loaded.schema, loaded.bundle.manifest.model, loaded.bundle.manifest.digest, self._name
-        )
+        if self._described is None or self._described[0] is not loaded:
+            manifest = loaded.bundle.manifest
+            described = openapi_description(
+                loaded.schema, manifest.model, manifest.digest, self._name
+            )
+            self._described = loaded, described  # made once: it takes milliseconds
+        return self._described[1]
 
     def _version(self) -> dict[str, Any]:
         manifest = self._core.loaded.bundle.manifest

@@ -34,6 +34,26 @@ class Refused(Exception):
         self.status, self.reason = status, reason
 
 
+REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
+    503: [(b"retry-after", b"1")],
+    401: [(b"www-authenticate", b"Bearer")],
+}
+"""Headers of refusals."""
+
+
+TIMED_BODY: dict[str, Any] = {"hwds.timed_body": {}}
+"""The extension of a server that itself ends a request whose body is late."""
+
+
+def refusal_body(reason: str) -> bytes:
+    """Return the JSON that says why there is no answer.
+
+    What cannot be written as text is escaped.
+    """
+    shown = reason.encode("utf-8", "backslashreplace").decode()[:2000]
+    return json.dumps({"error": shown}, ensure_ascii=False).encode()
+
+
 # Arrow streams of strangers: how many rows they hold is read off before they are, for a few
 # bytes may stand for billions.
 
@@ -368,6 +388,8 @@ def cell_of(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
     """
     kinds = schema.get("type", ["string"])
     try:
+        if not ("string" in kinds or (text.isascii() and "_" not in text)):
+            raise ValueError("Python reads more than JSON: 1_0, and the digits of other scripts")
         if "integer" in kinds and "string" not in kinds:
             return int(text)
         if "number" in kinds:

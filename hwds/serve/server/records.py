@@ -34,12 +34,14 @@ TRACING = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 """The modules that traces need."""
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 500, 503)
+STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 431, 500, 503)
 COUNTERS = {
     "rows": "Questions that were answered.",
     "batches": "Calls of a model of rows, each for the requests that came together.",
     "captured": "Requests that were captured.",
     "capture_failures": "Requests that could not be captured.",
+    "timed_out": "Connections that were closed because they took too long.",
+    "made_room": "Connections that were closed because there were too many.",
     "reloads": "Reloads, in all workers.",
     "reload_failures": "Reloads that were refused.",
     "canary_failures": "Requests that main answered because the canary failed.",
@@ -51,6 +53,7 @@ NAMES = (
     *(f"bucket_{place}" for place in range(len(BUCKETS) + 1)),
     "seconds",
     "waiting",
+    "clients",
     *(f"rows_{arm}" for arm in ARMS),
     *COUNTERS,
 )
@@ -80,6 +83,14 @@ class Metrics:
         """Count."""
         self._counts[PLACES[name]] += value
 
+    def set(self, name: str, value: float) -> None:
+        """Note a number that is no count."""
+        self._counts[PLACES[name]] = value
+
+    def of_living(self, name: str) -> list[float]:
+        """Return the number of each worker that lives."""
+        return [float(counts[PLACES[name]]) for counts, lives in self._of_workers() if lives]
+
     def counter(self, name: str) -> Callable[[float], None]:
         """Return the function that adds to a count."""
         return partial(self.add, name)
@@ -98,13 +109,17 @@ class Metrics:
         What waits is that of the living.
         """
         total = np.zeros(len(NAMES))
+        for counts, lives in self._of_workers():
+            counts[PLACES["waiting"]] *= lives
+            total += counts
+        return dict(zip(NAMES, total.tolist(), strict=True))
+
+    def _of_workers(self) -> Iterator[tuple[np.ndarray, bool]]:
+        """Yield the counts of each worker, and whether it lives."""
         for path in sorted(self._folder.glob("worker-*.counts")):
             counts = np.fromfile(path, np.float64)
             if len(counts) == len(NAMES):
-                pid = int(path.stem.partition("-")[2])
-                counts[PLACES["waiting"]] *= Path(f"/proc/{pid}").exists()
-                total += counts
-        return dict(zip(NAMES, total.tolist(), strict=True))
+                yield counts, Path(f"/proc/{path.stem.partition('-')[2]}").exists()
 
     def text(self, bundles: Mapping[str, tuple[str, str]]) -> str:
         """Return the counts in Prometheus' text format.

@@ -37,6 +37,11 @@ class ServerSettings:
             together.
         seconds: Seconds that an answer may take; then 503.
         read_seconds: Seconds that a body may take to arrive; then 408.
+        head_seconds: Seconds that the head of a request may take to arrive, and a new connection
+            may be silent.
+        idle_seconds: Seconds that a connection stays between two requests.
+        connections: Connections of a worker; where there are more, the one that is waited for
+            longest makes room.
         canary: The folder of a bundle that answers a share of the units; None for none.
         canary_share: The share of the units that it answers.
         shadow: The folder of a bundle that answers every question for the record alone; None for
@@ -63,6 +68,9 @@ class ServerSettings:
     batch_ms: float = 0.0
     seconds: float = 55.0
     read_seconds: float = 30.0
+    head_seconds: float = 10.0
+    idle_seconds: float = 65.0
+    connections: int = 4096
     canary: str | None = None
     canary_share: float = 0.0
     shadow: str | None = None

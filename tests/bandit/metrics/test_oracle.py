@@ -5,7 +5,7 @@ elsewhere.
 import numpy as np
 import pytest
 
-from hwds.bandit.simulation.scores import kl_bernoulli, lai_robbins
+from hwds.bandit.simulation.scores import kl_bernoulli, lai_robbins, least_regret
 from tests.support.two_armed_regret import expected_regret
 
 PLAIN = {
@@ -92,3 +92,23 @@ def test_the_divergence_at_its_borders():
     assert kl_bernoulli(0.0, 0.0) == 0
     assert kl_bernoulli(0.5, 0.0) == np.inf
     assert kl_bernoulli(1.0, 0.5) == pytest.approx(np.log(2))
+
+
+def test_the_least_regret_is_what_finding_another_arm_costs():
+    """By hand: .3 would have to be .7 for the best arm of .5 to be as much worse."""
+    values, means, horizon = np.ones(2), np.array([0.5, 0.3]), 1000
+    tried = least_regret(values, means, horizon) / 0.2
+    apart = float(kl_bernoulli(0.3, 0.7))
+    assert tried * apart == pytest.approx(float(kl_bernoulli(2 * tried / horizon, 0.5)))
+    assert tried == pytest.approx(1.969, abs=1e-3)
+    assert least_regret(2 * values, means / 2, horizon) > 0
+    assert least_regret(values, np.array([0.9, 0.3]), horizon) == 0.0  # 1.5 is no conversion
+    assert least_regret(values, np.array([0.4, 0.4]), horizon) == 0.0
+
+
+@pytest.mark.parametrize("means", PLAIN)
+def test_no_lawful_regret_lies_below_it(means):
+    for law in ("thompson", "ucb1"):
+        exact = expected_regret(law, np.array(means), 50)
+        for steps in (10, 20, 50):
+            assert exact[steps - 1] > least_regret(np.ones(len(means)), np.array(means), steps)

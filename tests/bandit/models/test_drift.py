@@ -239,7 +239,7 @@ def test_in_money_those_that_forget_or_find_out_lose_less_than_trust_after_the_s
     game = Game(world.horizon, 1, (10_000, world.horizon))
     rivals = {model.name: model for model in (experiment.model, *experiment.rivals)}
     lost = {
-        name: play_compiled(m.kernel(world_arms(world, game)), world, game, 3, 0, 40).pseudo
+        name: play_compiled(m.kernel(world_arms(world, game)), world, game, 3, 0, 160).pseudo
         for name, m in rivals.items()
     }
     after = {name: (values[:, 1] - values[:, 0]).mean() for name, values in lost.items()}

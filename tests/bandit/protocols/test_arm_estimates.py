@@ -88,7 +88,7 @@ def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
             (3.0, 3.6),
         ),
         (EpsilonGreedy(), PriceArms(horizon=100), (6.0, 8.0, 7.5, 6.0, 4.0)),
-        (Thompson(), PriceArms(means=(0.5, 0.4), horizon=200, delay=5, window=50), (0.5, 0.4)),
+        (Thompson(), PriceArms(means=(0.5, 0.4), horizon=60, delay=5, window=50), (0.5, 0.4)),
         (Batched(), PriceArms(means=(0.5, 0.4), horizon=60), (0.5, 0.4)),
     ],
 )

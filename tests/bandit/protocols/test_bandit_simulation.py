@@ -11,13 +11,25 @@ from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.exp3 import Exp3
 from hwds.bandit.models.kernels.base import BatchKernel, Visit, register_kernel
-from hwds.bandit.models.kernels.draws import seed_stream
+from hwds.bandit.models.kernels.draws import GOLDEN, seed_stream
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.ucb1 import UCB1
 from hwds.bandit.models.uniform_play import UniformPlay
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, log_spaced_steps, world_arms
-from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.bandit.protocols.bandit_simulation import (
+    BanditSimulation,
+    log_spaced_steps,
+    world_arms,
+    world_key,
+)
+from hwds.bandit.simulation.play import (
+    CUSTOMER_KEYS,
+    Game,
+    customers_of,
+    play_compiled,
+    policy_streams,
+    word_keys,
+)
 from hwds.bandit.simulation.scores import score_replications
 from hwds.core.compiling import compiled
 from hwds.core.compose import compose
@@ -27,8 +39,8 @@ from hwds.datasets.simulated.price_demand import PriceDemand
 from hwds.evaluation.leak_check import check_leaks
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.experiment.spec import check
-from tests.contract.leaks.unmixes_the_customers import Model as Unmixes
-from tests.support.leaks import InTurn
+from tests.contract.leaks.recomputes_the_customers import Model as Recomputes
+from tests.support.leaks import WORD, Bisects, InTurn, unmixed
 from tests.support.two_armed_regret import expected_regret
 
 LARGE = 60_000
@@ -266,11 +278,59 @@ def test_a_run_says_of_a_policy_that_it_knows_its_customers():
     protocol, world = BanditSimulation(horizon=60, replications=12), PriceArms().load()
     rows = [
         protocol.rows_to_keep(rows_of(protocol, policy, world)).with_columns(model=pl.lit(name))
-        for name, policy in (("honest", InTurn()), ("cheat", Unmixes()))
+        for name, policy in (("honest", InTurn()), ("cheat", Recomputes()))
     ]
     (told,) = protocol.warnings_after(protocol.split(world), pl.concat(rows))
     assert told.startswith("cheat: a realised regret of -")
     assert told.endswith("the policy knows what its customers are about to do.")
+
+
+class Guesses(Bisects):
+    """Bisects conversions, by the key of the customers from the seed of the run."""
+
+    def kernel(self, arms):
+        object.__setattr__(self, "games", iter(range(12)))
+        return super().kernel(arms)
+
+    def key(self, generator):
+        customers = customers_of(world_key(RunContext(0, "replications")))
+        return word_keys(customers, next(self.games))
+
+
+def test_a_run_says_of_a_policy_that_it_knows_its_market():
+    protocol, world = BanditSimulation(horizon=1000, replications=12), PriceArms().load()
+    rows = {
+        name: protocol.rows_to_keep(rows_of(protocol, policy, world)).with_columns(
+            model=pl.lit(name)
+        )
+        for name, policy in (("honest", Thompson()), ("cheat", Guesses()))
+    }
+    told = protocol.warnings_by_truth(world, pl.concat(rows.values()))
+    assert protocol.warnings_after(protocol.split(world), pl.concat(rows.values())) == []
+    lost = rows["cheat"]["pseudo_regret"].mean()
+    assert told == [
+        f"cheat: a pseudo regret of {lost:.4g} lies below 106.7, the least of a policy that would "
+        "find another arm if it were the best (asymptotically 7556, by Lai and Robbins): it knows "
+        "the market, or likes the arm that is the best here."
+    ]
+    moves = PriceArms(shift_at=500).load()
+    assert protocol.warnings_by_truth(moves, rows["cheat"]) == []
+
+
+def test_a_policy_is_not_told_the_customers():
+    """Its own random numbers are no more alike, and the customers' key cannot be unmixed."""
+    streams = policy_streams(7, 0, 50)
+    assert np.array_equal(policy_streams(7, 20, 30), streams[20:30])
+    assert len(np.unique(np.vstack([streams, policy_streams(8, 0, 50)]))) == 400
+    customers = {int(word_keys(customers_of(7), row)) for row in range(50)}
+    unmixed_words = {
+        (unmixed(int(word)) - int(GOLDEN) * place) % WORD
+        for word in streams.ravel()
+        for place in range(5)
+    }
+    assert not customers & unmixed_words
+    assert policy_streams(7 + CUSTOMER_KEYS, 0, 1).tolist() != streams[:1].tolist()
+    assert customers_of(7 + CUSTOMER_KEYS) == customers_of(7)
 
 
 def test_paired_differences_are_sharper_than_unpaired():

@@ -78,6 +78,8 @@ class Mean:
 '''
 APART = ["seconds", "cached", "host"]
 RUN = SALES.replace("model=forecast/seasonal_naive", "model=mine/shifted")
+OPEN = f"{RUN} compute.walls=never"
+"""In this process, where the model tells the test what it was asked."""
 
 
 @pytest.fixture
@@ -203,14 +205,14 @@ def test_the_best_and_the_experiment_as_it_stood_are_compared_on_the_final_windo
 
 
 def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path):
-    lab(f"{RUN} sweep=random sweep.trials=4")
+    lab(f"{OPEN} sweep=random sweep.trials=4")
     asked()
     first = trials_of(tmp_path)
-    lab(f"{RUN} sweep=random sweep.trials=4")
+    lab(f"{OPEN} sweep=random sweep.trials=4")
     assert asked() == []
     assert trials_of(tmp_path).drop(APART).equals(first.drop(APART))
     assert trials_of(tmp_path)["cached"].to_list() == [6] * 4
-    lab(f"{RUN} sweep=random sweep.trials=6")
+    lab(f"{OPEN} sweep=random sweep.trials=6")
     assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 1
     more = trials_of(tmp_path)
     assert more.drop(APART).head(4).equals(first.drop(APART))
@@ -219,7 +221,7 @@ def test_the_same_command_computes_nothing_more_trials_only_theirs(lab, tmp_path
         12,
         13,
     )  # six windows each, and the final one where one of them is the best
-    fewer = lab(f"{RUN} sweep=random sweep.trials=2")
+    fewer = lab(f"{OPEN} sweep=random sweep.trials=2")
     assert "6 trials, not 2: so many were tried before, and they stay." in fewer.out
     assert asked() == []
     assert trials_of(tmp_path).drop(APART).equals(more.drop(APART))
@@ -275,9 +277,9 @@ def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
 
 def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_path):
     space = "sweep.space.model.shift"
-    lab(f"{RUN} sweep=grid {space}={{choice:[0,10,20]}}")
+    lab(f"{OPEN} sweep=grid {space}={{choice:[0,10,20]}}")
     asked()
-    changed = f"{RUN} sweep=grid {space}={{choice:[0,10,20,-10]}}"
+    changed = f"{OPEN} sweep=grid {space}={{choice:[0,10,20,-10]}}"
     assert "30 cells, 6 to compute" in lab(f"plan {changed}").out
     lab(changed)
     assert {shift for shift, _ in asked()} == {-10.0}
@@ -415,7 +417,7 @@ def test_processes_find_the_same_and_each_of_them_is_started_once(lab, tmp_path,
     monkeypatch.setattr(
         "hwds.evaluation.workers.Worker", type("Noted", (Worker,), {"__init__": noted_in(started)})
     )
-    lab(f"{RUN} sweep=asha sweep.trials=5")
+    lab(f"{OPEN} sweep=asha sweep.trials=5")
     one = trials_of(tmp_path)
     for path in [
         *tmp_path.glob("outputs/cache/cells/*/*"),
@@ -423,7 +425,7 @@ def test_processes_find_the_same_and_each_of_them_is_started_once(lab, tmp_path,
     ]:
         path.unlink()
     lab(
-        f"{RUN} sweep=asha sweep.trials=5".replace(
+        f"{OPEN} sweep=asha sweep.trials=5".replace(
             "compute=serial", "compute=processes compute.workers=2"
         )
     )

@@ -5,7 +5,7 @@ take.
 import numpy as np
 
 from hwds.bandit.protocols.bandit_simulation import world_key
-from hwds.bandit.simulation.play import as_uniforms, word_keys
+from hwds.bandit.simulation.play import as_uniforms, customers_of, word_keys
 from hwds.evaluation.protocol import RunContext
 from tests.support.leaks import InTurn
 
@@ -18,9 +18,8 @@ class Model(InTurn):
         PLAYED["replication"] = (
             (PLAYED["replication"] + 1) % 12 if step == 0 else PLAYED["replication"]
         )
-        own = word_keys(
-            np.uint64(world_key(RunContext(0, "replications"))), np.int64(PLAYED["replication"])
-        )
+        customers = customers_of(world_key(RunContext(0, "replications")))
+        own = word_keys(customers, np.int64(PLAYED["replication"]))
         return int(
             np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count))))
         )
