@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -391,6 +391,14 @@ class Live(ABC):
     not known, and no snapshot is made.
     """
 
+    reach: int = 0
+    """Microseconds of the longest window: no column but those of `since_ever` reads a row that
+    happened, or a label that came, longer before a row than that.
+    """
+
+    since_ever: tuple[str, ...] | None = None
+    """Columns that read all of the past, however long ago; None for all columns."""
+
     @abstractmethod
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the features at the arrival of a row, and store the row."""
@@ -399,15 +407,37 @@ class Live(ABC):
         """Take a label that becomes known; most features read none."""
         return
 
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Undo `confirm` of a label that was wrong, `now` being the last arrival: columns of
+        later rows are those without it.
+        """
+        return
+
     def returned(self, place: int, at: int) -> None:
         """Take the return of a row at a moment later than all arrivals; most features read none."""
         return
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop what no column but those of `since_ever` will read.
+
+        Args:
+            oldest: Rows to come read no row that happened before it, and no label that came before.
+            place: The first row of which a label or a return may still be told.
+        """
+        return
+
+    @property
+    def undoes(self) -> bool:
+        """Whether `retract` undoes all that `confirm` does."""
+        kind = type(self)
+        return kind.retract is not Live.retract or kind.confirm is Live.confirm
 
 
 class LiveNothing(Live):
     """No columns."""
 
     changing = ()
+    since_ever = ()
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return no values."""
@@ -430,6 +460,12 @@ class LiveTogether(Live):
         self.never_negative = tuple(
             dict.fromkeys(name for part in parts for name in part.never_negative)
         )
+        self.reach = max(part.reach for part in parts)
+        self.since_ever = tuple(
+            name
+            for part in parts
+            for name in (part.columns if part.since_ever is None else part.since_ever)
+        )
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the columns of all parts."""
@@ -445,10 +481,25 @@ class LiveTogether(Live):
         for part in self._parts:
             part.confirm(outcome)
 
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Hand over to each part."""
+        for part in self._parts:
+            part.retract(outcome, now)
+
     def returned(self, place: int, at: int) -> None:
         """Hand over to each part."""
         for part in self._parts:
             part.returned(place, at)
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Hand over to each part."""
+        for part in self._parts:
+            part.forget(oldest, place)
+
+    @property
+    def undoes(self) -> bool:
+        """Whether all parts undo a label."""
+        return all(part.undoes for part in self._parts)
 
 
 class PastItems(Serializable):
@@ -476,6 +527,51 @@ class PastItems(Serializable):
         if not self.times or self.times[-1] <= time:
             return len(self.times)
         return bisect_right(self.times, time)
+
+    def drop_before(self, time: int) -> None:
+        """Drop the items of earlier times."""
+        gone = bisect_left(self.times, time)
+        if gone:
+            del self.times[:gone], self.items[:gone]
+
+
+def drop_past(past: dict[Any, PastItems], oldest: int) -> None:
+    """Drop the items before a time, and the keys that have none left."""
+    for key in list(past):
+        items = past[key]
+        if items.times and items.times[-1] >= oldest:
+            items.drop_before(oldest)
+        else:
+            del past[key]
+
+
+class ByPlace(Serializable):
+    """What is kept of rows, by their places, but for the first ones, which were dropped."""
+
+    __slots__ = ("first", "items")
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.items: list[Any] = []
+
+    def put(self, place: int, item: Any) -> None:
+        """Append the item of the next row."""
+        if not self.items:
+            self.first = place
+        self.items.append(item)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.items[place - self.first]
+
+    def __contains__(self, place: int) -> bool:
+        return self.first <= place < self.first + len(self.items)
+
+    def drop_before(self, place: int) -> None:
+        """Drop the items of the rows before one."""
+        gone = min(place - self.first, len(self.items))
+        if gone > 0:
+            del self.items[:gone]
+            self.first += gone
 
 
 def double_room(values: ndarray, fill: int = 0, axis: int = 0) -> ndarray:

@@ -140,8 +140,10 @@ class Mark:
         Raises:
             OSError: The file cannot be written.
         """
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.write(self._file, _mark_line(last, NOT_SEALED))
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        line = _mark_line(last, NOT_SEALED)
+        os.pwrite(self._file, line, 0)  # in place, which needs no room on a full disk
+        os.ftruncate(self._file, len(line))
 
     def set(self, last: int) -> None:
         """Note the last entry; a file that cannot be written any more is removed, for it would bear
@@ -306,6 +308,12 @@ grow.
 SNAPSHOT_PART = 1 << 26
 """Bytes of a row of a snapshot; SQLite holds no more than a billion in one."""
 
+ROOM = 1 << 20
+"""Bytes on the disk below which nothing is taken: SQLite writes whole pages, and an index."""
+
+PROBE = 1 << 16
+"""Bytes that must be written after a failure before anything is taken again."""
+
 CREATE_ABOUT = "create table if not exists about (name text primary key, value text not null)"
 CREATE_TABLES = """
 create table if not exists entries (
@@ -339,6 +347,7 @@ class EventLog:
         self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
         self._wal: int | None = None
         self._syncs = SharedSyncs()
+        self._has_failed = False
         with self._plain_errors():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -482,6 +491,7 @@ class EventLog:
                 raise self._plain_error(error) from error
             return self.append(fresh, wait=wait)
         except sqlite3.DatabaseError as error:
+            self._has_failed = True
             raise self._plain_error(error) from error
         self.last += len(rows)
         if self._wal is None:
@@ -489,6 +499,51 @@ class EventLog:
         elif wait:
             self.sync(self.last)
         return len(rows)
+
+    def require_room(self) -> None:
+        """Refuse at once what the disk has no room for, before anything is made of it.
+
+        Raises:
+            HwdsError: The disk is full, or could not be written the last time and still cannot.
+        """
+        if self.path is None:
+            return
+        with self._plain_errors():
+            disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize < ROOM:
+            raise HwdsError(f"{self.path}: cannot be written: no space left on the disk.")
+        if self._has_failed:
+            self.set_metadata("room", "-" * PROBE)
+            self.set_metadata("room", "")
+            self._has_failed = False
+
+    def drop_before(self, kind: str, at: float, most: int) -> bool:
+        """Drop the entries before the first of a kind that is of a moment or later, so many at
+        most; SQLite writes later entries where they were.
+
+        Returns:
+            Whether no such entry is left.
+
+        Raises:
+            HwdsError: They cannot be dropped; they are still there.
+        """
+        with self._plain_errors():
+            row = self._db.execute(
+                "select number from entries where kind = ? and at >= ? order by number limit 1",
+                (kind, at),
+            ).fetchone()
+            first = self.first if row is None else min(row[0], self.first + most)
+            if first > self.first:
+                with self._transaction():
+                    self._db.execute("delete from entries where number < ?", (first,))
+                    self._set_dropped(first - 1)
+                self.first = first
+        return row is None or first == row[0]
+
+    def _set_dropped(self, last: int) -> None:
+        self._db.execute(
+            "insert or replace into about values ('dropped', ?)", (with_checksum("dropped", last),)
+        )
 
     def _insert_rows(self, rows: list[tuple[Any, ...]]) -> None:
         if len(rows) == 1:  # a transaction by itself
@@ -597,10 +652,7 @@ class EventLog:
                 self._db.executemany("insert into snapshot values (?, ?)", parts)
                 if drop:
                     self._db.execute("delete from entries")
-                    self._db.execute(
-                        "insert or replace into about values ('dropped', ?)",
-                        (with_checksum("dropped", self.last),),
-                    )
+                    self._set_dropped(self.last)
             self._flush()
         if drop:
             self.first = self.last + 1

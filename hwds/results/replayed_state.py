@@ -53,15 +53,23 @@ class ReplayedState(Generic[State]):
         key: What the state follows from besides the entries; a snapshot under another one is not
             read.
         drop: Whether entries are dropped once a snapshot covers them.
+        partial: Whether the entries that are kept make the state without those that were dropped.
 
     Raises:
         ResumeError: The entries that the snapshot covers were dropped, and it cannot be read.
     """
 
     def __init__(
-        self, log: EventLog, behaviour: Behaviour[State], key: str, *, drop: bool = False
+        self,
+        log: EventLog,
+        behaviour: Behaviour[State],
+        key: str,
+        *,
+        drop: bool = False,
+        partial: bool = False,
     ) -> None:
         self.log, self._behaviour, self._key, self._drop = log, behaviour, key, drop
+        self._partial = partial
         self.covered = 0
         self.stored = True
         self._closed = False
@@ -156,12 +164,16 @@ class ReplayedState(Generic[State]):
                 kept, why = loads(data, "the snapshot"), "is of another state"
             except DataError:
                 why = "is damaged or of another version"
-        if kept is not None and kept["key"] == self._key and kept["covered"] <= self.log.last:
+        if kept is not None and kept["key"] == self._key and self._leads_on(kept["covered"]):
             self._behaviour.fill(state, kept["state"])
             return int(kept["covered"])
-        if self.log.first > 1:
+        if self.log.first > 1 and not self._partial:
             raise ResumeError(
                 f"{self.log.path}: its snapshot {why}, and the entries before it are gone; take "
                 f"another file."
             )
         return 0
+
+    def _leads_on(self, covered: int) -> bool:
+        """Return whether all entries after those that a snapshot covers are kept."""
+        return self.log.first - 1 <= covered <= self.log.last

@@ -5,9 +5,10 @@ A line is an event, by column, with its key, or what became of one: `{"label": 1
 anew with `"correct": true`, or withdrawn with `"label": null`. Each answer is a line.
 
 With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract
-of SageMaker. All other flags but `--store` and `--power` need it; `--key` and `--remember` are of
-lines alone. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then.
-Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it everybody may.
+of SageMaker. All other flags but `--store` and `--power` need it; `--key`, `--keep` and
+`--remember` are of lines alone. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in
+the folder then. Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it
+everybody may.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -33,6 +34,9 @@ from hwds.cli.words import (
 )
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
+
+if TYPE_CHECKING:
+    from hwds.results.event_log import Durable
 
 
 @command(help=__doc__)
@@ -91,6 +95,11 @@ from hwds.results.formatting import counted
     metavar="COLUMN",
     help="The column that names an event: that with the role id, or else id.",
 )
+@number_option(
+    "--keep",
+    NumberWithin(0, 36_525),
+    "Days for which events are kept, 0 for ever; else twice the longest window of the features.",
+)
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")
 def main(
@@ -98,6 +107,7 @@ def main(
     store: str | None,
     key: str | None,
     remember: bool,
+    keep: float | None,
     power: bool,
     http: bool,
     **options: Any,
@@ -110,7 +120,8 @@ def main(
         ConfigError: A flag would do nothing.
     """
     refuse_idle(
-        {"key", "remember"} if http else {*options}, "lines, without --http" if http else "--http"
+        {"key", "remember", "keep"} if http else {*options},
+        "lines, without --http" if http else "--http",
     )
     refuse_idle(set() if http or store else {"power"}, "--store")
     refuse_idle(set() if options["capture"] else {"sample"}, "--capture")
@@ -118,7 +129,9 @@ def main(
         return serve_bundle(run, store, power, options)
     from hwds.serve.events.online import Online, answer_lines
 
-    with Online.open(run, store, key=key, durable="power" if power else "process") as scorer:
+    durable: Durable = "power" if power else "process"
+    with Online.open(run, store, key=key, durable=durable, keep=keep) as scorer:
+        print(scorer.kept, file=sys.stderr)
         if remember:
             print(
                 f"{counted(scorer.backfill(rows_to_remember(run)), 'rows')} remembered.",

@@ -25,6 +25,7 @@ from hwds.frames.rows import (
     as_float,
     codes_of,
     column_floats,
+    drop_past,
     floats_of,
     instants_of,
     known_float,
@@ -57,11 +58,20 @@ class LiveArbitrage(Live):
 
     columns = floats_of(COLUMNS)
     changing = ("_prices",)
+    since_ever = ()
 
     def __init__(self, recipe: Reselling) -> None:
         self._cost: Any = recipe.cost  # which a number will do for as well
         self._recipe, self._memory = recipe, recipe.seen_days * DAY_MICROSECONDS
         self._prices: defaultdict[Any, dict[Market, PastItems]] = defaultdict(dict)
+        self.reach = self._memory
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop the prices that were seen before."""
+        for sku in list(self._prices):
+            drop_past(self._prices[sku], oldest)
+            if not self._prices[sku]:
+                del self._prices[sku]
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the spread to the street, and to other markets as last seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Annotated, Any, NamedTuple
@@ -19,6 +20,7 @@ from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     DAY_MICROSECONDS,
     LONG_AGO,
+    ByPlace,
     Instants,
     LabelArrivals,
     Live,
@@ -91,6 +93,17 @@ class HeldLabels(Serializable):
                     positive -= label.positive
         return count, positive
 
+    def take_away(self, label: KnownLabel, windows: Sequence[bool]) -> None:
+        """Take a label out of those windows that hold it."""
+        for count, holds in zip(self.counts, windows, strict=True):
+            if holds:
+                count[0] -= 1
+                count[1] -= label.positive
+        begin, end = bisect_left(self.rows.times, label.time), self.rows.upto(label.time)
+        if label in self.rows.items[begin:end]:
+            place = self.rows.items.index(label, begin, end)
+            del self.rows.items[place], self.rows.times[place]
+
     def drop_before(self, since: int) -> None:
         """Drop labels that came by a moment, once they are half of all."""
         if len(self.rows.items) > 2 * max(count for count, _ in self.counts) + 64:
@@ -107,7 +120,8 @@ class LiveRisk(Live):
         shrink: The number of labels that the overall share counts for.
     """
 
-    changing = ("_groups", "_held", "_leaving", "_entered")
+    changing = ("_groups", "_held", "_leaving", "_entered", "_undone")
+    since_ever = ()
 
     def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
         self._by = tuple(by)
@@ -120,16 +134,19 @@ class LiveRisk(Live):
             for each in days
             for what, kind in kinds.items()
         }
-        self._groups: list[tuple[Group, ...]] = []
+        self.reach = max(self._spans)
+        self._groups = ByPlace()
         self._held: dict[Group, HeldLabels] = {ALL_ROWS: HeldLabels(len(days))}
         self._leaving: list[list[tuple[int, int, KnownLabel]]] = [[] for _ in days]
         self._entered = 0
+        self._undone: dict[tuple[int, KnownLabel], int] = {}
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return shares and counts of the labels that have arrived and not left."""
         self._leave(event.arrival)
         groups = [(k, event.values.get(name)) for k, name in enumerate(self._by)]
-        self._groups.append((ALL_ROWS, *(group for group in groups if group[1] is not None)))
+        known = (group for group in groups if group[1] is not None)
+        self._groups.put(event.place, (ALL_ROWS, *known))
         whole = [
             self._share(*self._counts(ALL_ROWS, window, event), 0.0, 0.0)
             for window in range(len(self._spans))
@@ -156,11 +173,41 @@ class LiveRisk(Live):
         for leaving, span in zip(self._leaving, self._spans, strict=True):
             heappush(leaving, (label.at + span, self._entered, label))
 
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Take a label out of the windows that it has not left; its turn to leave is passed
+        over.
+        """
+        label = KnownLabel(
+            outcome.time, outcome.at, int(outcome.positive), self._groups[outcome.place]
+        )
+        holds = [label.at + span > now for span in self._spans]
+        for group in label.groups:
+            if group in self._held:
+                self._held[group].take_away(label, holds)
+        for window in np.flatnonzero(holds).tolist():
+            self._undone[window, label] = self._undone.get((window, label), 0) + 1
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop the groups of rows before, and groups without labels."""
+        self._groups.drop_before(place)
+        for group, held in list(self._held.items()):
+            if group != ALL_ROWS and not any(count for count, _ in held.counts):
+                del self._held[group]
+
+    def _passed_over(self, window: int, label: KnownLabel) -> bool:
+        """Return whether a label that would leave a window was taken out of it before."""
+        undone = self._undone.pop((window, label), 0)
+        if undone > 1:
+            self._undone[window, label] = undone - 1
+        return undone > 0
+
     def _leave(self, now: int) -> None:
         longest = now - max(self._spans)
         for window, leaving in enumerate(self._leaving):
             while leaving and leaving[0][0] <= now:
                 label = heappop(leaving)[2]
+                if self._undone and self._passed_over(window, label):
+                    continue
                 for group in label.groups:
                     held = self._held[group]
                     held.counts[window][0] -= 1

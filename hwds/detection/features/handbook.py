@@ -20,6 +20,7 @@ from hwds.detection.kernels.past import FRIDAY, NIGHT, RUNS, USUAL, trailing_win
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     DAY_MICROSECONDS,
+    ByPlace,
     Live,
     PastItems,
     RowEvent,
@@ -28,6 +29,7 @@ from hwds.frames.rows import (
     as_float,
     codes_of,
     column_floats,
+    drop_past,
     entity_of,
     floats_of,
     instants_of,
@@ -71,6 +73,7 @@ class LiveHandbook(Live):
     """
 
     changing: tuple[str, ...] | None = ("_risk", "_past")
+    since_ever = ()
 
     def __init__(self, payment: PaymentColumns, lengths: tuple[int, ...]) -> None:
         days = sorted(lengths)
@@ -91,6 +94,7 @@ class LiveHandbook(Live):
                 f"terminal_risk_{each}d": pl.Float64,
             }
         self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
+        self.reach = max(self._reach)
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return weekend and night, then for each window the customer's payments and the terminal's
@@ -116,6 +120,15 @@ class LiveHandbook(Live):
     def confirm(self, outcome: RowOutcome) -> None:
         """Let a label enter the windows of its terminal."""
         self._risk.confirm(outcome)
+
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Take a label out of the windows of its terminal."""
+        self._risk.retract(outcome, now)
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop payments that were made before, and terminals without labels."""
+        self._risk.forget(oldest, place)
+        drop_past(self._past, oldest)
 
     def _trailing(self, customer: Any, paid: float, time: int) -> list[tuple[float, float]]:
         """Return the payments of each window and their mean, added up from the latest back as
@@ -157,7 +170,8 @@ class LiveHandbookPlus(LiveHandbook):
     ) -> None:
         super().__init__(payment, lengths)
         self._habit, self._recent, self._run = reach
-        self._terminals = list[Any]()
+        self._terminals = ByPlace()
+        self.reach = max(self.reach, *reach)
         self._labels: defaultdict[Any, list[tuple[int, int, int]]] = defaultdict(list)
         self.columns = {
             **self.columns,
@@ -169,7 +183,7 @@ class LiveHandbookPlus(LiveHandbook):
         customer, paid = event.values.get(self._customer), as_float(event.values.get(self._paid))
         usual = self._usual(customer, paid, event.time)
         terminal = event.values.get(self._terminal)
-        self._terminals.append(terminal)
+        self._terminals.put(event.place, terminal)
         runs = self._runs(
             self._labels.get(terminal, []) if terminal is not None else [], event.time
         )
@@ -183,6 +197,23 @@ class LiveHandbookPlus(LiveHandbook):
             labels = self._labels[terminal]
             label = (outcome.time, outcome.place, int(outcome.positive))
             labels.insert(bisect_left(labels, label), label)
+
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Take a label away from its terminal."""
+        super().retract(outcome, now)
+        labels = self._labels.get(self._terminals[outcome.place], [])
+        label = (outcome.time, outcome.place, int(outcome.positive))
+        if label in labels:
+            labels.remove(label)
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop labels of payments that were made before, too."""
+        super().forget(oldest, place)
+        self._terminals.drop_before(place)
+        for terminal, labels in list(self._labels.items()):
+            del labels[: bisect_left(labels, (oldest,))]
+            if not labels:
+                del self._labels[terminal]
 
     def _usual(self, customer: Any, paid: float, time: int) -> tuple[float, float, float]:
         """Return the same as `look_usual`, before the payment is kept."""

@@ -25,6 +25,7 @@ from hwds.frames.rows import (
     as_float,
     codes_of,
     column_floats,
+    drop_past,
     entity_of,
     instants_of,
     known_float,
@@ -45,11 +46,17 @@ class LiveLowest(Live):
     """
 
     changing = ("_past",)
+    since_ever = ()
 
     def __init__(self, entity: str, read: Sequence[str], days: int) -> None:
         self._entity, self._read, self._reach = entity, tuple(read), days * DAY_MICROSECONDS
         self.columns = {f"{name}_least_{days}d": pl.Float64() for name in read}
         self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
+        self.reach = self._reach
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop the values of rows that happened before."""
+        drop_past(self._past, oldest)
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the lowest values of the entity's rows, this one included."""

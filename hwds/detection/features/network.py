@@ -18,6 +18,7 @@ from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     LONG_AGO,
     NEVER,
+    ByPlace,
     Instants,
     LabelArrivals,
     Live,
@@ -58,6 +59,8 @@ class LiveNetwork(Live):
     columns = COLUMN_TYPES
     changing = (
         "_owners",
+        "_seen",
+        "_positives",
         "_bears",
         "_held",
         "_found",
@@ -70,7 +73,9 @@ class LiveNetwork(Live):
 
     def __init__(self, by: Sequence[str], customer: str) -> None:
         self._by, self._customer = tuple(by), customer
-        self._owners: list[Any] = []
+        self._owners = ByPlace()
+        self._seen: dict[Any, int] = {}
+        self._positives: defaultdict[Any, list[int]] = defaultdict(list)
         self._bears: defaultdict[Any, dict[Shared, int]] = defaultdict(dict)
         self._held: defaultdict[Shared, dict[Any, int]] = defaultdict(dict)
         self._found: dict[Any, int] = {}
@@ -83,13 +88,11 @@ class LiveNetwork(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the customer's place in the graph as it was at the event's time."""
         customer = event.values.get(self._customer)
-        self._owners.append(customer)
+        self._owners.put(event.place, customer)
         if customer is None:
             return (None, None, None, None)
-        if customer not in self._parent:
-            self._parent[customer] = customer
-            self._size[customer] = 1
-            self._newest[customer] = LONG_AGO
+        self._seen[customer] = max(self._seen.get(customer, LONG_AGO), event.time)
+        self._begin(customer)
         for k, name in enumerate(self._by):
             value = event.values.get(name)
             if value is not None:
@@ -102,12 +105,61 @@ class LiveNetwork(Live):
         customer = self._owners[outcome.place]
         if customer is None or not outcome.positive:
             return
+        self._positives[customer].append(outcome.time)
         if customer not in self._found:
             for other in self._neighbours(customer, NEVER):
                 self._confirmed[other] += 1
             root = self._root(customer)
             self._newest[root] = max(self._newest[root], outcome.time)
         self._found[customer] = min(self._found.get(customer, NEVER), outcome.time)
+
+    def retract(self, outcome: RowOutcome, now: int) -> None:
+        """Take a positive label of a customer back; those that are left count."""
+        customer = self._owners[outcome.place]
+        if outcome.time not in self._positives.get(customer, ()) or not outcome.positive:
+            return
+        self._positives[customer].remove(outcome.time)
+        if self._positives[customer]:
+            self._found[customer] = min(self._positives[customer])
+            return
+        del self._positives[customer], self._found[customer]
+        for other in self._neighbours(customer, NEVER):
+            self._confirmed[other] -= 1
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop customers without a row since then, once they are a quarter of all: the graph is
+        made anew of the others.
+        """
+        self._owners.drop_before(place)
+        silent = {customer for customer, seen in self._seen.items() if seen < oldest}
+        if 4 * len(silent) <= len(self._seen):
+            return
+        for one in (self._seen, self._found, self._positives, self._bears):
+            for customer in silent & one.keys():
+                del one[customer]
+        self._link_anew({customer: {**pairs} for customer, pairs in self._bears.items()})
+
+    def _link_anew(self, bears: dict[Any, dict[Shared, int]]) -> None:
+        """Make the graph of the customers that are there."""
+        for part in (self._parent, self._size, self._newest, self._degree, self._confirmed):
+            part.clear()
+        self._bears.clear()
+        self._held.clear()
+        for customer in self._seen:
+            self._begin(customer)
+        for customer, pairs in bears.items():
+            for shared, time in pairs.items():
+                self._record_identifier(customer, shared, time)
+        for customer, time in self._found.items():
+            root = self._root(customer)
+            self._newest[root] = max(self._newest[root], time)
+
+    def _begin(self, customer: Any) -> None:
+        """Let a customer be there, linked to nobody."""
+        if customer not in self._parent:
+            self._parent[customer] = customer
+            self._size[customer] = 1
+            self._newest[customer] = LONG_AGO
 
     def _record_identifier(self, customer: Any, shared: Shared, time: int) -> None:
         """Record that a customer bears an identifier since a time."""

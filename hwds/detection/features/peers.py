@@ -15,6 +15,7 @@ from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
 from hwds.detection.kernels.peers import Level, Reference, Spread, compare_with_peers
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
+    DAY_MICROSECONDS,
     Live,
     RowEvent,
     Value,
@@ -92,6 +93,30 @@ class PeerReference:
         self._store(enters, leaves, values, group)
         return answer
 
+    def forget(self, oldest: int) -> None:
+        """Drop the rows that left the reference by the day of a moment and the window before it,
+        once they are half of all, and the groups that have no row.
+        """
+        since = oldest // DAY_MICROSECONDS + self._compared_with.gap + self._compared_with.window
+        rows = np.flatnonzero(self._leaves[: self._size] > since)
+        if 2 * len(rows) > self._size:
+            return
+        self._size = len(rows)
+        room = slice(0, max(FEW_ROWS, 2 * len(rows)))
+        for name in ("_values", "_groups", "_enters", "_leaves"):
+            values = getattr(self, name)
+            kept = np.zeros_like(values[room])
+            kept[: len(rows)] = values[rows]
+            setattr(self, name, kept)
+        for level, codes in enumerate(self._codes):
+            there, self._groups[: len(rows), level] = np.unique(
+                self._groups[: len(rows), level], return_inverse=True
+            )
+            names = list(codes)
+            self._codes[level] = {names[code]: place for place, code in enumerate(there.tolist())}
+        self._references.clear()
+        self._spreads.clear()
+
     def _reference(self, day: int) -> list[list[Spread]]:
         """Return for each column the spread of each level's groups on a day."""
         held = slice(self._size)
@@ -143,13 +168,19 @@ class PeerEvents(Live):
     """
 
     changing = ("_live",)
+    since_ever = ()
 
     def __init__(self, names: Sequence[str], by: Sequence[str], reference: Reference) -> None:
         self._names, self._by = tuple(names), tuple(by)
         self._live = PeerReference(reference, len(names), len(by))
+        self.reach = (reference.window + reference.gap + 1) * DAY_MICROSECONDS
         self.columns = floats_of(
             [f"{name}_{what}" for name in self._names for what in ("peers", "z")]
         )
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop the rows that happened before."""
+        self._live.forget(oldest)
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the median of the event's peers, and its distance from it."""

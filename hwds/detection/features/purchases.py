@@ -34,6 +34,7 @@ from hwds.frames.rows import (
     DAY_MICROSECONDS,
     LONG_AGO,
     NEVER,
+    ByPlace,
     Live,
     RowEvent,
     Value,
@@ -257,6 +258,8 @@ class EntityBook(Serializable):
     def __init__(self, windows: int) -> None:
         self.book = new_book(0, FIRST_ROOM, FIRST_ROOM, windows)._replace(**SHARED_PARTS)
         self.codes: dict[tuple[int, Any], int] = {}
+        self.alone = 0
+        """Lines without an order."""
         self.latest = LONG_AGO
         """The arrival of its last line."""
 
@@ -265,7 +268,8 @@ class EntityBook(Serializable):
 
         A line without an order is one of its own.
         """
-        alone = ("", len(self.codes)) if values[0] is None else values[0]
+        self.alone += values[0] is None
+        alone = ("", self.alone) if values[0] is None else values[0]
         keys = enumerate((alone, *values[1:]))
         codes = [
             -1 if value is None else self.codes.setdefault((k, value), len(self.codes))
@@ -276,6 +280,43 @@ class EntityBook(Serializable):
                 last=double_room(self.book.last, -1), units=double_room(self.book.units)
             )
         return codes
+
+    def drop_lines(self, lines: OrderLines, first: int) -> None:
+        """Drop the lines before one and the codes that no other has; number the rest from 0.
+
+        Args:
+            lines: All lines, still as they were numbered.
+            first: The first line that stays; those before it have left all windows.
+        """
+        book, pending = self.book, self.book.pending[: self.book.sizes[PENDING]]
+        ranked = book.ranked[: book.sizes[ROWS]]
+        stays, pending = ranked >= first, pending[pending >= first]
+        pending = pending[np.argsort(lines.returned[pending], kind="stable")]
+        for window, start in enumerate(book.start.tolist()):
+            book.start[window] = np.count_nonzero(stays[:start])
+        ranked = ranked[stays]
+        book.sizes[ROWS], book.sizes[PENDING] = len(ranked), len(pending)
+        room = max(FIRST_ROOM, 1 << (len(ranked) - 1).bit_length())
+        self.book = book._replace(
+            ranked=_with_room(ranked - first, room),
+            pending=_with_room(pending - first, room),
+            levels=book.levels[:, :room].copy(),
+        )
+        self._drop_codes(lines, ranked, first)
+
+    def _drop_codes(self, lines: OrderLines, ranked: ndarray, first: int) -> None:
+        alive = self.book.last >= first
+        number = np.where(alive, np.cumsum(alive) - 1, -1)
+        room, many = FIRST_ROOM, int(alive.sum())
+        while room < many:
+            room *= 2
+        last, units = np.full(room, -1, np.int64), np.zeros(room)
+        last[:many], units[:many] = self.book.last[alive] - first, self.book.units[alive]
+        self.book = self.book._replace(last=last, units=units)
+        lines.codes[ranked] = np.where(lines.codes[ranked] < 0, -1, number[lines.codes[ranked]])
+        self.codes = {
+            key: int(number[code]) for key, code in self.codes.items() if number[code] >= 0
+        }
 
     def make_room(self) -> None:
         """Make room for one line more."""
@@ -296,14 +337,19 @@ class PurchaseBooks:
         columns: The columns that the lines have.
     """
 
-    changing = ("_entities", "_lines", "_size", "_shared")
+    changing = ("_entities", "_lines", "_size", "_first", "_shared")
 
     def __init__(self, windows: LineWindows, columns: LineColumns) -> None:
         self.windows, self.columns = windows, columns
         self._spans, self._step = windows.spans, compiled(fill_one_line)
         self._entities: dict[Any, EntityBook] = {}
-        self._lines, self._size = _empty(FIRST_ROOM), 0
+        self._lines, self._size, self._first = _empty(FIRST_ROOM), 0, 0
         self._shared: Book = new_book(FIRST_ROOM, FIRST_ROOM, FIRST_ROOM, len(windows.days))
+
+    @property
+    def lines(self) -> int:
+        """The number of lines that have been stored, dropped ones included."""
+        return self._first + self._size
 
     def append(self, line: OrderLines, who: Any, values: tuple[Any, ...]) -> ndarray:
         """Return the features of a line at its arrival, and store it.
@@ -337,11 +383,32 @@ class PurchaseBooks:
             line: The number of lines of all entities that had been stored before it.
             when: Microseconds.
         """
-        if self._lines.returned[line] == NEVER and who is not None:
+        line -= self._first
+        if line >= 0 and self._lines.returned[line] == NEVER and who in self._entities:
             self._lines.returned[line] = when
             book = self._entities[who].book
             push(book.pending, book.sizes[PENDING], self._lines.returned, line)
             book.sizes[PENDING] += 1
+
+    def forget(self, oldest: int) -> None:
+        """Drop entities without a line since a moment, and lines that are older by more than the
+        longest window, once they are half of all.
+        """
+        lines, size = self._lines, self._size
+        for who, entity in list(self._entities.items()):
+            if lines.time[entity.book.ranked[entity.book.sizes[ROWS] - 1]] < oldest:
+                del self._entities[who]
+        stays = np.maximum(lines.arrival[:size], lines.time[:size]) >= oldest - self._spans[-1]
+        first = int(np.argmax(stays)) if stays.any() else size
+        if 2 * first < size or not first:
+            return
+        for entity in self._entities.values():
+            entity.drop_lines(lines, first)
+        self._first, self._size = self._first + first, size - first
+        room = max(FIRST_ROOM, 2 * self._size)
+        self._lines = OrderLines(*(_with_room(values[first:size], room) for values in lines))
+        self._shared.late_last[:] = -1
+        self._shared = self._shared._replace(back=_with_room(self._shared.back[first:size], room))
 
     def _entity(self, who: Any) -> EntityBook:
         """Return an entity's book; a line without an entity is alone."""
@@ -377,6 +444,13 @@ class PurchaseBooks:
         return shared._replace(**{name: getattr(book, name) for name in ENTITY_PARTS})
 
 
+def _with_room(values: ndarray, room: int) -> ndarray:
+    """Return values in an array of so many, zeros behind them."""
+    whole = np.zeros((room, *values.shape[1:]), values.dtype)
+    whole[: len(values)] = values
+    return whole
+
+
 def _empty(lines: int) -> OrderLines:
     return OrderLines(
         time=np.zeros(lines, np.int64),
@@ -402,12 +476,14 @@ class PurchaseEvents(Live):
         entity: The column that says whose a line is.
     """
 
-    changing = ("_live", "_owners")
+    changing = ("_live", "_owners", "_begin")
+    since_ever = SINCE_EVER
 
     def __init__(self, windows: LineWindows, columns: LineColumns, entity: str) -> None:
         self._columns, self._rules, self._entity = columns, windows.rules, entity
         self._live = PurchaseBooks(windows, columns)
-        self._owners: list[Any] = []
+        self._owners, self._begin = ByPlace(), 0
+        self.reach = int(windows.spans[-1])
         places = windows.places(columns)
         self.columns, self._places = floats_of(tuple(places)), list(places.values())
         self.returned_at = self._columns.returned_at
@@ -417,13 +493,20 @@ class PurchaseEvents(Live):
         """Return the windows that end with the event."""
         names, values = self._columns, event.values
         coded = tuple(values.get(name) if name else None for name in names.code_columns)
-        self._owners.append(values.get(self._entity))
-        features = self._live.append(self._line(event), self._owners[-1], coded)
+        if not self._live.lines:
+            self._begin = event.place
+        self._owners.put(event.place, values.get(self._entity))
+        features = self._live.append(self._line(event), values.get(self._entity), coded)
         return known_floats(features[self._places])
 
     def returned(self, place: int, at: int) -> None:
         """Let a return count from the first arrival at or after that moment."""
-        self._live.returned(self._owners[place], place, at)
+        self._live.returned(self._owners[place], place - self._begin, at)
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop entities without a line since then, and old lines."""
+        self._owners.drop_before(place)
+        self._live.forget(oldest)
 
     def _line(self, event: RowEvent) -> OrderLines:
         names, values = self._columns, event.values

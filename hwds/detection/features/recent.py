@@ -26,6 +26,7 @@ from hwds.frames.rows import (
     as_float,
     codes_of,
     column_floats,
+    drop_past,
     entity_of,
     instants_of,
     require_number_columns,
@@ -52,6 +53,10 @@ class LiveRecent(Live):
         self._shape = length, TIME_INPUTS + len(inputs)
         self.columns = {"recent": pl.Array(pl.Float32, self._shape)}
         self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
+
+    def forget(self, oldest: int, place: int) -> None:
+        """Drop the rows that happened before."""
+        drop_past(self._past, oldest)
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the last rows of the entity, oldest first."""

@@ -21,7 +21,7 @@ from hwds.core.serialization import load_fitted
 from hwds.evaluation.serving import Reasons, RowModel, row_model
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
-from hwds.frames.rows import Value
+from hwds.frames.rows import DAY_MICROSECONDS, Value
 from hwds.frames.table import BatchSchema, RowBatch, RowScores, Table, Values
 from hwds.results.event_log import Durable, EventLog, LogEntry
 from hwds.serve.events.reading import ReadEvent, check_same, event_rows, parse_object, shorten_value
@@ -300,9 +300,14 @@ class Online:
         tiers: What the run's decision says is to be done with each event; None for nothing.
         durable: Whether an answer outlives the `process`, or a loss of `power` too, which waits for
             the disk each time.
+        keep: Days for which events are kept, in memory and, for the longest window of the features
+            more, in the store; 0 keeps everything. None takes twice the longest window, 180 days
+            at least, and keeps everything where a feature reads all of the past: so no answer is
+            another than if everything were kept. Events and labels that come later are refused.
 
     Raises:
-        ConfigError: The features have no live form, or the model reads what they do not make.
+        ConfigError: The features have no live form, the model reads what they do not make, or a
+            window is longer than `keep`.
         ResumeError: The store is damaged, in use, or holds other events.
 
     Example:
@@ -322,6 +327,7 @@ class Online:
         key: str | None = None,
         durable: Durable = "process",
         tiers: RowRule | None = None,
+        keep: float | None = None,
     ) -> None:
         model = row_model(fitted)
         if model is None:
@@ -329,7 +335,7 @@ class Online:
         key = key or schema.name("id") or KEY
         schema, self._lock = schema_of(schema), threading.RLock()
         self._store = EventStore(
-            features, schema, Path(store) if store is not None else None, key, durable
+            features, schema, Path(store) if store is not None else None, key, durable, keep
         )
         try:
             columns = self._store.live.columns
@@ -347,6 +353,7 @@ class Online:
         *,
         key: str | None = None,
         durable: Durable = "process",
+        keep: float | None = None,
     ) -> Self:
         """Open the model that a run has saved (`save_model=final`), with the run's features and its
         alert policy.
@@ -356,6 +363,7 @@ class Online:
             store: A file; None keeps everything in memory.
             key: The field of an event's id; None takes the column with the role `id`, or else `id`.
             durable: The failure that an answer outlives.
+            keep: Days for which events are kept.
 
         Raises:
             DataError: The run has saved no model.
@@ -383,6 +391,7 @@ class Online:
             key=key,
             durable=durable,
             tiers=_rule(experiment, folder, schema),
+            keep=keep,
         )
 
     def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> EventAnswer:
@@ -433,7 +442,7 @@ class Online:
         """Return the answers to events that come for the first time, when they are in the log."""
         if not read:
             return []
-        with self._store.state.changing() as state:
+        with self._store.changing(read) as state:
             arrived = [self._store.arrive(state, each) for each in read]
             scores, why = self._scorer.score([each.values for each in read], reasons)
             answers = [
@@ -446,6 +455,7 @@ class Online:
                     for (entry, _), answer in zip(arrived, answers, strict=True)
                 ]
             )
+        self._store.drop_old()
         return answers
 
     def label(
@@ -454,8 +464,9 @@ class Online:
         """Report the label of an event that has arrived.
 
         A corrected label holds from its own moment on; the one before stays in the log, and so do
-        the answers that it had a part in. Features are made anew from all events, which takes as
-        long as to open the store without a snapshot.
+        the answers that it had a part in. It is taken out of the features of its own entities;
+        only features of a user's own without `retract` are made anew from all events, which takes
+        as long as to open the store without a snapshot.
 
         Args:
             id: The event's id.
@@ -468,7 +479,8 @@ class Online:
             Whether it is news.
 
         Raises:
-            DataError: There is no such event, or its label is another and this is no correction.
+            DataError: There is no such event, or no more, or its label is another and this is no
+                correction.
         """
         if positive not in (0, 1, None):
             raise DataError(f"label of '{id}': must be 0 or 1, got {shorten_value(positive)}.")
@@ -504,11 +516,25 @@ class Online:
             return self._store.backfill(rows)
 
     def history(self) -> Table:
-        """Return all events in the order of arrival with their labels, as a table to compute
-        features of or to train on.
+        """Return all events that are kept in the order of arrival with their labels, as a table to
+        compute features of or to train on.
         """
         with self._lock:
             return self._store.table()
+
+    @property
+    def kept(self) -> str:
+        """What is kept for how long, and why, in words."""
+        keep, spare, live = self._store.keep, self._store.spare, self._store.live
+        if keep is None or spare is None:
+            ever = live.columns if live.since_ever is None else live.since_ever
+            named = ", ".join(list(ever)[:3]) + (" read" if len(ever) > 1 else " reads")
+            why = f", for {named} all of the past" if ever else ""
+            return f"every event is kept{why}; --keep DAYS drops those that are older."
+        return (
+            f"events are kept for {keep / DAY_MICROSECONDS:g} days (--keep); later than "
+            f"{spare / DAY_MICROSECONDS:g} days after it happened none is taken."
+        )
 
     @property
     def unknown(self) -> dict[str, int]:

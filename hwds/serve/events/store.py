@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import platform
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, Series
 
-from hwds.core.errors import DataError, ResumeError
+from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.core.files import digest
 from hwds.core.keys import code_digest
 from hwds.core.recipe import canonical
@@ -26,7 +28,9 @@ from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.roles import Roles
 from hwds.frames.rows import (
+    DAY_MICROSECONDS,
     LONG_AGO,
+    ByPlace,
     Live,
     RowEvent,
     RowOutcome,
@@ -156,6 +160,15 @@ class Corrections:
         made = self._make(id)
         return self._log.find(CORRECTION, f"{made}:{id}") if made else self._log.find("label", id)
 
+    def before(self, correction: LogEntry) -> LogEntry | None:
+        """Return the label, or the correction, in whose place one came; None where it was
+        dropped.
+        """
+        assert correction.id is not None
+        number, _, id = correction.id.partition(":")
+        kind, name = ("label", id) if number == "1" else (CORRECTION, f"{int(number) - 1}:{id}")
+        return self._log.find(kind, name)
+
     def entry(self, id: str, place: int, at: int, body: str) -> LogEntry:
         """Return the next correction of an event's label, which is not in the log yet."""
         return LogEntry(CORRECTION, f"{self._make(id) + 1}:{id}", place, at, body)
@@ -179,6 +192,39 @@ class Corrections:
 
 # State: the features of events as they arrive, and the labels that wait for their moment.
 
+FORGETTING = 16
+"""Times that what is too old is dropped while the kept time passes."""
+
+WITNESSES = 16
+"""Events in a row that must have arrived later before that much time has passed: one wrong clock
+drops nothing.
+"""
+
+LEAST_KEPT = 180 * DAY_MICROSECONDS
+"""The kept time where no other is given, of features with short windows: labels come late."""
+
+
+def kept_time(live: Live, days: float | None) -> int | None:
+    """Return for how many microseconds what has arrived is kept; None for ever.
+
+    Args:
+        live: The features.
+        days: The days that were asked for; 0 keeps everything. None takes twice the longest
+            window, or everything where a column reads all of the past: no answer is another then.
+
+    Raises:
+        ConfigError: A window is longer.
+    """
+    if days is None:
+        return max(2 * live.reach, LEAST_KEPT) if live.since_ever == () else None
+    kept = round(days * DAY_MICROSECONDS)
+    if 0 < kept < live.reach:
+        raise ConfigError(
+            f"keep: must be 0 for everything, or at least {live.reach / DAY_MICROSECONDS:g} days, "
+            f"the longest window of the features, got {days:g}."
+        )
+    return kept or None
+
 
 class FeatureState:
     """The state of features after the events that have arrived.
@@ -186,45 +232,104 @@ class FeatureState:
     Events count in the order in which they are handed over; a label or a return from the moment it
     holds from, for events that arrive at or after it.
 
+    Args:
+        live: The features before anything has arrived.
+        keep: Microseconds for which what has arrived is kept; None for ever.
+
     Attributes:
         arrival: The arrival of the last event, in microseconds.
-        events: The number of events that have arrived.
+        clock: The moment by which what is too old is dropped: `WITNESSES` events in a row said that
+            they arrived at it or later.
+        forgot: The moment at which that was done the last time.
     """
 
-    changing = ("_live", "_times", "_labels", "arrival")
+    changing = ("_live", "_times", "_arrivals", "_said", "_labels", "arrival", "clock", "forgot")
 
-    def __init__(self, live: Live) -> None:
-        self._live, self._names = live, tuple(live.columns)
-        self._times: list[int] = []
+    def __init__(self, live: Live, keep: int | None = None) -> None:
+        self._live, self._names, self._keep = live, tuple(live.columns), keep
+        self._times, self._arrivals = ByPlace(), ByPlace()
         self._labels: list[tuple[int, int, bool]] = []
-        self.arrival = LONG_AGO
+        self._said: list[int] = []
+        self.arrival = self.clock = self.forgot = LONG_AGO
 
     @property
     def events(self) -> int:
         """The number of events that have arrived."""
-        return len(self._times)
+        return self._times.first + len(self._times.items)
 
-    def arrive(self, time: int, arrival: int, values: dict[str, Any]) -> Sequence[Value]:
-        """Return the features of an event; they are put among its values too."""
+    def begin(self, place: int) -> None:
+        """Let the first event to arrive be one of a later place: those before were dropped."""
+        self._times.first = place
+
+    def knows(self, place: int) -> bool:
+        """Return whether an event has arrived and was not dropped."""
+        return place in self._times
+
+    def clocks(self, said: Iterable[int]) -> Iterator[int]:
+        """Yield the clock before each of several events, by when they say that they arrive."""
+        clock, last = self.clock, [*self._said]
+        for each in said:
+            yield clock
+            last = [*last[1 - WITNESSES :], each]
+            clock = max(clock, min(last)) if len(last) == WITNESSES else clock
+
+    def arrive(
+        self, time: int, arrival: int, values: dict[str, Any], said: int | None = None
+    ) -> Sequence[Value]:
+        """Return the features of an event; they are put among its values too.
+
+        Args:
+            time: The moment at which it happened.
+            arrival: Its arrival, never before the last one.
+            values: Its values.
+            said: The arrival that it says itself; None for the same.
+        """
         while self._labels and self._labels[0][0] <= arrival:
             at, place, positive = heappop(self._labels)
-            self._live.confirm(RowOutcome(place, self._times[place], at, positive))
+            if self.knows(place):
+                self._live.confirm(RowOutcome(place, self._times[place], at, positive))
         event = RowEvent(self.events, time, arrival, values)
         features = self._live.arrive(event)
         values.update(zip(self._names, features, strict=True))
-        self._times.append(time)
+        self._times.put(event.place, time)
+        self._arrivals.put(event.place, arrival)
         self.arrival = arrival
+        self._said = [*self._said[1 - WITNESSES :], arrival if said is None else said]
+        if len(self._said) == WITNESSES:
+            self.clock = max(self.clock, min(self._said))
+        if self._keep is not None and self.clock - self.forgot >= self._keep // FORGETTING:
+            self._forget(self.clock - self._keep)
         return features
 
+    def _forget(self, oldest: int) -> None:
+        """Drop what happened before a moment, and places of events that arrived before it."""
+        place = self._times.first + bisect_left(self._arrivals.items, oldest)
+        self._live.forget(oldest, place)
+        self._times.drop_before(place)
+        self._arrivals.drop_before(place)
+        self.forgot = self.clock
+
     def label(self, place: int, positive: bool, at: int) -> None:
-        """Let the label of an event that has arrived hold from a moment on."""
-        heappush(self._labels, (at, place, positive))
+        """Let the label of an event that is kept hold from a moment on."""
+        if self.knows(place):
+            heappush(self._labels, (at, place, positive))
+
+    def retract(self, place: int, positive: bool, at: int) -> None:
+        """Undo a label that was to hold from a moment on, whether it does already or not."""
+        if not self.knows(place):
+            return
+        if at > self.arrival:
+            self._labels.remove((at, place, positive))
+            heapify(self._labels)
+        else:
+            self._live.retract(RowOutcome(place, self._times[place], at, positive), self.arrival)
 
     def returned(self, place: int, at: int) -> None:
-        """Let an event that has arrived count as returned from a moment on, which is later than all
+        """Let an event that is kept count as returned from a moment on, which is later than all
         arrivals.
         """
-        self._live.returned(place, at)
+        if self.knows(place):
+            self._live.returned(place, at)
 
 
 def state_changes(live: Any) -> dict[str, Any]:
@@ -282,18 +387,21 @@ class PastRow(NamedTuple):
 
 
 def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> Table:
-    """Return all events in the order of arrival, with what was reported of them since.
+    """Return all events that are kept in the order of arrival, with what was reported of them
+    since.
 
     Raises:
         DataError: There is none.
     """
-    rows: list[dict[str, Any]] = []
+    rows: dict[int, dict[str, Any]] = {}
     schema = with_arrivals(schema)
     names = {role: schema.name(role) for role in ("available_at", "label", "label_time")}
     moments = {names["available_at"], names["label_time"]} - {""}
     for entry in log.entries():
         if entry.kind == "event":
-            rows.append(reader.read(entry.body).values | {names["available_at"]: entry.at})
+            rows[entry.place] = reader.read(entry.body).values | {names["available_at"]: entry.at}
+        elif entry.place not in rows:
+            continue
         elif entry.kind in ("label", CORRECTION):
             label = None if entry.body == WITHDRAWN else int(entry.body)
             rows[entry.place] |= {
@@ -303,7 +411,7 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
         else:
             rows[entry.place][returned_at] = entry.at
     columns = [
-        _column(name, kind, [row.get(name) for row in rows], name in moments)
+        _column(name, kind, [row.get(name) for row in rows.values()], name in moments)
         for name, kind in schema.data.schema.items()
     ]
     return Table.build(DataFrame(columns), schema.roles, schema.unit)
@@ -375,10 +483,12 @@ class EventBehaviour:
     schema: Table
     reader: Reader
     corrections: Corrections
+    keep: int | None
+    undoes: bool
 
     def new(self) -> FeatureState:
         """Return the state before the first event."""
-        return FeatureState(live_of(self.features, self.schema))
+        return FeatureState(live_of(self.features, self.schema), self.keep)
 
     def apply(self, state: FeatureState, entry: LogEntry) -> None:
         """Let an event arrive, or its label or return.
@@ -387,10 +497,17 @@ class EventBehaviour:
         """
         at = _moment(entry)
         if entry.kind == "event":
+            if not state.events:
+                state.begin(entry.place)
             read = self.reader.read_stored(entry.body)
-            state.arrive(read.time, at, read.values)
+            state.arrive(read.time, at, read.values, read.arrival)
         elif entry.kind in ("label", CORRECTION):
-            if self.corrections.counts(entry):
+            if not self.undoes and not self.corrections.counts(entry):
+                return
+            before = self.corrections.before(entry) if entry.kind == CORRECTION else None
+            if self.undoes and before is not None and before.body != WITHDRAWN:
+                state.retract(entry.place, before.body == "1", _moment(before))
+            if entry.body != WITHDRAWN:
                 state.label(entry.place, entry.body == "1", at)
         else:
             state.returned(entry.place, at)
@@ -413,8 +530,11 @@ class EventStore:
         path: The log's file; None keeps everything in memory.
         key: The name under which an event bears its id.
         durable: What the log outlives.
+        keep: Days for which events are kept; see `kept_time`.
 
     Attributes:
+        keep: Microseconds for which the state keeps what has arrived; None for ever. The log keeps
+            entries for the longest window more, from which the state can be made anew.
         live: The features before anything has arrived, for their names.
         log: The events, which are the record.
         state: The state that follows from the log.
@@ -427,12 +547,16 @@ class EventStore:
         path: Path | None,
         key: str,
         durable: Durable,
+        keep: float | None = None,
     ) -> None:
         self._schema, self.live = schema, live_of(features, schema)
+        self.keep, self._dropped = kept_time(self.live, keep), LONG_AGO
         self.reader = Reader(schema, key, self.live.never_negative)
         self.log = EventLog(path, durable)
         self._corrections = Corrections(self.log)
-        self._behaviour = EventBehaviour(features, schema, self.reader, self._corrections)
+        self._behaviour = EventBehaviour(
+            features, schema, self.reader, self._corrections, self.keep, self.live.undoes
+        )
         try:
             keep_schema(self.log, schema, key)
             about = [
@@ -440,8 +564,8 @@ class EventStore:
                 canonical(features),
                 code_digest([features], "hwds.serve.events.store"),
             ]
-            self._about = [*about, platform.python_version(), np.__version__]
-            self.state = ReplayedState(self.log, self._behaviour, self._key())
+            self._about = [*about, platform.python_version(), np.__version__, self.keep]
+            self.state = ReplayedState(self.log, self._behaviour, self._key(), partial=True)
             self._snapshot_if_due()
         except BaseException:
             self.log.close()
@@ -454,13 +578,62 @@ class EventStore:
         """
         arrival = max(read.arrival, state.arrival)
         entry = LogEntry("event", read.id, state.events, arrival, read.body)
-        return entry, state.arrive(read.time, arrival, read.values)
+        return entry, state.arrive(read.time, arrival, read.values, read.arrival)
+
+    @contextmanager
+    def changing(self, read: Sequence[ReadEvent] = ()) -> Iterator[FeatureState]:
+        """Give the state, to let something happen that is in the log when the block ends.
+
+        Args:
+            read: Events that arrive and are answered.
+
+        Raises:
+            DataError: One happened so long ago that what it would read was dropped.
+            HwdsError: The disk is full; the state is as it was.
+        """
+        self.log.require_room()
+        self._require_kept(read)
+        with self.state.changing() as state:
+            yield state
+
+    @property
+    def spare(self) -> int | None:
+        """Microseconds that an event may come late; None for ever."""
+        return None if self.keep is None else self.keep - self.live.reach
+
+    def _require_kept(self, read: Sequence[ReadEvent]) -> None:
+        """Refuse events that happened so long ago that what they would read was dropped.
+
+        Raises:
+            DataError: One did.
+        """
+        if self.spare is None:
+            return
+        clocks = self.state.current().clocks([each.arrival for each in read])
+        for each, clock in zip(read, clocks, strict=True):
+            if each.time < clock - self.spare:
+                raise DataError(
+                    f"event '{each.id}': happened {_days(clock - each.time)} days before the last "
+                    f"ones arrived, and comes too late from {_days(self.spare)} days on (keep)."
+                )
+
+    def drop_old(self) -> None:
+        """Drop entries of the log after the state has dropped what is too old: some at a time,
+        for an event may wait.
+        """
+        state = self.state.current()
+        if self.keep is None or state.forgot == self._dropped:
+            return
+        since = state.forgot - self.keep - self.live.reach
+        with suppress(HwdsError):  # the event is answered; the next one tries again
+            if self.log.drop_before("event", since, PORTION):
+                self._dropped = state.forgot
 
     def _key(self) -> str:
-        """Return what the state follows from besides the entries: a correction undoes what a
-        snapshot may hold.
+        """Return what the state follows from besides the entries: where labels cannot be undone, a
+        correction undoes what a snapshot may hold.
         """
-        return digest([*self._about, self._corrections.count])
+        return digest([*self._about, 0 if self.live.undoes else self._corrections.count])
 
     def report(
         self, kind: str, id: str, body: str, at: str | date | None, *, correct: bool = False
@@ -477,8 +650,8 @@ class EventStore:
             correct: Whether a label may take the place of another one.
 
         Raises:
-            DataError: There is no such event, another label was reported of it, or events have no
-                label.
+            DataError: There is no such event, or no more; another label was reported of it; or
+                events have no label.
         """
         if kind == "label" and not self._schema.roles.get("label"):
             raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
@@ -498,19 +671,23 @@ class EventStore:
                 f"event '{id}': its label was reported as {old.body}, and now as {body};"
                 ' say "correct": true where the first was wrong.'
             )
+        self.log.require_room()
         state = self.state.current()
         moment = (
             state.arrival + 1
             if at is None
             else max(self.reader.instant(str(id), at), state.arrival + 1)
         )
+        self._require_in_time(event, moment, state)
+        entry = LogEntry(kind, str(id), event.place, moment, body)
         if old is not None:
-            self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
+            entry = self._corrections.entry(str(id), event.place, moment, body)
+        if old is not None and not self.live.undoes:
+            self.log.append([entry])
             self.state.rekey(self._key())
             self.state.current()
             return True
-        with self.state.changing() as state:
-            entry = LogEntry(kind, str(id), event.place, moment, body)
+        with self.changing() as state:
             self.log.append([entry])
             self._behaviour.apply(state, entry)
         return True
@@ -524,17 +701,46 @@ class EventStore:
             DataError: A row is no event, or arrived before the last that is there.
         """
         past, count = rows_as_events(rows, self.reader), 0
+        begin = self._first_arrival()
         while portion := list(islice(past, PORTION)):
-            new = [row for row in portion if self.log.find("event", row.read.id) is None]
-            with self.state.changing() as state:
+            new = [
+                row
+                for row in portion
+                if row.read.arrival >= begin and self.log.find("event", row.read.id) is None
+            ]
+            with self.changing() as state:
                 self.log.append([entry for row in new for entry in self._backfill_row(state, row)])
+            self.drop_old()
             count += len(new)
         self._snapshot_if_due()
         return count
 
     def table(self) -> Table:
-        """Return all events in the order of arrival, with what was reported of them since."""
+        """Return all events that are kept in the order of arrival, with what was reported of
+        them since.
+        """
         return history(self.log, self.reader, self._schema, self.live.returned_at)
+
+    def _first_arrival(self) -> int:
+        """Return the arrival of the first event that is kept where others were dropped before."""
+        if self.log.first == 1:
+            return LONG_AGO
+        events = (entry for entry in self.log.entries() if entry.kind == "event")
+        return next((_moment(entry) for entry in events), LONG_AGO)
+
+    def _require_in_time(self, event: LogEntry, at: int, state: FeatureState) -> None:
+        """Refuse a label or a return of an event that is not kept any more when it holds.
+
+        Raises:
+            DataError: It is not.
+        """
+        if self.keep is not None and (
+            not state.knows(event.place) or at > _moment(event) + self.keep
+        ):
+            raise DataError(
+                f"event '{event.id}': what became of it must be told within {_days(self.keep)} "
+                f"days of its arrival (keep)."
+            )
 
     def _backfill_row(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
         """Let a row arrive with its label.
@@ -553,15 +759,17 @@ class EventStore:
 
     def _snapshot_if_due(self) -> None:
         """Write a snapshot where much of the log was replayed; never while an event waits."""
-        if self.log.path is not None and self.state.entries_behind() >= max(
-            FEWEST, self.log.last // SHARE
-        ):
+        due = max(FEWEST, (self.log.last - self.log.first + 1) // SHARE)
+        if self.log.path is None or self.state.entries_behind() < due:
+            return
+        with suppress(HwdsError):  # it only saves time, and a full disk must not stop the rest
             self.state.snapshot()
 
     def _event(self, id: str) -> LogEntry:
         event = self.log.find("event", str(id))
         if event is None:
-            raise DataError(f"no event '{id}' has arrived.")
+            kept = "" if self.keep is None else f" in the {_days(self.keep)} days that are kept"
+            raise DataError(f"no event '{id}' has arrived{kept}.")
         return event
 
 
@@ -569,6 +777,10 @@ def live_of(features: RowFeatures | None_, schema: Table) -> Live:
     """Return a feature set's live form, before anything has arrived."""
     live: Live = features.live(with_arrivals(schema))
     return live
+
+
+def _days(microseconds: int) -> str:
+    return f"{microseconds / DAY_MICROSECONDS:.4g}"
 
 
 def _moment(entry: LogEntry) -> int:

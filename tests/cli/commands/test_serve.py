@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -90,8 +91,30 @@ def test_the_past_of_the_run_is_remembered(hwds, run, table, monkeypatch):
     event = {"id": "new", "time": str(last), "customer": "c1", "quantity": 2}
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(asked([event]).encode())))
     said = hwds(f"serve {run} --remember --key=id")
-    assert (said.code, said.err) == (0, "700 rows remembered.\n")
+    assert (said.code, said.err) == (
+        0,
+        "every event is kept, for tenure_days, order_gap_days read all of the past; --keep DAYS "
+        "drops those that are older.\n700 rows remembered.\n",
+    )
     assert json.loads(said.out)["id"] == "new"
+
+
+def test_what_is_older_than_it_is_told_to_keep_is_refused(hwds, run, table, monkeypatch):
+    last = table.data["available_at"].max()
+    old = [{"id": f"new {days}", "time": str(last - timedelta(days=days))} for days in (3, 40)]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(asked(old).encode())))
+    said = hwds(f"serve {run} --remember --key=id --keep 105")
+    assert said.code == 0, said
+    assert said.err.splitlines()[0] == (
+        "events are kept for 105 days (--keep); later than 15 days after it happened none is taken."
+    )
+    answer, refusal = map(json.loads, said.out.splitlines())
+    assert answer["id"] == "new 3"
+    assert "comes too late from 15 days on (keep)" in refusal["error"]
+    assert hwds(f"serve {run} --keep 3").line == (
+        "hwds: keep: must be 0 for everything, or at least 90 days, the longest window of the features, "
+        "got 3."
+    )
 
 
 def test_a_process_serves_until_its_input_ends(run, table, tmp_path):
@@ -127,6 +150,8 @@ def environment():
         ("nothing --tls-cert own.pem", "--tls-cert: needs --http."),
         ("nothing --power", "--power: needs --store."),
         ("nothing --http --remember", "--remember: needs lines, without --http."),
+        ("nothing --http --keep 90", "--keep: needs lines, without --http."),
+        ("nothing --keep -1", "--keep: must be from 0 to 36,525, got -1."),
         ("nothing --http --key id", "--key: needs lines, without --http."),
         ("nothing --http --sample .5", "--sample: needs --capture."),
     ],
