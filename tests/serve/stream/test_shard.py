@@ -380,9 +380,12 @@ def test_a_stream_on_a_disk_that_was_full_says_what_it_would_have_said(
     followed, lines, plain, batch, tmp_path, size
 ):
     source = laid(tmp_path, lines)
-    with files_of_at_most(size), pytest.raises(HwdsError, match=r"cannot be (used|written): "):
-        with Shard(followed, tmp_path, replace(RULES, batch=50)) as shard:
-            shard.run(source)
+    with (
+        files_of_at_most(size),
+        pytest.raises(HwdsError, match=r"cannot be (used|written): "),
+        Shard(followed, tmp_path, replace(RULES, batch=50)) as shard,
+    ):
+        shard.run(source)
     with Shard(followed, tmp_path, replace(RULES, batch=50)) as shard:
         shard.run(source)
     assert scores(tmp_path) == batch
