@@ -226,6 +226,11 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
     )
     assert sum(text.startswith("probability ") for text in shown) == 6
     assert all(not overlaps(figure, axes) for axes in figure.axes)
+    longest = max(bar.get_width() for axes in figure.axes for bar in axes.patches)
+    for axes in figure.axes:
+        rows = max(3, len(axes.patches))
+        assert axes.get_ylim() == (rows - 0.5, -0.75), "three rows at least, with their words"
+        assert axes.get_xlim() == pytest.approx((0, 1.18 * longest)), "one scale for all"
     assert cases_figure(several, "odd", "USD") is None
 
 
