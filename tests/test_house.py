@@ -15,6 +15,7 @@ from hwds.cli.words import as_override
 from hwds.core.compose import compose
 from hwds.core.recipe import Recipe
 from hwds.core.registry import GROUPS, WRITTEN, module_file, module_name, option_folders, options
+from hwds.experiment.spec import Experiment
 from tests.support.composed import class_of, composed, recipe_of
 from tests.support.source import parsed
 
@@ -114,7 +115,8 @@ SWEPT = [(path, words) for path in YAMLS for words in swept(path)]
     ids=lambda value: relative(value) if isinstance(value, Path) else " ".join(value),
 )
 def test_what_its_comments_say_to_run_with_m_composes(path, words):
-    composed(*overrides(shlex.split(header(path))[3:]), *words)
+    found = composed(*overrides(shlex.split(header(path))[3:]), *words)
+    assert isinstance(found, Experiment)
 
 
 def test_sweeps_in_comments_are_found():
@@ -221,7 +223,7 @@ def test_examples_in_docstrings_work(group):
         for option in options(group)
     )
     for line in {line[1] for line in lines if line}:
-        composed(*overrides(shlex.split(line)))
+        assert isinstance(composed(*overrides(shlex.split(line))), Experiment), line
 
 
 def test_commands_have_a_sentence_and_a_main():

@@ -100,11 +100,14 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
     assert [leak for leak in found if leak] == []
 
 
-@pytest.mark.parametrize("name", options("features"))
+def sets_of_series_and_runs():
+    """Those of rows are in tests/contract/test_row_features.py."""
+    return [name for name in options("features") if class_of("features", name).of is not Table]
+
+
+@pytest.mark.parametrize("name", sets_of_series_and_runs())
 def test_no_feature_set_leaks(name, panel):
     features = check(compose([f"features={name}"])).features
-    if features.of is Table:
-        pytest.skip("its leak check is that of rows: tests/contract/test_row_features.py")
     if features.of is Runs:
         runs = Engines(engines=8, mean_life=30, sensors=3).load()
         assert [leak for leak in check_run_features(name, features, runs) if leak] == []

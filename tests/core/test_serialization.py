@@ -74,7 +74,7 @@ def odd(bits):
     return struct.unpack("<d", struct.pack("<Q", bits))[0]
 
 
-def same(a, b):
+def assert_same(a, b):
     """Equal types and equal bits, all the way down."""
     assert type(a) is type(b)
     if isinstance(a, float):
@@ -84,19 +84,19 @@ def same(a, b):
         assert a.tobytes() == b.tobytes()
         assert np.asarray(a).flags.f_contiguous == np.asarray(b).flags.f_contiguous
     elif isinstance(a, dict):
-        same(list(a), list(b))
-        same(list(a.values()), list(b.values()))
+        assert_same(list(a), list(b))
+        assert_same(list(a.values()), list(b.values()))
     elif isinstance(a, list | tuple | deque):
         assert len(a) == len(b)
         for each, other in zip(a, b, strict=True):
-            same(each, other)
+            assert_same(each, other)
     elif isinstance(a, pl.DataFrame):
         assert a.equals(b)
         assert a.schema == b.schema
     elif isinstance(a, Everything | Slotted):
         names = getattr(a, "__slots__", None) or vars(a)
         for name in names:
-            same(getattr(a, name), getattr(b, name))
+            assert_same(getattr(a, name), getattr(b, name))
     else:
         assert a == b
 
@@ -166,8 +166,8 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_every_bit_of_every_kind_comes_back(value):
-    same(again(value), value)
-    same(again([value, {"key": (value,)} if not isinstance(value, list) else value]), [
+    assert_same(again(value), value)
+    assert_same(again([value, {"key": (value,)} if not isinstance(value, list) else value]), [
         value, {"key": (value,)} if not isinstance(value, list) else value
     ])  # fmt: skip
 
@@ -183,7 +183,7 @@ TREES = st.recursive(
 
 @given(TREES)
 def test_any_tree_of_plain_values_comes_back(value):
-    same(again(value), value)
+    assert_same(again(value), value)
 
 
 @pytest.mark.parametrize("name", ["PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937"])
@@ -212,7 +212,7 @@ def test_saving_twice_gives_the_same_bytes_and_an_equal_object(tmp_path):
     for name in ("a", "b"):
         everything(inner=everything()).save(tmp_path / name)
     assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
-    same(Everything.load(tmp_path / "a"), everything(inner=everything()))
+    assert_same(Everything.load(tmp_path / "a"), everything(inner=everything()))
     with pytest.raises(
         DataError, match=r"holds a '.*:Everything', not a '.*FittedSeasonalNaive'\.$"
     ):
@@ -231,7 +231,7 @@ def test_an_object_that_stands_for_another_is_stored_as_it():
         def stored_as(self):
             return everything()
 
-    same(again(everything(inner=Standing())), everything(inner=everything()))
+    assert_same(again(everything(inner=Standing())), everything(inner=everything()))
 
 
 def test_an_empty_folder_has_no_model_and_an_old_one_says_what_to_do(tmp_path):

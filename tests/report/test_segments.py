@@ -1,5 +1,11 @@
-from hwds.report.leaderboard import MOST_SEGMENTS, leaderboard_markdown
+from hwds.report.leaderboard import (
+    MOST_MODELS,
+    MOST_SEGMENTS,
+    leaderboard_markdown,
+    segments_figure,
+)
 from hwds.report.standings import standings
+from tests.support.figures import texts
 from tests.support.result_tables import model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
@@ -79,3 +85,20 @@ def test_of_many_segments_the_largest_are_shown():
     assert f"| s{MOST_SEGMENTS + 4:03d} | {MOST_SEGMENTS + 5} |" in section
     assert "| s004 |" not in section
     assert section.rstrip().endswith("5 smaller segments are in `scores.parquet`.")
+
+
+def test_the_own_model_and_the_truth_are_drawn_however_many_are_better():
+    rivals = [f"forecast/rival_{place}" for place in range(MOST_MODELS + 2)]
+    lines = [*model_lines(LSTM, 2.0, -1.0), *model_lines("truth", 3.0, -2.0)]
+    lines += model_lines(NAIVE, 1.5, 0.0, 0.0)
+    for place, rival in enumerate(rivals):
+        lines += model_lines(rival, 0.5 + place / 100, 0.5)
+    shown = [of(model, "web", 0.9, 40) for model in (LSTM, NAIVE, "truth", *rivals)]
+    tables = tables_of(*lines, *shown)
+    figure = segments_figure(tables, standings(tables, "mase"))
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert sorted(names) == sorted([*rivals[:MOST_MODELS], LSTM, "truth (floor)"])
+    assert {"web", "by channel"} <= set(texts(figure))
+    (panel,) = figure.axes
+    assert [len(each) for each in (panel.containers, panel.get_yticks())] == [len(names), 1]

@@ -7,6 +7,7 @@ import pytest
 
 from hwds.bandit.live.state import SeenOutcome, policy_state_of
 from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.neural import Neural
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, SimulationStep, world_arms
 from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.bandit.simulation.scores import tally_rows
@@ -15,6 +16,7 @@ from hwds.core.config import build
 from hwds.core.registry import options
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
+from tests.support.composed import class_of
 
 STEPS, TIMES, KEY = 200, 50, 7
 PROTOCOL = BanditSimulation(horizon=STEPS, replications=TIMES)
@@ -34,15 +36,10 @@ def policy(name):
     return build("model", "model", option("model", "model", name))
 
 
-def kernel_in(name, world):
-    kernel = policy(name).kernel(world_arms(world, PROTOCOL.game(world)))
-    return kernel if isinstance(kernel, Kernel) else pytest.skip("it decides by batches")
-
-
 def played(name, world, start=0, stop=TIMES, threads=1):
-    return play_compiled(
-        kernel_in(name, world), world, PROTOCOL.game(world), KEY, start, stop, threads
-    )
+    kernel = policy(name).kernel(world_arms(world, PROTOCOL.game(world)))
+    assert isinstance(kernel, Kernel), f"{name} decides by batches"
+    return play_compiled(kernel, world, PROTOCOL.game(world), KEY, start, stop, threads)
 
 
 @cache
@@ -50,12 +47,15 @@ def usual(name):
     return played(name, market())
 
 
-every = pytest.mark.parametrize(
-    "name", [name for name in options("model") if name.startswith("bandit/")]
+POLICIES = [name for name in options("model") if name.startswith("bandit/")]
+every = pytest.mark.parametrize("name", POLICIES)
+step_by_step = pytest.mark.parametrize(
+    "name", [name for name in POLICIES if not issubclass(class_of("model", name), Neural)]
 )
+"""Those that are compiled; networks decide by batches (tests/bandit/models/test_neural.py)."""
 
 
-@every
+@step_by_step
 def test_regret_is_finite_and_below_that_of_the_worst_arm(name):
     world, tally = market(), usual(name)
     gaps = np.where(np.isfinite(world.rewards), world.best[:, :, None] - world.rewards, 0.0)
@@ -65,7 +65,7 @@ def test_regret_is_finite_and_below_that_of_the_worst_arm(name):
     assert (tally.pulls[:, -1].sum(axis=1) == STEPS).all()
 
 
-@every
+@step_by_step
 def test_every_arm_is_tried_while_it_is_there(name):
     world, tally = market(), usual(name)
     steps = np.array(PROTOCOL.game(world).checkpoints)
@@ -75,7 +75,7 @@ def test_every_arm_is_tried_while_it_is_there(name):
     assert (gone == gone[:, :1]).all()
 
 
-@every
+@step_by_step
 def test_threads_and_later_replications_change_nothing(name):
     world, once = market(), usual(name)
     for other in (played(name, world, threads=2), played(name, world, stop=TIMES + 7)):
@@ -85,7 +85,7 @@ def test_threads_and_later_replications_change_nothing(name):
         np.testing.assert_array_equal(mine[40:], same)
 
 
-@every
+@step_by_step
 @pytest.mark.parametrize("step", [30, 150])
 def test_what_comes_later_changes_no_choice(name, step):
     world = market()
@@ -101,14 +101,13 @@ def test_what_comes_later_changes_no_choice(name, step):
     assert not np.array_equal(usual(name).realised[:, -1], played(name, rubbish).realised[:, -1])
 
 
-@every
+@step_by_step
 def test_the_order_of_the_arms_does_not_matter(name):
     times, results = 4000, []
     for conversion, prices in (((0.6, 0.3), (10.0, 12.0)), ((0.3, 0.6), (12.0, 10.0))):
         world = PriceArms(conversion=conversion, prices=prices, horizon=20).load()
         kernel = policy(name).kernel(world_arms(world, Game(20, 1, (20,))))
-        if not isinstance(kernel, Kernel):
-            pytest.skip("it decides by batches")
+        assert isinstance(kernel, Kernel), name
         results.append(play_compiled(kernel, world, Game(20, 1, (1, 20)), KEY, 0, times))
     one, other = results
     for place in (1,) if policy(name).begins_in_turn else (0, 1):

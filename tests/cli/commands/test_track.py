@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hwds.results.index import RunProgress
 from hwds.results.records import read_learning
 from hwds.track.child import Follower
 from hwds.track.mirroring import mirror
-from hwds.track.records import Curve, Record, plain_metric_name
+from hwds.track.records import Curve, Record, begun_record, plain_metric_name
 from hwds.track.trackers.base import TrackingError
 from hwds.track.trackers.mlflow import Mlflow
 from hwds.track.trackers.wandb import Wandb, require_whole
@@ -36,6 +37,7 @@ SECRETS = {
 
 LOAD = """
 import sys
+import time
 import mlflow, pandas
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
@@ -240,6 +242,7 @@ def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ende
     (folder / "scores.parquet").unlink()  # as while it computes
     RunProgress(1, 4, 0, 0.0, 3.0, value=0.7, memory=0.5).write(folder)
     trackers = [Wandb(name="wandb", group="launch"), Mlflow(name="mlflow", group="launch")]
+    began = int(1000 * time.time())
     followers = [Follower(tracker, folder) for tracker in trackers]
     for _ in range(2):  # what is shown is not shown again
         assert [follower.look() or follower.remark for follower in followers] == ["", ""]
@@ -250,6 +253,7 @@ def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ende
     }
     (found,) = runs_of(store, "spring")
     assert found.info.status == "RUNNING"
+    assert began <= begun_record(folder).started <= 1000 * time.time()
     assert found.data.metrics["progress/score"] == 0.7
     assert all(len(store.get_metric_history(found.info.run_id, name)) == 2 for name in names)
 
@@ -259,6 +263,7 @@ def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ende
         mirror(tracker, folder, send=False, following=follower.following)
     (found,) = runs_of(store, "spring")
     assert found.info.status == "FINISHED"
+    assert began <= found.info.end_time <= 1000 * time.time()
     assert found.data.tags["mlflow.note.content"].startswith("before the launch\n\n")
     assert (found.data.tags["hwds.tag.draft"], found.data.tags["hwds.group"]) == ("true", "launch")
     (place,) = offline(tmp_path)

@@ -48,6 +48,24 @@ def test_lives_lie_within_the_true_law_as_often_as_it_says(runs):
     )
 
 
+@pytest.mark.parametrize("least", [0, 10])
+def test_lives_met_at_shares_of_a_run_are_the_rarer_the_longer_they_are(runs, least):
+    """Of the law after 15 cycles, a life of h more is met at that cycle by 1 / (15 + h - least)."""
+    cut = runs.until(np.where(np.arange(runs.n) == np.argmax(runs.lengths), 15, 0))
+    known = WearTruth(dataset=SMALL).learn(
+        runs, LifetimeContext(0, cap=1e9, least=least, by_share=True)
+    )
+    ahead = np.arange(1.0, 2_000)
+    worn = known.wear[cut.names[0]][14]
+    survival = WearLaw(40.0).survival(np.array([15.0]), np.array([worn]), ahead)[0]
+    chance = -np.diff(survival, prepend=1.0) / (15 + ahead - least)
+    chance /= chance.sum()
+    told = known.predict(cut)
+    assert told.point[0] == pytest.approx(chance @ ahead, rel=1e-6)
+    wanted = ahead[np.searchsorted(np.cumsum(chance), LIFE_LEVELS)]
+    assert told.quantiles[0].tolist() == wanted.tolist()
+
+
 def test_a_fleet_has_starts_regimes_and_censored_machines_and_is_the_same_again():
     world = Engines(engines=40, mean_life=40, censored=0.5)
     runs = world.load()

@@ -26,6 +26,7 @@ from hwds.evaluation.run_cells import RunWork, result_tables
 from hwds.frames.table import Table
 from hwds.report.leaderboard import leaderboard_grid, leaderboard_markdown, print_grids
 from hwds.report.standings import standings
+from tests.support.figures import texts
 
 BEGIN = datetime(2024, 3, 4)
 
@@ -93,16 +94,6 @@ def several():
     return run(
         **{"good": judged(), "poor": judged(4.0), "odd": judged(1.0, probable=False, reasons=False)}
     )
-
-
-def texts(figure):
-    """All that is written in a figure that has been drawn."""
-    from matplotlib.text import Text
-
-    figure.canvas.draw()
-    return [
-        text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()
-    ]
 
 
 def overlaps(figure, axes):
@@ -235,6 +226,11 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
     )
     assert sum(text.startswith("probability ") for text in shown) == 6
     assert all(not overlaps(figure, axes) for axes in figure.axes)
+    longest = max(bar.get_width() for axes in figure.axes for bar in axes.patches)
+    for axes in figure.axes:
+        rows = max(3, len(axes.patches))
+        assert axes.get_ylim() == (rows - 0.5, -0.75), "three rows at least, with their words"
+        assert axes.get_xlim() == pytest.approx((0, 1.18 * longest)), "one scale for all"
     assert cases_figure(several, "odd", "USD") is None
 
 
@@ -253,7 +249,10 @@ def test_labels_that_stand_for_no_row_are_not_drawn():
     ]
     suspected = run(good=rows)
     assert len(precision_recall_figure(suspected, "good").axes) == 1
-    assert reliability_figure(suspected, "good") is not None
+    drawn = reliability_figure(suspected, "good")
+    assert "good: what was said, and what came of it" in " ".join(texts(drawn))
+    bars = [sum(bar.get_height() for bar in axes.patches) for axes in drawn.axes[2:]]
+    assert bars == [len(suspected.predictions)] * 2, "each row in each histogram"
     assert (
         precision_recall_figure(
             run(good=[each.with_columns(weight=pl.lit(0.0)) for each in judged()]), "good"

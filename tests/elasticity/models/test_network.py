@@ -14,6 +14,7 @@ from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.price_sales import PriceSales
 from hwds.elasticity.design import DemandDesign, identify
 from hwds.elasticity.fitted import ElasticityContext
+from hwds.elasticity.models.base import RECENT_ROWS
 from hwds.elasticity.models.network import Network, demand_without_price, pooled_opinion
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.networks import (
@@ -182,6 +183,15 @@ def test_every_cell_has_an_answer_that_is_not_above_zero_and_demand_follows_it(w
     recent = design.used & (design.period >= design.periods - 20)
     assert expected[recent].sum() == pytest.approx(sold[recent].sum(), rel=0.15)
     assert fit.outlook["arbitrage_risk"].is_between(0, 1).all()
+
+
+def test_demand_at_the_last_prices_is_what_each_cell_sold(world, fit):
+    """The level is where expected units add up to the sold ones in the last rows of every cell."""
+    design, expected = fit.design, np.exp(fit.log_demand(world[0]))
+    for cell in range(len(design)):
+        rows = np.flatnonzero(design.used & (design.cell == cell))[-RECENT_ROWS:]
+        assert expected[rows].sum() == pytest.approx(design.units[rows].sum(), rel=1e-4), cell
+    assert np.abs(fit.estimates.other_effects(design.x, design.cell)[design.used]).max() > 0.1
 
 
 def test_the_same_seed_has_the_same_bits(world, fit):

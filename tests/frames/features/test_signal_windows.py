@@ -5,6 +5,7 @@ apart.
 from typing import get_args
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import signal, stats
 
@@ -14,8 +15,9 @@ from hwds.evaluation.leak_check import check_run_features
 from hwds.frames.features.regime_scaling import RegimeScaling
 from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.kernels import STATISTICS
+from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales as Scales
-from hwds.frames.signals import RunFeatures, Spectral, spectra
+from hwds.frames.signals import RunFeatures, Spectral, nearest_centre, spectra
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,34 @@ def test_sensors_are_scaled_within_the_conditions_that_settings_tell_apart(runs)
         abs(np.corrcoef(values[:, 0], wear)[0, 1]) > 0.8 > abs(np.corrcoef(raw[:, 0], wear)[0, 1])
     )
     assert RegimeScaling().learn(runs).names == ("sensor_1", "sensor_2", "sensor_3", "age")
+
+
+def test_six_conditions_are_six_whatever_their_order():
+    """Two lie near each other, so that k-means finds them only where it begins in both."""
+    places = np.array([[0, 0], [0, 1], [50, 0], [50, 40], [0, 40], [20, 20]], float)
+    rng = stream("conditions", 1)
+    for turn in range(3):
+        which = np.repeat(np.arange(6), 40)
+        near = places[rng.permutation(6)][which] + rng.normal(0, 0.05, (240, 2))
+        centres = Scales.learn(runs_in(near), regimes=6)
+        found = nearest_centre(near / centres.spread, centres.centres)
+        assert len(centres.centres) == 6, turn
+        assert len({(a, b) for a, b in zip(which, found, strict=True)}) == 6, turn
+
+
+def runs_in(settings):
+    """Runs of a sensor that rises, under settings by row."""
+    rows = pl.DataFrame(
+        {
+            "m": np.repeat(["a", "b"], len(settings) // 2),
+            "t": np.tile(np.arange(1.0, len(settings) // 2 + 1), 2),
+            "load": settings[:, 0],
+            "heat": settings[:, 1],
+            "x": np.arange(float(len(settings))),
+        }
+    )
+    roles = {"entity": "m", "cycle": "t", "setting": ["load", "heat"], "sensor": "x"}
+    return Runs.build(rows, roles, regimes=6)
 
 
 class Ahead(RunFeatures):

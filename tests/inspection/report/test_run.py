@@ -17,11 +17,13 @@ from hwds.inspection.report import (
     by_kind_grid,
     confusion_figure,
     inspection_sentence,
+    judged_images,
     patches_figure,
     reject_figure,
 )
 from hwds.results.formatting import quote_percent
 from hwds.stats.sources import ModelRows
+from tests.support.figures import points, texts
 
 TREES, WINDOWS = "inspection/features_xgboost", "inspection/embedding_knn"
 
@@ -55,10 +57,33 @@ def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
 
 
 def test_pictures_and_the_table_of_kinds(done, images):
-    assert confusion_figure(done.tables, TREES) is not None
+    known = judged_images(done.tables, TREES)
+    drawn = confusion_figure(done.tables, TREES)
+    (axes,) = drawn.axes
+    assert f"{TREES}: kinds of 240 images" in texts(drawn)
+    pairs = known.group_by("actual", "predicted").len()
+    assert sorted(int(text.get_text()) for text in axes.texts) == sorted(pairs["len"])
+    kinds = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert kinds == [tick.get_text() for tick in axes.get_yticklabels()][::-1]
+    shares = axes.collections[0].get_array()
+    for text in axes.texts:  # each number, and its share as a colour, where its kinds are
+        across, up = text.get_position()
+        cell = {"actual": kinds[::-1][int(up)], "predicted": kinds[int(across)]}
+        assert pairs.filter(**cell)["len"].to_list() == [int(text.get_text())]
+        share = int(text.get_text()) / known.filter(actual=cell["actual"]).height
+        assert shares[int(up), int(across)] == pytest.approx(share)
     assert confusion_figure(done.tables, WINDOWS) is None
-    assert reject_figure(done.tables, WINDOWS) is not None
-    assert patches_figure(images, done.tables, WINDOWS) is not None
+    kept, found = reject_figure(done.tables, WINDOWS).axes
+    assert set(points(kept)) == {TREES}, "the other names no kinds"
+    wrong = (known["predicted"] != known["actual"]).mean()
+    assert points(kept)[TREES][-1] == pytest.approx([1.0, wrong])
+    assert set(points(found)) == {TREES, WINDOWS}
+    for curve in points(found).values():
+        assert (np.diff(curve, axis=0) >= 0).all()
+        assert curve[-1] == pytest.approx([1.0, 1.0])
+    drawn = patches_figure(images, done.tables, WINDOWS)
+    assert [len(axes.images) for axes in drawn.axes] == [1, 2] * (3 * known["actual"].n_unique())
+    assert sum(" (limit " in text for text in texts(drawn)) == 3 * known["actual"].n_unique()
     assert patches_figure(images, done.tables, TREES) is None
     for figure in (confusion_figure, reject_figure):
         assert figure(done.tables, "nobody") is None

@@ -12,8 +12,16 @@ from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
-from hwds.lifetime.report import by_life_grid, life_conclusion, lives_figure, machines_figure
+from hwds.lifetime.report import (
+    HIGH,
+    LOW,
+    by_life_grid,
+    life_conclusion,
+    lives_figure,
+    machines_figure,
+)
 from hwds.stats.sources import ModelRows
+from tests.support.figures import points, texts
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +62,29 @@ def test_machines_of_a_review_are_not_called_held_out(done, runs):
 
 
 def test_pictures_and_the_table_by_remaining_life(done):
-    for figure in (lives_figure, machines_figure):
-        assert figure(done.tables, "lifetime/linear_age", "cycles") is not None
-        assert figure(done.tables, "nobody", "cycles") is None
-    grid = by_life_grid(done.tables, "lifetime/linear_age")
     known = done.tables.predictions.filter(
         (pl.col("model") == "lifetime/linear_age") & pl.col("actual").is_not_null()
     )
+    drawn = lives_figure(done.tables, "lifetime/linear_age", "cycles")
+    said = f"{len(known)} predictions for held-out machines by lifetime/linear_age"
+    assert said in texts(drawn)
+    assert "predicted less remaining life, cycles" in texts(drawn)
+    shown = points(drawn.axes[0])["point"]
+    assert sorted(map(tuple, shown)) == sorted(known.select("actual", "predicted").iter_rows())
+    within, beyond = (len(bars.get_segments()) for bars in drawn.axes[0].collections)
+    inside = pl.col("actual").is_between(pl.col(LOW), pl.col(HIGH))
+    assert (within, beyond) == (known.filter(inside).height, known.filter(~inside).height)
+    drawn = machines_figure(done.tables, "lifetime/linear_age", "cycles")
+    assert "age, cycles" in texts(drawn)
+    for axes in drawn.axes:
+        life = known.filter(entity=axes.get_title(loc="left")).sort("age")
+        assert [line.get_ydata().tolist() for line in axes.get_lines()] == [
+            life["predicted"].to_list(),
+            life["actual"].to_list(),
+        ]
+    for figure in (lives_figure, machines_figure):
+        assert figure(done.tables, "nobody", "cycles") is None
+    grid = by_life_grid(done.tables, "lifetime/linear_age")
     assert sum(int(cell.replace(",", "")) for cell in grid.columns[1].cells) == len(known)
 
 

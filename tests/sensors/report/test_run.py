@@ -17,6 +17,7 @@ from hwds.sensors.report import (
     typical_run,
 )
 from hwds.stats.sources import ModelRows
+from tests.support.figures import points, texts
 from tests.support.sensor_runs import sensor_runs
 
 
@@ -45,8 +46,21 @@ def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
 
 
 def test_pictures_and_the_table_by_run(done, runs):
-    assert sensors_figure(runs, done.tables, "sensors/pca") is not None
-    assert runs_figure(runs, done.tables, "sensors/pca") is not None
+    typical = typical_run(done.tables.predictions)
+    own = done.tables.predictions.filter(model="sensors/pca")
+    drawn = sensors_figure(runs, done.tables, "sensors/pca")
+    assert f"{typical} by sensors/pca: the run with the median F1" in texts(drawn)
+    assert {"flow", "heat", "noise", "age, seconds"} <= set(texts(drawn))
+    assert len(drawn.axes) == len(runs.sensors) + 1
+    assert set(points(drawn.axes[-1])) == {"score", "limit", "alarm"}
+    assert len(points(drawn.axes[-1])["score"]) == len(own.filter(entity=typical))
+    drawn = runs_figure(runs, done.tables, "sensors/pca")
+    panels = {axes.get_title(loc="left"): axes for axes in drawn.axes if axes.get_title(loc="left")}
+    assert panels.keys() == set(own["entity"])
+    for name, axes in panels.items():
+        rows = own.filter(entity=name)
+        assert points(axes)["score"][:, 0].tolist() == sorted(rows["cycle"])
+        assert len(axes.patches) == bool(rows["label"].sum()), "one anomaly, shaded"
     assert sensors_figure(runs, done.tables, "nobody") is None
     assert runs_figure(runs, done.tables, "nobody") is None
     grid = by_run_grid(done.tables, "sensors/pca")

@@ -13,15 +13,7 @@ from tests.support import mosquitto
 ROOT = Path(__file__).resolve().parents[3]
 
 
-ELSEWHERE = pytest.mark.skipif(
-    mosquitto.PATH is not None, reason="the same goes through a broker, which is there"
-)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param("files", marks=ELSEWHERE), pytest.param("kills", marks=pytest.mark.mosquitto)],
-)
+@pytest.mark.parametrize("kind", ["files" if mosquitto.PATH is None else "kills"])
 def test_three_kills_cost_nothing(kind):
     words = [sys.executable, "-m", "bench.streams", kind, "3"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)

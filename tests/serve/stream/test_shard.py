@@ -4,7 +4,9 @@ refusals in a line.
 
 import json
 import random
+import resource
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from bench.streamed import Until
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.serve.stream.machines import StreamRules, stream_rules
-from hwds.serve.stream.shard import FILES, Shard
+from hwds.serve.stream.shard import FILES, NumberedLines, Shard
 from hwds.serve.stream.sinks import NotSent
 from hwds.serve.stream.sources import Batch, JsonLines
 from tests.serve.hostile_lines import HOSTILE
@@ -345,6 +347,49 @@ def test_a_file_that_lost_lines_is_refused(followed, lines, tmp_path):
         match=r"alerts\.jsonl: ends with line \d+, where \d+ were written; take another folder",
     ):
         Shard(followed, tmp_path, RULES)
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A limit of the size of files, as a disk that is full has one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_that_did_not_fit_leaves_no_part_of_it(tmp_path):
+    lines = NumberedLines(tmp_path / "lines.jsonl")
+    first, second = '{"number": 1}', '{"number": 2, "more": "so much"}'
+    lines.write([(1, first)])
+    with (
+        files_of_at_most(len(first) + 9),
+        pytest.raises(HwdsError, match=r"lines\.jsonl: cannot be written: File too large\.$"),
+    ):
+        lines.write([(2, second)])
+    assert lines.path.read_text() == f"{first}\n"
+    assert lines.write([(1, first), (2, second)]) == [(2, second)]
+    assert lines.path.read_text() == f"{first}\n{second}\n"
+    lines.close()
+
+
+@pytest.mark.parametrize("size", [900, 6_000, 30_000])
+def test_a_stream_on_a_disk_that_was_full_says_what_it_would_have_said(
+    followed, lines, plain, batch, tmp_path, size
+):
+    source = laid(tmp_path, lines)
+    with (
+        files_of_at_most(size),
+        pytest.raises(HwdsError, match=r"cannot be (used|written): "),
+        Shard(followed, tmp_path, replace(RULES, batch=50)) as shard,
+    ):
+        shard.run(source)
+    with Shard(followed, tmp_path, replace(RULES, batch=50)) as shard:
+        shard.run(source)
+    assert scores(tmp_path) == batch
+    assert messages(tmp_path) == messages(plain)
 
 
 @pytest.mark.parametrize(

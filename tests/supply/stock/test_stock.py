@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import norm, poisson
+from scipy.stats import t as student
 
 from hwds.stats.distributions import middle_scores
 from hwds.supply.stock import (
@@ -290,6 +291,29 @@ def test_intervals_of_few_series_stay_where_costs_and_shares_can_be():
     record = stock_records({"own": three}, "own", None, BASE).row(0, named=True)
     assert record["cost_low"] == 0.0 < record["cost"] < record["cost_high"]
     assert record["service_low"] == 0.0 < record["service"] < record["service_high"] == 1.0
+
+
+def test_intervals_are_those_of_ratios_over_series():
+    """The share served is one less that lost, and its ends change places (Cochran, Sampling
+    Techniques, 6.4).
+    """
+    sixty = cases(0.95)
+    record = stock_records({"own": sixty}, "own", None, BASE).row(0, named=True)
+    upto = sixty.stack("upto")
+    paths = simulate_stock(upto, upto, sixty.actual, BASE)
+    ones = np.ones(60)
+    sums = {
+        "cost": (paths.cost(BASE).mean(axis=1), ones),
+        "service": ((paths.net >= 0).mean(axis=1), ones),
+        "fill": ((paths.demand - paths.unserved).mean(axis=1), paths.demand.mean(axis=1)),
+    }
+    for name, (top, bottom) in sums.items():
+        value = top.sum() / bottom.sum()
+        stderr = np.sqrt(60 / 59 * ((top - value * bottom) ** 2).sum()) / bottom.sum()
+        half = student.ppf(0.975, 59) * stderr
+        told = [record[column] for column in (name, f"{name}_low", f"{name}_high")]
+        assert told == pytest.approx([value, value - half, value + half]), name
+    assert 0.9 < record["fill_low"] < record["fill_high"] < 1
 
 
 def test_the_last_cutoff_is_the_largest_number():
