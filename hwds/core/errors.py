@@ -3,9 +3,7 @@ the process.
 """
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
-from subprocess import SubprocessError
 
 
 class HwdsError(Exception):
@@ -49,8 +47,10 @@ BARE_ERRORS = (Exception, RuntimeError)
 FIT_WORDS = ("able to be fitted", "able to be estimated", "parameter boundaries", "out of range")
 """What statsforecast's bare errors say where no candidate fits a series."""
 
-MACHINE_ERRORS = (OSError, MemoryError, ImportError, EOFError, BrokenExecutor, SubprocessError)
-"""What a machine without disk, memory or files raises, and a child that was killed."""
+MACHINE_ERRORS = (OSError, MemoryError, ImportError, EOFError)
+"""What a machine without disk, memory or files raises; a child that was killed has errors of its
+own.
+"""
 
 MACHINE_WORDS = ("bad_alloc", "out of memory", "cannot allocate", "no space left", "new thread")
 """What libraries say of a machine in an error of another kind (XGBoost's is a ValueError)."""
@@ -69,8 +69,11 @@ def fit_failure(error: Exception) -> str:
 
 
 def _is_of_machine(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MACHINE_ERRORS) or any(word in said for word in MACHINE_WORDS)
+    from concurrent.futures import BrokenExecutor  # commands that only list names do without
+    from subprocess import SubprocessError
+
+    said, kinds = str(error).lower(), (*MACHINE_ERRORS, BrokenExecutor, SubprocessError)
+    return isinstance(error, kinds) or any(word in said for word in MACHINE_WORDS)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -42,20 +42,28 @@ REDACTED = re.compile(r"\$\{oc\.env:(\w+)\}")
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 """The user and the password in an address."""
 
-UNSEEN = re.compile(
-    "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-)
-"""A character that is not seen and changes how others are: controls of terminals (C0 but line feed
-and tab, ESC, C1), of direction, and of lines.
+UNSEEN = {
+    code: f"\\u{code:04x}"
+    for codes in (
+        *(range(0x09), range(0x0B, 0x0D), range(0x0E, 0x20), range(0x7F, 0xA0)),
+        *(range(0x61C, 0x61D), range(0x200E, 0x2010), range(0x2028, 0x202F)),
+        *(range(0x2066, 0x206A), range(0xFEFF, 0xFF00)),
+    )
+    for code in codes
+}
+"""Characters that are not seen and change how others are, as JSON escapes them: controls of
+terminals (C0 but line feed and tab, ESC, C1), of direction, and of lines. A carriage return is one
+where no line feed follows.
 """
 
-COLOUR, REWRITTEN = re.compile(r"(\x1b\[[0-9;]*m)"), re.compile(r"\r(\x1b\[K)?")
+COLOUR, REWRITTEN = r"(\x1b\[[0-9;]*m)", r"\r(\x1b\[K)?"
 """How Rich begins and ends a colour, and how a line of progress begins."""
 
 
 def visible(text: str) -> str:
     """Return the text with unseen characters escaped as JSON escapes them."""
-    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    shown = text.translate(UNSEEN)
+    return re.sub(r"\r(?!\n)", r"\\u000d", shown) if "\r" in shown else shown
 
 
 def without_secrets(text: str) -> str:
@@ -196,17 +204,17 @@ class _Filtered:
             self._of = remembered, secrets()
         if "://" in text or any(value in text for value in self._of[1]):
             text = without_secrets(text)
-        return self._stream.write(self._escaped(text) if UNSEEN.search(text) else text)
+        return self._stream.write(text if visible(text) == text else self._escaped(text))
 
     def _escaped(self, text: str) -> str:
         """Return a text with all unseen characters escaped but those of its line of progress, and
         on a terminal those of colours.
         """
-        begun = REWRITTEN.match(text)
+        begun = re.match(REWRITTEN, text)
         begin = begun[0] if begun else ""
         if not self._stream.isatty():
             return begin + visible(text[len(begin) :])
-        parts = COLOUR.split(text[len(begin) :])
+        parts = re.split(COLOUR, text[len(begin) :])
         parts[::2] = map(visible, parts[::2])
         return begin + "".join(parts)
 

@@ -28,9 +28,9 @@ REFUSED = [
     ("dataset=file dataset.path=x.csv dataset.role.series=x", "dataset: no key 'role'", "did you mean 'roles'?"),
     ("model.season.x=3", "model.season: no key 'x'"),
     ("foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, "
-              "features, model, name, note, pictures, protocol, rivals, ..."),
+              "features, inputs, model, name, note, pictures, protocol, ..."),
     ("+foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, "
-               "features, model, note, pictures, protocol, rivals, save_model, ..."),
+               "features, inputs, model, note, pictures, protocol, rivals, ..."),
     ("sede=1", "no key 'sede'; did you mean 'seed'?"),
     ("+rival=[]", "no key 'rival'; did you mean 'rivals'?"),
     ("~feature", "no key 'feature'; did you mean 'features'?"),

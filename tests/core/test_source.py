@@ -173,7 +173,7 @@ def forget():
         source._stored_syntaxes,
         source.file_of_module,
         source._spec,
-        source._is_installed,
+        source.is_installed,
     ):
         cached.cache_clear()
 
