@@ -44,7 +44,6 @@ from hwds.evaluation.workers import hold_threads
 from hwds.experiment.spec import Experiment
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.panel import Panel
-from hwds.frames.runs import Runs, telling_columns
 from hwds.frames.table import Table
 from hwds.results.files import DAMAGE
 from hwds.results.folder import CONFIG, RunFolder, read_config
@@ -530,14 +529,17 @@ def likely_giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]
     """
     from hwds.datasets.reading.leakage import likely_columns
 
-    if isinstance(frame, Runs):
-        found, what = telling_columns(frame, trusted, likely=True), "the remaining life"
-    elif isinstance(frame, Panel):
+    if isinstance(frame, Panel):
         found, what = likely_columns(frame, trusted), "the end of its series"
-    else:
-        if isinstance(frame, Table) and frame.roles.get("label"):
-            yield from column_remarks(frame, trusted)
+    elif isinstance(frame, Table):
+        yield from column_remarks(frame, trusted) if frame.roles.get("label") else ()
         return
+    else:
+        from hwds.frames.runs import Runs, telling_columns  # other families do without
+
+        if not isinstance(frame, Runs):
+            return
+        found, what = telling_columns(frame, trusted, likely=True), "the remaining life"
     for name, reason in found:
         yield (
             f"Column '{name}' likely gives {what} away ({reason}): if it is filled in afterwards, "

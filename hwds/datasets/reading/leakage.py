@@ -14,9 +14,7 @@ from hwds.core.errors import DataError
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET
-from hwds.frames.runs import Runs, telling_columns
 from hwds.frames.table import Table
-from hwds.stats.binary_labels import average_precision
 
 # Columns of a panel that give its target away: what was filled in from the future, and is not
 # known before it.
@@ -718,7 +716,7 @@ def _leak(values: Series, truth: ndarray, half: ndarray, label: str, most: float
 def _told_by(scores: dict[str, ndarray], truth: ndarray, most: float) -> str:
     """Return which of some orders gives the label away, empty where none does."""
     for what, score in scores.items():
-        precision = average_precision(truth, score)
+        precision = _average_precision(truth, score)
         if precision - truth.mean() > most * (1 - truth.mean()):
             return f"average precision {precision:.3f} {what}"
     return ""
@@ -779,7 +777,7 @@ def grown_counts(
     half, chance = _halves(len(truth)), float(truth.mean())
     odds = {name: _log_odds(known[name], truth, half) for name in columns}
     alone = {
-        name: average_precision(truth, own)
+        name: _average_precision(truth, own)
         for name, own in odds.items()
         if known.schema[name].is_integer()
     }
@@ -787,7 +785,7 @@ def grown_counts(
     others = [own for name, own in odds.items() if name not in far]
     if not far or len(others) < len(far):
         return
-    rest = average_precision(truth, np.sum(others, axis=0))
+    rest = _average_precision(truth, np.sum(others, axis=0))
     for name in sorted(far):
         if alone[name] - chance > MOST_OF_OTHERS * (rest - chance):
             yield name, alone[name], rest
@@ -848,6 +846,12 @@ def _means(values: Series, truth: ndarray, half: ndarray, shrunk: float = 0.0) -
     return joined["mean"].fill_null(float(truth.mean())).to_numpy()
 
 
+def _average_precision(truth: ndarray, score: ndarray) -> float:
+    from hwds.stats.binary_labels import average_precision  # a panel does without
+
+    return average_precision(truth, score)
+
+
 # Columns that give away what is predicted, of any frame, for `hwds check-leakage`; readers of
 # files refuse them before.
 
@@ -863,10 +867,17 @@ def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
     if isinstance(frame, Panel):
         for column, reason in leaking_columns(frame, trusted):
             yield f"column '{column}' gives the target away: {reason}"
-    elif isinstance(frame, Runs):
-        for column, reason in telling_columns(frame, trusted):
+    elif isinstance(frame, Table):
+        yield from _giveaways_of_table(frame, trusted)
+    else:
+        from hwds.frames.runs import Runs, telling_columns  # other families do without
+
+        for column, reason in telling_columns(frame, trusted) if isinstance(frame, Runs) else ():
             yield f"column '{column}' gives the remaining life away: {reason}"
-    elif isinstance(frame, Table) and frame.roles.get("label"):
+
+
+def _giveaways_of_table(frame: Table, trusted: tuple[str, ...]) -> Iterator[str]:
+    if frame.roles.get("label"):
         label, time = frame.name("label"), frame.name("time")
         inputs = [name for name in frame.inputs if name not in trusted]
         for column, reason in leaking_inputs(frame.data, label, inputs, time=time):
