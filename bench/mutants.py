@@ -2,9 +2,10 @@
 
 `python -m bench.mutants 120 seed=7` changes one point of the package at a time in a copy of the
 project (`<` for `<=`, `+` for `-`, a number by one, a condition turned round, a call left out) and
-runs the tests that know the module: those of the same name, those that import it, then those of
-its room. It prints the share of mutants that a test has found with a 95 % interval (Wilson), and
-those that none has. A person judges which of these change anything at all.
+runs the tests that know the module: those of the same name, those that import it, those of its
+room, and the promises of options of its name. It prints the share of mutants that a test has found
+with a 95 % interval (Wilson), and those that none has. A person judges which of these change
+anything at all.
 
 It takes some two minutes a mutant of one core. The points are drawn from all, so that a room has as
 many as it has code; the same seed draws the same ones of the same code.
@@ -190,7 +191,7 @@ def found(mutant: Mutant, folder: Path) -> bool:
 
 
 def related(path: Path) -> Iterator[list[str]]:
-    """Yield groups of test files, the nearest first."""
+    """Yield groups of tests, the nearest first."""
     room, stem = path.parts[1], path.stem
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     own = [file for file in files if room in file.parts and stem in file.stem]
@@ -199,13 +200,13 @@ def related(path: Path) -> Iterator[list[str]]:
     imports = (f"from {dotted} import", f"import {dotted}", f"from {parent} import {name}")
     users = [file for file in files if any(one in file.read_text("utf-8") for one in imports)]
     rest = [file for file in files if (ROOT / "tests" / room) in file.parents]
-    families = [file for file in files if file.parent.name in ("contract", "experiment")]
     seen: set[Path] = set()
-    for group in (own, users, rest, families):
+    for group in (own, users, rest):
         new = [file for file in group if file not in seen]
         seen |= set(new)
         if new:
             yield [file.relative_to(ROOT).as_posix() for file in new]
+    yield ["tests/contract", "-k", stem]
 
 
 def fails(tests: list[str], folder: Path) -> bool:
