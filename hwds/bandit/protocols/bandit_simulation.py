@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
@@ -505,29 +505,21 @@ class BanditSimulation(
         """Return a remark on each policy that earned far more than its arms are expected to
         earn.
         """
-        if predictions.is_empty():
-            return []
-        by_model = predictions.partition_by("model", as_dict=True, maintain_order=True)
-        return [
-            f"{label}: {reason}."
-            for (label,), part in by_model.items()
-            for reason in too_low_regret(
+        return _by_policy(
+            predictions,
+            lambda part: too_low_regret(
                 part["realised_regret"].to_numpy(), part["pseudo_regret"].to_numpy()
-            )
-        ]
+            ),
+        )
 
     def warnings_by_truth(self, frame: World, predictions: DataFrame) -> list[str]:
         """Return a remark on each policy that lost less than one which must learn can."""
-        if predictions.is_empty():
-            return []
-        by_model = predictions.partition_by("model", as_dict=True, maintain_order=True)
-        return [
-            f"{label}: {reason}."
-            for (label,), part in by_model.items()
-            for reason in below_lower_bound(
+        return _by_policy(
+            predictions,
+            lambda part: below_lower_bound(
                 part["pseudo_regret"].to_numpy(), frame, self.game(frame).horizon
-            )
-        ]
+            ),
+        )
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing
@@ -659,3 +651,11 @@ def seen_share(world: World) -> float:
     if not world.delay:
         return 1.0
     return float(1.0 - (world.delay / (1.0 + world.delay)) ** (world.window + 1))
+
+
+def _by_policy(predictions: DataFrame, reasons: Callable[[DataFrame], Iterable[str]]) -> list[str]:
+    """Return a remark for each reason that there is to remark on the games of a policy."""
+    if predictions.is_empty():
+        return []
+    parts = predictions.partition_by("model", as_dict=True, maintain_order=True)
+    return [f"{label}: {reason}." for (label,), part in parts.items() for reason in reasons(part)]
