@@ -13,8 +13,10 @@ from hwds.core.keys import machine_digest
 from hwds.evaluation.networks import tensorflow
 from hwds.results.folder import RunFolder
 from tests.support.command_line import forget_options
+from tests.support.slow_project import SCALED
 
-MODEL = '''
+MODEL = (
+    '''
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,15 +39,9 @@ class Reading(LastValue):
         factor = pl.read_csv(self.table)["factor"][0] * LOADED * kept() * self.times
         return Scaled(context.levels, factor)
 
-@dataclass(frozen=True)
-class Scaled(FittedLastValue):
-    """The last value times a number."""
-    factor: float
-
-    def predict(self, history, future):
-        last = super().predict(history, future)
-        return Forecasts.of(last.mean * self.factor, last.quantiles * self.factor)
 '''
+    + SCALED
+)
 WORDS = (
     "model=mine/reading dataset=file dataset.path=sales.csv dataset.roles.series=shop "
     "dataset.roles.time=month"

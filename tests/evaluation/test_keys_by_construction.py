@@ -20,10 +20,12 @@ from hwds.frames.features.none import None_
 from hwds.results.folder import RunFolder
 from tests.support.command_line import Answer
 from tests.support.panels import LastValue, monthly_panel
+from tests.support.slow_project import SCALED
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="this kernel has no walls")
 
-MODEL = '''
+MODEL = (
+    '''
 {before}
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +44,9 @@ class Asking(LastValue):
     def learn(self, history, *, horizon, context):
         return Scaled(context.levels, float(factor()))
 
-@dataclass(frozen=True)
-class Scaled(FittedLastValue):
-    """The last value times a number."""
-    factor: float
-
-    def predict(self, history, future):
-        last = super().predict(history, future)
-        return Forecasts.of(last.mean * self.factor, last.quantiles * self.factor)
 '''
+    + SCALED
+)
 WORDS = (
     "model=mine/asking dataset=file dataset.path=sales.csv dataset.roles.series=shop "
     "dataset.roles.time=month dataset.roles.target=units protocol.horizon=3 "

@@ -2,7 +2,8 @@
 store that is as large as its window, labels that are corrected without a replay.
 """
 
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
@@ -232,6 +233,19 @@ def told_of(scorer, table, begin, end):
         yield scorer.score(made[k], reasons=False)
         if k >= 20:
             tell(scorer, table, k - 20)
+
+
+def test_a_store_that_kept_everything_drops_nothing_unless_it_is_asked_to(model, table, tmp_path):
+    path = tmp_path / "orders.db"
+    with Online(model, FEATURES, table, path) as scorer:
+        assert "events are kept for 180 days" in scorer.kept
+    with closing(sqlite3.connect(path)) as older:
+        assert older.execute("delete from about where name = 'drops'").rowcount == 1
+        older.commit()
+    with Online(model, FEATURES, table, path) as scorer:
+        assert scorer.kept.startswith("every event is kept")
+    with Online(model, FEATURES, table, path, keep=40) as scorer:
+        assert "events are kept for 40 days" in scorer.kept
 
 
 def test_a_store_is_as_large_as_what_it_keeps_and_answers_the_same_bits(model, table, tmp_path):

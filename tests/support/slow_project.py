@@ -20,7 +20,18 @@ from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 STOPPED = "hwds: stopped. Every finished cell is kept; the same command goes on from there."
-MODEL = '''
+SCALED = '''
+@dataclass(frozen=True)
+class Scaled(FittedLastValue):
+    """The last value times a number."""
+    factor: float
+
+    def predict(self, history, future):
+        last = super().predict(history, future)
+        return Forecasts.of(last.mean * self.factor, last.quantiles * self.factor)
+'''
+MODEL = (
+    '''
 import os, subprocess, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +63,9 @@ class Slow(LastValue):
             raise ValueError(pools(context.cpus, self.tensorflow))
         return Scaled(context.levels, self.scale)
 
-@dataclass(frozen=True)
-class Scaled(FittedLastValue):
-    """The last value times a number."""
-    scale: float
-
-    def predict(self, history, future):
-        last = super().predict(history, future)
-        return Forecasts.of(last.mean * self.scale, last.quantiles * self.scale)
-
+'''
+    + SCALED
+    + '''
 def begin(fold):
     """Add a line to a test's file; wait for others that do so, or to be killed."""
     fits = Path(os.environ.get("HWDS_TEST_FITS", os.devnull))
@@ -84,6 +89,7 @@ def pools(cpus, with_tensorflow):
         held["tf"] = names.count("tf_Compute")
     return f"asked {cpus}, has " + ", ".join(f"{name} {count}" for name, count in sorted(held.items()))
 '''
+)
 SEVERAL = """
 import json, sys
 from hydra.core.global_hydra import GlobalHydra

@@ -550,9 +550,13 @@ class EventStore:
         keep: float | None = None,
     ) -> None:
         self._schema, self.live = schema, live_of(features, schema)
-        self.keep, self._dropped = kept_time(self.live, keep), LONG_AGO
         self.reader = Reader(schema, key, self.live.never_negative)
         self.log = EventLog(path, durable)
+        try:
+            self.keep, self._dropped = self._kept_time(keep), LONG_AGO
+        except BaseException:
+            self.log.close()
+            raise
         self._corrections = Corrections(self.log)
         self._behaviour = EventBehaviour(
             features, schema, self.reader, self._corrections, self.keep, self.live.undoes
@@ -570,6 +574,14 @@ class EventStore:
         except BaseException:
             self.log.close()
             raise
+
+    def _kept_time(self, days: float | None) -> int | None:
+        """Return for how long what has arrived is kept: everything that lies in a store of a
+        version that kept everything, as long as nobody says otherwise.
+        """
+        if schema_in(self.log) is None:
+            self.log.set_metadata("drops", True)
+        return kept_time(self.live, 0 if days is None and not self.log.metadata("drops") else days)
 
     def arrive(self, state: FeatureState, read: ReadEvent) -> tuple[LogEntry, Any]:
         """Let an event arrive, never before the last one.

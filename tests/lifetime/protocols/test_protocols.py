@@ -33,7 +33,7 @@ def runs():
 
 
 @pytest.fixture(scope="module")
-def tested(runs):
+def with_test(runs):
     """The same runs, of which the last third is kept for an official test, cut at half of their
     life.
     """
@@ -93,11 +93,11 @@ def test_sensors_beat_counting_lives(runs, rows):
     assert {measure.short for measure in KFOLD.measures(runs)} == set(scored[TREES])
 
 
-def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(tested):
+def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(with_test):
     protocol = replace(KFOLD, official_test="once")
     rows = {
-        "trees": answered(protocol, TREES, tested),
-        "mean": answered(protocol, MeanLife(), tested),
+        "trees": answered(protocol, TREES, with_test),
+        "mean": answered(protocol, MeanLife(), with_test),
     }
     assert protocol.chosen(rows) == "trees"
     told = list(protocol.contrasts(rows))
@@ -125,15 +125,15 @@ def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(te
     assert "would keep some to choose on" in protocol.why_not_tunable()
 
 
-def test_trials_choose_on_machines_that_no_fold_tests(tested):
+def test_trials_choose_on_machines_that_no_fold_tests(with_test):
     protocol = replace(KFOLD, official_test="once", apart=0.4, folds=2)
-    split = protocol.tuning_split(tested, 2)
+    split = protocol.tuning_split(with_test, 2)
     chosen_on = set(split.frame.names)
     assert (set(split.frame.ends["split"]), split.protocol.official_test) == ({"train"}, "none")
     assert 6 <= len(chosen_on) <= 28
-    place = protocol.fold_of_runs(tested.learnable, 0)
+    place = protocol.fold_of_runs(with_test.learnable, 0)
     assert {
-        name for name, fold in zip(tested.learnable.names, place, strict=True) if fold < 0
+        name for name, fold in zip(with_test.learnable.names, place, strict=True) if fold < 0
     } == chosen_on
 
 
@@ -203,11 +203,11 @@ def test_the_canary_catches_a_look_at_how_long_a_run_lasts(runs, resamples):
     assert sum(leak is not None for leak in leaks) == 4  # at each of two cuts of two folds
 
 
-def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, tested):
+def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, with_test):
     few = replace(KFOLD, folds=2, cuts=2)
     assert set(check_leaks(few, "trees", TREES, runs, CONTEXT)) == {None}
     assert set(
-        check_leaks(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)
+        check_leaks(replace(few, official_test="once"), "mean", MeanLife(), with_test, CONTEXT)
     ) == {None}
     assert set(check_leaks(FLEET, "mean", MeanLife(), runs, CONTEXT)) == {None}
     peeking = Peeking(folds=2, cuts=2, least=10, resamples=50)

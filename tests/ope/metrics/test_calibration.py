@@ -25,7 +25,7 @@ class Logged:
         self.draw = np.repeat(np.arange(N // repeat), repeat)
         self.order = rng.permutation(N)
 
-    def tests(self, propensity, clusters=None):
+    def checks(self, propensity, clusters=None):
         groups = {f"segment={place}": self.segment == place for place in range(3)}
         return fit_log_model(
             self.action, np.eye(3)[self.segment], self.order, clusters
@@ -43,7 +43,7 @@ def refuted(tests):
 
 
 def test_right_propensities_are_left_alone_though_an_arm_is_not_on_offer_everywhere(log):
-    tests = log.tests(log.propensity)
+    tests = log.checks(log.propensity)
     assert refuted(tests) == set()
     assert {test.group for test in tests} == {None, "segment=0", "segment=1", "segment=2"}
     whole = next(test for test in tests if test.arm is None and test.group is None)
@@ -56,7 +56,7 @@ def test_right_propensities_are_left_alone_though_an_arm_is_not_on_offer_everywh
 
 @pytest.mark.parametrize("factor", [1 / 1.2, 1.2])
 def test_a_factor_is_refuted_with_its_size(log, factor):
-    tests = log.tests(log.propensity * factor)
+    tests = log.checks(log.propensity * factor)
     assert (None, None) in refuted(tests)
     whole = next(test for test in tests if test.arm is None and test.group is None)
     assert whole.ratio == pytest.approx(1 / factor, rel=0.02)
@@ -64,20 +64,20 @@ def test_a_factor_is_refuted_with_its_size(log, factor):
 
 def test_one_arm_or_one_segment_is_named(log):
     assert (2, None) in refuted(
-        log.tests(np.where(log.action == 2, log.propensity / 1.4, log.propensity))
+        log.checks(np.where(log.action == 2, log.propensity / 1.4, log.propensity))
     )
-    found = refuted(log.tests(np.where(log.segment == 1, log.propensity / 1.4, log.propensity)))
+    found = refuted(log.checks(np.where(log.segment == 1, log.propensity / 1.4, log.propensity)))
     assert (None, "segment=1") in found
     assert (None, "segment=0") not in found
 
 
 def test_permuted_propensities_and_another_policys_are_refuted(log):
     rng = np.random.default_rng(1)
-    assert refuted(log.tests(rng.permutation(log.propensity)))
-    assert refuted(log.tests(np.full(N, 0.25)))
-    assert refuted(log.tests(np.bincount(log.action)[log.action] / N))
+    assert refuted(log.checks(rng.permutation(log.propensity)))
+    assert refuted(log.checks(np.full(N, 0.25)))
+    assert refuted(log.checks(np.bincount(log.action)[log.action] / N))
     assert not refuted(
-        log.tests(np.minimum(log.propensity * 1.005, 1))
+        log.checks(np.minimum(log.propensity * 1.005, 1))
     )  # two digits of a propensity are no fault
 
 
@@ -85,9 +85,9 @@ def test_rows_of_one_draw_are_one_piece_of_evidence():
     wrong = 0
     for seed in range(20):
         log = Logged(seed, repeat=8)
-        wrong += bool(refuted(log.tests(log.propensity, log.draw)))
+        wrong += bool(refuted(log.checks(log.propensity, log.draw)))
     assert wrong == 0
-    assert refuted(log.tests(log.propensity / 1.5, log.draw))
+    assert refuted(log.checks(log.propensity / 1.5, log.draw))
 
 
 def test_a_log_that_always_shows_the_same_and_one_of_few_rows():
