@@ -179,15 +179,17 @@ def copy_project(folder: Path) -> None:
 
 
 def found(mutant: Mutant, folder: Path) -> bool:
-    """Return whether a test of the module fails with the fault, and print a line."""
+    """Return whether a test of the module fails with the fault and only then, and print a line."""
     mutant.write(folder)
     try:
-        failed = next((tests for tests in related(mutant.path) if fails(tests, folder)), None)
+        by = next((test for tests in related(mutant.path) if (test := failed(tests, folder))), "")
     finally:
         shutil.copy(ROOT / mutant.path, folder / mutant.path)
-    sys.stdout.write(f"{'SURVIVED' if failed is None else 'found   '}  {mutant}\n")
+    if "::" in by and failed([by], folder):
+        by = ""  # it fails without the fault, too
+    sys.stdout.write(f"{'found   ' if by else 'SURVIVED'}  {mutant}{by and f'  by {by}'}\n")
     sys.stdout.flush()
-    return failed is not None
+    return bool(by)
 
 
 def related(path: Path) -> Iterator[list[str]]:
@@ -209,8 +211,8 @@ def related(path: Path) -> Iterator[list[str]]:
     yield ["tests/contract", "-k", stem]
 
 
-def fails(tests: list[str], folder: Path) -> bool:
-    """Return whether one of the tests fails, or they do not end."""
+def failed(tests: list[str], folder: Path) -> str:
+    """Return the test that fails, "a timeout" of one that does not end, or "" if all pass."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "2"]
     command += ["--dist", "loadfile", f"--basetemp={folder / 'tmp'}", *tests]
     variables = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -219,8 +221,13 @@ def fails(tests: list[str], folder: Path) -> bool:
             command, check=False, cwd=folder, env=variables, capture_output=True, timeout=ALLOWED_S
         )
     except subprocess.TimeoutExpired:
-        return True
-    return ended.returncode not in (0, 5)  # 5: nothing was collected
+        return "a timeout"
+    if ended.returncode in (0, 5):  # 5: nothing was collected
+        return ""
+    said = ended.stdout.decode().splitlines()
+    names = [line.split(" ", 2) for line in said if line.startswith(("FAILED ", "ERROR "))]
+    timeout = any("Timeout" in line for line in said)
+    return "a timeout" if timeout else names[0][1] if names else "pytest itself"
 
 
 if __name__ == "__main__":
