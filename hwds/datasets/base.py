@@ -435,8 +435,8 @@ class PanelDataset(Dataset):
             nothing was, sales are not demand, and the target is unknown: nothing is learned there,
             and nothing scored.
         country: The country whose public holidays are counted in each row, in the known-future
-            column `holidays`: an ISO code, `US` or `DE`, or that of a part of it, `US-CA`. Needs
-            hwds[holidays].
+            column `holidays`: an ISO code, `US` or `DE`, or the code of a part of it, `US-CA`.
+            Needs hwds[holidays].
     """
 
     gives = Panel

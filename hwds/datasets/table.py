@@ -258,9 +258,9 @@ class Table(Dataset):
     """Your own rows that are not series (units of a test, logs, transactions): CSV, TSV, Parquet or
     Arrow, a glob or a URL.
 
-    Columns without a role are kept, but for those that `ignore` names. Text files get the types
-    that all their values fit. With a label all other columns are inputs; one that alone gives the
-    label away is refused until `roles.ignore` or `trust` names it.
+    Columns without a role are kept, except the columns that `ignore` names. Text files get the
+    types that all their values fit. With a label all other columns are inputs; one that alone gives
+    the label away is refused until `roles.ignore` or `trust` names it.
 
     Attributes:
         path: A file, a glob (`logs/*.parquet`) or an http(s) URL.

@@ -334,7 +334,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     Attributes:
         headline: The metric that orders the leaderboard.
-        segments: Columns whose values are scored apart too, beside the total.
+        segments: Columns whose values get scores of their own, in addition to the total.
     """
 
     accepts: ClassVar[type] = Recipe

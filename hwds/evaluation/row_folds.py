@@ -320,7 +320,7 @@ class RowPrequential(RowSplitting):
     score the next window.
 
     A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it. A
-    row belongs to the window it arrived in (`available_at`, or else `time`).
+    row belongs to the window in which it arrived (`available_at`, or `time`).
 
     Attributes:
         windows: The number of test windows.
@@ -401,8 +401,8 @@ APART = -1
 class GroupKFold(RowSplitting):
     """Cut the groups of a table into folds.
 
-    Rows of one group (role `group`, a beneficial owner, or else `entity`, a customer) stay
-    together. The fold of a group follows from its name alone, so that more rows move none.
+    Rows of one group stay together: the role `group` (a beneficial owner), or `entity` (a
+    customer). The fold of a group follows from its name alone, so that more rows move none.
 
     Attributes:
         folds: Parts of the groups; each is tested once.

@@ -492,7 +492,7 @@ class Seasonless(Statistical):
 
     Attributes:
         seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole
-            (`tested`); of a series that falls to 0 and not below, always the latter.
+            (`tested`); for a series that falls to 0 and not below, always `tested`.
         decomposition: The kind of season that is taken out; `additive` also where a series is not
             positive.
         logs: Whether a series that is positive throughout is forecast in logarithms: its trend is

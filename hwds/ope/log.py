@@ -298,7 +298,7 @@ class TargetPolicy(Recipe):
         price_column: The price in this column; for an estimator of prices.
         columns: The beginning of the names of the columns that hold the probability of each arm
             (`target_` for `target_A`, `target_B` ...); an arm without a column is never chosen.
-        epsilon_greedy: The arm of which a reward model expects most, but for this share of uniform
+        epsilon_greedy: The arm with the highest expected reward, except for this share of uniform
             choices.
         softmax: Arms in proportion to exp(expected reward / this), in the unit of the reward.
         reward_model: For the last two, cross-fitted: `frequency`, `ridge`, `logistic` or `xgboost`.

@@ -279,7 +279,7 @@ class AbPlan(Evaluation[Comparison, Table]):
     for the size that is planned.
 
     Attributes:
-        control: The arm that others are held against; None takes the one that is called `control`.
+        control: The arm that others are compared with; None takes the arm with the name `control`.
         change: The change to find, as a share of the control's mean and of either outcome (.02 is
             two percent more buyers, and two percent more revenue per visitor); None takes what is
             believed of the arm.

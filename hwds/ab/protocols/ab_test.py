@@ -194,12 +194,12 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     ones have the status `unregistered` until the registered size is reached and are of the first so
     many units (`beyond_size` where the order of units is not known), group-sequential ones
     `unregistered` where no size was. Roles: `arm` and `outcome` (several are analysed apart),
-    `price` (revenue is price x the first outcome) with `cost` (margin) or else `amount` (the
-    revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`,
-    `time`, `count`, `mean` and `variance`.
+    `price` (revenue is price x the first outcome) with `cost` (margin), or `amount` (the revenue),
+    `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`, `time`,
+    `count`, `mean` and `variance`.
 
     Attributes:
-        control: The arm that others are held against; None takes the one that is called `control`.
+        control: The arm that others are compared with; None takes the arm with the name `control`.
         allocation: The planned share of each arm; equal unless given.
         size: Units of all arms together that were registered before the start.
         alpha: One minus the level of the intervals.
@@ -210,7 +210,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000.
             Choose it before the start.
-        correction: The correction of p-values for many arms and outcomes, shown beside them:
+        correction: The correction of p-values for many arms and outcomes, in a column of its own:
             `holm`, `bh` or `none`; of metrics the primary ones together, and the secondary ones.
             With several arms the rate of false winners among all of them is simulated with it, and
             without.
@@ -231,8 +231,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             `of_nonzero`, `good` (`high` or `low`), and `margin`, the most that a guardrail may be
             worse as a share of the control's.
         exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0
-            for others. Effects are then those on exposed units, and what they are of all units is
-            shown beside them.
+            for others. Effects are then effects on exposed units. The table also shows the effects
+            on all units.
         by: Columns of units, such as the country, whose values are compared apart, corrected for
             their number.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.

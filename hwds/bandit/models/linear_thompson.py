@@ -47,7 +47,7 @@ class LinearThompson(Policy):
 
     Attributes:
         spread: The factor of v: above 1 for more exploration.
-        ridge: The precision of the coefficients' prior, over that of an outcome.
+        ridge: The precision of the coefficients' prior, divided by the precision of an outcome.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -306,12 +306,12 @@ class BanditSimulation(
         checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3);
             the last step always is. Where a market changes a few times at most, each change is,
             too, and so many moments a decade after it.
-        estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed
-            to earn: `none`; `ipw`, chances are kept at every step and `arm_value[ipw]` stands
-            beside `arm_value[raw]`; `aipw`, the augmented ones stand there, too. A tenth of a
-            microsecond a step more for two Thompson arms of one value, some five to thirty an arm
-            for others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula
-            for its chances has none.
+        estimates: Corrections of each arm's mean reward for the choice of the arm by its rewards:
+            `none`; `ipw` keeps the chances of every step and shows `arm_value[ipw]` next to
+            `arm_value[raw]`; `aipw` shows the augmented estimates, too. A tenth of a microsecond a
+            step more for two Thompson arms of one value, some five to thirty an arm for others; a
+            policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula for its chances
+            has none.
     """
 
     accepts: ClassVar[type] = Policy

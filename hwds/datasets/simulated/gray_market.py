@@ -479,11 +479,11 @@ class GrayMarket(Dataset):
     cheapest, whatever the street price is; families, campuses, forwarders and buyers with several
     accounts share identifiers, too.
 
-    Only lines that were investigated have a label: those of a random stream (`review_chance`) and
-    some of those that today's rule names (quantity; no known chance). Two channels report up to
-    three days late. Labels, returns and late reports are told as of the day on which the last of
-    them was known, which is after the last order. `at_stake` is the quantity times what was paid
-    below the list price: the subsidy, discounts and promotions.
+    Only investigated lines have a label: a random stream (`review_chance`) and some of the lines
+    that today's rule names (quantity; no known chance). Two channels report up to three days late.
+    Labels, returns and late reports are told as of the day on which the last of them was known,
+    which is after the last order. `at_stake` is the quantity times what was paid below the list
+    price: the subsidy, discounts and promotions.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.

@@ -215,17 +215,16 @@ class AlertPolicy(Decision):
     """The choice of rows to block, to review and to pass, by the money at stake, the cost of a
     wrong block and who can look.
 
-    With p the probability that a row is gray and its loss what is at stake (role `amount`): a row
-    is to be blocked where p x loss is at least (1 - p) x `wrong_block` x multiplier, and else to be
-    passed. At the end of a day those rows are reviewed instead whose expected gain by it is the
-    largest and at least the floor, up to `capacity` a day: p x loss x `review_recall`
-    - `review_cost` for one that would pass, what the block would cost less what the review does for
-      one that would be blocked.
-    Of the rows that are not to be blocked each is in a small random stream of reviews, by its id
-    and the seed, whose labels are a fair sample; the stream has a part in the capacity. The
-    multiplier and the floor are those that would have cost least in the deciding windows up to the
-    cutoff, by labels that had arrived by then, where that surely saves (5 % for all that are
-    tried); else, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
+    p is the probability that a row is gray, and its loss is the role `amount`. A row is blocked if
+    p x loss is at least (1 - p) x `wrong_block` x multiplier, and passed otherwise. At the end of a
+    day those rows are reviewed instead whose expected gain by it is the largest and at least the
+    floor, up to `capacity` a day: p x loss x `review_recall` - `review_cost` for one that would
+    pass, what the block would cost less what the review does for one that would be blocked. Of the
+    rows that are not to be blocked each is in a small random stream of reviews, by its id and the
+    seed, whose labels are a fair sample; the stream has a part in the capacity. The multiplier and
+    the floor are the ones with the lowest cost in the deciding windows up to the cutoff, by labels
+    that had arrived by then, if the saving is sure (5 % for all that are tried). Otherwise, and
+    without `protocol.decide_days`, they are 1 and 0, the formula's own.
 
     Back-tested on the test windows against today's rule (reviewed and blocked from fixed
     probabilities), reviews of z-scores (median and MAD of the deciding window's scores), random

@@ -250,7 +250,7 @@ class Network(RowFeatures):
 
     Two customers are linked where rows of both that count for this one bear the same address,
     payment or contact. Columns: `network_degree`, the other customers that are linked to this one;
-    `network_size`, those that can be reached over any number of links, itself included;
+    `network_size` counts all that any number of links reaches, itself included;
     `network_confirmed`, those linked to it that had a positive label by then (two hops away: over
     an identifier), and `network_confirmed_share`, of the degree, 0 where that is 0. A row without a
     customer has none.

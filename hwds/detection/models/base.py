@@ -97,8 +97,8 @@ class Classifier(Recipe):
             found. They then lie above the labels by as much, and so do metrics of calibration
             against labels. 1 takes labels at their word. See `calibration.calibrator`.
         refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the
-            first alone; or `every_K`. Rivals that are alike but for that tell what fitting anew is
-            worth.
+            first alone; or `every_K`. Rivals that differ only in this setting show the value of
+            refitting.
     """
 
     uses_features = True

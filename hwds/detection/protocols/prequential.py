@@ -43,12 +43,12 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     and score the next window.
 
     A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it,
-    and a label counts only if it had arrived by the cutoff (role `label_time`, or else the end of
-    the row's day and the delay). A row belongs to the window it arrived in (`available_at`, or else
-    `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022,
-    chapter 5), entities that are known by the beginning of a row's day to have had a positive row
-    since the training window began (or as `known_days` says) are not scored: they are found
-    already.
+    and a label counts only if it had arrived by the cutoff (role `label_time`; without it, the end
+    of the row's day plus the delay). A row belongs to the window in which it arrived
+    (`available_at`, or `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot
+    and Bontempi 2022, chapter 5), entities that are known by the beginning of a row's day to have
+    had a positive row since the training window began (or as `known_days` says) are not scored:
+    they are found already.
 
     Attributes:
         known: The treatment of test rows of entities that were found before: `removed` or `kept`.

@@ -222,8 +222,8 @@ class LogitDemand(ElasticityModel):
     A market is a channel in a period; its products are the cells of the channel. With the slope a
     of the price (not its log) the own elasticity is a price (1 - share), that to another product's
     price -a price share: in closed form, and so smaller the cheaper a product is. With instruments
-    (`dataset.roles.cost`, `dataset.roles.instrument`) the slope is that of two-stage least squares,
-    without them of least squares.
+    (`dataset.roles.cost`, `dataset.roles.instrument`) two-stage least squares estimates the slope;
+    without them, least squares.
 
     With `nests` products of a nest are closer substitutes than others: the log of a product's share
     of its nest is a column of its own, whose slope, the nesting parameter, is between 0 (plain

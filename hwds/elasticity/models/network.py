@@ -267,7 +267,8 @@ class Network(ElasticityModel):
         least_steps: Steps of an epoch at least: with few rows a step takes fewer of them.
         folds: Parts of the clusters that are held out in turn.
         cluster: Within which errors may depend on each other: such rows are held out together.
-        heads_weight: The weight of the heads of gap and risk in the loss; that of units is 1.
+        heads_weight: The weight of the heads of gap and risk in the loss; the loss of units has the
+            weight 1.
         arbitrage_gap: The log price beyond the cheapest other channel's from which moving goods
             pays.
     """

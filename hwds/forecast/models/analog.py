@@ -153,9 +153,9 @@ class Analog(Forecaster):
         curve: The course by age: `analog` learns it freely; `bass` (Bass 1969, "A new product
             growth for model consumer durables") and `gompertz` (1825) are growth curves of
             cumulative sales, fitted to each past launch and pooled.
-        age: The known-future column that counts the rows since the launch; empty finds the one that
-            rises by one from row to row, or else counts the rows of series that begin after the
-            data does.
+        age: The known-future column that counts the rows since the launch; empty finds the column
+            that rises by one from row to row; without one, it counts the rows of series that begin
+            after the data does.
         season: Rows in a season; 0 takes the dataset's.
         max_rows: Rows of history to learn from, of the series that began last.
     """

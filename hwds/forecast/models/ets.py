@@ -161,8 +161,8 @@ class ETS(Statistical):
 
     Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing; the first
     states by smoothing backwards (`statistical.smoothing`). Quantiles are the form's own: by
-    formula where its errors add up, else of 5,000 simulated paths with a fixed stream. Seasons of
-    more than 24 rows are left out. Seasonal naive as a counted fallback.
+    formula if its errors add up, otherwise from 5,000 simulated paths with a fixed stream. Seasons
+    of more than 24 rows are left out. Seasonal naive as a counted fallback.
 
     Attributes:
         error: A additive, M multiplicative, Z chosen.

@@ -55,7 +55,7 @@ class Stack(Forecaster):
     as left-out windows say. Where members are alike equal weights are hard to beat (Bates and
     Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters
     they are not. Every member is then fitted on all rows. The equal mean, the median and the best
-    member alone are always scored beside it.
+    single member are always scored, too.
 
     Attributes:
         members: The forecasters that are combined, at least two.

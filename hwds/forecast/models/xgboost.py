@@ -168,8 +168,8 @@ class XGBoost(Forecaster):
 
     Intermittent demand asks for another objective: its median is often 0 where its mean is not.
     With `tweedie` or `poisson` one booster learns the mean as a multiple of the series' own mean
-    demand, another the chance of any demand, and quantiles come of both with the sizes that demand
-    had beside what was expected of them.
+    demand, another the chance of any demand, and quantiles come from both, with the past ratios of
+    demand to its expectation.
 
     Attributes:
         objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984;
@@ -187,8 +187,8 @@ class XGBoost(Forecaster):
             set's changes of it. Quantiles of counts are held to it by their mean and chance alone.
         trees: The most rounds, of one tree each; thrice as many where the loss is smoothed.
         patience: Rounds without a better forecast of the history's last horizon, learned from what
-            lies before it, after which growing stops; the booster is then grown anew on all rows. 0
-            always grows `trees` rounds.
+            lies before it, after which growing stops; the booster is then grown again on all rows.
+            0 always grows `trees` rounds.
         depth: The levels of a tree.
         learning_rate: The share of each tree that is added; a third of it where the loss is
             smoothed.

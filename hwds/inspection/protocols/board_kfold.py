@@ -57,8 +57,8 @@ class BoardKFold(
         headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`,
             `cost`).
         budget: The share of good images that may be flagged.
-        holds_for: The good images that the budget of the chosen threshold holds for: `images` like
-            those that calibrate, or those of new `boards`, of which fewer are flagged.
+        holds_for: The good images that the budget of the chosen threshold is valid for: `images`
+            like the calibration images, or images of new `boards`, of which fewer are flagged.
         missed_cost: The cost of passing a defect.
         false_alarm_cost: The cost of rejecting a good image.
         explained: Images of each kind in each fold that get a map of where they look suspicious,

@@ -40,8 +40,8 @@ class Maintenance(Decision):
     fixed interval, a threshold on the median life, and foresight; censored machines count by
     weights. A replacement makes a machine new, and takes its slot whole.
 
-    SCHEDULE where the rule is shown to cost less than those that look at no sensor; HOLD with the
-    rule that bound otherwise: `few_failures` or `no_gain`.
+    SCHEDULE if the rule is shown to cost less than the rules that use no sensor; HOLD with the rule
+    that bound otherwise: `few_failures` or `no_gain`.
 
     Attributes:
         planned_cost: The cost of a replacement before a failure, without its downtime.

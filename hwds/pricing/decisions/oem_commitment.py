@@ -49,10 +49,10 @@ class OemCommitment(DemandDecision):
     below which to walk away.
 
     Reads the estimates of a model of demand (`DemandEstimates`) for the buyer's cell: today's
-    price, cost, elasticity, and what its price takes from other cells. The volume is that of a run
-    with `decision=volume_bands`, three numbers, or the cell's units. Each tier is settled as a
-    contract is: the tier's price, deductions, a retro rebate once the commitment is attained, a
-    clawback and a fee where it is not. Its pocket margin must hold the floor where the volume
+    price, cost, elasticity, and what its price takes from other cells. The volume comes from a run
+    with `decision=volume_bands`, from three numbers, or from the cell's units. Each tier is settled
+    as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
+    a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume
     attained is at its 10, 50 and 90 % quantile, and a Monte-Carlo over volume, elasticity, cost,
     currency and leaks says what it earns. A tier has a dumping zone where its terms make falling
     short dear: who needs a little less pays less for all of it, and sells on the rest.

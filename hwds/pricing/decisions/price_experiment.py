@@ -31,9 +31,9 @@ class PriceExperiment(GuardedDecision):
     expected to add to the best of these over the periods to come, and costs what its arms earn less
     while it lasts; the length with the largest difference is taken. Arms are today's price and
     others within the guardrails. Prices are drawn by blocks of periods (`switchback`) or by
-    clusters of customers (`cluster`), never by customer: single devices tested beside their
-    substitutes mislead (Roemheld and Rao, arXiv 2402.14538). Each test hands its arms to `ab_plan`,
-    and what is believed of them to a bandit's prior, as commands.
+    clusters of customers (`cluster`), never by customer: single devices that are tested next to
+    their substitutes mislead (Roemheld and Rao, arXiv 2402.14538). Each test hands its arms to
+    `ab_plan`, and what is believed of them to a bandit's prior, as commands.
 
     Attributes:
         design: `switchback` gives all units an arm by turns in time, `cluster` gives each product

@@ -166,16 +166,15 @@ class Searching(Sweep):
         only: Whether nothing but `space` is searched, and not what the model's class says to tune
             besides.
         metric: What trials are compared by, the short name of a metric; empty takes the protocol's
-            headline (of one against the truth that of labels, for nobody knows the truth who
-            chooses).
-        objectives: Further objectives beside the metric: other metrics, or `seconds`, what a
-            trial's cells took; before the first of each class of models a process fits one to toys,
-            so that no trial pays for imports and compiling. The trials that no other beats in all
-            of them, the Pareto front, are a table and a picture. The best trial is still that of
-            the metric.
+            headline. If that is measured against the truth, the same metric against labels is
+            taken, because a real search does not know the truth.
+        objectives: Further objectives: other metrics, or `seconds`, the time of a trial's cells;
+            before the first of each class of models a process fits one to toys, so that no trial
+            pays for imports and compiling. The trials that no other beats in all of them, the
+            Pareto front, are a table and a picture. The metric alone still chooses the best trial.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
         trials: The number of different settings that are tried. A larger number later continues
-            from those that were tried.
+            after the trials that exist.
         windows: The most inner windows, all of which end before the first cutoff of the
             experiment's own; each is a rung. They overlap where the history is too short to lie
             side by side, and where it is shorter still there are fewer, which is said.
@@ -192,8 +191,8 @@ class Searching(Sweep):
             alone gives them out.
         concurrent: The most trials at once; null for as many as there are CPUs for.
         reuse: Whether the finished trials of earlier sweeps count that lie in the space: same data,
-            windows and model but for what is searched. They come besides `trials`, are those that
-            were there when the sweep began, and a search that learns proposes by their scores too.
+            windows and model but for what is searched. They are added to `trials`, and must exist
+            when the sweep begins. A search that learns uses their scores, too.
         baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on
             the final windows too.
         seed: Names the random draws of the search.

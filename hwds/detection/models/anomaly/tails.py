@@ -33,7 +33,7 @@ class Tails(Detector):
         low: Inputs whose small values are odd.
         normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
         most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do
-            not outweigh all else; null is no bound.
+            not outweigh all other inputs; null is no bound.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}

@@ -171,7 +171,7 @@ class Stack(Classifier):
     sum to 1, drawn to equal ones (a few positives cannot tell more); the later half calibrates the
     sum. Without `calibration` all of it weighs. What is no log odds becomes them first: a forest's
     mean by itself, a detector's score by a line that is fitted on the rows that weigh. The equal
-    mean and the best member alone are always scored beside it.
+    mean and the best single member are always scored, too.
 
     Attributes:
         members: Classifiers or detectors, at least two, without calibration of their own.
