@@ -319,8 +319,8 @@ class RowPrequential(RowSplitting):
     """Cut rows in time: train, stop, calibrate and decide on windows that follow one another, and
     score the next window.
 
-    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it. A
-    row belongs to the window in which it arrived (`available_at`, or `time`).
+    A cutoff is the beginning of a test window. Training rows end `delay_days` before it. A row
+    belongs to the window in which it arrived (`available_at`, or `time`).
 
     Attributes:
         windows: The number of test windows.
@@ -329,7 +329,7 @@ class RowPrequential(RowSplitting):
         calibrate_days: The days after those on which probabilities are calibrated.
         decide_days: For a decision's thresholds, after those.
         test_days: The days of each test window.
-        stride_days: From one cutoff to the next; 0 takes `test_days`.
+        stride_days: Days from one cutoff to the next; 0 takes `test_days`.
     """
 
     windows: Annotated[Folds, Small(2)] = 4

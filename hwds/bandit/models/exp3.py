@@ -35,9 +35,9 @@ class Exp3(Policy):
     """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the
     reward's range.
 
-    Auer, Cesa-Bianchi, Freund and Schapire (2002): the chance of an arm is (1 - gamma) times its
-    share of the weights plus gamma / K; a reward, as a share of the range, is divided by its
-    chance. Outcomes that come late are divided by the chance of the weights as they are then.
+    Auer, Cesa-Bianchi, Freund and Schapire (2002): an arm's chance is (1 - gamma) times its share
+    of the weights, plus gamma / K. A reward, as a share of the range, is divided by that chance.
+    Outcomes that come late are divided by the chance of the weights as they are then.
 
     Attributes:
         gamma: The share of chance; null takes the one that is best for the horizon.

@@ -470,12 +470,12 @@ class GrayMarket(Dataset):
 
     The devices, channels, subsidies and prices are those of `hardware_demand`; the open market has
     a street price of its own. A ring is one hidden owner of three to seven accounts. It buys a
-    device in a channel only where the best region's street price, less freight, duty, the price
-    paid and its premium for the risk, is above zero, the more the more it gains; it splits over
-    stores and accounts, keeps some lines below the rule's threshold, and shares some of its
-    accounts' addresses, payments and contacts. An account is blocked once a line of it is
-    confirmed: a new one takes its place, which shares less, and the ring's lines get smaller and
-    its days of purchase more. Honest buyers of large quantities buy as much, some of them what is
+    device in a channel only if the gain is positive: the best region's street price minus freight,
+    duty, the price paid and a premium for the risk. The larger the gain, the more it buys. It
+    splits orders over stores and accounts, keeps some lines below the rule's threshold, and shares
+    some of its accounts' addresses, payments and contacts. An account is blocked once one of its
+    lines is confirmed. A new account takes its place and shares less; the ring's lines get smaller,
+    and it buys on more days. Honest buyers of large quantities buy as much, some of them what is
     cheapest, whatever the street price is; families, campuses, forwarders and buyers with several
     accounts share identifiers, too.
 
@@ -492,7 +492,7 @@ class GrayMarket(Dataset):
         rings: Arbitrage rings; they begin at different times, from before the first day on.
         families: Product families, in the order of `catalogue.FAMILIES`.
         review_chance: The chance of any line to be in the random stream of reviews.
-        rule_quantity: From how many units on today's rule asks for an investigation.
+        rule_quantity: The number of units from which today's rule asks for an investigation.
         rule_share: The share of those lines that are investigated.
         missed: The share of investigated lines of rings that are found innocent.
         confirm_days: The median of days from a line's arrival to the finding.

@@ -255,8 +255,8 @@ class Network(RowFeatures):
     an identifier), and `network_confirmed_share`, of the degree, 0 where that is 0. A row without a
     customer has none.
 
-    Links grow as rows arrive; a row that arrived late asks the graph as it was at its own time,
-    which costs a walk over its component where that has grown since.
+    Links grow as rows arrive. A late row uses the graph as it was at its own time, which costs a
+    walk over its component if that has grown since.
 
     Attributes:
         by: Columns of identifiers; no value is no link, and values of two columns are never the

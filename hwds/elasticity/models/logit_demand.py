@@ -225,10 +225,10 @@ class LogitDemand(ElasticityModel):
     (`dataset.roles.cost`, `dataset.roles.instrument`) two-stage least squares estimates the slope;
     without them, least squares.
 
-    With `nests` products of a nest are closer substitutes than others: the log of a product's share
-    of its nest is a column of its own, whose slope, the nesting parameter, is between 0 (plain
-    logit) and 1. It is endogenous; its instruments are the number of products in the nest and what
-    moves the prices of rivals in it.
+    With `nests`, products of a nest are closer substitutes than others. The log of a product's
+    share of its nest is then a column; its slope, the nesting parameter, is between 0 (plain logit)
+    and 1. It is endogenous; its instruments are the number of products in the nest and what moves
+    the prices of rivals in it.
 
     Attributes:
         effects: The fixed effects, by `cell` always; those of products are `product_effects`.

@@ -87,8 +87,8 @@ class LongSeason(Forecaster):
     decomposition removes the week: first from the means of days, then from the rest of the hours.
     Factors are shrunk by their uncertainty (`statistical.nested_seasons`), and estimated from the
     history of each forecast. A series of fewer than sixteen days is shown as it is, and so is one
-    where nothing speaks for a week. Of a series with zeros the week is subtracted, which may leave
-    negative values: models of intermittent demand have no answer to these but the seasonal naive's.
+    where nothing speaks for a week. If a series has zeros, the week is subtracted, which may leave
+    negative values. Models of intermittent demand then take the seasonal naive.
 
     Attributes:
         member: Any forecaster; it knows the short season alone.

@@ -188,7 +188,7 @@ class SinceBreak(Forecaster):
 
     A test (`level_shifts.level_shift`) finds level shifts, in the history of each forecast. Moving
     what came before one keeps its season and trend, which a few rows cannot tell: on simulated
-    shifts that did better than dropping it. What is dropped leaves at least two seasons.
+    shifts that did better than dropping it. At least two seasons stay.
 
     Attributes:
         member: Any forecaster that fits each series alone.

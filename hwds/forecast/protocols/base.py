@@ -191,9 +191,9 @@ class PanelEvaluation(
         headline: The metric that orders the leaderboard.
         metrics: Your own metrics, in addition to the built-in ones (`my_pkg.metrics:my_metric`, or
             a `Metric`).
-        segments: What is scored apart too: the values of a static or level column; rows where a
-            known-future or past-only one is 0, and the others (`promotion`); classes known at the
-            cutoff: `age`, `volume`, `intermittent`.
+        segments: Segments with scores of their own: the values of a static or level column; rows
+            where a known-future or past-only one is 0, and the others (`promotion`); classes known
+            at the cutoff: `age`, `volume`, `intermittent`.
         paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on
             sums over steps.
         intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its

@@ -50,8 +50,8 @@ class BoardKFold(
     """Divide boards into folds, and judge the images of each by models that have seen none of its
     boards.
 
-    All images of a board are on one side. Of the boards to learn from some are set apart: on them
-    the temperature of the probabilities and the threshold of a budget of false alarms are chosen.
+    All images of a board are on one side. Some training boards are set apart: they choose the
+    temperature of the probabilities and the threshold for the budget of false alarms.
 
     Attributes:
         headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`,

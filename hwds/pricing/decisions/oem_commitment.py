@@ -52,18 +52,18 @@ class OemCommitment(DemandDecision):
     price, cost, elasticity, and what its price takes from other cells. The volume comes from a run
     with `decision=volume_bands`, from three numbers, or from the cell's units. Each tier is settled
     as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
-    a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume
-    attained is at its 10, 50 and 90 % quantile, and a Monte-Carlo over volume, elasticity, cost,
-    currency and leaks says what it earns. A tier has a dumping zone where its terms make falling
-    short dear: who needs a little less pays less for all of it, and sells on the rest.
-    `decision_pack=oem` writes a page and a workbook of it.
+    a clawback and a fee where it is not. Its pocket margin must keep the floor at the 10, 50 and 90
+    % quantiles of the volume, and a Monte-Carlo simulation over volume, elasticity, cost, currency
+    and leaks gives its profit. A tier has a dumping zone where its terms make falling short dear:
+    who needs a little less pays less for all of it, and sells on the rest. `decision_pack=oem`
+    writes a page and a workbook of it.
 
     Attributes:
         cell: The buyer's cell; null for the one that sells most, which a run of volumes does not
             allow.
         list_price: Without a discount; null for what the buyer pays today.
-        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume, or what
-            can be delivered of that.
+        quantities: The volumes at which tiers begin; empty for 0.5, 0.8 and 1 times the base
+            volume, or the deliverable part of it.
         discounts: The discounts of the list price, one a tier.
         kind: The price of a tier holds for `all_units` or for the `incremental` ones alone.
         margin_floor: The least pocket margin at every tier and attainment.

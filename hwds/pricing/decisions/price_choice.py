@@ -55,15 +55,15 @@ class PriceChoice(Decision):
     """The price to charge: CHANGE where a gain is sure and no guard forbids it, HOLD otherwise.
 
     Reads the evidence of a protocol (`PriceEvidence`): a bandit's simulation (the first replication
-    stands for the evidence; all of them say how often the rule is right), a table of an A/B test,
-    or an off-policy estimate of each arm (`protocol.each_arm=true`); `of_counts` reads a live
-    bandit's counts. If purchases are known, an arm's earnings have a Beta posterior under a uniform
-    prior, times price minus cost. Otherwise they have a normal one. The arm that seems best of
-    those left is charged if the risk that it does not earn more than the current one is at most 1 -
-    confidence, shared among the candidates. Counts are pooled over customers: those of a policy
-    that tells customers apart compare different customers. A simulation counts the offers whose
-    attribution window was over by the end, each with what was seen in it. An arm that is no longer
-    offered at the end (`absent`) is not charged.
+    is the evidence; all of them show how often the rule is right), a table of an A/B test, or an
+    off-policy estimate of each arm (`protocol.each_arm=true`); `of_counts` reads a live bandit's
+    counts. If purchases are known, an arm's earnings have a Beta posterior under a uniform prior,
+    times price minus cost. Otherwise they have a normal one. The best remaining arm is charged if
+    the risk that it does not earn more than the current arm is at most 1 - confidence, shared among
+    the candidates. Counts are pooled over customers: those of a policy that tells customers apart
+    compare different customers. A simulation counts the offers whose attribution window was over by
+    the end, each with what was seen in it. An arm that is no longer offered at the end (`absent`)
+    is not charged.
 
     Attributes:
         current: The arm in force; null for none: then the candidate must be better than all lawful

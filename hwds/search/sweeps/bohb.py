@@ -17,8 +17,8 @@ class BOHB(Optuna, ASHA):
     proposed together.
 
     Falkner, Klein and Hutter (2018), "BOHB: robust and efficient hyperparameter optimization at
-    scale": what is learned from are the scores on as many windows as enough trials have reached,
-    one more than there are settings. The estimator is Optuna's; the authors' own package draws from
+    scale": it learns from the scores on the most windows that enough trials have reached (one more
+    trial than there are settings). The estimator is Optuna's; the authors' own package draws from
     one stream per process, and would not propose the same again. On Ray trials are stopped without
     waiting for the others, so that what is proposed depends on who came first.
 

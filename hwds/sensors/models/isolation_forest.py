@@ -20,8 +20,8 @@ class IsolationForest(SensorModel):
     fewer are more anomalous.
 
     The score is 2 to the power of minus the mean path length, divided by the mean path length of a
-    random binary tree. What a feature adds is by how much the score falls where it is put back to
-    what it was when the run began.
+    random binary tree. A feature's contribution is the fall of the score if the feature is set back
+    to its value at the run's beginning.
 
     Attributes:
         trees: The number of trees.
