@@ -470,7 +470,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         why = self.why_not_tunable() if isinstance(self, Tunable) else self.untunable
         if why:
             raise ConfigError(
-                f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored."
+                f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on the scored rows."
             )
 
     def check_save_model(self) -> None:

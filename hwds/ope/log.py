@@ -165,7 +165,7 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     """
     if not (table.roles.get("arm") or table.roles.get("price")):
         raise DataError(
-            "dataset.roles.arm: must be given, or else dataset.roles.price: what the log chose."
+            "dataset.roles.arm: must be given, or dataset.roles.price: the choice of the log."
         )
     price = _read_numbers(table, "price") if table.roles.get("price") else None
     arms, action = _read_arms(table)
@@ -260,7 +260,7 @@ def _read_propensities(table: Table) -> ndarray | None:
     if len(bad):
         value = table.column("propensity")[int(bad[0])]
         raise DataError(
-            f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a "
+            f"dataset.roles.propensity: row {bad[0] + 1} has {value}; a logged choice has a "
             f"propensity above 0."
         )
     return values

@@ -61,8 +61,7 @@ class BayesUCB(Policy):
         """Return the quantiles in compiled code, by screening."""
         if self.exploration and not arms.horizon:
             raise ConfigError(
-                f"model.exploration: must be 0 where nobody knows the horizon, got "
-                f"{self.exploration:g}."
+                f"model.exploration: must be 0 if the horizon is unknown, got {self.exploration:g}."
             )
         growth = max(1.0, math.log(max(arms.horizon, 1)))
         if self.exploration * math.log(growth) > MOST_POWER:

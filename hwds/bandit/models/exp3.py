@@ -59,9 +59,7 @@ class Exp3(Policy):
     def _best(self, arms: Arms) -> float:
         """Return the share of exploration by corollary 3.2 of the paper."""
         if not arms.horizon:
-            raise ConfigError(
-                f"model.gamma: '{self.name}' needs it where nobody knows the horizon."
-            )
+            raise ConfigError(f"model.gamma: '{self.name}' needs it if the horizon is unknown.")
         return min(
             1.0, math.sqrt(arms.count * math.log(arms.count) / ((math.e - 1) * arms.horizon))
         )

@@ -46,7 +46,7 @@ def check_stakes(frame: Table) -> None:
     """
     if not frame.roles.get("amount"):
         raise ConfigError(
-            "dataset.roles.amount: must name the column of what is at stake, for decision "
+            "dataset.roles.amount: must name the column of losses for decision "
             "alert_policy, got none."
         )
     stake = frame.column("amount").cast(pl.Float64)
@@ -296,7 +296,7 @@ class AlertPolicy(Decision):
             )
         if self.today[0] > self.today[1]:
             raise ConfigError(
-                f"decision.today: must be what it reviews and what it blocks from, got "
+                f"decision.today: must be the probabilities from which it reviews and blocks, got "
                 f"{list(self.today)}."
             )
 

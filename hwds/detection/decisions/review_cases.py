@@ -104,7 +104,7 @@ class ReviewCases(Decision):
         """
         if self.order == "stake" and not frame.roles.get("amount"):
             raise ConfigError(
-                "decision.order: must be score where no column says what is at stake "
+                "decision.order: must be score without a column of losses "
                 "(dataset.roles.amount), got stake."
             )
 

@@ -215,7 +215,7 @@ def check_member(member: Classifier, whole: str) -> Classifier:
     for option, value in reserved.items():
         if getattr(member, option) != value:
             raise ValueError(
-                f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts"
+                f"'{member.name}' must have {option} {value!r}; only the {whole}'s setting counts"
             )
     return member
 

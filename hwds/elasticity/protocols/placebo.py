@@ -74,7 +74,7 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         )
         if FUTURE_PRICE not in fitted.effects["name"].to_list():
             raise DataError(
-                f"protocol: the price {self.ahead} periods ahead does not vary beside today's."
+                f"protocol: the price {self.ahead} periods ahead does not vary given today's."
             )
         rows = int(fitted.design.used.sum())
         status = fitted.table["status"]

@@ -75,8 +75,8 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
         price = price_column(frame)
         if price not in frame.roles.known_future:
             raise DataError(
-                f"dataset.roles.known_future: must name the price '{price}', whose held-out moves "
-                f"are given."
+                f"dataset.roles.known_future: must name the price '{price}', whose moves are "
+                f"held out."
             )
         return self.make_folds(frame)
 

@@ -147,20 +147,20 @@ class OemCommitment(DemandDecision):
         """
         super().check_protocol(protocol)
         if self.volume_run is not None and self.volumes:
-            raise ConfigError("decision.volumes: must be empty where decision.volume_run has them.")
+            raise ConfigError("decision.volumes: must be empty if decision.volume_run has them.")
         if self.volume_run is not None and self.cell is None:
             raise ConfigError(
                 "decision.cell: must be given with decision.volume_run: the cell that buys the "
                 "deal."
             )
         if self.deal is not None and self.volume_run is None:
-            raise ConfigError("decision.deal: needs decision.volume_run, whose deal it is.")
+            raise ConfigError("decision.deal: needs decision.volume_run, the run of that deal.")
         if self.volumes:
             VolumeLaw.of_mapping(self.volumes)
         quantities = self.quantities or (0.5, 0.8, 1.0)
         if not self.quantities and len(self.discounts) != len(quantities):
             raise ConfigError(
-                f"decision.discounts: must be three where decision.quantities is empty, got "
+                f"decision.discounts: must be three if decision.quantities is empty, got "
                 f"{len(self.discounts)}."
             )
         TierSchedule.of(1.0, quantities, self.discounts, self.kind)
@@ -256,7 +256,7 @@ class OemCommitment(DemandDecision):
         law = law_of_run(self.volume_run, self.deal)
         if self.cell != law.deal and law.deal in cells:
             raise ConfigError(
-                f"decision.cell: must be '{law.deal}', whose volume decision.volume_run says, got "
+                f"decision.cell: must be '{law.deal}', the deal of decision.volume_run, got "
                 f"'{self.cell}'."
             )
         return law

@@ -289,7 +289,7 @@ def check_offers(offers: PriceOffers, terms: PriceTerms, cost: float | None) -> 
         and not offers.find(terms.current).price
     ):
         raise ConfigError(
-            f"decision.largest_step: is a share of the current price, and that of "
+            f"decision.largest_step: is a share of the current price, and the price of "
             f"'{terms.current}' is 0."
         )
 

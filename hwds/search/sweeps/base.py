@@ -307,7 +307,7 @@ def check_metric(metric: str, protocol: Evaluation[Any, Any], path: str = "sweep
     """
     if metric.startswith(TRUTH_PREFIX):
         raise ConfigError(
-            f"{path}: '{metric}' needs a truth that nobody knows who chooses; take "
+            f"{path}: '{metric}' needs the truth, which a real search does not know; take "
             f"'{metric.removeprefix(TRUTH_PREFIX)}'."
         )
     try:

@@ -249,8 +249,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             )
         if isinstance(features, RunFeatures) and features.has_age:
             raise ConfigError(
-                "features: the age of a run always departs from what it was; take "
-                "features=sensor_windows."
+                "features: the age of a run always drifts; take features=sensor_windows."
             )
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:

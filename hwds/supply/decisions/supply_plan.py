@@ -110,7 +110,9 @@ class SupplyPlan(VolumeDecision):
         assert isinstance(protocol, VolumeEvidence)
         check_rising_levels(self.committed, self.base, self.upside)
         if self.ailing is not None and self.life_run is None:
-            raise ConfigError("decision.ailing: needs decision.life_run, whose machines it has.")
+            raise ConfigError(
+                "decision.ailing: needs decision.life_run, the run with the machines."
+            )
         protocol.check_volumes(self.name, paths=False)
 
     def check_data(self, frame: Panel, protocol: Evaluation[Any, Any]) -> None:
