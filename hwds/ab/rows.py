@@ -68,11 +68,11 @@ class TestMetric(Recipe):
         And a quantile of a ratio.
         """
         if (self.role == "guardrail") != (self.margin is not None):
-            raise ValueError("must have a margin where its role is guardrail, and there alone")
+            raise ValueError("must have a margin if its role is guardrail, and only then")
         if self.per is not None and self.quantile is not None:
             raise ValueError("must have one of per and quantile")
         if self.of_nonzero and self.quantile is None:
-            raise ValueError("must have a quantile where of_nonzero is true")
+            raise ValueError("must have a quantile if of_nonzero is true")
         return self
 
     @property

@@ -550,8 +550,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
         return outcomes[source]
     if name in outcomes:
         raise ConfigError(
-            f"protocol.metrics: '{name}' is an outcome; give what is made of '{source}' another "
-            f"name."
+            f"protocol.metrics: '{name}' is an outcome; give the metric of '{source}' another name."
         )
     return name
 

@@ -84,7 +84,7 @@ def draw_missing(folder: RunFolder, tables: Tables) -> None:
     frame = protocol.prepare_frame(experiment.dataset.frame())
     if frame.fingerprint != folder.read_provenance()["data"]:
         raise DataError(
-            f"dataset: has changed since run {folder.title}, whose pictures are not drawn yet."
+            f"dataset: has changed since run {folder.title}, so its pictures cannot be drawn."
         )
     decided = bool((folder.read_verdict() or {}).get("tables"))
     verdict = experiment.decision.decide(tables, frame, model, protocol) if decided else None

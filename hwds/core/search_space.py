@@ -91,7 +91,7 @@ def _require_comparable(group: str, tree: Any, node: Mapping[str, Any]) -> None:
         some = f"of '{node['name']}' may be searched: {', '.join(lawful) or 'nothing'}"
         where = f"{START}.{group}.{wrong}".rstrip(".")
         raise ConfigError(
-            f"{where}: decides what is scored, or in which windows, so that no trials could be "
+            f"{where}: decides which rows are scored, or in which windows, so trials could not be "
             f"compared; {some}."
         )
 
@@ -298,9 +298,7 @@ def _changed_space(
         where, before = f"{START}.{path}.{key}", own.get(key)
         if part is None:
             if before is None:
-                raise ConfigError(
-                    f"{where}: is not searched, so that null has nothing to leave out."
-                )
+                raise ConfigError(f"{where}: is not searched, so null cannot leave it out.")
             space.pop(key, None)
         elif (
             isinstance(part, list | tuple)

@@ -202,7 +202,7 @@ class Study(Recipe):
                 raise ConfigError(
                     f"{where}.rule[{place}]: the last clause, and no other, must be without all, "
                     f"some and none,"
-                    " so that every result has an answer."
+                    " so every result has an answer."
                 )
             wrong = next(
                 (word for word in re.findall(r"{(\w*)}", clause.then) if word not in VERDICTS), None

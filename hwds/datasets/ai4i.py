@@ -40,8 +40,8 @@ class Ai4i(Dataset):
 
     Rows stand alone: there is no history of a machine, and so no remaining life. Failures follow
     from rules of the simulator: a worn tool, too little heat taken away, too little or too much
-    power, torque on a worn tool; the random ones from nothing. `any` is what the file calls a
-    machine's failure: that of a piece with another failure than a random one, and nine more.
+    power, torque on a worn tool; random failures have no cause. `any` is the file's own column of
+    machine failures: pieces with a failure that is not random, and nine more.
 
     Attributes:
         failure: The failure that is the label; the others are no inputs.

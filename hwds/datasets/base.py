@@ -431,12 +431,12 @@ class PanelDataset(Dataset):
         unserved: The past-only column with the share of demand that could not be served, if there
             is one. The target is then demand: sales over the share that was served, unknown where
             none was. Models learn and are scored on demand.
-        stock: The past-only column with what was left at the end of a row, if there is one: where
-            nothing was, sales are not demand, and the target is unknown: nothing is learned there,
-            and nothing scored.
+        stock: The past-only column with the stock at the end of a row, if there is one. At a stock
+            of 0, sales are not demand: the target is unknown, is not learned from, and is not
+            scored.
         country: The country whose public holidays are counted in each row, in the known-future
-            column `holidays`: an ISO code, `US` or `DE`, or that of a part of it, `US-CA`. Needs
-            hwds[holidays].
+            column `holidays`: an ISO code, `US` or `DE`, or the code of a part of it, `US-CA`.
+            Needs hwds[holidays].
     """
 
     gives = Panel

@@ -74,7 +74,7 @@ class Cmapss(Dataset):
         their last row.
 
         Raises:
-            DataError: A file is not there, or is not what was published.
+            DataError: A file is not there, or is not the published file.
         """
         engines = [self._rows("train"), self._rows("test")]
         rows = pl.concat(engines, how="vertical_relaxed")

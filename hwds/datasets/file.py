@@ -90,8 +90,7 @@ class File(PanelDataset):
         frequency: The step of the series (`1mo`, `1q`, `1w`, `7d`, `1h`, `1i` for whole numbers);
             found where nothing is given.
         season: Rows in a season; by the frequency where nothing is given.
-        horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else
-            one season.
+        horizon: Steps to forecast; by default as many as the split's test rows, or one season.
         gaps: The value of a missing row or target: refused (`error`), `zero`, the last value before
             it (`forward`), or `null`.
         short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`),

@@ -36,7 +36,7 @@ class Images(Dataset):
         path: A folder of PNG or JPEG files, or an npz archive with the array `images`, shape (n,
             height, width) or with 1 or 3 channels behind.
         labels: The table: CSV, TSV, Parquet or Arrow.
-        roles: What each column of the table may be used for.
+        roles: The use of each column of the table.
         good: The label of an image without a defect.
         kinds: The labels of defects, in the order of tables; any other is refused. All that there
             are, where none are given.

@@ -42,7 +42,7 @@ class OnlineRetail(PanelDataset):
 
     A series goes from the first to the last week in which a product was sold in a country. A week
     without an invoice has 0 units at the price before it. `price` is revenue over units of a week
-    in pounds: large orders have lower prices, so that some of an elasticity is that of the size of
+    in pounds: large orders have lower prices, so a part of an elasticity comes from the size of
     orders. Cancelled invoices and charges without a price are left out.
 
     Attributes:

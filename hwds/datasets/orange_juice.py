@@ -58,10 +58,10 @@ class OrangeJuice(PanelDataset):
     """Weekly sales of eleven brands of orange juice in 83 stores of Dominick's Finer Foods,
     Chicago, about two years.
 
-    A series is a brand (`sku`) in a store (`channel`). `price` is that of 64 ounces in dollars,
-    `promotion` the share of the brand's volume that was featured, `deal` whether there was a coupon
-    or a bonus, `cost` the price less the gross margin. Weeks that the records lack are unknown.
-    Prices are set for the whole chain: errors are to be clustered by week.
+    A series is a brand (`sku`) in a store (`channel`). `price` is the price of 64 ounces in
+    dollars, `promotion` the share of the brand's volume that was featured, `deal` whether there was
+    a coupon or a bonus, `cost` the price minus the gross margin. Weeks that the records lack are
+    unknown. Prices are set for the whole chain: errors are to be clustered by week.
 
     Attributes:
         stores: Stores, in the order of their numbers.

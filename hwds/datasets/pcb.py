@@ -43,7 +43,7 @@ class Pcb(Dataset):
         """Return the patches.
 
         Raises:
-            DataError: The file is not there, or is not what was published.
+            DataError: The file is not there, or is not the published file.
         """
         arrays = open_archive(self._file(), ("x_packed", "y", "board"))
         packed, kind, board = (arrays[name] for name in ("x_packed", "y", "board"))
@@ -53,7 +53,7 @@ class Pcb(Dataset):
             or not len(packed) == len(kind) == len(board)
             or kind.max() > len(KINDS)
         ):
-            raise DataError(f"dataset.path: '{self._file()}' is not what was published: {ORIGIN}.")
+            raise DataError(f"dataset.path: '{self._file()}' is not the published file: {ORIGIN}.")
         first = np.isin(board, np.unique(board)[: self.boards])
         pixels = 255 * np.unpackbits(packed[first], axis=-1)
         table = pl.DataFrame(

@@ -258,17 +258,17 @@ class Table(Dataset):
     """Your own rows that are not series (units of a test, logs, transactions): CSV, TSV, Parquet or
     Arrow, a glob or a URL.
 
-    Columns without a role are kept, but for those that `ignore` names. Text files get the types
-    that all their values fit. With a label all other columns are inputs; one that alone gives the
-    label away is refused until `roles.ignore` or `trust` names it.
+    Columns without a role are kept, except the columns that `ignore` names. Text files get the
+    types that all their values fit. With a label all other columns are inputs; one that alone gives
+    the label away is refused until `roles.ignore` or `trust` names it.
 
     Attributes:
         path: A file, a glob (`logs/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
         roles: The roles of the columns.
-        trust: Inputs that may give the label away, because they are known before it; and the column
-            of times, where rows of one instant may stand in the order of their labels, because they
-            happened in it.
+        trust: Inputs that may give the label away, because they are known before it. Name the
+            column of times here if the order of rows within one instant may follow their labels,
+            because they happened in that order.
         encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
         separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`,
             `tab`, `pipe`; by the suffix where nothing is given.
@@ -278,10 +278,10 @@ class Table(Dataset):
         reviewed: A file of labels that reviewers gave, as `to_review.csv` of
             `decision=review_cases`: the column with the role `id` (or `row_id`), `label`, and if it
             is known `reviewed_at`; null for none.
-        exposures: A file of who was shown which arm and when (columns with the roles `entity`,
-            `arm` and `time`, and ones that describe a unit); the rows of `path` are then events
-            without an arm, of which each unit's count from its first exposure on, and units without
-            an event count as 0; null for none.
+        exposures: A file of exposures: which unit saw which arm and when (columns with the roles
+            `entity`, `arm` and `time`, and columns that describe a unit). The rows of `path` are
+            then events without an arm. A unit's events count from its first exposure on; a unit
+            without events counts as 0. null for none.
 
     Example:
         python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud \

@@ -175,8 +175,8 @@ class RowNetwork(Recipe):
 
     Attributes:
         epochs: Passes over the rows at most.
-        patience: Epochs without a smaller loss on later rows before stopping: those of the window
-            for stopping, or else the last ones to learn from.
+        patience: Epochs without a smaller loss on later rows before stopping. Later rows are the
+            window for stopping, or the last rows to learn from.
         seeds: The number of networks that are averaged.
         batch: Rows a step at most.
         learning_rate: The step size of Adam.

@@ -126,10 +126,10 @@ def representative_rows(rows: Table) -> tuple[Table, ndarray]:
     """Return the rows that stand for others, and for how many each does, 1 on the average: those to
     calibrate by.
 
-    Where labels were looked for with known chances (role `label_propensity`), these rows alone
-    count, each 1 / chance times, as in the metrics: who was investigated on suspicion is like
-    others that were, not like all. Without such chances, or where these rows are of one kind, all
-    rows stand for themselves.
+    If labels were looked for with known chances (role `label_propensity`), only these rows count,
+    each 1 / chance times, as in the metrics. Rows that were investigated on suspicion are not like
+    all rows. Without such chances, or where these rows are of one kind, all rows stand for
+    themselves.
     """
     if rows.roles.get("label_propensity"):
         chance = rows.column("label_propensity").cast(pl.Float64)

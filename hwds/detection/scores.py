@@ -624,8 +624,8 @@ def detection_scores(rows: DataFrame, protocol: ScoredBy) -> list[Score]:
     """Return every metric of the test rows of one model: the mean over its windows, with an
     interval.
 
-    Where labels were looked for with known chances (role `label_propensity`), those rows alone
-    count against labels, each for as many as it stands for.
+    If labels were looked for with known chances (role `label_propensity`), only those rows count
+    against labels, each weighted by 1 / chance.
 
     The interval counts what rows of an entity share and what those of a day do, see
     `hwds.stats.clusters`; where either are too few there is none, and its method says so. Metrics

@@ -81,7 +81,7 @@ def price_column(panel: Panel) -> str:
     name = panel.roles.one("price")
     if name is None:
         raise DataError(
-            "dataset.roles.price: must be given, for an elasticity is that of units to a price."
+            "dataset.roles.price: must be given: an elasticity relates units to a price."
         )
     _refuse(panel, name, panel.values(name) <= 0, "dataset.roles.price", "must be > 0")
     _refuse(panel, "target", panel.target < 0, "dataset.roles.target", "must be >= 0")

@@ -334,7 +334,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
 
     Attributes:
         headline: The metric that orders the leaderboard.
-        segments: Columns whose values are scored apart too, beside the total.
+        segments: Columns whose values get scores of their own, in addition to the total.
     """
 
     accepts: ClassVar[type] = Recipe
@@ -470,7 +470,7 @@ class Evaluation(Recipe, Generic[Model, Data]):
         why = self.why_not_tunable() if isinstance(self, Tunable) else self.untunable
         if why:
             raise ConfigError(
-                f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored."
+                f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on the scored rows."
             )
 
     def check_save_model(self) -> None:

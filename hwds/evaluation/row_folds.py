@@ -319,8 +319,8 @@ class RowPrequential(RowSplitting):
     """Cut rows in time: train, stop, calibrate and decide on windows that follow one another, and
     score the next window.
 
-    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it. A
-    row belongs to the window it arrived in (`available_at`, or else `time`).
+    A cutoff is the beginning of a test window. Training rows end `delay_days` before it. A row
+    belongs to the window in which it arrived (`available_at`, or `time`).
 
     Attributes:
         windows: The number of test windows.
@@ -329,7 +329,7 @@ class RowPrequential(RowSplitting):
         calibrate_days: The days after those on which probabilities are calibrated.
         decide_days: For a decision's thresholds, after those.
         test_days: The days of each test window.
-        stride_days: From one cutoff to the next; 0 takes `test_days`.
+        stride_days: Days from one cutoff to the next; 0 takes `test_days`.
     """
 
     windows: Annotated[Folds, Small(2)] = 4
@@ -401,8 +401,8 @@ APART = -1
 class GroupKFold(RowSplitting):
     """Cut the groups of a table into folds.
 
-    Rows of one group (role `group`, a beneficial owner, or else `entity`, a customer) stay
-    together. The fold of a group follows from its name alone, so that more rows move none.
+    Rows of one group stay together: the role `group` (a beneficial owner), or `entity` (a
+    customer). The fold of a group follows from its name alone, so that more rows move none.
 
     Attributes:
         folds: Parts of the groups; each is tested once.

@@ -73,9 +73,8 @@ class RunKFold(Recipe):
         folds: Parts of the runs; each is tested once in every repeat.
         repeats: The number of new divisions of the machines into folds.
         cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
-        every: Rows from one cut of a held-out run to the next, from its first `least` rows on: the
-            ages at which a machine is inspected, whatever it will last; 0 for `cuts` drawn from its
-            life.
+        every: Rows between the cuts of a held-out run, after its first `least` rows: the ages at
+            which a machine is inspected. 0 for `cuts` drawn from its life.
         least: Rows that are known at the first cut at least; runs without more are left out of the
             folds.
         apart: The share of the runs, by their names, that is never tested but by the trials of a

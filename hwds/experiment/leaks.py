@@ -218,7 +218,7 @@ def _sealed_settings(
         except EOFError as error:
             raise ConfigError(
                 "check-leakage: the code that the config names ends its process when it is "
-                "imported; what it printed stands above."
+                "imported; its output is above."
             ) from error
     if "refused" in answer:
         raise ConfigError(answer["refused"])

@@ -35,15 +35,15 @@ class Sweep(Recipe):
     experiment are tried.
 
     Attributes:
-        space: What is searched, a tree like the config's whose leaf is a one-key mapping: `{model:
+        space: The search space: a tree like the config's, with one-key mappings as leaves: `{model:
             {units: {choice: [32, 64]}, learning_rate: {loguniform: [1e-4, 1e-2]}}}`. Kinds:
             `choice`, `grid` (each of a list), `uniform`, `loguniform`, `randint` (the upper bound
             excluded), `quniform` ([lower, upper, step]). A value may bring others that make sense
             with it alone: `objective: {choice: [quantile, {tweedie: {power: {uniform: [1.1,
             1.9]}}}]}`. So may a whole option: `model: {choice: [forecast/theta, {forecast/xgboost:
-            {depth: {randint: [2, 9]}}}]}`; one without a space takes that of its class. What the
-            model's class says to tune is searched too: `learning_rate: [0.001, 0.3]` changes the
-            bounds or values of one of its settings, and `depth: null` leaves one out.
+            {depth: {randint: [2, 9]}}}]}`; one without a space takes the space of its class. The
+            tunable settings of the model's class are searched, too: `learning_rate: [0.001, 0.3]`
+            changes the bounds or values of one of its settings, and `depth: null` leaves one out.
     """
 
     searches: ClassVar[bool] = False
@@ -72,8 +72,8 @@ class Experiment(Recipe):
     """A composed config.
 
     Attributes:
-        experiment: What the run is called, as is its folder below outputs/runs; where nothing is
-            given, the experiment's name, or `adhoc`.
+        experiment: The name of the run and of its folder below outputs/runs; by default the
+            experiment's name, or `adhoc`.
         dataset: What is loaded.
         features: What is computed from it.
         model: What is evaluated.
@@ -87,13 +87,13 @@ class Experiment(Recipe):
         seed: Names every random stream; the same seed has the same draws.
         size: `small` caps what makes a run long, for a quick try; what is typed wins.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
-        inputs: Files and folders that a user's own code reads beside the data and the files that
+        inputs: Files and folders that your own code reads, apart from the data and the files that
             settings name: `[tables/, prices.csv]`. Their content, and the names in a folder, are a
             part of its keys.
         save_model: `final` fits the model on all rows at the end and keeps it in the run's folder.
         tags: Single words for finding the run again.
         note: A line that is shown with the run.
-        decision_pack: The page and workbook of the decision that are written beside the results, by
+        decision_pack: The page and workbook of the decision that are written with the results, by
             the name of the pack.
         pictures: When pictures are drawn: `true` with the run, `false` when `hwds report` or the
             page of `hwds ui` asks for them. `auto` is `false` of a run of `size=small` that no

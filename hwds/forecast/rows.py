@@ -197,7 +197,7 @@ def _row_segments(frame: Panel, column: str) -> DataFrame:
     if (known == 0).all() or not (known == 0).any():
         held = "is 0 in every row" if len(known) and (known == 0).all() else "is 0 in no row"
         raise ConfigError(
-            f"protocol.segments: '{column}' {held}; it tells apart rows where it is 0 and others."
+            f"protocol.segments: '{column}' {held}; it separates rows with 0 from the others."
         )
     other = "1" if known.is_in([0.0, 1.0]).all() else "not 0"
     segment = pl.when(values == 0).then(pl.lit("0")).when(values.is_not_null()).then(pl.lit(other))

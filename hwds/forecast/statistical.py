@@ -492,12 +492,12 @@ class Seasonless(Statistical):
 
     Attributes:
         seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole
-            (`tested`); of a series that falls to 0 and not below, always the latter.
+            (`tested`); for a series that falls to 0 and not below, always `tested`.
         decomposition: The kind of season that is taken out; `additive` also where a series is not
             positive.
-        logs: Whether a series that is positive throughout is forecast in logarithms: its trend is
-            then a rate of growth, its season a factor, its own quantiles (`origins=0`) are skewed,
-            and its mean is the median.
+        logs: Whether a series without zeros is forecast in logarithms. Its trend is then a growth
+            rate, its season a factor, its own quantiles (`origins=0`) are skewed, and its mean is
+            the median.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes
             the model's own.
     """

@@ -233,7 +233,7 @@ def entity_of(table: Table, field: str, name: str | None) -> str:
     names = table.roles.get("entity", ())
     if len(names) != 1:
         raise ConfigError(
-            f"features.{field}: must name a column where no single one has the role 'entity', got "
+            f"features.{field}: must name a column unless exactly one has the role 'entity', got "
             f"null."
         )
     return names[0]

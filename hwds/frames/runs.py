@@ -561,7 +561,7 @@ class Runs:
             raise DataError(
                 f"dataset: column '{name}' gives the remaining life away: {reason}; name it in "
                 f"dataset.roles.ignore, or in"
-                " dataset.trust where it is truly measured."
+                " dataset.trust if it is truly measured."
             )
         return self
 

@@ -67,7 +67,7 @@ def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> ndarr
     top, bottom = _metric_parts(images, metric)
     if np.isnan(top).any():
         raise ConfigError(
-            f"--metric: '{answer.model}' has no {metric}, for it names no kinds; compare by "
+            f"--metric: '{answer.model}' has no {metric}: it names no kinds; compare by "
             f"recall or cost."
         )
     place = (

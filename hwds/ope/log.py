@@ -165,7 +165,7 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     """
     if not (table.roles.get("arm") or table.roles.get("price")):
         raise DataError(
-            "dataset.roles.arm: must be given, or else dataset.roles.price: what the log chose."
+            "dataset.roles.arm: must be given, or dataset.roles.price: the choice of the log."
         )
     price = _read_numbers(table, "price") if table.roles.get("price") else None
     arms, action = _read_arms(table)
@@ -260,7 +260,7 @@ def _read_propensities(table: Table) -> ndarray | None:
     if len(bad):
         value = table.column("propensity")[int(bad[0])]
         raise DataError(
-            f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a "
+            f"dataset.roles.propensity: row {bad[0] + 1} has {value}; a logged choice has a "
             f"propensity above 0."
         )
     return values
@@ -298,7 +298,7 @@ class TargetPolicy(Recipe):
         price_column: The price in this column; for an estimator of prices.
         columns: The beginning of the names of the columns that hold the probability of each arm
             (`target_` for `target_A`, `target_B` ...); an arm without a column is never chosen.
-        epsilon_greedy: The arm of which a reward model expects most, but for this share of uniform
+        epsilon_greedy: The arm with the highest expected reward, except for this share of uniform
             choices.
         softmax: Arms in proportion to exp(expected reward / this), in the unit of the reward.
         reward_model: For the last two, cross-fitted: `frequency`, `ridge`, `logistic` or `xgboost`.

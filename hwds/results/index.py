@@ -564,7 +564,7 @@ def _condition_number(condition: RunCondition) -> float:
         return parse_span(text) if condition.name == "age" else float(text)
     except ValueError as error:
         raise ConfigError(
-            f"{condition.name}: must be held against a number, got '{text}'."
+            f"{condition.name}: must be compared with a number, got '{text}'."
         ) from error
 
 

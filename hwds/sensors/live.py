@@ -60,7 +60,7 @@ class LiveSensors(StreamModel):
             )
         if not isinstance(scorer, LiveScorer):
             raise ConfigError(
-                f"model: a '{type(scorer).__name__}' cannot follow a stream, for it computes rows "
+                f"model: a '{type(scorer).__name__}' cannot follow a stream: it computes rows "
                 f"in blocks;"
                 " take model=sensors/pca, sensors/forecast_residual or sensors/isolation_forest."
             )

@@ -514,8 +514,7 @@ def comparison_of(source: RunSource) -> TaskComparison:
     task = _task(source)
     if task is not None and not task.comparable:
         raise ConfigError(
-            f"compare: runs of task '{task.name}' have no comparison; their own report says what "
-            f"is known."
+            f"compare: runs of task '{task.name}' have no comparison; read their own reports."
         )
     return (
         load_reference(task.comparison, TaskComparison) if task and task.comparison else HEADLINES

@@ -181,7 +181,7 @@ REFUSED = [
     ),
     (
         f"{SPACE}.trees=null",
-        "sweep.space.model.trees: is not searched, so that null has nothing to leave out.",
+        "sweep.space.model.trees: is not searched, so null cannot leave it out.",
     ),
     ("sweep.only=true", "sweep.only: searches sweep.space alone, which is empty."),
     (
@@ -245,7 +245,7 @@ REFUSED = [
     ),
     (
         "sweep.space.protocol.windows={choice:[1,2]}",
-        "sweep.space.protocol.windows: decides what is scored, or in which",
+        "sweep.space.protocol.windows: decides which rows are scored, or in which",
     ),
     (
         "sweep.space.protocol.windows={choice:[1,2]}",
@@ -253,7 +253,7 @@ REFUSED = [
     ),
     (
         "sweep.space.protocol={choice:[holdout]}",
-        "sweep.space.protocol: decides what is scored, or in which windows",
+        "sweep.space.protocol: decides which rows are scored, or in which windows",
     ),
     (
         "sweep.space.dataset.families={choice:[1,2]}",
@@ -332,7 +332,7 @@ def test_what_is_searched_twice_is_refused():
 
 def test_nobody_chooses_by_the_truth():
     with pytest.raises(
-        ConfigError, match="needs a truth that nobody knows who chooses; take 'aucpr'"
+        ConfigError, match="needs the truth, which a real search does not know; take 'aucpr'"
     ):
         check(
             compose(["+experiment=gray_market_xgboost", "sweep=random", "sweep.metric=true_aucpr"])

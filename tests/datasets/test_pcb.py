@@ -34,5 +34,5 @@ def test_it_is_said_where_it_is_not_at_hand(tmp_path, monkeypatch):
         y=np.array([0, 9]),
         board=np.array([1, 2]),
     )
-    with pytest.raises(DataError, match=r"x\.npz' is not what was published"):
+    with pytest.raises(DataError, match=r"x\.npz' is not the published file"):
         Pcb(path=str(tmp_path / "x.npz")).load()

@@ -126,6 +126,6 @@ def test_what_cannot_follow_a_stream_is_refused(runs):
 
     with pytest.raises(
         ConfigError,
-        match=r"^model: a 'Blocks' cannot follow a stream, for it computes rows in blocks; take",
+        match=r"^model: a 'Blocks' cannot follow a stream: it computes rows in blocks; take",
     ):
         LiveSensors(FittedSensors(departures, Blocks(), fitted.limits, FIRST))

@@ -298,7 +298,8 @@ def test_its_state_has_one_owner(served, policy, home, tmp_path, monkeypatch):
     with pytest.raises(ResumeError, match="another process uses it"):
         policy.service(tmp_path / "log")
     with pytest.raises(
-        ConfigError, match="these answers remember earlier questions, whose store one bundle owns"
+        ConfigError,
+        match="these answers remember earlier questions, and one bundle owns their store",
     ):
         check_arm(policy, policy, "canary")
     monkeypatch.setenv("HWDS_BUNDLE", str(policy.folder))

@@ -14,8 +14,8 @@ from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles
 class Proportions(EffectEstimator):
     """The difference of conversions of 0 or 1, with the score test and its interval (Mee 1984).
 
-    The fixed p-value is that of Pearson's chi-square without a continuity correction. Under a price
-    the conversion is compared all the same; revenue has its own comparison.
+    The fixed p-value comes from Pearson's chi-square test without a continuity correction. Under a
+    price the conversion is compared all the same; revenue has its own comparison.
     """
 
     fixed_without_variation: ClassVar[bool] = True

@@ -26,9 +26,9 @@ class Revenue(Welch):
 
     Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's
     for the orders, joined on the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009):
-    it is not symmetric, as the data is not. Where every order of an arm has one price, that arm's
-    interval is the price times Wilson's. An arm without a buyer has Wilson's upper end times its
-    own price or the other arm's value of an order, whichever is more.
+    it is not symmetric, as the data is not. If all orders of an arm have one price, the arm's
+    interval is the price times Wilson's interval. An arm without a buyer has Wilson's upper end
+    times its own price or the other arm's value of an order, whichever is more.
     """
 
     def needs(self, roles: SampleRoles) -> ComparisonNeeds:

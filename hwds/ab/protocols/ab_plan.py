@@ -275,11 +275,11 @@ class AbPlan(Evaluation[Comparison, Table]):
 
     Reads a row per arm: `arm`, `mean` (the conversion that is believed), `price` (the mean value of
     an order; without it there is no revenue) and `spread`. A rule that may look early is planned
-    for its last look, so that it needs no more units than are said; the always-valid one is tuned
-    for the size that is planned.
+    for its last look, so it never needs more units than the plan says. The always-valid rule is
+    tuned for the planned size.
 
     Attributes:
-        control: The arm that others are held against; None takes the one that is called `control`.
+        control: The arm that others are compared with; None takes the arm with the name `control`.
         change: The change to find, as a share of the control's mean and of either outcome (.02 is
             two percent more buyers, and two percent more revenue per visitor); None takes what is
             believed of the arm.

@@ -190,16 +190,16 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     """Compare the arms of an A/B test with its control: a table with a row per unit, or running
     sums by time and arm.
 
-    The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed
-    ones have the status `unregistered` until the registered size is reached and are of the first so
-    many units (`beyond_size` where the order of units is not known), group-sequential ones
-    `unregistered` where no size was. Roles: `arm` and `outcome` (several are analysed apart),
-    `price` (revenue is price x the first outcome) with `cost` (margin) or else `amount` (the
+    The sample ratio is checked first. Effects are always-valid unless a model says otherwise. Fixed
+    effects have the status `unregistered` until the registered size is reached, and use that many
+    first units (`beyond_size` if the order of units is not known). Group-sequential effects are
+    `unregistered` without a registered size. Roles: `arm` and `outcome` (several are analysed
+    apart), `price` (revenue is price x the first outcome) with `cost` (margin), or `amount` (the
     revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`,
     `time`, `count`, `mean` and `variance`.
 
     Attributes:
-        control: The arm that others are held against; None takes the one that is called `control`.
+        control: The arm that others are compared with; None takes the arm with the name `control`.
         allocation: The planned share of each arm; equal unless given.
         size: Units of all arms together that were registered before the start.
         alpha: One minus the level of the intervals.
@@ -210,20 +210,20 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
         tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000.
             Choose it before the start.
-        correction: The correction of p-values for many arms and outcomes, shown beside them:
+        correction: The correction of p-values for many arms and outcomes, in a column of its own:
             `holm`, `bh` or `none`; of metrics the primary ones together, and the secondary ones.
             With several arms the rate of false winners among all of them is simulated with it, and
             without.
         rows: The meaning of a row: a unit (`units`), or one of the `events` of the entity of
-            `dataset.roles.entity`, whose outcomes, amounts and numbers without a role are summed;
-            arm, price, covariates and time are those of its first row. Events are read once, at the
-            end: they have no looks and no effects by day.
-        caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the
-            start: amounts with a heavy tail vary less, and a cap of 1 makes a number of purchases a
-            conversion.
-        quantile_caps: The share of the units of all arms together whose outcome counts in full, by
-            the outcome's name: what is above that quantile counts as it (winsorised), as in
-            `{revenue: 0.99}`. Read once, at the end: it needs one look.
+            `dataset.roles.entity`. An entity's outcomes, amounts and numbers without a role are
+            summed; arm, price, covariates and time come from its first row. Events are read once,
+            at the end: they have no looks and no effects by day.
+        caps: The largest value that counts of a unit's outcome, by the outcome's name, fixed before
+            the start. Amounts with a heavy tail then vary less, and a cap of 1 turns a number of
+            purchases into a conversion.
+        quantile_caps: The share of all units whose outcome counts in full, by the outcome's name.
+            Values above that quantile count as the quantile (winsorised), as in `{revenue: 0.99}`.
+            Read once, at the end: it needs one look.
         metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any,
             all outcomes are analysed alike and there is none. Each is its role (`{revenue: primary,
             bought: secondary}`) or its fields: `role` (`primary`, `secondary` or `guardrail`),
@@ -231,8 +231,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             `of_nonzero`, `good` (`high` or `low`), and `margin`, the most that a guardrail may be
             worse as a share of the control's.
         exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0
-            for others. Effects are then those on exposed units, and what they are of all units is
-            shown beside them.
+            for others. Effects are then effects on exposed units. The table also shows the effects
+            on all units.
         by: Columns of units, such as the country, whose values are compared apart, corrected for
             their number.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.

@@ -81,7 +81,7 @@ class LiveSettings(Recipe):
     Attributes:
         seed: The seed that names the random numbers of the decisions; null takes that of the run.
         window: The time after which an offer without a conversion counts as refused, in the unit of
-            `at` (seconds, where the clock says the time); null lets it wait for ever, in memory and
+            `at` (seconds if the clock gives the time). With null it waits for ever, in memory and
             in each snapshot.
         ahead: How far a client's `at` may be ahead of this machine's clock, in seconds; null for
             any, which times in another unit than seconds since 1970 may need.

@@ -34,8 +34,8 @@ class ABThenCommitSettings(NamedTuple):
 class ABThenCommit(Policy):
     """A test with so many customers of each arm, then the arm of the highest mean reward for ever.
 
-    Explore, then commit (Lattimore and Szepesvari 2020, chapter 6). What is earned after the test
-    changes nothing; outcomes of the test that come late still count.
+    Explore, then commit (Lattimore and Szepesvari 2020, chapter 6). Rewards after the test change
+    nothing; late outcomes of the test still count.
 
     Attributes:
         per_arm: Customers of each arm in the test.

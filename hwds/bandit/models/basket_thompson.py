@@ -35,8 +35,8 @@ class BasketThompson(Policy):
     The conversion has a Beta posterior; the mean amount a normal one, with the spread of the
     amounts seen, around the arm's value before any is. An arm's value is what a purchase is
     expected to bring (`Arms.values`); in production `outcome` takes the amount. Without amounts
-    every purchase brings the arm's value. Of amounts with a very heavy tail it is too sure until
-    some hundreds of purchases have shown that tail.
+    every purchase brings the arm's value. If amounts have a very heavy tail, it is too sure until
+    some hundreds of purchases have shown the tail.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.

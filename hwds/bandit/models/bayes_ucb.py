@@ -43,7 +43,7 @@ MOST_POWER = 600.0
 
 
 class BayesUCB(Policy):
-    """An upper quantile of what an arm may earn, by a Beta posterior of its conversion: Bayes-UCB.
+    """Bayes-UCB: an upper quantile of an arm's earnings, by a Beta posterior of its conversion.
 
     Kaufmann, Cappe and Garivier (2012): the quantile at 1 - 1 / (t (ln T)^exploration), times the
     price or margin. Each arm is tried once before.
@@ -61,8 +61,7 @@ class BayesUCB(Policy):
         """Return the quantiles in compiled code, by screening."""
         if self.exploration and not arms.horizon:
             raise ConfigError(
-                f"model.exploration: must be 0 where nobody knows the horizon, got "
-                f"{self.exploration:g}."
+                f"model.exploration: must be 0 if the horizon is unknown, got {self.exploration:g}."
             )
         growth = max(1.0, math.log(max(arms.horizon, 1)))
         if self.exploration * math.log(growth) > MOST_POWER:

@@ -45,11 +45,11 @@ class DelayedThompson(Policy):
     """Thompson sampling of what a customer earns, whose posterior counts offers that still wait for
     their outcome.
 
-    An offer of age a that has not converted is as much of a refusal as conversions would have come
-    by then: 1 - exp(-a / delay) of one, over the same at the window. Without that early conversions
-    come alone, and what was offered last seems best (Vernade, Cappe and Perchet, Stochastic bandit
-    models for delayed conversions, 2017). Times are those of the customers: steps in a simulation,
-    in production the unit of `at`.
+    An open offer of age a counts as a part of a refusal: the share of conversions that would have
+    come by then, 1 - exp(-a / delay), divided by the same share at the window. Without that early
+    conversions come alone, and what was offered last seems best (Vernade, Cappe and Perchet,
+    Stochastic bandit models for delayed conversions, 2017). Times are those of the customers: steps
+    in a simulation, in production the unit of `at`.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.

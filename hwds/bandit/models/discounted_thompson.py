@@ -36,7 +36,7 @@ class DiscountedThompson(Policy):
     discount) outcomes; where nothing changes, that costs.
 
     Attributes:
-        discount: What is left of a count after each outcome; 1 forgets nothing and is
+        discount: The share of a count that is left after each outcome; 1 forgets nothing and is
             `price_thompson`.
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform. It does
             not fade.

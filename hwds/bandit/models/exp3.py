@@ -35,9 +35,9 @@ class Exp3(Policy):
     """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the
     reward's range.
 
-    Auer, Cesa-Bianchi, Freund and Schapire (2002): the chance of an arm is (1 - gamma) times its
-    share of the weights plus gamma / K; a reward, as a share of the range, is divided by its
-    chance. Outcomes that come late are divided by the chance of the weights as they are then.
+    Auer, Cesa-Bianchi, Freund and Schapire (2002): an arm's chance is (1 - gamma) times its share
+    of the weights, plus gamma / K. A reward, as a share of the range, is divided by that chance.
+    Outcomes that come late are divided by the chance of the weights as they are then.
 
     Attributes:
         gamma: The share of chance; null takes the one that is best for the horizon.
@@ -59,9 +59,7 @@ class Exp3(Policy):
     def _best(self, arms: Arms) -> float:
         """Return the share of exploration by corollary 3.2 of the paper."""
         if not arms.horizon:
-            raise ConfigError(
-                f"model.gamma: '{self.name}' needs it where nobody knows the horizon."
-            )
+            raise ConfigError(f"model.gamma: '{self.name}' needs it if the horizon is unknown.")
         return min(
             1.0, math.sqrt(arms.count * math.log(arms.count) / ((math.e - 1) * arms.horizon))
         )

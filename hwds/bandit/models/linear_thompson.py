@@ -41,13 +41,13 @@ class LinearThompson(Policy):
     customer, times the value.
 
     Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the
-    covariance v^2 A^-1, and one customer's conversion is x'b, so it is drawn from its own normal
-    law, N(x'b, v^2 x' A^-1 x), rather than from all of b's; v^2 is p (1 - p), p the arm's share of
-    conversions. What is drawn below 0 or above 1 counts as 0 or 1.
+    covariance v^2 A^-1. A customer's conversion x'b is drawn from its own normal law, N(x'b, v^2 x'
+    A^-1 x), which is cheaper than to draw all of b. v^2 is p (1 - p), and p is the arm's share of
+    conversions. A draw below 0 or above 1 counts as 0 or 1.
 
     Attributes:
         spread: The factor of v: above 1 for more exploration.
-        ridge: The precision of the coefficients' prior, over that of an outcome.
+        ridge: The precision of the coefficients' prior, divided by the precision of an outcome.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

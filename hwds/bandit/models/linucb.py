@@ -45,9 +45,9 @@ class LinUCB(Policy):
     never offered is tried at once.
 
     Attributes:
-        exploration: The size of the bonus. 1 is safe for any reward within the range; where most
-            customers earn nothing, 0.3 loses less (`linucb_rare`), and less than the reward's
-            standard deviation is a lottery.
+        exploration: The size of the bonus. 1 is safe for any reward within the range. If most
+            customers buy nothing, 0.3 loses less (`linucb_rare`); below the reward's standard
+            deviation, luck decides.
         ridge: The weight of the coefficients' squares in the regression.
     """
 

@@ -32,8 +32,8 @@ class MonotoneThompson(Policy):
 
     The arms' conversions are drawn from their Beta posteriors and projected on the curves that
     fall, by isotonic regression with the posteriors' counts as weights (a projected posterior, Lin
-    and Dunson 2014); what was learnt at one price thus speaks of the others (Misra, Schwartz and
-    Abernethy 2019). No two arms may earn the same by a conversion.
+    and Dunson 2014). One price thus teaches about the others (Misra, Schwartz and Abernethy 2019).
+    No two arms may earn the same by a conversion.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.

@@ -42,7 +42,7 @@ class MOSS(Policy):
         """
         low, high = self.needs_range(arms)
         if not arms.horizon:
-            raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
+            raise ConfigError(f"model: '{self.name}' needs the horizon, which is unknown here.")
         settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
         return means_kernel(settings, arms, select, propensity)
 

@@ -35,8 +35,8 @@ class SlidingUCB(Policy):
 
     Attributes:
         window: Outcomes that are remembered, of all arms together.
-        exploration: 0.6 in the paper; above 0.5 there is a bound on the regret. Where most
-            customers earn nothing, far less loses less than half as much (`sliding_ucb_rare`).
+        exploration: 0.6 in the paper; above 0.5 there is a bound on the regret. If most customers
+            buy nothing, a far smaller value loses less than half as much (`sliding_ucb_rare`).
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -39,7 +39,7 @@ class Thompson(Policy):
     """Thompson sampling of the conversion with a Beta prior; prices are not looked at.
 
     Thompson (1933); asymptotically optimal for Bernoulli rewards (Kaufmann, Korda and Munos 2012).
-    Where arms have prices, `price_thompson` is what earns.
+    If arms have prices, use `price_thompson`.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.

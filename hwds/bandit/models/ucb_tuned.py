@@ -29,8 +29,8 @@ class UCBTuned(Policy):
     reward's own range.
 
     Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4,
-    variance + sqrt(2 ln t / pulls))), the variance being that of reward / range. No bound on its
-    regret is proven.
+    variance + sqrt(2 ln t / pulls))), with the variance of reward / range. No bound on its regret
+    is proven.
     """
 
     def kernel(self, arms: Arms) -> Kernel:

@@ -293,25 +293,25 @@ class BanditSimulation(
     Regret is against the best arm of each moment and segment, in currency. Cells are blocks of
     replications; a replication depends on its own number alone, so asking for more computes only
     the new ones. At every checkpoint `propensity` is the share of replications that chose an arm at
-    that very step: of any policy an unbiased estimate of the mean chance that it gives the arm
-    (Thompson sampling: of its posterior probability to be the best), without a formula, which would
-    cost more than the game; `best_probability` is the same of the arm that is the best for the
-    customer then. Where outcomes come late each game is played again with the same customers and
-    without the delay: `delay_regret` is what the delay costs.
+    that very step: an unbiased estimate, for any policy, of the mean chance that it gives the arm
+    (for Thompson sampling, of the arm's posterior probability to be the best). A formula would cost
+    more than the game; `best_probability` is the same of the arm that is the best for the customer
+    then. If outcomes come late, each game is played again with the same customers and without the
+    delay: `delay_regret` is what the delay costs.
 
     Attributes:
         horizon: Steps of a replication, one customer each; null takes the world's own.
         replications: The number of times the game is played.
         batch: Customers between two updates of the policy; null takes the world's own.
         checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3);
-            the last step always is. Where a market changes a few times at most, each change is,
-            too, and so many moments a decade after it.
-        estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed
-            to earn: `none`; `ipw`, chances are kept at every step and `arm_value[ipw]` stands
-            beside `arm_value[raw]`; `aipw`, the augmented ones stand there, too. A tenth of a
-            microsecond a step more for two Thompson arms of one value, some five to thirty an arm
-            for others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula
-            for its chances has none.
+            the last step always is. If a market changes a few times at most, each change is a
+            checkpoint, too, and so are as many moments per decade after it.
+        estimates: Corrections of each arm's mean reward for the choice of the arm by its rewards:
+            `none`; `ipw` keeps the chances of every step and shows `arm_value[ipw]` next to
+            `arm_value[raw]`; `aipw` shows the augmented estimates, too. This costs 0.1 microseconds
+            per step for two Thompson arms of one value, and 5 to 30 per arm for others. A policy
+            that gives an arm no chance (`greedy`, `ucb1`), or has no formula for its chances, has
+            no corrections.
     """
 
     accepts: ClassVar[type] = Policy

@@ -302,10 +302,7 @@ class WaitingOutcomes:
 
     def __init__(self, table: Table) -> None:
         if table.roles.get("available_at") and not table.roles.get("time"):
-            raise DataError(
-                "dataset.roles.time: must be given, where dataset.roles.available_at says when "
-                "outcomes are known."
-            )
+            raise DataError("dataset.roles.time: must be given if dataset.roles.available_at is.")
         known = bool(table.roles.get("available_at"))
         self.happened = _known_instants(table, "time") if known else np.zeros(0)
         self.observed = _known_instants(table, "available_at") if known else np.zeros(0)

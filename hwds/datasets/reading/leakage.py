@@ -92,7 +92,7 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...]) -> None:
         raise DataError(
             f"dataset.roles.{role}: column '{column}' gives the target away: {reason}; leave it "
             f"out, or name it in"
-            " dataset.trust where it is known so early."
+            " dataset.trust if it is known so early."
         )
 
 
@@ -584,7 +584,7 @@ def refuse_leaking_inputs(
         raise DataError(
             f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it "
             f"there, or in dataset.trust"
-            " where it is known before the label."
+            " if it is known before the label."
         )
 
 
@@ -599,7 +599,7 @@ def refuse_order_of_labels(data: DataFrame, label: str, time: str) -> None:
         raise DataError(
             f"dataset.roles.time: {reason}: whoever counts earlier rows knows the label; order "
             f"them by something else, or name"
-            f" '{time}' in dataset.trust where they happened in this order."
+            f" '{time}' in dataset.trust if they happened in this order."
         )
 
 

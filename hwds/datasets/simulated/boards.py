@@ -167,8 +167,8 @@ class BoardSettings(Dataset):
         defective: The share of patches with a defect.
         smallest: Size of a defect, in pixels, at least.
         largest: Size of a defect, in pixels, at most; at least `smallest` counts.
-        faintest: Contrast of a defect against that of copper and substrate, at least; at most it is
-            1.
+        faintest: The smallest contrast of a defect, as a share of the contrast of copper and
+            substrate; the largest is 1.
         noise: The standard deviation of the noise, in grey levels of 255.
         world_seed: Names the draws of the world.
     """

@@ -213,9 +213,9 @@ class WearWorld(Dataset):
     Attributes:
         mean_life: Cycles that a machine lasts, about.
         regimes: Operating conditions, each with its own level of every sensor.
-        censored: The share of machines that are last seen before they fail, about: each may leave
-            in any cycle after the first quarter of a mean life, with one chance whatever it will
-            last.
+        censored: The approximate share of machines that are last seen before they fail. Each may
+            leave in any cycle after the first quarter of a mean life, with a chance that does not
+            depend on its life.
         unit: The name of a cycle (`hours`).
         world_seed: Draws the world.
     """

@@ -384,13 +384,13 @@ class Factory(WearWorld):
     machine's place.
 
     In each cycle an accelerometer takes a window of raw samples, of which features are computed
-    (root mean square, crest, kurtosis, the amplitude at the shaft's frequency, that of the envelope
-    at the bearing's); temperature, current, pressure and the particles in the oil are read once.
-    Load and speed change in regimes. Wear is a gamma process (see `dataset=engines`), whose law of
-    the remaining life is known at every cycle; the bearing is damaged from a wear of .7 on. Faults
-    of other kinds come by chance and are mended: a sensor that drifts, has spikes or is stuck, a
-    shaft out of balance. Rows with a fault bear a label, those with a damaged bearing too. Machines
-    are replaced when they fail, or before, which censors that life.
+    (root mean square, crest, kurtosis, the amplitude at the shaft's frequency, the envelope's
+    amplitude at the bearing's); temperature, current, pressure and the particles in the oil are
+    read once. Load and speed change in regimes. Wear is a gamma process (see `dataset=engines`),
+    whose law of the remaining life is known at every cycle; the bearing is damaged from a wear of
+    .7 on. Faults of other kinds come by chance and are mended: a sensor that drifts, has spikes or
+    is stuck, a shaft out of balance. Rows with a fault bear a label, those with a damaged bearing
+    too. Machines are replaced when they fail, or before, which censors that life.
 
     Attributes:
         plants: The number of plants, each with its own daily course.

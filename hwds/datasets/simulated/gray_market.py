@@ -470,20 +470,20 @@ class GrayMarket(Dataset):
 
     The devices, channels, subsidies and prices are those of `hardware_demand`; the open market has
     a street price of its own. A ring is one hidden owner of three to seven accounts. It buys a
-    device in a channel only where the best region's street price, less freight, duty, the price
-    paid and its premium for the risk, is above zero, the more the more it gains; it splits over
-    stores and accounts, keeps some lines below the rule's threshold, and shares some of its
-    accounts' addresses, payments and contacts. An account is blocked once a line of it is
-    confirmed: a new one takes its place, which shares less, and the ring's lines get smaller and
-    its days of purchase more. Honest buyers of large quantities buy as much, some of them what is
+    device in a channel only if the gain is positive: the best region's street price minus freight,
+    duty, the price paid and a premium for the risk. The larger the gain, the more it buys. It
+    splits orders over stores and accounts, keeps some lines below the rule's threshold, and shares
+    some of its accounts' addresses, payments and contacts. An account is blocked once one of its
+    lines is confirmed. A new account takes its place and shares less; the ring's lines get smaller,
+    and it buys on more days. Honest buyers of large quantities buy as much, some of them what is
     cheapest, whatever the street price is; families, campuses, forwarders and buyers with several
     accounts share identifiers, too.
 
-    Only lines that were investigated have a label: those of a random stream (`review_chance`) and
-    some of those that today's rule names (quantity; no known chance). Two channels report up to
-    three days late. Labels, returns and late reports are told as of the day on which the last of
-    them was known, which is after the last order. `at_stake` is the quantity times what was paid
-    below the list price: the subsidy, discounts and promotions.
+    Only investigated lines have a label: a random stream (`review_chance`) and some of the lines
+    that today's rule names (quantity; no known chance). Two channels report up to three days late.
+    Labels, returns and late reports are told as of the day on which the last of them was known,
+    which is after the last order. `at_stake` is the quantity times what was paid below the list
+    price: the subsidy, discounts and promotions.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.
@@ -492,7 +492,7 @@ class GrayMarket(Dataset):
         rings: Arbitrage rings; they begin at different times, from before the first day on.
         families: Product families, in the order of `catalogue.FAMILIES`.
         review_chance: The chance of any line to be in the random stream of reviews.
-        rule_quantity: From how many units on today's rule asks for an investigation.
+        rule_quantity: The number of units from which today's rule asks for an investigation.
         rule_share: The share of those lines that are investigated.
         missed: The share of investigated lines of rings that are found innocent.
         confirm_days: The median of days from a line's arrival to the finding.

@@ -132,7 +132,7 @@ class PriceWorld(Dataset):
         for name in ("arrives", "leaves"):
             self._refuse_count(name, arms, "have one step for")
         if self.delay and not self.window:
-            raise ConfigError("dataset.window: must be >= 1 where dataset.delay is above 0, got 0.")
+            raise ConfigError("dataset.window: must be >= 1 if dataset.delay is above 0, got 0.")
         if self.season and (self.drift or self.shift_at is not None or self.arrives or self.leaves):
             raise ConfigError(
                 "dataset.season: does not go together with drift, shift_at, arrives or leaves."
@@ -255,7 +255,7 @@ class PriceArms(PriceWorld):
         self._refuse_count("after_shift", len(conversions))
         if self.after_shift and self.shift_at is None:
             raise ConfigError(
-                "dataset.shift_at: must be given where dataset.after_shift is, got null."
+                "dataset.shift_at: must be given if dataset.after_shift is, got null."
             )
         plain = self.means or len(set(self.prices)) < len(self.prices)
         names = self.arms or tuple(

@@ -45,8 +45,8 @@ class PriceLog(Dataset):
 
     The log shows a rule of thumb's price by channel and visits, or, as `exploration` says, any
     price. The columns `target_79` and on hold a better policy's probabilities: the best price of
-    each context, and a tenth of the time any. Where prices are continuous, the column
-    `target_price` holds the best price.
+    each context, and a tenth of the time any. If prices are continuous, the column `target_price`
+    holds the best price.
 
     Attributes:
         seed: Names the draws of the customers and of the log's choices.

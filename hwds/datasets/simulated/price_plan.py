@@ -28,8 +28,7 @@ class PricePlan(Dataset):
     Attributes:
         prices: The prices of the arms, the control first; where an order is not of one price, its
             mean value.
-        conversions: What is believed of each arm; one number is that of the control and of all
-            others.
+        conversions: The assumed value of each arm; one number holds for the control and all others.
         spread: The standard deviation of the value of an order, as a share of its mean; 0 where all
             are of one price.
         unit: The currency of prices.

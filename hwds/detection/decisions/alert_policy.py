@@ -46,7 +46,7 @@ def check_stakes(frame: Table) -> None:
     """
     if not frame.roles.get("amount"):
         raise ConfigError(
-            "dataset.roles.amount: must name the column of what is at stake, for decision "
+            "dataset.roles.amount: must name the column of losses for decision "
             "alert_policy, got none."
         )
     stake = frame.column("amount").cast(pl.Float64)
@@ -212,25 +212,24 @@ Floor = Annotated[float, Ge(-1), Le(MOST)]
 
 
 class AlertPolicy(Decision):
-    """The choice of rows to block, to review and to pass, by the money at stake, the cost of a
-    wrong block and who can look.
+    """The choice of rows to block, to review and to pass, by their loss, the cost of a wrong block,
+    and the capacity for reviews.
 
-    With p the probability that a row is gray and its loss what is at stake (role `amount`): a row
-    is to be blocked where p x loss is at least (1 - p) x `wrong_block` x multiplier, and else to be
-    passed. At the end of a day those rows are reviewed instead whose expected gain by it is the
-    largest and at least the floor, up to `capacity` a day: p x loss x `review_recall`
-    - `review_cost` for one that would pass, what the block would cost less what the review does for
-      one that would be blocked.
-    Of the rows that are not to be blocked each is in a small random stream of reviews, by its id
-    and the seed, whose labels are a fair sample; the stream has a part in the capacity. The
-    multiplier and the floor are those that would have cost least in the deciding windows up to the
-    cutoff, by labels that had arrived by then, where that surely saves (5 % for all that are
-    tried); else, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
+    p is the probability that a row is gray, and its loss is the role `amount`. A row is blocked if
+    p x loss is at least (1 - p) x `wrong_block` x multiplier, and passed otherwise. At the end of a
+    day the rows with the largest expected gain from a review are reviewed instead, up to `capacity`
+    per day, if the gain reaches the floor. For a row that would pass, the gain is p x loss x
+    `review_recall` - `review_cost`; for a blocked row it is the cost of the block minus the cost of
+    the review. A small random stream of reviews, drawn by row id and seed from rows that are not
+    blocked, gives labels that are a fair sample. The stream uses a part of the capacity. The
+    multiplier and the floor are the ones with the lowest cost in the deciding windows up to the
+    cutoff, by labels that had arrived by then, if the saving is sure (5 % for all that are tried).
+    Otherwise, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
 
-    Back-tested on the test windows against today's rule (reviewed and blocked from fixed
+    The back-test on the test windows compares it with today's rule (reviews and blocks from fixed
     probabilities), reviews of z-scores (median and MAD of the deciding window's scores), random
-    reviews, each with the same capacity, and nothing; by the labels, each of which counts for as
-    many rows as it stands for, and by the truth where a simulator knows it.
+    reviews, and no action, all with the same capacity. Costs are by the labels, each weighted by
+    the rows it represents, and by the truth if a simulator knows it.
 
     ADOPT where the labels show it to be cheaper than every rival (95 %, days and entities drawn
     again); HOLD with the rule that bound otherwise: `few_positives`, `not_cheaper`, or `guarded`:
@@ -297,7 +296,7 @@ class AlertPolicy(Decision):
             )
         if self.today[0] > self.today[1]:
             raise ConfigError(
-                f"decision.today: must be what it reviews and what it blocks from, got "
+                f"decision.today: must be the probabilities from which it reviews and blocks, got "
                 f"{list(self.today)}."
             )
 

@@ -132,20 +132,19 @@ class ArbitrageThresholds(Reselling, Decision):
     """The difference of prices above which reselling pays, for each SKU and pair of channels, and
     where it does.
 
-    Prices are medians of the lines of the last `seen_days` in a channel and region, drawn to what
-    SKU and market say as far as few lines leave them open, or those of a price table; of all routes
-    between two regions the best one counts, and the street is one more place to sell in. WATCH
-    where any pair pays. Whether lines that were bought where the street paid more than all costs
-    are gray more often is estimated from labels: those of random reviews (role `label_propensity`)
-    where the data has them. The model of the run plays no part.
+    Prices are medians of the lines of the last `seen_days` in a channel and region, shrunk to the
+    effects of SKU and market if lines are few; or they come from a price table. The best of all
+    routes between two regions counts, and the street is one more place to sell in. WATCH where any
+    pair pays. Are lines gray more often if the street price is above all costs? Labels answer that:
+    those from random reviews (role `label_propensity`) if the data has them. The model of the run
+    plays no part.
 
     Attributes:
         least_lines: The number of lines below which a price, and each route that it is an end of,
             is called weak.
-        prices: A price table in the place of the lines' prices: columns `sku`, `channel`, `price`
-            and, if there are any, `region` and `since`, the day from which a price holds; null for
-            none.
-        pair_costs: What reselling between two channels costs where that differs from `freight`,
+        prices: A price table that replaces the lines' prices: columns `sku`, `channel`, `price` and
+            optionally `region` and `since` (the first day of a price); null for none.
+        pair_costs: The costs of reselling between two channels, if they differ from `freight`,
             `duty` and `risk`: columns `bought_in`, `sold_in` and any of these three; null for none.
         separator: The sign between the fields of these files, as of `dataset=file`; null goes by
             their suffix.

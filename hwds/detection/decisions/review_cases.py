@@ -72,11 +72,11 @@ class ReviewCases(Decision):
     needed.
 
     Rows of one entity are one case, and so are entities that share an address, a payment or a
-    contact (role `link`); cases are in the order of their scores, or of what is at stake in them.
-    `to_review.csv` lists those that the capacity has room for: in part the highest, in part
-    (`explore`) cases drawn from the highest fifth, with chances that grow with what is at stake,
-    for labels of the highest alone teach little. Filled in and given back (`dataset.reviewed`) it
-    is what models learn from next.
+    contact (role `link`). Cases are ordered by their scores, or by their losses. `to_review.csv`
+    lists as many cases as the capacity allows. Some have the highest scores; the others (`explore`)
+    are drawn from the highest fifth, with chances that grow with their loss, because labels of the
+    highest alone teach little. Filled in and given back (`dataset.reviewed`) it is what models
+    learn from next.
 
     Attributes:
         capacity: The number of cases that can be reviewed.
@@ -104,7 +104,7 @@ class ReviewCases(Decision):
         """
         if self.order == "stake" and not frame.roles.get("amount"):
             raise ConfigError(
-                "decision.order: must be score where no column says what is at stake "
+                "decision.order: must be score without a column of losses "
                 "(dataset.roles.amount), got stake."
             )
 

@@ -235,14 +235,14 @@ class EntityRisk(RowFeatures):
     """The share of confirmed rows among those whose labels had arrived, at the same store, channel,
     address and customer.
 
-    A window of days ends with the row's own arrival and holds the labels that arrived in it: where
-    every label comes after the same delay, the share of `by: [terminal]` with `shrink: 0` is the
-    "terminal risk" of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022,
-    chapter 3), whose window is shifted by that delay. The row's own label never counts. A share is
-    that of its own labels and `shrink` more of which as many are positive as of all labels in the
-    window: it is the overall share where there are none of its own (0 with `shrink: 0`, as in the
-    handbook). Columns are `store_risk_30d`, and `store_labels_30d` and `store_confirmed_30d`, which
-    count the labels and the positive ones.
+    A window of days ends with the row's own arrival and holds the labels that arrived in it. If
+    every label has the same delay, the share of `by: [terminal]` with `shrink: 0` is the "terminal
+    risk" of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022, chapter
+    3), whose window is shifted by that delay. The row's own label never counts. A share counts the
+    entity's own labels and `shrink` more, of which the share of all labels in the window is
+    positive. Without own labels it is the overall share (0 with `shrink: 0`, as in the handbook).
+    Columns are `store_risk_30d`, and `store_labels_30d` and `store_confirmed_30d`, which count the
+    labels and the positive ones.
 
     Attributes:
         by: Columns of what rows have in common; a row without a value has nothing in common with

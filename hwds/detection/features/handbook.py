@@ -264,9 +264,9 @@ class Handbook(RowFeatures):
     the terminal is.
 
     Over each of `days`: `customer_count_7d` and `customer_mean_7d` (of the amount) of the payments
-    that end with this one; `terminal_count_7d` and `terminal_risk_7d` (the share that was fraud, 0
-    where there are none) of those payments at its terminal whose labels arrived in the days before
-    it: where labels take exactly a week these are the handbook's own windows, moved back by a week.
+    that end with this one; `terminal_count_7d` and `terminal_risk_7d` (the share of fraud, 0
+    without payments) use the payments at its terminal whose labels arrived in the days before it.
+    If labels take exactly a week, these are the handbook's own windows, moved back by a week.
     `weekend` and `night` (until 6:59) are 0 or 1. After Le Borgne, Siblini, Lebichot and Bontempi
     2022, chapter 3.
 

@@ -28,11 +28,11 @@ class HandbookPlus(Handbook):
 
     Of the customer: `usual_ratio`, the amount over the mean of those of `habit_days` before;
     `usual_count`, how many these are; `highest_ratio`, the highest amount of `recent_days` before
-    over that mean. Of the terminal, by the labels that had arrived of payments of `run_days`
+    over that mean. For the terminal, from labels that had arrived of the payments of `run_days`
     before: `terminal_run`, frauds since the last honest one, and `terminal_run_age`, days since the
     first of these; `terminal_honest_age`, days since the last honest one; `terminal_first_age`,
-    days since the first fraud, and `terminal_fraud_share`, the share of fraud from then on. What
-    there is none of is null; counts and shares are 0.
+    days since the first fraud, and `terminal_fraud_share`, the share of fraud from then on. Missing
+    values are null; counts and shares are then 0.
 
     Attributes:
         habit_days: Days over which the usual amount is taken.

@@ -87,9 +87,9 @@ class Lowest(RowFeatures):
     lines, too.
 
     Whoever buys to resell buys where it pays, and never little: not one line tells it, all of them
-    together do. No label is read. Columns: `quantity_least_90d`, the lowest number among the rows
-    of the entity that happened less than 90 days before the row and had arrived, itself included;
-    null where no row has a number.
+    together do. No label is read. Columns: `quantity_least_90d`, the lowest number among the
+    entity's rows of the 90 days before the row that had arrived, itself included; null if no row
+    has a number.
 
     Attributes:
         columns: Numbers whose lowest is taken, those of features before this one too (`arbitrage`).

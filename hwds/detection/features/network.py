@@ -250,13 +250,13 @@ class Network(RowFeatures):
 
     Two customers are linked where rows of both that count for this one bear the same address,
     payment or contact. Columns: `network_degree`, the other customers that are linked to this one;
-    `network_size`, those that can be reached over any number of links, itself included;
+    `network_size` counts all that any number of links reaches, itself included;
     `network_confirmed`, those linked to it that had a positive label by then (two hops away: over
     an identifier), and `network_confirmed_share`, of the degree, 0 where that is 0. A row without a
     customer has none.
 
-    Links grow as rows arrive; a row that arrived late asks the graph as it was at its own time,
-    which costs a walk over its component where that has grown since.
+    Links grow as rows arrive. A late row uses the graph as it was at its own time, which costs a
+    walk over its component if that has grown since.
 
     Attributes:
         by: Columns of identifiers; no value is no link, and values of two columns are never the

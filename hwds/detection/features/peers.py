@@ -231,15 +231,14 @@ def present_columns(
 class Peers(RowFeatures):
     """The distance of a row from its peers: robust z by the median and MAD of a past window.
 
-    The reference of a row are rows of its group in the days of a window that ended `gap` days
-    before the row's day, as far as they had arrived before that day began; never the rows that are
-    scored with it. Median and MAD of each group are shrunk to those of the next larger group (`by`
-    less its last column; in the end, all rows): the group's own count as many rows as it has, the
-    larger group's count `shrink`. A MAD of 0 (more than half of the rows are alike) is no scale:
-    the group takes the larger group's, and where the larger group has none, a group of at least
-    `shrink` rows keeps its own. Without a scale z is null. Columns: `quantity_30d_peers`, what
-    peers do, and `quantity_30d_z`, the row's distance from it in standard deviations (MAD x
-    1.4826).
+    A row's reference is its group's rows in a window that ended `gap` days before the row's day, if
+    they had arrived before that day began. Rows that are scored with it are never part of it.
+    Median and MAD of each group are shrunk to the next larger group's (`by` without its last
+    column; in the end, all rows). The group's own value has the weight of its rows, the larger
+    group's has the weight `shrink`. A MAD of 0 (more than half of the rows are equal) is no scale:
+    the group takes the larger group's MAD. If that is 0, too, a group of at least `shrink` rows
+    keeps its own. Without a scale z is null. Columns: `quantity_30d_peers`, what peers do, and
+    `quantity_30d_z`, the row's distance from it in standard deviations (MAD x 1.4826).
 
     Attributes:
         columns: Numbers to compare, those of features before this one too (`purchases`).

@@ -559,13 +559,13 @@ class Purchases(RowFeatures):
     less than W days before it and had arrived. Of each window: `quantity_30d`, `orders_30d`
     (different ones; each line is an order where there is no such column), `amount_30d`, `skus_30d`,
     `stores_30d`, `channels_30d` (different ones). Of the longest window: `cross_channel_90d` (1 if
-    there is more than one channel), the shares of lines that were `promoted_share_90d`, of a
-    `weekend_share_90d`, just over a tier `over_tier_share_90d`, in the last days of a quarter
-    `quarter_end_share_90d`, and returned by then `return_rate_90d`; `sku_concentration_90d`
-    (Herfindahl: the sum of squared shares of units, or of lines, by SKU); `quantity_ratio_90d` and
-    `amount_ratio_90d`, the line's own over the median of the lines before it. Of all lines:
-    `tenure_days` since the first one and `order_gap_days` since the order before. Null is what
-    cannot be known.
+    there is more than one channel), the shares of lines that were promoted (`promoted_share_90d`),
+    on a weekend (`weekend_share_90d`), just over a tier (`over_tier_share_90d`), in the last days
+    of a quarter (`quarter_end_share_90d`), and returned by then (`return_rate_90d`);
+    `sku_concentration_90d` (Herfindahl: the sum of squared shares of units, or of lines, by SKU);
+    `quantity_ratio_90d` and `amount_ratio_90d`, the line's own over the median of the lines before
+    it. Of all lines: `tenure_days` since the first one and `order_gap_days` since the order before.
+    Null is what cannot be known.
 
     Attributes:
         days: The lengths of the windows, in days.

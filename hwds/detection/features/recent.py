@@ -82,9 +82,9 @@ class Recent(RowFeatures):
     """The last rows of the same entity up to the row itself, for a model of sequences.
 
     One column `recent`, an array of shape (length, 2 + inputs) for each row: oldest first, the row
-    itself last, zeros in front where there were fewer. Of each step it holds 1 for that there is a
-    row; log(1 + days) since the entity's row before, 0 for its first; and the inputs, each as
-    sign(x) log(1 + |x|), 0 where there is none. A row without an entity stands alone.
+    itself last, zeros in front where there were fewer. Each step holds 1 if there is a row; log(1 +
+    days) since the entity's previous row, 0 for its first; and the inputs, each as sign(x) log(1 +
+    |x|), 0 if missing. A row without an entity stands alone.
 
     Attributes:
         inputs: The columns of numbers whose last values are taken.

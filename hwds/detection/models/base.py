@@ -87,18 +87,17 @@ class Classifier(Recipe):
 
     Attributes:
         calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a
-            line in the log odds), `bayes` (the same where labels are few: the mean of all lines
-            that they leave open, with its reach), `beta` (Kull, Silva Filho and Flach 2017) and
-            `isotonic` are fitted on the calibration window. Where labels were looked for with known
-            chances (role `label_propensity`), these rows alone count there, each for as many as it
-            stands for.
-        sensitivity: The share of positive rows that are found to be so when they are looked at, as
-            second looks at a sample tell: probabilities are those of being positive, not of being
-            found. They then lie above the labels by as much, and so do metrics of calibration
-            against labels. 1 takes labels at their word. See `calibration.calibrator`.
+            line in the log odds), `bayes` (the same for few labels: the mean over the posterior of
+            lines, with its spread), `beta` (Kull, Silva Filho and Flach 2017) and `isotonic` are
+            fitted on the calibration window. If labels were looked for with known chances (role
+            `label_propensity`), only these rows count there, each weighted by 1 / chance.
+        sensitivity: The share of positive rows that a look finds, known from second looks at a
+            sample. Probabilities are then of being positive, not of being found. They then lie
+            above the labels by as much, and so do metrics of calibration against labels. 1 takes
+            labels at their word. See `calibration.calibrator`.
         refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the
-            first alone; or `every_K`. Rivals that are alike but for that tell what fitting anew is
-            worth.
+            first alone; or `every_K`. Rivals that differ only in this setting show the value of
+            refitting.
     """
 
     uses_features = True
@@ -216,7 +215,7 @@ def check_member(member: Classifier, whole: str) -> Classifier:
     for option, value in reserved.items():
         if getattr(member, option) != value:
             raise ValueError(
-                f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts"
+                f"'{member.name}' must have {option} {value!r}; only the {whole}'s setting counts"
             )
     return member
 

@@ -40,9 +40,9 @@ class DetectionHoldout(RowHoldout, Detection):
     """Hold out the last rows, or a share of the groups where rows have no time, and score a
     classifier on them.
 
-    A label counts for learners only if it had arrived by the cutoff (role `label_time`, or else the
-    end of the row's day and the delay). `prequential` scores many windows, and `grouped_kfold` each
-    group once: they say more of chance than one cut.
+    Learners see a label only if it had arrived by the cutoff (role `label_time`; without it, the
+    end of the row's day plus the delay). `prequential` scores many windows, and `grouped_kfold`
+    each group once: they say more of chance than one cut.
     """
 
     def evaluate_cell(

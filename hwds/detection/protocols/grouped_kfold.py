@@ -30,8 +30,8 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
     """Cut the groups of a table into folds, and score each by models that have seen none of its
     groups.
 
-    Rows of one group (role `group`, a beneficial owner, or else `entity`, a customer) stay
-    together. The fold of a group follows from its name alone, so that more rows move none.
+    Rows of one group stay together: the role `group` (a beneficial owner), or `entity` (a
+    customer). The fold of a group follows from its name alone, so that more rows move none.
     Training, early stopping, calibration, a decision's thresholds and the test have different
     groups, and features see labels of training groups only. Data with times is refused unless
     `ignore_time` says that later rows may predict earlier ones: `prequential` is for such data.

@@ -42,9 +42,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     """Train, stop, calibrate and decide on windows that follow one another, wait for the labels,
     and score the next window.
 
-    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it,
-    and a label counts only if it had arrived by the cutoff (role `label_time`, or else the end of
-    the row's day and the delay). A row belongs to the window it arrived in (`available_at`, or else
+    A cutoff is the beginning of a test window. Training rows end `delay_days` before it, and a
+    label counts only if it had arrived by the cutoff (role `label_time`; without it, the end of the
+    row's day plus the delay). A row belongs to the window in which it arrived (`available_at`, or
     `time`). As in the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022,
     chapter 5), entities that are known by the beginning of a row's day to have had a positive row
     since the training window began (or as `known_days` says) are not scored: they are found
@@ -54,9 +54,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         known: The treatment of test rows of entities that were found before: `removed` or `kept`.
         known_days: Days before the cutoff since which rows count that were found; 0 takes the
             training window's beginning.
-        most_labels: Labels that are known: of those in the windows before the cutoff so many at
-            most, drawn by row, and no others, for features neither; which test rows are scored does
-            not depend on it. None takes all.
+        most_labels: The most labels that are known in the windows before the cutoff, drawn by row;
+            features see no others either. It does not change which test rows are scored. None takes
+            all.
     """
 
     known: Literal["removed", "kept"] = "removed"

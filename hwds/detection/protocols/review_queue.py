@@ -176,12 +176,11 @@ class ReviewQueue(Detection):
     back, or with many.
 
     Models learn from all rows, those of the queue too, and all labels that are there; rows that
-    have one are not in the queue any more. Nothing later is left to score by, so that the only
-    measures are the anomalies that are injected (copies of rows with inputs that are wrong in a
-    stated way), how many of the first cases another seed, another half of the rows and another
-    model would put first, and where a simulator knows the truth, how many of them it confirms.
-    Finding what was injected is not finding fraud: a model that does not is blind, one that does
-    may be.
+    have one are not in the queue any more. No later rows are left for a score, so there are three
+    measures: injected anomalies (copies of rows with inputs that are wrong in a stated way); the
+    share of the first cases that another seed, another half of the rows and another model would put
+    first, too; and, in a simulator, the share of true cases among them. Finding what was injected
+    is not finding fraud: a model that does not is blind, one that does may be.
 
     Attributes:
         queue_days: The days at the end of the data whose rows are ranked; 0 for all rows, and where

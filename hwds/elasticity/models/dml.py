@@ -32,17 +32,17 @@ class DML(ElasticityModel):
     of units and of prices.
 
     Trees learn units and log prices from product, channel, season, time, promotion and substitutes
-    on other folds; the elasticity is the pseudo-likelihood slope of units around their expectation
-    on the price less its own, with errors clustered. A fold has whole periods: rows of one period
-    in several folds would let trees learn a chain's price of the week from sister stores, which
-    changes the question. `residual_share` is the part of the price's variance within cells that is
-    left: with little of it there is no answer.
+    on other folds; the elasticity is the pseudo-likelihood slope of units, around their
+    expectation, on the price minus its expectation, with clustered errors. A fold has whole
+    periods: rows of one period in several folds would let trees learn a chain's price of the week
+    from sister stores, which changes the question. `residual_share` is the part of the price's
+    variance within cells that is left: with little of it there is no answer.
 
     Attributes:
         common: The cells that share an elasticity: a product, a channel, a family or all.
         folds: The number of folds of cross-fitting.
-        scheme: `periods` drawn at random, or `blocks` of time: with blocks trees must know the
-            season of a block from others, and what they miss of it stays in the answer.
+        scheme: `periods` drawn at random, or `blocks` of time: with blocks, trees must know the
+            season of a block from others, and the part that they miss stays in the answer.
         cluster: Within which errors may depend on each other.
         trees: Boosted trees of each fit.
         depth: The levels of a tree.

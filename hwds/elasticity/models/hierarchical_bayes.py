@@ -175,11 +175,11 @@ class HierarchicalBayes(ElasticityModel):
     integrated over.
 
     Cell and period effects, shared slopes and the law of counts are those of the pooled model's
-    fit. Where that averages over a few dozen sets of standard deviations, and takes the posterior's
-    first two moments, this draws slopes, effects and standard deviations from their joint
-    posterior: a second opinion on its intervals, ten to a hundred times slower. Shocks that a
-    product's cells share are no part of its answer here, too, and what other errors within clusters
-    add is that of the pooled model.
+    fit. The pooled model averages over a few dozen sets of standard deviations and uses the
+    posterior's first two moments. This model draws slopes, effects and standard deviations from
+    their joint posterior: a second opinion on the intervals, ten to a hundred times slower. Here,
+    too, shocks that a product's cells share are no part of the answer. The other errors within
+    clusters are taken from the pooled model.
 
     Attributes:
         chains: One after the other; two or more tell whether they agree.

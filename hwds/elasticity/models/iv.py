@@ -28,9 +28,9 @@ class IV(ElasticityModel):
     `dataset.roles.instrument`. The first stage regresses the log price on them, effects swept out;
     its residual takes up what sellers saw of demand (Wooldridge 2015, Control function methods).
     Cells are shrunk as in `elasticity/pooled`. The error of the first stage is in the intervals, by
-    a bootstrap of clusters. Beside stand the first stage's F, the residual's t (of prices that
-    answer demand) and the Anderson-Rubin interval of the common elasticity, which holds for weak
-    instruments, too.
+    a bootstrap of clusters. The table also has the first stage's F, the residual's t (do prices
+    follow demand?) and the Anderson-Rubin interval of the common elasticity, which is valid for
+    weak instruments, too.
 
     Attributes:
         cluster: Within which errors may depend on each other.

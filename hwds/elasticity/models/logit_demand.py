@@ -222,13 +222,13 @@ class LogitDemand(ElasticityModel):
     A market is a channel in a period; its products are the cells of the channel. With the slope a
     of the price (not its log) the own elasticity is a price (1 - share), that to another product's
     price -a price share: in closed form, and so smaller the cheaper a product is. With instruments
-    (`dataset.roles.cost`, `dataset.roles.instrument`) the slope is that of two-stage least squares,
-    without them of least squares.
+    (`dataset.roles.cost`, `dataset.roles.instrument`) two-stage least squares estimates the slope;
+    without them, least squares.
 
-    With `nests` products of a nest are closer substitutes than others: the log of a product's share
-    of its nest is a column of its own, whose slope, the nesting parameter, is between 0 (plain
-    logit) and 1. It is endogenous; its instruments are the number of products in the nest and what
-    moves the prices of rivals in it.
+    With `nests`, products of a nest are closer substitutes than others. The log of a product's
+    share of its nest is then a column; its slope, the nesting parameter, is between 0 (plain logit)
+    and 1. It is endogenous; its instruments are the number of products in the nest and what moves
+    the prices of rivals in it.
 
     Attributes:
         effects: The fixed effects, by `cell` always; those of products are `product_effects`.

@@ -107,9 +107,9 @@ class LoglogOLS(ElasticityModel):
     is taken for its effect.
 
     With `common=sku` it is one regression for each product over all of its cells, with effects of
-    cells and clustered errors (Taddy 2019, Business Data Science, chapter 2). Prices of a chain
-    move in all stores at once: then a product's weeks say all there is, and what this leaves out
-    differs from what a likelihood of counts does.
+    cells and clustered errors (Taddy 2019, Business Data Science, chapter 2). If the prices of a
+    chain move in all stores at once, a product's weeks hold all information, and this leaves out
+    something else than a likelihood of counts does.
 
     Attributes:
         common: The cells of one regression: each `cell` has its own, or those of a product (`sku`).

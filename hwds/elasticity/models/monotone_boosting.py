@@ -32,16 +32,16 @@ class MonotoneBoosting(ElasticityModel):
     finite differences.
 
     A cell's elasticity is the mean change of log units over its rows, from a low to a high quantile
-    of its observed prices, over that of the log price: nothing is estimated beyond these. The price
-    may interact with product, channel, season and promotion. Errors are the spread over fits to
-    rows weighed anew by period; trees pull towards zero, which no spread shows: a second opinion,
-    not a first.
+    of its observed prices, divided by the change of the log price. Nothing is estimated beyond
+    these prices. The price may interact with product, channel, season and promotion. Errors are the
+    spread over fits with new random weights of the periods; trees pull towards zero, which no
+    spread shows: a second opinion, not a first.
 
     Attributes:
         trees: Boosted trees of each fit.
         depth: The levels of a tree.
         rate: The share of each tree's step that is taken.
-        fits: Fits to rows weighed anew; their mean is the answer.
+        fits: Fits with new random weights; their mean is the answer.
         low: The quantile of a cell's prices from which differences are taken.
         high: The quantile of a cell's prices to which they are taken.
         effects: `cell` always: trees learn the season.

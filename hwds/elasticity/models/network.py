@@ -245,15 +245,15 @@ class Network(ElasticityModel):
     Embeddings of product, channel and family and an LSTM of past prices make the elasticity at low
     and at high prices, each minus a softplus. Three heads share them: today's units, the next
     period's price gap to the product's other channels, and the risk that it is wide enough for
-    arbitrage. What one head is to say is no input of another: units are read by none, and the two
+    arbitrage. The target of one head is no input of another: no head reads units, and the two
     others look one period ahead. Cell and period effects and the slopes of other columns are those
     of `elasticity/pooled`, and its mean elasticity is where training begins and what it is pulled
     to. The answer is the gradient by the log price, averaged over the cell's rows and the networks.
 
-    Intervals are what networks miss of elasticities on clusters of rows that were held out: they
-    hold few rows, other first weights and the pull to the mean, and hold on average over cells, not
-    for a cell that differs from all others. Where the interval of the pooled model excludes an
-    answer, that cell is `weak` and the reason says so.
+    Intervals come from the errors on held-out clusters of rows. They cover few rows, other first
+    weights and the pull to the mean. They are valid on average over cells, not for a cell that
+    differs from all others. If the pooled model's interval excludes an answer, that cell is `weak`,
+    with the reason.
 
     Attributes:
         spread: The standard deviation of elasticities between cells that is expected: less pulls
@@ -267,7 +267,8 @@ class Network(ElasticityModel):
         least_steps: Steps of an epoch at least: with few rows a step takes fewer of them.
         folds: Parts of the clusters that are held out in turn.
         cluster: Within which errors may depend on each other: such rows are held out together.
-        heads_weight: The weight of the heads of gap and risk in the loss; that of units is 1.
+        heads_weight: The weight of the heads of gap and risk in the loss; the loss of units has the
+            weight 1.
         arbitrage_gap: The log price beyond the cheapest other channel's from which moving goods
             pays.
     """

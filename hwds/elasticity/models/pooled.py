@@ -25,7 +25,8 @@ class Pooled(ElasticityModel):
     at once, with the variance mean + a mean^2 of counts. The elasticity of a cell is drawn around
     the sum of a mean and effects of its family, its product and its channel; all four standard
     deviations are integrated over. The answer is the posterior, joint over cells: a cell without
-    price changes has that of its group, a cell with many its own. `weight_own` says which.
+    price changes takes the answer of its group, a cell with many has its own. `weight_own` says
+    which.
 
     Attributes:
         cross: Whether all substitutes have one effect (`mean`: that of the mean of their prices),

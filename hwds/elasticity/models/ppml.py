@@ -40,9 +40,9 @@ class PPML(ElasticityModel):
     as unsure as the data are.
 
     With `common=cell` each cell has a slope of its own, with errors robust to any variance; with
-    another, cells of a product, channel, family or all share one, with errors clustered by the
-    level at which prices are set and, of fewer than 40 clusters, intervals of the wild cluster
-    bootstrap.
+    another value, cells of a product, channel, family or all cells share one, with errors clustered
+    by the level at which prices are set. With fewer than 40 clusters, intervals come from the wild
+    cluster bootstrap.
 
     Attributes:
         common: The cells that share one elasticity: each `cell` has its own, or those of a SKU,

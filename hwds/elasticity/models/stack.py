@@ -250,10 +250,10 @@ class Stack(ElasticityModel):
 
     Each member is fitted before each of the last `windows` horizons of the history, and predicts
     how demand answers to the price moves in it. Weights judge the units before and after a move by
-    their binomial deviance. Those of the least deviance follow what the moves of few windows have
-    in common by chance, so that the default goes half way from them to equal ones (Diebold and Shin
-    2019, "partially egalitarian"). Every member is then fitted on all rows. A member without an
-    answer for a cell leaves its weight to the others there.
+    their binomial deviance. Weights of the least deviance follow chance patterns of few windows, so
+    the default is half way between them and equal weights (Diebold and Shin 2019, "partially
+    egalitarian"). Every member is then fitted on all rows. A member without an answer for a cell
+    leaves its weight to the others there.
 
     Attributes:
         members: Models of demand, at least two.

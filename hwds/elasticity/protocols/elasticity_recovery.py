@@ -18,8 +18,8 @@ class ElasticityRecovery(CellEvaluation, Contrasting):
     """Fit once on a simulated panel, and compare the answer for every cell with the true
     elasticity.
 
-    Reported are the root mean squared error, bias, coverage of the intervals, wrong signs, and the
-    share of cells that were answered; of cells with fewer and with more than 30 rows, too.
+    It reports the root mean squared error, bias, coverage of the intervals, wrong signs, and the
+    share of answered cells, also for cells with fewer and with more than 30 rows.
 
     Attributes:
         headline: The metric that orders the leaderboard.

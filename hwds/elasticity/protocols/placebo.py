@@ -27,7 +27,8 @@ FUTURE_PRICE = "future_price"
 
 
 class Placebo(Evaluation[ElasticityModel, Panel]):
-    """Give a model the price of a later period beside today's: it must have no effect.
+    """Give a model today's price and the price of a later period: the later price must have no
+    effect.
 
     An effect says that something moves both: prices that answer demand, a season that the model
     leaves out, a promotion that is announced. Its p-value is only as good as the model's errors:
@@ -73,7 +74,7 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         )
         if FUTURE_PRICE not in fitted.effects["name"].to_list():
             raise DataError(
-                f"protocol: the price {self.ahead} periods ahead does not vary beside today's."
+                f"protocol: the price {self.ahead} periods ahead does not vary given today's."
             )
         rows = int(fitted.design.used.sum())
         status = fitted.table["status"]

@@ -39,8 +39,8 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
     """Fit on the periods before a cutoff; predict how demand answers to the price moves after it.
 
     The prices, promotions and other known-future columns of the held-out periods are given; units
-    are not. A move is a change of the log price from one period to the next beyond a threshold.
-    Errors of the level stand beside: they hardly tell a right elasticity from a wrong one.
+    are not. A move is a change of the log price from one period to the next beyond a threshold. The
+    table also has errors of the level: they hardly distinguish a right elasticity from a wrong one.
 
     Attributes:
         windows: The number of cutoffs.
@@ -75,8 +75,8 @@ class PriceChange(PanelWalkForward, DemandEvaluation, Tunable, Deployable):
         price = price_column(frame)
         if price not in frame.roles.known_future:
             raise DataError(
-                f"dataset.roles.known_future: must name the price '{price}', whose held-out moves "
-                f"are given."
+                f"dataset.roles.known_future: must name the price '{price}', whose moves are "
+                f"held out."
             )
         return self.make_folds(frame)
 

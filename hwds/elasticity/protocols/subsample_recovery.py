@@ -22,8 +22,8 @@ from hwds.results.tables import Measure
 
 
 class SubsampleRecovery(CellEvaluation, Contrasting):
-    """Fit on all rows, and on random shares of them: how far is the answer of few rows from that of
-    all (Taddy's design).
+    """Fit on all rows and on random shares of them, and measure the distance of the answers
+    (Taddy's design).
 
     Attributes:
         share: The share of the rows that a sample keeps; the units of the others are unknown.

@@ -22,9 +22,9 @@ class Compute(Recipe):
         cpus_per_cell: Threads of each cell; with it the last bits of a model's numbers may change.
         device: `gpu` for Keras and XGBoost, `auto` where there is one.
         max_failed: The number of cells that may fail before the run itself counts as failed.
-        walls: `auto` computes cells of your own code in processes that can read nothing but what
-            their keys name, and write nothing but a temporary folder, where the kernel (Linux) and
-            the device (`cpu`) can; `never` watches what is read instead.
+        walls: `auto` computes cells of your own code in sealed processes, if the kernel (Linux) and
+            the device (`cpu`) allow it: they read only the files that their keys name, and write
+            only to a temporary folder; `never` watches what is read instead.
         environment: Variables of the environment that your own code reads: `[ALPHA]`. Their values
             are a part of its keys; others it does not see.
     """

@@ -179,9 +179,8 @@ class Cluster(OnRay):
     """Cells as tasks of a Ray cluster that runs already; sweeps by Ray Tune. This process is to run
     on one of its nodes.
 
-    Code travels with the job (this package, and the folder of the user's own `conf/`), data through
-    Ray's object store, and results come back to this process, which writes them: the nodes share no
-    disk.
+    The nodes share no disk: code travels with the job (this package, and the folder of your own
+    `conf/`), data through Ray's object store, and this process writes the results.
 
     Attributes:
         address: `host:port` of the head node; `auto` is the cluster that this node belongs to.

@@ -15,7 +15,7 @@ class Ray(OnRay):
     for the others.
 
     Attributes:
-        workers: CPUs that it may use; 0 takes those that this process may use.
+        workers: CPUs that it may use; 0 takes all that this process may use.
     """
 
     imports = ("grpc", "ray")

@@ -162,8 +162,8 @@ class Calendar(PanelFeatures):
     """The calendar, the age of a device and the change of its price: known ahead, for models that
     see the past themselves.
 
-    All are read at the step that is forecast. What the panel has already as a known-future column
-    of the same name (`device_age`, say) is left as it is.
+    All are read at the step that is forecast. A known-future column that the panel has already
+    (`device_age`, for example) stays as it is.
 
     Attributes:
         cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the
@@ -173,8 +173,9 @@ class Calendar(PanelFeatures):
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
         price: Known-future columns whose log change is taken, against the row before and against
             the same season a year before.
-        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch,
-            a competitor's move): their value in the row before, and the rows since the event began.
+        events: Known-future columns that are 0 except in an event (a promotion, a successor's
+            launch, a competitor's move). The features are their value in the row before, and the
+            rows since the event began.
         season: Rows in a season; 0 takes the dataset's.
     """
 

@@ -150,10 +150,10 @@ class Lags(Calendar):
     """Lags, rolling and seasonal statistics, weighted means and differences of the target, with all
     that `calendar` computes.
 
-    Row t has the target and past-only columns of rows before t alone. What the horizon outlives is
-    read at the first row after the cutoff; `step_lags` are read at the step that is forecast, and
-    are refused where they are shorter than the horizon. A value is null where the series is too
-    short for it, or where one of its rows is not known (`ewm` weighs the known ones).
+    Row t has the target and past-only columns of rows before t alone. A lag shorter than the
+    horizon is read at the first row after the cutoff; `step_lags` are read at the step that is
+    forecast, and are refused where they are shorter than the horizon. A value is null where the
+    series is too short for it, or where one of its rows is not known (`ewm` weighs the known ones).
 
     Attributes:
         lags: The target so many rows before.
@@ -172,8 +172,9 @@ class Lags(Calendar):
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
         price: Known-future columns whose log change is taken, against the row before and against
             the same season a year before.
-        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch,
-            a competitor's move): their value in the row before, and the rows since the event began.
+        events: Known-future columns that are 0 except in an event (a promotion, a successor's
+            launch, a competitor's move). The features are their value in the row before, and the
+            rows since the event began.
         season: Rows in a season; 0 takes the dataset's. Seasonal features are read at the step only
             where it is given and no shorter than the horizon.
 

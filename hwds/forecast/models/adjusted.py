@@ -294,9 +294,9 @@ class Adjusted(Forecaster):
     """A forecaster of each series alone, shown the series without the effects of prices, promotions
     and other known columns.
 
-    Effects are learned from all series together: regressions with errors of exponential smoothing,
-    whose coefficients differ from series to series as far as the data say so (empirical Bayes), so
-    that a young product has those of the others. They multiply where no value is below 0, and
+    Effects are learned from all series together: regressions with errors of exponential smoothing.
+    Coefficients differ between series as far as the data support it (empirical Bayes), so a young
+    product has the coefficients of the others. They multiply where no value is below 0, and
     positive columns count by their log: the effect of a price is an elasticity, and never above 0.
     The member forecasts what is left, and the effects of the planned columns are put back. It is
     not shown these columns, so that none counts twice. One that moves on at every row (the age of a

@@ -139,23 +139,23 @@ class Analog(Forecaster):
     in part; the season and the effects of known-future columns (price, promotion), likewise; the
     level of its kind; and a level of its own that wanders. How much is shared is learned (empirical
     Bayes: MacKay 1992, "Bayesian interpolation"), so that a predecessor in the same channel counts
-    for more than a stranger where launches of a kind are alike, and no more where they are not.
-    What a launch has sold so far moves its own level by as much as launches have differed against
-    the noise of a row (a Kalman filter; Harvey 1989). Intervals are as wide as past launches were
-    missed, each left out in its turn, step by step.
+    for more than a stranger where launches of a kind are alike, and no more where they are not. A
+    launch's sales so far move its own level, by the ratio of the launches' variance to the noise of
+    a row (a Kalman filter; Harvey 1989). Intervals are as wide as past launches were missed, each
+    left out in its turn, step by step.
 
-    Static columns say what is alike: a value that comes back from launch to launch (a family, a
-    channel) is a kind; one that only series of one launch share (a device in several channels) ties
-    them together. Sales must not be negative; a series that is, or whose sales are mostly zero, is
-    answered by its last season and counted as a fallback.
+    Static columns define similar launches: a value that returns from launch to launch (a family, a
+    channel) is a kind; a value that only the series of one launch share (a device in several
+    channels) ties them together. Sales must not be negative; a series that is, or whose sales are
+    mostly zero, is answered by its last season and counted as a fallback.
 
     Attributes:
         curve: The course by age: `analog` learns it freely; `bass` (Bass 1969, "A new product
             growth for model consumer durables") and `gompertz` (1825) are growth curves of
             cumulative sales, fitted to each past launch and pooled.
-        age: The known-future column that counts the rows since the launch; empty finds the one that
-            rises by one from row to row, or else counts the rows of series that begin after the
-            data does.
+        age: The known-future column that counts the rows since the launch; empty finds the column
+            that rises by one from row to row; without one, it counts the rows of series that begin
+            after the data does.
         season: Rows in a season; 0 takes the dataset's.
         max_rows: Rows of history to learn from, of the series that began last.
     """

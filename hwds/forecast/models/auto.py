@@ -296,26 +296,27 @@ class Auto(Forecaster):
     """Find the best forecast within a budget: a look at the panel, a race of candidates, the best
     of them combined.
 
-    What usually wins on panels of this kind is tried first, on windows before the cutoff.
-    Candidates that are surely far behind there and no help go, the others are tried on more series
-    and windows, those that are surely behind last (after successive halving, Jamieson and Talwalkar
-    2016), as far as the budget reaches; one is only begun where its own fit and those of the best
-    so far still fit into what is left. Those that help are fitted on all rows and combined by
-    weights whose shrinkage is learned, as in `forecast/stack`; their quantiles are calibrated by
-    the windows. From the first second on there is an answer: the seasonal naive. What was tried,
-    what was dropped and why, and what more time would try, is a note.
+    Models that usually win on panels of this kind are tried first, on windows before the cutoff.
+    Candidates that are surely far behind and do not help are dropped. The others are tried on more
+    series and windows, the ones that are surely behind last (after successive halving, Jamieson and
+    Talwalkar 2016), as far as the budget allows. A candidate starts only if its own fit and the
+    fits of the best so far still fit into the rest of the budget. Models that help are fitted on
+    all rows and combined by weights whose shrinkage is learned, as in `forecast/stack`; their
+    quantiles are calibrated by the windows. The seasonal naive is an answer from the first second
+    on. A note lists the models that were tried, the ones that were dropped and why, and the ones
+    that more time would try.
 
     A budget in units of work (`300u`; one is about a second of one core) has the same answer on any
-    machine. One in seconds has not, as it ends by the clock: the note says so. It is of one fit
-    (one cutoff), asking included, and calibration by the protocol beside it. What was tried before
-    a run was killed is kept, and not charged to the same command again.
+    machine. One in seconds has not, as it ends by the clock: the note says so. It covers one fit
+    (one cutoff) and its forecasts, but not calibration by the protocol. If a run is killed, its
+    finished tries are kept, and the same command does not pay for them again.
 
     A candidate whose package is not installed is left out, and a remark says so.
 
     Attributes:
         budget: The most that one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
-        members: The models that are raced instead of those that hwds would choose; the seasonal
-            naive is always there.
+        members: The models to race, in place of hwds's own choice; the seasonal naive is always
+            there.
         most: The most candidates that are raced: the first ones of their order.
         windows: Windows before the cutoff that candidates are raced on in the last round; fewer
             where they would leave less than half of the history's rows before the first.

@@ -13,11 +13,11 @@ class CNN(Network):
     """A global network of dilated causal convolutions on normalised windows, with known-future
     columns at each step.
 
-    Each layer joins two places of the layer before, twice as far apart as that one's did, until one
-    place has seen the whole window (van den Oord et al. 2016, "WaveNet"; Bai et al. 2018 on
-    residual blocks). Only the last place is read, so each layer computes only the places which that
-    one depends on: half as many as the layer before. What it says meets each step's columns, and
-    convolutions over the steps let each see its neighbours.
+    Each layer joins two places of the layer before, at twice that layer's distance, until one place
+    has seen the whole window (van den Oord et al. 2016, "WaveNet"; Bai et al. 2018 on residual
+    blocks). Only the last place is read, so each layer computes only the places which that one
+    depends on: half as many as the layer before. Its output meets each step's columns, and
+    convolutions over the steps let each step see its neighbours.
 
     Attributes:
         filters: The features of each convolution.

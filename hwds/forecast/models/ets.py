@@ -161,8 +161,8 @@ class ETS(Statistical):
 
     Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing; the first
     states by smoothing backwards (`statistical.smoothing`). Quantiles are the form's own: by
-    formula where its errors add up, else of 5,000 simulated paths with a fixed stream. Seasons of
-    more than 24 rows are left out. Seasonal naive as a counted fallback.
+    formula if its errors add up, otherwise from 5,000 simulated paths with a fixed stream. Seasons
+    of more than 24 rows are left out. Seasonal naive as a counted fallback.
 
     Attributes:
         error: A additive, M multiplicative, Z chosen.
@@ -190,9 +190,9 @@ class ETS(Statistical):
     def form_is_stable(cls, value: str, known: ValidationInfo) -> str:
         """Refuse AM., A.M and MMA (Hyndman and Athanasopoulos, 3rd ed., section 8.6)."""
         if value == "M" and known.data.get("error") == "A":
-            raise ValueError("must not be M where error is A: the form is not stable")
+            raise ValueError("must not be M if error is A: the form is not stable")
         if value == "A" and known.field_name == "seasonal" and known.data.get("trend") == "M":
-            raise ValueError("must not be A where trend is M: the form is not stable")
+            raise ValueError("must not be A if trend is M: the form is not stable")
         return value
 
     @field_validator("damped")
@@ -200,7 +200,7 @@ class ETS(Statistical):
     def trend_is_there(cls, value: str, known: ValidationInfo) -> str:
         """Refuse to damp what is not there."""
         if value == "always" and known.data.get("trend") == "N":
-            raise ValueError("must not be always where trend is N: there is nothing to damp")
+            raise ValueError("must not be always if trend is N: there is nothing to damp")
         return value
 
     def forecast(

@@ -14,12 +14,12 @@ class LGT(Statistical):
     with it, each series alone.
 
     Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt (2025), "Local and global trend Bayesian
-    exponential smoothing models": between a line and exponential growth, which few rows do not tell
-    apart, it does not choose. Parameters are drawn from their posterior
-    (`statistical.global_trend`) and the answer is the mean and the quantiles of a path from each
-    draw. The season is taken out before, its factors shrunk by how sure they are, and put back
-    after. Seasonal naive as a counted fallback where a value is not above a millionth of the
-    largest, and where a series hardly changes (`has_posterior`).
+    exponential smoothing models": it averages over lines and exponential growth, because few rows
+    cannot distinguish them. Parameters are drawn from their posterior (`statistical.global_trend`)
+    and the answer is the mean and the quantiles of a path from each draw. The season is taken out
+    before, its factors shrunk by how sure they are, and put back after. Seasonal naive as a counted
+    fallback where a value is not above a millionth of the largest, and where a series hardly
+    changes (`has_posterior`).
     """
 
     longest: Steps = 500

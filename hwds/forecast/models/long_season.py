@@ -83,13 +83,12 @@ class LongSeason(Forecaster):
     """A forecaster that is shown each series without its longer season, which is put back into the
     answer.
 
-    Hours have a day and a week. Most models know one season, that of the dataset: the day. The week
-    is taken out by classical decomposition, of the means of days and then of what is left of the
-    hours, with factors that are shrunk by how sure they are (`statistical.nested_seasons`), anew in
-    the history of every forecast. A series of fewer than sixteen days is shown as it is, and so is
-    one where nothing speaks for a week. Of a series with zeros the week is subtracted, which may
-    leave negative values: models of intermittent demand have no answer to these but the seasonal
-    naive's.
+    Hours have a day and a week. Most models know one season, the dataset's: the day. Classical
+    decomposition removes the week: first from the means of days, then from the rest of the hours.
+    Factors are shrunk by their uncertainty (`statistical.nested_seasons`), and estimated from the
+    history of each forecast. A series of fewer than sixteen days is shown as it is, and so is one
+    where nothing speaks for a week. If a series has zeros, the week is subtracted, which may leave
+    negative values. Models of intermittent demand then take the seasonal naive.
 
     Attributes:
         member: Any forecaster; it knows the short season alone.

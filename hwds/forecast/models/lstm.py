@@ -18,9 +18,9 @@ class LSTM(Network):
     networks"): each window is freed of its own series' level, season and scale before the global
     network sees it, and they are put back after. Smoothing constants of each series' own instead
     gained nothing on the inner window of M3 quarterly (MASE 1.104 with them, 1.105 without), so
-    there are none. A few passes with long steps need no inner window that stops them: on windows
-    before the test part they were no worse than up to twelve with short ones, at a third of the
-    work or less.
+    there are none. A few passes with long steps need no inner window for stopping. On windows
+    before the test part they were no worse than up to twelve passes with short steps, at a third of
+    the work or less.
 
     Attributes:
         units: The units of each LSTM.

@@ -14,7 +14,7 @@ class MLP(Network):
     step.
 
     Each block takes from the window what it can explain (the backcast) and adds its part to the
-    forecast (Oreshkin et al. 2020, "N-BEATS", generic blocks; covariates beside the window as in
+    forecast (Oreshkin et al. 2020, "N-BEATS", generic blocks; covariates next to the window as in
     Olivares et al. 2023, "N-BEATSx"). The parts' sum meets each step's columns; a step beyond the
     trained horizon is read as the last one.
 

@@ -25,7 +25,7 @@ class SeasonalNaive(Forecaster):
 
     Intervals follow Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd ed.),
     section 5.5: the standard deviation of seasonal differences times the root of the seasons
-    passed; of changes from row to row where a series has no two known values a season apart.
+    passed; or of changes from row to row if a series has no two known values a season apart.
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.

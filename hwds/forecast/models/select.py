@@ -115,10 +115,10 @@ COST_COLUMN = "choosing_cost"
 class Select(Forecaster):
     """Give each series the forecaster that did best on its windows before the cutoff.
 
-    A series' own windows are few, so its losses are drawn to those of all series, as far as windows
-    left out in turn say that it helps; where that is all the way, one member answers for all. The
-    cost of the choice is reported: the loss on windows left out less that on the windows which it
-    was made by (Fildes 1989, "Evaluation of aggregate and individual forecast method selection
+    A series' own windows are few, so its losses are shrunk to the losses of all series, as far as
+    left-out windows show that it helps. With full shrinkage, one member forecasts all series. The
+    cost of the choice is reported: the loss on left-out windows minus the loss on the windows of
+    the choice (Fildes 1989, "Evaluation of aggregate and individual forecast method selection
     rules").
 
     Attributes:

@@ -186,10 +186,9 @@ class SinceBreak(Forecaster):
     """A forecaster of each series alone, to which a series is shown as if it had always been at its
     last level.
 
-    Level shifts are found by a test (`level_shifts.level_shift`), anew in the history of every
-    forecast. Moving what came before one keeps its season and trend, which a few rows cannot tell:
-    on simulated shifts that did better than dropping it. What is dropped leaves at least two
-    seasons.
+    A test (`level_shifts.level_shift`) finds level shifts, in the history of each forecast. Moving
+    what came before one keeps its season and trend, which a few rows cannot tell: on simulated
+    shifts that did better than dropping it. At least two seasons stay.
 
     Attributes:
         member: Any forecaster that fits each series alone.

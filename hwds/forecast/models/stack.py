@@ -51,11 +51,11 @@ class Stack(Forecaster):
 
     Each member is fitted before each of the last `windows` horizons of the history and forecasts
     it. How far weights may go from equal ones is learned there (`learned`, the default): members
-    behind the best by over a fifth are left out, and the others are drawn to equal weights as far
-    as left-out windows say. Where members are alike equal weights are hard to beat (Bates and
-    Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters
-    they are not. Every member is then fitted on all rows. The equal mean, the median and the best
-    member alone are always scored beside it.
+    more than a fifth behind the best are left out, and the others are shrunk to equal weights as
+    far as left-out windows support it. For similar members, equal weights are hard to beat (Bates
+    and Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what
+    matters they are not. Every member is then fitted on all rows. The equal mean, the median and
+    the best single member are always scored, too.
 
     Attributes:
         members: The forecasters that are combined, at least two.
@@ -66,8 +66,8 @@ class Stack(Forecaster):
             of the members; or the `best` member on the windows.
         windows: Windows that the weights are learned on. Fewer than three of them before which half
             of the history was known leave `learned` weights nearly equal.
-        weights_by: What has weights of its own, half way to those of all: `step` (early, middle and
-            late ones), static columns (each of their values with enough series).
+        weights_by: Groups with weights of their own, half way to the common weights: `step` (early,
+            middle and late ones), static columns (each of their values with enough series).
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

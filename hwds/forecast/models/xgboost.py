@@ -156,38 +156,38 @@ class XGBoost(Forecaster):
     """Gradient-boosted trees over the windows of all series: one booster for every step, one for
     the spread, with covariates.
 
-    Direct forecasts with the step as an input; each window is centred and scaled, the target is
-    what the seasonal naive missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for
+    Direct forecasts with the step as an input; each window is centred and scaled, and the target is
+    the seasonal naive's error (Montero-Manso and Hyndman 2021, "Principles and algorithms for
     forecasting groups of time series", on global models). One booster learns the median by the
     absolute loss, another the expected distance from it; all levels lie where errors of the
     history's last horizon lay, in such distances. Beyond 2,000 rows for each input the loss is
     smoothed (pseudo-Huber, Charbonnier et al. 1997, "Deterministic edge-preserving regularization
     in computed imaging"), each tree learns from a part of the rows, by turns (Friedman 2002,
-    "Stochastic gradient boosting"), and thrice as many trees add a third as much each; what it
-    misses the median by is made good as a share of the distance.
+    "Stochastic gradient boosting"), and three times as many trees add a third each. The rest of the
+    way to the median is corrected as a share of the distance.
 
     Intermittent demand asks for another objective: its median is often 0 where its mean is not.
     With `tweedie` or `poisson` one booster learns the mean as a multiple of the series' own mean
-    demand, another the chance of any demand, and quantiles come of both with the sizes that demand
-    had beside what was expected of them.
+    demand, another the chance of any demand, and quantiles come from both, with the past ratios of
+    demand to its expectation.
 
     Attributes:
         objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984;
             variance mean^power) or `poisson`.
         power: The power of `tweedie`, between 1 (counts) and 2 (sizes).
-        strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own
-            forecasts, and intervals are as wide as its paths over the history's last horizon were
-            wrong; mostly worse, and cheaper. Only for `quantile`.
+        strategy: `direct`, or `recursive`: a booster of the next row's median reads its own
+            forecasts, and intervals come from the errors of its paths over the history's last
+            horizon. It is cheaper and mostly worse. Only for `quantile`.
         base: What the boosters correct: the `naive` forecast of a season ago; or `lines`, the mean
-            of the theta method and a damped trend, both fitted at every origin that is learned
-            from, and inputs, too: dearer, and better where series have trends and few columns. Only
-            for `quantile` and `direct`.
-        monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1),
-            the rest being equal: with the column itself, its change over a season, and the feature
-            set's changes of it. Quantiles of counts are held to it by their mean and chance alone.
+            of the theta method and a damped trend, both fitted at every training origin and used as
+            inputs, too. `lines` costs more, and is better for series with trends and few columns.
+            Only for `quantile` and `direct`.
+        monotone: Known-future columns with which the forecast may only rise (1) or fall (-1), all
+            else equal. It applies to the column, its change over a season, and the feature set's
+            changes of it. Quantiles of counts are held to it by their mean and chance alone.
         trees: The most rounds, of one tree each; thrice as many where the loss is smoothed.
-        patience: Rounds without a better forecast of the history's last horizon, learned from what
-            lies before it, after which growing stops; the booster is then grown anew on all rows. 0
+        patience: Growing stops after this many rounds without a better forecast of the history's
+            last horizon from the rows before it; the booster is then grown again on all rows. 0
             always grows `trees` rounds.
         depth: The levels of a tree.
         learning_rate: The share of each tree that is added; a third of it where the loss is
@@ -200,8 +200,8 @@ class XGBoost(Forecaster):
             under 200 rows, and 64 at most where the loss is smoothed.
         max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is
             bounded however many series. Twice as many where the loss is smoothed, but for `lines`.
-        looks: Training rows for each origin at most, the same value being seen from as many
-            origins: one that is seen from many adds little, and the rest are thinned evenly.
+        looks: The most training rows for each origin. The same value is seen from many origins and
+            adds little each time, so rows are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
         season: Rows in a season; 0 takes the dataset's.
     """

@@ -189,16 +189,16 @@ class PanelEvaluation(
         horizon: Steps to forecast; None takes the dataset's own.
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
-        metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`, or a
-            `Metric`).
-        segments: What is scored apart too: the values of a static or level column; rows where a
-            known-future or past-only one is 0, and the others (`promotion`); classes known at the
-            cutoff: `age`, `volume`, `intermittent`.
+        metrics: Your own metrics, in addition to the built-in ones (`my_pkg.metrics:my_metric`, or
+            a `Metric`).
+        segments: Segments with scores of their own: the values of a static or level column; rows
+            where a known-future or past-only one is 0, and the others (`promotion`); classes known
+            at the cutoff: `age`, `volume`, `intermittent`.
         paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on
             sums over steps.
         intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its
-            errors on windows before the cutoff, pooled over series; `adaptive`, anew at each cutoff
-            by what earlier forecasts have turned out to be.
+            errors on windows before the cutoff, pooled over series; `adaptive`, corrected at each
+            cutoff by the errors of earlier forecasts.
         calibration: Those windows, each of one horizon; one more fit serves them all (a model that
             fits each series alone is fitted before each). `reconcile` learns from them too.
         reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series

@@ -21,14 +21,14 @@ SHARED = (
 
 
 class Holdout(PanelHoldout, PanelEvaluation):
-    """Hold out the dataset's own test part, or else the last rows of every series.
+    """Hold out the dataset's own test part; without one, the last rows of every series.
 
     With `reconcile` the cutoff is one instant for all series, since sums are made at instants: the
-    last of the train rows, or so many steps before the end of the data; series that have ended
-    before it are not forecast.
+    last of the train rows, or so many steps before the end of the data. Series that ended before it
+    are not forecast.
 
     Attributes:
-        horizon: Steps to forecast; None takes the longest test part, or else the dataset's own
+        horizon: Steps to forecast; None takes the longest test part; without one, the dataset's own
             horizon.
     """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class None_(FeatureSet):
-    """No features but those that the model makes for itself, or the table has already."""
+    """No features, except the model's own and the columns of the table."""
 
     def columns(self, roles: Roles, horizon: int) -> Plan:
         """Return an empty plan."""

@@ -24,16 +24,17 @@ class SignalWindows(RunFeatures):
     """Statistics of each sensor over windows of the last cycles, its exponentially weighted means,
     its last value, and the age.
 
-    Sensors are scaled within operating conditions first. Where all of them see one wear, the first
-    principal components of them have less noise than any, and are windowed beside them. A window
-    that is longer than the run so far is as long as that. All numbers of a cycle follow from the
-    run's cycles up to it, each window summed by itself: a stream gives the same bits.
+    Sensors are scaled within operating conditions first. If all sensors see the same wear, their
+    first principal components have less noise than any sensor, and are windowed, too. A window that
+    is longer than the run so far is as long as that. All numbers of a cycle follow from the run's
+    cycles up to it, each window summed by itself: a stream gives the same bits.
 
     Attributes:
         windows: The lengths of the windows, in cycles.
-        components: Principal components of the sensors that are windowed beside them.
-        statistics: The statistics of each window and sensor. `slope` is that of a straight line, a
-            cycle; `crest` the peak over the root mean square; `kurtosis` is 3 for normal noise.
+        components: Principal components of the sensors that are windowed, too.
+        statistics: The statistics of each window and sensor. `slope` is the slope of a straight
+            line, per cycle; `crest` the peak over the root mean square; `kurtosis` is 3 for normal
+            noise.
         bands: Equal bands of frequency, of whose power in each window the shares are there; 0 for
             none.
         spectrum: Numbers of each window's spectrum: `entropy`, from 0 of one tone to 1 of noise,

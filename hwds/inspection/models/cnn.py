@@ -32,7 +32,7 @@ PEAK = 0.99
 
 
 class CNN(InspectionModel):
-    """A small convolutional network, trained on views drawn anew in each epoch and averaged over
+    """A small convolutional network, trained on new random views in each epoch and averaged over
     all views of an image.
 
     Classes may be weighted, which the log odds are relieved of again: probabilities are those of

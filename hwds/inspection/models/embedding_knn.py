@@ -33,7 +33,7 @@ class EmbeddingKNN(InspectionModel):
     It learns from good images alone, as where defects are too rare to be labelled (the memory of
     Roth et al. 2022, "Towards total recall in industrial anomaly detection"). Its embedding is the
     principal components of windows, not a network that was trained on other pictures: none is
-    shipped, so that figures published with one are not to be expected. It names no kind and has no
+    shipped, so do not expect figures that were published with one. It names no kind and has no
     probability: metrics that need them are undefined.
 
     Attributes:

@@ -50,15 +50,15 @@ class BoardKFold(
     """Divide boards into folds, and judge the images of each by models that have seen none of its
     boards.
 
-    All images of a board are on one side. Of the boards to learn from some are set apart: on them
-    the temperature of the probabilities and the threshold of a budget of false alarms are chosen.
+    All images of a board are on one side. Some training boards are set apart: they choose the
+    temperature of the probabilities and the threshold for the budget of false alarms.
 
     Attributes:
         headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`,
             `cost`).
         budget: The share of good images that may be flagged.
-        holds_for: The good images that the budget of the chosen threshold holds for: `images` like
-            those that calibrate, or those of new `boards`, of which fewer are flagged.
+        holds_for: The good images that the budget of the chosen threshold is valid for: `images`
+            like the calibration images, or images of new `boards`, of which fewer are flagged.
         missed_cost: The cost of passing a defect.
         false_alarm_cost: The cost of rejecting a good image.
         explained: Images of each kind in each fold that get a map of where they look suspicious,

@@ -33,15 +33,15 @@ class Maintenance(Decision):
 
     A machine is replaced where the expected cost of failing before a later slot is above what its
     running until then is worth. The worth of a unit of time is the fleet's long-run cost rate
-    (renewal reward): the limit of that rule, chosen on machines of other folds than those it is
-    judged on. Machines that compete for a crew or for parts are laid out at least cost (an
-    assignment; with parts a mixed-integer program). The back-test is on machines that were held
-    out, inspected at regular ages (`protocol=life_slots`), against running to failure, the best
-    fixed interval, a threshold on the median life, and foresight; censored machines count by
-    weights. A replacement makes a machine new, and takes its slot whole.
+    (renewal reward): the limit of that rule, chosen on machines of other folds than the machines
+    that judge it. Machines that compete for a crew or for parts are laid out at least cost (an
+    assignment; with parts a mixed-integer program). The back-test uses held-out machines, inspected
+    at regular ages (`protocol=life_slots`), and compares with running to failure, the best fixed
+    interval, a threshold on the median life, and foresight; censored machines count by weights. A
+    replacement makes a machine new, and takes its slot whole.
 
-    SCHEDULE where the rule is shown to cost less than those that look at no sensor; HOLD with the
-    rule that bound otherwise: `few_failures` or `no_gain`.
+    SCHEDULE if the rule is shown to cost less than the rules that use no sensor; HOLD with the rule
+    that bound otherwise: `few_failures` or `no_gain`.
 
     Attributes:
         planned_cost: The cost of a replacement before a failure, without its downtime.

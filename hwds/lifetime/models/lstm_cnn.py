@@ -187,7 +187,7 @@ class LSTMCNN(PointModel):
         units: The units of the LSTM.
         filters: The features of the convolution.
         kernel: Cycles that it looks at.
-        components: Principal components of the sensors that are read beside them.
+        components: Principal components of the sensors that are read, too.
         dropout: The share of numbers that a mask takes away.
         draws: Masks over which Monte-Carlo dropout is taken.
         intervals: `conformal`, by machines that were held out, or `mc_dropout`, by the masks alone.

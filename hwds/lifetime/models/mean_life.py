@@ -17,9 +17,9 @@ class MeanLife(LifetimeModel):
     """The lives of all machines that lasted as long (Kaplan and Meier 1958), without a look at any
     sensor.
 
-    What a plant knows that counts its machines' lives and nothing else: the floor of every other
+    The law of a plant that counts its machines' lives and nothing more: the baseline of every other
     model. Beyond the longest life seen the curve goes on as an exponential (Brown, Hollander and
-    Korwar 1974); where that life ended in a failure, the exponential leaves half a machine there.
+    Korwar 1974); if that life ended in a failure, the exponential leaves half a machine there.
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> KnownLives:

@@ -129,9 +129,9 @@ class Similarity(PointModel):
     """The remaining lives of the known machines at the cycle where their wear had taken the course
     most like the new one's.
 
-    The course is that of the sensors' first principal components, smoothed, at some cycles before
-    the last one. The nearest machines count by a Gaussian kernel of their distance (Wang, Yu,
-    Siegel and Lee 2008, "A similarity-based prognostics approach for remaining useful life
+    The course is the path of the sensors' first principal components, smoothed, at some cycles
+    before the last one. The nearest machines count by a Gaussian kernel of their distance (Wang,
+    Yu, Siegel and Lee 2008, "A similarity-based prognostics approach for remaining useful life
     estimation").
 
     Attributes:

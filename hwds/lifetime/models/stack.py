@@ -33,9 +33,9 @@ class Stack(PointModel):
     """The mean of its members' points, with weights from 0 that sum to 1, as held-out machines
     tell, shrunk to equal ones.
 
-    Weights are of least squared error over machines that no member had seen; each machine counts as
-    much as any other where the protocol asks at shares of a life (`last_window`), and each cycle
-    where it asks at any (`prequential_runs`).
+    Weights are of least squared error over machines that no member had seen; each machine has the
+    same weight if the protocol scores at shares of a life (`last_window`), and each cycle if it
+    scores at any cycle (`prequential_runs`).
 
     Attributes:
         members: Models of points, none of them a stack; each is held out as it is by itself.

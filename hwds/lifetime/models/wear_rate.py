@@ -38,13 +38,13 @@ class WearRate(PointModel):
 
     An index of the wear is the linear combination of sensors that best tells failed machines from
     new ones (Fisher's discriminant of their last and first rows), 0 of new ones and 1 where
-    machines fail, smoothed. A machine of age t and wear w lasts (1 - w) (b + t) / (a + w) cycles
-    more: the mean of a gamma process whose rate differs from machine to machine, a being the wear
-    that the fleet's rate counts for (Lawless and Crowder 2004, "Covariates and random effects in a
-    gamma process model with application to degradation and failure"). a and b are of least squares,
-    relative to the life; a censored life that lasted longer than its point is an error too. Laws
-    reach beyond the protocol's cap; no point is longer than the longest life that was seen, for
-    where sensors know nothing of wear a rate may be almost 0.
+    machines fail, smoothed. A machine of age t and wear w lasts (1 - w) (b + t) / (a + w) more
+    cycles: the mean of a gamma process with a rate per machine, where a is the weight of the
+    fleet's rate, in units of wear (Lawless and Crowder 2004, "Covariates and random effects in a
+    gamma process model with application to degradation and failure"). a and b minimise squared
+    errors relative to the life. A censored life that lasted longer than its point is an error, too.
+    Laws reach beyond the protocol's cap; no point is longer than the longest life that was seen,
+    for where sensors know nothing of wear a rate may be almost 0.
 
     Attributes:
         smoothing: Weights of the newest cycle in the smoothed index, of which the one with the

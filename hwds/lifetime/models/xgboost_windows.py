@@ -24,10 +24,10 @@ class XGBoostWindows(PointModel):
     """Gradient-boosted trees of the remaining life up to the cap, on the feature set's numbers of
     each cycle.
 
-    Where the protocol asks at shares of a life (`last_window`) each machine counts as much as any
-    other, however many cycles it lasted; where it asks at any cycle (`prequential_runs`) each cycle
-    does. Censored machines teach where they were seen for as long as the cap. Without a feature set
-    the inputs are those of `features=signal_windows`.
+    If the protocol scores at shares of a life (`last_window`), each machine has the same weight; if
+    it scores at any cycle (`prequential_runs`), each cycle has. Censored machines teach where they
+    were seen for as long as the cap. Without a feature set the inputs are those of
+    `features=signal_windows`.
 
     Attributes:
         trees: The most boosting rounds.

@@ -32,8 +32,8 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     """Predict the remaining life of machines.
 
     Attributes:
-        cap: The remaining life beyond which a healthy machine is not told from another: points are
-            of min(life, cap), and are scored against it; 125 is what is published for C-MAPSS.
+        cap: The remaining life beyond which healthy machines look the same. Points are forecasts of
+            min(life, cap), and are scored against it; published results on C-MAPSS use 125.
         resamples: The number of resamples of the bootstrap over machines.
         headline: The metric that orders the leaderboard, by its short name.
         segments: Static columns of the runs, whose values are scored apart too.

@@ -27,7 +27,7 @@ class PrequentialRuns(LifetimeEvaluation):
     predict each machine that runs.
 
     By an instant some machines have failed, and others are still running: censored there, they are
-    learned from too. What becomes of those is seen later. Runs need the role `start`.
+    learned from too. Later rows show their end. Runs need the role `start`.
 
     Attributes:
         reviews: Instants, evenly spread from the first at which a quarter of the failures has

@@ -16,7 +16,7 @@ class DM(Estimator):
 
     mean over rows of sum over arms of pi q (Beygelzimer and Langford 2009, The Offset Tree); q is
     fitted without the row. The model's own error is in the interval, which leaves out parts of the
-    rows; that of a form that cannot fit is not.
+    rows; the value of a form that cannot fit is not.
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.

@@ -6,11 +6,11 @@ from hwds.ope.models.base import Clipped
 
 
 class IPW(Clipped):
-    """The mean reward of the log, each row weighted by how much likelier the policy makes its arm
-    than the log did.
+    """The mean reward of the log, each row weighted by the policy's chance of its arm divided by
+    the log's chance.
 
-    mean(w r), w = pi / propensity (Horvitz and Thompson 1952): unbiased where the log can show all
-    that the policy does, but its variance grows with the weights; `clip` takes bias for variance
+    mean(w r), w = pi / propensity (Horvitz and Thompson 1952): unbiased if the log can show every
+    arm of the policy, but its variance grows with the weights; `clip` takes bias for variance
     (Bottou et al. 2013, section 4.4).
 
     Example:

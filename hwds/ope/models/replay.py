@@ -11,8 +11,8 @@ from hwds.ope.models.base import Estimator
 
 
 class Replay(Estimator):
-    """The mean reward of the rows in which a uniform log did what the policy would have done; needs
-    no propensities.
+    """The mean reward of the rows in which a uniform log chose the policy's arm; it needs no
+    propensities.
 
     sum(pi r) / sum(pi), pi being the policy's probability of the logged arm: the expectation of Li,
     Chu, Langford and Wang 2011 (Unbiased Offline Evaluation of Contextual-bandit-based News Article

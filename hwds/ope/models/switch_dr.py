@@ -11,8 +11,7 @@ from hwds.ope.models.base import Candidates, Learner, Tuned, Weighted, weight_li
 
 
 class SwitchDR(Weighted):
-    """The doubly robust estimator where weights are small, the reward model alone where they are
-    large.
+    """The doubly robust estimator for small weights, the reward model alone for large weights.
 
     mean(sum over arms of pi q + w [w <= limit] (r - q)) (Wang, Agarwal and Dudik 2017, Optimal and
     Adaptive Off-policy Evaluation in Contextual Bandits).

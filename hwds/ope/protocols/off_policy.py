@@ -527,8 +527,8 @@ class OffPolicy(
     log, and how far to trust both.
 
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for
-    reward models, `group` for rows that are drawn together, `time`: rows of one day share what
-    happened on it, which intervals count. A row whose outcome came later is as complete as any:
+    reward models, `group` for rows that are drawn together, `time`: rows of one day share that
+    day's events, and intervals allow for it. A row whose outcome came later is as complete as any:
     `available_at` may be there and changes nothing. Reward models, and policies made of them, are
     fitted without the rows that they predict.
 

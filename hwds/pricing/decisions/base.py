@@ -190,7 +190,7 @@ class GuardedDecision(DemandDecision):
         super().check_protocol(protocol)
         if self.ladder and self.rounding is not None:
             raise ConfigError(
-                "decision.rounding: must be null where decision.ladder lists the allowed prices."
+                "decision.rounding: must be null if decision.ladder lists the allowed prices."
             )
         if self.rounding is not None and self.ending >= self.rounding:
             raise ConfigError(

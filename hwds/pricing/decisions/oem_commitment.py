@@ -49,21 +49,21 @@ class OemCommitment(DemandDecision):
     below which to walk away.
 
     Reads the estimates of a model of demand (`DemandEstimates`) for the buyer's cell: today's
-    price, cost, elasticity, and what its price takes from other cells. The volume is that of a run
-    with `decision=volume_bands`, three numbers, or the cell's units. Each tier is settled as a
-    contract is: the tier's price, deductions, a retro rebate once the commitment is attained, a
-    clawback and a fee where it is not. Its pocket margin must hold the floor where the volume
-    attained is at its 10, 50 and 90 % quantile, and a Monte-Carlo over volume, elasticity, cost,
-    currency and leaks says what it earns. A tier has a dumping zone where its terms make falling
-    short dear: who needs a little less pays less for all of it, and sells on the rest.
-    `decision_pack=oem` writes a page and a workbook of it.
+    price, cost, elasticity, and what its price takes from other cells. The volume comes from a run
+    with `decision=volume_bands`, from three numbers, or from the cell's units. Each tier is settled
+    as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
+    a clawback and a fee where it is not. Its pocket margin must keep the floor at the 10, 50 and 90
+    % quantiles of the volume, and a Monte-Carlo simulation over volume, elasticity, cost, currency
+    and leaks gives its profit. A tier has a dumping zone where its terms make falling short dear:
+    who needs a little less pays less for all of it, and sells on the rest. `decision_pack=oem`
+    writes a page and a workbook of it.
 
     Attributes:
         cell: The buyer's cell; null for the one that sells most, which a run of volumes does not
             allow.
         list_price: Without a discount; null for what the buyer pays today.
-        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume, or what
-            can be delivered of that.
+        quantities: The volumes at which tiers begin; empty for 0.5, 0.8 and 1 times the base
+            volume, or the deliverable part of it.
         discounts: The discounts of the list price, one a tier.
         kind: The price of a tier holds for `all_units` or for the `incremental` ones alone.
         margin_floor: The least pocket margin at every tier and attainment.
@@ -147,20 +147,20 @@ class OemCommitment(DemandDecision):
         """
         super().check_protocol(protocol)
         if self.volume_run is not None and self.volumes:
-            raise ConfigError("decision.volumes: must be empty where decision.volume_run has them.")
+            raise ConfigError("decision.volumes: must be empty if decision.volume_run has them.")
         if self.volume_run is not None and self.cell is None:
             raise ConfigError(
                 "decision.cell: must be given with decision.volume_run: the cell that buys the "
                 "deal."
             )
         if self.deal is not None and self.volume_run is None:
-            raise ConfigError("decision.deal: needs decision.volume_run, whose deal it is.")
+            raise ConfigError("decision.deal: needs decision.volume_run, the run of that deal.")
         if self.volumes:
             VolumeLaw.of_mapping(self.volumes)
         quantities = self.quantities or (0.5, 0.8, 1.0)
         if not self.quantities and len(self.discounts) != len(quantities):
             raise ConfigError(
-                f"decision.discounts: must be three where decision.quantities is empty, got "
+                f"decision.discounts: must be three if decision.quantities is empty, got "
                 f"{len(self.discounts)}."
             )
         TierSchedule.of(1.0, quantities, self.discounts, self.kind)
@@ -256,7 +256,7 @@ class OemCommitment(DemandDecision):
         law = law_of_run(self.volume_run, self.deal)
         if self.cell != law.deal and law.deal in cells:
             raise ConfigError(
-                f"decision.cell: must be '{law.deal}', whose volume decision.volume_run says, got "
+                f"decision.cell: must be '{law.deal}', the deal of decision.volume_run, got "
                 f"'{self.cell}'."
             )
         return law

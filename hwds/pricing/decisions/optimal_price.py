@@ -13,18 +13,18 @@ from hwds.pricing.optimal_price import OptimalPriceVerdict, optimal_price_verdic
 
 
 class OptimalPrice(GuardedDecision):
-    """The prices of all products in all channels that earn most within guardrails, each sure enough
-    to gain, else HOLD.
+    """The prices of all products in all channels that earn most within guardrails. A price without
+    a sure gain is a HOLD.
 
     Reads the estimates of a model of demand (`DemandEstimates`). The mean of profit or revenue over
     posterior draws is as large as possible, jointly over products and channels, with cross effects;
-    demand answers to a price that stays, so that what a cut only brings forward is no gain. Hard
-    limits come first: the bounds of each price (`margin_floor`, `largest_step`, `band`), the gap
-    between channels of one product that would pay a reseller (`freight`, `duty`, `risk`),
+    demand is the response to a lasting price, so purchases that a cut only brings forward are no
+    gain. Hard limits come first: the bounds of each price (`margin_floor`, `largest_step`, `band`),
+    the gap between channels of one product that would pay a reseller (`freight`, `duty`, `risk`),
     capacities and allowed prices. A product whose change gains with a lower probability than
     `confidence` stays. So does what no limit allows to move. Each cell has a status: `interior`,
-    `corner` (a limit bound it), `undefined_inelastic` (demand does not answer enough for any price
-    to earn most, so that a limit decides) or `HOLD`, and the trail of what each limit did.
+    `corner` (a limit bound it), `undefined_inelastic` (demand reacts too little for any price to
+    earn most, so a limit decides) or `HOLD`, and the trail of each limit's effect.
 
     Attributes:
         level: The confidence of the intervals, as a share.

@@ -55,15 +55,15 @@ class PriceChoice(Decision):
     """The price to charge: CHANGE where a gain is sure and no guard forbids it, HOLD otherwise.
 
     Reads the evidence of a protocol (`PriceEvidence`): a bandit's simulation (the first replication
-    stands for the evidence; all of them say how often the rule is right), a table of an A/B test,
-    or an off-policy estimate of each arm (`protocol.each_arm=true`); `of_counts` reads a live
-    bandit's counts. What an arm earns has, where it is known who bought, a Beta posterior under a
-    uniform prior times price less cost, else a normal one. The arm that seems best of those left is
-    charged if the risk that it does not earn more than the current one is at most 1 - confidence,
-    shared among the candidates. Counts are pooled over customers: those of a policy that tells
-    customers apart compare different customers. A simulation counts the offers whose attribution
-    window was over by the end, each with what was seen in it. An arm that is no longer offered at
-    the end (`absent`) is not charged.
+    is the evidence; all of them show how often the rule is right), a table of an A/B test, or an
+    off-policy estimate of each arm (`protocol.each_arm=true`); `of_counts` reads a live bandit's
+    counts. If purchases are known, an arm's earnings have a Beta posterior under a uniform prior,
+    times price minus cost. Otherwise they have a normal one. The best remaining arm is charged if
+    the risk that it does not earn more than the current arm is at most 1 - confidence, shared among
+    the candidates. Counts are pooled over customers: those of a policy that tells customers apart
+    compare different customers. A simulation counts the offers whose attribution window was over by
+    the end, each with what was seen in it. An arm that is no longer offered at the end (`absent`)
+    is not charged.
 
     Attributes:
         current: The arm in force; null for none: then the candidate must be better than all lawful
@@ -75,7 +75,7 @@ class PriceChoice(Decision):
             starves arms that were unlucky; `always_valid`, of counts alone, is a bound under any
             play and however often it is read, and seldom sure; `test` changes where the A/B test
             itself shows that the arm earns more, by its estimator, rule, looks and correction. null
-            takes `adaptive` for a bandit, `test` for an A/B test, else `posterior`.
+            takes `adaptive` for a bandit, `test` for an A/B test, and `posterior` otherwise.
         margin_floor: The least (price - cost) / price.
         largest_step: The most that the price may change, as a share of the current one.
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
@@ -289,7 +289,7 @@ def check_offers(offers: PriceOffers, terms: PriceTerms, cost: float | None) -> 
         and not offers.find(terms.current).price
     ):
         raise ConfigError(
-            f"decision.largest_step: is a share of the current price, and that of "
+            f"decision.largest_step: is a share of the current price, and the price of "
             f"'{terms.current}' is 0."
         )
 

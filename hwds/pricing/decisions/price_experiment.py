@@ -27,13 +27,13 @@ class PriceExperiment(GuardedDecision):
     what they hand on.
 
     Reads the estimates of a model of demand (`DemandEstimates`), and finds the prices that
-    `optimal_price` would charge within the same guardrails. A test is worth what its result is
-    expected to add to the best of these over the periods to come, and costs what its arms earn less
-    while it lasts; the length with the largest difference is taken. Arms are today's price and
-    others within the guardrails. Prices are drawn by blocks of periods (`switchback`) or by
-    clusters of customers (`cluster`), never by customer: single devices tested beside their
-    substitutes mislead (Roemheld and Rao, arXiv 2402.14538). Each test hands its arms to `ab_plan`,
-    and what is believed of them to a bandit's prior, as commands.
+    `optimal_price` would charge within the same guardrails. The value of a test is the expected
+    gain of its result over the best of these in the coming periods. Its cost is the lower reward of
+    its arms during the test. The length with the largest difference is chosen. Arms are today's
+    price and others within the guardrails. Prices are drawn by blocks of periods (`switchback`) or
+    by clusters of customers (`cluster`), never by customer: single devices that are tested next to
+    their substitutes mislead (Roemheld and Rao, arXiv 2402.14538). Each test hands its arms to
+    `ab_plan`, and what is believed of them to a bandit's prior, as commands.
 
     Attributes:
         design: `switchback` gives all units an arm by turns in time, `cluster` gives each product

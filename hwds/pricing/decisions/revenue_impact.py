@@ -23,11 +23,11 @@ class RevenueImpact(DemandDecision):
     channel, and of all.
 
     Reads the estimates of a model of demand (`DemandEstimates`). Units are multiplied by (1 +
-    change) ** elasticity, draw by draw, so that they never fall below 0 and the interval is that of
-    the draws. Substitutes answer to the prices that change. What stays is told apart from what a
-    cut only brings forward. A price beyond the observed ones is flagged: there the elasticity is a
-    guess. `RAISE` or `CUT` where a change of all prices raises margin surely enough and to observed
-    prices in nine of ten cells.
+    change) ** elasticity, draw by draw, so they never fall below 0, and the draws give the
+    interval. Substitutes answer to the prices that change. It separates lasting demand from
+    purchases that a cut only brings forward. A price beyond the observed ones is flagged: there the
+    elasticity is a guess. `RAISE` or `CUT` where a change of all prices raises margin surely enough
+    and to observed prices in nine of ten cells.
 
     Attributes:
         changes: The changes of prices to look at, as shares.

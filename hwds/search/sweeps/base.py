@@ -165,25 +165,23 @@ class Searching(Sweep):
     Attributes:
         only: Whether nothing but `space` is searched, and not what the model's class says to tune
             besides.
-        metric: What trials are compared by, the short name of a metric; empty takes the protocol's
-            headline (of one against the truth that of labels, for nobody knows the truth who
-            chooses).
-        objectives: Further objectives beside the metric: other metrics, or `seconds`, what a
-            trial's cells took; before the first of each class of models a process fits one to toys,
-            so that no trial pays for imports and compiling. The trials that no other beats in all
-            of them, the Pareto front, are a table and a picture. The best trial is still that of
-            the metric.
+        metric: The metric that compares trials, by its short name; empty takes the protocol's
+            headline. If that is measured against the truth, the same metric against labels is
+            taken, because a real search does not know the truth.
+        objectives: Further objectives: other metrics, or `seconds`, the time of a trial's cells;
+            before its first trial of a model class, a process fits a toy, so no trial pays for
+            imports and compiling. The trials that no other beats in all of them, the Pareto front,
+            are a table and a picture. The metric alone still chooses the best trial.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
         trials: The number of different settings that are tried. A larger number later continues
-            from those that were tried.
+            after the trials that exist.
         windows: The most inner windows, all of which end before the first cutoff of the
             experiment's own; each is a rung. They overlap where the history is too short to lie
             side by side, and where it is shorter still there are fewer, which is said.
-        seconds: After which no new trial is begun; null for no limit. What was not finished goes on
-            with more seconds.
-        seconds_per_trial: What the windows of one trial may take together, those of earlier
-            executions included; a trial that takes more has failed, for it is ended where it
-            stands. Null for no limit.
+        seconds: After which no new trial is begun; null for no limit. An unfinished sweep continues
+            when it is given more seconds.
+        seconds_per_trial: The most seconds of all windows of a trial, earlier executions included.
+            A trial that takes more is stopped and has failed. Null for no limit.
         memory_per_trial: GiB that a trial may hold resident, libraries included (TensorFlow alone
             takes half a GiB); one that takes more is ended too. Null for no limit.
         cpus_per_trial: Threads of each trial, XGBoost, TensorFlow, BLAS, polars and numba alike;
@@ -192,8 +190,8 @@ class Searching(Sweep):
             alone gives them out.
         concurrent: The most trials at once; null for as many as there are CPUs for.
         reuse: Whether the finished trials of earlier sweeps count that lie in the space: same data,
-            windows and model but for what is searched. They come besides `trials`, are those that
-            were there when the sweep began, and a search that learns proposes by their scores too.
+            windows and model but for what is searched. They are added to `trials`, and must exist
+            when the sweep begins. A search that learns uses their scores, too.
         baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on
             the final windows too.
         seed: Names the random draws of the search.
@@ -309,7 +307,7 @@ def check_metric(metric: str, protocol: Evaluation[Any, Any], path: str = "sweep
     """
     if metric.startswith(TRUTH_PREFIX):
         raise ConfigError(
-            f"{path}: '{metric}' needs a truth that nobody knows who chooses; take "
+            f"{path}: '{metric}' needs the truth, which a real search does not know; take "
             f"'{metric.removeprefix(TRUTH_PREFIX)}'."
         )
     try:

@@ -13,14 +13,14 @@ from hwds.search.sweeps.optuna import Optuna
 
 
 class BOHB(Optuna, ASHA):
-    """Settings where those before have scored well, and successive halving among those that are
+    """Settings near earlier ones with good scores, and successive halving among settings that are
     proposed together.
 
     Falkner, Klein and Hutter (2018), "BOHB: robust and efficient hyperparameter optimization at
-    scale": what is learned from are the scores on as many windows as enough trials have reached,
-    one more than there are settings. The estimator is Optuna's; that of the authors' own package
-    draws from one stream for all of a process, and would not propose the same again. On Ray trials
-    are stopped without waiting for the others, so that what is proposed depends on who came first.
+    scale": it learns from the scores on the most windows that enough trials have reached (one more
+    trial than there are settings). The estimator is Optuna's; the authors' own package draws from
+    one stream per process, and would not propose the same again. On Ray trials are stopped without
+    waiting for the others, so that what is proposed depends on who came first.
 
     Attributes:
         batch: Settings proposed at once, of which one in `reduction` goes on from a rung.

@@ -16,17 +16,18 @@ class Optuna(Searching):
 
     Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Akiba et al. (2019),
     "Optuna". Every trial is asked all windows. Settings are proposed `batch` at a time, from the
-    scores of all trials before and a stream named by how many there are but those of a narrower
-    space, so that a widened sweep draws as a fresh one does. So the same trials are tried on any
-    executor, and by a sweep that was killed and goes on: no state of Optuna's is kept, for the cell
-    cache has all it follows from. A trial that came to nothing counts as the worst.
+    scores of all earlier trials and a random stream that is named by their number. Trials of a
+    narrower space are not in that number, so a widened sweep draws as a fresh one does. So the same
+    trials are tried on any executor, and by a sweep that was killed and goes on: no state of
+    Optuna's is kept, because it follows from the cell cache. A trial that came to nothing counts as
+    the worst.
 
     Attributes:
         startup: Trials before the first proposal, among them the experiment as it stands and those
             of earlier sweeps whose space holds this one; the others are drawn at random. The best
             trials of a narrower space are learned from, too, half as many as there are others.
-        batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work
-            together.
+        batch: Settings proposed at once. With 1, each learns from all earlier trials, but trials do
+            not run in parallel.
     """
 
     imports = ("optuna",)

@@ -19,9 +19,9 @@ class ForecastResidual(SensorModel):
     """A linear forecast of all sensors from all of them some rows before, and how far off it is.
 
     Two statistics have half of the false alarms each: the mean residual of the last rows, which
-    sees levels that move, and their mean squared residual, which sees noise that grows. A level
-    that has moved is forecast once it has lasted for longer than `ahead`, but for what the other
-    sensors say: residuals see changes, and long faults best at their beginning.
+    finds moving levels, and their mean squared residual, which finds growing noise. A moved level
+    is forecast correctly after `ahead` rows, except for the evidence of the other sensors:
+    residuals show changes, and show long faults best at their beginning.
 
     Attributes:
         lags: Rows that a forecast reads.

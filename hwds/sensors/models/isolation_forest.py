@@ -19,8 +19,9 @@ class IsolationForest(SensorModel):
     """The number of random cuts that set a row apart from normal ones (Liu, Ting and Zhou 2008):
     fewer are more anomalous.
 
-    The score is 2 to the minus mean path length over that of a random binary tree. What a feature
-    adds is by how much the score falls where it is put back to what it was when the run began.
+    The score is 2 to the power of minus the mean path length, divided by the mean path length of a
+    random binary tree. A feature's contribution is the fall of the score if the feature is set back
+    to its value at the run's beginning.
 
     Attributes:
         trees: The number of trees.

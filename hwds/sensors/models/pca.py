@@ -23,8 +23,8 @@ class PCA(SensorModel):
 
     T2 is the sum of squared components over their variances (Hotelling 1947), Q the squared
     distance from what the components restore (Jackson and Mudholkar 1979). A row is anomalous where
-    one of them is above its limit; each has half of the false alarms. What a feature adds to T2 and
-    to Q is its contribution (Westerhuis, Gurden and Smilde 2000).
+    one of them is above its limit; each has half of the false alarms. A feature's parts of T2 and Q
+    are its contributions (Westerhuis, Gurden and Smilde 2000).
 
     Attributes:
         variance: The share of the variance of normal departures that the components have.

@@ -129,16 +129,16 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     up to it alone.
 
     A model never sees a label; the first rows are taken as normal, and a run that is labelled
-    otherwise is refused. Metrics stand beside those of flagging every row and of flagging none. The
-    trials of a sweep are scored on faults that are put into the first parts, so that no setting is
-    chosen on rows that are scored.
+    otherwise is refused. The table also has the metrics of flagging every row and of flagging none.
+    The trials of a sweep are scored on faults that are put into the first parts, so that no setting
+    is chosen on rows that are scored.
 
     Attributes:
         train_rows: The rows at the beginning of each run that are learned from.
         learn: `together`, one model from the first parts of all runs, each its own reference, as of
-            machines that run side by side; `earlier`, a model for each run from those that began
-            before it or with it, where runs follow one another; or `each`, a model for each run
-            from its own.
+            machines that run side by side; `earlier`, a model for each run from the runs that began
+            before it or with it, if runs follow one another; or `each`, a model for each run from
+            its own.
         false_alarms: The share of normal rows that may be called anomalous.
         merge: Rows without an alarm between two that still are one episode of alarms.
         headline: The metric that orders the leaderboard, by its short name.
@@ -249,8 +249,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             )
         if isinstance(features, RunFeatures) and features.has_age:
             raise ConfigError(
-                "features: the age of a run always departs from what it was; take "
-                "features=sensor_windows."
+                "features: the age of a run always drifts; take features=sensor_windows."
             )
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:

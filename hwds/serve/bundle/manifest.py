@@ -141,8 +141,8 @@ def refuse_untrusted(public: str, trusted: dict[str, str], folder: Path) -> None
     """
     if public not in trusted:
         raise DataError(
-            f"{folder}: is signed by {public[:16]}..., whom no key of "
-            f"{', '.join(set(trusted.values()))} is of."
+            f"{folder}: is signed by {public[:16]}..., and that key is not in "
+            f"{', '.join(set(trusted.values()))}."
         )
 
 
@@ -398,7 +398,9 @@ def _checked_signature(folder: Path, content: bytes, trusted: Mapping[str, str] 
     if trusted is not None:
         refuse_untrusted(public, dict(trusted), folder)
     if not is_signed(content, signature, public):
-        raise DataError(f"{folder / MANIFEST}: is not what was signed; the bundle was changed.")
+        raise DataError(
+            f"{folder / MANIFEST}: differs from the signed file; the bundle was changed."
+        )
     return stored
 
 
@@ -412,9 +414,7 @@ def _checked_files(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> dict
     if absent := sorted(set(known) - set(there)):
         raise DataError(f"{folder / absent[0]}: is absent; the bundle was changed.")
     if added := sorted(set(there) - set(known)):
-        raise DataError(
-            f"{folder / added[0]}: was added to what was signed; the bundle was changed."
-        )
+        raise DataError(f"{folder / added[0]}: was added after signing; the bundle was changed.")
     files = {name: _read_file(folder / name, int(known[name]["bytes"]) + 1) for name in there}
     for name, content in files.items():
         if _facts(content) != known[name]:

@@ -681,7 +681,7 @@ class EventStore:
         if old is not None and old.body != WITHDRAWN and not correct:
             raise DataError(
                 f"event '{id}': its label was reported as {old.body}, and now as {body};"
-                ' say "correct": true where the first was wrong.'
+                ' set "correct": true if the first was wrong.'
             )
         self.log.require_room()
         state = self.state.current()

@@ -131,7 +131,7 @@ def check_arm(main: Bundle, other: Bundle, name: str) -> None:
         raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
     if kinds[0] in STATEFUL:
         raise ConfigError(
-            f"--{name}: these answers remember earlier questions, whose store one bundle owns."
+            f"--{name}: these answers remember earlier questions, and one bundle owns their store."
         )
     fields, accepted = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
     if lacks := sorted(fields - accepted):

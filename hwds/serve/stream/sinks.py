@@ -83,8 +83,7 @@ class Delivery:
         if note and note != _note_text(self.sent):
             os.close(self._file)
             raise ResumeError(
-                f"{path}: is damaged; where it is deleted {sink.name} is sent what comes from now "
-                f"on."
+                f"{path}: is damaged; if you delete it, {sink.name} gets what comes from now on."
             )
         self._note()
 
@@ -269,7 +268,7 @@ class Webhook:
             raise ConfigError(f"stream: --to {self.name}: must have a host.")
         if urlsplit(text).username is not None:
             raise ConfigError(
-                f"stream: --to {self.name}: must have no user; a token is sent where "
+                f"stream: --to {self.name}: must have no user; a token is sent if "
                 f"{WEBHOOK_TOKEN} holds one."
             )
         self._opener = build_opener(_NoRedirect)

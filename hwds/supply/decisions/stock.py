@@ -26,13 +26,13 @@ class Stock(VolumeDecision):
     forecast.
 
     `newsvendor` has a level for each step, `base_stock` one for each order by the sum of the steps
-    that it must cover, and `reorder_point` an (s, S) pair by the exact search for demand that stays
-    as it is; `two_echelons` has a level of all stock, which a depot orders up to, and one of the
-    store that it sends to (Clark and Scarf). The joint law is of sample paths where the run keeps
-    them, else the steps' own quantiles in the rank order of past errors, else independent steps.
-    The record is a simulation of each held-out window with what was demanded: cost, shortages, and
-    service, for every model of the run, so that a better forecast is worth money; where the true
-    law is known, what the error of the forecast costs.
+    that it must cover, and `reorder_point` an (s, S) pair by the exact search for constant demand;
+    `two_echelons` has a level of all stock, which a depot orders up to, and one of the store that
+    it sends to (Clark and Scarf). The joint law comes from sample paths if the run keeps them;
+    otherwise from the steps' own quantiles in the rank order of past errors; otherwise steps are
+    independent. The record is a simulation of each held-out window with the actual demand: cost,
+    shortages and service for every model of the run, so a better forecast is worth money. If the
+    true law is known, it also gives the cost of the forecast's error.
 
     STOCK where service is not shown to be below what the costs ask for; HOLD with the rule that
     bound otherwise: `few_cases`, `few_series` (one has no interval of its service), or `service`.

@@ -43,10 +43,11 @@ class SupplyPlan(VolumeDecision):
 
     A linear program plans production for expected demand above safety stocks, within the capacity
     that is expected to run. In draws of demand and of machines that fail each step makes what
-    brings stock to its plan. That says the fill rate, the steps of stock, and the quantiles of what
-    can be delivered: `committed`, `base` and `upside`, which `decision=oem_commitment` takes by
-    `decision.volume_run`. Outages are those of a run with `decision=maintenance`: replacements and
-    failures of its schedule, and after it the share of time that its rule loses in the long run.
+    brings stock to its plan. The plan gives the fill rate, the steps of stock, and the quantiles of
+    the deliverable amount: `committed`, `base` and `upside`, which `decision=oem_commitment` takes
+    by `decision.volume_run`. Outages are those of a run with `decision=maintenance`: replacements
+    and failures of its schedule, and after it the share of time that its rule loses in the long
+    run.
 
     COMMIT where the back-test does not show that less is delivered than committed to more often
     than is meant; HOLD with the rule that bound otherwise: `no_backtest`, `few_deals` or
@@ -109,7 +110,9 @@ class SupplyPlan(VolumeDecision):
         assert isinstance(protocol, VolumeEvidence)
         check_rising_levels(self.committed, self.base, self.upside)
         if self.ailing is not None and self.life_run is None:
-            raise ConfigError("decision.ailing: needs decision.life_run, whose machines it has.")
+            raise ConfigError(
+                "decision.ailing: needs decision.life_run, the run with the machines."
+            )
         protocol.check_volumes(self.name, paths=False)
 
     def check_data(self, frame: Panel, protocol: Evaluation[Any, Any]) -> None:

@@ -32,15 +32,15 @@ class VolumeBands(VolumeDecision):
 
     A deal is a series, or all series with the same values of some columns, over the steps of one
     cutoff. The quantile of a sum is not the sum of the months' quantiles, which is right only for
-    months that move as one. Where the run keeps sample paths (`protocol.paths`) the sums of these
-    are taken; where `protocol.intervals` are calibrated, of draws of the calibrated quantiles in
+    months that move as one. If the run keeps sample paths (`protocol.paths`), their sums are taken.
+    If `protocol.intervals` are calibrated, the sums are of draws from the calibrated quantiles in
     the rank order of the paths. Otherwise draws of each month, from its own quantiles, are put in
-    the rank order of past error vectors (Schaake shuffle): what happened less the median, over the
-    width between the outermost quantiles, pooled over series, of the windows whose outcome was
-    known at the deal's cutoff. Between its levels a quantile function is a line over the normal
-    score of the level, and goes on beyond them with the slope of the two outermost. Series of one
-    deal are coupled by windows of one past cutoff. Where `protocol.reconcile` makes forecasts add
-    up, deals are made of the dataset's own series.
+    the rank order of past error vectors (Schaake shuffle): the actual value minus the median,
+    divided by the width between the outermost quantiles, pooled over series, from windows with a
+    known outcome at the deal's cutoff. Between its levels a quantile function is a line over the
+    normal score of the level, and goes on beyond them with the slope of the two outermost. Series
+    of one deal are coupled by windows of one past cutoff. If `protocol.reconcile` makes forecasts
+    add up, deals use the dataset's own series.
 
     COMMIT where the back-test does not show that demand is below the commitment more often than is
     meant; HOLD with the rule that bound otherwise: `no_backtest`, `few_vectors`, `few_deals` or

@@ -34,9 +34,9 @@ class Tracker(Recipe):
 
     Attributes:
         group: The group of its runs; where empty a sweep's own title, or the study's name.
-        metrics: The metrics that are mirrored: `few` are the headline and those beside it on every
-            leaderboard, the headline of rivals, and the losses of the first network or booster of
-            each window; `all` is every metric, aggregate, rival and fit.
+        metrics: The metrics that are mirrored: `few` are the metrics of every leaderboard, the
+            headline of rivals, and the losses of the first network or booster of each window; `all`
+            is every metric, aggregate, rival and fit.
     """
 
     service: ClassVar[bool] = False

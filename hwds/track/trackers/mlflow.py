@@ -84,8 +84,8 @@ class Mlflow(Tracker):
     itself loads.
 
     Attributes:
-        uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; where empty
-            `MLFLOW_TRACKING_URI`, or else `outputs/mlflow/mlflow.db`.
+        uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; if empty,
+            `MLFLOW_TRACKING_URI`; without that, `outputs/mlflow/mlflow.db`.
         patience: Seconds that a server may take to answer.
     """
 

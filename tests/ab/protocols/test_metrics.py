@@ -371,7 +371,7 @@ def effect_of_day(found, step):
         (
             {"spent": "primary", "bought": {"outcome": "spent"}},
             ConfigError,
-            "'bought' is an outcome; give what is made of 'spent'",
+            "'bought' is an outcome; give the metric of 'spent'",
         ),
         (
             {"r": {"role": "primary", "outcome": "spent", "per": "session"}},

@@ -380,7 +380,7 @@ def test_a_world_is_what_it_was_after_a_journey_to_disk(tmp_path):
         (["dataset.means=[.5,nan]"], "dataset.means[1]: must be a finite number"),
         (
             ["dataset.delay=3"],
-            "dataset.window: must be >= 1 where dataset.delay is above 0, got 0.",
+            "dataset.window: must be >= 1 if dataset.delay is above 0, got 0.",
         ),
         (["dataset.arrives=[5,5,5,5,5]"], "dataset.arrives: no arm is there at step 0."),
         (["dataset.arms=[a,b]"], "dataset.arms: must name each of the 5 arms"),

@@ -61,7 +61,7 @@ def test_the_market_that_is_shown_falls_with_price_and_earns_money_before_and_af
         ),
         (
             ["dataset.shift_at=null"],
-            "dataset.shift_at: must be given where dataset.after_shift is, got null.",
+            "dataset.shift_at: must be given if dataset.after_shift is, got null.",
         ),
     ],
 )

@@ -311,11 +311,11 @@ def test_settings_are_chosen_before_the_first_cutoff(panel):
             "dataset=price_sales protocol=elasticity_recovery sweep=random",
             "sweep: protocol 'elasticity_recovery' is scored against a simulator's truth, on "
             "which nobody can choose settings;"
-            " 'random' would choose on what is scored.",
+            " 'random' would choose on the scored rows.",
         ),
         (
             "dataset=classics protocol=price_change",
-            "dataset.roles.price: must be given, for an elasticity is that of units to a price.",
+            "dataset.roles.price: must be given: an elasticity relates units to a price.",
         ),
         (
             "dataset=price_sales dataset.weeks=12 protocol=stability",

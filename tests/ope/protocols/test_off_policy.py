@@ -614,7 +614,7 @@ def test_other_refusals(table):
         asked(
             OffPolicy(target_policy=TARGET, min_effective_size=2000), SNIPW(name="ope/snipw"), table
         )
-    with pytest.raises(DataError, match=r"roles.arm: must be given, or else"):
+    with pytest.raises(DataError, match=r"roles.arm: must be given, or dataset"):
         OffPolicy().split(without(table, "arm", "price"))
     with pytest.raises(DataError, match=r"folds: 5 parts of 3 rows"):
         OffPolicy().split(Table(table.data.head(3), table.roles))

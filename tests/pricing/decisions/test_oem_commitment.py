@@ -206,7 +206,7 @@ def test_a_deal_is_not_sold_to_another_cell_and_is_capped_by_what_can_be_deliver
     assert verdict.tiers["units"].max() < 91
     with pytest.raises(
         ConfigError,
-        match=r"^decision\.cell: must be 'p2/c0', whose volume decision\.volume_run says, got",
+        match=r"^decision\.cell: must be 'p2/c0', the deal of decision\.volume_run, got",
     ):
         replace(decision, cell="p2/c1").of_estimates(EVIDENCE)
     with pytest.raises(

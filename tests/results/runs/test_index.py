@@ -187,7 +187,7 @@ def test_what_is_not_there_is_refused_with_the_nearest(three):
         (["modle=x"], "no field or metric 'modle'; did you mean 'model'?"),
         (["mace<1"], "no field or metric 'mace'; did you mean 'mase'?"),
         (["sale"], "no experiment or run 'sale'; did you mean 'sales'?"),
-        (["seed<x"], "seed: must be held against a number, got 'x'"),
+        (["seed<x"], "seed: must be compared with a number, got 'x'"),
     ):
         with pytest.raises(ConfigError) as error:
             matching_folders(three, words)

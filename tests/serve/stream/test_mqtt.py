@@ -206,8 +206,7 @@ def test_a_broker_sends_no_more_ahead_than_was_asked_for(tmp_path, monkeypatch):
         (
             open_sink,
             "http://u:word@h/x",
-            "stream: --to http://***@h/x: must have no user; a token is sent where "
-            "HWDS_WEBHOOK_TOKEN",
+            "stream: --to http://***@h/x: must have no user; a token is sent if HWDS_WEBHOOK_TOKEN",
         ),
         (
             open_sink,

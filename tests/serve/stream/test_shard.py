@@ -217,7 +217,7 @@ def test_a_damaged_note_of_what_was_sent_is_refused(followed, lines, tmp_path):
         note.write_bytes(wrong)
         with pytest.raises(
             ResumeError,
-            match=r"sent-\w+: is damaged; where it is deleted taking is sent what comes from now "
+            match=r"sent-\w+: is damaged; if you delete it, taking gets what comes from now "
             r"on",
         ):
             Shard(followed, tmp_path, RULES, [Taking()])

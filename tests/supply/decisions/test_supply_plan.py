@@ -92,7 +92,10 @@ def checked(decision, panel):
             {"base": 0.05},
             "decision.base: must lie between committed and upside, got 0.1, 0.05, 0.9.",
         ),
-        ({"ailing": "north"}, "decision.ailing: needs decision.life_run, whose machines it has."),
+        (
+            {"ailing": "north"},
+            "decision.ailing: needs decision.life_run, the run with the machines.",
+        ),
         (
             {"plant": "plnt"},
             "decision.plant: no static or level column 'plnt'; did you mean 'plant'?",

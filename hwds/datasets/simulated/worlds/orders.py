@@ -140,7 +140,7 @@ class Investigators(NamedTuple):
 
     Attributes:
         review_chance: The review chance of any line, whatever it is, in the random stream.
-        rule_quantity: From how many units on today's rule asks for a look.
+        rule_quantity: The number of units from which today's rule asks for a look.
         rule_share: The share of those lines that somebody has the time to look at; nobody writes it
             down.
         missed: The share of gray lines that are looked at and found innocent; no honest line is

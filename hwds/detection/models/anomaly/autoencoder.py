@@ -44,9 +44,9 @@ class Autoencoder(RowNetwork, Detector):
     Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no
     single value decides. The networks learn by log(1 + squared error), the loss of a Cauchy
     distribution: extremes that are among the normals, found or not, are not learned. The score is
-    the mean over the inputs, and over several networks, of the squared error over that input's
-    usual one, which later normals have; each input's share is its part of it. A usual row's score
-    is 1.
+    the mean, over inputs and several networks, of the squared error divided by the input's usual
+    squared error on later normal rows. Each input's share is its part of that sum. A usual row's
+    score is 1.
 
     Attributes:
         units: The units of the layers before and after the narrow one.

@@ -22,9 +22,9 @@ class IsolationForest(Detector):
     """The number of random cuts that set a row apart from the normals (Liu, Ting and Zhou 2008):
     fewer are more anomalous.
 
-    The score is the logarithm to base 2 of the paper's: minus the mean path length over that of a
-    random binary tree. It orders rows as the paper's does, and path lengths add up over the inputs
-    that are cut.
+    The score is the logarithm to base 2 of the paper's: minus the mean path length divided by the
+    mean path length of a random binary tree. It orders rows as the paper's does, and path lengths
+    add up over the inputs that are cut.
 
     Attributes:
         trees: The number of trees.

@@ -23,17 +23,17 @@ class Tails(Detector):
     """The sum over inputs of minus the logarithm of the share of normals that lie at least as far
     out (Li et al. 2022, ECOD).
 
-    Of an input named in `high` only large values are odd, of one in `low` only small ones; where
-    any is named no other input counts, for whoever knows in which direction fraud lies finds more
-    of it than a model of all that is rare. Where none is named, both ends of every input are odd. A
-    value that is not known adds nothing.
+    For an input in `high` only large values are odd, for one in `low` only small values. If any is
+    named, no other input counts: who knows the direction of fraud finds more of it than a model of
+    all rare values. If none is named, both ends of every input are odd. A value that is not known
+    adds nothing.
 
     Attributes:
         high: Inputs whose large values are odd.
         low: Inputs whose small values are odd.
         normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
         most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do
-            not outweigh all else; null is no bound.
+            not outweigh all other inputs; null is no bound.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}

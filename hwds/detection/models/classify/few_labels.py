@@ -30,11 +30,11 @@ class FewLabels(Classifier):
     """The score of a detector while there are no labels of both kinds, then trees on its score and
     the inputs.
 
-    The trees learn from the labelled rows, and from all others as if they were of label 0, which
-    together weigh `unlabelled_weight` times as much as the labelled ones: they say what is usual,
-    and few labels say which of the unusual is meant. With many labels it is a classifier that knows
-    what is odd. Reviewed rows are chosen, not drawn: what comes out orders rows and is no
-    probability unless `calibration` makes it one by labels of a fair sample.
+    The trees learn from the labelled rows, and from all others as if they had label 0. All others
+    together have `unlabelled_weight` times the weight of the labelled rows. They show which rows
+    are usual, and the few labels show which unusual rows are meant. With many labels it is a
+    classifier that knows what is odd. Reviewed rows are chosen, not drawn: what comes out orders
+    rows and is no probability unless `calibration` makes it one by labels of a fair sample.
 
     Attributes:
         member: The detector whose score counts while there are no labels, and is an input of the

@@ -13,8 +13,8 @@ class MLP(NetworkClassifier):
     """A network of dense layers on standardised numbers, flags for what is missing, and embeddings
     of texts.
 
-    Skewed numbers are read by their logarithm. What an input adds to a row's log odds is found by
-    integrated gradients from the mean row (Sundararajan, Taly and Yan 2017).
+    Skewed numbers are read by their logarithm. Integrated gradients from the mean row give an
+    input's contribution to a row's log odds (Sundararajan, Taly and Yan 2017).
 
     Attributes:
         units: The units of each hidden layer.

@@ -29,14 +29,14 @@ class PositiveUnlabelled(Classifier):
     """Corrects a classifier's probabilities for positives that were never looked for (Elkan and
     Noto 2008).
 
-    Rows without a label are learned as 0 beside those that are. If positives are found by chance
-    alone, whatever they look like, what is learned is the probability of being positive times the
-    chance of being found. That chance is the mean probability of found positives that were not
-    learned from, and probabilities are divided by it. It is too low where positives look like
-    others, so that probabilities come out too high; and where investigators go by what they see,
-    nothing of it holds (use a random review stream and `label_propensity` there). What is learned
-    must be able to level off at that chance: trees do, a line in the log odds only with
-    `calibration: isotonic`. The order of rows stays the member's.
+    Rows without a label are learned as 0, together with the rows that have label 0. If positives
+    are found by chance alone, whatever they look like, what is learned is the probability of being
+    positive times the chance of being found. That chance is the mean probability of found positives
+    that were not learned from, and probabilities are divided by it. It is too low if positives look
+    like others, and probabilities are then too high. If investigators choose by appearance, the
+    method is not valid: use a random review stream and `label_propensity`. The model must be able
+    to level off at that chance: trees do, a line in the log odds only with `calibration: isotonic`.
+    The order of rows stays the member's.
 
     With `calibration`, the first half of the window calibrates the chance of a found positive, the
     second estimates the chance of being found; without, all of it does.

@@ -99,9 +99,9 @@ class Rules(Classifier):
 
     A rule is conditions on inputs that must all hold. Rules are written in a file of `conf/rules`,
     a name and its conditions each, and named by it: `model.rules=gray_desk`; or given in place:
-    `'model.rules={late: "amount > 200 and night = 1"}'`. The share of label 1 of a rule is that of
-    the training window, drawn to the share of all rows as if it had named `shrink` rows more. Rules
-    may be read off a shallow tree, too. As a member of `classify/stack` they stand beside other
+    `'model.rules={late: "amount > 200 and night = 1"}'`. A rule's share of label 1 is its share in
+    the training window, shrunk to the share of all rows as if it had named `shrink` rows more.
+    Rules may be read off a shallow tree, too. As a member of `classify/stack` they join other
     models in one score and one policy. The rules that a row meets are kept (`rules` in the
     predictions), and each is back-tested on the rows to come: rows, share of label 1 and money.
 
@@ -109,8 +109,8 @@ class Rules(Classifier):
         rules: The conditions of each rule by its name, or the name of a file of `conf/rules` that
             holds them.
         propose: The number of rules that are read off a tree of the training window.
-        shrink: The number of rows, of which the share of label 1 is that of all, that each rule's
-            share is drawn to.
+        shrink: Each rule's share of label 1 is shrunk to the overall share, as if it had this many
+            rows more.
     """
 
     imports = ("sklearn",)

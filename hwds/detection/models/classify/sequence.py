@@ -10,10 +10,10 @@ from hwds.detection.networks import NetworkClassifier, RowParts
 
 
 class Sequence(NetworkClassifier):
-    """An LSTM over a customer's last purchases, beside the plain inputs of the row.
+    """An LSTM over a customer's last purchases, and the plain inputs of the row.
 
-    It reads columns of arrays, oldest step first, such as `features=recent` makes them. What stands
-    beside them is read as `classify/mlp` reads it.
+    It reads columns of arrays, oldest step first, such as `features=recent` makes them. The other
+    inputs are read as `classify/mlp` reads them.
 
     Attributes:
         units: The units of the LSTM and of the dense layer after it.

@@ -166,18 +166,18 @@ def _check_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
 class Stack(Classifier):
     """Combine classifiers: their log odds are averaged with weights learned on a later window.
 
-    Members learn from the training window and stop by the stopping window. Of the calibration
-    window the earlier half weighs them, by logistic regression with weights that are at least 0 and
-    sum to 1, drawn to equal ones (a few positives cannot tell more); the later half calibrates the
-    sum. Without `calibration` all of it weighs. What is no log odds becomes them first: a forest's
-    mean by itself, a detector's score by a line that is fitted on the rows that weigh. The equal
-    mean and the best member alone are always scored beside it.
+    Members learn from the training window and stop by the stopping window. The earlier half of the
+    calibration window gives the weights, by logistic regression with weights of at least 0 and sum
+    1, shrunk to equal weights (a few positives cannot tell more). The later half calibrates the
+    sum. Without `calibration` all of it weighs. Other scores become log odds first: a forest's mean
+    by itself, a detector's score by a line that is fitted on the rows for the weights. The equal
+    mean and the best single member are always scored, too.
 
     Attributes:
         members: Classifiers or detectors, at least two, without calibration of their own.
         combine: `shrunk`, `equal`, or the `best` member (of least log loss on the rows that weigh).
         pull: How strongly weights are drawn to equal ones: so much log loss for a squared distance
-            of 1 from them. Where there are many positives it matters little.
+            of 1 from them. With many positives it matters little.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

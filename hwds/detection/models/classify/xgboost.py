@@ -38,19 +38,18 @@ class XGBoost(Classifier):
     window.
 
     Rare positives need no weight: it adds nothing to the order of rows and ruins probabilities
-    (Carriero et al. 2024). Where one is set all the same, scores are un-shifted: odds are divided
-    by it (Elkan 2001; Dal Pozzolo et al. 2015). They do need fine bins: what sets them apart lies
-    in the tails, which quantile bins lump together.
+    (Carriero et al. 2024). If one is set all the same, the odds are divided by it (Elkan 2001; Dal
+    Pozzolo et al. 2015). They do need fine bins: what sets them apart lies in the tails, which
+    quantile bins lump together.
 
     Attributes:
         trees: The most boosting rounds.
-        patience: Rounds without a better average precision on the stopping window after which
-            growing stops; 0 always grows `trees`, and so it is where that window has not labels of
-            both kinds.
-        folds: Where the stopping window has fewer than 50 positive rows, whose ranking is largely
-            chance, rounds are chosen without it: those after which models of so many folds of all
-            labelled rows, cut by entity, have the least log loss in the fold that they did not see.
-            All labelled rows are learned from then; 0 stops by that window all the same.
+        patience: Growing stops after this many rounds without a better average precision on the
+            stopping window. 0 always grows `trees`; so does a window without labels of both kinds.
+        folds: A stopping window of fewer than 50 positive rows ranks largely by chance. Rounds are
+            then chosen by cross-validation over this many folds of all labelled rows, cut by
+            entity, with the least log loss in the left-out fold. All labelled rows are learned from
+            then; 0 stops by that window all the same.
         depth: The levels of a tree.
         rate: The share of each tree that is added.
         leaf_weight: The least sum of p(1 - p) in a leaf; of one row it is .25 at even odds and
