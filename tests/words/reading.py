@@ -26,7 +26,7 @@ class Passage(NamedTuple):
         """Return its sentences; a list or a block of code ends one."""
         parts = re.split(r"(?<=[.!?])[)\"”*]*\s+(?=[^a-z\s])|\n\n+", self.text)
         found = (" ".join(part.split()) for part in parts)
-        return [sentence for sentence in found if re.search(r"[A-Za-z§]", sentence)]
+        return [sentence for sentence in found if re.search(r"[\w§]", sentence)]
 
 
 def pages() -> list[Path]:
@@ -76,7 +76,7 @@ def of_markdown(text: str) -> Iterator[Passage]:
 
 def _cells(number: int, row: str) -> Iterator[Passage]:
     for cell in re.split(r"(?<!\\)\|", plain(row))[1:-1]:
-        if re.search(r"[A-Za-z]", cell):
+        if re.search(r"\w", cell):
             yield Passage(number, "cell", cell.strip())
 
 

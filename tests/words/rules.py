@@ -62,7 +62,6 @@ WORDS = {
     r"is no": "is not a",
     r"ere|yonder|hitherto|thereby|therein|thereto|herewith": "here, so",
     r"some ?such": "like this",
-    r"every ?other": "all others",
     r"answered (by|with|from)|asks? (a|the) model|(is|are|was|were) asked": "forecast, predicted",
     r"(models?|forecasters?|polic(y|ies)|networks?|members?|naive)( \w+)? answers?": "forecasts",
 }
