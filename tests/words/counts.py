@@ -27,7 +27,7 @@ def exceptions() -> list[dict[str, str]]:
 def excepted(name: str, finding: Finding) -> bool:
     """Return whether a finding is on the list of exceptions."""
     return any(
-        one["rule"] == finding.rule
+        one["rule"] in ("*", finding.rule)
         and one["file"] in ("*", name)
         and one["words"] in finding.sentence
         for one in exceptions()

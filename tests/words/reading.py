@@ -24,7 +24,7 @@ class Passage(NamedTuple):
 
     def sentences(self) -> list[str]:
         """Return its sentences; a list or a block of code ends one."""
-        parts = re.split(r"(?<=[.!?])[)\"”*]*\s+(?=[^a-z\s])|\n\n+", self.text)
+        parts = re.split(r"(?<=[.!?])[)\"”*]*\s+(?=[^a-z\s]|hwds\b)|\n\n+", self.text)
         found = (" ".join(part.split()) for part in parts)
         return [sentence for sentence in found if re.search(r"[\w§]", sentence)]
 
