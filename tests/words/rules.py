@@ -21,7 +21,7 @@ WORDS = {
     r"to be had|(is|are|was|were) had": "available",
     r"lays?|laid": "put, store",
     r"says?|said": "set, show, print, mean, state",
-    r"(?<!thing )(?<!one )else": "otherwise",
+    r"(?<!thing )(?<!one )(?<!body )else": "otherwise",
     r"held against|held to": "compared with, checked against",
     r"remarked|remarks? on": "warned, warns about",
     r"of (which|whom|whose)": "a sentence of its own",
@@ -115,11 +115,11 @@ def _list(name: str, listed: dict[str, str]) -> Rule:
 RULES = [
     _list("words", WORDS),
     _rule("words", rf"[,;:] for (?!example|instance)[^,;.]*\b{VERBS}\b", "because"),
-    _rule("words", rf"{STARTS}where(?![\w-])", "if, when"),
+    _rule("words", rf"{STARTS}where(?![\w-])(?=[^?]*$)", "if, when"),
     _rule(
         "words",
         r"(\d|\b(one|two|three|four|five|six|ten|once|twice|thousand|million|second|minute)s?)"
-        r"(?: [a-zA-Z$€]+){0,2} an? (day|second|minute|hour|week|month|year|row|series|unit|request"
+        r"(?: [a-zA-Z$€]+){0,2} (?<!in )an? (day|second|minute|hour|week|month|year|row|series|unit|request"
         r"|call|machine|cutoff|fold|window|core|thousand|customer|image|reading|order)\b",
         "per day",
     ),
