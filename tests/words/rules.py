@@ -118,7 +118,7 @@ RULES = [
     _rule("words", rf"{STARTS}where(?![\w-])(?=[^?]*$)", "if, when"),
     _rule(
         "words",
-        r"(\d|\b(one|two|three|four|five|six|ten|once|twice|thousand|million|second|minute)s?)"
+        r"(\d|\b(one|two|three|four|five|six|ten|once|thousand|million|second|minute)s?)"
         r"(?: [a-zA-Z$€]+){0,2} (?<!in )an? (day|second|minute|hour|week|month|year|row|series|unit|request"
         r"|call|machine|cutoff|fold|window|core|thousand|customer|image|reading|order)\b",
         "per day",
