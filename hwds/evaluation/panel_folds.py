@@ -349,16 +349,17 @@ class PanelWalkForward(PanelSplitting):
     """Cut a panel at several cutoffs, a stride apart.
 
     Attributes:
-        windows: The number of cutoffs. 0 takes up to twelve in the later half of the panel, and
-            goes back to two seasons of history for six of them, or to one season for four.
+        windows: The number of cutoffs; 0 chooses it by the length of the panel: up to twelve in
+            its later half. Six of them may go back to two seasons of history, and four to one
+            season.
         stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not
-            overlap, or half of it if `windows=0` finds fewer than four otherwise.
+            overlap. With `windows=0` it is half a horizon if fewer than four cutoffs fit otherwise.
         gap: Rows after the cutoff that are not scored (the delay until a forecast can be acted on).
         sliding: Rows of history that a fit sees at most; None lets the history expand.
         refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`. None takes
-            `always` with a number of windows. With `windows=0` a model of all series is then fitted
-            at three cutoffs, the first, one in the middle and the last, and serves the others, too;
-            a model of each series alone is fitted at each cutoff.
+            `always` if `windows` is given. With `windows=0` a model of all series is fitted at the
+            first cutoff, one in the middle and the last. A model that fits each series alone is
+            fitted at each cutoff.
         align: `calendar`, the same instants for all series, or `end`, counted back from each
             series' own end, for records in which the calendar means nothing.
     """
