@@ -13,10 +13,20 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
-from hwds.core.recipe import Folds, Recipe, Refit, Small, Steps, ZeroSteps, cutoffs_per_fit
+from hwds.core.recipe import (
+    Folds,
+    Recipe,
+    Refit,
+    Small,
+    Steps,
+    ZeroFolds,
+    ZeroSteps,
+    cutoffs_per_fit,
+)
 from hwds.evaluation.protocol import Fold
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.results.formatting import counted
 
 # Cutoffs of a panel, and what may be known at one: the history before it and the plan after it.
 
@@ -312,6 +322,13 @@ class PanelSplitting(Recipe):
         """Return the rows of history that a fit sees at most; None for all."""
         return None
 
+    @property
+    def shares_fits(self) -> bool:
+        """True where a fold's later cutoffs are there for a verdict alone: a model that fits each
+        series alone is then fitted at each of them.
+        """
+        return False
+
     def end(self, panel: Panel) -> Cutoff:
         """Return the cutoff after the last rows, from which new ones are forecast: the last instant
         of the panel, or each series' own end.
@@ -322,26 +339,36 @@ class PanelSplitting(Recipe):
 
 # Walk-forward: many cutoffs, each forecast from what was known then.
 
+MOST_WINDOWS, SURE_WINDOWS, LEAST_WINDOWS = 12, 6, 4
+"""Cutoffs by default: at most; as many as history is given up for; and the fewest that can ever
+tell which of two models is better.
+"""
+
 
 class PanelWalkForward(PanelSplitting):
     """Cut a panel at several cutoffs, a stride apart.
 
     Attributes:
-        windows: The number of cutoffs.
+        windows: The number of cutoffs; 0 chooses it by the length of the panel: up to twelve in
+            its later half. Six of them may go back to two seasons of history, and four to one
+            season.
         stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not
-            overlap.
+            overlap. With `windows=0` it is half a horizon if fewer than four cutoffs fit otherwise.
         gap: Rows after the cutoff that are not scored (the delay until a forecast can be acted on).
         sliding: Rows of history that a fit sees at most; None lets the history expand.
-        refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`.
+        refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`. None takes
+            `always` if `windows` is given. With `windows=0` a model of all series is fitted at the
+            first cutoff, one in the middle and the last. A model that fits each series alone is
+            fitted at each cutoff.
         align: `calendar`, the same instants for all series, or `end`, counted back from each
             series' own end, for records in which the calendar means nothing.
     """
 
-    windows: Annotated[Folds, Small(2)] = 3
+    windows: Annotated[ZeroFolds, Small(2, zero=True)] = 0
     stride: Steps | None = None
     gap: ZeroSteps = 0
     sliding: Steps | None = None
-    refit: Refit = "always"
+    refit: Refit | None = None
     align: Align = "calendar"
 
     def make_folds(self, panel: Panel) -> list[Fold]:
@@ -352,14 +379,17 @@ class PanelWalkForward(PanelSplitting):
         cutoffs = self.cutoffs(panel)
         if not (cutoffs[0].ends(panel) > 0).any():
             raise DataError(
-                f"protocol: {self.windows} windows of {self.steps(panel)} steps, "
-                f"{self.stride_on(panel)} apart, leave no"
+                f"protocol: {len(cutoffs)} windows of {self.steps(panel)} steps, "
+                f"{self.windows_on(panel)[1]} apart, leave no"
                 f" history; the longest series has {int(panel.lengths.max())} rows: ask for a "
                 f"smaller"
                 " protocol.horizon, or for fewer protocol.windows."
             )
-        size = cutoffs_per_fit(self.refit, self.windows)
-        groups = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]
+        begins = self._fits(len(cutoffs))
+        groups = [
+            tuple(cutoffs[begin:end])
+            for begin, end in zip(begins, (*begins[1:], len(cutoffs)), strict=True)
+        ]
         return [Fold(i, group[0].label, panel.n_series, group) for i, group in enumerate(groups)]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
@@ -367,17 +397,88 @@ class PanelWalkForward(PanelSplitting):
 
         After the last one lie exactly the steps of the horizon.
         """
-        back = [
-            self.steps(panel) + i * self.stride_on(panel) for i in reversed(range(self.windows))
-        ]
+        count, stride = self.windows_on(panel)
+        back = [self.steps(panel) + i * stride for i in reversed(range(count))]
         if self.align == "end":
             return [FromEnd(rows) for rows in back]
         last = panel.table[TIME].max()
         end = Series([last], dtype=panel.table.schema[TIME])
         return [AtTime(panel.frequency.after(end, -rows)[0]) for rows in back]
 
+    def windows_on(self, panel: Panel) -> tuple[int, int]:
+        """Return the number of cutoffs on this panel, and the rows from one to the next."""
+        stride = self.stride_on(panel)
+        if self.windows:
+            return self.windows, stride
+        count = self._fitting_windows(panel, stride)
+        if count < LEAST_WINDOWS and not self.stride and stride > 1:
+            half = -(-stride // 2)
+            closer = self._fitting_windows(panel, half)
+            return (closer, half) if closer >= LEAST_WINDOWS else (count, stride)
+        return count, stride
+
+    def _fitting_windows(self, panel: Panel, stride: int) -> int:
+        """Return how many cutoffs so far apart the length of a panel allows: see `windows`."""
+        rows, steps = self._rows(panel), self.steps(panel)
+        base = max(panel.season, steps)
+
+        def leaving(history: int) -> int:
+            return max((rows - history - steps) // stride + 1, 0)
+
+        # fewer that cover less than two thirds of a season do not tell
+        of_season = -(-2 * panel.season // (3 * stride))
+        wanted, least = max(SURE_WINDOWS, of_season), max(LEAST_WINDOWS, of_season)
+        count = max(leaving(max(rows // 2, 2 * base)), min(wanted, leaving(2 * base)))
+        if count < least:
+            count = max(count, min(wanted, leaving(base)))
+        return min(max(count, 1), MOST_WINDOWS)
+
+    def _rows(self, panel: Panel) -> int:
+        """Return the rows of a panel from the instant by which one series in ten has begun; those
+        of the series' own lengths if they are counted from their ends.
+        """
+        tenth = panel.n_series // 10
+        if self.align == "end":
+            return int(np.sort(panel.lengths)[-1 - tenth])
+        begin = panel.table[TIME].gather(panel.offsets[:-1]).sort()[tenth]
+        return int((panel.table[TIME].unique() >= begin).sum())
+
+    def _fits(self, count: int) -> list[int]:
+        """Return the places of the cutoffs, of so many, at which a model is fitted."""
+        if not self.shares_fits:
+            return list(range(0, count, cutoffs_per_fit(self.refit or "always", count)))
+        return sorted({0, (count - 1) // 2, count - 1})
+
+    def cutoff_words(self, panel: Panel) -> str:
+        """Return how many cutoffs the panel has by default, and why."""
+        if self.windows:
+            return ""
+        (count, stride), folds = self.windows_on(panel), self.make_folds(panel)
+        left = self._rows(panel) - self.steps(panel) - (count - 1) * stride
+        season = f" ({left / panel.season:.1f} seasons)" if panel.season > 1 else ""
+        words = [
+            f"{counted(count, 'cutoffs')}, {stride} rows apart, by the length of the data: "
+            f"{counted(left, 'rows')}{season} lie before the first."
+        ]
+        if len(folds) < count and self.shares_fits:
+            words.append(
+                f"A model of all series is fitted at {len(folds)} of them, a model of each series "
+                f"alone at every one."
+            )
+        if count < LEAST_WINDOWS:
+            words.append(
+                f"Fewer than {LEAST_WINDOWS} cannot tell which model is better: the data is too "
+                f"short for {self.steps(panel)} steps ahead."
+            )
+        return " ".join(words)
+
+    @property
+    def shares_fits(self) -> bool:
+        """True where neither the windows nor when to refit is given."""
+        return not self.windows and self.refit is None
+
     def stride_on(self, panel: Panel) -> int:
-        """Return the rows from one cutoff to the next on this panel."""
+        """Return the rows from one cutoff to the next that are asked for on this panel."""
         return self.stride or self.horizon or panel.horizon
 
     def steps(self, panel: Panel) -> int:

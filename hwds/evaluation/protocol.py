@@ -513,6 +513,10 @@ class Tunable(ABC):
         """
         return ""
 
+    def search_settings(self) -> Mapping[str, Any]:
+        """Return the fields that a sweep sets before its first trial, with their values."""
+        return {}
+
     @abstractmethod
     def tuning_split(self, frame: Any, windows: int) -> TuningSplit:
         """Return other windows for a sweep to choose settings on, without a look at these.
@@ -680,6 +684,10 @@ class Foreseeable(ABC):
 
     def budget_words(self, seconds: float) -> str:
         """Return the words of a model that keeps to a time; empty where there is none."""
+        return ""
+
+    def cutoff_words(self, frame: Any) -> str:
+        """Return how many cutoffs were chosen and why; empty where they are given."""
         return ""
 
 

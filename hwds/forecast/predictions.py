@@ -82,6 +82,7 @@ def fit_and_forecast(
     paths: int = 0,
     whole: bool = False,
     inner: int = 0,
+    first: int = 0,
 ) -> DataFrame:
     """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
 
@@ -99,25 +100,29 @@ def fit_and_forecast(
         paths: Sample paths to keep of each series, where the model can draw them.
         whole: Keep the forecasts of a series that has ended before the horizon, marked by `exists`.
         inner: Windows before the first cutoff that are forecast too.
+        first: The number of the first cutoff.
     """
-    block, first = panel.block(cell.start, cell.stop), cell.fold.cutoffs[0]
-    history = panel_known_at(block, first, sliding)
+    block, fitted_at = panel.block(cell.start, cell.stop), cell.fold.cutoffs[0]
+    history = panel_known_at(block, fitted_at, sliding)
     if not history.n_series:
         return DataFrame()
     inside = replace(
-        context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding
+        context,
+        known_until=fitted_at.instant if isinstance(fitted_at, AtTime) else None,
+        sliding=sliding,
     )
     fitted = model.learn(history, horizon=horizon, context=inside)
     together = all_cutoffs(fitted, block, cell.fold.cutoffs, horizon, sliding)
     parts = []
-    for number, (cutoff, forecasts) in enumerate(zip(cell.fold.cutoffs, together, strict=True)):
+    asked = zip(cell.fold.cutoffs, together, strict=True)
+    for number, (cutoff, forecasts) in enumerate(asked, first):
         rows = forecast_rows(
             fitted, block, cutoff, context, horizon, gap, sliding, paths, forecasts, whole=whole
         )
         window = pl.lit(None if model.true_law else number, pl.Int32).alias(WINDOW)
         parts += [] if rows.is_empty() else [rows.with_columns(window)]
     if inner and not model.true_law:
-        known = panel_known_at(block, first)
+        known = panel_known_at(block, fitted_at)
         earlier = model.backtest(known, inner, horizon=horizon, context=inside)
         earlier = earlier.drop(KNOWN_SHARE, strict=False)
         there = [pl.lit(True).alias(EXISTS)] if whole else []

@@ -197,22 +197,25 @@ def backtest_work(model: Recipe, size: PanelSize, windows: int) -> ForecastWork 
     return None if work is None else ForecastWork(fits * work.fit, windows * work.ask)
 
 
-def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float | None:
-    """Return the work of a cell: a fit, an answer at each cutoff, and the inner windows that its
+def cell_work(
+    model: Recipe, size: PanelSize, cutoffs: int, inner: int, fits: int = 1
+) -> float | None:
+    """Return the work of a cell: its fits, an answer at each cutoff, and the inner windows that its
     protocol learns from.
 
     Args:
         model: The recipe.
         size: The size of the history at the first cutoff.
-        cutoffs: The number of cutoffs that the fit serves.
+        cutoffs: The number of cutoffs that the fits serve.
         inner: Inner windows before the first of them.
+        fits: The number of fits, the first at the first cutoff.
     """
     work = work_of(model, size)
     earlier = backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0)
     if work is None or earlier is None:
         return None
     rows = size.series * (size.length + cutoffs * size.horizon)
-    return PER_CELL + rows * PER_ROW + work.fit + cutoffs * work.ask + earlier.total
+    return PER_CELL + rows * PER_ROW + fits * work.fit + cutoffs * work.ask + earlier.total
 
 
 def _law_by_series(

@@ -251,6 +251,7 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         DataError: The data before the final windows does not suffice for one more.
         ConfigError: The metric has no good side, or there is nothing to stop between.
     """
+    data, experiment = _with_search_settings(data, experiment)
     loaded = experiment.dataset.frame()
     name = experiment.experiment
     sweep_id = with_inputs(
@@ -267,7 +268,9 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         tuning_split = _with_remark(tuning_split, kept)
     if sweep.stops and len(sweep.rungs(len(tuning_split.folds))) == 1:
         more = (
-            "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
+            ""
+            if getattr(protocol, "refit", None) in ("always", None)
+            else ", or protocol.refit=always"
         )
         raise ConfigError(
             f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take "
@@ -282,6 +285,21 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     )
     evidence = find_earlier_trials(empty) if sweep.reuse else ()
     return search_of(replace(empty, evidence=evidence), sweep_trials(data, sweep, leaves, evidence))
+
+
+def _with_search_settings(
+    data: Mapping[str, Any], experiment: Experiment
+) -> tuple[Mapping[str, Any], Experiment]:
+    """Return an experiment, composed and typed, with what its protocol sets for a search."""
+    protocol = experiment.protocol
+    assert isinstance(protocol, Tunable)
+    fixed = protocol.search_settings()
+    typed = replace(experiment, protocol=replace(protocol, **fixed))
+    return (
+        ({**data, "protocol": {**data["protocol"], **fixed}}, typed)
+        if fixed
+        else (data, experiment)
+    )
 
 
 def find_earlier_trials(search: Search) -> list[EarlierTrial]:

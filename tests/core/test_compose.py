@@ -156,7 +156,7 @@ def test_multirun_globs_nested_options(run_line):
 
 
 def test_multirun_checks_all_before_the_first(run_line):
-    outcome = run_line("-m protocol.windows=2,0")
+    outcome = run_line("-m protocol.windows=2,-1")
     assert outcome.code == 2
     assert not outcome.experiments
 
@@ -209,7 +209,7 @@ def test_small_caps_what_says_so_and_nothing_else():
         for word in ("pictures=true", "size=full", "tracker=mlflow")
     )
     assert not composed("pictures=false").draws
-    assert composed("+experiment=lstm_forecast").protocol.windows == 3
+    assert composed("+experiment=lstm_forecast").protocol.windows == 0
     assert (
         composed("size=small", "+experiment=lstm_forecast").protocol.horizon
         == composed().protocol.horizon
@@ -248,6 +248,12 @@ def test_a_small_study_is_capped_where_its_own_words_set_a_value():
         check(compose(["protocol.windows=9", "size=small"], typed=["size=small"])).protocol.windows
         == 2
     )
+
+
+def test_small_has_two_cutoffs_where_the_data_would_give_the_number():
+    small = check(compose(["size=small"])).protocol
+    assert (small.windows, small.shares_fits) == (2, False)
+    assert check(compose(["size=small", "protocol.windows=0"])).protocol.windows == 0, "typed"
 
 
 CAPPED = """

@@ -77,7 +77,7 @@ REFUSED = [
     ("model=forecast/xgboost model.row_share=1.5", "model.row_share: must be <= 1", "got 1.5."),
     ("model=forecast/xgboost model.trees=0", "model.trees: must be >= 1, got 0."),
     ("model=forecast/xgboost model.learning_rate=0", "model.learning_rate: must be > 0", "got 0."),
-    ("protocol.windows=0", "protocol.windows: must be >= 1, got 0."),
+    ("protocol.windows=-1", "protocol.windows: must be >= 0, got -1."),
     ("protocol.horizon=-3", "protocol.horizon: must be >= 1, got -3."),
     ("protocol=holdout protocol.horizon=0", "protocol.horizon: must be >= 1, got 0."),
     ("protocol.refit=sometimes", "protocol.refit: must be always, never or every_K", "got 'sometimes'."),

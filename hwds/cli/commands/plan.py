@@ -113,6 +113,7 @@ def search_time(estimate: SweepEstimate) -> str:
 
 def print_cells(prepared: Prepared) -> None:
     """The run, what is kept of each fold and model, and how long the rest may take."""
+    from hwds.evaluation.protocol import Foreseeable
     from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
     missing = missing_cells(prepared)
@@ -129,6 +130,9 @@ def print_cells(prepared: Prepared) -> None:
             )
         )
     print(align_columns(rows))
+    protocol = prepared.job.protocol
+    if isinstance(protocol, Foreseeable) and (words := protocol.cutoff_words(prepared.frame)):
+        print(words)
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
         print(f"scored by {column} too{': ' if values else ''}{first_few(values, 8)}.")

@@ -257,28 +257,44 @@ class PanelEvaluation(
     def evaluate_cell(
         self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
     ) -> DataFrame:
-        """Fit at the fold's first cutoff and forecast from each that it serves."""
-        full = self._context(context, frame)
-        gap = self.scored_after()
-        sliding = self.rows_kept()
-        whole = self.reconciles
-        rows = fit_and_forecast(
-            model,
-            frame,
-            cell,
-            full,
-            horizon=self.steps(frame),
-            gap=gap,
-            sliding=sliding,
-            paths=self.paths,
-            whole=whole,
-            inner=self.inner_windows(cell.fold),
-        )
-        if not whole:
+        """Fit at the fold's first cutoff and forecast from each that it serves; see
+        `shares_fits`.
+        """
+        full, parts = self._context(context, frame), self._fits_of(model, cell)
+        inner, asked = self.inner_windows(cell.fold), list[DataFrame]()
+        for number, part in enumerate(parts):
+            rows = fit_and_forecast(
+                model,
+                frame,
+                part,
+                full if len(parts) == 1 else replace(full, fold=part.fold.name),
+                horizon=self.steps(frame),
+                gap=self.scored_after(),
+                sliding=self.rows_kept(),
+                paths=self.paths,
+                whole=self.reconciles,
+                inner=0 if number else inner,
+                first=number,
+            )
+            asked += [] if rows.is_empty() else [rows]
+        rows = pl.concat(asked) if asked else DataFrame()
+        if not self.reconciles:
             return rows
         from hwds.forecast.postprocessing import with_groups
 
         return with_groups(rows, frame, grouped=self.grouped)
+
+    def _fits_of(self, model: Forecaster, cell: Cell) -> list[Cell]:
+        """Return the cell as one fit or, where a model of each series alone is fitted at every
+        cutoff, as a fit for each.
+        """
+        fold = cell.fold
+        if not (self.shares_fits and model.local):
+            return [cell]
+        return [
+            replace(cell, fold=replace(fold, name=cutoff.label, cutoffs=(cutoff,)))
+            for cutoff in fold.cutoffs
+        ]
 
     def try_model(self, model: Forecaster, frame: Panel, fold: Fold, context: RunContext) -> None:
         """Fit a model on two series and on one, and check its forecasts."""
@@ -303,15 +319,19 @@ class PanelEvaluation(
         rows = np.minimum(known, self.rows_kept() or known.max())
         length, levels = float(rows.mean()), len(self.levels)
         size = PanelSize(len(known), length, frame.season, self.steps(frame), columns, levels)
-        return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
+        fits = len(self._fits_of(model, cell))
+        return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold), fits)
 
     def budget_words(self, seconds: float) -> str:
         """Return the words of the model that keeps to a budget."""
         return f"model=forecast/auto model.budget={seconds:.0f}s"
 
-    def fold_settings(self, fold: Fold) -> int:
-        """Return the number of inner windows."""
-        return self.inner_windows(fold)
+    def fold_settings(self, fold: Fold) -> Any:
+        """Return the number of inner windows, and whether a model of each series alone is fitted at
+        later cutoffs, too.
+        """
+        inner = self.inner_windows(fold)
+        return [inner, "local fits"] if self.shares_fits and len(fold.cutoffs) > 1 else inner
 
     def inner_windows(self, fold: Fold) -> int:
         """Return how many windows before the first cutoff are forecast beside a fold's own, for

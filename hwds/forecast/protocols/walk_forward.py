@@ -28,6 +28,10 @@ class WalkForward(PanelWalkForward, PanelEvaluation):
         "align",
     )
 
+    def search_settings(self) -> dict[str, int]:
+        """Return three cutoffs if no number is given: trials need the history before them."""
+        return {} if self.windows else {"windows": 3}
+
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
         """Return the same walk through what was known at the first cutoff."""
         earlier = earlier_panel(self, frame)

@@ -178,3 +178,18 @@ def test_features_say_what_they_are_computed_without(hwds, tmp_path):
         "plan model=forecast/naive features=lags rivals=[] dataset=classics protocol=holdout"
     )
     assert "Features 'lags' were not used: no model here reads a feature set." in unused.out
+
+
+def test_cutoffs_that_the_data_gave_are_explained_and_those_of_a_sweep_leave_history(hwds):
+    words = "plan dataset=classics model=forecast/naive compute=serial"
+    said = hwds(words).out
+    assert (
+        "12 cutoffs, 12 rows apart, by the length of the data: 2,804 rows (233.7 seasons) lie "
+        "before the first." in said
+    )
+    assert "by the length of the data" not in hwds(f"{words} protocol.windows=3").out
+    sweep = "sweep=grid 'sweep.space.protocol.sliding={choice:[60,90]}' sweep.windows=2"
+    default, three = (hwds(f"{words}{more} {sweep}").out for more in ("", " protocol.windows=3"))
+    assert "inner window" in default
+    windows = [out.partition("inner window")[2].partition("\n\n")[0] for out in (default, three)]
+    assert windows[0] == windows[1]

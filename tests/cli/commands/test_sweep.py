@@ -239,6 +239,21 @@ def test_no_window_of_a_trial_is_a_final_one(lab, tmp_path):
     assert final["time"].min() == months[-6]
 
 
+def test_a_sweep_leaves_its_trials_the_history_before_three_cutoffs(lab, tmp_path):
+    run = RUN.replace("protocol=holdout", "protocol=walk_forward")
+    assert lab(run).code == 0
+    (alone,) = tmp_path.glob("outputs/runs/*/*/predictions.parquet")
+    assert pl.read_parquet(alone)["cutoff"].n_unique() == 4
+    alone.unlink()
+    assert lab(f"{run} sweep=random sweep.trials=2 sweep.windows=2").code == 0
+    inner = pl.read_parquet(folder_of(tmp_path) / "predictions.parquet")
+    final = [
+        pl.read_parquet(path) for path in tmp_path.glob("outputs/runs/*/*/predictions.parquet")
+    ]
+    assert {rows["cutoff"].n_unique() for rows in final} == {3}
+    assert inner["time"].max() < min(rows["time"].min() for rows in final)
+
+
 def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
     sweep = f"{RUN} sweep=random"
     assert "24 to compute: time unknown" in lab(f"plan {sweep} sweep.trials=4").out

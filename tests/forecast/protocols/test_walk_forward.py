@@ -1,14 +1,20 @@
 from dataclasses import replace
+from datetime import date
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
+from hwds.evaluation.leak_check import check_leaks
 from hwds.evaluation.protocol import Cell, RunContext
+from hwds.forecast.models.base import Forecaster
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.forecast.rows import fallback_remarks
+from hwds.frames.frequency import Frequency
+from hwds.frames.panel import Panel
 from tests.support.panels import LastValue, monthly_panel, panel_of
 
 
@@ -32,6 +38,195 @@ def test_cutoffs_are_a_stride_apart_and_leave_the_horizon():
 def test_refit_says_how_many_cutoffs_a_fit_serves(refit, sizes):
     folds = WalkForward(windows=5, horizon=2, refit=refit).split(monthly_panel())
     assert [len(fold.cutoffs) for fold in folds] == sizes
+
+
+def rows_apart(every, rows, horizon, later=0):
+    """Twenty series of so many rows, of which the last ones begin sixty rows later."""
+    times = pl.date_range(date(1900, 1, 1), date(2100, 1, 1), every, eager=True)[:rows]
+    parts = [
+        pl.DataFrame({"series_id": f"s{i:02d}", "time": times, "target": np.arange(rows) % 7 + 1.0})
+        for i in range(20)
+    ]
+    parts[20 - later :] = [part[60:] for part in parts[20 - later :]]
+    return Panel.build(pl.concat(parts), Frequency(every), horizon=horizon)
+
+
+@pytest.mark.parametrize(
+    ("every", "rows", "horizon", "windows", "stride"),
+    [
+        ("1mo", 8, 12, 1, 12),  # refused when asked for
+        ("1mo", 20, 12, 1, 12),
+        ("1mo", 36, 12, 2, 12),
+        ("1mo", 48, 12, 5, 6),  # three a year apart, so half a year apart
+        ("1mo", 60, 12, 4, 12),  # one season before the first
+        ("1mo", 72, 12, 4, 12),
+        ("1mo", 96, 12, 6, 12),
+        ("1mo", 108, 12, 6, 12),  # more history rather than a seventh
+        ("1mo", 240, 12, 10, 12),
+        ("1mo", 441, 12, 12, 12),
+        ("1mo", 60, 1, 12, 1),
+        ("1mo", 60, 3, 10, 3),
+        ("1w", 150, 8, 5, 8),
+        ("1w", 120, 4, 9, 4),  # fewer than nine are less than two thirds of a season
+        ("1w", 300, 13, 11, 13),
+        ("1q", 40, 8, 4, 8),
+        ("1y", 20, 6, 2, 6),
+        ("1y", 60, 6, 6, 6),
+        ("1d", 365, 28, 6, 28),
+    ],
+)
+@pytest.mark.parametrize("align", ["calendar", "end"])
+def test_the_length_of_the_data_gives_the_number_of_cutoffs(
+    every, rows, horizon, windows, stride, align
+):
+    panel = rows_apart(every, rows, horizon)
+    protocol = WalkForward(align=align)
+    assert protocol.windows_on(panel) == (windows, stride)
+    cutoffs = protocol.cutoffs(panel)
+    assert len(cutoffs) == windows
+    assert cutoffs[-1].ends(panel).tolist() == [max(rows - horizon, 0)] * 20
+    if rows > horizon:
+        assert cutoffs[0].ends(panel)[0] == rows - horizon - (windows - 1) * stride > 0
+        assert sum(len(fold.cutoffs) for fold in protocol.split(panel)) == windows
+
+
+@pytest.mark.parametrize(("later", "windows"), [(0, 7), (17, 7), (18, 6), (20, 6)])
+@pytest.mark.parametrize("align", ["calendar", "end"])
+def test_data_begins_where_more_than_one_series_in_ten_has(later, windows, align):
+    panel = rows_apart("1mo", 168, 12, later)
+    assert WalkForward(align=align).windows_on(panel) == (windows, 12)
+
+
+def test_settings_decide_what_is_given_and_the_data_the_rest():
+    panel = rows_apart("1mo", 108, 12)
+    assert WalkForward(windows=3).windows_on(panel) == (3, 12)
+    assert WalkForward(horizon=3).windows_on(panel) == (12, 3)
+    assert WalkForward(horizon=3, gap=3).windows_on(panel) == (12, 3)
+    assert WalkForward(stride=24).windows_on(panel) == (4, 24)
+    short = rows_apart("1mo", 48, 12)
+    assert WalkForward(stride=12).windows_on(short) == (3, 12), "no closer than was asked"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        ({}, [2, 3, 1]),
+        ({"refit": "always"}, [1] * 6),
+        ({"refit": "every_4"}, [4, 2]),
+        ({"windows": 6}, [1] * 6),
+        ({"windows": 2}, [1] * 2),
+    ],
+)
+def test_three_fits_serve_the_cutoffs_that_the_data_gave(settings, sizes):
+    folds = WalkForward(**settings).split(rows_apart("1mo", 108, 12))
+    assert [len(fold.cutoffs) for fold in folds] == sizes
+    assert [fold.name for fold in folds] == [fold.cutoffs[0].label for fold in folds]
+
+
+class Fits(Forecaster):
+    """Repeats the last value, and notes the last instant of each fit and of what it was asked
+    after.
+    """
+
+    notes: ClassVar = []
+
+    def learn(self, history, *, horizon, context):
+        fitted_at = history.table["time"].max()
+
+        class Fitted(type(LastValue().learn(history, horizon=horizon, context=context))):
+            def predict(self, history, future):
+                Fits.notes.append((fitted_at, history.table["time"].max(), context.fold))
+                return super().predict(history, future)
+
+        return Fitted(context.levels)
+
+
+class FitsOfEach(Fits):
+    local = True
+
+
+def notes_of(model, panel):
+    """The last instant of each fit, of what it was then asked after, and the fold of its draws."""
+    Fits.notes = []
+    folds, _ = asked(WalkForward(), panel, model)
+    assert [len(fold.cutoffs) for fold in folds] == [2, 3, 1]
+    return Fits.notes
+
+
+def test_a_model_of_all_series_shares_fits_and_one_of_each_series_does_not():
+    panel = monthly_panel(months=96, horizon=12)
+    cutoffs = [cutoff.instant for cutoff in WalkForward().cutoffs(panel)]
+    shared = [
+        (cutoffs[place], cutoff) for place, cutoff in zip([0, 0, 2, 2, 2, 5], cutoffs, strict=True)
+    ]
+    assert all(fitted_at <= cutoff for fitted_at, cutoff in shared)
+    assert [note[:2] for note in notes_of(Fits(), panel)] == shared
+    alone = notes_of(FitsOfEach(), panel)
+    assert [note[:2] for note in alone] == [(each, each) for each in cutoffs]
+    assert alone[1][2] == str(cutoffs[1]), "random numbers of its own"
+
+
+def test_a_model_of_each_series_answers_as_with_a_fit_at_each_cutoff():
+    panel = monthly_panel(months=96, horizon=12)
+    parts = [
+        pl.concat(asked(protocol, panel, LastValue())[1]).drop("window")
+        for protocol in (WalkForward(), WalkForward(windows=6))
+    ]
+    assert parts[0].equals(parts[1])
+
+
+def test_windows_of_a_fold_are_numbered_on_whoever_is_fitted():
+    panel = monthly_panel(months=96, horizon=12)
+    for model in (Fits(), FitsOfEach()):
+        rows = [
+            part["window"].unique().sort().to_list()
+            for part in asked(WalkForward(), panel, model)[1]
+        ]
+        assert rows == [[0, 1], [0, 1, 2], [0]]
+
+
+def test_only_shared_fits_make_other_keys():
+    panel = rows_apart("1mo", 108, 12)
+    settings = {
+        name: [protocol.fold_settings(fold) for fold in protocol.split(panel)]
+        for name, protocol in {
+            "default": WalkForward(),
+            "given": WalkForward(windows=3),
+            "every": WalkForward(refit="every_3"),
+        }.items()
+    }
+    assert settings == {
+        "default": [[0, "local fits"], [0, "local fits"], 0],
+        "given": [0, 0, 0],
+        "every": [0, 0],
+    }
+    assert WalkForward().split(panel)[-1].cutoffs == WalkForward(windows=3).split(panel)[-1].cutoffs
+
+
+@pytest.mark.parametrize("model", [Fits(), FitsOfEach()])
+def test_shared_fits_leak_nothing(model):
+    panel = monthly_panel(months=96, horizon=12)
+    found = list(check_leaks(WalkForward(), "m", model, panel, RunContext(0)))
+    assert found == [None] * 6
+
+
+def test_the_words_of_the_plan_say_how_many_cutoffs_and_why():
+    said = WalkForward().cutoff_words(rows_apart("1mo", 108, 12))
+    assert said == (
+        "6 cutoffs, 12 rows apart, by the length of the data: 36 rows (3.0 seasons) lie before the "
+        "first. A model of all series is fitted at 3 of them, a model of each series alone at "
+        "every one."
+    )
+    assert WalkForward(windows=3).cutoff_words(rows_apart("1mo", 108, 12)) == ""
+    assert (
+        WalkForward()
+        .cutoff_words(rows_apart("1mo", 36, 12))
+        .endswith(
+            "12 rows (1.0 seasons) lie before the first. Fewer than 4 cannot tell which model is "
+            "better: the data is too short for 12 steps ahead."
+        )
+    )
+    assert "every one" not in WalkForward(refit="always").cutoff_words(rows_apart("1mo", 108, 12))
 
 
 def test_rows_are_the_last_value_beside_what_happened():
