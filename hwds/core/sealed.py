@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +32,7 @@ from typing import Any, NoReturn
 
 from hwds.core.cache import VARIABLE, is_of_system, is_unwatched
 from hwds.core.keys import is_of_package, modules_in, modules_reached
-from hwds.core.walls import landlock_version, seal, system_paths
+from hwds.core.walls import FIXED, fix_environment, landlock_version, seal, system_paths
 
 # A fork server is started with an environment of its own, before its parent has loaded any data,
 # and runs no user's code: what it forks inherits libraries, and none of the truth. Each fork walls
@@ -41,9 +40,6 @@ from hwds.core.walls import landlock_version, seal, system_paths
 
 KEPT = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Variables of the parent that tell where libraries are."""
-
-FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
-"""Variables that are the same in every process that computes."""
 
 INSTALLED = "site-packages"
 
@@ -260,10 +256,8 @@ def _serve_forked(control: socket.socket) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         os.environ.clear()
-        os.environ.update(kept | FIXED)
-        time.tzset()
-        locale.setlocale(locale.LC_ALL, "C")
-        locale.setlocale(locale.LC_CTYPE, FIXED["LANG"])
+        os.environ.update(kept)
+        fix_environment()
         sys.path[:] = [place for place in sys.path if is_of_system(f"{place}/")]
         sys.path_importer_cache.clear()
         serve(control, ())

@@ -33,7 +33,6 @@ from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import numeric_environment
 from hwds.core.recipe import canonical, texts_in
 from hwds.core.sealed import (
-    FIXED,
     ForkServer,
     Given,
     Lawful,
@@ -45,6 +44,7 @@ from hwds.core.sealed import (
     note_asked,
     watch_asked,
 )
+from hwds.core.walls import FIXED
 from hwds.evaluation.cells import CellOutcome, Job, check_own_code, compute_cell, message_of
 from hwds.evaluation.protocol import Cell, Fold
 

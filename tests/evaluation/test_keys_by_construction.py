@@ -219,16 +219,20 @@ def test_another_content_of_what_is_named_is_another_key(project):
     assert factors == [1, 2, 3]
 
 
-def test_the_zone_the_language_and_the_hash_are_the_same_in_every_process(project):
+@pytest.mark.parametrize("walls", ["auto", "never"])
+def test_the_zone_the_language_and_the_hash_are_the_same_in_every_process(project, walls):
+    words = ["compute=serial", f"compute.walls={walls}"]
     project.asks(
         "    import locale, time\n"
         "    return 1 + time.localtime(0).tm_hour + hash('a') % 1000 / 1000"
         " + len(locale.setlocale(locale.LC_ALL, ''))"
     )
-    one = project.factor("compute=serial", TZ="Pacific/Apia", PYTHONHASHSEED="1")
+    one = project.factor(*words, TZ="Pacific/Apia", LC_ALL="de_DE.UTF-8", PYTHONHASHSEED="1")
     for path in (project.folder / "outputs").glob("cache/cells/*/*"):
         path.unlink()
-    assert project.factor("compute=serial", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="2") == one
+    assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="2") == one
+    assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="0") == one
+    assert "may be those of this Python process" not in project.run(*words).out
 
 
 @pytest.mark.parametrize("walls", ["auto", "never"])
