@@ -18,6 +18,7 @@ from hwds.evaluation.run_cells import merge_rows, postprocess_rows, score_rows
 from hwds.evaluation.workers import (
     failure_reason,
     hold_threads,
+    kept_workers,
     limits_of,
     share_out,
     worker_pool,
@@ -106,7 +107,7 @@ def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
     )
     outcomes: dict[int, list[CellOutcome]] = {}
     computed = 0
-    with _cell_computer(inputs, shared, job, outcomes) as compute:
+    with kept_workers(), _cell_computer(inputs, shared, job, outcomes) as compute:
         for fold, place in sorted(inputs.places.items(), key=lambda pair: pair[1]):
             outcomes[fold] = []
             error = _window(
