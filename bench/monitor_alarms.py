@@ -183,7 +183,7 @@ def bundle_alarms(model: str, seed: int) -> dict[str, list[int]]:
 
 def bundles(worlds: int) -> int:
     """Print alarms a month of bundles, and the windows until a shift is found; return 1 where there
-    are more than are stated, chance considered.
+    are more than are stated, chance considered, or where a shift is never found.
     """
     wrong = False
     for model in MODELS:
@@ -192,6 +192,7 @@ def bundles(worlds: int) -> int:
             places = [each[way] for each in found]
             if way.endswith("shifted"):
                 first = [each[0] + 1 if each else np.inf for each in places]
+                wrong |= max(first) == np.inf
                 text = f"found after {np.median(first):g} windows, at the latest {max(first):g}"
             else:
                 rate = sum(map(len, places)) / (worlds * MONTHS)

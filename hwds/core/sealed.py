@@ -16,12 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -32,8 +31,9 @@ from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from hwds.core.cache import VARIABLE, is_of_system, is_unwatched
+from hwds.core.files import digest_bytes
 from hwds.core.keys import is_of_package, modules_in, modules_reached
-from hwds.core.walls import landlock_version, seal, system_paths
+from hwds.core.walls import FIXED, fix_environment, landlock_version, seal, system_paths
 
 # A fork server is started with an environment of its own, before its parent has loaded any data,
 # and runs no user's code: what it forks inherits libraries, and none of the truth. Each fork walls
@@ -41,9 +41,6 @@ from hwds.core.walls import landlock_version, seal, system_paths
 
 KEPT = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Variables of the parent that tell where libraries are."""
-
-FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
-"""Variables that are the same in every process that computes."""
 
 INSTALLED = "site-packages"
 
@@ -97,7 +94,7 @@ class SealedProcess:
 
     def __init__(self, server: ForkServer, entry: str, given: Given) -> None:
         self._server = server
-        self.scratch = Path(tempfile.mkdtemp(prefix="hwds-sealed-")).resolve()
+        self.scratch = _new_scratch()
         ours, theirs = socket.socketpair()
         with theirs:
             self.pid = server.fork(theirs)
@@ -122,6 +119,44 @@ class SealedProcess:
         return code
 
 
+# A scratch folder bears the number and the start of the process that has made it. Whoever is killed
+# leaves its folders, and the next server deletes them.
+
+SCRATCH = "hwds-sealed"
+
+
+def _new_scratch() -> Path:
+    """Return a new folder that this process owns."""
+    owner = f"{_system()}-{os.getpid()}-{_start_of(os.getpid())}"
+    return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}-{owner}-")).resolve()
+
+
+def delete_left_scratch() -> None:
+    """Delete the folders of processes of this system that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-{_system()}-*-*-*"):
+        _, _, _, process, start, _ = folder.name.split("-")
+        if _start_of(int(process)) != start:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _system() -> str:
+    """Return what tells the numbers of processes from those of another machine, boot or container
+    that has the same temporary folder.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    return digest_bytes([boot, os.readlink("/proc/self/ns/pid").encode()])[:8]
+
+
+def _start_of(process: int) -> str:
+    """Return when a process has begun, in ticks since the boot; empty if it is gone."""
+    try:
+        state, *facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else facts[18]
+
+
 class ForkServer:
     """Starts sealed processes.
 
@@ -138,6 +173,7 @@ class ForkServer:
         *,
         quiet: bool = True,
     ) -> None:
+        delete_left_scratch()
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -204,6 +240,7 @@ class EarlyServer(ForkServer):
     """A server that is forked from this process; its environment is that of any other."""
 
     def __init__(self) -> None:
+        delete_left_scratch()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -260,10 +297,8 @@ def _serve_forked(control: socket.socket) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         os.environ.clear()
-        os.environ.update(kept | FIXED)
-        time.tzset()
-        locale.setlocale(locale.LC_ALL, "C")
-        locale.setlocale(locale.LC_CTYPE, FIXED["LANG"])
+        os.environ.update(kept)
+        fix_environment()
         sys.path[:] = [place for place in sys.path if is_of_system(f"{place}/")]
         sys.path_importer_cache.clear()
         serve(control, ())

@@ -13,12 +13,35 @@ Landlock: https://docs.kernel.org/userspace-api/landlock.html; namespaces(7), pi
 from __future__ import annotations
 
 import ctypes
+import locale
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+"""Variables that are the same in every process that computes."""
+
+
+def fix_environment() -> None:
+    """Give this process these variables, with the zone and the language that they name.
+
+    Python reads the seed of its hashes at its start alone.
+    """
+    os.environ.update(FIXED)
+    time.tzset()
+    locale.setlocale(locale.LC_ALL, "C")
+    with suppress(locale.Error):  # macOS before 15 has no such language
+        locale.setlocale(locale.LC_CTYPE, FIXED["LANG"])
+
+
+def is_environment_fixed() -> bool:
+    """Return whether this process has these variables, and has begun with their hashes."""
+    return not sys.flags.hash_randomization and os.environ.items() >= FIXED.items()
+
 
 WALLS = ("files", "names", "network", "memory")
 

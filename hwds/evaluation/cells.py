@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +32,7 @@ from hwds.core.secrets import without_secrets
 from hwds.core.serialization import class_path, dumps, loads
 from hwds.evaluation.protocol import (
     Cell,
+    Deployable,
     Device,
     Evaluation,
     Fold,
@@ -592,3 +593,65 @@ def _try_on_toys(what: str, ask: Callable[[], None]) -> None:
             f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in "
             f"its class leaves them out)."
         ) from error
+
+
+# Calls: what a process behind walls is asked, other than cells; an answer is bytes.
+
+
+@dataclass(frozen=True)
+class Toys:
+    """A sealed worker is to try a user's own code on toys.
+
+    Attributes:
+        fold: The first one.
+        labels: The models that have something to compute.
+    """
+
+    fold: Fold
+    labels: Sequence[str]
+    place, doing, before = "model", "on two toy cells", ""
+
+    def answer(self, job: Job, frame: Any) -> bytes:
+        """Try it."""
+        check_own_code(job, frame, self.fold, self.labels)
+        return b""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A sealed worker is to fit a model on all rows.
+
+    Attributes:
+        label: The label of the model.
+    """
+
+    label: str
+    place, doing, before = "save_model", "in the fit on all rows", "save_model: "
+
+    def answer(self, job: Job, frame: Any) -> bytes:
+        """Return the model as it is stored."""
+        assert isinstance(job.protocol, Deployable)
+        with note_inputs():  # what members inside it have read belongs to their cache entries
+            context = context_of_fold(job, "final")
+            return dumps(job.protocol.fit_all(job.models[self.label], frame, context))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A sealed worker is to score rows.
+
+    Attributes:
+        rows: The predictions with what happened.
+    """
+
+    rows: DataFrame
+    place, doing, before = "protocol.metrics", "while it scored", "protocol.metrics: "
+
+    def answer(self, job: Job, _: Any) -> bytes:
+        """Return the scores."""
+        scores = [asdict(score) for score in job.protocol.score(self.rows)]
+        return json.dumps(scores, default=lambda number: number.item()).encode()
+
+
+Call = Toys | Final | Scoring
+"""What a sealed worker is asked, other than cells."""

@@ -742,20 +742,23 @@ class ScoreSegments:
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
     def scores(
-        self, protocol: Evaluation[Any, Any], rows: DataFrame, failed_cells: Sequence[Cell]
+        self,
+        score_rows: Callable[[DataFrame], Sequence[Score]],
+        rows: DataFrame,
+        failed_cells: Sequence[Cell],
     ) -> Iterator[tuple[Score, int]]:
         """Yield the scores of each segment that has rows, without those of single steps, and its
         number of failed units.
 
         Args:
-            protocol: Scores each part as it scores the whole.
+            score_rows: Scores each part as it scores the whole.
             rows: All rows of one model and one fold, or of all its folds.
             failed_cells: The cells of the same that failed.
         """
         for column, labels in self.labels.items():
             for value, part in self._parts(column, rows):
                 failed = sum(_units_in_segment(labels, cell, value) for cell in failed_cells)
-                for score in protocol.score(part):
+                for score in score_rows(part):
                     if score.step is None:
                         yield replace(score, segment_by=column, segment=value), failed
 

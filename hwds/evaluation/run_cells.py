@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -15,7 +17,15 @@ from polars import DataFrame
 
 from hwds.core.cache import note, note_inputs
 from hwds.core.recipe import Recipe
-from hwds.evaluation.cells import CellCache, CellOutcome, Job, cell_key, fold_key
+from hwds.evaluation.cells import (
+    CellCache,
+    CellOutcome,
+    Job,
+    Scoring,
+    cell_key,
+    fold_key,
+    has_own_code,
+)
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import (
     Cell,
@@ -26,7 +36,7 @@ from hwds.evaluation.protocol import (
     ScoreSegments,
     headline_score,
 )
-from hwds.evaluation.workers import UNLIMITED, CellLimits
+from hwds.evaluation.workers import UNLIMITED, CellLimits, ask_apart
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Measure, Tables, metrics_table
 
 UnitRun = tuple[int, int]
@@ -263,7 +273,7 @@ def _report(
         }
         rows = postprocess_rows(job, merged)
         if fold.index in rows:
-            score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
+            score = headline_score(score_rows(job, rows[fold.index]), job.protocol.headline)
             if score is not None:
                 watch.show_score(cell.model, fold.name, score.metric, score.value)
 
@@ -276,6 +286,19 @@ def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> DataFrame:
         return DataFrame()
     rows, keys = pl.concat(parts), job.protocol.keys
     return rows if len(keys) == 1 and rows[keys[0]].is_sorted() else rows.sort(keys)
+
+
+def score_rows(job: Job, rows: DataFrame) -> Sequence[Score]:
+    """Return the protocol's scores of rows; a user's own metrics are computed behind walls if cells
+    are.
+
+    Raises:
+        ConfigError: A metric behind walls fails, or asks for what no key names.
+    """
+    if job.sealed and has_own_code([job.protocol]):
+        return [Score(**each) for each in json.loads(ask_apart(job, Scoring(rows)))]
+    scores: Sequence[Score] = job.protocol.score(rows)
+    return scores
 
 
 def postprocess_rows(job: Job, folds: Mapping[int, DataFrame]) -> dict[int, DataFrame]:
@@ -375,8 +398,8 @@ def _score_lines(
 ) -> list[dict[str, Any]]:
     """Return the lines of the total, then those of each segment."""
     n_failed = sum(cell.stop - cell.start for cell in failed)
-    scores = [(score, n_failed) for score in job.protocol.score(rows)]
-    scores += work.segments.scores(job.protocol, rows, failed)
+    scores = [(score, n_failed) for score in score_rows(job, rows)]
+    scores += work.segments.scores(partial(score_rows, job), rows, failed)
     return [_line(work, label, fold, score, n_failed) for score, n_failed in scores]
 
 

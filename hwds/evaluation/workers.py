@@ -33,7 +33,6 @@ from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import numeric_environment
 from hwds.core.recipe import canonical, texts_in
 from hwds.core.sealed import (
-    FIXED,
     ForkServer,
     Given,
     Lawful,
@@ -45,7 +44,17 @@ from hwds.core.sealed import (
     note_asked,
     watch_asked,
 )
-from hwds.evaluation.cells import CellOutcome, Job, check_own_code, compute_cell, message_of
+from hwds.core.walls import FIXED
+from hwds.evaluation.cells import (
+    Call,
+    CellOutcome,
+    Job,
+    Scoring,
+    Toys,
+    check_own_code,
+    compute_cell,
+    message_of,
+)
 from hwds.evaluation.protocol import Cell, Fold
 
 # The memory of processes, and the processes that one has started, by Linux's /proc.
@@ -436,32 +445,33 @@ class SealedWorker(Worker):
         """Return whether it can compute the cells of a job."""
         return job is self.job or (job.sealed and given_job(job) == self.given)
 
-    def send(self, job: Job | None, cell: Cell) -> None:
-        """Send it a cell, and a job that it does not have yet."""
+    def send(self, job: Job | None, cell: Cell | Call) -> None:
+        """Send it a cell or a call, and a job that it does not have yet."""
         self.pipe.send_bytes(b"" if job is None else pickle.dumps(_as_given(job)))
         self.pipe.send_bytes(pickle.dumps(cell))
 
-    def try_on_toys(self, job: Job, fold: Fold, labels: Collection[str]) -> None:
-        """Try a user's own code on toys, as `check_own_code` does.
+    def ask(self, job: Job, call: Call) -> bytes:
+        """Return the content of the answer to a call that is no cell.
 
         Raises:
-            ConfigError: It fails, or returns what it must not.
+            ConfigError: A user's own code fails, or asks for what no key names.
         """
-        self.pipe.send_bytes(pickle.dumps(_as_given(job)))
-        self.pipe.send_bytes(pickle.dumps(Toys(fold, sorted(labels))))
+        self.send(None if job is self.job else job, call)
         self.job = job
         try:
             while not (answer := json.loads(self.pipe.recv_bytes())):
                 pass
+            content = self.pipe.recv_bytes() if answer.get("content") else b""
         except (EOFError, OSError) as error:
             code = self.sealed.close()
             raise ConfigError(
-                f"model: its process died on two toy cells with exit code {code}."
+                f"{call.place}: its process died {call.doing} with exit code {code}."
             ) from error
         if "damage" in answer:
             raise HwdsError(answer["damage"])
         if why := self._judged(answer):
-            raise ConfigError(why) from HwdsError(answer["trace"])
+            raise ConfigError(f"{call.before}{why}") from HwdsError(answer["trace"])
+        return content
 
     def take(self) -> CellOutcome | None:
         """Return its outcome, None where it reports that it has begun.
@@ -474,7 +484,7 @@ class SealedWorker(Worker):
         assert self.cell is not None
         try:
             answer = json.loads(self.pipe.recv_bytes())
-            content = self.pipe.recv_bytes() if answer.get("rows") else b""
+            content = self.pipe.recv_bytes() if answer.get("content") else b""
         except (EOFError, OSError):
             code = self.sealed.close()
             return self.failure(f"worker died with exit code {code} (out of memory?)")
@@ -527,14 +537,25 @@ def try_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> N
     Raises:
         ConfigError: In one line, with the input, the output, and the required output.
     """
-    if not job.sealed:
+    if job.sealed:
+        with worker_pool(job) as pool:
+            pool.ready(job, 1)
+            worker = pool[0]
+            assert isinstance(worker, SealedWorker)
+            worker.ask(job, Toys(fold, sorted(labels)))
+    else:
         check_own_code(job, frame, fold, labels)
-        return
-    with worker_pool(job) as pool:
-        pool.ready(job, 1)
-        worker = pool[0]
-        assert isinstance(worker, SealedWorker)
-        worker.try_on_toys(job, fold, labels)
+
+
+def ask_apart(job: Job, call: Call) -> bytes:
+    """Return the content of the answer to a call of a process behind walls that has computed no
+    cell.
+
+    Raises:
+        ConfigError: A user's own code fails, or asks for what no key names.
+    """
+    with _pool(job) as pool:
+        return pool.ask(job, call)
 
 
 ENTRY = f"{__name__}:compute_sealed"
@@ -610,9 +631,13 @@ class WorkerPool(list[Worker]):
 
     Attributes:
         server: Forks those behind walls; None as long as there was none.
+        apart: The workers that compute no cells, by what they are asked.
     """
 
-    server: ForkServer | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.server: ForkServer | None = None
+        self.apart: dict[type[Call], SealedWorker] = {}
 
     def begin(self, job: Job) -> Worker:
         """Return a new worker for the cells of a job."""
@@ -631,11 +656,25 @@ class WorkerPool(list[Worker]):
         while len(self) < count:
             self.append(self.begin(job))
 
+    def ask(self, job: Job, call: Call) -> bytes:
+        """Return the content of the answer to a call of a worker behind walls that is asked nothing
+        else.
+        """
+        worker = self.apart.get(type(call))
+        if worker is None or not (worker.is_alive() and worker.serves(job)):
+            if worker is not None:
+                worker.end()
+            begun = self.begin(job)
+            assert isinstance(begun, SealedWorker)
+            worker = self.apart[type(call)] = begun
+        return worker.ask(job, call)
+
     def close(self) -> None:
         """End the workers."""
-        for worker in self:
+        for worker in (*self, *self.apart.values()):
             worker.end()
         self.clear()
+        self.apart.clear()
         if self.server is not None:
             self.server.close()
             self.server = None
@@ -670,17 +709,26 @@ def worker_pool(job: Job) -> Iterator[WorkerPool]:
     """Yield a pool of workers, which are ended when the block is left, however, but for idle ones
     that are to be kept.
     """
-    empty = WorkerPool()
-    workers = _KEPT[-1].setdefault((job.cpus, job.sealed), empty) if _KEPT else empty
+    with _pool(job) as workers:
+        try:
+            yield workers
+        finally:
+            for worker in [worker for worker in workers if worker.cell is not None]:
+                worker.end()
+                workers.remove(worker)
+
+
+@contextmanager
+def _pool(job: Job) -> Iterator[WorkerPool]:
+    """Yield the pool that is kept for a job, or one for this block."""
+    kind = job.cpus, job.sealed
+    workers = _KEPT[-1].setdefault(kind, WorkerPool()) if _KEPT else WorkerPool()
     try:
         with inherit_variables(
             thread_variables(job.cpus) | FIXED | own_compiled_variables()
         ):  # a spawned process reads it before it loads any library
             yield workers
     finally:
-        for worker in [worker for worker in workers if worker.cell is not None]:
-            worker.end()
-            workers.remove(worker)
         if not _KEPT:
             workers.close()
 
@@ -767,19 +815,6 @@ def _compute_cells(pipe: Connection) -> None:
             pipe.send(compute_cell(job, frame, cell))
 
 
-@dataclass(frozen=True)
-class Toys:
-    """What a sealed worker is asked beside cells: to try a user's own code on toys.
-
-    Attributes:
-        fold: The first one.
-        labels: The models that have something to compute.
-    """
-
-    fold: Fold
-    labels: Sequence[str]
-
-
 def compute_sealed(pipe: Connection) -> None:
     """Compute cells behind walls until the pipe is closed; each is told as data: when it begins,
     what came of it, and what its code has asked for.
@@ -789,38 +824,39 @@ def compute_sealed(pipe: Connection) -> None:
     packed, job, frame, damage = b"", None, None, None
     while True:
         other, packed_call = pipe.recv_bytes(), pipe.recv_bytes()
-        packed, rows = other or packed, None
+        packed, content = other or packed, b""
         try:
             if other or job is None:
-                job = None
+                job = frame = damage = None
                 job = pickle.loads(packed)
                 hold_threads(job.cpus)
-                frame, damage = _frame_of(job)
             call = pickle.loads(packed_call)
+            if frame is None and damage is None and not isinstance(call, Scoring):
+                frame, damage = _frame_of(job)
             pipe.send_bytes(json.dumps({"damage": str(damage)} if damage else {}).encode())
             if damage is not None:
                 continue
-            rows, facts = _answer(job, frame, call)
+            content, facts = _answer(job, frame, call)
         except Exception as error:  # a user's module may fail in any way when it is imported
             facts = _failed(message_of(error))
-        facts |= {"asked": asked(), "rows": rows is not None}
+        facts |= {"asked": asked(), "content": bool(content)}
         pipe.send_bytes(json.dumps(facts).encode())
-        if rows is not None:
-            pipe.send_bytes(rows.write_ipc(None).getvalue())
+        if content:
+            pipe.send_bytes(content)
 
 
-def _answer(job: Job, frame: Any, call: Cell | Toys) -> tuple[pl.DataFrame | None, dict[str, Any]]:
-    """Return the rows of a cell, and the facts of it or of a try on toys."""
-    if isinstance(call, Toys):
+def _answer(job: Job, frame: Any, call: Cell | Call) -> tuple[bytes, dict[str, Any]]:
+    """Return the rows of a cell or the content of a call, and the facts of it."""
+    if not isinstance(call, Cell):
         try:
-            check_own_code(job, frame, call.fold, call.labels)
+            return call.answer(job, frame), {"error": "", "trace": ""}
         except HwdsError as error:
-            return None, _failed(str(error))
-        return None, {"error": "", "trace": ""}
+            return b"", _failed(str(error))
     outcome = compute_cell(job, frame, call)
     note_asked(*(path for path in outcome.inputs if not path.startswith(VARIABLE)))
     facts = {"error": outcome.error, "trace": outcome.trace, "seconds": outcome.seconds}
-    return outcome.rows, facts | {"read": outcome.inputs}
+    rows = b"" if outcome.rows is None else outcome.rows.write_ipc(None).getvalue()
+    return rows, facts | {"read": outcome.inputs}
 
 
 def _failed(error: str) -> dict[str, Any]:

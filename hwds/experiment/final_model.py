@@ -10,14 +10,15 @@ import polars as pl
 
 from hwds.core.cache import Cache, note_inputs
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.files import OUTPUTS, lock_for_reading
-from hwds.core.serialization import has_fitted, load_fitted, save_fitted
+from hwds.core.files import OUTPUTS, lock_for_reading, write_bytes
+from hwds.core.serialization import FILE, has_fitted, load_fitted
 from hwds.datasets.base import HOLIDAYS, PanelDataset, count_holidays
 from hwds.datasets.file import File
 from hwds.datasets.reading.columns import due_rows, read_plan
+from hwds.evaluation.cells import Final
 from hwds.evaluation.panel_folds import PanelSplitting
 from hwds.evaluation.protocol import Deployable, RunContext
-from hwds.evaluation.workers import hold_threads
+from hwds.evaluation.workers import ask_apart, hold_threads
 from hwds.experiment.prepare import Prepared
 from hwds.experiment.spec import Experiment
 from hwds.frames.panel import Panel
@@ -39,7 +40,10 @@ def fit_final(experiment: Experiment, frame: Any) -> Any:
 
 def save_final(prepared: Prepared) -> None:
     """Fit on all rows and store the model in the run's folder."""
-    save_fitted(fit_final(prepared.experiment, prepared.frame), prepared.folder.path / FOLDER)
+    job, call = prepared.job, Final(prepared.experiment.model.name)
+    hold_threads(job.cpus)
+    content = ask_apart(job, call) if job.sealed else call.answer(job, prepared.frame)
+    write_bytes(prepared.folder.path / FOLDER / FILE, content)
 
 
 def kept_model(folder: RunFolder) -> Path | None:

@@ -28,8 +28,11 @@ from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.core.settings import OUTSIDE_NUMBERS
+from hwds.core.walls import is_environment_fixed
 from hwds.datasets.base import Dataset
 from hwds.evaluation.cells import CellCache, Job, has_own_code, run_code
+from hwds.evaluation.compute.processes import Processes
+from hwds.evaluation.compute.serial import Serial
 from hwds.evaluation.protocol import (
     Cell,
     Compiling,
@@ -497,10 +500,16 @@ def remarks_before(prepared: Prepared) -> list[str]:
 
 
 def _remarks_on_walls(prepared: Prepared) -> Iterator[str]:
-    """Yield why a user's own code is not behind walls."""
+    """Yield why a user's own code is not behind walls, and what it then has of this process."""
+    compute = prepared.experiment.compute
     if prepared.job.inputs is not None and not prepared.job.sealed:
-        why = prepared.experiment.compute.why_open()
+        why = compute.why_open()
         yield f"Your own code ran without walls ({why}): what it reads is watched, not refused."
+        if isinstance(compute, Serial | Processes) and not is_environment_fixed():
+            yield (
+                "Its time zone, language and hash seed may be those of this Python process: the "
+                "command `hwds` fixes them."
+            )
 
 
 def _remarks_on_packages(prepared: Prepared) -> Iterator[str]:

@@ -14,8 +14,15 @@ from hwds.core.cache import Cache
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, compute_cell
 from hwds.evaluation.protocol import Cell, Score, headline_score
 from hwds.evaluation.ray.executor import PackedJob, frame_on_node, job_on_node, unfit
-from hwds.evaluation.run_cells import merge_rows, postprocess_rows
-from hwds.evaluation.workers import failure_reason, hold_threads, limits_of, share_out, worker_pool
+from hwds.evaluation.run_cells import merge_rows, postprocess_rows, score_rows
+from hwds.evaluation.workers import (
+    failure_reason,
+    hold_threads,
+    kept_workers,
+    limits_of,
+    share_out,
+    worker_pool,
+)
 
 # The scores of trials on the windows so far, and the one number that they are compared by.
 
@@ -32,7 +39,7 @@ def rows_by_fold(
 def scores_so_far(job: Job, outcomes: Mapping[int, Sequence[CellOutcome]]) -> Sequence[Score]:
     """Return the scores of one model on all its folds so far together."""
     parts = [part for part in rows_by_fold(job, outcomes).values() if not part.is_empty()]
-    return job.protocol.score(pl.concat(parts)) if parts else ()
+    return score_rows(job, pl.concat(parts)) if parts else ()
 
 
 def score_value(score: Score | None) -> float | None:
@@ -100,7 +107,7 @@ def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
     )
     outcomes: dict[int, list[CellOutcome]] = {}
     computed = 0
-    with _cell_computer(inputs, shared, job, outcomes) as compute:
+    with kept_workers(), _cell_computer(inputs, shared, job, outcomes) as compute:
         for fold, place in sorted(inputs.places.items(), key=lambda pair: pair[1]):
             outcomes[fold] = []
             error = _window(

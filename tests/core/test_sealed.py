@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -83,6 +85,40 @@ def test_it_has_a_fixed_environment_the_files_that_are_named_and_a_folder_that_g
     assert not Path(home).exists()
     if not lacking:
         assert not Path("/dev/shm/kept").exists()
+
+
+KILLED = """
+import sys, time
+from hwds.core.sealed import ForkServer, Given
+process = ForkServer().start("time:sleep", Given())
+print(process.scratch, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_folder_of_a_process_that_was_killed_goes_and_that_of_one_alive_stays(server, tmp_path):
+    tell = {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    alive, killed = (
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED], env=tell, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    )
+    kept, left = (Path(each.stdout.readline().strip()) for each in (alive, killed))
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    other = tmp_path / left.name.replace("hwds-sealed-", "hwds-sealed-0")  # of another system
+    other.mkdir()
+    assert {kept, left, other} == {*tmp_path.iterdir()}
+    (left / "file").write_text("x")
+    again = subprocess.Popen([sys.executable, "-c", KILLED], env=tell, stdout=subprocess.PIPE)
+    new = Path(again.stdout.readline().decode().strip())
+    assert {kept, new, other} == {*tmp_path.iterdir()}
+    for process in (alive, again):
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    killed.stdout.close()
 
 
 def forgets(pipe):

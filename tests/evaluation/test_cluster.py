@@ -17,10 +17,12 @@ import pytest
 from tests.evaluation.three_nodes import ThreeNodes, kill
 from tests.support.processes import marked, wait_until
 from tests.support.slow_project import (
+    PEEKS,
     STOPPED,
     cells,
     copy_of,
     finished,
+    let_peek,
     start,
     tables,
     without_progress,
@@ -104,6 +106,8 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
         (same,) = whole.glob("outputs/runs/*/*/scores.parquet")
         assert run.read_bytes() == same.read_bytes()
 
+        computes_behind_walls(project, run_here, cluster)
+
         alone, lost = copy_of(project, "head_alone"), copy_of(project, "head_lost")
         assert run_here(alone, *RUN, "compute=serial")[0] == 0
         refused_without_token(lost, cluster)
@@ -125,6 +129,24 @@ def goes_on(folder, cluster):
     process = start(folder, *SWEEP, *cluster.words, environment=cluster.token)
     _, err = process.communicate(timeout=600)
     assert (process.returncode, without_progress(err)) == (0, "")
+
+
+def computes_behind_walls(project, run_here, cluster):
+    """Nodes compute behind walls what this process does, and their cells read nothing that no key
+    names.
+    """
+    here, there = copy_of(project, "walls_here"), copy_of(project, "walls_there")
+    words = ["protocol.windows=4", "rivals=[]", "compute.walls=auto"]
+    assert run_here(here, *words, "compute=serial")[0] == 0
+    code, _, err = finished(there, *words, *cluster.words, environment=cluster.token)
+    assert (code, err) == (0, "")
+    assert tables(there) == tables(here)
+    peeks = copy_of(project, "peeks")
+    let_peek(peeks)
+    finished(peeks, *PEEKS, *cluster.words, environment=cluster.token)
+    (scores,) = peeks.glob("outputs/runs/*/*/scores.parquet")
+    told = pl.read_parquet(scores)["status"]
+    assert any("there/a.csv', which no key names" in line for line in told), told
 
 
 def stopped(folder, cluster, after):

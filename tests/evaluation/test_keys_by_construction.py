@@ -18,6 +18,7 @@ from hwds.forecast.models.naive import Naive
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.features.none import None_
 from hwds.results.folder import RunFolder
+from hwds.results.tables import Tables
 from tests.support.command_line import Answer
 from tests.support.panels import LastValue, monthly_panel
 from tests.support.slow_project import SCALED
@@ -97,12 +98,21 @@ class Project:
         assert answer.code == 0, answer
         return round(self.predictions()["mean"][-1] / (LAST - 3), 6)
 
-    def predictions(self) -> pl.DataFrame:
-        """Return the predictions of the latest run."""
+    def tables(self) -> Tables:
+        """Return the tables of the latest run."""
         written = (self.folder / "outputs/runs/adhoc").glob("*/timings.parquet")
         latest = max(written, key=lambda path: path.stat().st_mtime_ns)
-        tables = RunFolder(latest.parent).read_tables()
-        return tables.predictions.filter(pl.col("model") == "mine/asking")
+        return RunFolder(latest.parent).read_tables()
+
+    def predictions(self) -> pl.DataFrame:
+        """Return the predictions of the latest run."""
+        return self.tables().predictions.filter(pl.col("model") == "mine/asking")
+
+    def scores(self, *words: str) -> pl.DataFrame:
+        """Return the scores of a run."""
+        answer = self.run(*words)
+        assert answer.code == 0, answer
+        return self.tables().scores
 
 
 @pytest.fixture
@@ -210,6 +220,69 @@ def test_what_was_not_there_and_appears_is_refused_and_not_ignored(project, kind
     assert "which no key names" in answer.out
 
 
+METRIC = """
+from pathlib import Path
+import numpy as np
+from hwds import Metric
+HERE = Path(__file__).parent
+
+def scaled(forecasts):
+    return np.abs(forecasts.actual - forecasts.mean) * float((HERE / "there" / "a.csv").read_text())
+
+late = Metric("late", scaled, meaning="error by a factor")
+"""
+KEPT = """
+from hwds.core.serialization import Serializable
+
+@dataclass(frozen=True)
+class Kept(Scaled, Serializable):
+    pass
+"""
+
+
+def test_a_metric_reads_what_is_named_alone(project):
+    project.asks("    return 1")
+    project.write("late.py", METRIC)
+    project.write("there/a.csv", "2")
+    words = ["compute=serial", "protocol.metrics=[late:late]", "protocol.segments=[volume]"]
+    answer = project.run(*words)
+    assert answer.code == 2, answer
+    assert (
+        "reads 'there/a.csv', which no key names; name it in inputs: [there/a.csv]" in answer.line
+    )
+    walls, none = (
+        project.scores(*words, "inputs=[there]", f"compute.walls={walls}")
+        for walls in ("auto", "never")
+    )
+    assert walls.equals(none)
+    whole = walls.filter(pl.col("fold").is_null(), pl.col("step").is_null())
+    late, plain = (whole.filter(metric=name)["value"] for name in ("late", "mae"))
+    assert len(late) == len(plain) > 2  # of the whole and of segments
+    assert (late == 2 * plain).all()
+
+
+def test_the_fit_on_all_rows_reads_what_is_named_alone(project):
+    project.asks(
+        "    return 1 if context.fold != 'final' else float((THERE / 'a.csv').read_text())"
+    )
+    text = (project.folder / "asking.py").read_text().replace("factor()", "factor(context)")
+    project.write("asking.py", text.replace("return Scaled(", "return Kept(") + KEPT)
+    project.write("there/a.csv", "2")
+    words = ["compute=serial", "save_model=final"]
+    answer = project.run(*words)
+    assert answer.code == 2, answer
+    assert "save_model: a user's own code reads 'there/a.csv', which no key names" in answer.line
+    kept = []
+    for walls in ("auto", "never"):
+        assert project.run(*words, "inputs=[there]", f"compute.walls={walls}").code == 0
+        files = [*(project.folder / "outputs/runs").glob("adhoc/*/model/*")]
+        kept.append([file.read_bytes() for file in files])
+        for file in files:
+            file.unlink()
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]
+
+
 def test_another_content_of_what_is_named_is_another_key(project):
     project.asks("    return len(list(THERE.glob('*.csv')))")
     factors = []
@@ -219,16 +292,20 @@ def test_another_content_of_what_is_named_is_another_key(project):
     assert factors == [1, 2, 3]
 
 
-def test_the_zone_the_language_and_the_hash_are_the_same_in_every_process(project):
+@pytest.mark.parametrize("walls", ["auto", "never"])
+def test_the_zone_the_language_and_the_hash_are_the_same_in_every_process(project, walls):
+    words = ["compute=serial", f"compute.walls={walls}"]
     project.asks(
         "    import locale, time\n"
         "    return 1 + time.localtime(0).tm_hour + hash('a') % 1000 / 1000"
         " + len(locale.setlocale(locale.LC_ALL, ''))"
     )
-    one = project.factor("compute=serial", TZ="Pacific/Apia", PYTHONHASHSEED="1")
+    one = project.factor(*words, TZ="Pacific/Apia", LC_ALL="de_DE.UTF-8", PYTHONHASHSEED="1")
     for path in (project.folder / "outputs").glob("cache/cells/*/*"):
         path.unlink()
-    assert project.factor("compute=serial", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="2") == one
+    assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="2") == one
+    assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="0") == one
+    assert "may be those of this Python process" not in project.run(*words).out
 
 
 @pytest.mark.parametrize("walls", ["auto", "never"])

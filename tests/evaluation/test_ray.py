@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -14,7 +15,16 @@ from hwds.serve.batch import run_batch
 from tests.serve import conftest as production
 from tests.support.processes import marked, wait_until
 from tests.support.rows import toy_rows
-from tests.support.slow_project import STOPPED, cells, copy_of, project_in, several
+from tests.support.slow_project import (
+    PEEKS,
+    REFUSAL,
+    STOPPED,
+    cells,
+    copy_of,
+    let_peek,
+    project_in,
+    several,
+)
 
 pytest.importorskip("ray")
 GRID = "sweep.space.model.hang={choice:[false,true]} sweep.space.model.fail={choice:[false,true]}"
@@ -39,6 +49,11 @@ SLOW = (
     "protocol.windows=2 size=full"
 )
 INTERRUPTED = f"+experiment=interrupted sweep=random {SLOW} rivals=[]"
+WALLED, OPEN = (
+    f"+experiment={name} protocol.windows=2 compute.walls={walls}"
+    for name, walls in (("walled", "auto"), ("open", "never"))
+)
+PEEKING = f"+experiment=peeks {' '.join(PEEKS)}"
 POOLS = "asked {0}, has numba {0}, openblas {0}, openmp {0}, polars {0}"
 TOOK = re.compile(r"(< )?[\d.]+ (ms|s|min)$")
 ELSEWHERE = ["seconds", "cached", "host"]
@@ -63,11 +78,14 @@ def both(tmp_path_factory, temporary, bundle, home):
     """
     project = project_in(tmp_path_factory.mktemp("ray") / "project")
     (project / "conf" / "experiment").mkdir()
-    for name in ("limited", "learns", "tells", "apart", "interrupted"):
+    let_peek(project)
+    names = ("limited", "learns", "tells", "apart", "walled", "open", "peeks", "interrupted")
+    for name in names:
         (project / "conf" / "experiment" / f"{name}.yaml").write_text("# @package _global_\n")
     alone, together = copy_of(project, "alone"), copy_of(project, "together")
-    said = several(alone, [f"{words} compute=serial".split() for words in (LIMITED, LEARNS)], MARK)
-    commands = (LIMITED, LEARNS, TELLS, APART, WITHOUT_GPUS, INTERRUPTED)
+    lines = (LIMITED, LEARNS, WALLED, OPEN)
+    said = several(alone, [f"{words} compute=serial".split() for words in lines], MARK)
+    commands = (LIMITED, LEARNS, TELLS, APART, WITHOUT_GPUS, WALLED, OPEN, PEEKING, INTERRUPTED)
     toy_rows(95).data.select("spent", "quantity", "channel", "visits").write_parquet(
         home / "asked.parquet"
     )
@@ -148,6 +166,33 @@ def test_each_library_has_the_threads_that_were_asked_for(both):
     )  # in a process beside it
 
 
+def test_walls_change_no_byte_in_serial_in_processes_and_on_ray(both):
+    (alone, _), (together, _) = both
+    spread = copy_of(alone.parent / "project", "spread")
+    on_two = [f"{words} compute=processes compute.workers=2".split() for words in (WALLED, OPEN)]
+    assert [code for code, *_ in several(spread, on_two, {})] == [0, 0]
+    for table in ("scores", "predictions"):
+        read = [
+            pl.read_parquet(one(folder, f"runs/{name}/*/{table}.parquet"))
+            for folder in (alone, spread, together)
+            for name in ("walled", "open")
+        ]
+        plain = [each.drop("experiment", strict=False) for each in read]
+        assert all(each.equals(plain[0]) for each in plain[1:])
+    walls = [
+        json.loads(one(folder, f"runs/{name}/*/provenance.json").read_text())["walls"]
+        for folder in (alone, spread, together)
+        for name in ("walled", "open")
+    ]
+    assert walls == [True, False] * 3
+
+
+def test_a_cell_on_ray_reads_nothing_that_no_key_names(both):
+    _, (together, _) = both
+    status = pl.read_parquet(one(together, "runs/peeks/*/scores.parquet"))["status"]
+    assert any(line.startswith(REFUSAL.format("there/a.csv")) for line in status)
+
+
 def test_gpus_that_no_node_has_are_one_line(both):
     _, (_, said) = both
     assert said[4] == (
@@ -159,7 +204,7 @@ def test_gpus_that_no_node_has_are_one_line(both):
 
 def test_ctrl_c_ends_a_sweep_with_one_line_and_leaves_nothing_of_ray(both, temporary):
     _, (together, said) = both
-    assert (said[5][0], said[5][2].strip()) == (130, STOPPED)
+    assert (said[-1][0], said[-1][2].strip()) == (130, STOPPED)
     assert wait_until(lambda: not marked(MARK), 30), marked(
         MARK
     )  # nor what a trial has started that was ended

@@ -48,7 +48,7 @@ def asked(protocol, panel):
 def scored(protocol, panel, rows=None, lost=()):
     return list(
         ScoreSegments.of(protocol, panel).scores(
-            protocol, asked(protocol, panel) if rows is None else rows, lost
+            protocol.score, asked(protocol, panel) if rows is None else rows, lost
         )
     )
 

@@ -90,6 +90,25 @@ def pools(cpus, with_tensorflow):
     return f"asked {cpus}, has " + ", ".join(f"{name} {count}" for name, count in sorted(held.items()))
 '''
 )
+PEEKING = """
+from pathlib import Path
+from tests.support.panels import LastValue
+HERE = Path(__file__).parent
+
+class Peeks(LastValue):
+    def learn(self, history, *, horizon, context):
+        if context.fold != "toy":
+            (HERE / "there" / "a.csv").read_text()
+        return super().learn(history, horizon=horizon, context=context)
+"""
+PEEKS = (
+    "model=mine/peeks",
+    "compute.walls=auto",
+    "compute.max_failed=9",
+    "protocol.windows=1",
+    "rivals=[]",
+)
+REFUSAL = "failed: a user's own code reads '{}', which no key names"
 SEVERAL = """
 import json, sys
 from hydra.core.global_hydra import GlobalHydra
@@ -115,6 +134,14 @@ def project_in(folder: Path) -> Path:
     (folder / "conf" / "model" / "mine" / "slow.yaml").write_text("recipe: slow_models:Slow\n")
     (folder / "slow_models.py").write_text(MODEL)
     return folder
+
+
+def let_peek(folder: Path) -> None:
+    """Add a model to a project, whose cells read a file that no key names."""
+    (folder / "conf" / "model" / "mine" / "peeks.yaml").write_text("recipe: peeking:Peeks\n")
+    (folder / "peeking.py").write_text(PEEKING)
+    (folder / "there").mkdir()
+    (folder / "there" / "a.csv").write_text("1")
 
 
 def copy_of(project: Path, name: str) -> Path:

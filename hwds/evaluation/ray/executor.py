@@ -23,8 +23,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.keys import installed_versions, machine_digest
 from hwds.core.recipe import NonNegative
 from hwds.core.registry import conf_dirs
-from hwds.core.sealed import FIXED
-from hwds.core.walls import landlock_version
+from hwds.core.walls import FIXED, landlock_version
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, compute_cell
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import Cell

@@ -53,7 +53,9 @@ def test_promoted_rows_are_scored_apart():
         on=["series_id", "time"],
         maintain_order="left",
     )
-    found = [score for score, _ in ScoreSegments.of(protocol, panel).scores(protocol, rows, ())]
+    found = [
+        score for score, _ in ScoreSegments.of(protocol, panel).scores(protocol.score, rows, ())
+    ]
     assert list(dict.fromkeys(score.segment for score in found)) == ["0", "1"]
     for value in ("0", "1"):
         alone = rows.filter((marked["promotion"] == float(value)).fill_null(False))
@@ -74,7 +76,9 @@ def test_a_share_tells_apart_zero_and_not_zero_and_unknown():
     protocol = Holdout(horizon=4, segments=("visits",))
     found = {
         s.segment: s.n
-        for s, _ in ScoreSegments.of(protocol, panel).scores(protocol, asked(protocol, panel), ())
+        for s, _ in ScoreSegments.of(protocol, panel).scores(
+            protocol.score, asked(protocol, panel), ()
+        )
         if s.metric == "mae" and s.aggregate == "pooled"
     }
     assert found == {"0": 2, "not 0": 4, NO_SEGMENT: 2}
@@ -184,7 +188,7 @@ def test_every_row_has_its_class_and_each_unit_is_counted_once():
     for column in protocol.segments:
         found = [
             s
-            for s, _ in ScoreSegments.of(protocol, panel).scores(protocol, rows, ())
+            for s, _ in ScoreSegments.of(protocol, panel).scores(protocol.score, rows, ())
             if s.segment_by == column
         ]
         pooled = [s.n for s in found if (s.metric, s.aggregate) == ("mae", "pooled")]
@@ -200,7 +204,7 @@ def test_lost_series_are_counted_in_the_classes_that_they_were_of():
     failed = {
         s.segment: lost
         for s, lost in ScoreSegments.of(protocol, panel).scores(
-            protocol, rows, [Cell("m", fold, 0, 3)]
+            protocol.score, rows, [Cell("m", fold, 0, 3)]
         )
     }
     assert failed == {"middle": 1, "high": 0, "0": 3, "1": 3}

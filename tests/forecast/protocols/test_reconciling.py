@@ -320,7 +320,7 @@ def test_scores_by_level(tmp_path):
     rows = protocol.postprocess(raw(protocol, frame, NAIVE, tmp_path)).drop("fold")
     told = [
         score
-        for score, _ in ScoreSegments.of(protocol, frame).scores(protocol, rows, [])
+        for score, _ in ScoreSegments.of(protocol, frame).scores(protocol.score, rows, [])
         if score.metric == "mase[m=12]"
     ]
     found = {score.segment: score.n for score in told if score.aggregate == "mean"}
