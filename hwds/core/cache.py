@@ -16,8 +16,14 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from hwds.core.files import OUTPUTS, digest_bytes, digest_file, lock_for_making, write_bytes
-from hwds.core.walls import is_sealed
+from hwds.core.files import (
+    OUTPUTS,
+    digest_bytes,
+    digest_file,
+    is_sealed,
+    lock_for_making,
+    write_bytes,
+)
 
 # The files that this process opens while a block runs, as Python's audit events tell them.
 # Libraries that open files in compiled code raise no event. Those of `NATIVE` pass every path

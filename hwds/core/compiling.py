@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hwds.core.errors import HwdsError
-from hwds.core.files import OUTPUTS, digest, digest_file, lock_for_making, write_bytes
+from hwds.core.files import OUTPUTS, digest, digest_file, lock_for_making, may_keep, write_bytes
 from hwds.core.keys import code_digest, file_of_module, is_installed, numeric_environment
-from hwds.core.walls import may_keep
 
 # The compiler of helpers: functions that compiled code calls and Python never does.
 # numba optimises and turns into machine code each function by itself, and then once more inside

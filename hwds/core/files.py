@@ -252,3 +252,20 @@ def _is_at(handle: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(os.fstat(handle), there)
+
+
+# What a process behind walls (`core.walls`) may write. It is told here, because every run writes
+# files and most run without walls.
+
+WRITABLE: list[Path] = []
+"""The folders of a sealed process; empty in every other."""
+
+
+def is_sealed() -> bool:
+    """Return whether this process is behind walls."""
+    return bool(WRITABLE)
+
+
+def may_keep(folder: Path) -> bool:
+    """Return whether this process may leave something for others in a folder, as walls see it."""
+    return not WRITABLE or any(folder.is_relative_to(place) for place in WRITABLE)

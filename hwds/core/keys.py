@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 from hwds.core.cache import Cache, Codec
 from hwds.core.errors import ConfigError
-from hwds.core.files import OUTPUTS, digest, digest_bytes
+from hwds.core.files import OUTPUTS, digest, digest_bytes, may_keep
 from hwds.core.moved import current_path
 from hwds.core.recipe import canonical
-from hwds.core.walls import may_keep
 
 # Variables of the environment that choose instructions or algorithms of a library, and with
 # them the last bits of numbers.

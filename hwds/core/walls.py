@@ -22,6 +22,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hwds.core.files import WRITABLE
+
 FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
 """Variables that are the same in every process that computes."""
 
@@ -85,20 +87,6 @@ WRITTEN = ("/dev/null", "/dev/shm")
 """What libraries write; the second is new and empty behind a wall of names."""
 
 
-_WRITABLE: list[Path] = []
-"""What this process may write, from the moment on at which it is sealed."""
-
-
-def is_sealed() -> bool:
-    """Return whether this process is behind walls."""
-    return bool(_WRITABLE)
-
-
-def may_keep(folder: Path) -> bool:
-    """Return whether this process may leave something for others in a folder, as walls see it."""
-    return not _WRITABLE or any(folder.is_relative_to(place) for place in _WRITABLE)
-
-
 def seal(readable: Iterable[Path], scratch: Path, shared: Sequence[Path] = ()) -> tuple[str, ...]:
     """Wall this process in for good, with all that it will start.
 
@@ -116,7 +104,7 @@ def seal(readable: Iterable[Path], scratch: Path, shared: Sequence[Path] = ()) -
         The walls that could not be put up; empty where all stand.
     """
     shared = [path for path in shared if path.is_dir()]
-    _WRITABLE.extend((scratch, *shared))
+    WRITABLE.extend((scratch, *shared))
     inside = [path for path in (*system_paths(), *map(Path, readable), *shared) if path.exists()]
     lacking = _leave_namespaces()
     if not lacking and not _leave_mounts(inside, scratch):

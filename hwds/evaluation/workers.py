@@ -21,30 +21,16 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from hwds.core.cache import VARIABLE, as_input, digests, is_of_system, read_again
-from hwds.core.compiling import INPUTS_VARIABLE, cache_root, own_compiled_variables
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import numeric_environment
 from hwds.core.recipe import canonical, texts_in
-from hwds.core.sealed import (
-    ForkServer,
-    Given,
-    Lawful,
-    NamedModules,
-    SealedProcess,
-    asked,
-    early_server,
-    given_code,
-    note_asked,
-    watch_asked,
-)
-from hwds.core.walls import FIXED
 from hwds.evaluation.cells import (
     Call,
     CellOutcome,
@@ -56,6 +42,9 @@ from hwds.evaluation.cells import (
     message_of,
 )
 from hwds.evaluation.protocol import Cell, Fold
+
+if TYPE_CHECKING:  # a run without a user's own code loads none of it
+    from hwds.core.sealed import ForkServer, Given, SealedProcess
 
 # The memory of processes, and the processes that one has started, by Linux's /proc.
 
@@ -428,6 +417,8 @@ class SealedWorker(Worker):
 
     def start(self) -> None:
         """Start the process."""
+        from hwds.core.sealed import Lawful
+
         self.sealed: SealedProcess = self.server.start(ENTRY, self.given)
         self.pipe, self.pid = self.sealed.pipe, self.sealed.pid
         self.lawful = Lawful(self.given, self.sealed.scratch)
@@ -590,6 +581,9 @@ def _say_once(line: str) -> None:
 
 def given_job(job: Job) -> Given:
     """Return what the cells of a job may import, read and write."""
+    from hwds.core.compiling import cache_root
+    from hwds.core.sealed import given_code
+
     plain = canonical([job.protocol, job.features, *job.models.values()])
     paths = [name for name in _as_given(job).inputs or {} if not name.startswith(VARIABLE)]
     named = {each for path in paths for each in (os.path.abspath(path), os.path.realpath(path))}
@@ -615,6 +609,8 @@ def _as_given(job: Job) -> Job:
 
 def _variables(job: Job) -> dict[str, str]:
     """Return the environment of a process that computes the cells of a job behind walls."""
+    from hwds.core.compiling import INPUTS_VARIABLE, cache_root, own_compiled_variables
+
     return {
         **thread_variables(job.cpus),
         **numeric_environment(),
@@ -643,6 +639,8 @@ class WorkerPool(list[Worker]):
         """Return a new worker for the cells of a job."""
         if not job.sealed:
             return Worker()
+        from hwds.core.sealed import ForkServer, early_server
+
         server = early_server() or self.server
         if server is None:
             server = self.server = ForkServer([__name__], _variables(job), quiet=False)
@@ -721,6 +719,9 @@ def worker_pool(job: Job) -> Iterator[WorkerPool]:
 @contextmanager
 def _pool(job: Job) -> Iterator[WorkerPool]:
     """Yield the pool that is kept for a job, or one for this block."""
+    from hwds.core.compiling import own_compiled_variables
+    from hwds.core.walls import FIXED
+
     kind = job.cpus, job.sealed
     workers = _KEPT[-1].setdefault(kind, WorkerPool()) if _KEPT else WorkerPool()
     try:
@@ -819,6 +820,8 @@ def compute_sealed(pipe: Connection) -> None:
     """Compute cells behind walls until the pipe is closed; each is told as data: when it begins,
     what came of it, and what its code has asked for.
     """
+    from hwds.core.sealed import NamedModules, asked, watch_asked
+
     finder = next(each for each in sys.meta_path if isinstance(each, NamedModules))
     watch_asked(finder.files.values())
     packed, job, frame, damage = b"", None, None, None
@@ -852,6 +855,8 @@ def _answer(job: Job, frame: Any, call: Cell | Call) -> tuple[bytes, dict[str, A
             return call.answer(job, frame), {"error": "", "trace": ""}
         except HwdsError as error:
             return b"", _failed(str(error))
+    from hwds.core.sealed import note_asked
+
     outcome = compute_cell(job, frame, call)
     note_asked(*(path for path in outcome.inputs if not path.startswith(VARIABLE)))
     facts = {"error": outcome.error, "trace": outcome.trace, "seconds": outcome.seconds}

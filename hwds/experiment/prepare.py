@@ -31,8 +31,6 @@ from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.core.walls import is_environment_fixed
 from hwds.datasets.base import Dataset
 from hwds.evaluation.cells import CellCache, Job, has_own_code, run_code
-from hwds.evaluation.compute.processes import Processes
-from hwds.evaluation.compute.serial import Serial
 from hwds.evaluation.protocol import (
     Cell,
     Compiling,
@@ -505,7 +503,7 @@ def _remarks_on_walls(prepared: Prepared) -> Iterator[str]:
     if prepared.job.inputs is not None and not prepared.job.sealed:
         why = compute.why_open()
         yield f"Your own code ran without walls ({why}): what it reads is watched, not refused."
-        if isinstance(compute, Serial | Processes) and not is_environment_fixed():
+        if compute.name in ("serial", "processes") and not is_environment_fixed():
             yield (
                 "Its time zone, language and hash seed may be those of this Python process: the "
                 "command `hwds` fixes them."
@@ -536,9 +534,11 @@ def likely_giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]
     """Yield a remark for each column that likely gives away what is predicted: of runs, of a panel,
     of a table with a label.
     """
-    from hwds.datasets.reading.leakage import likely_columns
-
     if isinstance(frame, Panel):
+        if not frame.roles.static:
+            return
+        from hwds.datasets.reading.leakage import likely_columns
+
         found, what = likely_columns(frame, trusted), "the end of its series"
     elif isinstance(frame, Table):
         yield from column_remarks(frame, trusted) if frame.roles.get("label") else ()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
-from hwds.core.compiling import own_code_by_digest
 from hwds.evaluation.cells import CellOutcome, Job, compute_cell
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import Cell
@@ -31,7 +29,12 @@ class Serial(Compute):
                 yield from share_out(workers, job, cells, 1, limits)
             return
         hold_threads(job.cpus)
+        if job.inputs is None:
+            yield from (compute_cell(job, frame, cell) for cell in cells)
+            return
+        from hwds.core.compiling import own_code_by_digest
+
         for cell in cells:
-            with nullcontext() if job.inputs is None else own_code_by_digest():
+            with own_code_by_digest():
                 outcome = compute_cell(job, frame, cell)
             yield outcome
