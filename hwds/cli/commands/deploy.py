@@ -1,9 +1,7 @@
-"""Put a bundle behind an endpoint of SageMaker: a canary of the new version first, and back where
-an alarm is raised.
+"""Put a bundle behind a SageMaker endpoint, with a canary and a way back after an alarm.
 
-Nothing but boto3 is needed, which finds its credentials and region by itself. `--dry-run` prints
-the calls that would be made, and makes none. The same deployment again makes nothing new; that of
-an older bundle brings it back.
+It needs only boto3, which finds its credentials and region by itself. `--dry-run` prints the calls
+and makes none. The same deployment again changes nothing. Deploying an older bundle restores it.
 """
 
 from __future__ import annotations

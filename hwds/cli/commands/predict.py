@@ -1,6 +1,6 @@
-"""Ask a run's model beyond the last row, or of new rows.
+"""Predict with a run's model: the rows after the last one, or new rows.
 
-The model that the run kept (`save_model=final`) is loaded; without one it is fitted on all rows.
+It loads the model that the run kept (`save_model=final`). Otherwise it fits one on all rows.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Score events as they arrive, JSON lines in and out; or answer by HTTP from a bundle.
+"""Score events as they arrive, JSON lines in and out; or serve a bundle by HTTP.
 
-A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17",
-"at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. A label that was wrong is reported
-anew with `"correct": true`, or withdrawn with `"label": null`. Each answer is a line.
+A line is an event, by column, with its key, or the outcome of an event: `{"label": 1, "of": "A-17",
+"at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Report a wrong label again with
+`"correct": true`, or withdraw it with `"label": null`. Each answer is a line.
 
 With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract
-of SageMaker. All other flags but `--store` and `--power` need it; `--key`, `--keep` and
-`--remember` are of lines alone. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in
-the folder then. Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it
-everybody may.
+of SageMaker. All other flags except `--store` and `--power` need it; `--key`, `--keep` and
+`--remember` are for lines only. SIGTERM lets requests end. SIGHUP loads the bundle that is then in
+the folder. Clients need one of the tokens of the variable HWDS_SERVE_TOKENS; without this variable,
+everybody has access.
 """
 
 from __future__ import annotations

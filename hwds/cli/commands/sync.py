@@ -1,4 +1,4 @@
-"""Bring the trackers up to date: write what was not finished and send what was not sent."""
+"""Update the trackers: write unfinished mirrors and send missing data."""
 
 from __future__ import annotations
 
