@@ -34,7 +34,7 @@ ARMS = ("main", "canary", "shadow")
     default="monitor",
     show_default=True,
     metavar="PATH",
-    help="Where the report is written.",
+    help="The folder of the report.",
 )
 @click.option(
     "--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched."
@@ -43,7 +43,7 @@ ARMS = ("main", "canary", "shadow")
 @click.option(
     "--challenger",
     type=OneOf(*ARMS[1:]),
-    help="Compare the answers of this arm with those of main, by labels.",
+    help="Compare the predictions of this arm with main's, by labels.",
 )
 @TRUST
 def main(

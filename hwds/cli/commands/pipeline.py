@@ -35,7 +35,7 @@ ADDRESS = "AWS_ENDPOINT_URL"
     "--key",
     required=True,
     metavar="s3://BUCKET/PREFIX",
-    help="Where signing.pem and signing.pem.pub lie.",
+    help="The folder of signing.pem and signing.pem.pub.",
 )
 @click.option(
     "--gate",

@@ -31,7 +31,7 @@ NESTED = ("paths", "reasons", "rules")
     type=FILE,
     help="Write the rows that --future must have to this CSV, and predict nothing.",
 )
-@click.option("--data", type=FILE, help="Newer rows, instead of those that the run was made of.")
+@click.option("--data", type=FILE, help="Newer rows, instead of the run's own rows.")
 def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the
     future.

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 @ONE_RUN
 @click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@number_option("--port", WholeNumber(1, 65_535), "The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
+@number_option(
+    "--port", WholeNumber(1, 65_535), "The port (default: SAGEMAKER_BIND_TO_PORT, or 8080)."
+)
 @number_option("--workers", WholeNumber(1, 64), "Processes that answer.", 2)
 @TRUST
 @number_option("--most-mb", NumberWithin(0.001, 1024), "Megabytes of a body at most.", 6.0)
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 @number_option(
     "--batch-ms",
     NumberWithin(0, 1000),
-    "Milliseconds that a row waits for those of other requests, while requests come together.",
+    "Milliseconds that a row waits for other requests, while requests come together.",
     0.0,
 )
 @click.option(
@@ -88,17 +90,17 @@ if TYPE_CHECKING:
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
 @click.option("--tls-key", type=FILE, help="Its key.")
 @click.option(
-    "--store", type=FILE, help="Keep what was seen in this file, or a policy's log in this folder."
+    "--store", type=FILE, help="The file that stores events, or the folder of a policy's log."
 )
 @click.option(
     "--key",
     metavar="COLUMN",
-    help="The column that names an event: that with the role id, or else id.",
+    help="The column that names an event (default: the role id, or the column id).",
 )
 @number_option(
     "--keep",
     NumberWithin(0, 36_525),
-    "Days for which events are kept, 0 for ever; else twice the longest window of the features.",
+    "Days to keep events, 0 for ever (default: twice the longest window of features).",
 )
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")

@@ -48,7 +48,7 @@ TO = (
     default=60.0,
     help="Seconds for which an alert is tried before the stream ends.",
 )
-@click.option("--power", is_flag=True, help="Let what was acknowledged outlive a power cut, too.")
+@click.option("--power", is_flag=True, help="Acknowledged readings survive a power cut, too.")
 def main(
     words: tuple[str, ...],
     source: str,

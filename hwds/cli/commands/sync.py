@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @command(help=__doc__)
-@click.option("--dry-run", is_flag=True, help="Only say what is due.")
+@click.option("--dry-run", is_flag=True, help="Only list the missing data.")
 def main(dry_run: bool) -> int:
     """Say what is due and do it.
 
