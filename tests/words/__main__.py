@@ -38,12 +38,12 @@ def named(path: Path) -> str:
     )
 
 
-def allow(names: list[str]) -> None:
-    """Set the baseline of some files to their present counts."""
+def allow(starts: tuple[str, ...]) -> None:
+    """Set the baseline of the files whose names start so to their present counts."""
     now, most = counts.counted(), counts.baseline()
     counts.write(
-        {name: rules for name, rules in most.items() if name not in names}
-        | {name: rules for name, rules in now.items() if name in names}
+        {name: rules for name, rules in most.items() if not name.startswith(starts)}
+        | {name: rules for name, rules in now.items() if name.startswith(starts)}
     )
 
 
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     elif arguments == ["lower"]:
         counts.write(counts.lowest(counts.counted(), counts.baseline()))
     elif arguments[0] == "allow":
-        allow(arguments[1:])
+        allow(tuple(arguments[1:]))
     else:
         sys.stdout.write("\n".join(named(Path(name).resolve()) for name in arguments) + "\n")
 

@@ -106,18 +106,29 @@ TOKENS = re.compile(
 
 
 def of_python(text: str) -> Iterator[Passage]:
-    """Yield texts of four words or more that are no docstrings, and the help of a command.
+    """Yield texts of four words or more, templates, and the help of a command; no docstrings.
 
     Docstrings that people read are in docs/reference.
     """
     for match in TOKENS.finditer(text):
-        if match["doc"] is not None and not match.start() and "\ndef main(" in text:
-            yield Passage(1, "text", plain(match["doc"]))
+        line = text.count("\n", 0, match.start()) + 1
+        if match["doc"] is not None:
+            is_help = not match.start() and "\ndef main(" in text
+            if is_help or text[: match.start()].rstrip()[-1:] in OPENING:
+                yield Passage(line, "text", plain(_template(match["doc"])))
         elif match["said"] is not None and match["said"].count(" ") >= 3:
             said = "".join(_said(part[0]) for part in PARTS.finditer(match["said"]))
             if len(said.split()) >= 4:
-                line = text.count("\n", 0, match.start()) + 1
                 yield Passage(line, "text", plain(said))
+
+
+OPENING = ("=", "(", "[", ",", "{")
+"""What stands before a text of several lines, and not before a docstring."""
+
+
+def _template(text: str) -> str:
+    """Return a template of Jinja with its fields as code."""
+    return re.sub(r"\{%.*?%\}", " ", re.sub(r"\{\{.*?\}\}", CODE, text), flags=re.DOTALL)
 
 
 PARTS = re.compile(r"""[rRfFbBuU]{0,2}("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")

@@ -78,6 +78,11 @@ def test_texts_of_code_are_read_and_docstrings_are_not():
     assert [one.text for one in of_python(text)] == ["§ is laid beside § here"]
 
 
+def test_templates_of_several_lines_are_read():
+    text = 'x = """{% if a %}{{ a }} is laid{% endif %} here."""\n'
+    assert [" ".join(one.text.split()) for one in of_python(text)] == ["§ is laid here."]
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [

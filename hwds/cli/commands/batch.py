@@ -1,10 +1,9 @@
-"""Answer the rows of a file by a bundle: CSV, TSV, Parquet or Arrow in, Parquet files out; what was
-killed goes on where it was.
+"""Score a file with a bundle: CSV, TSV, Parquet or Arrow in, Parquet files out.
 
-File and folder may be in S3 (s3://BUCKET/KEY). Memory does not grow with the file. The answers lie
-in parts in the folder, whose `_SUCCESS` says that all are there. `compute=ray` or `compute=cluster`
-answers parts on all cores, or nodes, of a Ray cluster, with the same bytes: `hwds batch market
-rows.parquet answers compute=ray compute.workers=8`.
+After a kill, the same command continues. File and folder may be in S3 (s3://BUCKET/KEY). Memory
+does not grow with the file. The folder has the scores in parts, and `_SUCCESS` once all are there.
+`compute=ray` or `compute=cluster` scores parts on all cores, or nodes, of a Ray cluster, with the
+same bytes: `hwds batch market rows.parquet scores compute=ray compute.workers=8`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Make a signed folder of a run's model, which any server here answers by.
+"""Make a signed folder of a run's model, which a server, a batch or a Lambda can use.
 
-It is made only where a fresh process gives the run's own answers to real rows, its graph passes
-ONNX's checker, holes are handled and answers come in time; otherwise the reason is said. `--check`
-proves an existing bundle again, on another machine or Python.
+A fresh process must give the run's own predictions for real rows. The graph must pass ONNX's
+checker, holes must be handled, and predictions must be in time. Otherwise there is no bundle, and
+the reason is printed. `--check` proves an existing bundle again, on another machine or Python.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and try what a cheat
-would.
+"""Test for leaks: random values after each cutoff must not change a forecast.
 
-It takes the words of a run, and its small size unless they say `size=`; `size=full` checks the run
-itself. Every model is asked behind walls: in one process from the data as it is, and in fresh ones
-from rubbish. What it tries to open, columns that give away what is predicted and more are looked
-at, too; the last lines say what was tried, and what no check sees.
+It takes the words of a run, and its small size unless they have `size=`. `size=full` checks the run
+itself. Every model runs behind walls: in one process with the real data, and in fresh processes
+with random values. The command also checks opened files, and columns that reveal the target. The
+last lines list its checks, and the leaks that no check can see.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Compare models over finished runs, on the rows that all of them answered: `hwds compare RUN...
-[--margin 0.01]`.
+"""Compare models over finished runs: `hwds compare RUN... [--margin 0.01]`.
 
-Runs are named by the beginning of their ids or by their folders. Runs of other rows, other data or
-another definition of the metric are refused.
+Only rows that all of them forecast count. Runs are named by the beginning of their ids or by their
+folders. Runs of other rows, other data or another definition of the metric are refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Say where each named dataset is to be had, and which are here: `hwds data`, `hwds data
-m3_monthly`.
-"""
+"""Show the source of each named dataset, and which are here: `hwds data m3_monthly`."""
 
 from __future__ import annotations
 

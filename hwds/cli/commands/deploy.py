@@ -1,9 +1,7 @@
-"""Put a bundle behind an endpoint of SageMaker: a canary of the new version first, and back where
-an alarm is raised.
+"""Put a bundle behind a SageMaker endpoint, with a canary and a way back after an alarm.
 
-Nothing but boto3 is needed, which finds its credentials and region by itself. `--dry-run` prints
-the calls that would be made, and makes none. The same deployment again makes nothing new; that of
-an older bundle brings it back.
+It needs only boto3, which finds its credentials and region by itself. `--dry-run` prints the calls
+and makes none. The same deployment again changes nothing. Deploying an older bundle restores it.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ ENDPOINT = (
         "--role", required=True, metavar="ARN", help="The role that SageMaker runs it as."
     ),
     click.option(
-        "--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="Where the bundle is laid."
+        "--bucket", required=True, metavar="s3://BUCKET/PREFIX", help="The bundle's folder in S3."
     ),
     click.option(
         "--instance",
@@ -42,7 +40,7 @@ ENDPOINT = (
     number_option(
         "--canary",
         WholeNumber(1, 50),
-        "Of the capacity, which a new version gets first.",
+        "The share of the capacity that a new version gets first.",
         10,
         metavar="PERCENT",
     ),
@@ -70,7 +68,7 @@ ENDPOINT = (
         metavar="NAME",
         help="Make it a version of this group in SageMaker's registry.",
     ),
-    click.option("--region", metavar="REGION", help="Of AWS; else boto3's own."),
+    click.option("--region", metavar="REGION", help="The region of AWS; otherwise boto3's own."),
 )
 """The options of an endpoint, which pipelines have too."""
 

@@ -1,10 +1,9 @@
-"""Show what an option is and what each of its settings means, may be and is; or what the roles of
-columns are for.
+"""Explain an option, a setting or a column role.
 
 `hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of
-it, `largest_step` the settings of this name wherever they are, `protocol.horizon` those of one
-group, `experiment` what every experiment has beside its options, `roles` the roles of columns, and
-`roles/panel` those of one kind of frame.
+it. `largest_step` is every setting of this name, `protocol.horizon` every one of this group.
+`experiment` is the part that every experiment has. `roles` is the roles of columns, `roles/panel`
+the roles of one kind of frame.
 """
 
 from __future__ import annotations

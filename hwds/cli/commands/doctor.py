@@ -1,4 +1,4 @@
-"""Tell what this machine has: versions, cores, memory, accelerator, outputs folder, data folder."""
+"""Show this machine: versions, cores, memory, accelerator, outputs folder, data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a run's tables for other programs, beside each other into a folder or into one workbook."""
+"""Write a run's tables for other programs, into a folder or into one workbook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ("csv", "parquet", "xlsx")
 @click.option(
     "--tables", default="", metavar="NAME,NAME", help="Some of the tables: `scores,predictions`."
 )
-@click.option("--out", metavar="PATH", help="Where to; else below outputs/exports/.")
+@click.option("--out", metavar="PATH", help="The target; otherwise below outputs/exports/.")
 def main(run: str, kind: str, tables: str, out: str | None) -> int:
     """Write the tables beside each other into a folder, or into one workbook."""
     from hwds.core.files import OUTPUTS

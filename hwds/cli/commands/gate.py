@@ -1,8 +1,7 @@
-"""Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks,
-card, approver.
+"""Judge a run by the rules of a gate: bounds, champion, slices, leaks, card, approver and more.
 
-The rules are those of `conf/gate`; the last verdict of each stage and the digests of its evidence
-are kept in the run's folder. A run that one of them refused gets no bundle.
+The rules are in `conf/gate`. The run's folder keeps the last verdict of each stage and the digests
+of its evidence. A run that a stage refused gets no bundle.
 """
 
 from __future__ import annotations

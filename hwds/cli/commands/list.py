@@ -1,7 +1,7 @@
-"""Show the options of a config group, or of all; or what one option is and what its settings mean.
+"""Show the options of a config group, or of all; or explain one option and its settings.
 
 Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and
-experiment; an option is named after its group: `model/forecast/xgboost`.
+experiment. An option is named after its group: `model/forecast/xgboost`.
 """
 
 from __future__ import annotations

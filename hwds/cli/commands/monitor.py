@@ -1,10 +1,9 @@
-"""Watch the requests and the answers of a bundle: drift of inputs and predictions, and of errors
-once labels arrive.
+"""Watch a bundle in use: drift of inputs and predictions, and errors once labels arrive.
 
-What was captured (`hwds serve --capture`) is judged window by window against the statistics that
-the bundle has of its run. An alarm is raised at most so often a month while nothing changes; the
-columns that it names are corrected for their number. Where labels have arrived, an alarm comes with
-the gain that the model, refitted on the captured rows, would have had.
+Captured requests (`hwds serve --capture`) are compared, window by window, with the bundle's
+statistics of its run. While nothing changes, alarms are at most as frequent as stated. The columns
+that an alarm names are corrected for their number. If labels have arrived, an alarm shows the gain
+of a model refitted on the captured rows.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ ARMS = ("main", "canary", "shadow")
     default="monitor",
     show_default=True,
     metavar="PATH",
-    help="Where the report is written.",
+    help="The folder of the report.",
 )
 @click.option(
     "--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched."
@@ -44,7 +43,7 @@ ARMS = ("main", "canary", "shadow")
 @click.option(
     "--challenger",
     type=OneOf(*ARMS[1:]),
-    help="Compare the answers of this arm with those of main, by labels.",
+    help="Compare the predictions of this arm with main's, by labels.",
 )
 @TRUST
 def main(

@@ -1,10 +1,8 @@
-"""Train, evaluate, gate, register and deploy: a pipeline of SageMaker that makes an experiment's
-model again on new rows.
+"""Make a SageMaker pipeline that trains, tests, gates, registers and deploys on new rows.
 
-The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed;
-`--create` gives it to SageMaker, which runs it when it is asked to, and `--local FOLDER` runs its
-steps on this machine against the API that AWS_ENDPOINT_URL names. What the gate refuses is neither
-registered nor deployed.
+The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed.
+`--create` sends it to SageMaker, which runs it on request. `--local FOLDER` runs its steps on this
+machine against the API of AWS_ENDPOINT_URL. A refused model is neither registered nor deployed.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ ADDRESS = "AWS_ENDPOINT_URL"
     "--key",
     required=True,
     metavar="s3://BUCKET/PREFIX",
-    help="Where signing.pem and signing.pem.pub lie.",
+    help="The folder of signing.pem and signing.pem.pub.",
 )
 @click.option(
     "--gate",

@@ -1,5 +1,4 @@
-"""Show what a run would do, without doing it: the config and its origins, the cells, which are
-kept, how long it may take.
+"""Show a run before it runs: its config with origins, its cells, the kept ones, the time.
 
 `hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
 """

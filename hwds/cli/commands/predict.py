@@ -1,6 +1,6 @@
-"""Ask a run's model beyond the last row, or of new rows.
+"""Predict with a run's model: the rows after the last one, or new rows.
 
-The model that the run kept (`save_model=final`) is loaded; without one it is fitted on all rows.
+It loads the model that the run kept (`save_model=final`). Otherwise it fits one on all rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NESTED = ("paths", "reasons", "rules")
     type=FILE,
     help="Write the rows that --future must have to this CSV, and predict nothing.",
 )
-@click.option("--data", type=FILE, help="Newer rows, instead of those that the run was made of.")
+@click.option("--data", type=FILE, help="Newer rows, instead of the run's own rows.")
 def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the
     future.

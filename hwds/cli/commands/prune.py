@@ -1,10 +1,9 @@
-"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3]
-[--yes]`.
+"""Delete old results: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--yes]`.
 
-Without --yes it only says what would go. `hwds prune runs` and `hwds prune sweeps` take the words
-of `hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes
-ids. What is tagged `keep`, in use, or needed by a run, a sweep, a study or a comparison that stays,
-stays.
+Without --yes it only lists them. `hwds prune runs` and `hwds prune sweeps` take the words of `hwds
+runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`) and `--keep-best 3`. `hwds prune
+comparisons` takes ids. Results stay if they are tagged `keep`, in use, or needed by another result
+that stays.
 """
 
 from __future__ import annotations

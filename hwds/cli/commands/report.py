@@ -1,8 +1,7 @@
-"""Write a report that can be sent, of a run, sweep, study or comparison: one report.html, and
-report.md.
+"""Write a report of a run, sweep, study or comparison: report.html and report.md.
 
-It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder
-is printed.
+It is one file that you can send: without a network, light and dark, readable without JavaScript.
+Its folder is printed.
 """
 
 from __future__ import annotations

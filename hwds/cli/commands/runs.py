@@ -1,9 +1,8 @@
-"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, `hwds runs tag RUN word`, `hwds runs note
-RUN text`.
+"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, and `hwds runs tag RUN word`.
 
-A word is an experiment, the beginning of an id, or a condition on a field of the config
-(`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`.
-Conditions with `<` or `>` go into quotes.
+A word is an experiment, the beginning of an id, or a condition. Conditions are on a field of the
+config (`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`,
+`age<7d`. Put conditions with `<` or `>` into quotes. `hwds runs note RUN text` writes a note.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Score events as they arrive, JSON lines in and out; or answer by HTTP from a bundle.
+"""Score events as they arrive, JSON lines in and out; or serve a bundle by HTTP.
 
-A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17",
-"at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. A label that was wrong is reported
-anew with `"correct": true`, or withdrawn with `"label": null`. Each answer is a line.
+A line is an event, by column, with its key, or the outcome of an event: `{"label": 1, "of": "A-17",
+"at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Report a wrong label again with
+`"correct": true`, or withdraw it with `"label": null`. Each answer is a line.
 
 With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract
-of SageMaker. All other flags but `--store` and `--power` need it; `--key`, `--keep` and
-`--remember` are of lines alone. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in
-the folder then. Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it
-everybody may.
+of SageMaker. All other flags except `--store` and `--power` need it; `--key`, `--keep` and
+`--remember` are for lines only. SIGTERM lets requests end. SIGHUP loads the bundle that is then in
+the folder. Clients need one of the tokens of the variable HWDS_SERVE_TOKENS; without this variable,
+everybody has access.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 @ONE_RUN
 @click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@number_option("--port", WholeNumber(1, 65_535), "The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
+@number_option(
+    "--port", WholeNumber(1, 65_535), "The port (default: SAGEMAKER_BIND_TO_PORT, or 8080)."
+)
 @number_option("--workers", WholeNumber(1, 64), "Processes that answer.", 2)
 @TRUST
 @number_option("--most-mb", NumberWithin(0.001, 1024), "Megabytes of a body at most.", 6.0)
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 @number_option(
     "--batch-ms",
     NumberWithin(0, 1000),
-    "Milliseconds that a row waits for those of other requests, while requests come together.",
+    "Milliseconds that a row waits for other requests, while requests come together.",
     0.0,
 )
 @click.option(
@@ -88,17 +90,17 @@ if TYPE_CHECKING:
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
 @click.option("--tls-key", type=FILE, help="Its key.")
 @click.option(
-    "--store", type=FILE, help="Keep what was seen in this file, or a policy's log in this folder."
+    "--store", type=FILE, help="The file that stores events, or the folder of a policy's log."
 )
 @click.option(
     "--key",
     metavar="COLUMN",
-    help="The column that names an event: that with the role id, or else id.",
+    help="The column that names an event (default: the role id, or the column id).",
 )
 @number_option(
     "--keep",
     NumberWithin(0, 36_525),
-    "Days for which events are kept, 0 for ever; else twice the longest window of the features.",
+    "Days to keep events, 0 for ever (default: twice the longest window of features).",
 )
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")

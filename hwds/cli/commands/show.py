@@ -1,6 +1,6 @@
-"""Show a finished run or sweep again: its leaderboard, its config and where it lies.
+"""Show a finished run or sweep again: its leaderboard, its config and its folder.
 
-`hwds show lstm_forecast` is its newest run; `hwds show lstm_forecast/4a2f` one by its id, `hwds
+`hwds show lstm_forecast` is its newest run, `hwds show lstm_forecast/4a2f` one by its id, `hwds
 show sweeps/NAME` a sweep.
 """
 

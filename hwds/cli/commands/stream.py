@@ -1,8 +1,7 @@
-"""Follow machines by their readings as they come: JSON lines, MQTT, Kafka or Kinesis in, alerts
-out.
+"""Follow machines by their readings: JSON lines, MQTT, Kafka or Kinesis in, alerts out.
 
-A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the
-run's data has. Settings stand behind the run, such as `raise_after=5`.
+A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or has the names of the run's
+data. Settings follow the run, such as `raise_after=5`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ TO = (
     default=60.0,
     help="Seconds for which an alert is tried before the stream ends.",
 )
-@click.option("--power", is_flag=True, help="Let what was acknowledged outlive a power cut, too.")
+@click.option("--power", is_flag=True, help="Acknowledged readings survive a power cut, too.")
 def main(
     words: tuple[str, ...],
     source: str,

@@ -1,6 +1,6 @@
-"""Answer a question by a rule written down before: `hwds study experiments/NAME [compute=...]`.
+"""Answer a question by a rule that was written before: `hwds study experiments/NAME`.
 
-The same command goes on where it was stopped.
+The same command continues a stopped study. Settings such as `compute=ray` may follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bring the trackers up to date: write what was not finished and send what was not sent."""
+"""Update the trackers: write unfinished mirrors and send missing data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @command(help=__doc__)
-@click.option("--dry-run", is_flag=True, help="Only say what is due.")
+@click.option("--dry-run", is_flag=True, help="Only list the missing data.")
 def main(dry_run: bool) -> int:
     """Say what is due and do it.
 

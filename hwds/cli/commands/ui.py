@@ -1,6 +1,4 @@
-"""Open a local page on the runs: find, sort, group, draw, compare and label them, and follow those
-that are on.
-"""
+"""Open a local page of all runs: find, sort, group, draw, compare, label and follow them."""
 
 from __future__ import annotations
 
