@@ -283,6 +283,7 @@ def test_the_fit_on_all_rows_reads_what_is_named_alone(project):
         kept.append([file.read_bytes() for file in files])
         for file in files:
             file.unlink()
+        assert not [*(project.folder / "outputs/runs").glob("adhoc/*/learning*")]
     assert len(kept[0]) == 1
     assert kept[0] == kept[1]
 
