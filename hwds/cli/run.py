@@ -169,20 +169,19 @@ def run_prepared(
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
         label_folder(prepared.folder.path, prepared.experiment)
-        with kept_workers():
-            with collect_inputs() as inputs:
-                try_missing(prepared)
-                tables = compute_tables(prepared, progress)
-            require_no_worse(prepared.folder, tables)
-            if found := {**(prepared.job.inputs or {}), **inputs}:
-                prepared.folder.write_inputs(found)
-            write_learning(prepared.folder.path)
-            prepared.folder.write_tables(tables)
-            delete_progress(prepared.folder.path)
-            if prepared.experiment.save_model == "final":
-                from hwds.experiment.final_model import save_final
+        with collect_inputs() as inputs, kept_workers():
+            try_missing(prepared)
+            tables = compute_tables(prepared, progress)
+        require_no_worse(prepared.folder, tables)
+        if found := {**(prepared.job.inputs or {}), **inputs}:
+            prepared.folder.write_inputs(found)
+        write_learning(prepared.folder.path)
+        prepared.folder.write_tables(tables)
+        delete_progress(prepared.folder.path)
+        if prepared.experiment.save_model == "final":
+            from hwds.experiment.final_model import save_final
 
-                save_final(prepared)
+            save_final(prepared)
         result = conclude_run(prepared, tables)
         if show:
             print_result(result)

@@ -53,6 +53,10 @@ WORDS = (
     "dataset.roles.time=month dataset.roles.target=units protocol.horizon=3 "
     "protocol=walk_forward protocol.windows=2"
 )
+COMMAND = "-m", "hwds"
+NOTEBOOK = "-c", "from hwds.cli.main import main; main()"
+"""A process that has begun with its own zone and hashes."""
+
 MONTHS = pl.date_range(pl.date(2020, 1, 1), pl.date(2021, 12, 1), "1mo", eager=True)
 LAST = 24
 COMPILED = "import numba\nfrom made import helper\n@numba.njit(cache=True)\ndef twice():\n    return helper()\n"
@@ -78,12 +82,12 @@ class Project:
         """Let the model multiply by what some code returns."""
         self.write("asking.py", MODEL.format(before=before, code=code))
 
-    def run(self, *words: str, **variables: str) -> Answer:
+    def run(self, *words: str, start: tuple[str, ...] = COMMAND, **variables: str) -> Answer:
         """Run the model."""
         root = Path(__file__).resolve().parents[2]
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
         ran = subprocess.run(
-            [sys.executable, "-m", "hwds", *WORDS.split(), "pictures=false", *words],
+            [sys.executable, *start, *WORDS.split(), "pictures=false", *words],
             cwd=self.folder,
             env=kept | {"PYTHONPATH": str(root)} | variables,
             capture_output=True,
@@ -279,6 +283,7 @@ def test_the_fit_on_all_rows_reads_what_is_named_alone(project):
         kept.append([file.read_bytes() for file in files])
         for file in files:
             file.unlink()
+        assert not [*(project.folder / "outputs/runs").glob("adhoc/*/learning*")]
     assert len(kept[0]) == 1
     assert kept[0] == kept[1]
 
@@ -305,7 +310,18 @@ def test_the_zone_the_language_and_the_hash_are_the_same_in_every_process(projec
         path.unlink()
     assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="2") == one
     assert project.factor(*words, TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="0") == one
-    assert "may be those of this Python process" not in project.run(*words).out
+    assert "may be those" not in project.run(*words).out
+
+
+@pytest.mark.parametrize(("walls", "told"), [("auto", False), ("never", True)])
+def test_a_run_in_a_notebook_says_what_its_own_code_has_of_the_process(project, walls, told):
+    project.asks("    return 1")
+    answer = project.run(
+        "compute=serial", f"compute.walls={walls}", start=NOTEBOOK, TZ="Asia/Tokyo"
+    )
+    assert answer.code == 0, answer
+    said = " ".join(answer.out.split())
+    assert ("language and hash seed may be those of this Python process" in said) == told
 
 
 @pytest.mark.parametrize("walls", ["auto", "never"])
