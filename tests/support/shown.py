@@ -152,8 +152,8 @@ class Picture(NamedTuple):
         return page
 
     def text(self, page: Path) -> str:
-        """Return the words and numbers of the part."""
-        source = re.sub(r"<(script|style|svg).*?</\1>", "", page.read_text(), flags=re.S)
+        """Return the words and numbers of the part, those drawn in its figures too."""
+        source = re.sub(r"<(script|style).*?</\1>", "", page.read_text(), flags=re.S)
         if self.part == "top":
             text = source.partition("<main>")[2].partition("</section>")[0]
         else:
@@ -162,7 +162,8 @@ class Picture(NamedTuple):
                 each for each in figures if f"<figcaption>{self.part}" in html.unescape(each)
             ]
         text = re.sub(r"</(?:td|th|a)>", " ", text.replace("<wbr>", ""))
-        return comparable(html.unescape(re.sub(r"<[^>]*>", "", text)))
+        lines = comparable(html.unescape(re.sub(r"<[^>]*>", "", text))).splitlines()
+        return "\n".join(filter(None, lines))
 
     def shown(self, theme: str) -> str:
         """Return the text that the picture was made of."""
