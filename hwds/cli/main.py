@@ -243,13 +243,12 @@ def usage() -> str:
 
 def describe_version() -> str:
     """Return what `hwds --version` prints: the versions, and which extras are installed."""
-    missing = missing_modules(PACKAGES)
-    lacking = extras_of(missing)
-    extras = [name for name in extras_of(PACKAGES) if name not in lacking]
+    missing = extras_of(missing_modules(PACKAGES))
+    extras = [name for name in extras_of(PACKAGES) if name not in missing]
     lines = [
         f"hwds {__version__}, Python {platform.python_version()}",
         f"extras: {', '.join(extras) or 'none'}",
-        f"missing: {', '.join(lacking)}; {install_command(missing)}",
+        f"missing: {', '.join(missing)}; add one by pip install 'hwds[NAME]'",
     ]
     return "\n".join(lines[: 3 if missing else 2])
 

@@ -77,7 +77,7 @@ def test_the_version_says_which_extras_are_installed(monkeypatch, command):
     assert first.startswith(f"hwds {hwds.__version__}, Python 3.")
     assert "boosting" in present
     assert not {"networks", "bayes"} & set(re.findall(r"\w+", present))
-    assert missing == "missing: bayes, networks; pip install 'hwds[bayes,networks]'"
+    assert missing == "missing: bayes, networks; add one by pip install 'hwds[NAME]'"
     monkeypatch.setattr(extras, "_is_installed", lambda module: True)
     assert len(command("--version").out.splitlines()) == 2
 
