@@ -4,6 +4,7 @@ compose, links lead somewhere.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from hwds.cli import main as cli
 from hwds.core.compose import compose
 from hwds.experiment.spec import check
 from tests.support.command_line import Answer, forget_options
+from tests.support.composed import class_of
 from tests.support.shown import write_sales
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,10 @@ OTHERS = [
 """Pages whose commands other tests look at, or that are written by a command."""
 QUESTION = re.compile(r"^\| [^|]+\? \| `(hwds [^`]+)` \|", re.M)
 """A row of a table: a question, and the command that answers it."""
+ACTIONS = re.compile(
+    r"^class (\w+Verdict)\b(?:(?!^class ).)*?action: Literal\[(.*?)\]", re.M | re.S
+)
+"""A verdict, and the words that it may answer with."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
 OWN = r"=\[?(mine/|my_metrics:|usable\b|visits$|demand$|(shop|elastic)\b)"
@@ -144,6 +150,27 @@ def test_the_accuracy_of_the_readme_is_that_of_the_frozen_tables():
     models = [re.sub(r"^`(.*?)`.*", r"\1", head) for head in heads.split(" | ")]
     assert values.split(" | ") == [known[names.get(model, model)] for model in models]
     assert len(models) == 5
+
+
+def test_the_answers_of_the_readme_are_words_of_the_decisions():
+    actions = {
+        name: set(re.findall(r'"(\w+)"', words))
+        for path in (ROOT / "hwds").rglob("*.py")
+        for name, words in ACTIONS.findall(path.read_text())
+    }
+    rows = re.findall(r"\| `hwds (\+[^`]+)` \| ([^|]+) \|", section("What can I ask?"))
+    found = {compose(words.split())["decision"]["name"]: answer for words, answer in rows}
+    found.pop("none")
+    assert len(found) == 5
+    for name, answer in found.items():
+        source = inspect.getsource(class_of("decision", name))
+        (verdict,) = set(re.findall(r"-> (\w+Verdict)", source))
+        assert set(answer.split(" or ")) == actions[verdict], name
+
+
+def test_make_run_begins_with_the_quickstart_and_goes_on_to_the_network():
+    recipe = (ROOT / "Makefile").read_text().partition("\nrun: ")[2].partition("\n\n")[0]
+    assert re.findall(r"-m hwds \+experiment=(\w+)", recipe) == ["quickstart", "lstm_forecast"]
 
 
 def test_every_command_is_one_that_hwds_takes(monkeypatch):
