@@ -15,13 +15,13 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check house fast bench bench-accuracy reference lint types wheel lock clean
+.PHONY: help run test check house fast bench bench-accuracy reference pictures lint types wheel smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(STAMP) ## run the main job: the LSTM against its rivals on simulated hardware demand
-	$(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
+run: $(STAMP) ## a first verdict in ten seconds, then the main job: an LSTM against its rivals (ARGS)
+	$(BIN)/python -m hwds +experiment=quickstart && $(BIN)/python -m hwds +experiment=lstm_forecast $(ARGS)
 
 test: $(STAMP) ## run the tests in JOBS processes (four fill two cores, for some wait); those on public data need HWDS_DATA
 	$(BIN)/python -m compileall -q hwds & $(BIN)/python -m pytest --collect-only -q $(ARGS) > /dev/null; wait
@@ -46,6 +46,9 @@ bench-accuracy: $(STAMP) ## published tables beside ours (HWDS_DATA); hours the 
 reference: $(STAMP) ## write docs/reference/: every option with what its settings mean, and the roles of columns
 	$(BIN)/python -m hwds describe --pages docs/reference > /dev/null
 
+pictures: $(STAMP) ## run the commands that README shows; write their outputs and docs/pictures/ (needs Chromium)
+	$(BIN)/python -m tests.support.shown
+
 lint: $(STAMP) ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,6 +61,13 @@ wheel: $(STAMP) ## build dist/hwds-*.whl
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 	@ls dist/*.whl
+
+# Another folder, and nothing but what the wheel asks for.
+smoke: wheel ## install the wheel and its dependencies into an empty environment, and run the quickstart there
+	rm -rf build/smoke
+	$(BIN)/python -m venv build/smoke
+	build/smoke/bin/python -m pip install --quiet --disable-pip-version-check dist/hwds-*.whl
+	cd build/smoke && bin/hwds --version && bin/hwds +experiment=quickstart && bin/hwds report quickstart
 
 # One version for all Pythons, and so the same figures. The marker that all lines bear says nothing, so it goes.
 lock: $(STAMP) ## pin requirements.lock to pyproject.toml again; UPGRADE=--upgrade takes newer releases

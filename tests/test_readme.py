@@ -4,6 +4,7 @@ compose, links lead somewhere.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from hwds.cli import main as cli
 from hwds.core.compose import compose
 from hwds.experiment.spec import check
 from tests.support.command_line import Answer, forget_options
+from tests.support.composed import class_of
+from tests.support.shown import write_sales
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
@@ -33,6 +36,12 @@ OTHERS = [
     *sorted(ROOT.glob("experiments/*/*.md")),
 ]
 """Pages whose commands other tests look at, or that are written by a command."""
+QUESTION = re.compile(r"^\| [^|]+\? \| `(hwds [^`]+)` \|", re.M)
+"""A row of a table: a question, and the command that answers it."""
+ACTIONS = re.compile(
+    r"^class (\w+Verdict)\b(?:(?!^class ).)*?action: Literal\[(.*?)\]", re.M | re.S
+)
+"""A verdict, and the words that it may answer with."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
 OWN = r"=\[?(mine/|my_metrics:|usable\b|visits$|demand$|(shop|elastic)\b)"
@@ -51,9 +60,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def lines(page: Path) -> list[str]:
-    """What follows `hwds` in each command that stands in a block."""
+    """What follows `hwds` in each command that stands in a block, or in a table of questions."""
     blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M))
-    return re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*)", blocks.replace("\\\n", " "), re.M)
+    commands = blocks.replace("\\\n", " ") + "\n".join(QUESTION.findall(page.read_text()))
+    return re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*?)(?: \| .*)?$", commands, re.M)
 
 
 def told() -> list[list[str]]:
@@ -93,7 +103,8 @@ def test_links_lead_somewhere(page):
 def test_every_guide_is_reached_from_the_readme_and_every_measurement_from_its_guide():
     text = PAGES[0].read_text()
     assert all(f"(docs/{page.name})" in text for page in GUIDES)
-    assert text.count("\n") < 200
+    assert 110 <= text.count("\n") <= 130
+    assert len(QUESTION.findall(text)) == 8
     assert len(MEASUREMENTS) > 0
     assert [
         page.name
@@ -118,11 +129,57 @@ def test_benchmarks_that_a_page_names_are_there():
     ] == []
 
 
+def test_the_accuracy_of_the_readme_is_that_of_the_frozen_tables():
+    results, published = (
+        pl.read_csv(ROOT / "experiments" / "published_tables" / f"{name}.csv").filter(
+            dataset="m3_monthly", metric="mase"
+        )
+        for name in ("results", "published")
+    )
+    known = {
+        row["model"]: f"{row['value']:.3f}"
+        for table in (published, results)
+        for row in table.rows(named=True)
+    }
+    names = {
+        "seasonal naive": "forecast/seasonal_naive",
+        "AutoETS of statsforecast": "AutoETS (statsforecast)",
+        "TiRex, a pretrained network": "TiRex",
+    }
+    heads, values = re.findall(r"^\| (.*) \|$", section("How it compares"), re.M)
+    models = [re.sub(r"^`(.*?)`.*", r"\1", head) for head in heads.split(" | ")]
+    assert values.split(" | ") == [known[names.get(model, model)] for model in models]
+    assert len(models) == 5
+
+
+def test_the_answers_of_the_readme_are_words_of_the_decisions():
+    actions = {
+        name: set(re.findall(r'"(\w+)"', words))
+        for path in (ROOT / "hwds").rglob("*.py")
+        for name, words in ACTIONS.findall(path.read_text())
+    }
+    rows = re.findall(r"\| `hwds (\+[^`]+)` \| ([^|]+) \|", section("What can I ask?"))
+    found = {compose(words.split())["decision"]["name"]: answer for words, answer in rows}
+    found.pop("none")
+    assert len(found) == 5
+    for name, answer in found.items():
+        source = inspect.getsource(class_of("decision", name))
+        (verdict,) = set(re.findall(r"-> (\w+Verdict)", source))
+        assert set(answer.split(" or ")) == actions[verdict], name
+
+
+def test_make_run_begins_with_the_quickstart_and_goes_on_to_the_network():
+    recipe = (ROOT / "Makefile").read_text().partition("\nrun: ")[2].partition("\n\n")[0]
+    assert re.findall(r"-m hwds \+experiment=(\w+)", recipe) == ["quickstart", "lstm_forecast"]
+
+
 def test_every_command_is_one_that_hwds_takes(monkeypatch):
     monkeypatch.delenv("HWDS_CONF", raising=False)
     asked = told()
     assert len(asked) > 120
     for words in asked:
+        if words == ["--version"]:
+            continue
         parse(words)
         command = words[0] if words[0][0].isalpha() and "=" not in words[0] else ""
         if command in ("", *COMPOSED) and words[0] != "-m":  # several runs are composed one by one
@@ -130,16 +187,15 @@ def test_every_command_is_one_that_hwds_takes(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("page", "name", "least"), [("README.md", "shop", 7), ("docs/elasticity.md", "elastic", 4)]
+    ("page", "name", "least"),
+    [
+        ("README.md", "shop", 2),
+        ("docs/own_file.md", "shop", 8),
+        ("docs/elasticity.md", "elastic", 4),
+    ],
 )
 def test_a_users_own_csv_is_an_experiment(tmp_path, command, page, name, least):
-    months = [f"{2019 + i // 12}-{i % 12 + 1:02}-01" for i in range(60)]
-    rows = [
-        f"{sku},{month},{10 + i % 12},{20 + i % 5}"
-        for sku in ("lamp", "kettle")
-        for i, month in enumerate(months)
-    ]
-    (tmp_path / "sales.csv").write_text("\n".join(["sku,month,units,price", *rows, ""]))
+    write_sales(tmp_path / "sales.csv")
     (new,) = [line for line in lines(ROOT / page) if line.startswith(f"new experiment {name} ")]
     assert command(new).code == 0
     forget_options()

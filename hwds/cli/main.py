@@ -7,6 +7,7 @@ import atexit
 import gc
 import math
 import os
+import platform
 import signal
 import sys
 import time
@@ -26,9 +27,10 @@ from click.shell_completion import (
     get_completion_class,
 )
 
+from hwds import __version__
 from hwds.cli.words import HELP, experiment
 from hwds.core.errors import ConfigError, HwdsError, nearest
-from hwds.core.extras import PACKAGES, install_command
+from hwds.core.extras import PACKAGES, extras_of, install_command, missing_modules
 from hwds.core.registry import GROUPS
 
 COMMANDS = Path(__file__).resolve().parent / "commands"
@@ -129,6 +131,9 @@ def dispatch(words: list[str]) -> int:
     if not words or words[0] in HELP:
         print(usage())
         return 0
+    if words[:1] == ["--version"]:
+        print(describe_version())
+        return 0
     try:
         with PROGRAM.make_context("hwds", words) as ctx:
             code: int = PROGRAM.invoke(ctx)
@@ -223,16 +228,29 @@ def usage() -> str:
     lines = [f"  {name.replace('_', '-'):<15}{command_sentence(name)}" for name in commands()]
     return (
         "usage: hwds [COMMAND] [group=option] [path.to.key=value] ...\n\n"
-        "  hwds +experiment=lstm_forecast                        run an experiment\n"
+        "  hwds +experiment=quickstart                           run an experiment in ten seconds\n"
+        "  hwds +experiment=lstm_forecast                        compare a network with trees\n"
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
         "`hwds COMMAND --help` tells all of one.\n"
         "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; "
         "`hwds list` shows options.\n"
-        "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash "
-        "(zsh, fish) completes."
+        "-v shows the traceback of a refusal, --version what is installed; --cfg job and --info "
+        "are Hydra's; -sc install=bash (zsh, fish) completes."
     )
+
+
+def describe_version() -> str:
+    """Return what `hwds --version` prints: the versions, and which extras are installed."""
+    missing = extras_of(missing_modules(PACKAGES))
+    extras = [name for name in extras_of(PACKAGES) if name not in missing]
+    lines = [
+        f"hwds {__version__}, Python {platform.python_version()}",
+        f"extras: {', '.join(extras) or 'none'}",
+        f"missing: {', '.join(missing)}; add one by pip install 'hwds[NAME]'",
+    ]
+    return "\n".join(lines[: 3 if missing else 2])
 
 
 # Completion in the shell: click knows the commands and their words, Hydra the overrides.

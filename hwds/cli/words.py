@@ -410,7 +410,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
 # An experiment from the words of a command line: Hydra composes, all jobs are checked, then
 # each runs.
 
-INFORMATION = ("cfg", "info", "hydra_help", "version")
+INFORMATION = ("cfg", "info", "hydra_help")
 """Flags that only ask Hydra for information."""
 
 DETAILS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -498,7 +498,6 @@ Hydra composes, all jobs are checked, then each runs.
 )
 @click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
 @click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
-@click.option("--version", is_flag=True, help="Print Hydra's version.")
 def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
     """Compose, check and run; all jobs of a multirun are checked before the first runs."""
     given = {name: value for name, value in flags.items() if value}

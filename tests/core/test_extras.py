@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import hwds
 from hwds.cli.commands.list import imports_of
+from hwds.core import extras
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.core.extras import PACKAGES, extras_of, install_command, missing_modules
@@ -65,6 +67,19 @@ def test_what_is_missing_is_one_command():
         install_command(["xgboost", "keras", "lightgbm"])
         == "pip install 'hwds[boosting,networks]' lightgbm"
     )
+
+
+def test_the_version_says_which_extras_are_installed(monkeypatch, command):
+    monkeypatch.setattr(extras, "_is_installed", lambda module: module not in ("keras", "numpyro"))
+    done = command("--version")
+    assert done.code == 0
+    first, present, missing = done.out.splitlines()
+    assert first.startswith(f"hwds {hwds.__version__}, Python 3.")
+    assert "boosting" in present
+    assert not {"networks", "bayes"} & set(re.findall(r"\w+", present))
+    assert missing == "missing: bayes, networks; add one by pip install 'hwds[NAME]'"
+    monkeypatch.setattr(extras, "_is_installed", lambda module: True)
+    assert len(command("--version").out.splitlines()) == 2
 
 
 def test_a_mere_folder_of_the_name_is_no_package(tmp_path, monkeypatch):
