@@ -43,7 +43,8 @@ MOST_POWER = 600.0
 
 
 class BayesUCB(Policy):
-    """An upper quantile of what an arm may earn, by a Beta posterior of its conversion: Bayes-UCB.
+    """An upper quantile of an arm's revenue per customer, by a Beta posterior of its conversion:
+    Bayes-UCB.
 
     Kaufmann, Cappe and Garivier (2012): the quantile at 1 - 1 / (t (ln T)^exploration), times the
     price or margin. Each arm is tried once before.

@@ -42,7 +42,7 @@ class DelayedArms(NamedTuple):
 
 
 class DelayedThompson(Policy):
-    """Thompson sampling of what a customer earns, whose posterior counts offers that still wait for
+    """Thompson sampling of revenue per customer, whose posterior counts offers that still wait for
     their outcome.
 
     An offer of age a that has not converted is as much of a refusal as conversions would have come

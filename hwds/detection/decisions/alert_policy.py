@@ -212,8 +212,8 @@ Floor = Annotated[float, Ge(-1), Le(MOST)]
 
 
 class AlertPolicy(Decision):
-    """The choice of rows to block, to review and to pass, by the money at stake, the cost of a
-    wrong block and who can look.
+    """The choice of rows to block, to review and to pass, by the loss, the cost of a wrong block
+    and the reviewers.
 
     With p the probability that a row is gray and its loss what is at stake (role `amount`): a row
     is to be blocked where p x loss is at least (1 - p) x `wrong_block` x multiplier, and else to be

@@ -27,7 +27,8 @@ FUTURE_PRICE = "future_price"
 
 
 class Placebo(Evaluation[ElasticityModel, Panel]):
-    """Give a model the price of a later period beside today's: it must have no effect.
+    """Give a model the price of a later period with today's price: the later one must have no
+    effect.
 
     An effect says that something moves both: prices that answer demand, a season that the model
     leaves out, a promotion that is announced. Its p-value is only as good as the model's errors:

@@ -176,8 +176,8 @@ def _address(value: str) -> str:
 
 
 class Cluster(OnRay):
-    """Cells as tasks of a Ray cluster that runs already; sweeps by Ray Tune. This process is to run
-    on one of its nodes.
+    """Compute cells on a running Ray cluster, and sweeps by Ray Tune. This process is to run on one
+    of its nodes.
 
     Code travels with the job (this package, and the folder of the user's own `conf/`), data through
     Ray's object store, and results come back to this process, which writes them: the nodes share no

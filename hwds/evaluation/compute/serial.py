@@ -14,8 +14,8 @@ from hwds.evaluation.workers import UNLIMITED, CellLimits, hold_threads, share_o
 
 
 class Serial(Compute):
-    """One cell after the other in this process, for debugging and for one core. What has limits,
-    and your own code behind its walls, is computed in one beside it.
+    """Compute one cell after the other in this process, for debugging and for one core. What has
+    limits, and your own code behind its walls, is computed in one beside it.
     """
 
     def run(

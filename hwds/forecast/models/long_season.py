@@ -80,8 +80,8 @@ DAYS_A_WEEK = 7
 
 
 class LongSeason(Forecaster):
-    """A forecaster that is shown each series without its longer season, which is put back into the
-    answer.
+    """A forecaster that gets each series without its longer season, which is added back to the
+    forecast.
 
     Hours have a day and a week. Most models know one season, that of the dataset: the day. The week
     is taken out by classical decomposition, of the means of days and then of what is left of the

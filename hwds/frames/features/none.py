@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class None_(FeatureSet):
-    """No features but those that the model makes for itself, or the table has already."""
+    """No added features: models use the columns of the table and what they compute themselves."""
 
     def columns(self, roles: Roles, horizon: int) -> Plan:
         """Return an empty plan."""

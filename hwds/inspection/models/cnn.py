@@ -32,8 +32,8 @@ PEAK = 0.99
 
 
 class CNN(InspectionModel):
-    """A small convolutional network, trained on views drawn anew in each epoch and averaged over
-    all views of an image.
+    """A small convolutional network, trained on random views of images and averaged over all views
+    of an image.
 
     Classes may be weighted, which the log odds are relieved of again: probabilities are those of
     the kinds as they occur. There is no early stopping: the weights are averaged over the last

@@ -13,8 +13,8 @@ from hwds.pricing.optimal_price import OptimalPriceVerdict, optimal_price_verdic
 
 
 class OptimalPrice(GuardedDecision):
-    """The prices of all products in all channels that earn most within guardrails, each sure enough
-    to gain, else HOLD.
+    """The prices of all products in all channels that earn most within guardrails; HOLD if a gain
+    is not sure.
 
     Reads the estimates of a model of demand (`DemandEstimates`). The mean of profit or revenue over
     posterior draws is as large as possible, jointly over products and channels, with cross effects;

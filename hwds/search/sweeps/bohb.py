@@ -13,8 +13,8 @@ from hwds.search.sweeps.optuna import Optuna
 
 
 class BOHB(Optuna, ASHA):
-    """Settings where those before have scored well, and successive halving among those that are
-    proposed together.
+    """Propose settings near good earlier ones, and stop the worse of each batch by successive
+    halving (BOHB).
 
     Falkner, Klein and Hutter (2018), "BOHB: robust and efficient hyperparameter optimization at
     scale": what is learned from are the scores on as many windows as enough trials have reached,

@@ -27,8 +27,7 @@ def _check_detector(member: Classifier) -> Classifier:
 
 
 class FewLabels(Classifier):
-    """The score of a detector while there are no labels of both kinds, then trees on its score and
-    the inputs.
+    """A detector's score until labels of both kinds exist, then trees on that score and the inputs.
 
     The trees learn from the labelled rows, and from all others as if they were of label 0, which
     together weigh `unlabelled_weight` times as much as the labelled ones: they say what is usual,

@@ -10,7 +10,7 @@ from hwds.detection.networks import NetworkClassifier, RowParts
 
 
 class Sequence(NetworkClassifier):
-    """An LSTM over a customer's last purchases, beside the plain inputs of the row.
+    """An LSTM over a customer's last purchases, with the plain inputs of the row.
 
     It reads columns of arrays, oldest step first, such as `features=recent` makes them. What stands
     beside them is read as `classify/mlp` reads it.
