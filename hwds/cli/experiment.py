@@ -8,21 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwds.cli.commands.show import stored_record
 from hwds.cli.run import exit_code, run_experiment
+from hwds.cli.words import print_json
 from hwds.core.files import OUTPUTS
 from hwds.core.registry import GROUPS
 from hwds.experiment.spec import check
 from hwds.report.leaderboard import print_grids
+from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.index import RunIndex, flatten_config
+from hwds.results.sweep_folder import SweepFolder
 
 
-def main(jobs: Sequence[dict[str, Any]]) -> int:
+def main(jobs: Sequence[dict[str, Any]], *, as_json: bool = False) -> int:
     """Run experiments, print the results of each and a table of all, and return the highest exit
     code.
 
     Args:
         jobs: The composed config of each.
+        as_json: Print the results of all as data, too.
     """
     names = differing_settings(jobs)
     outcomes = []
@@ -33,21 +38,24 @@ def main(jobs: Sequence[dict[str, Any]]) -> int:
                 f"{job_label(data, names) or 'the same again'}"
             )
         outcomes.append(run_composed(data))
-    folders = [folder for _, folder in outcomes if folder is not None]
-    if len(jobs) > 1 and folders:
-        print_jobs(folders, names)
+    folders = [folder for _, folder in outcomes]
+    runs = [each for each in folders if isinstance(each, RunFolder)]
+    if len(jobs) > 1 and runs:
+        print_jobs([run.path for run in runs], names)
+    if as_json:
+        print_json([stored_record(folder) for folder in folders])
     return max(code for code, _ in outcomes)
 
 
-def run_composed(data: dict[str, Any]) -> tuple[int, Path | None]:
-    """Run one experiment or its search, and return the exit code, and the folder of a run."""
+def run_composed(data: dict[str, Any]) -> tuple[int, RunFolder | SweepFolder]:
+    """Run one experiment or its search, and return the exit code and the folder."""
     experiment = check(data)
     if experiment.sweep.searches:
         from hwds.cli.sweep import run_sweep
 
-        return run_sweep(experiment, data), None
+        return run_sweep(experiment, data)
     result = run_experiment(experiment, data)
-    return exit_code(result), result.prepared.folder.path
+    return exit_code(result), result.prepared.folder
 
 
 def differing_settings(jobs: Sequence[Mapping[str, Any]]) -> list[str]:

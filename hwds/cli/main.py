@@ -56,6 +56,7 @@ def main() -> int:
     failed within the limit.
     """
     gc.set_threshold(*GARBAGE)
+    drop_unwanted_colours()
     words = sys.argv[1:]
     verbose = "-v" in words
     words = [word for word in words if word != "-v"]
@@ -65,6 +66,19 @@ def main() -> int:
 
     with filter_secrets(), interrupted_once():
         return _answer(words, verbose)
+
+
+def drop_unwanted_colours() -> None:
+    """Let no library print a control sequence where `NO_COLOR` asks for none: to rich a bold letter
+    is no colour.
+    """
+    if not os.environ.get("NO_COLOR"):
+        return
+    if sys.stdout.isatty():  # of a dumb terminal rich does not ask the size
+        size = os.get_terminal_size(sys.stdout.fileno())
+        os.environ.setdefault("COLUMNS", str(size.columns))
+        os.environ.setdefault("LINES", str(size.lines))
+    os.environ["TERM"] = "dumb"
 
 
 @contextmanager

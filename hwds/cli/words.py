@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from polars import DataFrame
 
 
 # The words after a command: refusals in one line, and the types of values with their
@@ -75,6 +77,13 @@ class Command(click.Command):
         except click.UsageError as error:
             _, rest, _ = self.make_parser(ctx).parse_args(words)
             raise ConfigError(f"{command_name(ctx)}: takes no words, got '{rest[0]}'.") from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, without its output if it is silenced."""
+        if STDOUT not in ctx.meta:
+            return super().invoke(ctx)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            return super().invoke(ctx)
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return -h and --help under any context: click keeps the option of the first context that
@@ -406,6 +415,42 @@ def number_option(
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
 
+STDOUT = "hwds.stdout"
+"""The key under which the context of a silenced command keeps the output."""
+
+
+def silence(ctx: click.Context, _: click.Parameter, wanted: bool) -> bool:
+    """Let a command print nothing but refusals, failures and, by `print_json`, data."""
+    if wanted:
+        ctx.meta.setdefault(STDOUT, sys.stdout)
+    return wanted
+
+
+QUIET = click.option(
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=silence,
+    help="Print nothing but refusals and failures, and no progress.",
+)
+JSON_ALONE = click.option(
+    "--json", "as_json", is_flag=True, callback=silence, help="Print data, and nothing else."
+)
+"""`--json` of a command that says more while it works."""
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON, in a silenced command too."""
+    from hwds.results.comparison import as_json
+
+    print(as_json(data), file=click.get_current_context().meta.get(STDOUT, sys.stdout))
+
+
+def table_rows(table: DataFrame) -> list[dict[str, Any]]:
+    """Return a table as plain rows: numbers as numbers, times as ISO 8601."""
+    rows: list[dict[str, Any]] = json.loads(table.write_json())
+    return rows
+
 
 # An experiment from the words of a command line: Hydra composes, all jobs are checked, then
 # each runs.
@@ -499,7 +544,9 @@ Hydra composes, all jobs are checked, then each runs.
 @click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
 @click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
 @click.option("--version", is_flag=True, help="Print Hydra's version.")
-def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
+@JSON_ALONE
+@QUIET
+def experiment(overrides: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Compose, check and run; all jobs of a multirun are checked before the first runs."""
     given = {name: value for name, value in flags.items() if value}
     words = [
@@ -525,7 +572,7 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
         return 0
     from hwds.cli import experiment as app
 
-    return app.main(composed)
+    return app.main(composed, as_json=as_json)
 
 
 def compose_all(words: list[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,17 @@ from typing import Any
 
 import click
 
-from hwds.cli.words import CARD, FILE, ONE_RUN, RUN, TRUST, KnownWord, command
+from hwds.cli.words import (
+    CARD,
+    FILE,
+    JSON_ALONE,
+    ONE_RUN,
+    RUN,
+    TRUST,
+    KnownWord,
+    command,
+    print_json,
+)
 from hwds.core.errors import ConfigError
 
 
@@ -43,9 +53,11 @@ def gates() -> list[str]:
     help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.",
 )
 @TRUST
+@JSON_ALONE
 def main(
     run: str,
     name: str,
+    as_json: bool,
     registry: str | None,
     bundle: str | None,
     trust: str | None,
@@ -64,6 +76,8 @@ def main(
     folder.require_finished()
     evidence = gather_evidence(folder, rules, GateInputs(bundle=bundle, trust=trust, **named))
     verdict = decide_gate(folder, rules, evidence)
+    if as_json:
+        print_json({**verdict, "file": str(folder.path / KEPT)})
     print_checks(verdict["checks"])
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
     if registry is not None and bundle is not None:

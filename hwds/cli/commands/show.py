@@ -6,17 +6,19 @@ show sweeps/NAME` a sweep.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hwds.cli.words import ONE_RUN_OR_SWEEP, command
+from hwds.cli.words import AS_JSON, ONE_RUN_OR_SWEEP, command, print_json, table_rows
 
 if TYPE_CHECKING:
+    from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
 
 @command(help=__doc__)
 @ONE_RUN_OR_SWEEP
-def main(run: str) -> int:
+@AS_JSON
+def main(run: str, as_json: bool) -> int:
     """Print what a run or a sweep found.
 
     RUN is a path, an id, its beginning, or an experiment's name for its latest run; a sweep is
@@ -25,7 +27,11 @@ def main(run: str) -> int:
     from hwds.results.sweep_folder import SweepFolder
 
     sweep = SweepFolder.find_unless_run(run)
-    if sweep is None:
+    if as_json:
+        from hwds.results.folder import RunFolder
+
+        print_json(stored_record(sweep or RunFolder.find(run)))
+    elif sweep is None:
         show_run(run)
     else:
         show_sweep(sweep)
@@ -80,3 +86,40 @@ def show_sweep(folder: SweepFolder) -> None:
     )
     print("\n".join(line for line in sentences if line))
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
+
+
+def stored_record(folder: RunFolder | SweepFolder) -> dict[str, Any]:
+    """Return what a finished run or sweep found as plain data."""
+    from hwds.report.standings import run_conclusion, stored_standings
+    from hwds.results.folder import RunFolder
+
+    if not isinstance(folder, RunFolder):
+        return _sweep_record(folder)
+    config, tables = folder.read_config(), folder.read_tables()
+    board = stored_standings(config, tables)
+    return {
+        "run": folder.title,
+        "folder": str(folder.path),
+        "command": folder.read_provenance()["command"],
+        **{group: config[group]["name"] for group in ("model", "dataset", "protocol")},
+        "seed": config["seed"],
+        "conclusion": folder.read_conclusion() or run_conclusion(board),
+        "verdict": folder.read_verdict(),
+        "leaderboard": table_rows(board.as_table()),
+        "remarks": folder.read_remarks(),
+        "failed": int((tables.timings["status"] != "ok").sum()),
+    }
+
+
+def _sweep_record(folder: SweepFolder) -> dict[str, Any]:
+    from hwds.report.sweep import stored_result, sweep_conclusion
+
+    record, result = folder.read_json(), stored_result(folder)
+    named = ("best", "untuned", "tuned", "run", "own_run", "command")
+    return {
+        "sweep": folder.title,
+        "folder": str(folder.path),
+        "conclusion": sweep_conclusion(result),
+        **{name: record[name] for name in named},
+        "trials": table_rows(result.trials),
+    }
