@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from abc import ABC
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -212,7 +213,17 @@ class Unserializable(HwdsError):
     """A value has no stored form."""
 
 
-class Serializable(ABC):  # noqa: B024
+class Displayed:
+    """Mixin of classes whose objects a notebook shows as a page does."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        shown: str = sys.modules["hwds"].html_of(self)  # no import: what is shown makes no number
+        return shown
+
+
+class Serializable(Displayed, ABC):
     """Mixin of classes whose objects may be stored: `save` and `load`.
 
     Of a dataclass the fields are stored, of a named tuple (`@Serializable.register`) the items,

@@ -17,6 +17,7 @@ from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.files import Readable, digest_bytes
+from hwds.core.serialization import Displayed
 from hwds.frames.columns import (
     LARGEST,
     as_polars,
@@ -133,7 +134,7 @@ exposure; 0 in others.
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Displayed):
     """Rows with roles.
 
     Attributes:

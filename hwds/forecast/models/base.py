@@ -14,7 +14,7 @@ from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
-from hwds.core.serialization import save_fitted
+from hwds.core.serialization import Displayed, save_fitted
 from hwds.evaluation.panel_folds import Align, FromEnd, future_of, panel_known_at, series_at
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.features.base import FeatureSet, Plan
@@ -145,7 +145,7 @@ def normal_bands(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> F
 
 
 @dataclass(frozen=True, eq=False)
-class ForecastModel:
+class ForecastModel(Displayed):
     """The result of `Forecaster.fit`.
 
     Attributes:
