@@ -241,11 +241,11 @@ def usage() -> str:
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
-        "`hwds COMMAND --help` tells all of one.\n"
+        "`hwds COMMAND --help` explains a command.\n"
         "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; "
-        "`hwds list` shows options.\n"
-        "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash "
-        "(zsh, fish) completes."
+        "`hwds list` shows\ntheir options.\n"
+        "--json prints the results as data, and --quiet prints nothing. -v shows the traceback of a "
+        "refusal.\n--cfg job and --info are Hydra's; -sc install=bash (zsh, fish) completes."
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -724,9 +725,7 @@ class NotebookLine:
         shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         if not hasattr(shell, "kernel"):
             return None
-        from IPython.display import display
-
-        return cls(display)
+        return cls(import_module("IPython.display").display)
 
     def draw(self, text: str) -> None:
         """Show a text in place of the one before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -21,7 +20,6 @@ from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from polars import DataFrame
 
 
 # The words after a command: refusals in one line, and the types of values with their
@@ -446,12 +444,6 @@ def print_json(data: Any) -> None:
     print(as_json(data), file=click.get_current_context().meta.get(STDOUT, sys.stdout))
 
 
-def table_rows(table: DataFrame) -> list[dict[str, Any]]:
-    """Return a table as plain rows: numbers as numbers, times as ISO 8601."""
-    rows: list[dict[str, Any]] = json.loads(table.write_json())
-    return rows
-
-
 # An experiment from the words of a command line: Hydra composes, all jobs are checked, then
 # each runs.
 
@@ -572,7 +564,10 @@ def experiment(overrides: tuple[str, ...], as_json: bool, **flags: Any) -> int:
         return 0
     from hwds.cli import experiment as app
 
-    return app.main(composed, as_json=as_json)
+    code, folders = app.main(composed)
+    if as_json:
+        print_json([app.stored_record(folder) for folder in folders])
+    return code
 
 
 def compose_all(words: list[str]) -> list[dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""Answer the rows of a file by a bundle: CSV, TSV, Parquet or Arrow in, Parquet files out; what was
-killed goes on where it was.
+"""Answer the rows of a file by a bundle, in parts; the same command resumes.
 
-File and folder may be in S3 (s3://BUCKET/KEY). Memory does not grow with the file. The answers lie
-in parts in the folder, whose `_SUCCESS` says that all are there. `compute=ray` or `compute=cluster`
-answers parts on all cores, or nodes, of a Ray cluster, with the same bytes: `hwds batch market
-rows.parquet answers compute=ray compute.workers=8`.
+CSV, TSV, Parquet or Arrow come in, and Parquet files go out. File and folder may be in S3
+(s3://BUCKET/KEY). Memory does not grow with the file. The answers lie in parts in the folder, whose
+`_SUCCESS` says that all are there. `compute=ray` or `compute=cluster` answers parts on all cores,
+or nodes, of a Ray cluster, with the same bytes: `hwds batch market rows.parquet answers compute=ray
+compute.workers=8`.
 """
 
 from __future__ import annotations

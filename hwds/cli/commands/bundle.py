@@ -1,4 +1,4 @@
-"""Make a signed folder of a run's model, which any server here answers by.
+"""Write a signed folder of a run's model, which any server here answers from.
 
 It is made only where a fresh process gives the run's own answers to real rows, its graph passes
 ONNX's checker, holes are handled and answers come in time; otherwise the reason is said. `--check`

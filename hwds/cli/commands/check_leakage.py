@@ -1,9 +1,9 @@
-"""Test for leaks: replace the data after each cutoff by random values; answers must stay the same.
+"""Test for leaks: random values after each cutoff must not change any answer.
 
-It takes the words of a run, and its small size unless they say `size=`; `size=full` checks the run
-itself. Every model is asked behind walls: in one process from the data as it is, and in fresh ones
-from rubbish. What it tries to open, columns that give away what is predicted and more are looked
-at, too; the last lines say what was tried, and what no check sees.
+The command takes the words of a run. It checks the small size unless they have `size=`; `size=full`
+checks the run itself. Every model is asked behind walls: in one process from the data as it is, and
+in fresh ones from random values. The command also looks at what a model tries to open, and at
+columns that give away the target. The last lines name what was tried, and what no check sees.
 """
 
 from __future__ import annotations

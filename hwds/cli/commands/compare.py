@@ -1,6 +1,6 @@
-"""Compare models over finished runs, on the rows that all of them answered: `hwds compare RUN...
-[--margin 0.01]`.
+"""Compare models over finished runs, on the rows that all of them answered.
 
+`hwds compare RUN... [--margin 0.01]` names runs by the beginning of their ids or by their folders.
 Runs are named by the beginning of their ids or by their folders. Runs of other rows, other data or
 another definition of the metric are refused.
 """

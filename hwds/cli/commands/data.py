@@ -1,4 +1,7 @@
-"""Show where each dataset is available, and which are here: `hwds data`, `hwds data m3_monthly`."""
+"""Show the source of each dataset, and which datasets are here.
+
+`hwds data m3_monthly` is about one of them.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Put a bundle behind an endpoint of SageMaker: a canary of the new version first, and back where
-an alarm is raised.
+"""Put a bundle behind a SageMaker endpoint: a canary first, and back on an alarm.
 
 Nothing but boto3 is needed, which finds its credentials and region by itself. `--dry-run` prints
 the calls that would be made, and makes none. The same deployment again makes nothing new; that of

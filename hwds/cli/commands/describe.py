@@ -1,5 +1,4 @@
-"""Show what an option is and what each of its settings means, may be and is; or what the roles of
-columns are for.
+"""Explain an option, one of its settings, or the roles of columns.
 
 `hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of
 it, `largest_step` the settings of this name wherever they are, `protocol.horizon` those of one

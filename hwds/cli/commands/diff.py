@@ -1,4 +1,4 @@
-"""Tell what two runs do not have in common: settings, data, code, versions, scores."""
+"""Show the differences of two runs: settings, data, code, versions, scores."""
 
 from __future__ import annotations
 

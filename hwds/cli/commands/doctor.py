@@ -1,4 +1,4 @@
-"""Show the versions, cores, memory, accelerator, outputs folder and data folder of this machine."""
+"""Show the versions, cores, memory, accelerator and folders of this machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks,
-card, approver.
+"""Check a run against the rules of a gate: bounds, champion, calibration, leaks.
 
 The rules are those of `conf/gate`; the last verdict of each stage and the digests of its evidence
 are kept in the run's folder. A run that one of them refused gets no bundle.

@@ -1,4 +1,4 @@
-"""Show the options of a config group, or of all; or what one option is and what its settings mean.
+"""List the options of all config groups or of one, or explain one option.
 
 Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and
 experiment; an option is named after its group: `model/forecast/xgboost`.

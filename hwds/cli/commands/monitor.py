@@ -1,5 +1,4 @@
-"""Watch the requests and the answers of a bundle: drift of inputs and predictions, and of errors
-once labels arrive.
+"""Watch the answers of a bundle for drift of inputs, predictions and errors.
 
 What was captured (`hwds serve --capture`) is judged window by window against the statistics that
 the bundle has of its run. An alarm is raised at most so often a month while nothing changes; the

@@ -1,9 +1,9 @@
-"""Write a skeleton that runs into the current folder: `hwds new model shop_trend` (a module, its
-YAML and its test).
+"""Write a skeleton of your own model, metric, dataset or experiment, with a test.
 
-KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features,
-dataset, decision or experiment. The words of a run behind the name of an experiment become it:
-`hwds new experiment shop dataset=file dataset.path=sales.csv`.
+`hwds new model shop_trend` writes a module, its YAML and its test into the current folder. KIND is
+model (a forecaster), classifier, policy, metric, features (of series), row_features, dataset,
+decision or experiment. The words of a run behind the name of an experiment become it: `hwds new
+experiment shop dataset=file dataset.path=sales.csv`.
 """
 
 from __future__ import annotations

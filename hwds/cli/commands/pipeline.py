@@ -1,10 +1,10 @@
-"""Train, evaluate, gate, register and deploy: a pipeline of SageMaker that makes an experiment's
-model again on new rows.
+"""Print, create or run a pipeline: train, evaluate, gate, register, deploy.
 
-The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed;
-`--create` gives it to SageMaker, which runs it when it is asked to, and `--local FOLDER` runs its
-steps on this machine against the API that AWS_ENDPOINT_URL names. What the gate refuses is neither
-registered nor deployed.
+It is a pipeline of SageMaker that fits an experiment's model again on new rows. The words are an
+experiment's overrides, and `card.FIELD=text`. The definition is printed; `--create` gives it to
+SageMaker, which runs it when it is asked to, and `--local FOLDER` runs its steps on this machine
+against the API that AWS_ENDPOINT_URL names. What the gate refuses is neither registered nor
+deployed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Show what a run would do, without doing it: cells, kept ones, time, and settings with origins.
+"""Show what a run would do: cells, kept ones, time, and settings with origins.
 
 `hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
 """

@@ -1,4 +1,4 @@
-"""Ask a run's model beyond the last row, or of new rows.
+"""Predict the rows after the last one, or new rows, by a run's model.
 
 The model that the run kept (`save_model=final`) is loaded; without one it is fitted on all rows.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import FILE, JSON_ALONE, ONE_RUN, QUIET, command, print_json, table_rows
+from hwds.cli.words import FILE, JSON_ALONE, ONE_RUN, QUIET, command, print_json
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
@@ -62,7 +62,7 @@ def main(
     decide_ahead(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     if as_json:
-        rows = table_rows(forecasts.drop(NESTED, strict=False))
+        rows = forecasts.drop(NESTED, strict=False)
         decided = folder.read_verdict("future_")
         print_json(
             {"run": folder.title, "folder": str(folder.path), "verdict": decided}

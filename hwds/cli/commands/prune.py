@@ -1,9 +1,9 @@
-"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3]
-[--yes]`.
+"""Delete old runs, sweeps, comparisons or cached cells that nothing needs.
 
-Without --yes it only says what would go. `hwds prune runs` and `hwds prune sweeps` take the words
-of `hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes
-ids. What is tagged `keep`, in use, or needed by a run, a sweep, a study or a comparison that stays,
+`hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3] [--yes]` shows what
+would be deleted, and `--yes` deletes it. `hwds prune runs` and `hwds prune sweeps` take the words of
+`hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes ids.
+A run stays if it is tagged `keep`, in use, or needed by a run, sweep, study or comparison that
 stays.
 """
 

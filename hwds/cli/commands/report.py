@@ -1,5 +1,4 @@
-"""Write a report that can be sent, of a run, sweep, study or comparison: one report.html, and
-report.md.
+"""Write report.html and report.md of a run, sweep, study or comparison.
 
 It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder
 is printed.

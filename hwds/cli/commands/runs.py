@@ -1,9 +1,9 @@
-"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, `hwds runs tag RUN word`, `hwds runs note
-RUN text`.
+"""Find, tag and note runs.
 
-A word is an experiment, the beginning of an id, or a condition on a field of the config
-(`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`.
-Conditions with `<` or `>` go into quotes.
+`hwds runs lstm_forecast 'mase<0.9'` finds runs; `hwds runs tag RUN word` and `hwds runs note RUN
+text` label one. A word is an experiment, the beginning of an id, or a condition on a field of the
+config (`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`,
+`age<7d`. Conditions with `<` or `>` go into quotes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Score events as they arrive, JSON lines in and out; or answer by HTTP from a bundle.
+"""Score events of JSON lines as they arrive, or answer by HTTP from a bundle.
 
 A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17",
 "at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. A label that was wrong is reported

@@ -1,4 +1,4 @@
-"""Show a finished run or sweep again: its leaderboard, its config and where it lies.
+"""Show a finished run or sweep again: its results, its config and its folder.
 
 `hwds show lstm_forecast` is its newest run; `hwds show lstm_forecast/4a2f` one by its id, `hwds
 show sweeps/NAME` a sweep.
@@ -6,12 +6,11 @@ show sweeps/NAME` a sweep.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hwds.cli.words import AS_JSON, ONE_RUN_OR_SWEEP, command, print_json, table_rows
+from hwds.cli.words import AS_JSON, ONE_RUN_OR_SWEEP, command, print_json
 
 if TYPE_CHECKING:
-    from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
 
@@ -28,6 +27,7 @@ def main(run: str, as_json: bool) -> int:
 
     sweep = SweepFolder.find_unless_run(run)
     if as_json:
+        from hwds.cli.experiment import stored_record
         from hwds.results.folder import RunFolder
 
         print_json(stored_record(sweep or RunFolder.find(run)))
@@ -86,40 +86,3 @@ def show_sweep(folder: SweepFolder) -> None:
     )
     print("\n".join(line for line in sentences if line))
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
-
-
-def stored_record(folder: RunFolder | SweepFolder) -> dict[str, Any]:
-    """Return what a finished run or sweep found as plain data."""
-    from hwds.report.standings import run_conclusion, stored_standings
-    from hwds.results.folder import RunFolder
-
-    if not isinstance(folder, RunFolder):
-        return _sweep_record(folder)
-    config, tables = folder.read_config(), folder.read_tables()
-    board = stored_standings(config, tables)
-    return {
-        "run": folder.title,
-        "folder": str(folder.path),
-        "command": folder.read_provenance()["command"],
-        **{group: config[group]["name"] for group in ("model", "dataset", "protocol")},
-        "seed": config["seed"],
-        "conclusion": folder.read_conclusion() or run_conclusion(board),
-        "verdict": folder.read_verdict(),
-        "leaderboard": table_rows(board.as_table()),
-        "remarks": folder.read_remarks(),
-        "failed": int((tables.timings["status"] != "ok").sum()),
-    }
-
-
-def _sweep_record(folder: SweepFolder) -> dict[str, Any]:
-    from hwds.report.sweep import stored_result, sweep_conclusion
-
-    record, result = folder.read_json(), stored_result(folder)
-    named = ("best", "untuned", "tuned", "run", "own_run", "command")
-    return {
-        "sweep": folder.title,
-        "folder": str(folder.path),
-        "conclusion": sweep_conclusion(result),
-        **{name: record[name] for name in named},
-        "trials": table_rows(result.trials),
-    }

@@ -1,5 +1,4 @@
-"""Follow machines by their readings as they come: JSON lines, MQTT, Kafka or Kinesis in, alerts
-out.
+"""Follow machines by their readings: lines, MQTT, Kafka, Kinesis in, alerts out.
 
 A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the
 run's data has. Settings stand behind the run, such as `raise_after=5`.

@@ -1,6 +1,7 @@
-"""Answer a question by a rule written down before: `hwds study experiments/NAME [compute=...]`.
+"""Answer a question by a rule that was written down before.
 
-The same command goes on where it was stopped.
+`hwds study experiments/NAME [compute=...]` runs what is missing. The same command goes on where it
+was stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from hwds.cli.words import (
     command,
     print_json,
     study_names,
-    table_rows,
 )
 from hwds.core.errors import ConfigError
 
@@ -113,7 +113,7 @@ def answer_study(
                 "study": study.name,
                 "folder": str(where),
                 "verdict": result.verdict,
-                "contrasts": table_rows(result.contrasts),
+                "contrasts": result.contrasts,
                 "notes": result.notes,
             }
         )

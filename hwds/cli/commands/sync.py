@@ -1,4 +1,4 @@
-"""Bring the trackers up to date: write what was not finished and send what was not sent."""
+"""Write and send what trackers do not have yet."""
 
 from __future__ import annotations
 

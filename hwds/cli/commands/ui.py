@@ -1,5 +1,6 @@
-"""Open a local page on the runs: find, sort, group, draw, compare and label them, and follow those
-that are on.
+"""Open a local page that finds, sorts, draws, compares and labels runs.
+
+It follows running runs, too.
 """
 
 from __future__ import annotations
