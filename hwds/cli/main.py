@@ -243,8 +243,8 @@ def usage() -> str:
         "commands:\n" + "\n".join(lines) + "\n\n"
         "`hwds COMMAND --help` explains a command.\n"
         "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; "
-        "`hwds list` shows\ntheir options.\n"
-        "--json prints the results as data, and --quiet prints nothing. -v shows the traceback of a "
+        "`hwds list`\nshows their options.\n"
+        "--json prints results as data, --quiet prints nothing, -v shows the traceback of a "
         "refusal.\n--cfg job and --info are Hydra's; -sc install=bash (zsh, fish) completes."
     )
 

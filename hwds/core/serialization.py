@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-import sys
 from abc import ABC
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.files import Readable, write_bytes
+from hwds.core.files import Displayed, Readable, write_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import Recipe
 
@@ -211,16 +210,6 @@ NAN = struct.pack("<d", float("nan"))
 
 class Unserializable(HwdsError):
     """A value has no stored form."""
-
-
-class Displayed:
-    """Mixin of classes whose objects a notebook shows as a page does."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        shown: str = sys.modules["hwds"].html_of(self)  # no import: what is shown makes no number
-        return shown
 
 
 class Serializable(Displayed, ABC):

@@ -18,8 +18,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
-from hwds.core.files import Readable, digest_bytes
-from hwds.core.serialization import Displayed
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import read_arrow
 
 IMAGE, BOARD, KIND = "image", "board", "kind"

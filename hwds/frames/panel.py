@@ -16,8 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
-from hwds.core.files import Readable, digest_bytes
-from hwds.core.serialization import Displayed
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import (
     as_polars,
     breaks,

@@ -16,8 +16,8 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.files import Readable, digest_bytes
-from hwds.core.serialization import Displayed, Serializable
+from hwds.core.files import Displayed, Readable, digest_bytes
+from hwds.core.serialization import Serializable
 from hwds.frames.columns import (
     LARGEST,
     as_polars,

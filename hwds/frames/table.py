@@ -16,8 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
-from hwds.core.files import Readable, digest_bytes
-from hwds.core.serialization import Displayed
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import (
     LARGEST,
     as_polars,

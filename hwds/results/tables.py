@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from polars import DataFrame, col
 
-from hwds.core.serialization import Displayed
+from hwds.core.files import Displayed
 
 # Measure: the description of a metric, with all that tables, legends and charts need to know of
 # it.

@@ -1,10 +1,9 @@
 """Delete old runs, sweeps, comparisons or cached cells that nothing needs.
 
 `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3] [--yes]` shows what
-would be deleted, and `--yes` deletes it. `hwds prune runs` and `hwds prune sweeps` take the words of
-`hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes ids.
-A run stays if it is tagged `keep`, in use, or needed by a run, sweep, study or comparison that
-stays.
+would be deleted, and `--yes` deletes it. `hwds prune runs` and `hwds prune sweeps` take the words
+of `hwds runs` (`lstm_forecast`, `status=unfinished`), `hwds prune comparisons` takes ids. A run
+stays if it is tagged `keep`, in use, or needed by a run, sweep, study or comparison that stays.
 """
 
 from __future__ import annotations

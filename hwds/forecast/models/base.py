@@ -13,8 +13,9 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
+from hwds.core.files import Displayed
 from hwds.core.recipe import Recipe
-from hwds.core.serialization import Displayed, save_fitted
+from hwds.core.serialization import save_fitted
 from hwds.evaluation.panel_folds import Align, FromEnd, future_of, panel_known_at, series_at
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.features.base import FeatureSet, Plan
