@@ -14,6 +14,7 @@ from .bandit.models.kernels.base import Arms as Arms
 from .cli.notebook import Evaluated as Evaluated
 from .cli.notebook import compare_runs as compare_runs
 from .cli.notebook import evaluate as evaluate
+from .cli.notebook import html_of as html_of
 from .cli.notebook import load_comparison as load_comparison
 from .cli.notebook import load_run as load_run
 from .cli.notebook import load_sweep as load_sweep

@@ -13,13 +13,19 @@ from hwds.core.files import OUTPUTS
 from hwds.core.registry import GROUPS
 from hwds.experiment.spec import check
 from hwds.report.leaderboard import print_grids
+from hwds.report.standings import run_conclusion, stored_standings
+from hwds.report.sweep import stored_result, sweep_conclusion
+from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.index import RunIndex, flatten_config
+from hwds.results.sweep_folder import SweepFolder
+
+Folder = RunFolder | SweepFolder
 
 
-def main(jobs: Sequence[dict[str, Any]]) -> int:
+def main(jobs: Sequence[dict[str, Any]]) -> tuple[int, list[Folder]]:
     """Run experiments, print the results of each and a table of all, and return the highest exit
-    code.
+    code and the folders.
 
     Args:
         jobs: The composed config of each.
@@ -33,21 +39,22 @@ def main(jobs: Sequence[dict[str, Any]]) -> int:
                 f"{job_label(data, names) or 'the same again'}"
             )
         outcomes.append(run_composed(data))
-    folders = [folder for _, folder in outcomes if folder is not None]
-    if len(jobs) > 1 and folders:
-        print_jobs(folders, names)
-    return max(code for code, _ in outcomes)
+    folders = [folder for _, folder in outcomes]
+    runs = [each for each in folders if isinstance(each, RunFolder)]
+    if len(jobs) > 1 and runs:
+        print_jobs([run.path for run in runs], names)
+    return max(code for code, _ in outcomes), folders
 
 
-def run_composed(data: dict[str, Any]) -> tuple[int, Path | None]:
-    """Run one experiment or its search, and return the exit code, and the folder of a run."""
+def run_composed(data: dict[str, Any]) -> tuple[int, Folder]:
+    """Run one experiment or its search, and return the exit code and the folder."""
     experiment = check(data)
     if experiment.sweep.searches:
         from hwds.cli.sweep import run_sweep
 
-        return run_sweep(experiment, data), None
+        return run_sweep(experiment, data)
     result = run_experiment(experiment, data)
-    return exit_code(result), result.prepared.folder.path
+    return exit_code(result), result.prepared.folder
 
 
 def differing_settings(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -91,3 +98,35 @@ def print_jobs(folders: Sequence[Path], names: Sequence[str]) -> None:
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def stored_record(folder: Folder) -> dict[str, Any]:
+    """Return what a finished run or sweep found as plain data."""
+    if not isinstance(folder, RunFolder):
+        return _sweep_record(folder)
+    config, tables = folder.read_config(), folder.read_tables()
+    board = stored_standings(config, tables)
+    return {
+        "run": folder.title,
+        "folder": str(folder.path),
+        "command": folder.read_provenance()["command"],
+        **{group: config[group]["name"] for group in ("model", "dataset", "protocol")},
+        "seed": config["seed"],
+        "conclusion": folder.read_conclusion() or run_conclusion(board),
+        "verdict": folder.read_verdict(),
+        "leaderboard": board.as_table(),
+        "remarks": folder.read_remarks(),
+        "failed": int((tables.timings["status"] != "ok").sum()),
+    }
+
+
+def _sweep_record(folder: SweepFolder) -> dict[str, Any]:
+    record, result = folder.read_json(), stored_result(folder)
+    named = ("best", "untuned", "tuned", "run", "own_run", "command")
+    return {
+        "sweep": folder.title,
+        "folder": str(folder.path),
+        "conclusion": sweep_conclusion(result),
+        **{name: record[name] for name in named},
+        "trials": result.trials,
+    }

@@ -58,6 +58,7 @@ def main() -> int:
     failed within the limit.
     """
     gc.set_threshold(*GARBAGE)
+    drop_unwanted_colours()
     words = sys.argv[1:]
     verbose = "-v" in words
     words = [word for word in words if word != "-v"]
@@ -67,6 +68,19 @@ def main() -> int:
 
     with filter_secrets(), interrupted_once():
         return _answer(words, verbose)
+
+
+def drop_unwanted_colours() -> None:
+    """Let no library print a control sequence where `NO_COLOR` asks for none: to rich a bold letter
+    is no colour.
+    """
+    if not os.environ.get("NO_COLOR"):
+        return
+    if sys.stdout.isatty():  # of a dumb terminal rich does not ask the size
+        size = os.get_terminal_size(sys.stdout.fileno())
+        os.environ.setdefault("COLUMNS", str(size.columns))
+        os.environ.setdefault("LINES", str(size.lines))
+    os.environ["TERM"] = "dumb"
 
 
 @contextmanager
@@ -233,11 +247,12 @@ def usage() -> str:
         "  hwds +experiment=lstm_forecast model=forecast/naive   the same with another model\n"
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
-        "`hwds COMMAND --help` tells all of one.\n"
+        "`hwds COMMAND --help` explains a command.\n"
         "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; "
-        "`hwds list` shows options.\n"
-        "-v shows the traceback of a refusal, --version what is installed; --cfg job and --info "
-        "are Hydra's; -sc install=bash (zsh, fish) completes."
+        "`hwds list`\nshows their options.\n"
+        "--json prints results as data, --quiet prints nothing, -v shows the traceback of a "
+        "refusal,\n--version shows what is installed. --cfg job and --info are Hydra's; "
+        "-sc install=bash\n(zsh, fish) completes."
     )
 
 

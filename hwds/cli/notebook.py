@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -25,6 +28,7 @@ from hwds.evaluation.run_cells import RunWork, result_tables
 from hwds.experiment.spec import check_stored
 from hwds.frames.features.base import FeatureSet
 from hwds.frames.features.none import None_
+from hwds.frames.panel import Panel
 from hwds.frames.table import check_frame
 from hwds.report import comparison, leaderboard
 from hwds.report import runs as difference
@@ -33,19 +37,25 @@ from hwds.report.comparison import (
     comparison_sentence,
     critical_difference_figure,
 )
+from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import stored_report
 from hwds.report.leaderboard import leaderboard_figure
-from hwds.report.page_parts import fragment
+from hwds.report.page_parts import Picture, fragment
+from hwds.report.pages import EFFECTS_CAPTION
+from hwds.report.pictures import drawable, legend_below, new_figure, tidy
+from hwds.report.progress import OFTEN, PLAIN_START
 from hwds.report.runs import runs_as_rows
 from hwds.report.standings import Standings, run_conclusion, standings
 from hwds.report.sweep import SweepResult, stored_result, sweep_conclusion, trials_grid
+from hwds.report.verdict import stored_grids, verdict_captions
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import RunDifference
 from hwds.results.difference import run_difference as differing
 from hwds.results.folder import RunFolder
+from hwds.results.formatting import column_texts
 from hwds.results.index import RunIndex, current_fields, matching_folders, order_folders
 from hwds.results.sweep_folder import SweepFolder
-from hwds.results.tables import Tables
+from hwds.results.tables import Tables, Verdict
 from hwds.stats.compare import compare, stored_comparison
 from hwds.stats.effects import RESAMPLES
 from hwds.stats.sources import RunSource
@@ -101,6 +111,9 @@ class ScoredTables:
 # out.
 
 
+LEADERBOARD_CAPTION = "The headline of each model with its interval"
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluated(ScoredTables):
     """The result of an evaluation in Python.
@@ -114,6 +127,19 @@ class Evaluated(ScoredTables):
     tables: Tables
     headline: str
     model: str
+
+    def _repr_html_(self) -> str:
+        board = self.standings
+        return fragment(
+            run_conclusion(board),
+            (leaderboard.leaderboard_grid(board),),
+            notes=leaderboard.leaderboard_notes(board),
+            pictures=_pictures(leaderboard_figure(board), LEADERBOARD_CAPTION),
+        )
+
+
+def _pictures(figure: Figure | None, caption: str) -> list[Picture]:
+    return [] if figure is None else [Picture.of_figure(figure, caption, "")]
 
 
 def evaluate(
@@ -270,6 +296,12 @@ class Run(ScoredTables):
         return str(self.config["protocol"].get("headline", ""))
 
     @property
+    def verdict(self) -> Decided | None:
+        """The verdict of the run's decision; None for none."""
+        record = self.folder.read_verdict()
+        return None if record is None else Decided(self.folder, record)
+
+    @property
     def conclusion(self) -> str:
         """The conclusion of the run, in a sentence or two."""
         return self.folder.read_conclusion() or run_conclusion(self.standings)
@@ -334,6 +366,51 @@ class Run(ScoredTables):
             (leaderboard.leaderboard_grid(board),),
             below,
             leaderboard.leaderboard_notes(board),
+            self._pictures(),
+        )
+
+    def _pictures(self) -> list[Picture]:
+        """Return the leaderboard's picture, or the first one that the task has drawn."""
+        report, path = stored_report(self.config, self.tables), self.folder.path
+        if report.ranks:
+            return _pictures(leaderboard_figure(self.standings), LEADERBOARD_CAPTION)
+        drawn = [name for name in report.captions if (path / name).is_file()]
+        return [Picture.of_file(path / name, report.captions[name]) for name in drawn[:1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """The stored verdict of a run's decision.
+
+    Attributes:
+        folder: The folder of the run.
+        record: Its fields, as `decision.json` has them.
+    """
+
+    folder: RunFolder
+    record: dict[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        return str(self.record["sentence"])
+
+    def __repr__(self) -> str:
+        return f"Decided({self.sentence})"
+
+    def _repr_html_(self) -> str:
+        config, path = self.folder.read_config(), self.folder.path
+        captions = verdict_captions(config, self.record)
+        drawn = [path / f"{name}.png" for name in self.record.get("tables", ())]
+        return fragment(
+            self.sentence,
+            stored_grids(path),
+            f"Run {self.folder.title}: {path}",
+            pictures=[
+                Picture.of_file(each, captions.get(each.name, each.stem))
+                for each in drawn
+                if each.is_file()
+            ],
         )
 
 
@@ -446,7 +523,11 @@ class Compared:
             f"{', '.join(self.result.sources)}."
         )
         return fragment(
-            self.sentence, comparison.comparison_grids(self.result), below, self.result.notes
+            self.sentence,
+            comparison.comparison_grids(self.result),
+            below,
+            self.result.notes,
+            _pictures(self.figure(), EFFECTS_CAPTION),
         )
 
 
@@ -524,7 +605,7 @@ def run(*words: str) -> Run:
         CellError: More cells failed than `compute.max_failed`.
         KeyboardInterrupt: It was interrupted; the next call goes on where it stopped.
     """
-    return Run(RunFolder(_place(_run_words(words), "Results: ")))
+    return Run(RunFolder(_run_words(words)))
 
 
 def sweep(*words: str) -> StoredSweep:
@@ -540,7 +621,7 @@ def sweep(*words: str) -> StoredSweep:
     """
     if not any(word.startswith("sweep=") and word != "sweep=none" for word in words):
         raise ConfigError("sweep: must have a search among its words, such as 'sweep=random'.")
-    return StoredSweep(SweepFolder(_place(_run_words(words), "Sweep: ")))
+    return StoredSweep(SweepFolder(_run_words(words)))
 
 
 def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> DataFrame:
@@ -589,8 +670,8 @@ def compare_runs(
     return first.compare(*others, metric=metric, model=model, margin=margin, resamples=resamples)
 
 
-def _run_words(words: Sequence[str]) -> str:
-    """Run a command line in a process of its own, and return what it printed."""
+def _run_words(words: Sequence[str]) -> Path:
+    """Run a command line in a process of its own, and return the folder of its results."""
     flag = next((word for word in words if word.startswith("-")), None)
     if flag is not None:
         raise ConfigError(
@@ -598,10 +679,16 @@ def _run_words(words: Sequence[str]) -> str:
         )
     named = bool(words) and "=" not in words[0]
     line = [f"+experiment={words[0]}", *words[1:]] if named else list(words)
-    command = [sys.executable, "-m", "hwds", *line]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command, notebook = [sys.executable, "-m", "hwds", *line, "--json"], NotebookLine.here()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **({OFTEN: "1"} if notebook else {})},
+    )
     last: list[str] = []
-    listener = Thread(target=_pass_on, args=(process, last), daemon=True)
+    listener = Thread(target=_pass_on, args=(process, last, notebook), daemon=True)
     listener.start()
     assert process.stdout is not None
     try:
@@ -619,24 +706,117 @@ def _run_words(words: Sequence[str]) -> str:
         )
     for each in last:
         print(each, file=sys.stderr)
-    return printed
+    return Path(json.loads(printed)[0]["folder"])
 
 
-def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
+class NotebookLine:
+    """The progress of a process as one line of a notebook, which is drawn again in place.
+
+    Args:
+        show: IPython's `display`.
+    """
+
+    def __init__(self, show: Callable[..., Any]) -> None:
+        self.show, self.handle = show, None
+
+    @classmethod
+    def here(cls) -> NotebookLine | None:
+        """Return a line of the running notebook; None outside of one."""
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        if not hasattr(shell, "kernel"):
+            return None
+        return cls(import_module("IPython.display").display)
+
+    def draw(self, text: str) -> None:
+        """Show a text in place of the one before."""
+        content = {"text/plain": text}
+        if self.handle is None:
+            self.handle = self.show(content, raw=True, display_id=True)
+        else:
+            self.handle.update(content, raw=True)
+
+
+def _pass_on(
+    process: subprocess.Popen[str], last: list[str], notebook: NotebookLine | None = None
+) -> None:
     """Print the lines of a process's standard error as they come, and leave the last: it may be a
-    refusal.
+    refusal. A notebook shows those of progress in place.
     """
     assert process.stderr is not None
     for line in process.stderr:
+        if notebook and line.startswith(PLAIN_START):
+            notebook.draw(line.removeprefix(PLAIN_START).rstrip("\n"))
+            continue
         for earlier in last:
             print(earlier, file=sys.stderr)
         last[:] = [line.rstrip("\n")]
 
 
-def _place(printed: str, mark: str) -> Path:
-    """Return the folder that a command says its results lie in."""
-    return Path(
-        next(line for line in reversed(printed.splitlines()) if line.startswith(mark)).removeprefix(
-            mark
-        )
+# Frames, fitted models and verdicts in a notebook.
+
+MOST_SERIES, MOST_LINES = 8, 4
+"""Series in the table of a panel, and in its picture."""
+
+
+def html_of(value: Any) -> str:
+    """Return a panel, a table, runs, a fitted model or a verdict as HTML, as a page shows it."""
+    if isinstance(value, Panel):
+        return _panel_html(value)
+    if isinstance(value, Verdict):
+        tables = value.tables().items()
+        grids = [_grid(each.head(MOST_TRIALS), f"{name}:") for name, each in tables]
+        return fragment(value.sentence, grids)
+    frame = next(
+        (
+            each
+            for name in ("table", "data")
+            if isinstance(each := getattr(value, name, None), DataFrame)
+        ),
+        None,
     )
+    return fragment(repr(value), [] if frame is None else [_columns_grid(value, frame)])
+
+
+def _panel_html(panel: Panel) -> str:
+    rows = panel.table.group_by("series_id", maintain_order=True).agg(
+        rows=pl.len(),
+        first=pl.col("time").first(),
+        last=pl.col("time").last(),
+        mean=pl.col("target").mean(),
+    )
+    left = len(rows) - MOST_SERIES
+    notes = [f"{left:,} more series are not shown."] if left > 0 else []
+    pictures = _pictures(_panel_figure(panel), "The first series of the panel")
+    grid = _grid(rows.head(MOST_SERIES), "Series:")
+    return fragment(repr(panel), [grid], notes=notes, pictures=pictures)
+
+
+def _panel_figure(panel: Panel) -> Figure:
+    figure = new_figure(8, 3)
+    axes = figure.subplots()
+    parts = panel.table.partition_by("series_id", maintain_order=True)[:MOST_LINES]
+    for rows in parts:
+        axes.plot(rows["time"], rows["target"], label=drawable(str(rows["series_id"][0]), 30))
+    tidy(axes, y=panel.unit or panel.quantity)
+    legend_below(figure, axes)
+    return figure
+
+
+def _columns_grid(value: Any, frame: DataFrame) -> Grid:
+    roles = {name: role for role, names in getattr(value, "roles", {}).items() for name in names}
+    rows = [
+        (name, roles.get(name, ""), str(kind), f"{frame[name].null_count():,}")
+        for name, kind in frame.schema.items()
+    ]
+    return grid_of(("column", "role", "type", "missing"), rows, names=3, caption="Columns:")
+
+
+def _grid(table: DataFrame, caption: str) -> Grid:
+    """Return a table as a grid, each column of numbers with decimals that fit it."""
+    columns: Iterator[Sequence[str]] = (
+        column_texts(each.to_list())
+        if each.dtype.is_float()
+        else [f"{item:,}" if isinstance(item, int) else str(item) for item in each]
+        for each in table
+    )
+    return grid_of(table.columns, list(zip(*columns, strict=True)), caption=caption)

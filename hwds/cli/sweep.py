@@ -52,7 +52,7 @@ from hwds.report.sweep_pictures import (
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import write_learning
-from hwds.results.sweep_folder import PAGE
+from hwds.results.sweep_folder import PAGE, SweepFolder
 from hwds.search.drive import run_trials, warm_up_trials
 from hwds.search.results import estimate_of, front_of, sweep_json, time_record, write_results
 from hwds.search.rungs import WAITING, TrialRecord, best_trial, run_rounds
@@ -60,12 +60,12 @@ from hwds.search.sweep import Search, prepare_search
 from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
-def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
+def run_sweep(experiment: Experiment, data: dict[str, Any]) -> tuple[int, SweepFolder]:
     """Try other settings on the inner windows, which lie before the final ones; then score the
     winner, and the untuned experiment, on the final windows.
 
     Returns:
-        The exit code of the process: 3 where some trials or cells failed.
+        The exit code of the process, 3 where some trials or cells failed; and the folder.
 
     Raises:
         CellError: No trial finished all windows.
@@ -102,7 +102,7 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
             f"hwds: {failed} of {len(table)} trials failed; the others were compared.",
             file=sys.stderr,
         )
-    return max(exit_code(run), 3 if failed else 0)
+    return max(exit_code(run), 3 if failed else 0), search.folder
 
 
 def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str, Any]]:

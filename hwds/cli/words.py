@@ -76,6 +76,13 @@ class Command(click.Command):
             _, rest, _ = self.make_parser(ctx).parse_args(words)
             raise ConfigError(f"{command_name(ctx)}: takes no words, got '{rest[0]}'.") from error
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, without its output if it is silenced."""
+        if STDOUT not in ctx.meta:
+            return super().invoke(ctx)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            return super().invoke(ctx)
+
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return -h and --help under any context: click keeps the option of the first context that
         asks for it.
@@ -406,6 +413,36 @@ def number_option(
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
 
+STDOUT = "hwds.stdout"
+"""The key under which the context of a silenced command keeps the output."""
+
+
+def silence(ctx: click.Context, _: click.Parameter, wanted: bool) -> bool:
+    """Let a command print nothing but refusals, failures and, by `print_json`, data."""
+    if wanted:
+        ctx.meta.setdefault(STDOUT, sys.stdout)
+    return wanted
+
+
+QUIET = click.option(
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=silence,
+    help="Print nothing but refusals and failures, and no progress.",
+)
+JSON_ALONE = click.option(
+    "--json", "as_json", is_flag=True, callback=silence, help="Print data, and nothing else."
+)
+"""`--json` of a command that says more while it works."""
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON, in a silenced command too."""
+    from hwds.results.comparison import as_json
+
+    print(as_json(data), file=click.get_current_context().meta.get(STDOUT, sys.stdout))
+
 
 # An experiment from the words of a command line: Hydra composes, all jobs are checked, then
 # each runs.
@@ -498,7 +535,9 @@ Hydra composes, all jobs are checked, then each runs.
 )
 @click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
 @click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
-def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
+@JSON_ALONE
+@QUIET
+def experiment(overrides: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Compose, check and run; all jobs of a multirun are checked before the first runs."""
     given = {name: value for name, value in flags.items() if value}
     words = [
@@ -524,7 +563,10 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
         return 0
     from hwds.cli import experiment as app
 
-    return app.main(composed)
+    code, folders = app.main(composed)
+    if as_json:
+        print_json([app.stored_record(folder) for folder in folders])
+    return code
 
 
 def compose_all(words: list[str]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,16 @@ def digest_file(path: Path) -> str:
 OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
 """`outputs/` below the current folder, or `$HWDS_OUTPUTS`, for a checkout that cannot be written.
 """
+
+
+class Displayed:
+    """Mixin of classes whose objects a notebook shows as a page does."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        shown: str = sys.modules["hwds"].html_of(self)  # no import: what is shown makes no number
+        return shown
 
 
 class Readable(Protocol):

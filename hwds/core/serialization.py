@@ -23,7 +23,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.files import Readable, write_bytes
+from hwds.core.files import Displayed, Readable, write_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import Recipe
 
@@ -212,7 +212,7 @@ class Unserializable(HwdsError):
     """A value has no stored form."""
 
 
-class Serializable(ABC):  # noqa: B024
+class Serializable(Displayed, ABC):
     """Mixin of classes whose objects may be stored: `save` and `load`.
 
     Of a dataclass the fields are stored, of a named tuple (`@Serializable.register`) the items,

@@ -35,8 +35,8 @@ PUBLIC = PublicFile(
 
 
 class Ai4i(Dataset):
-    """Ten thousand pieces that simulated machines have milled, with what was measured and whether
-    the machine failed (3.4 %).
+    """Ten thousand simulated milled pieces, with measurements and whether the machine failed (3.4
+    %).
 
     Rows stand alone: there is no history of a machine, and so no remaining life. Failures follow
     from rules of the simulator: a worn tool, too little heat taken away, too little or too much

@@ -40,8 +40,8 @@ ROLES = {
 
 
 class FraudHandbook(Dataset):
-    """Three weeks of simulated card payments (201,295, .89 % fraud) with the handbook's own fifteen
-    features.
+    """Three weeks of simulated card payments (201,295, 0.89 % fraud) with the handbook's own
+    fifteen features.
 
     Its published window: train 2018-07-25 to 31, seven days of delay, test 2018-08-08 to 14.
     """

@@ -39,13 +39,81 @@ def as_polars(data: Any) -> DataFrame:
         return data
     if isinstance(data, pl.LazyFrame):
         return data.collect()
+    if type(data).__module__.partition(".")[0] == "pandas":
+        return pl.from_pandas(with_index_columns(data))
     if hasattr(data, "__arrow_c_stream__") or isinstance(data, dict):
         return DataFrame(data)
-    if type(data).__module__.partition(".")[0] == "pandas":
-        return pl.from_pandas(data)
     raise DataError(
         f"frame: must be a frame of polars, pandas or Arrow, got {type(data).__name__}."
     )
+
+
+def with_index_columns(data: Any) -> Any:
+    """Return a frame of pandas whose named or dated index levels are columns, and whose periods are
+    the instants at which they begin.
+    """
+    frame = data.to_frame() if type(data).__name__ == "Series" else data
+    index = frame.index.to_frame(index=False)
+    kinds = [getattr(kind, "kind", "O") == "M" or "period" in str(kind) for kind in index.dtypes]
+    named = zip(frame.index.names, kinds, strict=True)
+    index.columns = [name if name is not None else INDEX if dated else "" for name, dated in named]
+    kept = [name for name in index.columns if name != "" and name not in frame.columns]
+    frame = frame.reset_index(drop=True)
+    for place, name in enumerate(kept):
+        frame.insert(place, name, index[name])
+    for name, kind in frame.dtypes.items():
+        if "period" in str(kind):
+            frame[name] = frame[name].dt.to_timestamp()
+    return frame
+
+
+INDEX = "index"
+"""The name of an index of times that has none, as pandas calls its column."""
+
+NIXTLA = {"series": "unique_id", "time": "ds", "target": "y"}
+"""The names of statsforecast and its siblings."""
+
+
+def panel_names(
+    columns: DataFrame, series: Names, time: str, target: str
+) -> tuple[Names, str, str]:
+    """Return the columns of series, times and target; where one is not given, that of Nixtla's
+    name, or the only column of times.
+
+    Raises:
+        DataError: There is none of these, or nothing tells series apart.
+    """
+    present = columns.columns
+    if series is None and NIXTLA["series"] in present:
+        series = NIXTLA["series"]
+    times = [name for name, kind in columns.schema.items() if kind.is_temporal()]
+    given = {"time": time, "target": target}
+    guessed = {
+        "time": NIXTLA["time"]
+        if NIXTLA["time"] in present
+        else times[0]
+        if len(times) == 1
+        else "",
+        "target": NIXTLA["target"] if NIXTLA["target"] in present else "",
+    }
+    for name in (name for name in given if not given[name] and not guessed[name]):
+        raise DataError(
+            f"Panel.of: {name} must be given, such as {name}='{present[-1]}': there is no column "
+            f"'{NIXTLA[name]}'; the columns are {', '.join(present[:12])}."
+        )
+    if time and time not in present and INDEX in present:
+        raise DataError(
+            f"Panel.of: no column '{time}'; the index of times has no name. Name it by "
+            f"data.index.name = '{time}', or pass time='{INDEX}'."
+        )
+    time, target = time or guessed["time"], target or guessed["target"]
+    texts = [name for name, kind in columns.schema.items() if kind == pl.String]
+    if series is None and texts and time in present and columns[time].is_duplicated().any():
+        raise DataError(
+            f"Panel.of: several rows have the same '{time}'; name the columns that tell series "
+            f"apart, such as series='{texts[0]}'."
+        )
+    return series, time, target
 
 
 def panel_columns(

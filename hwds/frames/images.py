@@ -18,7 +18,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, nearest
-from hwds.core.files import Readable, digest_bytes
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import read_arrow
 
 IMAGE, BOARD, KIND = "image", "board", "kind"
@@ -32,7 +32,7 @@ CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class Images(Displayed):
     """Images of one size, 8 bits a channel.
 
     A table does not carry them: a row of pixels is no column that a role says the use of, and

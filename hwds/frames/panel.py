@@ -16,7 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
-from hwds.core.files import Readable, digest_bytes
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import (
     as_polars,
     breaks,
@@ -24,6 +24,7 @@ from hwds.frames.columns import (
     in_order,
     ipc_bytes,
     panel_columns,
+    panel_names,
     read_arrow,
 )
 from hwds.frames.frequency import Frequency, find_frequency
@@ -186,7 +187,7 @@ class Vintages:
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class Panel(Displayed):
     """Many series; every row of one series is one step of `frequency` after the row before.
 
     Made by `Panel.build`, which checks; a cut of a panel is a panel and is not checked again.
@@ -255,8 +256,8 @@ class Panel:
         cls,
         data: Any,
         *,
-        time: str,
-        target: str,
+        time: str = "",
+        target: str = "",
         series: Names = None,
         frequency: str | None = None,
         season: int | None = None,
@@ -268,11 +269,12 @@ class Panel:
         """Return a checked panel of a frame of polars or pandas.
 
         Args:
-            data: Rows in any order.
-            time: The column of dates, datetimes or whole numbers.
-            target: The column to forecast.
-            series: The columns that name a series, several joined with '|'; nothing where all rows
-                are one series.
+            data: Rows in any order. Index levels of pandas count as columns.
+            time: The column of dates, datetimes or whole numbers; if it is not given, `ds` or the
+                only column of times.
+            target: The column to forecast; `y` if it is not given.
+            series: The columns that name a series, several joined with '|'; `unique_id` if it is
+                not given. Without either, all rows are one series.
             frequency: The distance between rows (`1mo`, `7d`, `1h`, `1i`); inferred where it is not
                 given.
             season: Rows in a season; by the frequency where it is not given.
@@ -291,7 +293,9 @@ class Panel:
         """
         columns = Roles(roles)
         refuse_unplaced(columns)
-        table = panel_columns(as_polars(data), series, time, target, columns)
+        given = as_polars(data)
+        series, time, target = panel_names(given, series, time, target)
+        table = panel_columns(given, series, time, target, columns)
         step = Frequency(frequency) if frequency else find_frequency(table)
         ahead = Roles(known_future=columns.known_future)
         rest = None if plan is None else panel_columns(as_polars(plan), series, time, None, ahead)

@@ -16,7 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.files import Readable, digest_bytes
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.core.serialization import Serializable
 from hwds.frames.columns import (
     LARGEST,
@@ -445,7 +445,7 @@ MARKS = ("label", "changepoint")
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class Runs(Displayed):
     """Runs of machines: rows by cycle, and how each run ended.
 
     A panel does not carry them: it has a target in each row, and a clock that its series share,

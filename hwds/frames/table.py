@@ -16,7 +16,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, with_article
-from hwds.core.files import Readable, digest_bytes
+from hwds.core.files import Displayed, Readable, digest_bytes
 from hwds.frames.columns import (
     LARGEST,
     as_polars,
@@ -133,7 +133,7 @@ exposure; 0 in others.
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Displayed):
     """Rows with roles.
 
     Attributes:

@@ -365,7 +365,11 @@ class Page:
 
 
 def fragment(
-    lead: str, grids: Iterable[Grid], below: str = "", notes: Iterable[str] = ()
+    lead: str,
+    grids: Iterable[Grid],
+    below: str = "",
+    notes: Iterable[str] = (),
+    pictures: Iterable[Picture] = (),
 ) -> Markup:
     """Return the HTML of a result for a notebook, in the colours of the surrounding page.
 
@@ -374,14 +378,18 @@ def fragment(
         grids: Tables below it.
         below: The origin of the numbers.
         notes: Warnings to read before the numbers.
+        pictures: Pictures below the tables, light and dark.
     """
     lines = [line for line in lead.splitlines() if line.strip()]
+    drawn = [picture.html() for picture in pictures]
     return render(
         "fragment.html.j2",
         lead=lines,
         notes=notes,
         tables=[GridTable(grid) for grid in grids],
         below=below,
+        pictures=drawn,
+        palettes=palettes("".join(drawn)),
     )
 
 

@@ -26,6 +26,44 @@ WAITS = "waits for another run's cells"
 PLAIN, PLAIN_SHARE = 30.0, 0.05
 """Seconds between two plain lines, and the share of the elapsed time that they grow to."""
 
+OFTEN = "HWDS_PROGRESS"
+"""The variable with other seconds between two plain lines: a notebook shows each in place."""
+
+PLAIN_START = "hwds: after "
+
+REDRAWN, BAR = 0.1, 20
+"""Seconds between two drawings of the line in place, and the letters of its bar."""
+
+
+def rewrites() -> bool:
+    """Return whether a line can be drawn again in place: both streams are a terminal's, and it
+    knows control sequences.
+    """
+    terminals = sys.stdout.isatty() and sys.stderr.isatty()
+    return terminals and os.environ.get("TERM") != "dumb"
+
+
+def silent() -> bool:
+    """Return whether no progress is wanted: the command is quiet, or only its output is
+    redirected.
+    """
+    quiet = getattr(sys.stdout, "name", "") == os.devnull
+    return quiet or (sys.stderr.isatty() and not sys.stdout.isatty())
+
+
+def draw_in_place(text: str, share: float) -> None:
+    """Draw a bar and a text over the last line of the terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    full = round(BAR * min(share, 1.0))
+    line = Text.assemble(("━" * full, "green"), ("━" * (BAR - full), "dim"), f" {text}")
+    console = Console(stderr=True)
+    line.truncate(console.width - 1, overflow="ellipsis")
+    with console.capture() as drawn:
+        console.print(line, end="", highlight=False)
+    print(f"\r\033[K{drawn.get()}", end="", file=sys.stderr, flush=True)
+
 
 class Heartbeat:
     """A thread that calls `beat`, the first time after a pause; it may be stopped and started
@@ -69,19 +107,26 @@ class Heartbeat:
 
 
 class ProgressLine:
-    """The progress line of a run: finished cells, time left and the last score."""
+    """The progress line of a run: finished cells, time left and the last score.
 
-    def __init__(self) -> None:
+    Args:
+        unit: The plural of what is counted.
+    """
+
+    def __init__(self, unit: str = "cells") -> None:
+        self.unit, self.drawn = unit, 0.0
         self.cells = self.done = self.cached = self.failed = 0
         self.began = self.ended_last = time.monotonic()
         self.last = ""
         self.waiting = False
         self.value: float | None = None
-        self.visible = sys.stderr.isatty()
+        self.visible = rewrites()
         self.folder: Path | None = None
         self.last_state: tuple[object, ...] = ()
         self.beats = [Heartbeat(self._write_file, FILE_SECONDS)]
-        self.beats += [] if self.visible else [Heartbeat(self._print_line, PLAIN, PLAIN_SHARE)]
+        if not (self.visible or silent()):
+            pause = float(os.environ.get(OFTEN, PLAIN))
+            self.beats += [Heartbeat(self._print_line, pause, PLAIN_SHARE)]
 
     def record_in(self, folder: Path) -> None:
         """Record the progress in a folder until the end."""
@@ -136,8 +181,13 @@ class ProgressLine:
             beat.stop()
         self._write_file()
         self.folder = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Clear the line, so that other lines can be printed."""
         if self.visible:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self.drawn = 0.0
 
     @property
     def left(self) -> float | None:
@@ -157,7 +207,7 @@ class ProgressLine:
     def line(self) -> str:
         """Return the text of the line."""
         left = self.left
-        parts = [f"cells {self.done}/{self.cells}" if self.cells else "being prepared"]
+        parts = [f"{self.unit} {self.done}/{self.cells}" if self.cells else "being prepared"]
         parts += [f"{self.cached} kept"] if self.cached else []
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += (
@@ -198,12 +248,14 @@ class ProgressLine:
         return {} if self.folder is None else latest_losses(self.folder)
 
     def _show(self) -> None:
-        if self.visible:
-            print(f"\r\033[K{self.line()[:100]}", end="", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if self.visible and now - self.drawn >= REDRAWN:
+            draw_in_place(self.line(), self.done / (self.cells or 1))
+            self.drawn = now
 
     def _print_line(self) -> None:
         print(
-            f"hwds: after {duration(time.monotonic() - self.beats[-1].began)}: {self.line()}",
+            f"{PLAIN_START}{duration(time.monotonic() - self.beats[-1].began)}: {self.line()}",
             file=sys.stderr,
             flush=True,
         )

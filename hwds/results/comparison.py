@@ -286,9 +286,13 @@ def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:
 
 
 def json_data(value: Any) -> Any:
-    """Return plain data with texts as keys, null in place of NaN and infinity."""
+    """Return plain data with texts as keys, null in place of NaN and infinity, and tables as lists
+    of rows.
+    """
     if isinstance(value, Mapping):
         return {str(key): json_data(item) for key, item in value.items()}
+    if isinstance(value, DataFrame):
+        return json_data(json.loads(value.write_json()))
     if isinstance(value, list | tuple):
         return [json_data(item) for item in value]
     if isinstance(value, str):

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from polars import DataFrame, col
 
+from hwds.core.files import Displayed
+
 # Measure: the description of a metric, with all that tables, legends and charts need to know of
 # it.
 
@@ -229,7 +231,7 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Displayed):
     """The result of a decision: an action, its reasons, and a sentence.
 
     Class attributes: `files`, the field of each table by the name of its file; `stored`, the

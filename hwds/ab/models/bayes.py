@@ -20,8 +20,8 @@ from hwds.stats.distributions import (
 
 
 class Bayes(Comparison):
-    """The probability of each arm to be the best, what choosing it loses on average, and the
-    posterior of its effect.
+    """The probability that each arm is best, the expected loss of choosing it, and the posterior of
+    its effect.
 
     Conversions, and conversions at one price an arm, have Beta posteriors (exact); other outcomes a
     normal with a flat prior. To stop when an arm is probably best is no protection against looking

@@ -123,8 +123,8 @@ class ChangePointSettings(NamedTuple):
 
 
 class ChangePoint(Policy):
-    """Thompson sampling of what a customer earns, which forgets all when a test finds that an arm's
-    conversion changed.
+    """Thompson sampling of revenue per customer, which forgets all when a test finds a changed
+    conversion.
 
     The test is the generalised likelihood ratio of Besson and Kaufmann (2019), "The generalized
     likelihood ratio test meets klUCB", on each arm: one conversion against one before and another

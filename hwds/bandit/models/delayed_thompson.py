@@ -42,7 +42,7 @@ class DelayedArms(NamedTuple):
 
 
 class DelayedThompson(Policy):
-    """Thompson sampling of what a customer earns, whose posterior counts offers that still wait for
+    """Thompson sampling of revenue per customer, whose posterior counts offers that still wait for
     their outcome.
 
     An open offer of age a counts as a part of a refusal: the share of conversions that would have

@@ -28,7 +28,7 @@ class DiscountedThompsonSettings(NamedTuple):
 
 
 class DiscountedThompson(Policy):
-    """Thompson sampling of what a customer earns, whose counts fade, so that it follows a market
+    """Thompson sampling of revenue per customer, whose counts fade, so that it follows a market
     that drifts.
 
     Raj and Kalyani (2017): with every outcome all counts are multiplied by the discount, so that an

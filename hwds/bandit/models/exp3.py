@@ -32,8 +32,7 @@ class Exp3Settings(NamedTuple):
 
 
 class Exp3(Policy):
-    """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the
-    reward's range.
+    """Exponential weights on estimated rewards: Exp3, which assumes only the reward's range.
 
     Auer, Cesa-Bianchi, Freund and Schapire (2002): an arm's chance is (1 - gamma) times its share
     of the weights, plus gamma / K. A reward, as a share of the range, is divided by that chance.

@@ -37,8 +37,8 @@ class LinearThompsonSettings(NamedTuple):
 
 
 class LinearThompson(Policy):
-    """Thompson sampling of the conversion from a Bayesian linear regression on what is seen of the
-    customer, times the value.
+    """Thompson sampling of the conversion by a Bayesian linear regression on the customer's
+    features, times the value.
 
     Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the
     covariance v^2 A^-1. A customer's conversion x'b is drawn from its own normal law, N(x'b, v^2 x'

@@ -37,7 +37,7 @@ class LinUCBSettings(NamedTuple):
 
 
 class LinUCB(Policy):
-    """A linear model of each arm's reward on what is seen of the customer, plus a bonus where it is
+    """A linear model of each arm's reward on the customer's features, plus a bonus if it is
     uncertain: LinUCB.
 
     Li, Chu, Langford and Schapire (2010), with disjoint models and an intercept: the highest of x'b

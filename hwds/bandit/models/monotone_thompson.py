@@ -28,7 +28,7 @@ class MonotoneThompsonSettings(NamedTuple):
 
 
 class MonotoneThompson(Policy):
-    """Thompson sampling of what a customer earns, knowing that fewer buy at a higher price.
+    """Thompson sampling of revenue per customer, with a conversion that falls with the price.
 
     The arms' conversions are drawn from their Beta posteriors and projected on the curves that
     fall, by isotonic regression with the posteriors' counts as weights (a projected posterior, Lin

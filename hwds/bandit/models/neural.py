@@ -273,8 +273,8 @@ def _training_graph(shape: RewardShape) -> Any:
 
 
 class Neural(Policy):
-    """A Keras model of the conversion by customer and arm, explored by drawing what it is unsure
-    of; it learns by batches.
+    """A Keras model of the conversion by customer and arm, which explores by sampling and learns in
+    batches.
 
     The network sees all arms, so that what it learns of one price it knows of the next.
     `last_layer`: its output layer is a Bayesian logistic regression on the hidden layer (Snoek et

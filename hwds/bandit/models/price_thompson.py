@@ -7,7 +7,7 @@ from hwds.bandit.models.thompson import Thompson, beta_kernel, prior_counts
 
 
 class PriceThompson(Thompson):
-    """Thompson sampling of what a customer earns: conversion, with a Beta prior, times price or
+    """Thompson sampling of revenue per customer: conversion, with a Beta prior, times price or
     margin.
 
     The prices are known, so only the conversion is drawn; the arm with the highest product is

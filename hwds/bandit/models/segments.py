@@ -23,8 +23,7 @@ class SegmentsSettings(NamedTuple):
 
 
 class Segments(Policy):
-    """Price Thompson sampling apart in each segment of customers; what one segment teaches the
-    others never learn.
+    """Price Thompson sampling in each segment of customers by itself; segments share nothing.
 
     The honest rival of a contextual policy where segments are few and known: with enough customers
     in each it is as good as can be.

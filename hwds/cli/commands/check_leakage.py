@@ -1,4 +1,4 @@
-"""Test for leaks: random values after each cutoff must not change a forecast.
+"""Test for leaks: random values after each cutoff must not change any answer.
 
 It takes the words of a run, and its small size unless they have `size=`. `size=full` checks the run
 itself. Every model runs behind walls: in one process with the real data, and in fresh processes
@@ -8,18 +8,22 @@ last lines list its checks, and the leaks that no check can see.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwds.cli.words import OVERRIDES, command
+from hwds.cli.words import JSON_ALONE, OVERRIDES, QUIET, command, print_json
 
 if TYPE_CHECKING:
     from hwds.evaluation.protocol import Leak
+    from hwds.experiment.leaks import SealedExperiment
 
 
 @command(help=__doc__)
 @OVERRIDES
-def main(overrides: tuple[str, ...]) -> int:
+@JSON_ALONE
+@QUIET
+def main(overrides: tuple[str, ...], as_json: bool) -> int:
     """Run the leak check over models and features, at their small size unless `size=` is given.
 
     1 where one leaks.
@@ -33,23 +37,40 @@ def main(overrides: tuple[str, ...]) -> int:
         protocol, frame = sealed.protocol, sealed.frame
         if not list(protocol.split(frame)):
             raise DataError("protocol: the data gives it nothing to ask.")
-        clean = [tell(label, leaks) for label, leaks in sealed.checks()]
-    clean.append(tell_giveaways(sealed.dataset, protocol, frame))
-    say_what_was_tried(protocol, frame, sealed.lacking)
+        rows = [tell(label, leaks) for label, leaks in with_progress(sealed)]
+    rows.append(tell_giveaways(sealed.dataset, protocol, frame))
+    tried = say_what_was_tried(protocol, frame, sealed.lacking)
     if not sized:
         print("size=small: a leak in what it caps is seen by size=full alone.")
-    return 0 if all(clean) else 1
+    if as_json:
+        print_json({"checks": rows, "tried": tried, "not_closed": sealed.lacking})
+    return 1 if any(row["leaks"] for row in rows) else 0
 
 
-def tell(label: str, results: list[Leak | None]) -> bool:
-    """Print one line, and one for each leak; whether there is none."""
+def with_progress(sealed: SealedExperiment) -> Iterator[tuple[str, list[Leak | None]]]:
+    """Yield what is found in each model and in the features, and show the time left meanwhile."""
+    from hwds.report.progress import ProgressLine
+
+    line = ProgressLine("checks")
+    line.begin(len(sealed.settings["models"] | sealed.truths) + 1, 0)
+    try:
+        for found in sealed.checks():
+            line.clear()
+            yield found
+            line.finish_cell("")
+    finally:
+        line.end()
+
+
+def tell(label: str, results: list[Leak | None]) -> dict[str, Any]:
+    """Print one line, and one for each leak, and return them as a row."""
     from hwds.evaluation.protocol import FUTURE_LEAK, STATE_LEAK
 
     if not results:
         print(
             f"{label}: nothing to check; the protocol has no moment after which anything is unknown"
         )
-        return True
+        return {"subject": label, "cutoffs": 0, "leaks": []}
     leaks = [leak for leak in results if leak is not None]
     compared = [leak for leak in results if leak is None or leak.check in (FUTURE_LEAK, STATE_LEAK)]
     cutoffs = f"{len(compared)} cutoff{'s' * (len(compared) != 1)}"
@@ -62,14 +83,14 @@ def tell(label: str, results: list[Leak | None]) -> bool:
         print(f"{label}: LEAKS (it has no answer without what it may not read)")
     for leak in leaks:
         print(f"  {leak}")
-    return not leaks
+    return {"subject": label, "cutoffs": len(compared), "leaks": [*map(str, leaks)]}
 
 
-def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
+def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> dict[str, Any]:
     """Print a line for each column that gives away what is predicted, over the protocol's horizon,
     and for each that likely does.
 
-    Whether there is none of the first.
+    The first are the leaks of the row that is returned.
     """
     from hwds.datasets.reading.leakage import giveaways
     from hwds.evaluation.panel_folds import PanelSplitting
@@ -83,12 +104,12 @@ def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
         print(f"dataset {dataset.name}: LEAKS: {reason}")
     for remark in likely_giveaways(frame, trusted):
         print(f"dataset {dataset.name}: {remark}")
-    return not found
+    return {"subject": f"dataset {dataset.name}", "cutoffs": 0, "leaks": found}
 
 
-def say_what_was_tried(protocol: Any, frame: Any, lacking: tuple[str, ...]) -> None:
+def say_what_was_tried(protocol: Any, frame: Any, lacking: tuple[str, ...]) -> list[str]:
     """Print what was tried of this protocol and frame, the walls that it was tried behind, and what
-    no check sees.
+    no check sees; return the first.
     """
     from hwds.evaluation.protocol import (
         GIVEAWAY_LEAK,
@@ -118,3 +139,4 @@ def say_what_was_tried(protocol: Any, frame: Any, lacking: tuple[str, ...]) -> N
             f"walls: this kernel does not close {', '.join(lacking)}; what is opened was watched."
         )
     print(f"not seen: {UNSEEN_WITHOUT_WALLS if lacking else UNSEEN_LEAKS}.")
+    return tried

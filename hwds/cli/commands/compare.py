@@ -1,4 +1,4 @@
-"""Compare models over finished runs: `hwds compare RUN... [--margin 0.01]`.
+"""Compare models over finished runs, on the rows that all of them answered.
 
 Only rows that all of them forecast count. Runs are named by the beginning of their ids or by their
 folders. Runs of other rows, other data or another definition of the metric are refused.
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwds.cli.words import (
-    AS_JSON,
+    JSON_ALONE,
     NUMBER,
+    QUIET,
     RUN,
     KnownWord,
     WholeNumber,
     command,
     number_option,
+    print_json,
     run_names,
     study_names,
     sweep_names,
@@ -65,7 +67,8 @@ def experiment_names() -> list[str]:
     help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.',
 )
 @number_option("--resamples", WholeNumber(100), "Draw more often; 2,000 is usual.")
-@AS_JSON
+@JSON_ALONE
+@QUIET
 def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Say which model is better, by how much and how sure that is."""
     given = {name: value for name, value in flags.items() if value is not None}
@@ -142,14 +145,9 @@ def selected_comparisons(
 def print_comparison_json(comparison: Comparison, folder: Path) -> None:
     """Print a comparison as data."""
     from hwds.report.comparison import comparison_sentence
-    from hwds.results.comparison import as_json
 
-    print(
-        as_json(
-            {"sentence": comparison_sentence(comparison), "folder": str(folder)}
-            | comparison.as_dict()
-        )
-    )
+    said = {"sentence": comparison_sentence(comparison), "folder": str(folder)}
+    print_json(said | comparison.as_dict())
 
 
 def of_sweep(name: str) -> list[RunFolder]:

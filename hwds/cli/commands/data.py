@@ -1,4 +1,7 @@
-"""Show the source of each named dataset, and which are here: `hwds data m3_monthly`."""
+"""Show the source of each dataset, and which datasets are here.
+
+`hwds data m3_monthly` is about one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from pathlib import Path
 
 import click
 
-from hwds.cli.words import KnownWord, command
+from hwds.cli.words import AS_JSON, KnownWord, command, print_json
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import options
 
 
 @command(help=__doc__)
 @click.argument("names", nargs=-1, type=KnownWord("dataset", lambda: options("dataset")))
-def main(names: tuple[str, ...]) -> int:
+@AS_JSON
+def main(names: tuple[str, ...], as_json: bool) -> int:
     """Print source, licence, columns and digest of the datasets named, or of all."""
     from hwds.core.compose import option
     from hwds.core.config import build
@@ -24,6 +28,7 @@ def main(names: tuple[str, ...]) -> int:
     for name in names:
         if name not in known:
             raise ConfigError(f"data: no dataset '{name}'{nearest(name, known)}")
+    rows = []
     for name in names or known:
         node = option("dataset", "dataset", name)
         node |= {
@@ -31,8 +36,13 @@ def main(names: tuple[str, ...]) -> int:
         }  # only asked where it comes from
         dataset = build("dataset", "dataset", node)
         source: str = dataset.source()  # type: ignore[attr-defined]
-        here = presence(source)
-        print(f"{name}: {f'{here} ' if here else ''}{source}")
+        rows.append({"dataset": name, "presence": presence(source).rstrip(";"), "source": source})
+    if as_json:
+        print_json(rows)
+        return 0
+    for row in rows:
+        here = row["presence"]
+        print(f"{row['dataset']}: {f'{here}; ' if here else ''}{row['source']}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Put a bundle behind a SageMaker endpoint, with a canary and a way back after an alarm.
+"""Put a bundle behind a SageMaker endpoint: a canary first, and back on an alarm.
 
 It needs only boto3, which finds its credentials and region by itself. `--dry-run` prints the calls
 and makes none. The same deployment again changes nothing. Deploying an older bundle restores it.

@@ -1,4 +1,4 @@
-"""Explain an option, a setting or a column role.
+"""Explain an option, one of its settings, or the roles of columns.
 
 `hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of
 it. `largest_step` is every setting of this name, `protocol.horizon` every one of this group.

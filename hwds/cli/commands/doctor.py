@@ -1,4 +1,4 @@
-"""Show this machine: versions, cores, memory, accelerator, outputs folder, data folder."""
+"""Show the versions, cores, memory, accelerator and folders of this machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import platform
 import tempfile
 from pathlib import Path
 
-from hwds.cli.words import command
+from hwds.cli.words import AS_JSON, command, print_json
 
 
 @command(help=__doc__)
-def main() -> int:
+@AS_JSON
+def main(as_json: bool) -> int:
     """Print one line a finding; 1 where the outputs folder cannot be written."""
     from hwds.core.extras import PACKAGES, extras_of, install_command, missing_modules
     from hwds.core.files import OUTPUTS
@@ -41,6 +42,11 @@ def main() -> int:
         "outputs": f"{OUTPUTS.resolve()} ({'writable' if writable else 'NOT writable'})",
         "data": _data(),
     }
+    if as_json:
+        installed = {name: each for name, each in versions.items() if each}
+        cores = {"usable": usable_cores(), "all": os.cpu_count()}
+        print_json(lines | {"libraries": installed, "cores": cores, "writable": writable})
+        return 0 if writable else 1
     for name, value in lines.items():
         print(f"{name:<12}{value}")
     return 0 if writable else 1

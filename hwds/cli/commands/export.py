@@ -1,4 +1,4 @@
-"""Write a run's tables for other programs, into a folder or into one workbook."""
+"""Write a run's tables for other programs: CSV, Parquet or a workbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge a run by the rules of a gate: bounds, champion, slices, leaks, card, approver and more.
+"""Check a run against the rules of a gate: bounds, champion, calibration, leaks.
 
 The rules are in `conf/gate`. The run's folder keeps the last verdict of each stage and the digests
 of its evidence. A run that a stage refused gets no bundle.
@@ -11,7 +11,17 @@ from typing import Any
 
 import click
 
-from hwds.cli.words import CARD, FILE, ONE_RUN, RUN, TRUST, KnownWord, command
+from hwds.cli.words import (
+    CARD,
+    FILE,
+    JSON_ALONE,
+    ONE_RUN,
+    RUN,
+    TRUST,
+    KnownWord,
+    command,
+    print_json,
+)
 from hwds.core.errors import ConfigError
 
 
@@ -42,9 +52,11 @@ def gates() -> list[str]:
     help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.",
 )
 @TRUST
+@JSON_ALONE
 def main(
     run: str,
     name: str,
+    as_json: bool,
     registry: str | None,
     bundle: str | None,
     trust: str | None,
@@ -63,6 +75,8 @@ def main(
     folder.require_finished()
     evidence = gather_evidence(folder, rules, GateInputs(bundle=bundle, trust=trust, **named))
     verdict = decide_gate(folder, rules, evidence)
+    if as_json:
+        print_json({**verdict, "file": str(folder.path / KEPT)})
     print_checks(verdict["checks"])
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
     if registry is not None and bundle is not None:

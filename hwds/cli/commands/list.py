@@ -1,4 +1,4 @@
-"""Show the options of a config group, or of all; or explain one option and its settings.
+"""List the options of all config groups or of one, or explain one option.
 
 Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and
 experiment. An option is named after its group: `model/forecast/xgboost`.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -30,6 +32,10 @@ CLASS = re.compile(r"^class ", re.MULTILINE)
 FIRST_PARAGRAPH = re.compile(r'\w+[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n[ \t]*\n)', re.DOTALL)
 IMPORTS = re.compile(r"^    imports = \((.*)\)$", re.MULTILINE)
 NAME = re.compile(r'"([\w.]+)"')
+COMMAND = re.compile(r"(python -m )?hwds ")
+END_OF_SENTENCE = re.compile(r"(?<=[.?!]) +(?=[A-Z`-])")
+WIDTH = 100
+"""Letters of a line."""
 
 
 class GroupOrOption(KnownWord):
@@ -70,38 +76,53 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
     for group in groups:
         if group not in GROUPS:
             raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
-    sentences = {
-        group: {name: option_sentence(group, file) for name, file in options(group).items()}
+    tables = {
+        group: [
+            {"option": name, "about": option_sentence(group, file)}
+            for name, file in options(group).items()
+        ]
         for group in groups or GROUPS
     }
-    if as_json:
-        print(json.dumps(sentences, indent=1))
-        return 0
-    for group, sentences_by_name in sentences.items():
-        print(f"{group}:")
-        width = max((len(name) for name in sentences_by_name), default=0)
-        for name, text in sentences_by_name.items():
-            print(f"  {name:<{width}}  {text}")
+    texts = (_as_text(group, rows) for group, rows in tables.items())
+    print(json.dumps(tables, indent=1) if as_json else "\n".join(texts))
     return 0
 
 
+def _as_text(group: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """Return the options of a group in two columns, at most 100 letters wide."""
+    width = max((len(row["option"]) for row in rows), default=0)
+    lines = (
+        wrap(
+            row["about"],
+            WIDTH,
+            initial_indent=f"  {row['option']:<{width}}  ",
+            subsequent_indent=" " * (width + 4),
+            break_on_hyphens=False,
+        )
+        or [f"  {row['option']}"]
+        for row in rows
+    )
+    return "\n".join([f"{group}:", *(line for each in lines for line in each)])
+
+
 def option_sentence(group: str, file: Path) -> str:
-    """Return the first paragraph of the docstring of an option's class, read without importing it,
-    or the YAML's command; behind it the extra that it needs where that is not installed.
+    """Return the first sentence on an option: of the comment on top of its YAML, or else of the
+    docstring of its class, which is not imported; behind it the extra that is not installed.
     """
     text, node = _file_of_option(group, file)
-    comments = [
-        line[1:].strip()
-        for line in text.splitlines()
-        if line.startswith("#") and "@package" not in line
-    ]
+    top = takewhile(lambda line: line.startswith("#") or not line.strip(), text.splitlines())
+    comments = [line[1:].strip() for line in top if line.strip() and "@package" not in line]
+    own = " ".join(line for line in comments if not COMMAND.match(line))
     if group not in RECIPES:
-        return comments[1] if len(comments) > 1 else comments[0] if comments else ""
-    changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
-    sentence = _docstring(group, _recipe(group, file, node)) or (comments[0] if comments else "")
+        return first_sentence(own) or " ".join(comments)
+    about = own or _docstring(group, _recipe(group, file, node)) or " ".join(comments)
     extras = extras_of(missing_modules(imports_of(group, file)))
-    needs = f" [needs hwds[{','.join(extras)}]]" if extras else ""
-    return f"{sentence} ({changes}){needs}" if changes else f"{sentence}{needs}"
+    return first_sentence(about) + (f" [needs hwds[{','.join(extras)}]]" if extras else "")
+
+
+def first_sentence(text: str) -> str:
+    """Return the text up to the first full stop that a new sentence follows."""
+    return END_OF_SENTENCE.split(text, maxsplit=1)[0]
 
 
 def imports_of(group: str, file: Path) -> set[str]:

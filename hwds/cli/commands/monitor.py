@@ -1,4 +1,4 @@
-"""Watch a bundle in use: drift of inputs and predictions, and errors once labels arrive.
+"""Watch the answers of a bundle for drift of inputs, predictions and errors.
 
 Captured requests (`hwds serve --capture`) are compared, window by window, with the bundle's
 statistics of its run. While nothing changes, alarms are at most as frequent as stated. The columns
@@ -15,7 +15,17 @@ from urllib.parse import quote
 
 import click
 
-from hwds.cli.words import FILE, TRUST, NumberWithin, OneOf, WholeNumber, command, number_option
+from hwds.cli.words import (
+    FILE,
+    JSON_ALONE,
+    TRUST,
+    NumberWithin,
+    OneOf,
+    WholeNumber,
+    command,
+    number_option,
+    print_json,
+)
 from hwds.core.errors import ConfigError
 
 ARMS = ("main", "canary", "shadow")
@@ -46,6 +56,7 @@ ARMS = ("main", "canary", "shadow")
     help="Compare the predictions of this arm with main's, by labels.",
 )
 @TRUST
+@JSON_ALONE
 def main(
     folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any
 ) -> int:
@@ -56,7 +67,9 @@ def main(
     arrived = read_labels(Path(labels)) if labels else None
     if challenger is not None:
         Bundle.open(folder, options["trust"])
-        return compare_challenger(Path(captured), arrived, challenger, Path(out))
+        return compare_challenger(
+            Path(captured), arrived, challenger, Path(out), as_json=options["as_json"]
+        )
     return watch_arm(folder, Path(captured), arrived, Path(out), **options)
 
 
@@ -70,6 +83,7 @@ def watch_arm(
     arm: str,
     by: str | None,
     trust: str | None,
+    as_json: bool,
 ) -> int:
     """Watch what an arm has answered; 1 where there was an alarm."""
     from hwds.core.checksums import write_json
@@ -104,10 +118,14 @@ def watch_arm(
         promise = f"at most {report.per_month:.2g} false ones a month"
         print(f"{len(report.windows)} windows, {count} alarms ({promise}): {place / 'report.html'}")
         raised += count
+    if as_json:
+        print_json([{"folder": str(place), **asdict(each)} for place, each in reports.items()])
     return 1 if raised else 0
 
 
-def compare_challenger(captured: Path, labels: dict[str, float] | None, arm: str, out: Path) -> int:
+def compare_challenger(
+    captured: Path, labels: dict[str, float] | None, arm: str, out: Path, *, as_json: bool
+) -> int:
     """Compare an arm with main by the labels that have arrived."""
     from hwds.core.checksums import write_json
     from hwds.serve.monitor.retraining import judge_arms
@@ -116,6 +134,9 @@ def compare_challenger(captured: Path, labels: dict[str, float] | None, arm: str
     if labels is None:
         raise ConfigError("--challenger: needs --labels.")
     judgement = judge_arms(read_captured(captured), read_captured(captured, arm), labels)
-    write_json(out / "challenger.json", {**asdict(judgement), "sentence": judgement.sentence})
+    record = {**asdict(judgement), "sentence": judgement.sentence}
+    write_json(out / "challenger.json", record)
     print(judgement.sentence)
+    if as_json:
+        print_json(record)
     return 0

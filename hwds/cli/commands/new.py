@@ -1,4 +1,4 @@
-"""Write a working skeleton into the current folder: `hwds new model shop_trend`.
+"""Write a skeleton of your own model, metric, dataset or experiment, with a test.
 
 A model comes with its module, its YAML and its test. KIND is model (a forecaster), classifier,
 policy, metric, features (of series), row_features, dataset, decision or experiment. Words behind

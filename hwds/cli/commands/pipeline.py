@@ -1,4 +1,4 @@
-"""Make a SageMaker pipeline that trains, tests, gates, registers and deploys on new rows.
+"""Print, create or run a pipeline: train, evaluate, gate, register, deploy.
 
 The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed.
 `--create` sends it to SageMaker, which runs it on request. `--local FOLDER` runs its steps on this

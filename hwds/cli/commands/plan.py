@@ -1,13 +1,17 @@
-"""Show a run before it runs: its config with origins, its cells, the kept ones, the time.
+"""Show what a run would do: cells, kept ones, time, and settings with origins.
 
 `hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from hwds.cli.words import OVERRIDES, command
+import click
+
+from hwds.cli.words import JSON_ALONE, OVERRIDES, command, print_json
 from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
 from hwds.results.formatting import counted, first_few
@@ -20,69 +24,125 @@ if TYPE_CHECKING:
     from hwds.search.sweep import Search
 
 
+WIDTH = 100
+"""Letters of a line."""
+
+
 @command(help=__doc__)
 @OVERRIDES
-def main(overrides: tuple[str, ...]) -> int:
+@click.option("--all", "every", is_flag=True, help="Show the settings that are defaults, too.")
+@JSON_ALONE
+def main(overrides: tuple[str, ...], every: bool, as_json: bool) -> int:
     """Print the plan of the experiment that the words compose."""
     from hwds.core.compose import compose
-    from hwds.core.config import value_origins
     from hwds.experiment.prepare import prepare
     from hwds.experiment.spec import check
     from hwds.search.sweeps.base import Searching
 
     data = compose(list(overrides))
     experiment = check(data)
-    found = value_origins(data, list(overrides)).items()
-    shown = align_columns(
-        [(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}]
-    )
-    print(without_secrets(shown))
     if isinstance(experiment.sweep, Searching):
         from hwds.search.rungs import with_cached_trials
         from hwds.search.sweep import prepare_search
 
-        print_search(with_cached_trials(prepare_search(data, experiment)))
+        record = print_search(with_cached_trials(prepare_search(data, experiment)))
     else:
-        print_cells(prepare(experiment))
+        record = print_cells(prepare(experiment))
+    settings = setting_rows(data, overrides)
+    print_settings(settings, every=every)
+    if as_json:
+        print_json({**record, "settings": settings})
     return 0
 
 
-def print_search(search: Search) -> None:
-    """The sweep, what is kept of each window, and how long the rest may take."""
+def setting_rows(data: dict[str, Any], words: Sequence[str]) -> list[dict[str, Any]]:
+    """Return every setting with its value, its origin, and whether that is a default."""
+    from hwds.core.config import ROOT_FILE, value_origins
+
+    return [
+        {
+            "setting": path,
+            "value": value,
+            "origin": origin,
+            "default": origin in ("default", ROOT_FILE) or path.endswith(".recipe"),
+        }
+        for path, (value, origin) in value_origins(data, list(words)).items()
+        if value != {}
+    ]
+
+
+def print_settings(settings: Sequence[dict[str, Any]], *, every: bool) -> None:
+    """Print the settings that are no defaults, or all, and how many are left out."""
+    shown = [row for row in settings if every or not row["default"]]
+    cells = [(f"{row['setting']}:", as_yaml(row["value"]), row["origin"]) for row in shown]
+    print(without_secrets(f"\n{align_columns(cells)}"))
+    if len(shown) < len(settings):
+        print(f"{counted(len(settings) - len(shown), 'defaults')}: --all")
+
+
+def compared_words(model: str, rivals: Sequence[str], dataset: str) -> str:
+    """Return what a run compares: `forecast/lstm with 2 rivals on hospital`."""
+    named = rivals[0] if len(rivals) == 1 else f"{len(rivals)} rivals"
+    return f"{model}{f' with {named}' if rivals else ''} on {dataset}"
+
+
+def print_wrapped(text: str) -> None:
+    """Print a sentence in lines of a terminal."""
+    print("\n".join(wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)))
+
+
+def print_search(search: Search) -> dict[str, Any]:
+    """Print the sweep, the kept cells of each window, and the time that the rest may take.
+
+    Returns:
+        The same as plain data.
+    """
+    from hwds.evaluation.protocol import Foreseeable
+
     from hwds.core.search_space import space_of
     from hwds.report.sweep import SPACE_TITLES, space_rows
     from hwds.search.results import estimate_of
     from hwds.search.trials import earlier_trials_sentence
 
-    print(f"\nsweep {search.folder.title}")
-    print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cached, rows = search.cached_cells(), [("inner window", "cells kept")]
-    for fold in sorted(search.tuning_split.folds, key=search.place):
-        of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
-        rows.append((fold.name, f"{sum(of_window)} of {len(of_window)}"))
-    print(align_columns(rows))
-    if search.tuning_split.remark:
-        print(search.tuning_split.remark)
-    refused = [trial for trial in search.trials if trial.refused]
-    for trial in refused:
-        print(f"trial {trial.number} is refused: {trial.refused}")
     estimate = estimate_of(search)
-    compared = f"{search.measure.name}, the {search.better}er the better"
-    after = first_few([str(rung) for rung in search.rungs], 8)
-    print(
-        f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows."
+    named = {group: search.data[group]["name"] for group in ("sweep", "model", "dataset")}
+    print_wrapped(
+        f"{named['sweep']} of {named['model']} on {named['dataset']}: "
+        f"{counted(len(search.trials), 'trials')}, {counted(estimate.cells, 'cells')}, "
+        f"{estimate.cells - estimate.missing} kept; "
+        f"{rest_words(estimate.missing, estimate.seconds)}."
     )
-    if reused := earlier_trials_sentence(search.sources):
-        print(reused)
-    if len(search.trials) < search.most_trials:
-        more = search.most_trials - len(search.trials)
-        print(f"{more} more trials are proposed by the scores of these. The time has them, too.")
-    elif search.used_up:
-        print(search.used_up)
-    print(
+    print_wrapped(
         f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}."
     )
-    print("Then the best trial and the experiment as it stands are scored on the final windows.")
+    print(f"sweep {search.folder.title}\n")
+    print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
+    cached, rows = search.cached_cells(), list[dict[str, Any]]()
+    for fold in sorted(search.tuning_split.folds, key=search.place):
+        of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
+        rows.append({"window": fold.name, "cells": len(of_window), "kept": sum(of_window)})
+    kept = [(row["window"], f"{row['kept']} of {row['cells']}") for row in rows]
+    print(align_columns([("inner window", "cells kept"), *kept]))
+    if search.tuning_split.remark:
+        print_wrapped(search.tuning_split.remark)
+    refused = {trial.number: trial.refused for trial in search.trials if trial.refused}
+    for number, why in refused.items():
+        print(f"trial {number} is refused: {why}")
+    after = first_few([str(rung) for rung in search.rungs], 8)
+    measure = f"{search.measure.name}, the {search.better}er the better"
+    print_wrapped(f"Trials are compared by {measure}, after {after} windows.")
+    if reused := earlier_trials_sentence(search.sources):
+        print_wrapped(reused)
+    if len(search.trials) < search.most_trials:
+        more = search.most_trials - len(search.trials)
+        print(f"{more} more trials follow from the scores of these. The time includes them.")
+    elif search.used_up:
+        print_wrapped(search.used_up)
+    print("Then the best trial and the untuned experiment are scored on the final windows.")
+    core = None if estimate.core is None else asdict(estimate.core)
+    times = {"core_seconds": core, "seconds": estimate.seconds}
+    counts = {"cells": estimate.cells, "missing": estimate.missing, "windows": rows}
+    return {"sweep": search.folder.title, **counts, **times, "refused": refused}
 
 
 def search_time(estimate: SweepEstimate) -> str:
@@ -110,44 +170,86 @@ def search_time(estimate: SweepEstimate) -> str:
     )
 
 
-def print_cells(prepared: Prepared) -> None:
-    """The run, what is kept of each fold and model, and how long the rest may take."""
-    from hwds.evaluation.protocol import Foreseeable
+def print_cells(prepared: Prepared) -> dict[str, Any]:
+    """Print what is compared, the kept cells of each fold and model, and the time that the rest may
+    take.
+
+    Returns:
+        The same as plain data.
+    """
     from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
-    missing = missing_cells(prepared)
+    missing, every = missing_cells(prepared), prepared.work.cells
+    experiment, time = prepared.experiment, time_for(prepared, missing)
+    rivals = [rival.name for rival in experiment.rivals]
+    compared = compared_words(experiment.model.name, rivals, experiment.dataset.name)
+    seconds = None if time is None else time.seconds
+    bound = "at most " if time and (time.at_most or time.by_budget) else ""
+    print_wrapped(
+        f"{compared}: {counted(len(every), 'cells')}, {len(every) - len(missing)} kept; "
+        f"{rest_words(len(missing), seconds, bound)}."
+    )
+    if missing:
+        print_wrapped(time_basis(time))
     finished = " (finished)" if prepared.folder.finished else ""
-    models = list(prepared.job.models)
-    print(f"\nrun {prepared.folder.title}{finished}")
-    rows = [("fold", "cutoffs", *models)]
-    for fold in prepared.work.folds:
-        rows.append(
-            (
-                fold.name,
-                str(len(fold.cutoffs)),
-                *(cell_state(prepared, missing, fold.index, model) for model in models),
-            )
-        )
-    print(align_columns(rows))
+    print(f"run {prepared.folder.title}{finished}\n")
+    print(cells_table(prepared, missing))
+    remarks = [
+        f"Scores by {column}, too{': ' if values else ''}{first_few(values, 8)}."
+        for column in prepared.work.segments.labels
+        for values in [prepared.work.segments.values(column)]
+    ]
     protocol = prepared.job.protocol
     if isinstance(protocol, Foreseeable) and (words := protocol.cutoff_words(prepared.frame)):
-        print(words)
-    for column in prepared.work.segments.labels:
-        values = prepared.work.segments.values(column)
-        print(f"scored by {column} too{': ' if values else ''}{first_few(values, 8)}.")
-    for remark in remarks_before(prepared):
-        print(remark)
-    cells = counted(len(prepared.work.cells), "cells")
-    time = time_for(prepared, missing)
-    print(f"{cells}, {len(missing)} to compute: {time_words(time, missing)}.")
+        remarks.append(words)
+    remarks += remarks_before(prepared)
     if words := quicker_form(prepared, time):
-        print(f"For an answer within a minute a window: {words}.")
+        remarks += [f"For an answer within a minute a window: {words}."]
+    for remark in remarks:
+        print_wrapped(remark)
+    rows = [
+        {
+            "fold": cell.fold.name,
+            "model": cell.model,
+            "start": cell.start,
+            "stop": cell.stop,
+            "kept": cell not in missing,
+        }
+        for cell in every
+    ]
+    return {
+        "run": prepared.folder.title,
+        "finished": prepared.folder.finished,
+        "compared": compared,
+        "seconds": seconds,
+        "cells": rows,
+        "remarks": remarks,
+    }
 
 
-def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
-    """Return the state of a model's cells in a fold."""
+def cells_table(prepared: Prepared, missing: Sequence[Any]) -> str:
+    """Return the state of each model's cells by fold, or of all folds where that is too wide."""
+    models, folds = list(prepared.job.models), prepared.work.folds
+    rows = [
+        (
+            fold.name,
+            str(len(fold.cutoffs)),
+            *(cell_state(prepared, missing, [fold.index], model) for model in models),
+        )
+        for fold in folds
+    ]
+    table = align_columns([("fold", "cutoffs", *models), *rows])
+    if max(map(len, table.splitlines())) <= WIDTH:
+        return table
+    every = [fold.index for fold in folds]
+    states = [(model, cell_state(prepared, missing, every, model)) for model in models]
+    return align_columns([("model", f"{len(folds)} folds"), *states])
+
+
+def cell_state(prepared: Prepared, missing: Sequence[Any], folds: Sequence[int], model: str) -> str:
+    """Return the state of a model's cells in folds."""
     cells = [
-        cell for cell in prepared.work.cells if cell.fold.index == fold and cell.model == model
+        cell for cell in prepared.work.cells if cell.fold.index in folds and cell.model == model
     ]
     left = sum(cell in missing for cell in cells)
     if not left:
@@ -179,13 +281,12 @@ def quicker_form(prepared: Prepared, time: TimeEstimate | None) -> str:
     )
 
 
-def time_words(time: TimeEstimate | None, missing: Sequence[Any]) -> str:
-    """The estimate in words."""
+def rest_words(missing: int, seconds: float | None, bound: str = "") -> str:
+    """Return how long the missing cells may take."""
     if not missing:
-        return "nothing to do"
-    if time is None:
-        return "time unknown, for a model here was never timed on this dataset"
-    seconds = time.seconds
+        return "nothing is left to compute"
+    if seconds is None:
+        return "the time for the rest is unknown"
     text = (
         f"{seconds:.1f} s"
         if seconds < 10
@@ -193,22 +294,33 @@ def time_words(time: TimeEstimate | None, missing: Sequence[Any]) -> str:
         if seconds < 120
         else f"{seconds / 60:.0f} minutes"
     )
-    about = f"at most about {text}" if time.at_most or time.by_budget else f"about {text}"
+    return f"the rest takes {bound}about {text}"
+
+
+def time_basis(time: TimeEstimate | None) -> str:
+    """Return what an estimate of time is made of."""
+    if time is None:
+        return "A model here was never timed on this dataset."
     if time.by_budget:
         return (
-            f"{about} on one core, by budgets, which need not be used up, and by rows, steps, "
-            f"trees and epochs"
+            "The time is on one core, by budgets, which need not be used up, and by rows, steps, "
+            "trees and epochs."
         )
     if time.by_work:
         return (
-            f"{about} on one core, by rows, steps, trees and epochs and this machine's speed: "
-            f"within a factor of two"
+            "The time is on one core, by rows, steps, trees, epochs and this machine's speed: "
+            "within a factor of two."
         )
-    return f"{about} on one core, by earlier timings{' of smaller cells' if time.at_most else ''}"
+    smaller = " of smaller cells" if time.at_most else ""
+    return f"The time is on one core, by earlier timings{smaller}."
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns; a value longer than 40 letters does not widen its column."""
+    """Return rows of text in columns.
+
+    A value longer than 40 letters does not widen its column, and goes on below itself where the
+    line would be too long.
+    """
     widths = [
         max((len(cell) for cell in column if len(cell) <= 40), default=0)
         for column in zip(*rows, strict=True)
@@ -217,4 +329,9 @@ def align_columns(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-    return "\n".join(lines)
+    below = " " * (widths[0] + 2)
+    return "\n".join(
+        part
+        for line in lines
+        for part in wrap(line, WIDTH, subsequent_indent=below, break_on_hyphens=False) or [""]
+    )

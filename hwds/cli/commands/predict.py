@@ -1,4 +1,4 @@
-"""Predict with a run's model: the rows after the last one, or new rows.
+"""Predict the rows after the last one, or new rows, by a run's model.
 
 It loads the model that the run kept (`save_model=final`). Otherwise it fits one on all rows.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import FILE, ONE_RUN, command
+from hwds.cli.words import FILE, JSON_ALONE, ONE_RUN, QUIET, command, print_json
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
@@ -32,7 +32,11 @@ NESTED = ("paths", "reasons", "rules")
     help="Write the rows that --future must have to this CSV, and predict nothing.",
 )
 @click.option("--data", type=FILE, help="Newer rows, instead of the run's own rows.")
-def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
+@JSON_ALONE
+@QUIET
+def main(
+    run: str, future: str | None, template: str | None, data: str | None, as_json: bool
+) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the
     future.
     """
@@ -57,6 +61,13 @@ def main(run: str, future: str | None, template: str | None, data: str | None) -
     print(forecast_amount(frame, forecasts))
     decide_ahead(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
+    if as_json:
+        rows = forecasts.drop(NESTED, strict=False)
+        decided = folder.read_verdict("future_")
+        print_json(
+            {"run": folder.title, "folder": str(folder.path), "verdict": decided}
+            | {"forecasts": rows}
+        )
     return 0
 
 

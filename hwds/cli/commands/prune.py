@@ -1,4 +1,4 @@
-"""Delete old results: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--yes]`.
+"""Delete old runs, sweeps, comparisons or cached cells that nothing needs.
 
 Without --yes it only lists them. `hwds prune runs` and `hwds prune sweeps` take the words of `hwds
 runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`) and `--keep-best 3`. `hwds prune
@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names, sweep_names
+from hwds.cli.words import (
+    JSON_ALONE,
+    Group,
+    KnownWord,
+    ReadValue,
+    WholeNumber,
+    print_json,
+    run_names,
+    sweep_names,
+)
 from hwds.core.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -68,13 +78,17 @@ YES = click.option("--yes", is_flag=True, help="Delete; without it nothing goes.
 
 
 @click.group(cls=Group, invoke_without_command=True, help=__doc__)
+@JSON_ALONE
 @click.pass_context
-def main(ctx: click.Context) -> int:
-    """Say what could go, where nothing is named."""
+def main(ctx: click.Context, as_json: bool) -> int:
+    """Show what could be deleted, unless something is named."""
     if ctx.invoked_subcommand is None:
         from hwds.results.index import RunIndex
 
-        print(overview(RunIndex.of()))
+        rows = overview(RunIndex.of())
+        print("\n".join([*map(overview_line, rows), "Nothing is deleted without --yes."]))
+        if as_json:
+            print_json(rows)
     return 0
 
 
@@ -84,9 +98,10 @@ def main(ctx: click.Context) -> int:
 @LARGER
 @BEST
 @YES
-def prune_runs(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
+@JSON_ALONE
+def prune_runs(words: tuple[str, ...], yes: bool, as_json: bool, **limits: float | None) -> int:
     """Delete runs that all words and flags hold for."""
-    return prune_folders("runs", words, limits, yes)
+    return prune_folders("runs", words, limits, yes, as_json)
 
 
 @main.command("sweeps")
@@ -95,9 +110,10 @@ def prune_runs(words: tuple[str, ...], yes: bool, **limits: float | None) -> int
 @LARGER
 @BEST
 @YES
-def prune_sweeps(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
+@JSON_ALONE
+def prune_sweeps(words: tuple[str, ...], yes: bool, as_json: bool, **limits: float | None) -> int:
     """Delete sweeps that all words and flags hold for."""
-    return prune_folders("sweeps", words, limits, yes)
+    return prune_folders("sweeps", words, limits, yes, as_json)
 
 
 @main.command("comparisons")
@@ -105,16 +121,20 @@ def prune_sweeps(words: tuple[str, ...], yes: bool, **limits: float | None) -> i
 @OLDER
 @LARGER
 @YES
-def prune_comparisons(ids: tuple[str, ...], yes: bool, **limits: float | None) -> int:
+@JSON_ALONE
+def prune_comparisons(
+    ids: tuple[str, ...], yes: bool, as_json: bool, **limits: float | None
+) -> int:
     """Delete comparisons that all ids and flags hold for."""
-    return prune_folders("comparisons", ids, limits, yes)
+    return prune_folders("comparisons", ids, limits, yes, as_json)
 
 
 @main.command("cache")
 @OLDER
 @click.option("--to", "most", type=SIZE, help="The oldest, until `5GB` are left.")
 @YES
-def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
+@JSON_ALONE
+def prune_cache(older: float | None, most: int | None, yes: bool, as_json: bool) -> int:
     """Delete what of the cache no run or sweep names, from 30d of age unless a flag says other."""
     from hwds.results.index import RunIndex
     from hwds.results.pruning import cache_plan, delete_cache
@@ -124,6 +144,8 @@ def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     plan = cache_plan(index, older=age, most=most)
     for what, why in plan.staying.items():
         print(f"stays: {what}, {why}")
+    if as_json:
+        print_json(_plan_record("cache", plan, yes))
     if not yes:
         print(f"Would delete {deletion(plan.to_delete, 'files', ' of the cache')}; --yes does it.")
         return 0
@@ -143,25 +165,35 @@ def deletion(items: Sequence[Item], what: str, where: str = "") -> str:
     return f"{counted(len(items), what)}{where}, {size_text(sum(item.size for item in items))}"
 
 
-def overview(index: RunIndex) -> str:
-    """Return how much there is, and what of it nothing needs."""
-    from hwds.results.formatting import counted
-    from hwds.results.pruning import cache_plan, folders_plan, size_text
+def overview(index: RunIndex) -> list[dict[str, Any]]:
+    """Return a row for each kind of files: how many there are, and which of them nothing needs."""
+    from hwds.results.pruning import cache_plan, folders_plan
 
-    lines = []
+    rows = list[dict[str, Any]]()
     for what in ("runs", "sweeps", "comparisons"):
         every = matching_paths(index, what, ())
         free = folders_plan(index, every)
         command = (
             f"hwds prune {what} --older-than 90d{'' if what == 'comparisons' else ' --keep-best 3'}"
         )
-        needed = (
-            f"{len(free.to_delete):,} of them, {size_text(free.size)}, needed by nothing: {command}"
-        )
-        lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
-    cache = cache_plan(index)
-    lines += [f"cache: {deletion(cache.to_delete, 'files')}, named by no run: hwds prune cache"]
-    return "\n".join([*lines, "Nothing is deleted without --yes."])
+        free_of = {"free": len(free.to_delete), "free_bytes": free.size, "command": command}
+        rows += [{"what": what, "number": len(every), **free_of}] if every or what == "runs" else []
+    files = cache_plan(index).to_delete
+    of_cache = {"what": "cache", "number": None, "free": len(files)}
+    size = sum(item.size for item in files)
+    return [*rows, {**of_cache, "free_bytes": size, "command": "hwds prune cache"}]
+
+
+def overview_line(row: dict[str, Any]) -> str:
+    """Return a row of the overview as a line."""
+    from hwds.results.formatting import counted
+    from hwds.results.pruning import size_text
+
+    size = size_text(row["free_bytes"])
+    if row["what"] == "cache":
+        return f"cache: {counted(row['free'], 'files')}, {size}, named by no run: {row['command']}"
+    free = f"{row['free']:,} of them, {size}, needed by nothing"
+    return f"{counted(row['number'], row['what'])}; {free}: {row['command']}"
 
 
 def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str]:
@@ -189,7 +221,9 @@ def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str
     ]
 
 
-def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: bool) -> int:
+def prune_folders(
+    what: str, names: Sequence[str], limits: dict[str, Any], yes: bool, as_json: bool
+) -> int:
     """Delete runs, sweeps or comparisons that all words and limits hold for.
 
     Args:
@@ -197,6 +231,7 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
         names: Words as for `hwds runs`, or ids of comparisons.
         limits: `older` in seconds, `larger` in bytes and `best`; None where a flag is not given.
         yes: Whether they are deleted, or only named.
+        as_json: Print the plan as data, too.
 
     Returns:
         1 where something could not be deleted.
@@ -219,6 +254,8 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     index = RunIndex.of()
     plan = folders_plan(index, matching_paths(index, what, names), **given)
     print_plan(what, plan)
+    if as_json:
+        print_json(_plan_record(what, plan, yes))
     if not yes:
         print(f"Would delete {deletion(plan.to_delete, what)}; --yes does it.")
         return 0
@@ -248,3 +285,13 @@ def print_plan(what: str, plan: PruningPlan) -> None:
     for why, count in reasons:
         many = f"{counted(count, what)}, " if count else ""
         print(f"stays: {many}{why.removeprefix(f'{what}/')}")
+
+
+def _plan_record(what: str, plan: PruningPlan, yes: bool) -> dict[str, Any]:
+    """Return a plan as plain data."""
+    return {
+        "what": what,
+        "deletes": yes,
+        "to_delete": [{**asdict(item), "path": str(item.path)} for item in plan.to_delete],
+        "staying": [{"path": str(path), "why": why} for path, why in plan.staying.items()],
+    }

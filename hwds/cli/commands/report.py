@@ -1,4 +1,4 @@
-"""Write a report of a run, sweep, study or comparison: report.html and report.md.
+"""Write report.html and report.md of a run, sweep, study or comparison.
 
 It is one file that you can send: without a network, light and dark, readable without JavaScript.
 Its folder is printed.
@@ -6,12 +6,15 @@ Its folder is printed.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names
+from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names, run_names
 from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -47,11 +50,42 @@ def main(name: str) -> int:
         return answer_study(name, (), read=True)
     from hwds.report.pages import write_page
 
-    page, folder = page_of(name)
-    html, markdown = write_page(page, folder)
+    with showing_progress(name):
+        page, folder = page_of(name)
+        html, markdown = write_page(page, folder)
     print(page.lead)
     print(f"Report: {html} ({html.stat().st_size / 1024:,.0f} KB) and {markdown.name}")
     return 0
+
+
+@contextmanager
+def showing_progress(name: str) -> Iterator[None]:
+    """Show on a terminal how many pictures of a run are drawn, and the time left."""
+    from hwds.report.hooks import stored_report
+    from hwds.report.progress import Heartbeat, ProgressLine, rewrites
+    from hwds.results.files import holds_file
+    from hwds.results.folder import CONFIG, RunFolder
+
+    known = holds_file(name, CONFIG) or any(each.startswith(name) for each in run_names())
+    run = RunFolder.find(name) if known and rewrites() else None
+    if run is None or not (run.finished and run.undrawn):
+        yield
+        return
+    line, began = ProgressLine("pictures"), time.time()
+    line.begin(1 + len(stored_report(run.read_config(), run.read_tables()).captions), 0)
+
+    def count() -> None:
+        drawn = sum(path.stat().st_mtime >= began for path in run.path.glob("*.svg"))
+        while line.done < min(drawn, line.cells):
+            line.finish_cell("")
+
+    beat = Heartbeat(count, 0.2)
+    beat.start()
+    try:
+        yield
+    finally:
+        beat.stop()
+        line.end()
 
 
 def page_of(name: str) -> tuple[Page, Path]:

@@ -1,4 +1,4 @@
-"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, and `hwds runs tag RUN word`.
+"""Find, tag and note runs.
 
 A word is an experiment, the beginning of an id, or a condition. Conditions are on a field of the
 config (`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`,

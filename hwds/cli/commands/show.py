@@ -1,4 +1,4 @@
-"""Show a finished run or sweep again: its leaderboard, its config and its folder.
+"""Show a finished run or sweep again: its results, its config and its folder.
 
 `hwds show lstm_forecast` is its newest run, `hwds show lstm_forecast/4a2f` one by its id, `hwds
 show sweeps/NAME` a sweep.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwds.cli.words import ONE_RUN_OR_SWEEP, command
+from hwds.cli.words import AS_JSON, ONE_RUN_OR_SWEEP, command, print_json
 
 if TYPE_CHECKING:
     from hwds.results.sweep_folder import SweepFolder
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @command(help=__doc__)
 @ONE_RUN_OR_SWEEP
-def main(run: str) -> int:
+@AS_JSON
+def main(run: str, as_json: bool) -> int:
     """Print what a run or a sweep found.
 
     RUN is a path, an id, its beginning, or an experiment's name for its latest run; a sweep is
@@ -25,7 +26,12 @@ def main(run: str) -> int:
     from hwds.results.sweep_folder import SweepFolder
 
     sweep = SweepFolder.find_unless_run(run)
-    if sweep is None:
+    if as_json:
+        from hwds.cli.experiment import stored_record
+        from hwds.results.folder import RunFolder
+
+        print_json(stored_record(sweep or RunFolder.find(run)))
+    elif sweep is None:
         show_run(run)
     else:
         show_sweep(sweep)

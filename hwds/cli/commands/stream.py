@@ -1,4 +1,4 @@
-"""Follow machines by their readings: JSON lines, MQTT, Kafka or Kinesis in, alerts out.
+"""Follow machines by their readings: lines, MQTT, Kafka, Kinesis in, alerts out.
 
 A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or has the names of the run's
 data. Settings follow the run, such as `raise_after=5`.

@@ -1,4 +1,4 @@
-"""Answer a question by a rule that was written before: `hwds study experiments/NAME`.
+"""Answer a question by a rule that was written down before.
 
 The same command continues a stopped study. Settings such as `compute=ray` may follow.
 """
@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import KnownWord, command, study_names
+from hwds.cli.words import (
+    JSON_ALONE,
+    QUIET,
+    KnownWord,
+    command,
+    print_json,
+    study_names,
+)
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from hwds.cli.study import StudyRuns
     from hwds.core.study import Study
-    from hwds.results.comparison import StudyState
+    from hwds.results.comparison import StudyResult, StudyState
 
 
 @command(help=__doc__)
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on although the plan was changed after results were known, and report it.",
 )
+@JSON_ALONE
+@QUIET
 def main(words: tuple[str, ...], **how: bool) -> int:
     """Run what is missing of a study, compare, and say what follows by its rule."""
     if not words or "=" in words[0]:
@@ -51,6 +60,7 @@ def answer_study(
     read: bool = False,
     renew: bool = False,
     amended: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Run what is missing of a study unless it is only read, compare, and say what follows.
 
@@ -60,6 +70,7 @@ def answer_study(
         read: Whether to run nothing.
         renew: Whether frozen results are replaced.
         amended: Whether the plan may have been changed after results were known.
+        as_json: Print the result as data, too.
 
     Returns:
         The process's exit code.
@@ -94,7 +105,17 @@ def answer_study(
         return print_failed(ran, len(jobs))
     trial = state != state_of(study, ())
     frozen = not trial and (renew or bool(changed) or not (folder / "results").is_dir())
-    conclude_study(study, folder, state, ran, changes, frozen=frozen, trial=trial)
+    result, where = conclude_study(study, folder, state, ran, changes, frozen=frozen, trial=trial)
+    if as_json:
+        print_json(
+            {
+                "study": study.name,
+                "folder": str(where),
+                "verdict": result.verdict,
+                "contrasts": result.contrasts,
+                "notes": result.notes,
+            }
+        )
     return 3 if ran.incomplete else 0
 
 
@@ -120,8 +141,9 @@ def conclude_study(
     *,
     frozen: bool,
     trial: bool,
-) -> None:
-    """Compare, decide, write the tables and the report, and say it.
+) -> tuple[StudyResult, Path]:
+    """Compare, decide, write the tables and the report, say it, and return the result with its
+    folder.
 
     A trial, of other words, answers another question.
     """
@@ -146,3 +168,4 @@ def conclude_study(
             else "Every contrast comes to what was frozen."
         )
     print(f"Study: {where} ({html.name}, report.md, {RESULTS}/)")
+    return result, where

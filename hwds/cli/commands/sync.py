@@ -1,4 +1,4 @@
-"""Update the trackers: write unfinished mirrors and send missing data."""
+"""Write and send what trackers do not have yet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Mirror a finished run or sweep to a tracker: `hwds track RUN --to wandb`.
+"""Mirror a finished run or sweep to W&B or MLflow.
 
-`project=devices` behind it changes a field of the tracker.
+`hwds track RUN --to wandb` writes and sends it. `project=devices` behind it changes a field of the
+tracker.
 """
 
 from __future__ import annotations

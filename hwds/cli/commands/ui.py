@@ -1,4 +1,7 @@
-"""Open a local page of all runs: find, sort, group, draw, compare, label and follow them."""
+"""Open a local page that finds, sorts, draws, compares and labels runs.
+
+It follows running runs, too.
+"""
 
 from __future__ import annotations
 

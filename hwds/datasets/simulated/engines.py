@@ -337,8 +337,8 @@ def _as_they_are_met(survival: ndarray, room: ndarray) -> ndarray:
 
 
 class Engines(WearSettings):
-    """Machines whose wear is a gamma process and that fail where it reaches 1; sensors see wear
-    with noise, in regimes.
+    """Simulated machines that fail when their wear, a gamma process, reaches 1; sensors measure it
+    with noise.
 
     Machines differ in how fast they wear. The true law of a remaining life, given all wear so far,
     is known in closed form at every cycle: what a model would say whose sensors had no noise.

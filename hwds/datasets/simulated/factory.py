@@ -380,8 +380,8 @@ ROLES = Roles(
 
 
 class Factory(WearWorld):
-    """Plants of pumps, fans and compressors: an hour a cycle, lives one after the other in each
-    machine's place.
+    """Simulated plants of pumps, fans and compressors, an hour a cycle; a new machine follows each
+    that failed.
 
     In each cycle an accelerometer takes a window of raw samples, of which features are computed
     (root mean square, crest, kurtosis, the amplitude at the shaft's frequency, the envelope's

@@ -465,8 +465,8 @@ ROLES = {
 
 
 class GrayMarket(Dataset):
-    """A year of simulated order lines of devices, some of them of arbitrage rings, of which
-    investigations find some.
+    """A year of simulated order lines of devices: some are of arbitrage rings, and investigations
+    find a part of them.
 
     The devices, channels, subsidies and prices are those of `hardware_demand`; the open market has
     a street price of its own. A ring is one hidden owner of three to seven accounts. It buys a

@@ -58,8 +58,8 @@ def _check_date(value: str) -> str:
 
 
 class HandbookSimulator(Dataset):
-    """Simulated card payments of which .84 % are fraud, of three kinds: the Fraud Detection
-    Handbook's generator.
+    """Simulated card payments with 0.84 % fraud of three kinds: the Fraud Detection Handbook's
+    generator.
 
     1,754,155 payments in 183 days (Le Borgne, Siblini, Lebichot and Bontempi 2022, chapter 3).
     Customers and terminals lie on a square; a customer pays at terminals nearby, at amounts of her

@@ -22,8 +22,7 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 class PricePlan(Dataset):
-    """A price test that has not begun: the prices, and how many visitors are believed to buy at
-    each.
+    """A price test that has not begun: the prices, and the expected conversion at each.
 
     Attributes:
         prices: The prices of the arms, the control first; where an order is not of one price, its

@@ -176,8 +176,8 @@ def _address(value: str) -> str:
 
 
 class Cluster(OnRay):
-    """Cells as tasks of a Ray cluster that runs already; sweeps by Ray Tune. This process is to run
-    on one of its nodes.
+    """Compute cells on a running Ray cluster, and sweeps by Ray Tune. This process is to run on one
+    of its nodes.
 
     The nodes share no disk: code travels with the job (this package, and the folder of your own
     `conf/`), data through Ray's object store, and this process writes the results.

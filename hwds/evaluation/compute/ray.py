@@ -11,8 +11,8 @@ from hwds.evaluation.ray.head import ray_home
 
 
 class Ray(OnRay):
-    """Cells as tasks of Ray on this machine; sweeps by Ray Tune, which stops trials without waiting
-    for the others.
+    """Compute cells by Ray on this machine, and sweeps by Ray Tune, which stops trials without
+    waiting for others.
 
     Attributes:
         workers: CPUs that it may use; 0 takes all that this process may use.

@@ -10,7 +10,7 @@ from hwds.results.tables import Tables
 
 
 class None_(Decision):
-    """Nothing is decided; the tables speak for themselves."""
+    """Decide nothing: the run ends with its tables."""
 
     def decide(
         self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]

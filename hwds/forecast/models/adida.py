@@ -8,8 +8,8 @@ from hwds.forecast.statistical import DemandLevel
 
 
 class ADIDA(DemandLevel):
-    """Sums over as many rows as a demand lets wait are smoothed, then shared out evenly; each
-    series alone.
+    """Demand summed over the mean wait between demands, smoothed and shared out evenly; each series
+    alone.
 
     statsforecast's ADIDA and IMAPA; Nikolopoulos et al. (2011), "An aggregate-disaggregate
     intermittent demand approach"; Petropoulos and Kourentzes (2015), "Forecast combinations for

@@ -132,8 +132,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
 
 
 class Analog(Forecaster):
-    """Launches forecast from what earlier launches have done, each counted by how much it has in
-    common with the new one.
+    """A launch forecast from earlier launches, each weighted by its similarity to the new one.
 
     The log of sales is a sum: the course by age, which launches of a family and of a channel share
     in part; the season and the effects of known-future columns (price, promotion), likewise; the

@@ -13,6 +13,7 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError
+from hwds.core.files import Displayed
 from hwds.core.recipe import Recipe
 from hwds.core.serialization import save_fitted
 from hwds.evaluation.panel_folds import Align, FromEnd, future_of, panel_known_at, series_at
@@ -145,7 +146,7 @@ def normal_bands(mean: ndarray, spread: ndarray, levels: tuple[float, ...]) -> F
 
 
 @dataclass(frozen=True, eq=False)
-class ForecastModel:
+class ForecastModel(Displayed):
     """The result of `Forecaster.fit`.
 
     Attributes:

@@ -80,8 +80,8 @@ DAYS_A_WEEK = 7
 
 
 class LongSeason(Forecaster):
-    """A forecaster that is shown each series without its longer season, which is put back into the
-    answer.
+    """A forecaster that gets each series without its longer season, which is added back to the
+    forecast.
 
     Hours have a day and a week. Most models know one season, the dataset's: the day. Classical
     decomposition removes the week: first from the means of days, then from the rest of the hours.

@@ -183,8 +183,7 @@ def check_local(member: Forecaster) -> Forecaster:
 
 
 class SinceBreak(Forecaster):
-    """A forecaster of each series alone, to which a series is shown as if it had always been at its
-    last level.
+    """A forecaster of each series alone, with earlier levels of the series moved to its last level.
 
     A test (`level_shifts.level_shift`) finds level shifts, in the history of each forecast. Moving
     what came before one keeps its season and trend, which a few rows cannot tell: on simulated

@@ -12,7 +12,7 @@ from hwds.frames.panel import Forecasts, Panel
 
 
 class Zero(Forecaster):
-    """Zero for every step: what a metric of intermittent demand gives for saying nothing.
+    """Zero for every step: the yardstick of intermittent demand.
 
     If most rows are zero it is the median, and beats most models by absolute errors (Kolassa 2016,
     "Evaluating predictive count data distributions in retail sales forecasting"): a forecaster that

@@ -197,8 +197,8 @@ Part = Annotated[float, Gt(0), Le(1)]
 
 
 class FeaturesXGBoost(InspectionModel):
-    """Gradient-boosted trees on what an engineer would measure: widths, regions, edges, and what
-    openings wipe out.
+    """Gradient-boosted trees on an engineer's measurements: widths, regions, edges, and what
+    openings remove.
 
     Dark and light are parted by Otsu's threshold; openings of several radii (granulometry, Serra
     1982) leave what is wide, and what they take away is where small defects are. The rival of a

@@ -30,8 +30,8 @@ def _no_stacks(members: tuple[PointModel, ...]) -> tuple[PointModel, ...]:
 
 
 class Stack(PointModel):
-    """The mean of its members' points, with weights from 0 that sum to 1, as held-out machines
-    tell, shrunk to equal ones.
+    """A weighted mean of its members' predictions, with weights from held-out machines, shrunk
+    towards equal ones.
 
     Weights are of least squared error over machines that no member had seen; each machine has the
     same weight if the protocol scores at shares of a life (`last_window`), and each cycle if it

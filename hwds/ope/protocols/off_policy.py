@@ -523,8 +523,8 @@ class LogBlock:
 class OffPolicy(
     Evaluation[Estimator, Table], Segmentable, LeakTestable, Contrasting, PriceEvidence
 ):
-    """Say what a policy would have earned from the log of another: its value, the gain over the
-    log, and how far to trust both.
+    """Estimate the value of a policy from the log of another, its gain over the log, and how
+    reliable both are.
 
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for
     reward models, `group` for rows that are drawn together, `time`: rows of one day share that

@@ -52,7 +52,7 @@ Floor = Annotated[float, Ge(-MOST), Lt(1)]
 
 
 class PriceChoice(Decision):
-    """The price to charge: CHANGE where a gain is sure and no guard forbids it, HOLD otherwise.
+    """The price to charge: CHANGE if a gain is sure and no guard forbids it, otherwise HOLD.
 
     Reads the evidence of a protocol (`PriceEvidence`): a bandit's simulation (the first replication
     is the evidence; all of them show how often the rule is right), a table of an A/B test, or an

@@ -23,8 +23,7 @@ Correlation = Annotated[float, Ge(0), Le(1)]
 
 
 class PriceExperiment(GuardedDecision):
-    """The price tests that are worth more than they cost: their arms, their design and size, and
-    what they hand on.
+    """The price tests that are worth more than they cost: their arms, their design and their size.
 
     Reads the estimates of a model of demand (`DemandEstimates`), and finds the prices that
     `optimal_price` would charge within the same guardrails. The value of a test is the expected

@@ -13,8 +13,8 @@ from hwds.search.sweeps.optuna import Optuna
 
 
 class BOHB(Optuna, ASHA):
-    """Settings near earlier ones with good scores, and successive halving among settings that are
-    proposed together.
+    """Propose settings near good earlier ones, and stop the worse of each batch by successive
+    halving (BOHB).
 
     Falkner, Klein and Hutter (2018), "BOHB: robust and efficient hyperparameter optimization at
     scale": it learns from the scores on the most windows that enough trials have reached (one more

@@ -11,7 +11,7 @@ from hwds.search.sweeps.base import Searching
 
 
 class Median(Searching):
-    """After each window, trials that are worse than the median of all that are in are stopped.
+    """Stop trials that are worse than the median of all so far, after each window.
 
     Golovin et al. (2017), "Google Vizier: a service for black-box optimization".
 

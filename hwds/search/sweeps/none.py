@@ -6,4 +6,4 @@ from hwds.experiment.spec import Sweep
 
 
 class None_(Sweep):
-    """Nothing is searched; the experiment runs as it stands."""
+    """Search nothing: the experiment runs with its own settings."""

@@ -12,7 +12,7 @@ from hwds.search.sweeps.base import Searching, TrialScores, has_value, round_wit
 
 
 class Optuna(Searching):
-    """Settings where those before have scored well: the tree-structured Parzen estimator of Optuna.
+    """Propose settings near good earlier ones: the tree-structured Parzen estimator of Optuna.
 
     Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Akiba et al. (2019),
     "Optuna". Every trial is asked all windows. Settings are proposed `batch` at a time, from the

@@ -6,6 +6,6 @@ from hwds.search.sweeps.base import Searching
 
 
 class Random(Searching):
-    """Settings at random, every trial on all windows; the yardstick of any other search (Bergstra
+    """Draw settings at random and score each on all windows: the yardstick of any search (Bergstra
     and Bengio 2012).
     """

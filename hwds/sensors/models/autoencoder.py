@@ -172,8 +172,7 @@ LEAST = 1e-3
 
 
 class Autoencoder(SensorModel):
-    """The error with which a network that was trained on normal windows restores one from a few
-    numbers.
+    """The reconstruction error of a network that was trained on normal windows alone.
 
     It reads the last rows of all sensors, less what they were when the run began. Layers are dense,
     over the whole window; convolutions along it; or LSTMs, of which the first sums the window up

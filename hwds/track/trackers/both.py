@@ -11,7 +11,7 @@ from hwds.track.trackers.wandb import Wandb
 
 
 class Both(Tracker):
-    """W&B and MLflow; where one of them fails the other goes on.
+    """Mirror in W&B and MLflow; if one of them fails, the other goes on.
 
     Attributes:
         wandb: The settings of W&B.

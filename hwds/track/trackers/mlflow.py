@@ -80,8 +80,8 @@ Address = Annotated[str, AfterValidator(_open)]
 
 
 class Mlflow(Tracker):
-    """A mirror in MLflow, nested runs for the trials of a sweep, the kept model as one that MLflow
-    itself loads.
+    """Mirror in MLflow, with nested runs for the trials of a sweep and a model that MLflow itself
+    loads.
 
     Attributes:
         uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; if empty,

@@ -6,7 +6,7 @@ from hwds.track.trackers.base import Tracker
 
 
 class None_(Tracker):
-    """Nothing is mirrored; `hwds track RUN` can do it later."""
+    """Mirror nothing: `hwds track RUN` can do it later."""
 
     def parts(self) -> tuple[Tracker, ...]:
         """None."""

@@ -51,8 +51,8 @@ READING_SECONDS = 60
 
 
 class Wandb(Tracker):
-    """A mirror in Weights & Biases: offline without a login where there is no key, and `hwds sync`
-    sends it later.
+    """Mirror in Weights & Biases; without a key the mirror stays offline until `hwds sync` sends
+    it.
 
     Attributes:
         project: The project of W&B that runs are sent to.

@@ -115,7 +115,7 @@ def test_list(hwds):
         "experiment",
     }
     assert set(told) == groups
-    assert all(sentence for options in told.values() for sentence in options.values())
+    assert all(set(row) == {"option", "about"} for options in told.values() for row in options)
     assert list(json.loads(hwds("list model --json").out)) == ["model"]
     out = hwds("list model").out
     assert out.startswith("model:\n")

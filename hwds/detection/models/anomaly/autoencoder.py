@@ -38,8 +38,7 @@ LEAST = 1e-2
 
 
 class Autoencoder(RowNetwork, Detector):
-    """The error with which a network that was trained on normals alone restores a row from a few
-    numbers.
+    """The reconstruction error of a network that was trained on normal rows alone.
 
     Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no
     single value decides. The networks learn by log(1 + squared error), the loss of a Cauchy

@@ -27,8 +27,7 @@ def _check_detector(member: Classifier) -> Classifier:
 
 
 class FewLabels(Classifier):
-    """The score of a detector while there are no labels of both kinds, then trees on its score and
-    the inputs.
+    """A detector's score until labels of both kinds exist, then trees on that score and the inputs.
 
     The trees learn from the labelled rows, and from all others as if they had label 0. All others
     together have `unlabelled_weight` times the weight of the labelled rows. They show which rows
