@@ -24,7 +24,13 @@ from hwds.experiment.spec import check
 from tests.support.command_line import Answer, forget_options
 
 ROOT = Path(__file__).resolve().parents[1]
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
+GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.stem != "index"]
+SITE = [
+    path
+    for folder in ("start", "tutorials", "understand", "lookup", "migrate", "about")
+    for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+]
+"""Pages of the documentation site alone, whose links `tests/docs/test_site.py` follows."""
 MEASUREMENTS = sorted((ROOT / "docs" / "measurements").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES, *MEASUREMENTS]
 OTHERS = [
@@ -51,8 +57,9 @@ def anchors(page: Path) -> set[str]:
 
 
 def lines(page: Path) -> list[str]:
-    """What follows `hwds` in each command that stands in a block."""
+    """What follows `hwds` in each command that stands in a block, or runs an experiment."""
     blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M))
+    blocks += "\n" + "\n".join(re.findall(r"`(hwds \+experiment=\w[^`]*)`", page.read_text()))
     return re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*)", blocks.replace("\\\n", " "), re.M)
 
 
@@ -60,7 +67,7 @@ def told() -> list[list[str]]:
     """The words of these commands; those of one's own code and data have tests of their own."""
     return [
         shlex.split(line, comments=True)
-        for page in PAGES
+        for page in (*PAGES, ROOT / "docs" / "index.md", *SITE)
         for line in lines(page)
         if not re.search(OWN, line)
     ]

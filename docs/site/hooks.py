@@ -210,7 +210,8 @@ def gallery_page(files: Files, config: MkDocsConfig) -> str:
     """Return the page of all shipped experiments, by the question that they answer."""
     every = experiments()
     parts = [
-        f"# Gallery\n\n{len(every)} experiments ship with hwds. Each is one command. "
+        "---\nhide: [navigation]\n---\n\n# Gallery\n\n"
+        f"{len(every)} experiments ship with hwds. Each is one command. "
         "A card shows its question, its command and the data that it needs.\n"
     ]
     for family, question in QUESTIONS.items():
