@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check house fast bench bench-accuracy reference pictures lint types wheel smoke lock clean
+.PHONY: help run test check house fast bench bench-accuracy reference docs tutorials pictures lint types wheel smoke lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ reference: $(STAMP) ## write docs/reference/: every option with what its setting
 
 pictures: $(STAMP) ## run the commands that README shows; write their outputs and docs/pictures/ (needs Chromium)
 	$(BIN)/python -m tests.support.shown
+
+docs: $(STAMP) ## build the documentation in build/site; index.html there opens without a server
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+tutorials: $(STAMP) ## run the tutorials, and write what they print now and their pictures into docs/tutorials
+	WRITE_TUTORIALS=1 $(PYTEST) tests/docs/test_tutorials.py $(ARGS)
 
 lint: $(STAMP) ## check style and format
 	$(BIN)/ruff check .

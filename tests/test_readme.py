@@ -27,7 +27,13 @@ from tests.support.composed import class_of
 from tests.support.shown import write_sales
 
 ROOT = Path(__file__).resolve().parents[1]
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
+GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.stem != "index"]
+SITE = [
+    path
+    for folder in ("start", "tutorials", "understand", "lookup", "migrate", "about")
+    for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+]
+"""Pages of the documentation site alone, whose links `tests/docs/test_site.py` follows."""
 MEASUREMENTS = sorted((ROOT / "docs" / "measurements").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES, *MEASUREMENTS]
 OTHERS = [
@@ -60,9 +66,13 @@ def anchors(page: Path) -> set[str]:
 
 
 def lines(page: Path) -> list[str]:
-    """What follows `hwds` in each command that stands in a block, or in a table of questions."""
-    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M))
-    commands = blocks.replace("\\\n", " ") + "\n".join(QUESTION.findall(page.read_text()))
+    """What follows `hwds` in each command of a block or a table of questions, or that runs an
+    experiment.
+    """
+    text = page.read_text()
+    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", text, re.S | re.M)).replace("\\\n", " ")
+    asked = (*QUESTION.findall(text), *re.findall(r"`(hwds \+experiment=\w[^`]*)`", text))
+    commands = "\n".join((blocks, *asked))
     return re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*?)(?: \| .*)?$", commands, re.M)
 
 
@@ -70,7 +80,7 @@ def told() -> list[list[str]]:
     """The words of these commands; those of one's own code and data have tests of their own."""
     return [
         shlex.split(line, comments=True)
-        for page in PAGES
+        for page in (*PAGES, ROOT / "docs" / "index.md", *SITE)
         for line in lines(page)
         if not re.search(OWN, line)
     ]

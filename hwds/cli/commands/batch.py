@@ -1,4 +1,4 @@
-"""Answer the rows of a file by a bundle, in parts; the same command resumes.
+"""Score the rows of a file with a bundle, in parts; the same command resumes.
 
 After a kill, the same command continues. File and folder may be in S3 (s3://BUCKET/KEY). Memory
 does not grow with the file. The folder has the scores in parts, and `_SUCCESS` once all are there.

@@ -1,4 +1,4 @@
-"""Write a signed folder of a run's model, which any server here answers from.
+"""Write a signed folder with a run's model, for servers, files and endpoints.
 
 A fresh process must give the run's own predictions for real rows. The graph must pass ONNX's
 checker, holes must be handled, and predictions must be in time. Otherwise there is no bundle, and

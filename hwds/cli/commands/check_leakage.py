@@ -1,4 +1,4 @@
-"""Test for leaks: random values after each cutoff must not change any answer.
+"""Test for leaks: random values after each cutoff must not change a forecast.
 
 It takes the words of a run, and its small size unless they have `size=`. `size=full` checks the run
 itself. Every model runs behind walls: in one process with the real data, and in fresh processes

@@ -1,4 +1,4 @@
-"""Compare models over finished runs, on the rows that all of them answered.
+"""Compare models over finished runs, on the rows that all of them forecast.
 
 Only rows that all of them forecast count. Runs are named by the beginning of their ids or by their
 folders. Runs of other rows, other data or another definition of the metric are refused.

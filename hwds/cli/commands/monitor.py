@@ -1,4 +1,4 @@
-"""Watch the answers of a bundle for drift of inputs, predictions and errors.
+"""Watch a bundle in use for drift of inputs, predictions and errors.
 
 Captured requests (`hwds serve --capture`) are compared, window by window, with the bundle's
 statistics of its run. While nothing changes, alarms are at most as frequent as stated. The columns

@@ -97,8 +97,6 @@ def print_search(search: Search) -> dict[str, Any]:
     Returns:
         The same as plain data.
     """
-    from hwds.evaluation.protocol import Foreseeable
-
     from hwds.core.search_space import space_of
     from hwds.report.sweep import SPACE_TITLES, space_rows
     from hwds.search.results import estimate_of
@@ -177,6 +175,7 @@ def print_cells(prepared: Prepared) -> dict[str, Any]:
     Returns:
         The same as plain data.
     """
+    from hwds.evaluation.protocol import Foreseeable
     from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
     missing, every = missing_cells(prepared), prepared.work.cells

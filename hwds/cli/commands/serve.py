@@ -1,4 +1,4 @@
-"""Score events of JSON lines as they arrive, or answer by HTTP from a bundle.
+"""Score events as they arrive, as JSON lines, or serve a bundle by HTTP.
 
 A line is an event, by column, with its key, or the outcome of an event: `{"label": 1, "of": "A-17",
 "at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. Report a wrong label again with
