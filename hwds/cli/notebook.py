@@ -331,7 +331,7 @@ class Run(ScoredTables):
         board = self.standings
         return fragment(
             self.conclusion,
-            (leaderboard.leaderboard_grid(board),),
+            (leaderboard.standing_grid(board),),
             below,
             leaderboard.leaderboard_notes(board),
         )
@@ -524,7 +524,7 @@ def run(*words: str) -> Run:
         CellError: More cells failed than `compute.max_failed`.
         KeyboardInterrupt: It was interrupted; the next call goes on where it stopped.
     """
-    return Run(RunFolder(_place(_run_words(words), "Results: ")))
+    return Run(RunFolder(_place(_run_words(words), "Files ")))
 
 
 def sweep(*words: str) -> StoredSweep:
@@ -634,9 +634,6 @@ def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
 
 
 def _place(printed: str, mark: str) -> Path:
-    """Return the folder that a command says its results lie in."""
-    return Path(
-        next(line for line in reversed(printed.splitlines()) if line.startswith(mark)).removeprefix(
-            mark
-        )
-    )
+    """Return the folder that a command says its results lie in, after a mark."""
+    last = printed.rpartition(mark)[2].partition("\n")[0]
+    return Path(last.partition(" · ")[0].strip()).resolve()

@@ -121,17 +121,10 @@ class Grid:
             width: The letters of a line. In a wider table, titles and names are broken where their
                 parts meet; the last columns that still do not fit are left out and named below it.
         """
-        from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            collapse_padding=True,
-            caption_justify="left",
-        )
+        table = Table(box=None, pad_edge=False, caption_justify="left")
         shown = [
             (column, text)
             for column, text in zip(self.shown, self.texts, strict=True)
@@ -149,7 +142,7 @@ class Grid:
                 style="bold" if row in self.own else "dim" if row in self.truth else "",
             )
         if hidden := [" ".join(column.brief.split()) for column, _ in shown[len(columns) :]]:
-            table.caption = Text(f"not shown for want of room: {', '.join(hidden)}")
+            table.caption = Text(f"On the page: {', '.join(hidden)}")
         return table
 
 

@@ -32,6 +32,7 @@ from hwds.report.leaderboard import (
     leaderboard_legend,
     leaderboard_notes,
     segment_grids,
+    standing_grid,
 )
 from hwds.report.page_parts import (
     Code,
@@ -122,10 +123,16 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
         *map(GridTable, stored_grids(folder.path)),
         *_named_pictures(path, _decision_pictures(verdict), verdict_captions(config, verdict)),
     )
-    warnings = [Text(note, note=True) for note in report.notes(board)]
+    warnings = [Text(note, note=True) for note in report.notes(board, folder.read_remarks())]
     drawn = _named_pictures(path, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
     ranking = Section(
-        "Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn)
+        "Leaderboard",
+        (
+            *warnings,
+            GridTable(standing_grid(board)),
+            *drawn,
+            Folded("All columns", (GridTable(without_zero_counts(leaderboard_grid(board))),)),
+        ),
     )
     found = (
         Section(
@@ -224,7 +231,8 @@ def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator
     """Yield the failed cells, the counts of undefined values and fallbacks, and the remarks of the
     run.
     """
-    lines = [*leaderboard_notes(board), *folder.read_remarks()]
+    remarks = folder.read_remarks()
+    lines = [*leaderboard_notes(board, remarks), *remarks]
     failed = tables.timings.filter(col("status") != "ok")
     yield (
         Listing(lines)

@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 
 VerdictT = TypeVar("VerdictT", bound=Verdict)
 
+BETTER, WORSE, NOT_SURE = "BETTER", "WORSE", "NOT SURE"
+"""The words of every comparison: of runs, tables of contrasts, sweeps and pages."""
+
 BREAK = re.compile(r"\s*\n\s*")
 """A line break in a template, which is a space."""
+
+SENTENCE_END = re.compile(r"(?<=[.]) (?=[A-Z])")
+"""The end of a sentence."""
 
 BLANK_LINE = re.compile(r"\n\s*\n")
 
@@ -64,8 +70,23 @@ def fill(template: str, about: Any = None, **values: Any) -> str:
 
 
 def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
-    """Return a verdict with its sentence, from the template of its class and other values."""
-    return replace(verdict, sentence=say(verdict.words, verdict, **values))
+    """Return a verdict with its sentence, from the template of its class and other values.
+
+    A paragraph of the template is a line: the verdict first, then notes by their weight.
+    """
+    return replace(verdict, sentence="\n".join(say_lines(verdict.words, verdict, **values)))
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text."""
+    return SENTENCE_END.split(text)
+
+
+def verdict_word(low: float | None, high: float | None) -> str:
+    """Return the word for a gain with this interval; None for an end that is not known."""
+    if low is None or high is None or low <= 0 <= high:
+        return NOT_SURE
+    return BETTER if low > 0 else WORSE
 
 
 def scores_of(tables: Tables, model: str) -> Callable[[str], Mapping[str, Any]]:
