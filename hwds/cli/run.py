@@ -308,6 +308,9 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     return RunResult(prepared, tables, board, conclusion, verdict)
 
 
+PACK_WORDS = "decision_pack.html and decision_pack.xlsx are for those who decide"
+
+
 def print_result(result: RunResult, seconds: float | None = None) -> None:
     """Print the results of a run, which took so many seconds."""
     from hwds.report.verdict import decision_grids
@@ -326,6 +329,7 @@ def print_result(result: RunResult, seconds: float | None = None) -> None:
         remarks=run_remarks(prepared, tables),
         seconds=seconds,
         report=f"hwds report {prepared.folder.title.partition('/')[0]}",
+        **({} if experiment.decision_pack == "none" else {"next": PACK_WORDS}),
     )
 
 
@@ -346,14 +350,14 @@ def show_stored(
     config = folder.read_config()
     failed = tables.timings.filter(tables.timings["status"] != "ok").head(5).to_dicts()
     lost = [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed]
+    lost += [each for each in said["remarks"] if "by a fallback" in each]
     print_shown(
         Shown(
             title=run_title(config, board),
             grids=task.first_tables(tables, board),
             notes=[*lost, *task.notes(board, said["remarks"])],
-            next=task.next(config, board) if task.next and board.own else "",
             files=folder.path,
-            **said,
+            **{"next": task.next(config, board) if task.next and board.own else "", **said},
         )
     )
 

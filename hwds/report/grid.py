@@ -25,6 +25,9 @@ group, between words.
 GAP = 2
 """Letters between the columns of a terminal."""
 
+HEAD_ROOMS = (24, 16, 12, 0)
+"""The least letters of a line of a title that is broken; the first that fit are taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class GridColumn:
@@ -152,9 +155,13 @@ def _fit_columns(columns: list[GridColumn], width: int | None) -> list[GridColum
     """
     if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
         return columns
-    first, *others = [
-        replace(column, brief=break_lines(column.brief, _wide(*column.cells))) for column in columns
-    ]
+    for least in HEAD_ROOMS:
+        first, *others = [
+            replace(column, brief=break_lines(column.brief, max(_wide(*column.cells), least)))
+            for column in columns
+        ]
+        if sum(column.wide + GAP for column in (first, *others)) - GAP <= width:
+            break
     while (
         len(others) > 1
         and first.narrow(1).wide + sum(column.wide + GAP for column in others) > width

@@ -122,6 +122,8 @@ class TableReport:
         order: The columns in the order in which they are shown; empty for that of the table.
         grid: The function from the verdict to the table for readers, where it is not that of the
             columns.
+        first: The function from the verdict to a table of at most eight columns that stands before
+            this one, and that the terminal shows.
         figure: The function from the verdict to its picture; None for none.
         caption: The caption of the picture.
         write: The function of (verdict, folder) that writes files of its own into a folder of the
@@ -137,6 +139,7 @@ class TableReport:
     words: int = 0
     order: str = ""
     grid: Callable[[Any], Grid] | None = None
+    first: Callable[[Any], Grid] | None = None
     figure: Callable[[Any], Figure | None] | None = None
     caption: str = ""
     write: Callable[[Any, Path], None] | None = None

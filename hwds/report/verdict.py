@@ -185,8 +185,10 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 def decision_grids(decision: type, verdict: Verdict) -> list[Grid]:
     """Return the tables of a verdict for readers."""
-    tables, reports = verdict.tables(), _verdict_reports(decision, verdict)
-    grids = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
+    tables, grids = verdict.tables(), []
+    for name, report in _verdict_reports(decision, verdict).items():
+        grids += [report.first(verdict)] if report.first else []
+        grids.append(report.grid_of(verdict, tables[name]))
     return [each for each in grids if each is not None and len(each)]
 
 
@@ -285,7 +287,7 @@ def print_shown(shown: Shown, console: Console | None = None) -> None:
         console.print()
     if sentence:
         _print_line(console, word or "Result", sentence)
-    left = _print_notes(console, [*shown.notes, *also, *notes, *shown.remarks])
+    left = _print_notes(console, [*shown.notes, *also[:1], *notes, *also[1:], *shown.remarks])
     if shown.next:
         _print_line(console, "Next", shown.next)
     _print_paths(console, shown, left)

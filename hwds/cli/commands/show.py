@@ -36,6 +36,7 @@ def show_run(name: str) -> None:
     """The leaderboard of a run, and what was decided."""
     from hwds.cli.run import show_stored
     from hwds.report.hooks import stored_report
+    from hwds.report.runs import short_run_title
     from hwds.report.standings import run_conclusion, stored_standings
     from hwds.report.verdict import stored_grids
     from hwds.results.folder import RunFolder
@@ -43,7 +44,9 @@ def show_run(name: str) -> None:
     folder = RunFolder.find(name)
     config, tables = folder.read_config(), folder.read_tables()
     board, verdict = stored_standings(config, tables), folder.read_verdict()
-    print(folder.read_provenance()["command"])
+    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
+    print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
+    print(f"{folder.read_provenance()['command']}\n")
     show_stored(
         folder,
         tables,
@@ -54,7 +57,7 @@ def show_run(name: str) -> None:
         action=str(verdict["action"]) if verdict else "",
         decision=stored_grids(folder.path),
         remarks=folder.read_remarks(),
-        report=f"hwds report {name}",
+        report=f"hwds report {short_run_title(folder.title)}",
     )
 
 
