@@ -260,7 +260,7 @@ def test_what_binds(made):
     first = both.sentence.partition("\n")[0]
     assert first.startswith("HOLD: of the tested rows ")
     assert "fewer than 1000000; it blocks " in first
-    assert first.endswith("of the honest rows of honest, honest_bulk, and 0 % is the limit.")
+    assert first.endswith("of the honest rows of honest, honest_bulk, and 0.0 % is the limit.")
     assert blocked.of("alert_policy", "truth").guarded_blocked == pytest.approx(
         blocked.of("alert_policy", "truth").honest_blocked
     )
