@@ -201,6 +201,7 @@ def _verdict_reports(decision: type, verdict: Verdict) -> dict[str, TableReport]
 LABEL = 10
 """The letters before the text of a line, which begin with its label."""
 
+MOST_ROWS = 10
 MOST_NOTES = 3
 MOST_COLUMNS = 8
 
@@ -301,7 +302,9 @@ def _print_grid(console: Console, grid: Grid) -> None:
     brief = [column for column in grid.shown if column.brief]
     kept = {*map(id, brief[:MOST_COLUMNS])}
     columns = tuple(each if id(each) in kept else replace(each, brief="") for each in grid.columns)
-    console.print(replace(grid, columns=columns).rich(console.width))
+    console.print(replace(grid, columns=columns).cut(MOST_ROWS).rich(console.width))
+    if len(grid) > MOST_ROWS:
+        console.print(Text(f"and {len(grid) - MOST_ROWS} more rows, on the page", style="dim"))
 
 
 def _print_line(console: Console, label: str, text: str) -> None:
