@@ -124,6 +124,9 @@ def _by_series(at_cutoffs: DataFrame) -> DataFrame:
 LEGEND_BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False}
 """The place of a legend of all panels."""
 
+MOST_ABOVE = 1.6
+"""The height of a panel, as a multiple of its highest line: a band that is wider is cut."""
+
 COVERAGE = r"^coverage\[(\d+)%\]$"
 
 
@@ -228,6 +231,9 @@ def _label_axes(axes: Axes, across: str, up: str) -> None:
     axes.set_ylabel(up, fontsize=9.5, color=INK, parse_math=False)
     plain_numbers(axes.yaxis)
     low, high = axes.get_ylim()
+    tops = [np.nanmax(np.asarray(line.get_ydata(), float)) for line in axes.lines]
+    high = min(high, MOST_ABOVE * max(tops, default=high))  # a wide band is cut, not the lines
+    axes.set_ylim(low, high)
     if all(np.nanmin(np.asarray(line.get_ydata(), float)) >= 0 for line in axes.lines):
         axes.set_ylim(
             max(low, 0.0), min(high, 1.02) if "coverage" in up else high

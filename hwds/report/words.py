@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +75,19 @@ def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
     A paragraph of the template is a line: the verdict first, then notes by their weight.
     """
     return replace(verdict, sentence="\n".join(say_lines(verdict.words, verdict, **values)))
+
+
+def word_of(verdicts: Iterable[str]) -> str:
+    """Return the word for the verdicts of a comparison with several rivals: the worst comes first.
+
+    Args:
+        verdicts: Of each rival: `better`, `worse`, `unsure`, `alike`, or two of these.
+    """
+    said = [each.partition(",")[0] for each in verdicts]
+    for verdict, word in (("worse", WORSE), ("better", BETTER), ("alike", "ALIKE")):
+        if verdict in said:
+            return word
+    return NOT_SURE
 
 
 def sentences_of(text: str) -> list[str]:
