@@ -93,6 +93,14 @@ class Grid:
             if any(column.cells)
         )
 
+    def first(self, most: int) -> Grid:
+        """Return the first columns of those that a terminal shows."""
+        kept = [column for column in self.shown if column.brief][:most]
+        places = {id(column): place for place, column in enumerate(self.columns)}
+        names = sum(places[id(column)] < self.names for column in kept)
+        words = sum(places[id(column)] >= len(self.columns) - self.words for column in kept)
+        return replace(self, columns=tuple(kept), names=names, words=words)
+
     def cut(self, most: int) -> Grid:
         """Return the first rows, and those of the experiment's model wherever they stand."""
         rows = [row for row in range(len(self)) if row < most or row in self.own]

@@ -101,7 +101,7 @@ def _channels(colour: str) -> list[int]:
 # Templates of pages, filled by Jinja2 with every value escaped, and the scripts and styles that
 # they hold.
 
-NAME_JOINT = re.compile(r"(?<=[/_,=(\[])(?=[^ ])")
+NAME_JOINT = re.compile(r"(?<=[/_,=])(?=[^ ])|(?<=[^ ][(\[])(?=[^ ])")
 """The places where a long name is broken first."""
 
 

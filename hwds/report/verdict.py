@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
 from textwrap import shorten, wrap
@@ -204,6 +204,7 @@ LABEL = 10
 MOST_ROWS = 10
 MOST_NOTES = 3
 MOST_COLUMNS = 8
+"""Columns of a table that is read first; a page folds those with more."""
 
 WORD = re.compile(r"(NOT SURE|[A-Z]{3,})[:.]\s*(?=\S)")
 """The word that a verdict begins with."""
@@ -265,13 +266,27 @@ def verdict_lines(text: str, word: str = "") -> tuple[str, str, list[str]]:
     return word, sentence, [*more, *filter(None, others)]
 
 
+def verdict_and_notes(said: str, decided: str = "") -> tuple[list[str], list[str]]:
+    """Return the verdicts of a decision and of the conclusion, the decision's first, and the notes
+    of both by weight.
+    """
+    texts = [each for each in (decided, said) if each]
+    parts = [
+        (f"{word}: {first}" if word else first, notes)
+        for word, first, notes in map(verdict_lines, texts)
+    ]
+    also, notes = parts[0][1] if len(parts) > 1 else [], parts[-1][1] if parts else []
+    return [first for first, _ in parts], [*also[:1], *notes, *also[1:]]
+
+
 def print_shown(shown: Shown, console: Console | None = None) -> None:
     """Print the results of a command in the layout of all families."""
     from rich.text import Text
 
     console = console or terminal()
-    word, sentence, notes = verdict_lines(shown.said)
-    decided, reason, also = verdict_lines(shown.decided, shown.action)
+    word, sentence, _ = verdict_lines(shown.said)
+    _, notes = verdict_and_notes(shown.said, shown.decided)
+    decided, reason, _ = verdict_lines(shown.decided, shown.action)
     if shown.title:
         console.print(Text(visible(shown.title), style="bold"))
     for verdict, why, grids in (
@@ -288,7 +303,7 @@ def print_shown(shown: Shown, console: Console | None = None) -> None:
         console.print()
     if sentence:
         _print_line(console, word or "Result", sentence)
-    left = _print_notes(console, [*shown.notes, *also[:1], *notes, *also[1:], *shown.remarks])
+    left = _print_notes(console, [*shown.notes, *notes, *shown.remarks])
     if shown.next:
         _print_line(console, "Next", shown.next)
     _print_paths(console, shown, left)
@@ -299,10 +314,7 @@ def _print_grid(console: Console, grid: Grid) -> None:
 
     if grid.caption:
         console.print(Text(visible(grid.caption)))
-    brief = [column for column in grid.shown if column.brief]
-    kept = {*map(id, brief[:MOST_COLUMNS])}
-    columns = tuple(each if id(each) in kept else replace(each, brief="") for each in grid.columns)
-    console.print(replace(grid, columns=columns).cut(MOST_ROWS).rich(console.width))
+    console.print(grid.first(MOST_COLUMNS).cut(MOST_ROWS).rich(console.width))
     if len(grid) > MOST_ROWS:
         console.print(Text(f"and {len(grid) - MOST_ROWS} more rows, on the page", style="dim"))
 
