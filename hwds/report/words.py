@@ -23,7 +23,7 @@ from hwds.results.formatting import (
     quote_percent,
     signed,
 )
-from hwds.results.tables import TRUTH, Tables, Verdict, short
+from hwds.results.tables import TRUTH, Tables, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -165,12 +165,6 @@ def _or_nothing(write: Callable[..., str]) -> Callable[..., str]:
     return written
 
 
-def two_lines(metric: str) -> str:
-    """Return a title of two lines: `mase` above `[m=12]`, `card_precision` above `@100`."""
-    name = short(metric)
-    return "\n".join(filter(None, (name, metric.removeprefix(name))))
-
-
 def _span(low: float, high: float, kind: str = "units") -> str:
     """Return the ends of an interval with their kind's decimals: `1,200 to 1,500`."""
     write = FILTERS[kind]
@@ -222,7 +216,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],
     "span": _span,
-    "two_lines": two_lines,
     "units": lambda value: fixed(value, 0),
     "word": lambda name: name.replace("_", " "),
     "written": format,

@@ -58,7 +58,7 @@ LEADERBOARD = Declared.of(
     Column("n_failed", "count", title="failed", brief="{{ 'failed' if n_failed }}"),
     Column("n_fallback", "count", title="fallback", brief="{{ 'fallback' if n_fallback }}"),
     Column("seconds", "number", title="compute", brief="compute", show="{{ seconds | duration }}"),
-    Column("score", "made", title="{{ metric }}, mean ± s.e.", brief="{{ metric | two_lines }} ±"),
+    Column("score", "made", title="{{ metric }}, mean ± s.e.", brief="{{ measure.heading }} ±"),
     Column(
         "best",
         "made",

@@ -67,8 +67,9 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """The head of its column in plain words, with the unit: `MASE`, `pseudo regret, USD`."""
-        return self.head or self.with_unit.replace("_", " ")
+        """The head of its column in plain words, with the unit: `MASE`, `rmse capped, cycles`."""
+        parts = (self.short.replace("_", " "), self.subject, self.measured_in)
+        return self.head or ", ".join(filter(None, parts))
 
     @property
     def rival(self) -> str:
