@@ -31,7 +31,7 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import say
+from hwds.report.words import say, say_lines, verdict_word
 from hwds.results.formatting import (
     brief,
     column_texts,
@@ -549,41 +549,52 @@ class PolicyLoss:
 
 
 CONCLUSION = """
-{%- set lost = loss.total -%}
-{{ loss.model }} loses {{ lost.value | quoted(lost.ci_low, lost.ci_high, unit) }} to {{ against }}
+{%- set lost, skill = loss.total, loss.skill -%}
+{%- macro against_uniform() %}
+{%- if skill is none %}uniform play loses nothing here
+{%- elif verdict_word(skill.ci_low, skill.ci_high) == "NOT SURE" -%}
+no difference from uniform play is shown
+{%- else -%}
+this is {{ skill.value | quoted_percent(skill.ci_low, skill.ci_high, less=(skill.value <= 0)) }}
+{{ "less" if skill.value > 0 else "more" }} than uniform play is expected to lose
+{%- endif %}
+{%- endmacro %}
+{%- macro lost_words() -%}
+loses {{ lost.value | quoted(lost.ci_low, lost.ci_high, unit) }} to {{ against }}
 {%- if oracle and loss.share is not none %}, {{ loss.share | percent }} of
 {{ oracle | money(unit) }}{% endif %}
 {%- if delay and delay.value is not none %}, of which
 {{ delay.value | quoted(delay.ci_low, delay.ci_high, unit) }} is the delay's{% endif %};
-{% if loss.skill is none %}uniform play loses nothing here
-{%- else %}
-{%- set value, low, high = loss.skill.value, loss.skill.ci_low, loss.skill.ci_high %}
-{%- if low is not none and high is not none and low <= 0 <= high -%}
-no difference from uniform play is shown
+{{ against_uniform() }}.
+{%- endmacro %}
+{%- if paired and paired.ci_low is not none %}
+{%- set less, low, high = paired.value < 0, paired.ci_low, paired.ci_high %}
+{%- set size, _, ends = (paired.value | quoted(low, high, unit, less=less)).partition(" (") %}
+{%- set word = verdict_word(-high, -low) %}
+{{- word }}: {{ loss.model }} loses {{ size }} {{ "less" if less else "more" }} than
+{{ paired.segment }}, the best rival{% if word == "NOT SURE" %}, so far{% endif %} ({{ ends }}.
+{%- elif skill is none -%}
+{{ loss.model }} {{ lost_words() }}
 {%- else -%}
-this is {{ value | quoted_percent(low, high, less=(value <= 0)) }}
-{{ "less" if value > 0 else "more" }} than uniform play is expected to lose
+{{ verdict_word(skill.ci_low, skill.ci_high) }}: {{ loss.model }} {{ lost_words() }}
 {%- endif %}
-{%- endif %}
-{%- if loss.worst and (lost.n or 0) >= enough %}; in the worst 5 % of {{ lost.n | count }}
-replications it loses {{ loss.worst.value | money(unit) }} on average{% endif %}.
-{% if paired and paired.ci_low is not none %}
-{%- if paired.ci_low <= 0 <= paired.ci_high -%}
-No difference from {{ paired.segment }}, the rival that loses least, is shown.
-{%- else -%}
-It loses {{ paired.value | quoted(paired.ci_low, paired.ci_high, unit, less=(paired.value < 0)) }}
-{{ "less" if paired.value < 0 else "more" }} than {{ paired.segment }}, the rival that loses least,
-with the same customers.
-{%- endif %}
-{%- endif %}
+
 {% if traps %}{{ traps | join(" and ") }} {{ "loses" if traps | length == 1 else "lose" }} more than
 uniform play.{% endif %}
+
+{% if loss.worst and (lost.n or 0) >= enough -%}
+In the worst 5 % of {{ lost.n | count }} replications it loses {{ loss.worst.value | money(unit) }}
+on average.
+{%- endif %}
+
 {% if lotteries -%}
 Better on average,
 {% for each in lotteries %}{{ each.model }} ({{ each.worst.value | money(unit) }})
 {%- if not loop.last %} and {% endif %}{% endfor %} lost more than uniform play in
 {{ "its" if lotteries | length == 1 else "their" }} worst 5 % of replications.
 {%- endif %}
+
+{% if paired and paired.ci_low is not none %}It {{ lost_words() }}{% endif %}
 """
 
 
@@ -609,8 +620,9 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
         at_end = tables.scores.filter(col("step").is_null())
         paired = row_of(at_end, metric="difference", model=model, segment=best)
     uniform = _total(tables, TRUTH, "uniform_regret")["value"]
-    return say(
+    lines = say_lines(
         CONCLUSION,
+        verdict_word=verdict_word,
         unit=unit,
         against=against,
         loss=own,
@@ -621,6 +633,7 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
         traps=[each.model for each in played if each is not own and each.is_trap],
         lotteries=[each for each in played if each.is_lottery(uniform)],
     )
+    return "\n".join(lines)
 
 
 def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
@@ -685,18 +698,14 @@ REPORT = TaskReport(
 
 
 REPLAY = """
-{{- model }} has a mean {{ subject }} of {{ mean }} per row on the log;
-{{ earned.n | count }} of {{ rows | count }} rows count, where it chose as the log did
-({{ (100 * share) | written(".1f") }} %)
-{%- if gain and gain.ci_low is not none %}:
-{% if gain.ci_low > 0 or gain.ci_high < 0 -%}
-{{ (gain.value | abs) | money(unit) }} {{ "more" if gain.value > 0 else "less" }} than
-uniform play on it
-{%- else -%}
-no difference from uniform play on it is shown
-({{ gain.value | ends(gain.ci_low, gain.ci_high, unit, sign=True) }})
-{%- endif %}
+{%- set word = verdict_word(gain.ci_low, gain.ci_high) if gain else "" %}
+{{- word ~ ": " if word }}{{ model }} has a mean {{ subject }} of {{ mean }} per row on the log
+{%- if gain and gain.ci_low is not none -%}
+, {{ (gain.value | abs) | money(unit) }} {{ "more" if gain.value > 0 else "less" }} than
+uniform play ({{ gain.value | ends(gain.ci_low, gain.ci_high, unit, sign=True) }})
 {%- endif %}.
+{{ earned.n | count }} of {{ rows | count }} rows count, where it chose as the log did
+({{ (100 * share) | written(".1f") }} %).
 """
 
 
@@ -712,6 +721,7 @@ def replay_sentence(table: Table, tables: Tables, model: str) -> str:
     measure = tables.measure("mean_reward")
     return say(
         REPLAY,
+        verdict_word=verdict_word,
         model=model,
         subject=measure.subject or "reward",
         unit=measure.measured_in,

@@ -363,7 +363,7 @@ class Run(ScoredTables):
         board = self.standings
         return fragment(
             self.conclusion,
-            (leaderboard.leaderboard_grid(board),),
+            (leaderboard.standing_grid(board),),
             below,
             leaderboard.leaderboard_notes(board),
             self._pictures(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ def run_prepared(
     `mirror` mirrors it to its tracker, and `show` prints its results.
     """
     require_asked(prepared)
+    began = time.perf_counter()
     with (
         prepared.folder.lock(),
         mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext(),
@@ -184,7 +186,7 @@ def run_prepared(
             save_final(prepared)
         result = conclude_run(prepared, tables)
         if show:
-            print_result(result)
+            print_result(result, time.perf_counter() - began)
         prepared.experiment.compute.done(prepared.folder.path)
     return result
 
@@ -306,26 +308,58 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     return RunResult(prepared, tables, board, conclusion, verdict)
 
 
-def print_result(result: RunResult) -> None:
-    """Print the leaderboard, the conclusion, the verdict and the notes."""
-    from hwds.report.verdict import print_verdict
+PACK_WORDS = "decision_pack.html and decision_pack.xlsx are for those who decide"
 
-    report_of(result.prepared.experiment).print_run(
-        result.tables, result.standings, result.conclusion
+
+def print_result(result: RunResult, seconds: float | None = None) -> None:
+    """Print the results of a run, which took so many seconds."""
+    from hwds.report.verdict import decision_grids
+
+    prepared, verdict = result.prepared, result.verdict
+    tables, experiment = result.tables, prepared.experiment
+    show_stored(
+        prepared.folder,
+        tables,
+        result.standings,
+        report_of(experiment),
+        said=result.conclusion,
+        decided=verdict.sentence if verdict else "",
+        action=verdict.action if verdict else "",
+        decision=decision_grids(type(experiment.decision), verdict) if verdict else (),
+        remarks=run_remarks(prepared, tables),
+        seconds=seconds,
+        report=f"hwds report {prepared.folder.title.partition('/')[0]}",
+        **({} if experiment.decision_pack == "none" else {"next": PACK_WORDS}),
     )
-    if result.verdict is not None:
-        print_verdict(type(result.prepared.experiment.decision), result.verdict)
-    for note in run_notes(result.prepared, result.tables):
-        print(note)
-    if result.verdict is not None and result.prepared.experiment.decision_pack != "none":
-        print(
-            "For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the "
-            "results."
+
+
+def show_stored(
+    folder: RunFolder, tables: Tables, board: Standings, task: TaskReport, **said: Any
+) -> None:
+    """Print the results of a run whose folder is written.
+
+    Args:
+        folder: Its folder.
+        tables: Its tables.
+        board: Its standings.
+        task: The report of its task.
+        said: Other fields of `Shown`, `remarks` among them.
+    """
+    from hwds.report.verdict import Shown, print_shown, run_title
+
+    config = folder.read_config()
+    failed = tables.timings.filter(tables.timings["status"] != "ok").head(5).to_dicts()
+    lost = [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed]
+    lost += [each for each in said["remarks"] if "by a fallback" in each]
+    print_shown(
+        Shown(
+            title=run_title(config, board),
+            grids=task.first_tables(tables, board),
+            notes=[*lost, *task.notes(board, said["remarks"])],
+            files=folder.path,
+            **{"next": task.next(config, board) if task.next and board.own else "", **said},
         )
-    if not result.prepared.experiment.draws:
-        title = result.prepared.folder.title
-        print(f"Pictures are drawn when they are asked for: hwds report {title}")
-    print(f"Results: {result.prepared.folder.path}")
+    )
 
 
 def decide_run(prepared: Prepared, tables: Tables) -> Verdict | None:
@@ -355,20 +389,6 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     if isinstance(protocol, KnowsTruth):
         after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]
-
-
-def run_notes(prepared: Prepared, tables: Tables) -> list[str]:
-    """Return the remarks, where more is to be read, and failures."""
-    lines = run_remarks(prepared, tables)
-    if prepared.job.protocol.segments:
-        lines.append(
-            f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md."
-        )
-    failed = tables.timings.filter(tables.timings["status"] != "ok")
-    return lines + [
-        f"FAILED {row['model']}, fold {row['fold']}: {row['status']}"
-        for row in failed.head(5).to_dicts()
-    ]
 
 
 def failed_cells(result: RunResult) -> int:

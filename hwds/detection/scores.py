@@ -466,11 +466,14 @@ def _weighted_mean(values: ndarray, shares: ndarray) -> ndarray:
 
 # Names, meanings and directions of the metrics of detection.
 
-SHOWN_METRICS = ("aucpr", "prevalence", "auroc", "card_precision")
+SHOWN_METRICS = ("aucpr", "auroc")
 """Metrics that the terminal shows of the headline's side (labels or truth); of the other side only
 the average precision.
 """
 
+
+HEADS = {"aucpr": "average precision", "auroc": "AUROC"}
+"""The heads of columns in plain words."""
 
 MEASURES: tuple[tuple[str, Better, Beside, str], ...] = (
     ("aucpr", "high", "page", "average precision: the area under precision against recall"),
@@ -574,7 +577,14 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
     )
     by_label, others = (
         [
-            Measure(name, meaning=meaning, better=better, units="rows", beside=beside)
+            Measure(
+                name,
+                meaning=meaning,
+                better=better,
+                units="rows",
+                beside=beside,
+                head=HEADS.get(short(name), ""),
+            )
             for name, better, beside, meaning in rows
         ]
         for rows in (described, apart)
@@ -584,6 +594,7 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
         replace(
             each,
             name=f"{TRUE}{each.name}",
+            head=each.head and f"{each.head} (truth)",
             meaning=f"{each.meaning}; against the truth of all rows",
         )
         for each in by_label

@@ -294,6 +294,7 @@ def _scaled(season: int) -> tuple[Metric, Metric]:
             absolute_error,
             lambda a: a.scale_abs,
             meaning=mase,
+            head="MASE",
             beside="always",
             by_step=True,
             skill=True,
@@ -327,7 +328,8 @@ def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
         lambda forecasts: 2 * np.mean(forecasts.pinball(), axis=1),
         _absolute_actual,
         meaning=mean,
-        beside="always",
+        head="WQL",
+        beside="page",
         by_step=True,
     )
     pairs = [
@@ -359,6 +361,7 @@ def _band(levels: Sequence[float], low: int, high: int, *, widest: bool) -> tupl
             _coverage_of(low, high),
             meaning=share,
             better="none",
+            head=f"{name} % band covers, %",
             beside=shown[0],
             by_step=True,
         ),

@@ -5,8 +5,10 @@ series.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, Series, col
 
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.report.grid import Grid, grid_of
@@ -31,8 +34,10 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.standings import Standings
-from hwds.results.formatting import brief, counted, decimals, fixed
+from hwds.report.words import NOT_SURE, say, say_lines, verdict_word
+from hwds.results.formatting import brief, counted, decimals, duration, fixed
 from hwds.results.tables import TRUTH, Tables
+from hwds.stats.effects import LEAST_SURE
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -118,6 +123,9 @@ def _by_series(at_cutoffs: DataFrame) -> DataFrame:
 
 LEGEND_BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False}
 """The place of a legend of all panels."""
+
+MOST_ABOVE = 1.6
+"""The height of a panel, as a multiple of its highest line: a band that is wider is cut."""
 
 COVERAGE = r"^coverage\[(\d+)%\]$"
 
@@ -223,6 +231,9 @@ def _label_axes(axes: Axes, across: str, up: str) -> None:
     axes.set_ylabel(up, fontsize=9.5, color=INK, parse_math=False)
     plain_numbers(axes.yaxis)
     low, high = axes.get_ylim()
+    tops = [np.nanmax(np.asarray(line.get_ydata(), float)) for line in axes.lines]
+    high = min(high, MOST_ABOVE * max(tops, default=high))  # a wide band is cut, not the lines
+    axes.set_ylim(low, high)
     if all(np.nanmin(np.asarray(line.get_ydata(), float)) >= 0 for line in axes.lines):
         axes.set_ylim(
             max(low, 0.0), min(high, 1.02) if "coverage" in up else high
@@ -625,7 +636,111 @@ def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[
         yield Section("Series by series", parts)
 
 
+COVERAGE_LINE = """
+Its {{ level | percent }} bands cover {{ covers | percent }}: too
+{{ "narrow" if covers < level else "wide" }}.
+{%- if not calibrated %} protocol.intervals=conformal corrects them.{% endif %}"""
+
+
+def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
+    """Yield a sentence on the widest bands, where they surely cover another share than promised."""
+    scores = board.own.beside if board.own else {}
+    levels = interval_levels(Series("metric", list(scores)).to_frame())
+    for name, level in levels.items():
+        found = scores[name]
+        if None in (found.value, found.low, found.high) or found.low <= level <= found.high:
+            continue
+        calibrated = "calibrated" in tables.predictions.columns
+        yield say(COVERAGE_LINE, level=level, covers=found.value, calibrated=calibrated)
+
+
+SEARCHED = """
+{{ model }} used
+{% for name, times in used %}{{ name }} at {{ times | counted("cutoffs") }}
+{%- if not loop.last %}, {% endif %}{% endfor %}.
+
+{% if dropped %}It dropped
+{% for name, times in dropped %}{{ name }} at {{ times | counted("cutoffs") }}
+{%- if not loop.last %}, {% endif %}{% endfor %}.
+{%- endif %}
+
+{% if waiting %}It had no time for {{ waiting | map("first") | list | listed }}
+{%- if enough %}; model.budget={{ enough }} would try more{% endif %}.
+{%- endif %}
+
+{% if clocked %}Seconds depend on the machine and its load. A budget in units, such as 300u, gives
+the same answer anywhere.
+{%- endif %}"""
+"""What the searches of one model came to, over all cutoffs."""
+
+CANDIDATE = re.compile(r"(?:^|[:,%] )(?:forecast/)?([a-z]\S*?)(?= \(|,? |,?$)")
+
+
+def search_lines(tables: Tables, board: Standings) -> Iterator[str]:
+    """Yield what the searches of the experiment's model came to, over all cutoffs."""
+    rows = tables.predictions
+    if SEARCH_COLUMN in rows.columns and board.own:
+        stories = rows.filter(col(SEARCH_COLUMN).is_not_null(), model=board.own.model)
+        stories = stories.unique("cutoff", maintain_order=True)
+        if len(stories):
+            yield from _searches(board.own.model, stories[SEARCH_COLUMN].to_list())
+
+
+def _searches(model: str, stories: list[str]) -> Iterator[str]:
+    """Yield what several searches came to: who answered, who was dropped, who had no time."""
+    used, dropped, waiting = Counter[str](), Counter[str](), Counter[str]()
+    enough = ""
+    for part in (part.rstrip(".") for story in stories for part in story.split("; ")):
+        kind, _, names = part.partition(": " if ": " in part else " is ")
+        found = CANDIDATE.findall(names)
+        if kind == "the answer":
+            used[found[0] if len(found) == 1 else "a mixture"] += 1
+        elif kind in ("dropped", "not tried for lack of time"):
+            (dropped if kind == "dropped" else waiting).update(found)
+        elif part.startswith("a budget of some "):
+            enough = max(enough, part.split(" ")[4], key=lambda text: (len(text), text))
+    yield from say_lines(
+        SEARCHED,
+        model=model,
+        used=used.most_common(),
+        dropped=dropped.most_common(),
+        waiting=waiting.most_common(),
+        enough=enough,
+        clocked=any(CLOCK_NOTE in story for story in stories),
+    )
+
+
+CRITICAL = 2.2
+"""The critical value of some ten cutoffs."""
+
+MOST_CUTOFFS = 60
+"""Cutoffs beyond which a difference is called too small to tell."""
+
+
+def more_cutoffs(config: Mapping[str, Any], board: Standings) -> str:
+    """Return how many cutoffs would tell whether the model is better, and at what cost.
+
+    Empty where that is known, or where the protocol has no such setting.
+    """
+    own, windows = board.own, config["protocol"].get("windows")
+    assert own is not None
+    skill, error = own.skill.value, own.skill.stderr
+    if not (isinstance(windows, int) and skill and error and board.cutoffs):
+        return ""
+    if verdict_word(own.skill.low, own.skill.high) != NOT_SURE:
+        return ""
+    needed = ceil(board.cutoffs * (CRITICAL * error / skill) ** 2)
+    if needed > MOST_CUTOFFS:
+        return f"the difference is small: some {needed:,} cutoffs would be needed to tell"
+    needed = max(needed, board.cutoffs + 2, LEAST_SURE)
+    spent = sum(line.seconds or 0.0 for line in board.lines)
+    cost = duration(spent * needed / board.cutoffs)
+    return f"{needed} cutoffs may tell: protocol.windows={needed} (compute {cost})"
+
+
 REPORT = TaskReport(
+    lines=lambda tables, board: [*coverage_lines(tables, board), *search_lines(tables, board)],
+    next=more_cutoffs,
     draw=draw,
     draw_scores=draw_scores,
     sections=sections,

@@ -306,7 +306,7 @@ them.
 # Remarks on a forecasting run: series without a scale, cutoffs of one part of a year, joined
 # columns, sums of a hierarchy.
 
-NAMED_SERIES = 5
+NAMED_SERIES = 2
 """Series that a remark names."""
 
 
@@ -329,28 +329,22 @@ def scale_remarks(predictions: DataFrame) -> Iterator[str]:
     if lacking.is_empty():
         return
     season = int(lacking["season"][0])
-    why = (
-        "no two known values"
-        if season == 1
-        else f"no two known values a season of {season} rows apart"
-    )
-    because = f": before it they have {why}, or all such values are equal"
+    apart = "" if season == 1 else f" a season of {season} rows apart"
+    because = f"They have no two known values{apart} before it, or equal ones only."
     scaled, bare = (
         lacking.filter(part)[SERIES].unique().sort() for part in (~col("nothing"), "nothing")
     )
     if len(scaled):
         yield (
-            f"{_series_list(scaled)} have no scale of their own at some cutoff{because}. Their "
-            f"errors there (mase, rmsse) are"
-            " divided by the mean scale of the other series, or by their own change from row to "
-            "row where none has one."
-            " Where the seasonal naive answers, its intervals are as wide as such changes."
+            f"{_series_list(scaled)} are scored by the mean scale of the others at some cutoff. "
+            f"{because} If no series has a scale, mase and rmsse divide by the series' own change "
+            "from row to row. If the seasonal naive answers, its intervals are as wide as such "
+            "changes."
         )
     if len(bare):
         yield (
-            f"{_series_list(bare)} have no scaled errors (mase, rmsse) at some cutoff{because}, "
-            f"and no value but 0. wql and coverage"
-            " count them."
+            f"{_series_list(bare)} have no scaled errors (mase, rmsse) at some cutoff. {because} "
+            "They have no value but 0. wql and coverage count them."
         )
 
 
@@ -359,12 +353,10 @@ def _is_absent(scale: pl.Expr) -> pl.Expr:
 
 
 def _series_list(names: Series) -> str:
-    """Return the number of series and the names of the first few."""
-    named = (
-        f"{', '.join(map(str, names.head(NAMED_SERIES)))}"
-        f"{', ...' if len(names) > NAMED_SERIES else ''}"
-    )
-    return f"{counted(len(names), 'series')} ({named})"
+    """Return the number of series and the names of the first few: `4 series (a, +3)`."""
+    more = f", +{len(names) - NAMED_SERIES}" if len(names) > NAMED_SERIES else ""
+    named = ", ".join(map(str, names.head(NAMED_SERIES)))
+    return f"{counted(len(names), 'series')} ({named}{more})"
 
 
 def fallback_remarks(predictions: DataFrame) -> Iterator[str]:

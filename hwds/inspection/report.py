@@ -326,7 +326,7 @@ A board costs {{ cost.value | written(".3g") }}, where passing all costs
 {{ of("cost_passing_all").value | written(".3g") }} and rejecting all
 {{ of("cost_rejecting_all").value | written(".3g") }}.
 {%- endif %}
-{% if rivals %}Beside it flag: {{ rivals }}.{% endif %}
+{% if rivals %}The others flag: {{ rivals }}.{% endif %}
 """
 
 

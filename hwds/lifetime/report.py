@@ -49,7 +49,7 @@ up to {{ cap }}, and by {{ of("rmse_uncapped").value | written(".1f") }} in live
 Its 90 % intervals are {{ of("width").value | written(".0f") }} wide and hold
 {{ (100 * cover.value) | written(".0f") }} % of lives.
 {%- endif %}
-{% if rivals %}Beside it: {{ rivals }}.{% endif %}
+{% if rivals %}Errors of the others: {{ rivals }}.{% endif %}
 {% if test -%}
 On the official test, read for {{ test.model }} alone, which the folds put first, the error is
 {{ test.value | written(".2f") }}{{ ends(test, ".2f") }} with the test's lives capped and

@@ -35,7 +35,7 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import say
+from hwds.report.words import say, verdict_word
 from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, first_few, percent, places_of, with_errors
 from hwds.results.tables import TRUTH, Tables
@@ -388,7 +388,7 @@ CONCLUSION = """
 ({{ reward.level }}: {{ each.value | ends(each.low, each.high, reward.unit, sign=sign) }}
 {%- endmacro -%}
 {% if own.weighed and (own.wrong_weights or refutation) -%}
-Do not trust what follows:
+NOT SURE: do not trust what follows:
 {% if own.wrong_weights -%}
 the weights average {{ own.mean_weight | written(".3g") }}, and right propensities make that 1 on
 average
@@ -399,6 +399,8 @@ average
 {% else -%}
 {{ refutation }}.
 {% endif %}
+{%- else -%}
+{{ verdict_word(own.gain.low, own.gain.high) ~ ": " }}
 {%- endif -%}
 {{ own.model }} puts
 {% if reward.policy -%}
@@ -410,7 +412,6 @@ at {{ size(own.policy) }} per row {{ ends(own.policy) }}
 {%- if own.biased %}, the estimator's bias apart{% endif %}):
 {{ size(own.gain).lstrip("-") }} {{ "more" if own.gain.value >= 0 else "less" }} than the log's
 {{ own.logged.value | money(reward.unit) }}
-{%- if own.gain.low <= 0 <= own.gain.high %}, which may be chance{% endif %}
 {{ ends(own.gain, sign=True) }}).
 {% if own.overlap is not none and own.overlap < 1 - unseen_share -%}
 The log never shows the arms of {{ (1 - own.overlap) | percent }} of the policy's choices: of these
@@ -506,6 +507,7 @@ def ope_conclusion(tables: Tables, model: str) -> str:
     truth = by_label.pop(TRUTH, None)
     return say(
         CONCLUSION,
+        verdict_word=verdict_word,
         own=own,
         truth=truth,
         ordered=sorted(by_label.values(), key=lambda each: each.policy.value),

@@ -66,6 +66,9 @@ HOLD_REASONS = {
 }
 """Why a cell's price stays."""
 
+FEW_CELLS = 5
+"""The cells from which on a share of what they could gain is quoted."""
+
 LITTLE_OPTIMISM = 0.02
 """The share of the gain under which its optimism is not spoken of."""
 
@@ -191,36 +194,43 @@ class OptimalPriceVerdict(Verdict):
     HOLD: no price of {{ cells | counted("cells") }} changes.
     {%- else -%}
     CHANGE {{ changed }} of {{ cells | counted("cells") }}: {{ rails.objective }}
-    {{ gain | size(gain_low, gain_high, unit, sign=true) }} a {{ period }}
+    {{ gain | size(gain_low, gain_high, unit, sign=true) }} per {{ period }}
     {%- if now > 0 %}, {{ (gain / now) | change }} %{% endif %}
     ({{- (100 * level) | written("g") }} %: {{ gain | ends(gain_low, gain_high, unit, sign=true)
-    }}),
-    a gain with a probability of {{ probability_gain | chance }}
+    }}){% if weak %}; own prices hardly identify {{ weak }} of them{% endif %}.
+
+    They gain with a probability of {{ probability_gain | chance }}
     {%- if bound %}; most often the {{ bound | word }} bound{% endif %}.
+
     {% if optimism > little * gain -%}
-    {{ optimism | money(unit) }} is taken off what the draws say: prices chosen by uncertain slopes
+    {{ optimism | money(unit) }} is taken off the expected gain: prices chosen by uncertain slopes
     gain less than it seems.
     {%- endif %}
     {%- endif %}
+
+    {% if reached and reached.share is not none -%}
+    By the true demand they gain {{ reached.gained | money(unit) }} of
+    {{ reached.possible | money(unit) }} that are possible within the guardrails:
+    {{ reached.share | percent }}
+    {%- if reached.share_identified is not none and reached.identified >= few %}
+    ({{ reached.share_identified | percent }} of {{ reached.possible_identified | money(unit) }} in
+    the {{ reached.identified }} whose prices identify the elasticity){% endif %}.
+    {%- endif %}
+
     {% if excluded -%}
     On hold: {% for rule, held in excluded.items() -%}
     {{ held | length }} ({{ reasons[rule] }}){% if not loop.last %}, {% endif %}
     {%- endfor %}.
     {%- endif %}
+
     Over {{ periods | counted(period ~ "s") }}, to know the elasticities, each by itself, is worth
     {{ value_of_knowing | money(unit) }} in sum; to test them to ±
     {{ test_stderr | written("g") }}, {{ value_of_test | money(unit) }}.
-    {% if reached and reached.share is not none -%}
-    By the true demand they gain {{ reached.gained | money(unit) }} of
-    {{ reached.possible | money(unit) }} that are possible within the guardrails:
-    {{ reached.share | percent }}
-    {%- if reached.share_identified is not none %} ({{ reached.share_identified | percent }} of
-    {{ reached.possible_identified | money(unit) }} in the {{ reached.identified }} whose prices
-    identify the elasticity){% endif %}.
-    {%- endif %}
+
     {{ note }}
     """
     reasons: ClassVar = HOLD_REASONS
+    few: ClassVar = FEW_CELLS
     little: ClassVar = LITTLE_OPTIMISM
 
     action: Literal["CHANGE", "HOLD"]
@@ -245,6 +255,12 @@ class OptimalPriceVerdict(Verdict):
     reached: GainReached | None
     prices: DataFrame
     curves: DataFrame
+
+    @property
+    def weak(self) -> int:
+        """How many of the cells that change have an elasticity that is hardly identified."""
+        changed = self.prices.filter(col("status") != "HOLD")
+        return len(changed.filter(evidence="weak"))
 
     @property
     def bound(self) -> str:

@@ -25,7 +25,7 @@ from hwds.report.pictures import (
     note_row,
     tidy,
 )
-from hwds.report.words import say, say_lines
+from hwds.report.words import say, say_lines, word_of
 from hwds.results.columns import Column, Declared
 from hwds.results.comparison import LEADERBOARD, PAIRS, Comparison, StudyResult
 from hwds.results.formatting import UNBOUNDED, interval, with_errors
@@ -52,7 +52,7 @@ CONCLUSION = """
 {%- if not loop.last %}{{ " and " if loop.revindex == 2 else ", " }}{% endif %}
 {%- endfor %}
 {%- endmacro %}
-{{- subject }}{% if chosen == "best" %}, the best here,{% endif %}
+{{- word }}: {{ subject }}{% if chosen == "best" %}, the best here,{% endif %}
 {% if better | length > most_named %}beats
 {{ "all " ~ rows | length if better | length == rows | length else better | length }} rivals, the
 closest of them {{ amounts(better[:1]) }}
@@ -101,6 +101,7 @@ def comparison_sentence(result: Comparison) -> str:
     return say(
         CONCLUSION,
         result,
+        word=word_of(row["verdict"] for row in rows),
         rows=rows,
         better=better[::-1],
         worse=worse[::-1],
@@ -145,9 +146,9 @@ def row_amount(
         places = 1 if high - low >= 0.002 or high == low else 2
         plus = "+z" if sign else "z"
         least, most = (f"{100 * end:{plus}.{places}f}" for end in (low, high))
-        least = f"below -{100 * UNBOUNDED:.0f}" if low < -UNBOUNDED < value else least
-        most = f"above {100 * UNBOUNDED:.0f}" if high > UNBOUNDED > value else most
-        texts = f"{100 * value:{plus}.{places}f} %", f"{least} to {most}"
+        useless = low < -UNBOUNDED < value or value < UNBOUNDED < high
+        ends = "" if useless else f"{least} to {most}"
+        texts = f"{100 * value:{plus}.{places}f} %", ends
     return texts[0], "" if row["low"] is None else texts[1]
 
 

@@ -25,6 +25,9 @@ group, between words.
 GAP = 2
 """Letters between the columns of a terminal."""
 
+HEAD_ROOMS = (24, 16, 12, 0)
+"""The least letters of a line of a title that is broken; the first that fit are taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class GridColumn:
@@ -90,6 +93,14 @@ class Grid:
             if any(column.cells)
         )
 
+    def first(self, most: int) -> Grid:
+        """Return the first columns of those that a terminal shows."""
+        kept = [column for column in self.shown if column.brief][:most]
+        places = {id(column): place for place, column in enumerate(self.columns)}
+        names = sum(places[id(column)] < self.names for column in kept)
+        words = sum(places[id(column)] >= len(self.columns) - self.words for column in kept)
+        return replace(self, columns=tuple(kept), names=names, words=words)
+
     def cut(self, most: int) -> Grid:
         """Return the first rows, and those of the experiment's model wherever they stand."""
         rows = [row for row in range(len(self)) if row < most or row in self.own]
@@ -121,17 +132,10 @@ class Grid:
             width: The letters of a line. In a wider table, titles and names are broken where their
                 parts meet; the last columns that still do not fit are left out and named below it.
         """
-        from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            collapse_padding=True,
-            caption_justify="left",
-        )
+        table = Table(box=None, pad_edge=False, caption_justify="left")
         shown = [
             (column, text)
             for column, text in zip(self.shown, self.texts, strict=True)
@@ -149,7 +153,7 @@ class Grid:
                 style="bold" if row in self.own else "dim" if row in self.truth else "",
             )
         if hidden := [" ".join(column.brief.split()) for column, _ in shown[len(columns) :]]:
-            table.caption = Text(f"not shown for want of room: {', '.join(hidden)}")
+            table.caption = Text(f"On the page: {', '.join(hidden)}")
         return table
 
 
@@ -159,9 +163,13 @@ def _fit_columns(columns: list[GridColumn], width: int | None) -> list[GridColum
     """
     if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
         return columns
-    first, *others = [
-        replace(column, brief=break_lines(column.brief, _wide(*column.cells))) for column in columns
-    ]
+    for least in HEAD_ROOMS:
+        first, *others = [
+            replace(column, brief=break_lines(column.brief, max(_wide(*column.cells), least)))
+            for column in columns
+        ]
+        if sum(column.wide + GAP for column in (first, *others)) - GAP <= width:
+            break
     while (
         len(others) > 1
         and first.narrow(1).wide + sum(column.wide + GAP for column in others) > width

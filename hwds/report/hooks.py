@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hwds.core.errors import ConfigError
 from hwds.core.registry import Task, families_of, load_reference, resolve, stored_task, task_of
 from hwds.report.grid import Grid, declared_grid
-from hwds.report.leaderboard import leaderboard_grid, leaderboard_notes, print_grids
+from hwds.report.leaderboard import leaderboard_notes, standing_grid
 from hwds.report.pictures import gather_figures
 from hwds.report.standings import Standings, run_conclusion
 from hwds.results.tables import Tables
@@ -41,6 +41,9 @@ class TaskReport:
         captions: The caption of each picture by the name of its file, in the order of the page.
         sections: The function from (tables, standings, frame) to sections of the page; the frame is
             None where the data is gone.
+        lines: The function from (tables, standings) to further lines of the conclusion, which
+            weigh less than those before.
+        next: The function from (config, standings) to what would help next: words, and a command.
         note: A warning about the report itself.
         ranks: The question is which model is best. Where it is not, but what the data shows, the
             task's results come first on the page and the leaderboard has no picture.
@@ -53,13 +56,16 @@ class TaskReport:
     draw_scores: Callable[[Tables, Standings, Path], None] | None = None
     captions: Mapping[str, str] = field(default_factory=dict)
     sections: Callable[[Tables, Standings, Any], Iterable[Section]] | None = None
+    lines: Callable[[Tables, Standings], Iterable[str]] | None = None
+    next: Callable[[Mapping[str, Any], Standings], str] | None = None
     note: str = ""
     ranks: bool = True
 
     def conclusion(self, frame: Any, tables: Tables, board: Standings, model: str) -> str:
-        """Return the conclusion of a run, by its task, or else from the standings."""
+        """Return the conclusion of a run: the verdict, then notes by their weight, a line each."""
         sentence = self.sentence(frame, tables, model) if self.sentence else ""
-        return sentence or run_conclusion(board)
+        more = self.lines(tables, board) if self.lines else ()
+        return "\n".join([sentence or run_conclusion(board), *more])
 
     def pictures(
         self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path
@@ -91,16 +97,13 @@ class TaskReport:
         """Return the task's own sections of the page."""
         return list(self.sections(tables, board, frame)) if self.sections and board.own else []
 
-    def notes(self, board: Standings) -> list[str]:
-        """Return the warnings to read before the numbers."""
-        return [*leaderboard_notes(board), *filter(None, [self.note])]
+    def notes(self, board: Standings, remarks: Iterable[str] = ()) -> list[str]:
+        """Return the warnings to read before the numbers, beside the remarks of the run."""
+        return [*leaderboard_notes(board, remarks), *filter(None, [self.note])]
 
-    def print_run(self, tables: Tables, board: Standings, words: str) -> None:
-        """Print the tables of the task, or the leaderboard where it has none, and the
-        conclusion.
-        """
-        shown = self.terminal_tables(tables, board) or [leaderboard_grid(board)]
-        print_grids(shown, self.notes(board), words or run_conclusion(board))
+    def first_tables(self, tables: Tables, board: Standings) -> list[Grid]:
+        """Return the tables of the terminal: those of the task, or the leaderboard."""
+        return self.terminal_tables(tables, board) or [standing_grid(board)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,8 @@ class TableReport:
         order: The columns in the order in which they are shown; empty for that of the table.
         grid: The function from the verdict to the table for readers, where it is not that of the
             columns.
+        first: The function from the verdict to a table of at most eight columns that stands before
+            this one, and that the terminal shows.
         figure: The function from the verdict to its picture; None for none.
         caption: The caption of the picture.
         write: The function of (verdict, folder) that writes files of its own into a folder of the
@@ -134,6 +139,7 @@ class TableReport:
     words: int = 0
     order: str = ""
     grid: Callable[[Any], Grid] | None = None
+    first: Callable[[Any], Grid] | None = None
     figure: Callable[[Any], Figure | None] | None = None
     caption: str = ""
     write: Callable[[Any, Path], None] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +28,17 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.standings import ModelStanding, ScoreValue, Standings, run_conclusion
-from hwds.report.words import say, say_lines, two_lines
-from hwds.results.formatting import brief, column_texts, decimals, duration, fixed, with_errors
+from hwds.report.words import say, say_lines
+from hwds.results.formatting import (
+    brief,
+    column_texts,
+    decimals,
+    duration,
+    fixed,
+    percent,
+    percent_cell,
+    with_errors,
+)
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
@@ -156,10 +165,9 @@ def print_grids(
     grids: Iterable[Grid], noted: Iterable[str], sentence: str, console: Console | None = None
 ) -> None:
     """Print tables, notes and the conclusion."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = console or Console(width=None if Console().is_terminal else WIDTH)
+    console = console or terminal()
     for place, each in enumerate(grids):
         if place:
             console.print()
@@ -171,51 +179,92 @@ def print_grids(
     console.print(Text(visible(sentence)))
 
 
-def leaderboard_grid(board: Standings) -> Grid:
-    """Return the leaderboard as a table."""
+def terminal() -> Console:
+    """Return the terminal, of `WIDTH` letters where its width is not known."""
+    from rich.console import Console
+
+    return Console(width=None if Console().is_terminal else WIDTH, highlight=False)
+
+
+MOST_BESIDE = 4
+"""The most other metrics in the table that is read first."""
+
+
+def standing_grid(board: Standings) -> Grid:
+    """Return the table that is read first: at most eight columns with plain heads, best first."""
+    lines = board.all
+    side = "" if board.better == "none" else f" ({board.better}er is better)"
+    scores = [line.headline for line in lines]
+    columns = [
+        ("model", tuple(board.plain_name(line) for line in lines)),
+        (
+            f"{board.measure.heading}{side}",
+            with_errors([each.value for each in scores], [each.stderr for each in scores]),
+        ),
+        (f"vs {board.rival.removeprefix('the ')}", tuple(_against(board, each) for each in lines)),
+        *(
+            (each.heading, _measured(each, [line.beside.get(each.name) for line in lines]))
+            for each in [one for one in board.beside if one.beside == "always"][:MOST_BESIDE]
+        ),
+        ("compute", tuple(duration(line.seconds) for line in lines)),
+    ]
+    return _marked(board, tuple(GridColumn(head, head, cells) for head, cells in columns))
+
+
+def _against(board: Standings, line: ModelStanding) -> str:
+    """Return how much better a model is than the reference, `26 % better`."""
+    if board.is_reference(line) or line.skill.value is None:
+        return "-" if board.is_reference(line) else ""
+    return f"{percent(abs(line.skill.value))} {'better' if line.skill.value >= 0 else 'worse'}"
+
+
+def _measured(measure: Measure, scores: Sequence[ScoreValue | None]) -> tuple[str, ...]:
+    """Return the cells of a metric, in percent where its head says so."""
+    values = [score.value if score else None for score in scores]
+    if measure.head.endswith("%"):
+        return tuple(percent_cell(value) for value in values)
+    return column_texts(values)
+
+
+def _marked(board: Standings, columns: tuple[GridColumn, ...]) -> Grid:
     own, truth = (
         frozenset(i for i, line in enumerate(board.all) if line is which)
         for which in (board.own, board.truth)
     )
-    return Grid(tuple(_leaderboard_columns(board)), own, truth)
+    return Grid(columns, own, truth)
+
+
+def leaderboard_grid(board: Standings) -> Grid:
+    """Return the leaderboard with all its columns."""
+    return _marked(board, tuple(_leaderboard_columns(board)))
 
 
 def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
-    yield GridColumn("model", "model", tuple(board.display_name(line) for line in board.all))
-    headlines = with_errors(
-        [line.headline.value for line in board.all], [line.headline.stderr for line in board.all]
+    def column(title: str, cells: Iterable[str]) -> GridColumn:
+        return GridColumn(title, title, tuple(cells))
+
+    lines = board.all
+    yield column("model", (board.display_name(line) for line in lines))
+    scores = [line.headline for line in lines]
+    errors = [each.stderr for each in scores]
+    yield column(
+        f"{board.called_in}, mean ± s.e.", with_errors([each.value for each in scores], errors)
     )
-    yield GridColumn(f"{board.called_in}, mean ± s.e.", _brief(board.measure, " ± s.e."), headlines)
-    yield GridColumn("median", "", column_texts([line.median.value for line in board.all]))
-    yield GridColumn("pooled", "", column_texts([line.pooled.value for line in board.all]))
+    yield column("median", column_texts([line.median.value for line in lines]))
+    yield column("pooled", column_texts([line.pooled.value for line in lines]))
     for measure in board.beside:
-        cells = column_texts(
-            [line.beside.get(measure.name, ScoreValue()).value for line in board.all]
-        )
-        yield GridColumn(
-            measure.with_unit, _brief(measure) if measure.beside == "always" else "", cells
-        )
-    yield GridColumn(
-        f"skill against {board.rival}, %",
-        "skill\n%",
-        tuple(_percent(line.skill) for line in board.all),
-    )
-    yield GridColumn(
-        f"way from {board.rival} to the floor, %",
-        "to floor\n%",
-        tuple(_share(board, line) for line in board.all),
-    )
-    yield _count(board, board.units, lambda line: line.n, board.units)
-    yield _count(board, "undefined", lambda line: line.n_undefined)
-    yield _count(board, "failed", lambda line: line.n_failed)
-    yield _count(board, "fallback", lambda line: line.n_fallback)
-    yield GridColumn("time", "time", tuple(duration(line.seconds) for line in board.all))
-
-
-def _brief(measure: Measure, more: str = "") -> str:
-    """Return a title of two lines, a third has the unit."""
-    unit = f"\n{measure.measured_in}" if measure.measured_in else ""
-    return f"{two_lines(measure.name)}{more}{unit}"
+        values = [line.beside.get(measure.name, ScoreValue()).value for line in lines]
+        yield column(measure.with_unit, column_texts(values))
+    yield column(f"skill against {board.rival}, %", (_percent(line.skill) for line in lines))
+    yield column(f"way from {board.rival} to the floor, %", (_share(board, line) for line in lines))
+    for title, count in {
+        board.units: "n",
+        "undefined": "n_undefined",
+        "failed": "n_failed",
+        "fallback": "n_fallback",
+    }.items():
+        yield column(title, (f"{getattr(line, count):,}" for line in lines))
+    yield column("compute", (duration(line.seconds) for line in lines))
 
 
 def _percent(number: ScoreValue) -> str:
@@ -230,12 +279,6 @@ def _share(board: Standings, line: ModelStanding) -> str:
     if line is board.truth:
         return "100" if any(other.to_floor is not None for other in board.lines) else ""
     return "" if line.to_floor is None else f"{100 * line.to_floor + 0.0:.0f}"
-
-
-def _count(
-    board: Standings, title: str, count: Callable[[ModelStanding], int], brief: str = ""
-) -> GridColumn:
-    return GridColumn(title, brief, tuple(f"{count(line):,}" for line in board.all))
 
 
 LEGEND = """
@@ -265,7 +308,7 @@ something simpler than the model answered for."""
 LOST = """
 {%- if n_undefined %}{{ n_undefined | counted(units) }} without a value, {% endif %}
 {%- if n_failed %}{{ n_failed | counted("answers") }} failed ({{ error }}), {% endif %}
-{%- if n_fallback %}{{ n_fallback | counted(units) }} by a fallback, {% endif %}
+{%- if n_fallback and not told %}{{ n_fallback | counted(units) }} by a fallback, {% endif %}
 {%- if error and not n_failed %}{{ error }}{% endif %}"""
 """What is missing of a model's predictions; empty where nothing is."""
 
@@ -280,11 +323,15 @@ def leaderboard_legend(board: Standings) -> list[str]:
     )
 
 
-def leaderboard_notes(board: Standings) -> Iterator[str]:
-    """Yield the counts of undefined, failed and replaced predictions, where there are any."""
+def leaderboard_notes(board: Standings, remarks: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the counts of undefined, failed and replaced predictions, where there are any.
+
+    Replaced ones are left out where remarks tell of them.
+    """
+    told = any("by a fallback" in remark for remark in remarks)
     models: dict[str, list[str]] = {}
     for line in board.all:
-        counts = say(LOST, line, units=board.units).rstrip(",")
+        counts = say(LOST, line, units=board.units, told=told).rstrip(",")
         models.setdefault(counts, []).append(board.display_name(line))
     for counts, names in models.items():
         if counts:

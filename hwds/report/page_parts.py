@@ -19,6 +19,7 @@ from hwds.core.files import digest
 from hwds.core.secrets import without_secrets
 from hwds.report.grid import Grid, grid_of
 from hwds.report.pictures import INK, LIGHT, as_svg
+from hwds.report.words import SENTENCE_END
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -100,7 +101,7 @@ def _channels(colour: str) -> list[int]:
 # Templates of pages, filled by Jinja2 with every value escaped, and the scripts and styles that
 # they hold.
 
-NAME_JOINT = re.compile(r"(?<=[/_,=(\[])(?=[^ ])")
+NAME_JOINT = re.compile(r"(?<=[/_,=])(?=[^ ])|(?<=[^ ][(\[])(?=[^ ])")
 """The places where a long name is broken first."""
 
 
@@ -166,9 +167,6 @@ MOST_ON_PAPER = 12
 LONG_LEAD = 240
 """The letters above which a first sentence is set smaller, so that it is visible without scrolling.
 """
-
-SENTENCE_END = re.compile(r"(?<=[.]) (?=[A-Z])")
-"""The end of a sentence."""
 
 
 class PagePart(ABC):

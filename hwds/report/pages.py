@@ -32,6 +32,7 @@ from hwds.report.leaderboard import (
     leaderboard_legend,
     leaderboard_notes,
     segment_grids,
+    standing_grid,
 )
 from hwds.report.page_parts import (
     Code,
@@ -55,7 +56,13 @@ from hwds.report.sweep import (
     trials_grid,
 )
 from hwds.report.sweep_pictures import front_grid, front_sentence, importance_sentence
-from hwds.report.verdict import stored_grids, verdict_captions
+from hwds.report.verdict import (
+    MOST_COLUMNS,
+    MOST_NOTES,
+    stored_grids,
+    verdict_and_notes,
+    verdict_captions,
+)
 from hwds.report.words import say_lines
 from hwds.results.columns import Column, Declared
 from hwds.results.comparison import STUDY_CONTRASTS, Comparison, StudyResult
@@ -112,6 +119,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     board = stored_standings(config, tables)
     verdict = folder.read_verdict()
     sentence = folder.read_conclusion() or run_conclusion(board)
+    verdicts, notes = verdict_and_notes(sentence, str((verdict or {}).get("sentence") or ""))
     report = stored_report(config, tables)
     results = [
         *filter(len, report.terminal_tables(tables, board)),
@@ -119,18 +127,29 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     ]
     long = [each for each in results if len(each) > MOST_BEFORE_PICTURES]
     decided: tuple[PagePart, ...] = (
-        *map(GridTable, stored_grids(folder.path)),
+        *(part for each in stored_grids(folder.path) for part in _table_parts(each)),
         *_named_pictures(path, _decision_pictures(verdict), verdict_captions(config, verdict)),
     )
-    warnings = [Text(note, note=True) for note in report.notes(board)]
+    warnings = [Text(note, note=True) for note in report.notes(board, folder.read_remarks())]
     drawn = _named_pictures(path, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
     ranking = Section(
-        "Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn)
+        "Leaderboard",
+        (
+            *warnings,
+            GridTable(standing_grid(board)),
+            *drawn,
+            Folded("All columns", (GridTable(without_zero_counts(leaderboard_grid(board))),)),
+        ),
     )
     found = (
         Section(
             "Results",
-            tuple(GridTable(each) for each in results if len(each) <= MOST_BEFORE_PICTURES),
+            tuple(
+                part
+                for each in results
+                if len(each) <= MOST_BEFORE_PICTURES
+                for part in _table_parts(each)
+            ),
         ),
         Section(
             "Segments",
@@ -144,10 +163,11 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     )
     decision = Section("What was decided", decided if verdict else ())
     sections = (
-        *((ranking, decision, *found) if report.ranks else (decision, *found, ranking)),
+        *((decision, ranking, *found) if report.ranks else (decision, *found, ranking)),
         *report.page_sections(tables, board, frame),
         Section(
-            "Remarks, and what failed or was left out", tuple(_lost_parts(folder, tables, board))
+            "Remarks, and what failed or was left out",
+            tuple(_lost_parts(folder, tables, board, notes[MOST_NOTES:])),
         ),
         Section("What the numbers mean", tuple(_metric_meanings(tables, board))),
         Section("How to have it again", tuple(repeat_parts(config, folder.read_provenance()))),
@@ -155,7 +175,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     below = f"Run {folder.title}: {model} on {dataset}, protocol {protocol}, seed {config['seed']}."
     return Page(
         board.title,
-        sentence if verdict is None else f"{verdict['sentence']}\n{sentence}",
+        "\n".join([*verdicts, *notes[:MOST_NOTES]]),
         below,
         sections,
     )
@@ -220,11 +240,23 @@ def _named_pictures(
             )
 
 
-def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator[PagePart]:
-    """Yield the failed cells, the counts of undefined values and fallbacks, and the remarks of the
-    run.
+def _table_parts(grid: Grid) -> Iterator[PagePart]:
+    """Yield a table; of a wide one the columns of the terminal, and all of them folded."""
+    if len(grid.shown) <= MOST_COLUMNS:
+        yield GridTable(grid)
+        return
+    yield GridTable(grid.first(MOST_COLUMNS))
+    yield Folded("All columns", (GridTable(replace(grid, caption="")),))
+
+
+def _lost_parts(
+    folder: RunFolder, tables: Tables, board: Standings, notes: Iterable[str]
+) -> Iterator[PagePart]:
+    """Yield further notes on the conclusion, the failed cells, the counts of undefined values and
+    fallbacks, and the remarks of the run.
     """
-    lines = [*leaderboard_notes(board), *folder.read_remarks()]
+    remarks = folder.read_remarks()
+    lines = [*leaderboard_notes(board, remarks), *notes, *remarks]
     failed = tables.timings.filter(col("status") != "ok")
     yield (
         Listing(lines)

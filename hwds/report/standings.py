@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from hwds.evaluation.protocol import Score
-from hwds.report.words import say
+from hwds.frames.roles import SERIES
+from hwds.report.words import say_lines, verdict_word
 from hwds.results.tables import TRUTH, Better, Measure, Tables, short
-from hwds.stats.effects import LEAST_SURE
 
 # Standings: the scores of each model, best first, the floor of the truth last.
 
@@ -81,6 +81,8 @@ class Standings:
         truth: The simulator's floor, None for real data.
         methods: The methods of the intervals, by aggregate.
         title: The names of experiment and dataset.
+        cutoffs: The most cutoffs of a series; 0 where there are none.
+        steps: The steps from each.
     """
 
     measure: Measure
@@ -90,6 +92,8 @@ class Standings:
     truth: ModelStanding | None
     methods: Mapping[str, tuple[str, ...]]
     title: str
+    cutoffs: int = 0
+    steps: int = 0
 
     @property
     def headline(self) -> str:
@@ -172,6 +176,14 @@ class Standings:
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    def plain_name(self, line: ModelStanding) -> str:
+        """Return the name of a line in plain words: `seasonal naive`, `best possible`."""
+        if self.is_reference(line):
+            return self.rival.removeprefix("the ")
+        if line is self.truth and self.better != "none":
+            return "best possible"
+        return line.model
+
     def display_name(self, line: ModelStanding) -> str:
         """Return the displayed name of a line's model."""
         if line is not self.truth:
@@ -219,7 +231,16 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
         truth,
         _methods(tables, headline),
         " on ".join(filter(None, names)) or "Leaderboard",
+        *_reach(tables.predictions),
     )
+
+
+def _reach(predictions: pl.DataFrame) -> tuple[int, int]:
+    """Return the most cutoffs of a series and the steps from each; 0 where rows have none."""
+    if not {SERIES, "cutoff", "step"} <= {*predictions.columns} or predictions.is_empty():
+        return 0, 0
+    counts = predictions.group_by(SERIES).agg(pl.col("cutoff").n_unique())["cutoff"]
+    return int(counts.max()), int(predictions["step"].max())  # type: ignore[arg-type]
 
 
 def stored_standings(config: Mapping[str, Any], tables: Tables) -> Standings:
@@ -364,40 +385,37 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
 CONCLUSION = """
 {%- set unit = measure.measured_in %}
 {%- macro number(score) %}{{ score.value | money(unit) }}{% endmacro %}
+{%- macro better(value) %}{{ "better" if value > 0 else "worse" }}{% endmacro %}
+{%- set base = cutoffs | counted("cutoffs") if cutoffs else own.n | counted(units) if own %}
 {%- macro against_reference() %}
 {%- set skill, low, high = own.skill.value, own.skill.low, own.skill.high %}
-{%- set method, side = own.skill.method or "", "better" if skill > 0 else "worse" %}
-{%- set score %}
-{{- headline }} {{ number(own.headline) }}
-{%- if own.reference is not none and skill %} against {{ own.reference | money(unit) }}{% endif %},
-{{ own.n | counted(units) }})
-{%- endset %}
-{%- set quoted = skill | quoted_percent(low, high, less=skill <= 0) %}
+{%- set method = own.skill.method or "" %}
+{%- set size, _, ends = (skill | quoted_percent(low, high, less=skill <= 0)).partition(" (") %}
+{%- set word = verdict_word(low, high) %}
 {%- if skill == 0 and not own.skill.stderr -%}
-scores as {{ rival }} does ({{ score }}
-{%- elif low is none or high is none -%}
-is {{ skill | abs | percent }} {{ side }} than {{ rival }}
-{%- if method.endswith("cannot tell") %}; how sure that is, {{ method }}
-{%- else %}, too few {{ units }} for an interval{% endif %} ({{ score }}
-{%- else %}
-{%- set size, _, ends = quoted.partition(" (") %}
-{%- if low > 0 %}beats {{ rival }} by {{ size }}
-{%- elif high < 0 %}does not beat {{ rival }}: it is worse by {{ size }}
-{%- else %}does not beat {{ rival }}: it is {{ size }} {{ side }},
-{% if 0.0 in (low, high) %}which fewer than {{ least_sure }} periods or {{ units }} cannot make sure
-{%- else %}not distinguishable{% endif %}
-{%- endif %} ({{ ends[:-1] }}; {{ score }}
+{{ own.model }} scores as {{ rival }} does: {{ headline }} {{ number(own.headline) }},
+{{ own.n | counted(units) }}.
+{%- else -%}
+{{ word }}: {{ own.model }} is {{ size }} {{ better(skill) }} than {{ rival }}
+{%- if word != "NOT SURE" %}
+({{- ends[:-1] ~ "; " if ends }}{{ own.n | counted(units) }}
+{%- if cutoffs %}, {{ cutoffs | counted("cutoffs") }}{% endif %}).
+{%- else %} so far;
+{% if method.endswith("cannot tell") %}{{ method }}.
+{%- elif not ends %}{{ base }} {{ "is" if base.startswith("1 ") else "are" }} too few for an
+interval.
+{%- else %}{{ base }} cannot tell ({{ ends }}.
 {%- endif %}
-{%- set floor = own.to_floor or 0.0 %}
-{%- if truth and truth.headline.value is not none and floor > 0 %}
-{%- if floor >= 1 %}, and reaches the floor
-{%- else %}, and goes {{ (100 * floor) | written(".0f") }} % of the way to the floor
-{%- endif %} ({{ number(truth.headline) }})
 {%- endif %}
-{%- if better_rivals | length == 1 %}; the rival {{ better_rivals[0].model }} scores better
-{%- elif better_rivals %}; {{ better_rivals | length }} rivals score better, best of them
-{{ better_rivals[0].model }}
-{%- endif %}{% if better_rivals %} ({{ number(better_rivals[0].headline) }}){% endif %}
+{%- endif %}
+
+{% if better_rivals | length == 1 -%}
+{{ better_rivals[0].model }} scores better ({{ number(better_rivals[0].headline) }}); hwds compare
+tests that.
+{%- elif better_rivals -%}
+{{ better_rivals | length }} rivals score better, best of them {{ better_rivals[0].model }}
+({{ number(better_rivals[0].headline) }}); hwds compare tests that.
+{%- endif %}
 {%- endmacro %}
 {%- macro by_rank() %}
 {%- set best, count = scored[0], scored | length %}
@@ -406,13 +424,18 @@ is {{ skill | abs | percent }} {{ side }} than {{ rival }}
 {%- endset %}
 {%- set score = (score[:-1] ~ "; " if score.endswith(")") else score ~ " (")
     ~ (own.n | counted(units)) ~ ")" %}
-{%- if count == 1 %}has {{ score }}
+{%- if count == 1 %}{{ own.model }} has {{ score }}
 {%- elif best.model == own.model -%}
-scores best of {{ count }} models, not tested (hwds compare does): {{ score }}
+NOT SURE: {{ own.model }} scores best of {{ count }} models, {{ score }}
 {%- else -%}
-is number {{ scored.index(own) + 1 }}: {{ score }}
+NOT SURE: {{ best.model }} scores best of {{ count }} models, {{ headline }}
+{{ number(best.headline) }}; {{ own.model }} is number {{ scored.index(own) + 1 }}, {{ score }}
 {%- endif %}
-{%- if truth and truth.headline.value is not none %}; the floor is {{ number(truth.headline) }}
+{%- if truth and truth.headline.value is not none %}; the best possible is
+{{ number(truth.headline) }}{% endif %}.
+{%- if count > 1 %}
+
+No test was made: hwds compare makes it.
 {%- endif %}
 {%- endmacro %}
 {%- if own is none -%}
@@ -425,23 +448,15 @@ Nothing was scored.
 {%- endif %}
 {%- if scored %}; the best of its rivals is {{ scored[0].model }} ({{ headline }}
 {{ number(scored[0].headline) }}){% endif %}.
-{%- else %}
-{%- if own.skill.value is not none %}{{ own.model }} {{ against_reference() }}
-{%- else %}
-{%- if scored[0].model != own.model -%}
-{{ scored[0].model }} scores best of {{ scored | length }} models, not tested (hwds compare does):
-{{ headline }} {{ number(scored[0].headline) }};{{ " " }}
-{%- endif %}{{ own.model }} {{ by_rank() }}
-{%- endif %}
-{%- if own.n_failed %}; {{ own.n_failed | counted("answers") }} failed{% endif %}
-{%- if own.n_fallback %}; {{ own.n_fallback | counted(units) }} came from a fallback{% endif %}.
+{%- elif own.skill.value is not none %}{{ against_reference() }}
+{%- else %}{{ by_rank() }}
 {%- endif %}"""
 """The conclusion on the experiment's model against the reference, the floor and the rivals, by the
-headline. A difference counts where its interval excludes 0; an end at 0 was drawn there by
-`reaching_zero`. Without a skill the model's rank stands in for it.
+headline: the verdict, then notes by their weight, a line each. An end of an interval at 0 was drawn
+there by `reaching_zero`. Without a skill the model's rank stands in for it.
 """
 
 
 def run_conclusion(board: Standings) -> str:
-    """Return the conclusion of a run, in one sentence."""
-    return say(CONCLUSION, board, least_sure=LEAST_SURE)
+    """Return the conclusion of a run: the verdict, then notes by their weight, a line each."""
+    return "\n".join(say_lines(CONCLUSION, board, verdict_word=verdict_word))

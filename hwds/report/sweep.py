@@ -17,7 +17,7 @@ from hwds.core.settings import as_yaml
 from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.leaderboard import print_grids
 from hwds.report.standings import ScoreValue
-from hwds.report.words import say
+from hwds.report.words import say, say_lines, verdict_word
 from hwds.results.columns import Column, Declared
 from hwds.results.formatting import column_texts, counted, duration
 from hwds.results.sweep_folder import SweepFolder
@@ -260,6 +260,24 @@ CONCLUSION = """
 {%- if number.value is none %}none
 {%- else %}{{ number.value | quoted(number.low, number.high) }}{% endif %}
 {%- endmacro -%}
+{%- if best != 0 and gain is not none %}
+{%- set relative = tuned.effect is not none and untuned_final.value > 0 %}
+{%- set share = tuned.effect if relative else gain %}
+{%- set low, high = tuned.low, tuned.high %}
+{{- verdict_word(low, high) }}: {{ model }}, tuned, is
+{% if not share %}as good as it stood on the final windows, to the last digit
+{%- else -%}
+{{ (100 * share) | abs | written(".1f") }} % {{ "better" if share > 0 else "worse" }} than as it
+stood on the final windows
+{%- if low is none or high is none %}{% if tuned.reason %} ({{ tuned.reason }}){% endif %}
+{%- else %}
+{%- set ends = (low, high) if share > 0 else (-high, -low) %} (95 %:
+{% for end in ends %}{{ (100 * end) | written(".1f") if relative else end | brief }}
+{%- if not loop.last %} to {% endif %}{% endfor %})
+{%- endif %}
+{%- endif %}.
+{%- endif %}
+
 Trial {{ best }} is the best of {{ count.finished | counted("trials") }} on
 {{ windows | counted("inner windows") }}
 {%- if reused or count.stopped %} (
@@ -276,22 +294,9 @@ final) {{ optimism | signed }}
 {%- if best == 0 %}
 It is the experiment as it stood: tuning found nothing better.
 {%- elif gain is not none %}
-{%- set relative = tuned.effect is not none and untuned_final.value > 0 %}
-{%- set share = tuned.effect if relative else gain %}
-{%- set low, high = tuned.low, tuned.high %}
+
 {{ model }} as it stood has {{ score(untuned_inner) }} on the inner and
-{{ score(untuned_final) }} on the final windows; tuned it is
-{% if not share %}as good there, to the last digit
-{%- else -%}
-{{ (100 * share) | abs | written(".1f") }} % {{ "better" if share > 0 else "worse" }} there
-{%- if low is none or high is none %}{% if tuned.reason %} ({{ tuned.reason }}){% endif %}
-{%- else %}
-{%- set ends = (low, high) if share > 0 else (-high, -low) %} (95 %:
-{% for end in ends %}{{ (100 * end) | written(".1f") if relative else end | brief }}
-{%- if not loop.last %} to {% endif %}{% endfor %})
-{%- if low <= 0 <= high %}, which may be chance{% endif %}
-{%- endif %}
-{%- endif %}.
+{{ score(untuned_final) }} on the final windows.
 {%- endif %}"""
 
 TIME = """
@@ -310,7 +315,9 @@ def sweep_conclusion(result: SweepResult) -> str:
     """Return the conclusion of a sweep, in a few sentences."""
     status, reused = result.trials["status"], (result.trials["source"] != "").sum()
     count = {name: int((status == name).sum()) for name in ("finished", "stopped")}
-    return say(CONCLUSION, result, count=count, reused=reused)
+    return "\n".join(
+        say_lines(CONCLUSION, result, count=count, reused=reused, verdict_word=verdict_word)
+    )
 
 
 def core_time(seconds: float, low: float, high: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,15 +23,21 @@ from hwds.results.formatting import (
     quote_percent,
     signed,
 )
-from hwds.results.tables import TRUTH, Tables, Verdict, short
+from hwds.results.tables import TRUTH, Tables, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 VerdictT = TypeVar("VerdictT", bound=Verdict)
 
+BETTER, WORSE, NOT_SURE = "BETTER", "WORSE", "NOT SURE"
+"""The words of every comparison: of runs, tables of contrasts, sweeps and pages."""
+
 BREAK = re.compile(r"\s*\n\s*")
 """A line break in a template, which is a space."""
+
+SENTENCE_END = re.compile(r"(?<=[.]) (?=[A-Z])")
+"""The end of a sentence."""
 
 BLANK_LINE = re.compile(r"\n\s*\n")
 
@@ -64,8 +70,36 @@ def fill(template: str, about: Any = None, **values: Any) -> str:
 
 
 def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
-    """Return a verdict with its sentence, from the template of its class and other values."""
-    return replace(verdict, sentence=say(verdict.words, verdict, **values))
+    """Return a verdict with its sentence, from the template of its class and other values.
+
+    A paragraph of the template is a line: the verdict first, then notes by their weight.
+    """
+    return replace(verdict, sentence="\n".join(say_lines(verdict.words, verdict, **values)))
+
+
+def word_of(verdicts: Iterable[str]) -> str:
+    """Return the word for the verdicts of a comparison with several rivals: the worst comes first.
+
+    Args:
+        verdicts: Of each rival: `better`, `worse`, `unsure`, `alike`, or two of these.
+    """
+    said = [each.partition(",")[0] for each in verdicts]
+    for verdict, word in (("worse", WORSE), ("better", BETTER), ("alike", "ALIKE")):
+        if verdict in said:
+            return word
+    return NOT_SURE
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text."""
+    return SENTENCE_END.split(text)
+
+
+def verdict_word(low: float | None, high: float | None) -> str:
+    """Return the word for a gain with this interval; None for an end that is not known."""
+    if low is None or high is None or low <= 0 <= high:
+        return NOT_SURE
+    return BETTER if low > 0 else WORSE
 
 
 def scores_of(tables: Tables, model: str) -> Callable[[str], Mapping[str, Any]]:
@@ -131,12 +165,6 @@ def _or_nothing(write: Callable[..., str]) -> Callable[..., str]:
     return written
 
 
-def two_lines(metric: str) -> str:
-    """Return a title of two lines: `mase` above `[m=12]`, `card_precision` above `@100`."""
-    name = short(metric)
-    return "\n".join(filter(None, (name, metric.removeprefix(name))))
-
-
 def _span(low: float, high: float, kind: str = "units") -> str:
     """Return the ends of an interval with their kind's decimals: `1,200 to 1,500`."""
     write = FILTERS[kind]
@@ -188,7 +216,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],
     "span": _span,
-    "two_lines": two_lines,
     "units": lambda value: fixed(value, 0),
     "word": lambda name: name.replace("_", " "),
     "written": format,

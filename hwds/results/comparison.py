@@ -57,8 +57,8 @@ LEADERBOARD = Declared.of(
     Column("n_undefined", "count", title="undefined", brief="{{ 'undefined' if n_undefined }}"),
     Column("n_failed", "count", title="failed", brief="{{ 'failed' if n_failed }}"),
     Column("n_fallback", "count", title="fallback", brief="{{ 'fallback' if n_fallback }}"),
-    Column("seconds", "number", title="time", brief="time", show="{{ seconds | duration }}"),
-    Column("score", "made", title="{{ metric }}, mean ± s.e.", brief="{{ metric | two_lines }} ±"),
+    Column("seconds", "number", title="compute", brief="compute", show="{{ seconds | duration }}"),
+    Column("score", "made", title="{{ metric }}, mean ± s.e.", brief="{{ measure.heading }} ±"),
     Column(
         "best",
         "made",

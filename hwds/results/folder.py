@@ -235,13 +235,12 @@ class RunFolder:
         return "\n".join(self._read_texts("conclusion")).strip()
 
     def read_findings(self) -> list[str]:
-        """Return the conclusion of the run and the sentence of its decision's verdict, those of
+        """Return the sentence of the decision's verdict and the conclusion of the run, those of
         them that there are.
         """
         verdict = self.read_verdict() or {}
-        return [
-            text for text in (self.read_conclusion(), str(verdict.get("sentence") or "")) if text
-        ]
+        decided = str(verdict.get("sentence") or "")
+        return [text for text in (decided, self.read_conclusion()) if text]
 
     def write_remarks(self, remarks: Sequence[str]) -> None:
         """Write the warnings for readers of the numbers: units that were left out, features that no

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import floor, isfinite, log10
 
 UNBOUNDED = 10.0
-"""The share from which the end of an interval is only said to lie beyond it: a loss of ten times
-and more.
-"""
+"""The share beyond which the end of an interval says nothing: a loss of ten times and more."""
 
 
 def decimals(values: Iterable[float | None]) -> int:
@@ -110,14 +108,12 @@ def quote_percent(share: float, low: float | None, high: float | None) -> tuple[
     """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the
     interval.
 
-    The lower end of a gain that may as well be a loss of ten times and more is `below -1000`.
+    A gain that may as well be a loss of ten times and more has none.
     """
-    if low is None or high is None:
+    if low is None or high is None or low < -UNBOUNDED < share or (share < UNBOUNDED < high):
         return percent(share), ""
-    known_from = low if low >= -UNBOUNDED or share < 0 else -UNBOUNDED
-    places = _places(100 * share, 25 * (high - known_from))
-    text, least, most = (f"{100 * end:z.{places}f}" for end in (share, known_from, high))
-    least = least if known_from == low else f"below {least}"
+    places = _places(100 * share, 25 * (high - low))
+    text, least, most = (f"{100 * end:z.{places}f}" for end in (share, low, high))
     return f"{text} %", f" (95 %: {least} to {most})"
 
 

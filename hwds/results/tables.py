@@ -41,6 +41,8 @@ class Measure:
         measured_in: The unit of its values (`USD`, `conversions`); empty for a share, a ratio, or a
             number without unit.
         confidence: The confidence level of its intervals.
+        head: The head of its column in plain words, empty for the name; one that ends with `%` has
+            its values in percent.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Measure:
     subject: str = field(default="", kw_only=True)
     measured_in: str = field(default="", kw_only=True)
     confidence: float = field(default=0.95, kw_only=True)
+    head: str = field(default="", kw_only=True)
 
     @property
     def short(self) -> str:
@@ -63,6 +66,12 @@ class Measure:
     def with_unit(self) -> str:
         """The name with subject and unit: `pseudo_regret, USD`; `minimum_effect, bought`."""
         return ", ".join(filter(None, (self.name, self.subject, self.measured_in)))
+
+    @property
+    def heading(self) -> str:
+        """The head of its column in plain words, with the unit: `MASE`, `rmse capped, cycles`."""
+        parts = (self.short.replace("_", " "), self.subject, self.measured_in)
+        return self.head or ", ".join(filter(None, parts))
 
     @property
     def rival(self) -> str:
@@ -158,6 +167,7 @@ METRICS = {
             "called",
             "subject",
             "measured_in",
+            "head",
         ),
         pl.String,
     ),

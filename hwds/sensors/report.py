@@ -24,7 +24,7 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import rivals_words, say, scores_of
+from hwds.report.words import rivals_words, say, scores_of, verdict_word
 from hwds.results.columns import Column, Declared
 from hwds.results.tables import Tables
 from hwds.sensors.metrics import flagged_stretches, run_counts
@@ -236,12 +236,12 @@ CONCLUSION = """
 {{ model }} calls {{ far.value | percent }} of normal rows anomalous; no row is labelled anomalous.
 {%- elif own.value is not none %}
 {%- set gain, recall, late = of("f1_gain"), of("event_recall"), of("delay") -%}
-{{ model }} finds anomalous rows with F1 {{ own.value | written(".3f") }}, the mean over
-{{ own.n }} runs: {{ gain.value | abs | written(".3f") }}
+{{ verdict_word(gain.ci_low, gain.ci_high) }}: {{ model }} finds anomalous rows with F1
+{{ own.value | written(".3f") }}, {{ gain.value | abs | written(".3f") }}
 {{ "above" if gain.value >= 0 else "below" }} flagging every row
 {%- if gain.ci_low is not none %} (95 %: {{ gain.ci_low | written("+.3f") }} to
-{{ gain.ci_high | written("+.3f") }}){% endif %}, which has
-{{ of("f1_everything").value | written(".3f") }}, while flagging none has 0. It calls
+{{ gain.ci_high | written("+.3f") }}; {{ own.n | counted("runs") }}){% endif %}.
+It calls
 {{ far.value | quoted_share(far.ci_low, far.ci_high) or "no part" }} of normal rows anomalous and
 misses {{ mar.value | percent or "no part" }} of anomalous ones.
 {% if recall.value is not none -%}
@@ -253,7 +253,8 @@ on average{% endif %}.
 {{ of("event_precision").value | percent }} of episodes of alarms meet an anomaly.
 {%- endif %}
 {%- endif %}
-{% if rivals %}Beside it: {{ rivals }}.{% endif %}
+Flagging every row has F1 {{ of("f1_everything").value | written(".3f") }}, flagging none 0.
+{% if rivals %}F1 of the others: {{ rivals }}.{% endif %}
 {%- endif %}
 """
 
@@ -270,6 +271,7 @@ def sensor_sentence(runs: Runs, tables: Tables, model: str) -> str:
     floor = "the truth, which knows the law of normal readings,"
     return say(
         CONCLUSION,
+        verdict_word=verdict_word,
         model=model,
         of=scores_of(tables, model),
         unit=tables.measure("delay").measured_in or "cycles",

@@ -327,7 +327,7 @@ def test_the_core_forecasts_lists_and_plans_without_any_extra(sales):
         "dataset=classics model=forecast/naive protocol=holdout size=small compute=serial",
     )
     assert ends == [(0, "")] * 5
-    assert out.count("Results: ") == 3
+    assert out.count("Files  ") == 3
     assert (
         "'forecast/auto' does without keras, statsforecast, tensorflow and xgboost, not installed: "
         "pip install 'hwds[boosting,classical,networks]'." in " ".join(out.split())

@@ -30,7 +30,6 @@ def test_segments_are_scored_beside_the_total_from_the_same_cells(project, run_h
     before, total = cells(project), scores(project)[0]
     code, out, err = run_here(project, "compute=serial", "protocol.windows=2", SEGMENTS)
     assert (code, err) == (0, "")
-    assert "The scores by channel, family are in leaderboard.md." in out
     assert "by channel\n" not in out
     assert cells(project) == before, "segments compute no cell again"
     found, page = scores(project)

@@ -102,7 +102,7 @@ def test_what_users_named_is_text(page):
 def test_the_conclusion_comes_first(page):
     text = page.html()
     assert text.index('class="lead"') < text.index("<h2>") < text.index("<table>")
-    assert page.markdown().split("\n\n")[1].startswith("c|d, the best here, beats ")
+    assert page.markdown().split("\n\n")[1].startswith("BETTER: c|d, the best here, beats ")
 
 
 def test_tables_have_headers_for_rows_and_columns():

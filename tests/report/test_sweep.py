@@ -69,15 +69,16 @@ def test_only_trials_with_all_windows_compete():
 
 def test_the_conclusion_says_what_is_left_of_the_choice():
     assert sweep_conclusion(found()) == (
+        "NOT SURE: forecast/xgboost, tuned, is 25.0 % better than as it stood on the final "
+        "windows.\n"
         "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase "
         "0.80 (95 %: 0.60 to 1.00)."
         " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): "
         "optimism (inner less final) -0.100"
-        " ± 0.141, which may be chance. forecast/xgboost as it stood has 1.00 on the inner and "
-        "1.20 on the final windows;"
-        " tuned it is 25.0 % better there."
+        " ± 0.141, which may be chance.\nforecast/xgboost as it stood has 1.00 on the inner and "
+        "1.20 on the final windows."
     )
-    assert "25.0 % worse there" in sweep_conclusion(found(better="high"))
+    assert "25.0 % worse than as it stood" in sweep_conclusion(found(better="high"))
     assert sweep_conclusion(found(best=0)).endswith(
         "It is the experiment as it stood: tuning found nothing better."
     )
@@ -150,26 +151,33 @@ def test_where_no_trial_has_all_objectives_there_is_no_front():
 
 def test_the_conclusion_says_how_sure_the_choice_is():
     sure = found(tuned=TunedEffect(0.24, 0.05, 0.4, 0.01))
-    assert sweep_conclusion(sure).endswith("tuned it is 24.0 % better there (95 %: 5.0 to 40.0).")
+    assert sweep_conclusion(sure).startswith(
+        "BETTER: forecast/xgboost, tuned, is 24.0 % better than as it stood on the final windows "
+        "(95 %: 5.0 to 40.0).\n"
+    )
     unsure = found(tuned=TunedEffect(0.24, -0.05, 0.5, 0.2))
-    assert sweep_conclusion(unsure).endswith(
-        "tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance."
+    assert sweep_conclusion(unsure).startswith(
+        "NOT SURE: forecast/xgboost, tuned, is 24.0 % better "
     )
+    assert "(95 %: -5.0 to 50.0).\n" in sweep_conclusion(unsure)
     worse = found(tuned=TunedEffect(-0.1, -0.2, -0.01, 0.03))
-    assert sweep_conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
-    few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
-    assert sweep_conclusion(few).endswith(
-        "tuned it is 24.0 % better there (one origin cannot tell)."
+    assert sweep_conclusion(worse).startswith(
+        "WORSE: forecast/xgboost, tuned, is 10.0 % worse than "
     )
+    few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
+    assert sweep_conclusion(few).startswith("NOT SURE: ")
+    assert "on the final windows (one origin cannot tell).\n" in sweep_conclusion(few)
     same = found(untuned_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
-    assert sweep_conclusion(same).endswith("tuned it is as good there, to the last digit.")
+    assert "is as good as it stood on the final windows, to the last digit." in sweep_conclusion(
+        same
+    )
     below = found(
         untuned_final=ScoreValue(-1.2),
         final=ScoreValue(-1.5),
         tuned=TunedEffect(0.3, 0.1, 0.5, 0.01),
     )
-    assert sweep_conclusion(below).endswith(
-        "tuned it is 25.0 % better there (95 %: 0.100 to 0.500)."
+    assert "25.0 % better than as it stood on the final windows (95 %: 0.100 to 0.500)." in (
+        sweep_conclusion(below)
     )
 
 

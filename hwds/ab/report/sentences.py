@@ -41,7 +41,7 @@ from hwds.ab.report.tables import (
     ratio_words,
     segments_grid,
 )
-from hwds.report.words import say
+from hwds.report.words import BETTER, NOT_SURE, WORSE, say
 from hwds.results.formatting import quote_percent
 from hwds.results.tables import Tables
 from hwds.stats.estimates import wilson
@@ -145,10 +145,7 @@ def _shown_sign(tables: Tables, effect: FinalEffect) -> int:
     A posterior has no rate to show by.
     """
     holds = effect.status == "ok" and effect.rule != "bayes"
-    if not (holds and effect.value and is_shown(tables, effect)):
-        return 0
-    good = tables.measure(f"effect[{effect.outcome}]" if effect.outcome else "effect").better
-    return 1 if (effect.value > 0) == (good != "low") else -1
+    return {BETTER: 1, WORSE: -1}.get(_effect_word(tables, effect), 0) if holds else 0
 
 
 def _guardrails_in_doubt(
@@ -171,7 +168,7 @@ def _guardrails_in_doubt(
 
 
 MONEY = """
-{{- verdict.word }} {{ verdict.arm }}: {{ verdict.reason }}
+{{- verdict.word }}: {{ verdict.arm }}: {{ verdict.reason }}
 {%- if effect.low is not none and effect.high is not none %}; {{ called }} changes by
 {{ (units * effect.value) | size(units * effect.low, units * effect.high, unit, sign=True) }}
 {%- if summed %} per {{ (units | count ~ " units") if unit else "unit" }}{% endif %}
@@ -223,9 +220,9 @@ PLAN_INTRODUCTIONS = {
 """The words before the units of each plan on the page."""
 
 MISMATCH = """
-The units are not split as planned (chi-square {{ value | brief }}, p {{ p_value | p_value }}):
-{{ "no effect is shown" if hidden else "no effect can be trusted" }}; find out why units are
-missing.
+STOP: the units are not split as planned (chi-square {{ value | brief }}, p
+{{ p_value | p_value }}): {{ "no effect is shown" if hidden else "no effect can be trusted" }}; find
+out why units are missing.
 """
 
 
@@ -252,9 +249,19 @@ def ab_conclusion(tables: Tables, model: str) -> str:
     if not told:
         return f"{model} shows no effect."
     verdicts = [verdict_sentence(tables, verdict) for verdict in arm_verdicts(tables, model)]
-    effects = "; ".join(_effect_sentence(tables, effect) for effect in told)
+    effects = [f"{_effect_sentence(tables, effect)}." for effect in told]
+    if not verdicts:
+        effects[0] = f"{_effect_word(tables, told[0])}: {effects[0]}"
     more = _correction_words(tables, of_model), _false_winner_words(tables, model)
-    return " ".join(filter(None, [*verdicts, f"{effects}.", *more]))
+    return "\n".join(filter(None, [*verdicts, *effects, *more]))
+
+
+def _effect_word(tables: Tables, effect: FinalEffect) -> str:
+    """Return the word for an effect, by whether it is shown and which way is good."""
+    if not effect.value or not is_shown(tables, effect):
+        return NOT_SURE
+    good = tables.measure(f"effect[{effect.outcome}]" if effect.outcome else "effect").better
+    return BETTER if (effect.value > 0) == (good != "low") else WORSE
 
 
 def ab_page(tables: Tables, model: str) -> str:

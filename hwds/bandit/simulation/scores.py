@@ -125,7 +125,12 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
     earned = each | {"measured_in": unit}
     lost = f"expected {unit} lost by the end against the best arm of each moment and segment"
     main = Measure(
-        "pseudo_regret", meaning=lost, reference=UNIFORM_PLAY, called="uniform play", **earned
+        "pseudo_regret",
+        meaning=lost,
+        head=f"lost, {unit}",
+        reference=UNIFORM_PLAY,
+        called="uniform play",
+        **earned,
     )
     return (
         main,
@@ -135,6 +140,7 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
         Measure(
             "regret_share",
             meaning="pseudo_regret over what the best arms are expected to earn",
+            head="lost, %",
             beside="always",
             **each,
         ),
@@ -152,8 +158,9 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
         Measure(
             "best_share",
             meaning="share of steps with the best single arm",
+            head="best arm chosen, %",
             better="high",
-            beside="page",
+            beside="always",
             **each,
         ),
         Measure(

@@ -250,9 +250,9 @@ def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     """Print the tables, what is to be known before they are read, and what they mean."""
     from dataclasses import replace
 
-    from hwds.report.comparison import comparison_grids, comparison_sentence
-    from hwds.report.leaderboard import print_grids
-    from hwds.results.formatting import counted
+    from hwds.report.comparison import comparison_grids, comparison_sentence, comparison_title
+    from hwds.report.verdict import Shown, print_shown
+    from hwds.results.formatting import counted, listed
 
     older = (
         [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."]
@@ -270,8 +270,22 @@ def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     )
     nearest_first = comparison.pairs["effect"].abs().arg_sort()[:MOST].sort()
     shown = replace(comparison, pairs=comparison.pairs[nearest_first])
-    print_grids(
-        [each.cut(MOST) for each in comparison_grids(shown)],
-        [*cut, *comparison.notes, *older],
-        comparison_sentence(comparison),
+    several = comparison.datasets if len(comparison.sources) > 1 else ()
+    averaged = (
+        [
+            f"These runs have other data: {listed(several)}. Models of one label are averaged "
+            f"over them."
+        ]
+        if len(several) > 1
+        else []
+    )
+    board, *grids = [each.cut(MOST) for each in comparison_grids(shown)]
+    print_shown(
+        Shown(
+            title=comparison_title(comparison),
+            decision=[replace(board, caption="")],
+            grids=grids,
+            said=comparison_sentence(comparison),
+            notes=[*averaged, *cut, *comparison.notes, *older],
+        )
     )

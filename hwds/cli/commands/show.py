@@ -40,23 +40,31 @@ def main(run: str, as_json: bool) -> int:
 
 def show_run(name: str) -> None:
     """The leaderboard of a run, and what was decided."""
+    from hwds.cli.run import show_stored
     from hwds.report.hooks import stored_report
-    from hwds.report.standings import stored_standings
+    from hwds.report.runs import short_run_title
+    from hwds.report.standings import run_conclusion, stored_standings
+    from hwds.report.verdict import stored_grids
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(name)
     config, tables = folder.read_config(), folder.read_tables()
-    origin = folder.read_provenance()
+    board, verdict = stored_standings(config, tables), folder.read_verdict()
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
-    print(f"{origin['command']}\n")
-    stored_report(config, tables).print_run(
-        tables, stored_standings(config, tables), folder.read_conclusion()
+    print(f"{folder.read_provenance()['command']}\n")
+    show_stored(
+        folder,
+        tables,
+        board,
+        stored_report(config, tables),
+        said=folder.read_conclusion() or run_conclusion(board),
+        decided=str(verdict["sentence"]) if verdict else "",
+        action=str(verdict["action"]) if verdict else "",
+        decision=stored_grids(folder.path),
+        remarks=folder.read_remarks(),
+        report=f"hwds report {short_run_title(folder.title)}",
     )
-    verdict = folder.read_verdict()
-    if verdict is not None:
-        print(verdict["sentence"])
-    print(f"Results: {folder.path}")
 
 
 def show_sweep(folder: SweepFolder) -> None:

@@ -187,10 +187,10 @@ class AlertVerdict(Verdict):
     {{ " and" if not loop.first else "By the " ~ against ~ " it is" }}
     {{ "cheaper" if sign == 1 else "dearer" }} than {{ called }} by
     {% if saving.low is none or saving.high is none -%}
-    {{ saving.value | abs | money(unit) }} a day (so few days or customers cannot tell)
+    {{ saving.value | abs | money(unit) }} per day (so few days or customers cannot tell)
     {%- else %}
     {%- set low, high = (saving.low, saving.high) if sign == 1 else (-saving.high, -saving.low) -%}
-    {{ (sign * saving.value) | size(low, high, unit) }} a day (95 %:
+    {{ (sign * saving.value) | size(low, high, unit) }} per day (95 %:
     {{ (sign * saving.value) | ends(low, high, unit) | replace(" " ~ unit, "") }})
     {%- endif %}
     {%- if loop.last %}.{% endif %}
@@ -198,47 +198,55 @@ class AlertVerdict(Verdict):
     {%- endmacro %}
     {%- macro rows_of(count) %}{{ count | written(".0f" if count == count | round else ".1f") }}
     {%- endmacro %}
+    {%- macro bound(each) %}
+    {%- if each == "few_positives" -%}
+    of the tested rows {{ positives }} {{ "is" if positives == 1 else "are" }} labelled positive,
+    fewer than {{ terms.least_positives }}
+    {%- elif each == "guarded" -%}
+    it blocks {{ (own.guarded_blocked or 0.0) | chance }} of the honest rows of
+    {{ terms.guarded | join(", ") }}, and {{ terms.most_guarded | percent }} is the limit
+    {%- elif own_lines -%}
+    the labels do not show it to be cheaper than
+    {% if excluded[each] | length == rivals | length %}any rival
+    {%- else %}{% for name in excluded[each] %}{{ rivals[name] }}
+    {%- if not loop.last %} or {% endif %}{% endfor %}{% endif %}
+    {%- else -%}
+    no test row has a label
+    {%- endif %}
+    {%- endmacro %}
     {%- set own = own_lines | last %}
     {%- if rule == "none" -%}
-    ADOPT.
-    {%- elif rule == "few_positives" -%}
-    HOLD: of the tested rows {{ positives }} {{ "is" if positives == 1 else "are" }} labelled
-    positive, fewer than {{ terms.least_positives }}.
-    {%- elif rule == "guarded" -%}
-    HOLD: {{ (own.guarded_blocked or 0.0) | chance }} of the honest rows of
-    {{ terms.guarded | join(", ") }} are blocked, {{ terms.most_guarded | percent }} may be.
-    {%- elif own_lines -%}
-    HOLD: the labels do not show it to be cheaper than
-    {% if excluded[rule] | length == rivals | length %}any rival
-    {%- else %}{% for each in excluded[rule] %}{{ rivals[each] }}
-    {%- if not loop.last %} or {% endif %}{% endfor %}{% endif %}.
+    ADOPT: the labels show it to be cheaper than every rival.
     {%- else -%}
-    HOLD: no test row has a label.
+    HOLD: {% for each in excluded %}{{ bound(each) }}{{ "; " if not loop.last }}{% endfor %}.
     {%- endif %}
-    {{ compared("labels") }}
-    {% if own_lines | length > 1 %}{{ compared("truth") }}{% endif %}
+
     {% if own -%}
-    A day it blocks {{ rows_of(own.blocked) }} rows and reviews {{ rows_of(own.reviewed) }} of at
+    Per day it blocks {{ rows_of(own.blocked) }} rows and reviews {{ rows_of(own.reviewed) }} of at
     most {{ terms.capacity }}
     {%- if own.caught_share is not none %}, and keeps {{ own.caught | money(unit) }} of
-    {{ (own.caught + own.missed) | money(unit) }} that are at stake
-    ({{- own.caught_share | percent }}){% endif %}
-    {%- if own.guarded_blocked is not none %}; it blocks {{ own.guarded_blocked | chance }} of the
-    honest rows of {{ terms.guarded | join(", ") }}
-    {%- elif own.honest_blocked is not none %}; it blocks {{ own.honest_blocked | chance }} of
-    honest rows{% endif %} (by the {{ own.against }}).
+    {{ (own.caught + own.missed) | money(unit) }} ({{ own.caught_share | percent }}){% endif %}.
+    {%- if own.guarded_blocked is not none and "guarded" not in excluded %} It blocks
+    {{ own.guarded_blocked | chance }} of the honest rows of {{ terms.guarded | join(", ") }}, by
+    the {{ own.against }}.
+    {%- elif own.guarded_blocked is none and own.honest_blocked is not none %} It blocks
+    {{ own.honest_blocked | chance }} of honest rows, by the {{ own.against }}.{% endif %}
     {%- endif %}
+
     {% set costs = meaning | last %}
     {%- if costs and costs.low is not none and costs.high is not none -%}
-    The cost that the probabilities promise and the one that came
-    {{ "cannot be told apart" if costs.holds else "differ" }} by the {{ costs.against }}:
-    {{ costs.expected | money(unit) }}
+    Predicted cost {{ costs.expected | money(unit) }} per day
     {%- if costs.expected_low is not none and costs.expected_high is not none %}
     ({{- costs.expected | ends(costs.expected_low, costs.expected_high, unit) }}, for labels are
-    few){% endif %} a day were expected and it came to {{ costs.realised | money(unit) }}
+    few){% endif %}, actual {{ costs.realised | money(unit) }} by the {{ costs.against }}
     ({{- costs.surplus.value | size(costs.low, costs.high, unit, sign=true) }}, 95 %:
-    {{ costs.surplus.value | ends(costs.low, costs.high, unit, sign=true) }}).
+    {{ costs.surplus.value | ends(costs.low, costs.high, unit, sign=true) }}): they
+    {{ "cannot be told apart" if costs.holds else "differ" }}.
     {%- endif %}
+
+    {{ compared("labels") }}
+
+    {% if own_lines | length > 1 %}{{ compared("truth") }}{% endif %}
     """
 
     @property

@@ -37,7 +37,7 @@ from hwds.report.pictures import (
 from hwds.report.words import say
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.files import write_csv
-from hwds.results.formatting import brief, counted, decimals, fixed
+from hwds.results.formatting import brief, counted, decimals, fixed, percent_cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +135,7 @@ def _ends_column(name: str, title: str, brief: str = "") -> Column:
 COSTS = Declared.of(
     Column("policy", "text", "", "policy", "policy", "{{ named(policy) }}"),
     Column("against", "word", "", "gray by", "by"),
-    _money_column("cost", "cost a day", "cost\na day"),
+    _money_column("cost", "cost per day", "cost\nper day"),
     _ends_column("cost_day", "95 %, by day"),
     _ends_column("cost_entity", "95 %, by entity"),
     _money_column("saving", "the policy saves", "policy\nsaves"),
@@ -143,9 +143,9 @@ COSTS = Declared.of(
     Column("missed", "number", "", "missed"),
     Column("wrong_blocks", "number", "", "wrong blocks", "wrong\nblocks"),
     Column("reviews", "number", "", "reviews"),
-    Column("blocked", "number", "", "rows blocked a day", show="{{ blocked | written(',.1f') }}"),
+    Column("blocked", "number", "", "rows blocked per day", show="{{ blocked | written(',.1f') }}"),
     Column(
-        "reviewed", "number", "", "rows reviewed a day", show="{{ reviewed | written(',.1f') }}"
+        "reviewed", "number", "", "rows reviewed per day", show="{{ reviewed | written(',.1f') }}"
     ),
     Column("caught_share", "share", "", "kept of what is at stake, %", "kept\n%"),
     Column(
@@ -178,14 +178,51 @@ def alert_cost_grid(verdict: AlertVerdict) -> Grid:
         verdict,
         own="{{ decision }}",
         names=2,
-        caption="Cost of each policy, {{ unit or 'money' }} a day over {{ days }} days:",
+        caption="Cost of each policy, {{ unit or 'money' }} per day over {{ days }} days:",
         money=partial(fixed, places=places),
         ends=lambda *ends: " to ".join(fixed(end, places) for end in ends if end is not None),
         named=partial(policy_name, verdict=verdict),
     )
 
 
+SIDES = {"labels": "by labels", "truth": "in truth"}
+
+
+def alert_policy_grid(verdict: AlertVerdict) -> Grid:
+    """Return a row for each policy: its cost by labels and in truth, and what it catches."""
+    places = decimals([line.cost.value for line in verdict.record])
+    sides = list(dict.fromkeys(line.against for line in verdict.record))
+    by_policy: dict[str, list[PolicyRecord]] = {}
+    for line in verdict.record:
+        by_policy.setdefault(line.policy, []).append(line)
+    heads = ["policy"]
+    for side in sides:
+        heads += [f"cost {SIDES[side]}", "saved (95 %)"]
+    heads += ["caught, %", "honest blocked, %", "guarded blocked, %"]
+    rows = [
+        [
+            policy_name(policy, verdict),
+            *(text for line in lines for text in _costs_cells(line, places)),
+            percent_cell(lines[-1].caught_share),
+            percent_cell(lines[-1].honest_blocked),
+            percent_cell(lines[-1].guarded_blocked),
+        ]
+        for policy, lines in by_policy.items()
+    ]
+    caption = f"{verdict.unit or 'Money'} per day over {verdict.days} days; saved: by the policy"
+    return grid_of(heads, rows, own=verdict.decision, caption=f"{caption}")
+
+
+def _costs_cells(line: PolicyRecord, places: int) -> tuple[str, str]:
+    saved = line.saving
+    if saved is None or saved.low is None or saved.high is None:
+        return fixed(line.cost.value, places), "" if saved is None else fixed(saved.value, places)
+    ends = f"{fixed(saved.low, places)} to {fixed(saved.high, places)}"
+    return fixed(line.cost.value, places), ends
+
+
 ALERT_COSTS_REPORT = TableReport(
+    first=alert_policy_grid,
     grid=alert_cost_grid,
     figure=costs_figure,
     caption="The cost of each policy with its parts and intervals",

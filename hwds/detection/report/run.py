@@ -28,7 +28,7 @@ from hwds.frames.table import Table
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import save_png
-from hwds.report.words import say, scores_of
+from hwds.report.words import say, say_lines, scores_of, verdict_word
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import quote_interval
 from hwds.results.tables import Tables, short
@@ -40,27 +40,39 @@ RANKINGS = ("aucpr", "auroc", "precision@recall", "recall@precision")
 """Metrics that a window without a positive row does not have."""
 
 CONCLUSION = """
+{%- set best = ranked[0] == model %}
 {%- macro distance() %}
-{%- if behind.value == 0 %}, which scores the same
-{%- elif behind.value is not none %}, behind by {{ told(behind, unit) | join }}
-{%- if behind.ci_low is not none and behind.ci_low <= 0 %}, which may be chance{% endif %}
-{%- endif %}
+{%- if behind.value is none -%}.
+{%- elif behind.value == 0 %} scores the same.
+{%- else %} is behind by {{ told(behind, unit) | join }}.{% endif %}
 {%- endmacro -%}
-{{ model }} has {{ metric }} {{ told(own, unit) | join }}{{ windows }}
+{%- macro scored() %}
+{{- metric }} {{ "is" if ranked | length > 1 else "of " ~ model ~ " is" }}
+{{ told(own, unit) | join }}{{ windows }}
 {%- if chance %}
 {%- set times = own.value / chance -%}
 : {{ times | written(",.0f" if times >= 10 else ",.1f") }} times what chance gives
 ({{- (100 * chance) | brief }} % of rows
 {%- if positives %}, {{ positives.rows | counted("positive rows") }}{% endif %})
-{%- endif %}
-{%- if ranked | length < 2 %}
-{%- elif ranked[0] == model -%}
-; second of {{ ranked | length }} models is {{ ranked[1] }}{{ distance() }}
-{%- else -%}
-; best of {{ ranked | length }} models is {{ ranked[0] }}, number {{ ranked.index(model) + 1 }} is
-{{ model }}{{ distance() }}
 {%- endif %}.
+{%- endmacro %}
+{%- if ranked | length < 2 -%}
+The {{ scored() }}
+{%- else -%}
+{%- set word = verdict_word(behind.ci_low, behind.ci_high) %}
+{{- word if best else "WORSE" if word == "BETTER" else "NOT SURE" }}: {{ ranked[0] }} is best of
+{{ ranked | length }} models by {{ metric }};
+{% if best -%}
+{{ ranked[1] }}
+{%- else -%}
+{{ model }}, number {{ ranked.index(model) + 1 }},
+{%- endif %}{{ distance() }}
+{%- endif %}
+
 {{ few }}
+
+{% if ranked | length > 1 %}Its {{ scored() }}{% endif %}
+
 {% if slope.value is not none %}
 {%- set evidence -%}
 calibration slope {{ told(slope) | join }}
@@ -84,11 +96,13 @@ Its probabilities are
 {%- endif %}
 {%- endif %}
 {%- endif %}
+
 {% if cleared -%}
 Labels miss some: of {{ looked | counted("rows") }} of label 1 in truth that were looked at,
 {{ (cleared / looked) | percent }} were cleared, so that probabilities come out low unless
 model.sensitivity says so.
 {%- endif %}
+
 {% if gap.value is not none %}
 {%- set labelled = of("aucpr").value | written(".3f") %}
 {%- set truly = of("true_aucpr").value | written(".3f") %}
@@ -107,10 +121,10 @@ The labels that had been found {{ "flatter" if gap.value > 0 else "belittle" }} 
 probabilities are calibrated, and the gap between labels and truth where the truth is known.
 """
 
-UNCALIBRATED_REMEDY = """: model.calibration=platt mends that, or bayes where labels are few, by the
-days of protocol.calibrate_days"""
-CALIBRATED_REMEDY = """: the window that they were calibrated by was another; more
-protocol.calibrate_days, or model.calibration=bayes where its labels are few, makes that rarer"""
+UNCALIBRATED_REMEDY = """. Use model.calibration=platt, or bayes if labels are few; both learn from
+the days of protocol.calibrate_days"""
+CALIBRATED_REMEDY = """. The calibration days may differ from the test days: try more
+protocol.calibrate_days, or model.calibration=bayes"""
 
 
 def detection_sentence(table: Table, tables: Tables, model: str) -> str:
@@ -137,12 +151,13 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
     is_ranking = name.removeprefix(TRUE) in RANKINGS
     looked = mine.filter(col("label").is_not_null(), truth=1)
     is_told = side == TRUE and looked["probability"].count()
-    return say(
+    lines = say_lines(
         CONCLUSION,
+        verdict_word=verdict_word,
         told=_value_and_interval,
         of=of,
         model=model,
-        metric=metric,
+        metric=measure.heading,
         own=own,
         unit=measure.measured_in,
         windows=window_count_words(
@@ -160,6 +175,7 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
         cleared=(looked["label"] == 0).sum() if is_told else 0,
         gap=of("gap_aucpr"),
     )
+    return "\n".join(lines)
 
 
 def models_by_score(tables: Tables, metric: str, *, least: bool) -> list[str]:

@@ -395,8 +395,8 @@ class PanelEvaluation(
         """
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
-        left = "the others had no history at a cutoff or no rows after it"
-        asked = [f"{n_forecast} of {units} series were asked; {left}."]
+        left = "no history at a cutoff, or no rows after it"
+        asked = [f"{units - n_forecast} of {units} series are left out: {left}."]
         messages = asked if n_forecast < units else []
         remarks = (fallback_remarks, scale_remarks, season_remarks)
         seen = [remark for each in remarks for remark in each(predictions)]

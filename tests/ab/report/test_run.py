@@ -111,7 +111,7 @@ def test_the_sentence_says_what_is_sure_and_what_is_not():
     )
     assert "fixed" not in said
     lowered = ab_conclusion(tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
-    assert lowered.startswith("B lowers bought per unit by 0.300 (")
+    assert lowered.startswith("WORSE: B lowers bought per unit by 0.300 (")
 
 
 def test_the_mean_is_that_of_the_control_whatever_the_order_of_the_arms():
@@ -153,7 +153,7 @@ def test_of_several_comparisons_the_corrected_p_value_decides():
         assert "B: no difference in bought per unit is shown (+0.300; always-valid 90 %:" in said
         assert "+0.500, corrected p 0.210)" in said
         assert "C raises bought per unit by 0.600 (" in said
-        assert f" The p-values are corrected by {called} for 2 comparisons." in said
+        assert f"\nThe p-values are corrected by {called} for 2 comparisons." in said
     assert "B raises" in ab_conclusion(tables(ratio(), *two), "ab/welch")
     assert "Nothing is corrected for the number of comparisons, 2." in ab_conclusion(
         tables(ratio(), *two), "ab/welch"
@@ -247,7 +247,7 @@ def test_relative_effects_lead_and_stand_for_the_intervals_of_the_others():
     ]
     said = ab_conclusion(tables(ratio(), mean("arm_mean", "A", 1.2), effect(), lift), "ab/welch")
     assert said.startswith(
-        "B raises bought per unit by 25.0 %, 0.300 from the control's 1.20 (always-valid 90 %: "
+        "BETTER: B raises bought per unit by 25.0 %, 0.300 from the control's 1.20 (always-valid 90 %: "
         "+8.0 to +44.9 %, "
     )
 
@@ -297,7 +297,7 @@ def test_guardrails_and_corrected_p_values_are_told():
 def test_an_arm_of_which_nothing_is_known():
     assert (
         ab_conclusion(tables(ratio(), effect(low=None, high=None)), "ab/welch")
-        == "B: nothing is known of bought yet."
+        == "NOT SURE: B: nothing is known of bought yet."
     )
     assert ab_conclusion(tables(ratio()), "ab/welch") == "ab/welch shows no effect."
 

@@ -28,7 +28,7 @@ def run(hwds, seed):
 def test_runs_are_compared_and_kept(hwds, two, tmp_path):
     said = hwds(f"compare {two[0]} {two[1]} --margin 0.5")
     assert said.code == 0
-    assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds:" in said.out
+    assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds\n" in said.out
     assert "forecast/naive against each rival" in said.out
     assert "Only 4 series: intervals are Student's t" in said.out
     folder = next((tmp_path / "outputs/comparisons").iterdir())
@@ -71,7 +71,7 @@ def test_json_is_all_of_it(hwds, two):
     data = json.loads(hwds(f"compare {two[0]} --json").out)
     assert data["subject"] == "forecast/naive"
     assert data["pairs"][0]["rival"] == "forecast/seasonal_naive"
-    assert data["sentence"].startswith("forecast/naive ")
+    assert data["sentence"].startswith("NOT SURE: forecast/naive ")
     assert len(data["leaderboard"]) == 2
 
 

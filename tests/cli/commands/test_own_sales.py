@@ -54,14 +54,14 @@ def test_own_sales_become_prices_and_a_contract(hwds, tmp_path):
     prices = pl.read_parquet(folder / "optimal_price.parquet")
     assert len(prices) == found["cells"] == 4
     assert found["unit"] == "EUR"
-    assert found["sentence"] in said.out.splitlines()
+    assert said.out.splitlines()[2].startswith(f"{found['action']:<10}")
     assert (prices["price"] - 50).abs().max() < 25
     assert np.allclose(prices["elasticity"], -2.5, atol=0.4)
     assert (folder / "price_curves.png").is_file()
     offer = f"{WORDS} {costs} decision=oem_commitment decision.currency=EUR decision.kept=.6"
     packed = hwds(f"{offer} decision_pack=oem")
     assert packed.code == 0, packed.err
-    assert "For those who decide: decision_pack.html and decision_pack.xlsx" in packed.out
+    assert "decision_pack.html and decision_pack.xlsx are for those who decide" in packed.out
     assert pl.read_parquet(folder / "timings.parquet")["cached"].all()
     assert "EUR" in (folder / "decision_pack.html").read_text()
     assert (folder / "decision_pack.xlsx").read_bytes()[:2] == b"PK"

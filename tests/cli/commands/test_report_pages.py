@@ -150,15 +150,18 @@ def names_are_text(folder):
 
 
 def answers_the_pointer(tab):
-    first = "section table thead th:nth-child(2) button"
+    first = "section > .scroll table thead th:nth-child(2) button"
     models = (
-        "[...document.querySelectorAll('section table')[0].tBodies[0].rows].map(e => "
+        "[...document.querySelectorAll('section > .scroll table')[0].tBodies[0].rows].map(e => "
         "e.cells[0].textContent)"
     )
     before = tab.ask(models)
     tab.point(*tab.middle(first), click=True)
     assert (
-        tab.ask("document.querySelector('section table th:nth-child(2)').getAttribute('aria-sort')")
+        tab.ask(
+            "document.querySelector('section > .scroll table th:nth-child(2)')"
+            ".getAttribute('aria-sort')"
+        )
         == "descending"
     )
     assert tab.ask(models) == before[::-1]

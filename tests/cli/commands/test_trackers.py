@@ -112,7 +112,7 @@ def test_one_that_fails_is_a_warning_with_the_reason(project, own_home, tmp_path
     assert said.code == 0
     assert said.err.startswith(f"hwds: tracker mine: {reason}; `hwds sync`"), said.err
     assert said.err.count("\n") == 1
-    assert "Results: " in said.out
+    assert "Files  " in said.out
     assert len(tables(tmp_path)) == 3
     if does != "hang":
         due = project("sync --dry-run").out

@@ -83,19 +83,18 @@ def test_the_true_probabilities_make_the_cheapest_policy_and_mean_what_they_say(
     assert [each.holds for each in verdict.meaning] == [True, True]
     assert verdict.action == "ADOPT"
     assert verdict.sentence.startswith(
-        "ADOPT. By the labels it is cheaper than today's rule (0.65 and 0.92) by "
+        "ADOPT: the labels show it to be cheaper than every rival.\nPer day it blocks "
     )
-    assert (
-        "The cost that the probabilities promise and the one that came cannot be told apart by "
-        "the truth: " in verdict.sentence
-    )
+    assert "\nBy the labels it is cheaper than today's rule (0.65 and 0.92) by " in verdict.sentence
+    assert "\nPredicted cost " in verdict.sentence
+    assert "): they cannot be told apart.\n" in verdict.sentence
 
 
 def test_probabilities_that_promise_too_little_are_told(made):
     table, tables = made
     half = changed(tables, pl.col("probability") < 2, probability=pl.col("probability") / 3)
     assert [each.holds for each in told(half, table, ANY).meaning] == [False, False]
-    assert "and the one that came differ by the " in told(half, table, ANY).sentence
+    assert "): they differ.\n" in told(half, table, ANY).sentence
 
 
 def test_probabilities_that_are_not_sure_promise_less(made):
@@ -255,6 +254,13 @@ def test_what_binds(made):
     assert told(tables, table, ANY, least_positives=10_000).rule == "few_positives"
     blocked = told(tables, table, ANY, most_guarded=0.0, guarded=("honest", "honest_bulk"))
     assert blocked.rule == "guarded"
+    more = {"most_guarded": 0.0, "guarded": ("honest", "honest_bulk"), "least_positives": 10**6}
+    both = told(tables, table, ANY, **more)
+    assert tuple(both.excluded) == ("few_positives", "guarded")
+    first = both.sentence.partition("\n")[0]
+    assert first.startswith("HOLD: of the tested rows ")
+    assert "fewer than 1000000; it blocks " in first
+    assert first.endswith("of the honest rows of honest, honest_bulk, and 0.0 % is the limit.")
     assert blocked.of("alert_policy", "truth").guarded_blocked == pytest.approx(
         blocked.of("alert_policy", "truth").honest_blocked
     )

@@ -14,6 +14,7 @@ from hwds.detection.report.decisions import (
     CASE_CAPTION,
     CASES_REPORT,
     alert_cost_grid,
+    alert_policy_grid,
     costs_figure,
 )
 from hwds.report.pictures import save_png
@@ -64,7 +65,22 @@ def test_the_page_has_the_sentence_and_both_tables(verdict):
     assert said.startswith(verdict.sentence)
     assert "| policy |" in said
     assert "| blocked from p |" in said
-    assert "Cost of each policy, USD a day over 14 days:" in said
+    assert "Cost of each policy, USD per day over 14 days:" in said
+
+
+def test_the_first_table_has_a_row_for_each_policy_and_at_most_eight_columns(verdict):
+    grid = alert_policy_grid(verdict)
+    assert grid.columns[0].cells == (
+        "alert_policy",
+        "today's rule",
+        "z > 3",
+        "random reviews",
+        "nothing",
+    )
+    assert [each.title for each in grid.columns][1::2][:2] == ["cost by labels", "cost in truth"]
+    assert len(grid.columns) == 8
+    only = tuple(line for line in verdict.record if line.against == "labels")
+    assert len(alert_policy_grid(replace(verdict, record=only)).columns) == 6
 
 
 def test_the_rule_of_the_last_window_is_told(verdict):
@@ -98,6 +114,7 @@ def test_costs_are_drawn(verdict, tmp_path, truth):
 def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
     assert stored_grids(tmp_path) == [
+        alert_policy_grid(verdict),
         alert_cost_grid(verdict),
         ALERT_THRESHOLDS_REPORT.grid_of(verdict),
         CASES_REPORT.grid_of(verdict, verdict.cases),
@@ -105,6 +122,7 @@ def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     shown = tmp_path / "decision_tables.json"
     shown.write_text(json.dumps(read_json(shown)["tables"]))
     assert stored_grids(tmp_path) == [
+        alert_policy_grid(verdict),
         alert_cost_grid(verdict),
         ALERT_THRESHOLDS_REPORT.grid_of(verdict),
         CASES_REPORT.grid_of(verdict, verdict.cases),

@@ -361,13 +361,10 @@ def test_series_without_scaled_errors_are_named_and_why():
     folds, rows = asked(protocol, panel)
     (said,) = protocol.warnings_after(folds, pl.concat(rows))
     assert said == (
-        "6 series (s2, s3, s4, s5, s6, ...) have no scale of their own at some cutoff: before it "
-        "they have no two known values"
-        " a season of 12 rows apart, or all such values are equal. Their errors there (mase, "
-        "rmsse) are divided by the mean"
-        " scale of the other series, or by their own change from row to row where none has one. "
-        "Where the seasonal naive"
-        " answers, its intervals are as wide as such changes."
+        "6 series (s2, s3, +4) are scored by the mean scale of the others at some cutoff. They "
+        "have no two known values a season of 12 rows apart before it, or equal ones only. If no "
+        "series has a scale, mase and rmsse divide by the series' own change from row to row. If "
+        "the seasonal naive answers, its intervals are as wide as such changes."
     )
     by_series = {
         score.n_undefined
@@ -390,8 +387,7 @@ def test_fallbacks_are_counted_alike_by_sentence_page_remark_and_tables(command,
     assert done.code == 0, done.err
     said = " ".join(done.out.split())
     remark = "1 of 4 series by a fallback, in 2 of 8 forecasts: all values equal (2)."
-    assert "1 series came from a fallback" in said
-    assert "every model: 1 series by a fallback" in said
+    assert said.count("by a fallback") == 1
     assert f"forecast/damped, forecast/theta: {remark}" in said
     (folder,) = tmp_path.glob("outputs/runs/*/*")
     scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("fold").is_null())
@@ -402,7 +398,7 @@ def test_fallbacks_are_counted_alike_by_sentence_page_remark_and_tables(command,
     assert rows["fallback_kind"].count() == rows["fallback"].sum() == 2 * 2 * 3
     assert command(["report", str(folder.relative_to(tmp_path / "outputs/runs"))]).code == 0
     page = (folder / "report.md").read_text()
-    assert "every model: 1 series by a fallback" in page
+    assert page.count("by a fallback") == 1
     assert remark in page
 
 

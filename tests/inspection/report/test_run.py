@@ -51,7 +51,7 @@ def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
     assert "of kinds rightly" in said
     assert "Hardest to see is '" in said
     assert "A board costs" in said
-    assert f"Beside it flag: {WINDOWS}" in said
+    assert f"The others flag: {WINDOWS}" in said
     assert "It names no kinds." in inspection_sentence(None, done.tables, WINDOWS)
     assert inspection_sentence(None, done.tables, "nobody") == ""
 

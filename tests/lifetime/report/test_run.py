@@ -44,7 +44,7 @@ def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
     )
     assert "in lives of up to 80," in said
     assert "Its 90 % intervals are" in said
-    assert "Beside it: lifetime/mean_life" in said
+    assert "Errors of the others: lifetime/mean_life" in said
     assert "official test" not in said
 
 

@@ -93,7 +93,7 @@ def test_the_table_of_arms_is_that_of_the_log(table):
     assert (refutation_words(tables), thin_segments(tables)) == ("", [])
     assert refuting_tests(tables).is_empty()
     assert ope_conclusion(tables, "ope/snipw").startswith(
-        "ope/snipw puts the mean revenue of a policy that shows every logged arm"
+        "NOT SURE: ope/snipw puts the mean revenue of a policy that shows every logged arm"
     )
     assert "of_log" not in tables.predictions.columns
 
@@ -107,7 +107,7 @@ def test_wrong_propensities_come_first_and_their_place_is_named(table):
     tables = told(wrong(table, online), SNIPW())
     assert len(refuting_tests(tables))
     said = ope_conclusion(tables, "ope/snipw")
-    assert said.startswith("Do not trust what follows: ")
+    assert said.startswith("NOT SURE: do not trust what follows: ")
     assert (
         "a model of the log refutes its propensities (p < 0.0001), most clearly in channel=online"
         in said
@@ -117,7 +117,7 @@ def test_wrong_propensities_come_first_and_their_place_is_named(table):
 def test_an_estimator_that_does_not_weigh_is_not_doubted_for_propensities(table):
     tables = told(wrong(table, pl.col("propensity") / 2), DM())
     assert len(refuting_tests(tables))
-    assert ope_conclusion(tables, "ope/dm").startswith("ope/dm puts")
+    assert ope_conclusion(tables, "ope/dm").startswith("NOT SURE: ope/dm puts")
     _, arms = ope_grids(tables, "ope/dm")
     assert {row["mean weight"] for row in cells(arms).values()} == {""}
 

@@ -136,5 +136,5 @@ def test_without_any_estimate_all_is_on_hold():
     )
     verdict = OptimalPrice(draws=50).of_estimates(DemandEstimates(blank))
     assert (verdict.action, verdict.rule, verdict.gain) == ("HOLD", "no_estimate", 0.0)
-    assert verdict.sentence.startswith("HOLD: no price of 8 cells changes. On hold: 8 ")
+    assert verdict.sentence.startswith("HOLD: no price of 8 cells changes.\nOn hold: 8 ")
     assert price_curves.curves_figure(verdict) is None
