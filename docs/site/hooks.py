@@ -194,7 +194,7 @@ def finished(name: str) -> tuple[Path | None, str]:
     runs = sorted(
         (outputs / "runs" / name).glob("*/conclusion.txt"), key=lambda file: file.stat().st_mtime
     )
-    kept = next((DOCS / "tutorials" / "pictures").glob(f"{name}.*"), None)
+    kept = _tutorial_picture(name)
     if not runs:
         return kept, ""
     pictures = [
@@ -204,6 +204,15 @@ def finished(name: str) -> tuple[Path | None, str]:
     ]
     verdict = runs[-1].read_text(encoding="utf-8").strip().splitlines()[0]
     return next(iter(pictures), kept), verdict
+
+
+def _tutorial_picture(name: str) -> Path | None:
+    """Return the picture of the tutorial that begins with an experiment."""
+    for page in sorted((DOCS / "tutorials").glob("*.md")):
+        begins = re.search(r"hwds \+experiment=(\w+)", page.read_text(encoding="utf-8"))
+        if begins is not None and begins[1] == name:
+            return page.parent / "pictures" / f"{page.stem}.svg"
+    return None
 
 
 def gallery_page(files: Files, config: MkDocsConfig) -> str:

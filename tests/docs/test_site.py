@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -124,6 +125,25 @@ def test_the_gallery_has_a_card_for_each_shipped_experiment(built, pages):
     assert shipped <= gallery.places
     text = (built[0] / "gallery.html").read_text(encoding="utf-8")
     assert all(f"+experiment={name}" in text for name in shipped)
+
+
+def test_a_card_shows_the_verdict_and_the_picture_of_the_newest_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("HWDS_OUTPUTS", str(tmp_path))
+    spec = spec_from_file_location("hooks", ROOT / "docs" / "site" / "hooks.py")
+    hooks = module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    assert hooks.finished("price_bandit") == (
+        ROOT / "docs" / "tutorials" / "pictures" / "price.svg",
+        "",
+    )
+    assert hooks.finished("ai4i") == (None, "")
+    for number, verdict in enumerate(("NOT SURE", "BETTER")):
+        run = tmp_path / "runs" / "ai4i" / f"{number}"
+        run.mkdir(parents=True)
+        (run / "conclusion.txt").write_text(f"{verdict}  and more\nrest\n")
+        (run / "leaderboard.svg").write_text("<svg/>")
+        os.utime(run / "conclusion.txt", (number, number))
+    assert hooks.finished("ai4i") == (run / "leaderboard.svg", "BETTER  and more")
 
 
 def test_a_notebook_has_the_code_and_the_outputs_of_its_page(built):
