@@ -339,21 +339,18 @@ class PanelSplitting(Recipe):
 
 # Walk-forward: many cutoffs, each forecast from what was known then.
 
-MOST_WINDOWS, SURE_WINDOWS, LEAST_WINDOWS = 12, 6, 4
-"""Cutoffs by default: at most; as many as history is given up for; and the fewest that can ever
-tell which of two models is better.
-"""
+MOST_WINDOWS, LEAST_WINDOWS = 12, 4
+"""Cutoffs by default: at most, and the fewest that can ever tell which of two models is better."""
 
 
 class PanelWalkForward(PanelSplitting):
     """Cut a panel at several cutoffs, a stride apart.
 
     Attributes:
-        windows: The number of cutoffs; 0 chooses it by the length of the panel: up to twelve in
-            its later half. Six of them may go back to two seasons of history, and four to one
-            season.
+        windows: The number of cutoffs. 0 takes up to twelve, as the length of the panel allows:
+            two seasons of history lie before the first, or one if fewer than four fit otherwise.
         stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not
-            overlap. With `windows=0` it is half a horizon if fewer than four cutoffs fit otherwise.
+            overlap. With `windows=0` it is half a horizon if that makes half as many cutoffs more.
         gap: Rows after the cutoff that are not scored (the delay until a forecast can be acted on).
         sliding: Rows of history that a fit sees at most; None lets the history expand.
         refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`. None takes
@@ -410,28 +407,21 @@ class PanelWalkForward(PanelSplitting):
         stride = self.stride_on(panel)
         if self.windows:
             return self.windows, stride
-        count = self._fitting_windows(panel, stride)
-        if count < LEAST_WINDOWS and not self.stride and stride > 1:
-            half = -(-stride // 2)
-            closer = self._fitting_windows(panel, half)
-            return (closer, half) if closer >= LEAST_WINDOWS else (count, stride)
-        return count, stride
-
-    def _fitting_windows(self, panel: Panel, stride: int) -> int:
-        """Return how many cutoffs so far apart the length of a panel allows: see `windows`."""
-        rows, steps = self._rows(panel), self.steps(panel)
+        rows, steps, count = self._rows(panel), self.steps(panel), 0
         base = max(panel.season, steps)
+        for history in (2 * base, base):
+            count, stride = self._fitting_windows(rows - history - steps, self.stride_on(panel))
+            # fewer, or those of a part of a season, do not tell
+            seen = steps + (count - 1) * stride
+            if count >= LEAST_WINDOWS and 3 * seen >= 2 * panel.season:
+                break
+        return max(count, 1), stride
 
-        def leaving(history: int) -> int:
-            return max((rows - history - steps) // stride + 1, 0)
-
-        # fewer that cover less than two thirds of a season do not tell
-        of_season = -(-2 * panel.season // (3 * stride))
-        wanted, least = max(SURE_WINDOWS, of_season), max(LEAST_WINDOWS, of_season)
-        count = max(leaving(max(rows // 2, 2 * base)), min(wanted, leaving(2 * base)))
-        if count < least:
-            count = max(count, min(wanted, leaving(base)))
-        return min(max(count, 1), MOST_WINDOWS)
+    def _fitting_windows(self, room: int, stride: int) -> tuple[int, int]:
+        """Return how many cutoffs lie within so many rows, and how far apart."""
+        half = stride if self.stride else -(-stride // 2)
+        apart, closer = (min(max(room // each + 1, 0), MOST_WINDOWS) for each in (stride, half))
+        return (closer, half) if closer > apart and 2 * closer >= 3 * apart else (apart, stride)
 
     def _rows(self, panel: Panel) -> int:
         """Return the rows of a panel from the instant by which one series in ten has begun; those

@@ -89,7 +89,7 @@ def test_what_is_told_of_a_fold_is_what_stands_in_the_scores(intervals, compute,
 
 def test_shared_fits_give_the_same_tables_when_every_other_cell_was_lost(tmp_path):
     models = {"naive": Naive(), "select": Select(members=(Naive(name="n"), Drift(name="d")))}
-    assert [len(fold.cutoffs) for fold in WalkForward().split(monthly_panel())] == [2, 3, 1]
+    assert [len(fold.cutoffs) for fold in WalkForward().split(monthly_panel())] == [5, 5, 1]
     whole, _ = run(WalkForward(), models, tmp_path)
     lost = sorted(path for path in tmp_path.rglob("*.parquet"))[::2]
     for path in lost:

@@ -243,7 +243,7 @@ def test_a_sweep_leaves_its_trials_the_history_before_three_cutoffs(lab, tmp_pat
     run = RUN.replace("protocol=holdout", "protocol=walk_forward")
     assert lab(run).code == 0
     (alone,) = tmp_path.glob("outputs/runs/*/*/predictions.parquet")
-    assert pl.read_parquet(alone)["cutoff"].n_unique() == 4
+    assert pl.read_parquet(alone)["cutoff"].n_unique() == 7
     alone.unlink()
     assert lab(f"{run} sweep=random sweep.trials=2 sweep.windows=2").code == 0
     inner = pl.read_parquet(folder_of(tmp_path) / "predictions.parquet")

@@ -56,23 +56,22 @@ def rows_apart(every, rows, horizon, later=0):
     [
         ("1mo", 8, 12, 1, 12),  # refused when asked for
         ("1mo", 20, 12, 1, 12),
-        ("1mo", 36, 12, 2, 12),
-        ("1mo", 48, 12, 5, 6),  # three a year apart, so half a year apart
-        ("1mo", 60, 12, 4, 12),  # one season before the first
-        ("1mo", 72, 12, 4, 12),
-        ("1mo", 96, 12, 6, 12),
-        ("1mo", 108, 12, 6, 12),  # more history rather than a seventh
-        ("1mo", 240, 12, 10, 12),
+        ("1mo", 36, 12, 3, 6),
+        ("1mo", 48, 12, 5, 6),  # one season before the first
+        ("1mo", 60, 12, 5, 6),  # two
+        ("1mo", 96, 12, 11, 6),
+        ("1mo", 108, 12, 12, 6),  # seven a horizon apart
+        ("1mo", 132, 12, 9, 12),  # not half as many more if they were closer
         ("1mo", 441, 12, 12, 12),
         ("1mo", 60, 1, 12, 1),
-        ("1mo", 60, 3, 10, 3),
-        ("1w", 150, 8, 5, 8),
-        ("1w", 120, 4, 9, 4),  # fewer than nine are less than two thirds of a season
-        ("1w", 300, 13, 11, 13),
-        ("1q", 40, 8, 4, 8),
-        ("1y", 20, 6, 2, 6),
-        ("1y", 60, 6, 6, 6),
-        ("1d", 365, 28, 6, 28),
+        ("1mo", 60, 3, 12, 3),
+        ("1w", 150, 8, 10, 4),
+        ("1w", 120, 4, 12, 4),  # four after two seasons are less than two thirds of a third one
+        ("1w", 300, 13, 12, 13),
+        ("1q", 40, 8, 5, 4),
+        ("1y", 20, 6, 3, 3),
+        ("1y", 60, 6, 12, 3),
+        ("1d", 365, 28, 11, 28),
     ],
 )
 @pytest.mark.parametrize("align", ["calendar", "end"])
@@ -90,11 +89,12 @@ def test_the_length_of_the_data_gives_the_number_of_cutoffs(
         assert sum(len(fold.cutoffs) for fold in protocol.split(panel)) == windows
 
 
-@pytest.mark.parametrize(("later", "windows"), [(0, 7), (17, 7), (18, 6), (20, 6)])
+@pytest.mark.parametrize(("later", "windows"), [(0, 12), (17, 12), (18, 7), (20, 7)])
 @pytest.mark.parametrize("align", ["calendar", "end"])
 def test_data_begins_where_more_than_one_series_in_ten_has(later, windows, align):
     panel = rows_apart("1mo", 168, 12, later)
-    assert WalkForward(align=align).windows_on(panel) == (windows, 12)
+    protocol = WalkForward(align=align, stride=12)
+    assert protocol.windows_on(panel) == (windows, 12)
 
 
 def test_settings_decide_what_is_given_and_the_data_the_rest():
@@ -110,9 +110,9 @@ def test_settings_decide_what_is_given_and_the_data_the_rest():
 @pytest.mark.parametrize(
     ("settings", "sizes"),
     [
-        ({}, [2, 3, 1]),
-        ({"refit": "always"}, [1] * 6),
-        ({"refit": "every_4"}, [4, 2]),
+        ({}, [5, 6, 1]),
+        ({"refit": "always"}, [1] * 12),
+        ({"refit": "every_5"}, [5, 5, 2]),
         ({"windows": 6}, [1] * 6),
         ({"windows": 2}, [1] * 2),
     ],
@@ -149,7 +149,7 @@ def notes_of(model, panel):
     """The last instant of each fit, of what it was then asked after, and the fold of its draws."""
     Fits.notes = []
     folds, _ = asked(WalkForward(), panel, model)
-    assert [len(fold.cutoffs) for fold in folds] == [2, 3, 1]
+    assert [len(fold.cutoffs) for fold in folds] == [5, 5, 1]
     return Fits.notes
 
 
@@ -157,7 +157,8 @@ def test_a_model_of_all_series_shares_fits_and_one_of_each_series_does_not():
     panel = monthly_panel(months=96, horizon=12)
     cutoffs = [cutoff.instant for cutoff in WalkForward().cutoffs(panel)]
     shared = [
-        (cutoffs[place], cutoff) for place, cutoff in zip([0, 0, 2, 2, 2, 5], cutoffs, strict=True)
+        (cutoffs[place], cutoff)
+        for place, cutoff in zip([0] * 5 + [5] * 5 + [10], cutoffs, strict=True)
     ]
     assert all(fitted_at <= cutoff for fitted_at, cutoff in shared)
     assert [note[:2] for note in notes_of(Fits(), panel)] == shared
@@ -170,7 +171,7 @@ def test_a_model_of_each_series_answers_as_with_a_fit_at_each_cutoff():
     panel = monthly_panel(months=96, horizon=12)
     parts = [
         pl.concat(asked(protocol, panel, LastValue())[1]).drop("window")
-        for protocol in (WalkForward(), WalkForward(windows=6))
+        for protocol in (WalkForward(), WalkForward(windows=11, stride=6))
     ]
     assert parts[0].equals(parts[1])
 
@@ -182,7 +183,7 @@ def test_windows_of_a_fold_are_numbered_on_whoever_is_fitted():
             part["window"].unique().sort().to_list()
             for part in asked(WalkForward(), panel, model)[1]
         ]
-        assert rows == [[0, 1], [0, 1, 2], [0]]
+        assert rows == [[*range(5)], [*range(5)], [0]]
 
 
 def test_only_shared_fits_make_other_keys():
@@ -198,7 +199,7 @@ def test_only_shared_fits_make_other_keys():
     assert settings == {
         "default": [[0, "local fits"], [0, "local fits"], 0],
         "given": [0, 0, 0],
-        "every": [0, 0],
+        "every": [0, 0, 0, 0],
     }
     assert WalkForward().split(panel)[-1].cutoffs == WalkForward(windows=3).split(panel)[-1].cutoffs
 
@@ -207,13 +208,13 @@ def test_only_shared_fits_make_other_keys():
 def test_shared_fits_leak_nothing(model):
     panel = monthly_panel(months=96, horizon=12)
     found = list(check_leaks(WalkForward(), "m", model, panel, RunContext(0)))
-    assert found == [None] * 6
+    assert found == [None] * 11
 
 
 def test_the_words_of_the_plan_say_how_many_cutoffs_and_why():
     said = WalkForward().cutoff_words(rows_apart("1mo", 108, 12))
     assert said == (
-        "6 cutoffs, 12 rows apart, by the length of the data: 36 rows (3.0 seasons) lie before the "
+        "12 cutoffs, 6 rows apart, by the length of the data: 30 rows (2.5 seasons) lie before the "
         "first. A model of all series is fitted at 3 of them, a model of each series alone at "
         "every one."
     )
