@@ -104,9 +104,10 @@ def print_search(search: Search) -> dict[str, Any]:
 
     estimate = estimate_of(search)
     named = {group: search.data[group]["name"] for group in ("sweep", "model", "dataset")}
+    trials = counted(len(search.trials), "trials")
     print_wrapped(
         f"{named['sweep']} of {named['model']} on {named['dataset']}: "
-        f"{counted(len(search.trials), 'trials')}, {counted(estimate.cells, 'cells')}, "
+        f"{trials}, {counted(estimate.cells, 'cells')}, "
         f"{estimate.cells - estimate.missing} kept; "
         f"{rest_words(estimate.missing, estimate.seconds)}."
     )
@@ -128,12 +129,12 @@ def print_search(search: Search) -> dict[str, Any]:
         print(f"trial {number} is refused: {why}")
     after = first_few([str(rung) for rung in search.rungs], 8)
     measure = f"{search.measure.name}, the {search.better}er the better"
-    print_wrapped(f"Trials are compared by {measure}, after {after} windows.")
+    print_wrapped(f"{trials}, compared by {measure}, after {after} windows.")
     if reused := earlier_trials_sentence(search.sources):
         print_wrapped(reused)
     if len(search.trials) < search.most_trials:
         more = search.most_trials - len(search.trials)
-        print(f"{more} more trials follow from the scores of these. The time includes them.")
+        print(f"{more} more trials are proposed by the scores of these. The time includes them.")
     elif search.used_up:
         print_wrapped(search.used_up)
     print("Then the best trial and the untuned experiment are scored on the final windows.")

@@ -88,7 +88,8 @@ def test_the_words_of_a_run_become_an_experiment(command, tmp_path):
     forget_options()
     plan, same = command(f"plan {words}"), command("plan +experiment=spring")
     assert same.code == 0, same.err
-    assert plan.out.partition("\nrun adhoc/")[2] == same.out.partition("\nrun spring/")[2] != ""
+    cells, of_spring = (each.out.rpartition("\n\n")[0] for each in (plan, same))
+    assert cells.partition("\nrun adhoc/")[2] == of_spring.partition("\nrun spring/")[2] != ""
 
 
 def test_what_belongs_to_a_run_is_named_and_left_out(command, tmp_path):

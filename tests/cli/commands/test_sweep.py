@@ -119,6 +119,11 @@ def trials_of(path):
     return pl.read_parquet(folder_of(path) / "trials.parquet")
 
 
+def in_a_line(said):
+    """What a plan says, whose lines are those of a terminal."""
+    return " ".join(said.out.split())
+
+
 def test_a_random_search_finds_what_is_better_and_says_how_much_is_left_of_it(lab, tmp_path):
     said = lab(f"{RUN} sweep=random sweep.trials=6")
     assert (said.code, said.err) == (0, "")
@@ -256,7 +261,7 @@ def test_a_sweep_leaves_its_trials_the_history_before_three_cutoffs(lab, tmp_pat
 
 def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
     sweep = f"{RUN} sweep=random"
-    assert "24 to compute: time unknown" in lab(f"plan {sweep} sweep.trials=4").out
+    assert "24 to compute: time unknown" in in_a_line(lab(f"plan {sweep} sweep.trials=4"))
     said = lab(f"{sweep} sweep.trials=4").out
     assert "nothing was foreseen" in said
     folder = folder_of(tmp_path)
@@ -279,7 +284,7 @@ def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
         in lab("show sweeps/adhok").line
     )
     assert lab("show adhoc").out.startswith("adhoc/")  # a run goes before a sweep of the same name
-    ahead = lab(f"plan {sweep} sweep.trials=8").out
+    ahead = in_a_line(lab(f"plan {sweep} sweep.trials=8"))
     assert "48 cells, 24 to compute: about" in ahead
     assert "by the clock with 1 at once, by earlier timings." in ahead
     lab(f"{sweep} sweep.trials=8")
@@ -295,7 +300,7 @@ def test_a_changed_space_is_another_sweep_that_finds_finished_windows(lab, tmp_p
     lab(f"{OPEN} sweep=grid {space}={{choice:[0,10,20]}}")
     asked()
     changed = f"{OPEN} sweep=grid {space}={{choice:[0,10,20,-10]}}"
-    assert "30 cells, 6 to compute" in lab(f"plan {changed}").out
+    assert "30 cells, 6 to compute" in in_a_line(lab(f"plan {changed}"))
     lab(changed)
     assert {shift for shift, _ in asked()} == {-10.0}
     assert len(list(tmp_path.glob("outputs/sweeps/*/*"))) == 2
@@ -309,7 +314,7 @@ def test_a_widened_sweep_goes_on_from_every_lawful_trial_whatever_search_made_it
         f"4 finished trials of earlier sweeps (4 of adhoc/{narrow.name}) lie in this space and "
         f"count."
     )
-    assert said in lab(f"plan {sweep} sweep.trials=3").out
+    assert said in in_a_line(lab(f"plan {sweep} sweep.trials=3"))
     asked()
     widened = lab(f"{sweep} sweep.trials=3")
     assert said in widened.out
@@ -327,9 +332,11 @@ def test_a_widened_sweep_goes_on_from_every_lawful_trial_whatever_search_made_it
     assert asked() == []
     assert trials_of(tmp_path).drop(APART).equals(table.drop(APART))
     lawful = {shift for shift in table["model.shift"] if shift >= 0} - {30.0}
-    assert f"{len(lawful)} finished trial" in lab(f"plan {sweep} sweep.trials=2 {space}=[0,40]").out
+    assert f"{len(lawful)} finished trial" in in_a_line(
+        lab(f"plan {sweep} sweep.trials=2 {space}=[0,40]")
+    )
     for words in ("sweep.reuse=false", "dataset.gaps=zero"):
-        assert "earlier sweeps" not in lab(f"plan {sweep} sweep.trials=3 {words}").out, (
+        assert "earlier sweeps" not in in_a_line(lab(f"plan {sweep} sweep.trials=3 {words}")), (
             "other cells"
         )
 
@@ -358,7 +365,7 @@ def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_compara
         "trial 1 is refused: what it is scored on differs from that of the other trials, so "
         "that no score can be compared."
     )
-    assert said in hwds(f"plan {run} {words}.target.choice=[units,promo]").out
+    assert said in in_a_line(hwds(f"plan {run} {words}.target.choice=[units,promo]"))
 
 
 def test_several_objectives_have_a_front_on_the_page_and_change_no_trial(
@@ -378,9 +385,8 @@ def test_several_objectives_have_a_front_on_the_page_and_change_no_trial(
     best = table.sort("score")["trial"][0]
     assert next(each["front"] for each in front["trials"] if each["trial"] == best)
     assert (folder / "front.png").is_file()
-    assert (
-        f"sweep adhoc/{folder.name}\n"
-        in lab(f"plan {RUN} sweep=random sweep.trials=3 sweep.windows=1").out
+    assert f"sweep adhoc/{folder.name}\n" in in_a_line(
+        lab(f"plan {RUN} sweep=random sweep.trials=3 sweep.windows=1")
     )
 
 
@@ -526,7 +532,7 @@ def test_a_space_that_is_used_up_ends_the_search_and_says_so(lab, tmp_path):
         f"sweep.space.model.shift={{choice:[30,1,2]}}"
     )
     told = "3 trials, not 50: the space has no more different settings."
-    assert told in lab(f"plan {words}").out
+    assert told in in_a_line(lab(f"plan {words}"))
     assert told in lab(words).out
     assert sorted(trials_of(tmp_path)["model.shift"].to_list()) == [1.0, 2.0, 30.0]
     assert (
@@ -583,9 +589,9 @@ def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(la
     ]:
         path.unlink()
     assert lab(f"{words} sweep.trials=6").code == 0
-    plan = lab(
-        f"plan {words} sweep.trials=12"
-    ).out  # trial 6 follows from what is kept, the others from its score
+    plan = in_a_line(
+        lab(f"plan {words} sweep.trials=12")
+    )  # trial 6 follows from what is kept, the others from its score
     assert "7 trials, compared by" in plan
     assert "5 more trials are proposed by the scores of these." in plan
     assert "14 cells, 2 to compute" in plan
@@ -665,7 +671,7 @@ def test_no_sweep_leaves_no_trace(lab, tmp_path):
 
 
 def test_the_plan_says_what_lies_ahead(lab, tmp_path):
-    out = lab(f"plan {RUN} sweep=asha sweep.trials=9").out
+    out = in_a_line(lab(f"plan {RUN} sweep=asha sweep.trials=9"))
     assert not list(tmp_path.glob("outputs/sweeps/*"))
     assert "9 trials, compared by mase[m=12], the lower the better, after 1, 3, 6 windows." in out
     assert (
@@ -673,11 +679,10 @@ def test_the_plan_says_what_lies_ahead(lab, tmp_path):
         in out
     )
     lab(f"{RUN} sweep=random sweep.trials=9")
-    assert (
-        "54 cells, 0 to compute: nothing to do"
-        in lab(f"plan {RUN} sweep=asha sweep.trials=9 sweep.reuse=false").out
+    assert "54 cells, 0 to compute: nothing to do" in in_a_line(
+        lab(f"plan {RUN} sweep=asha sweep.trials=9 sweep.reuse=false")
     )
-    assert "60 cells, 6 to compute" in lab(f"plan {RUN} sweep=random sweep.trials=10").out
+    assert "60 cells, 6 to compute" in in_a_line(lab(f"plan {RUN} sweep=random sweep.trials=10"))
 
 
 def test_a_sweep_that_was_killed_is_foreseen_by_the_cells_that_it_has_left(lab, tmp_path):
@@ -686,6 +691,6 @@ def test_a_sweep_that_was_killed_is_foreseen_by_the_cells_that_it_has_left(lab, 
         shutil.rmtree(
             tmp_path / "outputs" / name
         )  # a sweep that is killed has told nothing but its cells
-    out = lab(f"plan {RUN} sweep=random sweep.trials=6 sweep.windows=2").out
+    out = in_a_line(lab(f"plan {RUN} sweep=random sweep.trials=6 sweep.windows=2"))
     assert "12 cells, 6 to compute: " in out
     assert "by earlier timings" in out
