@@ -110,7 +110,7 @@ def test_a_family_runs_compares_reports_and_sweeps_from_its_folder_alone(place, 
     ran, leak_check, shown, compared, _, swept, _ = (out for _, out, _ in done)
     for text in (ran, shown):
         assert "regression/ridge is off by 0.483 of result." in text
-        assert "KEEP regression/ridge: its squared error is 0.234 and may be 1." in text
+        assert "KEEP      regression/ridge: its squared error is 0.234 and may be 1." in text
     assert "What was kept" in ran
     assert leak_check.count("no leak (bit-identical answers at 3 cutoffs)") == 2
     assert "150 predicted rows" in compared
@@ -211,8 +211,8 @@ def test_a_run_is_shown_without_its_familys_report_and_without_its_family(tmp_pa
     family.write_text(re.sub(r"    (report|comparison)=.*\n", "", text))
     (_, ran, _), (_, compared, _) = run(folder, code, WORDS, "compare adhoc")
     said = (
-        "regression/ridge scores best of 2 models, not tested (hwds compare does): "
-        "squared_error 0.234 (150 rows)."
+        "NOT SURE regression/ridge scores best of 2 models, squared_error 0.234 (150 rows). "
+        "Note No test was made: hwds compare makes it."
     )
     assert said in " ".join(ran.split())
     assert "regression/ridge cannot be told from regression/mean." in compared, (

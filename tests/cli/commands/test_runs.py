@@ -194,7 +194,7 @@ def test_jobs_of_one_command_are_labelled_and_end_in_one_table(hwds, sales):
     assert labels == [
         f"Job {i} of 4: protocol.horizon={horizon}, seed={seed}" for i, (horizon, seed) in jobs
     ]
-    *_, header, _, _, _, _, _, last = done.out.splitlines()
+    *_, header, _, _, _, _, last = done.out.splitlines()
     assert {"run", "score", "protocol.horizon", "seed"} <= set(header.split())
     assert last == "4 runs; `hwds compare` says which differ for sure."
     again = hwds(f"-m {SALES} seed=1,1")
