@@ -241,8 +241,9 @@ def now() -> str:
 
 
 def command_line() -> str:
-    """Return the command line of this process, without secrets."""
-    return without_secrets(shlex.join(["python", "-m", "hwds", *sys.argv[1:]]))
+    """Return the command line of this process, without secrets and flags of the output."""
+    words = [word for word in sys.argv[1:] if word not in ("--json", "--quiet")]
+    return without_secrets(shlex.join(["python", "-m", "hwds", *words]))
 
 
 @cache

@@ -238,7 +238,7 @@ def keep_comparison(comparison: Comparison, settings: Sequence[tuple[str, str]])
     folder = (
         OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])
     ).resolve()
-    command = command_line().replace(" --json", "")
+    command = command_line()
     comparison.write(folder, comparison_sentence(comparison), command)
     save_png(comparison_figure(comparison), folder / "forest.png")
     save_png(critical_difference_figure(comparison), folder / "critical_difference.png")

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names, run_names
+from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names
 from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from hwds.report.page_parts import Page
+    from hwds.results.folder import RunFolder
 
 
 def reportable_names() -> list[str]:
@@ -50,25 +51,20 @@ def main(name: str) -> int:
         return answer_study(name, (), read=True)
     from hwds.report.pages import write_page
 
-    with showing_progress(name):
-        page, folder = page_of(name)
-        html, markdown = write_page(page, folder)
+    page, folder = page_of(name)
+    html, markdown = write_page(page, folder)
     print(page.lead)
     print(f"Report: {html} ({html.stat().st_size / 1024:,.0f} KB) and {markdown.name}")
     return 0
 
 
 @contextmanager
-def showing_progress(name: str) -> Iterator[None]:
+def showing_progress(run: RunFolder) -> Iterator[None]:
     """Show on a terminal how many pictures of a run are drawn, and the time left."""
     from hwds.report.hooks import stored_report
     from hwds.report.progress import Heartbeat, ProgressLine, rewrites
-    from hwds.results.files import holds_file
-    from hwds.results.folder import CONFIG, RunFolder
 
-    known = holds_file(name, CONFIG) or any(each.startswith(name) for each in run_names())
-    run = RunFolder.find(name) if known and rewrites() else None
-    if run is None or not (run.finished and run.undrawn):
+    if not (rewrites() and run.finished and run.undrawn):
         yield
         return
     line, began = ProgressLine("pictures"), time.time()
@@ -98,7 +94,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     from hwds.report.pages import kept_frame, run_page, sweep_page
     from hwds.results.comparison import comparison_folder
     from hwds.results.files import holds_file
-    from hwds.results.folder import CONFIG
+    from hwds.results.folder import CONFIG, RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
     if comparison := comparison_folder(name):
@@ -112,7 +108,8 @@ def page_of(name: str) -> tuple[Page, Path]:
         )
     from hwds.cli.run import drawn_run
 
-    run = drawn_run(name)
+    with showing_progress(RunFolder.find(name)):
+        run = drawn_run(name)
     return run_page(run, kept_frame(run)), run.path
 
 

@@ -142,7 +142,7 @@ def test_a_column_that_gives_the_target_away_is_told_or_trusted(own, tmp_path):
 
 
 def test_wrong_words_are_refused(hwds):
-    assert "check-leakage: takes no flag, got '--all'" in hwds("check-leakage --all").line
+    assert "check-leakage: no flag '--all'; known: " in hwds("check-leakage --all").line
     assert "did you mean 'forecast/naive'?" in hwds("check-leakage model=forecast/nave").line
 
 

@@ -176,3 +176,6 @@ def test_a_terminal_shows_progress_and_colours_only_where_they_are_wanted(tmp_pa
     for unwanted in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in on_a_terminal(tmp_path, f"{RUN} seed=1", **unwanted)
     assert on_a_terminal(tmp_path, f"{RUN} seed=2 --quiet") == ""
+    said = on_a_terminal(tmp_path, "report adhoc", TERM="xterm-256color", NO_COLOR="")
+    assert "pictures 0/" in said
+    assert "Report: " in said
