@@ -648,7 +648,9 @@ def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
     levels = interval_levels(Series("metric", list(scores)).to_frame())
     for name, level in levels.items():
         found = scores[name]
-        if None in (found.value, found.low, found.high) or found.low <= level <= found.high:
+        if found.value is None or found.low is None or found.high is None:
+            continue
+        if found.low <= level <= found.high:
             continue
         calibrated = "calibrated" in tables.predictions.columns
         yield say(COVERAGE_LINE, level=level, covers=found.value, calibrated=calibrated)

@@ -185,7 +185,8 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 def decision_grids(decision: type, verdict: Verdict) -> list[Grid]:
     """Return the tables of a verdict for readers."""
-    tables, grids = verdict.tables(), []
+    tables = verdict.tables()
+    grids: list[Grid | None] = []
     for name, report in _verdict_reports(decision, verdict).items():
         grids += [report.first(verdict)] if report.first else []
         grids.append(report.grid_of(verdict, tables[name]))
