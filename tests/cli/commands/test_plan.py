@@ -219,7 +219,7 @@ def test_cutoffs_that_the_data_gave_are_explained_and_those_of_a_sweep_leave_his
     said = hwds(words).out
     assert (
         "12 cutoffs, 12 rows apart, by the length of the data: 2,804 rows (233.7 seasons) lie "
-        "before the first." in said
+        "before the first." in " ".join(said.split())
     )
     assert "by the length of the data" not in hwds(f"{words} protocol.windows=3").out
     sweep = "sweep=grid 'sweep.space.protocol.sliding={choice:[60,90]}' sweep.windows=2"
