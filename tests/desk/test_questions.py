@@ -30,7 +30,7 @@ ANSWERS = {
     6: r"m3_monthly: (here|not here) ",
     7: r"(?i)cores",
     8: r"conf/experiment/shop.yaml\nRun it by `hwds \+experiment=shop`",
-    9: r"dataset.roles.series: +sku +conf/experiment/shop.yaml\n(.*\n)*6 cells, 6 to compute",
+    9: r"6 cells, 0\skept; (.*\n)*dataset.roles.series: +sku +conf/experiment/shop.yaml\n",
     10: r"forecast/naive does not beat the seasonal naive(.*\n)*Results: "
     r".*/outputs/runs/shop/\w{16}",
     11: r"Results: .*/outputs/runs/spring/\w{16}",
