@@ -30,7 +30,7 @@ ANSWERS = {
     6: r"m3_monthly: (here|not here) ",
     7: r"(?i)cores",
     8: r"conf/experiment/shop.yaml\nRun it by `hwds \+experiment=shop`",
-    9: r"dataset.roles.series: +sku +conf/experiment/shop.yaml\n(.*\n)*6 cells, 6 to compute",
+    9: r"6 cells, 0\skept; (.*\n)*dataset.roles.series: +sku +conf/experiment/shop.yaml\n",
     10: r"(WORSE|NOT SURE) +forecast/naive is (.*\n)*.*Files +outputs/runs/shop/\w{16}",
     11: r"Files +outputs/runs/spring/\w{16}",
     12: r"Files +outputs/runs/summer/\w{16}",
