@@ -1,0 +1,62 @@
+"""What the conclusion of a forecast adds: coverage off its level, searches, what would tell."""
+
+from dataclasses import replace
+
+import polars as pl
+
+from hwds.forecast.report import coverage_lines, more_cutoffs, search_lines
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
+from hwds.report.standings import ScoreValue, standings
+from tests.support.result_tables import model_lines, tables_of
+
+AUTO = "forecast/auto"
+TABLES = tables_of(*model_lines(AUTO, 0.5, 0.4, 0.25))
+
+
+def board_with(skill=None, beside=None, cutoffs=4):
+    board = standings(TABLES, "mase")
+    own = replace(board.own, skill=skill or board.own.skill, beside=beside or {})
+    return replace(board, own=own, lines=(own,), cutoffs=cutoffs)
+
+
+def test_bands_off_their_level_are_said_with_the_cure():
+    def said(low, high, rows=TABLES):
+        covers = {"coverage[80%]": ScoreValue(0.72, 0.01, low, high)}
+        return list(coverage_lines(rows, board_with(beside=covers)))
+
+    assert said(0.68, 0.76) == [
+        "Its 80 % bands cover 72 %: too narrow. protocol.intervals=conformal corrects them."
+    ]
+    assert said(0.68, 0.86) == said(None, None) == []
+    calibrated = replace(TABLES, predictions=pl.DataFrame({"calibrated": [True]}))
+    assert said(0.68, 0.76, calibrated) == ["Its 80 % bands cover 72 %: too narrow."]
+
+
+def test_what_would_tell_is_said_with_its_cost():
+    config = {"protocol": {"windows": 4}}
+    unsure = board_with(ScoreValue(0.2, 0.1, -0.1, 0.5))
+    assert more_cutoffs(config, unsure) == "6 cutoffs may tell: protocol.windows=6 (compute 1.5 s)"
+    small = board_with(ScoreValue(0.01, 0.1, -0.1, 0.5))
+    assert "the difference is small: some 1,937 cutoffs" in more_cutoffs(config, small)
+    assert not more_cutoffs(config, board_with(ScoreValue(0.2, 0.1, 0.05, 0.5)))
+    assert not more_cutoffs({"protocol": {}}, unsure)
+
+
+def test_searches_are_told_for_the_whole_run():
+    story = (
+        "8 series; tried on one window; dropped: forecast/ets (behind by 30 %), forecast/naive (x)"
+    )
+    stories = [
+        f"{story}; the answer is 100 % forecast/theta; not tried for lack of time: forecast/mlp "
+        f"(9s more); a budget of some 61s would try these{CLOCK_NOTE}.",
+        f"8 series; the answer is 60 % forecast/theta, 40 % adjusted(member=ces); 3s left{CLOCK_NOTE}.",
+    ]
+    rows = pl.DataFrame({"model": AUTO, "cutoff": [1, 2], SEARCH_COLUMN: stories})
+    assert list(search_lines(replace(TABLES, predictions=rows), board_with())) == [
+        "forecast/auto used theta at 1 cutoff, a mixture at 1 cutoff.",
+        "It dropped ets at 1 cutoff, naive at 1 cutoff.",
+        "It had no time for mlp; model.budget=61s would try more.",
+        "Seconds depend on the machine and its load. A budget in units, such as 300u, gives the same "
+        "answer anywhere.",
+    ]
+    assert list(search_lines(TABLES, board_with())) == []
