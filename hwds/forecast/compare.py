@@ -21,6 +21,7 @@ from hwds.forecast.metrics import (
     forecast_origins,
     forecast_reach,
     named_metrics,
+    per_block,
     per_origin,
     per_series,
 )
@@ -62,15 +63,16 @@ def forecast_evidence(
     """
     common, left_out = shared_rows(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()
+    blocks: dict[str, dict[str, np.ndarray]] = {}
     for dataset in dict.fromkeys(answer.dataset for answer in common):
         of_dataset = _align_clocks([answer for answer in common if answer.dataset == dataset])
-        by_series, by_origin = _values(of_dataset, metric)
+        by_series, by_origin, blocks[dataset] = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
         first = of_dataset[0].rows
         reaches[dataset] = Reach(*forecast_reach(first, int(first["season"][0])))
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
-    periods = Periods.of(every, matrix, reaches)
+    periods = Periods.of(every, matrix, reaches, blocks)
     span = {dataset: each.span for dataset, each in reaches.items()}
     return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
 
@@ -87,9 +89,11 @@ def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     return [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
-def _values(answers: Sequence[ModelRows], metric: str) -> tuple[DataFrame, DataFrame]:
-    """Return the metric of answers to the same rows of one dataset: of each series, and at each
-    origin.
+def _values(
+    answers: Sequence[ModelRows], metric: str
+) -> tuple[DataFrame, DataFrame, dict[str, np.ndarray]]:
+    """Return the metric of answers to the same rows of one dataset: of each series, at each origin,
+    and in each block of steps, by model.
     """
     first = answers[0].rows
     names = first[SERIES].unique().sort()
@@ -97,15 +101,19 @@ def _values(answers: Sequence[ModelRows], metric: str) -> tuple[DataFrame, DataF
     at = DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
     at = at.with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
+    blocks: dict[str, list[np.ndarray]] = {}
     rows: CodedRows | None = None
     for answer in answers:
         measure = _metric(answer, metric)
         rows = code_rows(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
+        blocks.setdefault(answer.model, []).append(per_block(measure, rows))
     means = {model: Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
     dataset = pl.lit(answers[0].dataset).alias("dataset")
-    return long_table(answers, names, values), at.with_columns(dataset, **means)
+    table = at.with_columns(dataset, row=pl.int_range(pl.len()), **means)
+    by_block = {model: np.mean(seeds, axis=0) for model, seeds in blocks.items()}
+    return long_table(answers, names, values), table, by_block
 
 
 def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,13 +21,20 @@ from hwds.evaluation.panel_folds import (
     series_at,
 )
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
-from hwds.forecast.metrics import FROM_LAST, forecast_origins, forecast_reach
+from hwds.forecast.metrics import (
+    FROM_LAST,
+    Metric,
+    code_rows,
+    forecast_origins,
+    forecast_reach,
+    per_block,
+)
 from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
 from hwds.results.tables import TRUTH
-from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
+from hwds.stats.periods import LEAST_OF_A_SEASON, SEASON_SEEN, shared_path
 
 # What protocols add to the rows of a cell, and take away before they are scored.
 
@@ -409,14 +417,43 @@ def season_remarks(predictions: DataFrame) -> Iterator[str]:
     if not {"season", "cutoff", TIME} <= set(predictions.columns) or predictions.is_empty():
         return
     count = forecast_origins(predictions)["cutoff"].n_unique()
-    _, seen = forecast_reach(predictions, int(predictions["season"][0]))
-    if count >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
+    _, seen, *_ = forecast_reach(predictions, int(predictions["season"][0]))
+    if count >= LEAST_OF_A_SEASON and seen < SEASON_SEEN:
         yield (
             f"{count} cutoffs forecast {percent(seen)} of a season. What the rest of it is like "
             f"they do not tell, so that"
             f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast "
             f"(by more protocol.windows)."
         )
+
+
+def shock_remarks(
+    predictions: DataFrame, metric: Metric, levels: tuple[float, ...]
+) -> Iterator[str]:
+    """Yield a sentence on how long the shocks last that all series share, in the difference of the
+    first model to the seasonal naive.
+
+    Args:
+        predictions: The answers of a run.
+        metric: The headline.
+        levels: The levels of quantiles.
+    """
+    if "model" not in predictions.columns or predictions.is_empty():
+        return
+    own = predictions.filter(model=predictions["model"][0])
+    rows = code_rows(own, levels, int(own["season"][0]))
+    naive = replace(rows.forecasts, mean=rows.forecasts.naive, median=rows.forecasts.naive)
+    ours, theirs = per_block(metric, rows), per_block(metric, rows, naive)
+    known = np.isfinite(ours + theirs).all(axis=1)
+    cells = rows.cells.where(known)
+    if not known.any():
+        return
+    mean, of_naive = (cells.weights @ each[known].mean(axis=1) for each in (ours, theirs))
+    added = ours[known] - (mean / of_naive if of_naive else 1.0) * theirs[known]
+    found = cells.persistence(shared_path(added[:, :, None], cells)) if added.any() else None
+    remark = "" if found is None else found.remark(0, cells.periods)
+    if remark:
+        yield remark
 
 
 def joined_column_remarks(panel: Panel) -> list[str]:

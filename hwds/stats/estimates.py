@@ -167,6 +167,31 @@ def _percentile(ordered: ndarray, level: float, total: int) -> Estimate:
     )
 
 
+def group_quantiles(values: ndarray, group: ndarray, groups: int, level: float) -> ndarray:
+    """Return a quantile of the values of each group, linear between them, shape (groups,).
+
+    NaN where it has none.
+
+    Args:
+        values: Shape (rows,); NaN is left out.
+        group: The group of each, from 0.
+        groups: The number of groups.
+        level: The level of the quantile.
+    """
+    known = ~np.isnan(values)
+    values, group = values[known], group[known]
+    ordered = values[np.lexsort((values, group))]
+    counts = np.bincount(group, minlength=groups)
+    starts, place = np.cumsum(counts) - counts, level * np.maximum(counts - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    quantiles = np.full(groups, np.nan)
+    some = counts > 0
+    first = ordered[(starts + below)[some]]
+    second = ordered[(starts + np.minimum(below + 1, counts - 1))[some]]
+    quantiles[some] = first + (place - below)[some] * (second - first)
+    return quantiles
+
+
 def _tail_mean(ordered: ndarray, level: float, n_units: int) -> Estimate:
     """Return the mean of the worst `1 - level` of the units, the highest (conditional value at
     risk).

@@ -33,7 +33,7 @@ from hwds.stats.effects import (
     student_critical,
     unit_effects,
 )
-from hwds.stats.periods import LEAST_FOR_COSINES, with_periods
+from hwds.stats.periods import with_periods
 from hwds.stats.sources import ModelRows, RunSource
 
 # Units and seeds as two levels of chance: which units were sampled, and how the training was
@@ -290,11 +290,9 @@ class UnitEvidence:
         part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
         effects = self._over_units(pairs, scale)
         if one_unit:
-            method = (
-                f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
-            )
             effects = [
-                replace(each, method=method, clusters=self.periods.least) for each in effects
+                replace(each, method=f"t over {origins}", clusters=self.periods.least)
+                for each in effects
             ]
         else:
             effects = [replace(each, method=f"{each.method} and {origins}") for each in effects]
@@ -363,6 +361,10 @@ class UnitEvidence:
             )
         symmetric = "intervals are Student's t, which holds where differences are about symmetric"
         return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
+
+    def lasting(self, pairs: Sequence[Pair], scale: Scale) -> str:
+        """Return what a remark says of how long shocks last; empty where nothing needs be said."""
+        return "" if self.periods is None else self.periods.lasting(self.means, pairs, scale)
 
     @property
     def independent_units(self) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf, sqrt
 
 import numpy as np
 from numpy import ndarray
 
-from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
+from hwds.stats.effects import (
+    LEAST_SURE,
+    Z95,
+    Effect,
+    ReferenceDistribution,
+    SumDistribution,
+)
 from hwds.stats.estimates import Estimate, unit_median, without_interval
 
 # Tests of equal accuracy along one series: Diebold and Mariano's, and one that holds its level
@@ -117,10 +124,8 @@ def cosines(n: int, horizon: int) -> ndarray:
 # Variance of a mean over units from periods that they share: a promotion, a holiday, a shortage
 # hits all series at once.
 
-LEAST_FOR_COSINES = 12
-"""Periods from which on shocks may depend on those before; fewer are taken as independent, for
-nothing can be said of them.
-"""
+LEAST_OF_A_SEASON = 6
+"""Periods that tell something although they cover less than `SEASON_SEEN`."""
 
 LEAST_EVEN_PERIODS = 1.5
 """Periods of equal weight that those of a table must be worth."""
@@ -141,12 +146,16 @@ class Cells:
         unit, period: Codes from 0, periods in the order of time, shape (cells,).
         span: Periods that one value reaches over; 1 where windows do not overlap.
         season_seen: The share of a season that the periods cover; infinite where there is none.
+        gap: The time from one period to the next, in windows: 1 where they follow one another.
+        steps: The steps of a window.
     """
 
     unit: ndarray
     period: ndarray
     span: int = 1
     season_seen: float = inf
+    gap: float = 1.0
+    steps: int = 1
 
     def where(self, chosen: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
@@ -168,6 +177,17 @@ class Cells:
     def periods(self) -> int:
         """The number of periods."""
         return int(self.period.max(initial=-1)) + 1
+
+    def persistence(self, path: ndarray) -> Persistence | None:
+        """Return how long shared shocks last; None where periods are too few, too many, or cover a
+        part of a season alone.
+
+        Args:
+            path: The shared values, shape (periods, blocks, pairs).
+        """
+        least = 2 if self.span > 1 else LEAST_SURE
+        told = self.season_seen >= SEASON_SEEN and least <= self.periods <= MOST_VALUES
+        return persistence(path, self) if told and not self.refusal else None
 
     @property
     def fewest(self) -> int:
@@ -200,7 +220,7 @@ class Cells:
             )
         if self.periods < 1.5 * self.span:
             return f"{self.periods} origins of overlapping windows cannot tell"
-        if self.season_seen < SEASON_SEEN and self.periods < LEAST_FOR_COSINES / 2:
+        if self.season_seen < SEASON_SEEN and self.periods < LEAST_OF_A_SEASON:
             return (
                 f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
             )
@@ -226,48 +246,274 @@ class PeriodPart:
     count: int
 
 
-def period_part(values: ndarray, cells: Cells) -> PeriodPart:
+def period_part(values: ndarray, cells: Cells, path: ndarray | None = None) -> PeriodPart:
     """Return what periods make the mean of units' means vary.
 
-    Clustered by period, or by cosines over periods.
-
-    Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering"; the long-run
-    variance of many periods, or of those whose windows overlap, is that of equal-weighted cosines
-    (Lazarus, Lewis, Stock and Watson 2018).
+    Clustered by period (Cameron, Gelbach and Miller 2011, "Robust inference with multiway
+    clustering"), and widened by how long shocks last; see `shared_shocks`.
 
     Args:
         values: The values, shape (cells, pairs).
         cells: The cells, which must have no `refusal`.
+        path: The values within periods, see `shared_path`; those of whole periods where None.
     """
     weights = cells.weights
     centred = values - weights @ values
-    shocks, df = period_shocks(values, cells)
+    shocks, df = period_shocks(values, cells, path)
     iid = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
     return PeriodPart(
-        np.square(shocks).sum(axis=0),
-        _cell_variance(values, cells),
-        iid,
-        np.full(values.shape[1], df),
-        cells.periods,
+        np.square(shocks).sum(axis=0), _cell_variance(values, cells), iid, df, cells.periods
     )
 
 
-def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
+def period_shocks(
+    values: ndarray, cells: Cells, path: ndarray | None = None
+) -> tuple[ndarray, ndarray]:
     """Return independent shocks of the mean whose squares add up to its variance, shape (shocks,
-    pairs), and their freedom.
+    pairs), and their freedom, shape (pairs,).
 
-    Of few periods each is one; of others they are cosines over them.
+    Each period is one, larger where shocks last. Of very many periods, and of those that cover a
+    part of a season, they are cosines over them (Lazarus, Lewis, Stock and Watson 2018).
     """
     weights, effective, count = cells.weights, cells.effective, cells.periods
     sums = _sums_by_code(weights[:, None] * (values - weights @ values), cells.period)
-    covered = cells.season_seen >= SEASON_SEEN
-    if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
-        # a few periods that share no window are independent: each sum is a shock
-        return sqrt(effective / (effective - 1)) * sums, effective - 1
-    # neighbouring periods hang together, and their cosines hardly do; with less than a season only
-    # the slowest cosine tells how the parts of a year differ
-    waves = cosines(count, cells.span)[: None if covered else 1]
-    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), effective - 1)
+    covered, pairs = cells.season_seen >= SEASON_SEEN, values.shape[1]
+    if not covered or count > MOST_VALUES:
+        # only the slowest cosine tells how the parts of a year differ
+        waves = cosines(count, cells.span)[: None if covered else 1]
+        df = min(float(len(waves)), effective - 1)
+        return sqrt(count / len(waves)) * (waves @ sums), np.full(pairs, df)
+    found = cells.persistence(shared_path(values[:, None], cells) if path is None else path)
+    if found is None:
+        # too few to tell how long shocks last, or to be sure of anything
+        return sqrt(effective / (effective - 1)) * sums, np.full(pairs, effective - 1)
+    shocks = np.sqrt(effective / (effective - 1) * found.inflation) * sums
+    return shocks, np.maximum(effective / found.inflation - 1, min(effective - 1, 1.0))
+
+
+# How long shocks last: estimated from the values within periods, which tell it better than a
+# handful of periods.
+
+MOST_BLOCKS = 4
+"""Blocks of steps that a window is cut into."""
+
+MOST_VALUES = 96
+"""Blocks of all periods that persistence is estimated from."""
+
+MOST_STEPS = 24
+"""Steps of a window between which correlations are averaged; of more so many, evenly."""
+
+PERSISTENCE = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92)
+"""Correlations of a shock with the same one period later."""
+
+PRIOR = (0.5, 0.03, 0.06, 0.1, 0.1, 0.1, 0.08, 0.03)
+"""The chance of each before the values are seen, chosen by `bench.shared_shocks`."""
+
+INDEPENDENT_SHAPES = {
+    (1.0, 0.0, 0.0): 0.25,
+    (0.5, 0.0, 0.5): 0.2,
+    (0.03, 0.0, 0.97): 0.25,
+    (0.03, 0.97, 0.0): 0.1,
+    (0.03, 0.77, 0.2): 0.1,
+    (0.03, 0.47, 0.5): 0.1,
+}
+"""The shares of variance from shocks of instants, from shocks of whole periods and from noise, and
+the chance of each, where shocks do not last.
+"""
+
+LASTING_SHAPES = {
+    (1.0, 0.0, 0.0): 1 / 3,
+    (0.7, 0.0, 0.3): 1 / 3,
+    (0.03, 0.97, 0.0): 1 / 9,
+    (0.03, 0.77, 0.2): 1 / 9,
+    (0.03, 0.47, 0.5): 1 / 9,
+}
+"""The same where shocks last."""
+
+LASTS = 0.3
+"""Persistence from which on shocks are said to last."""
+
+LIKELY = 0.5
+"""The chance of it from which on a remark says so."""
+
+NEARLY_ALL = 0.9
+"""The share of periods that they must be worth for no remark."""
+
+
+def shared_path(values: ndarray, cells: Cells) -> ndarray:
+    """Return the mean over units of each block of each period, shape (periods, blocks, pairs), each
+    unit measured from its own mean.
+
+    Args:
+        values: The value of each block of each cell, shape (cells, blocks, pairs).
+        cells: The unit and the period of each cell.
+    """
+    of_cells = values.mean(axis=1)
+    own = _sums_by_code(of_cells, cells.unit) / np.bincount(cells.unit)[:, None]
+    weights = cells.weights
+    added = weights[:, None, None] * (values - own[cells.unit][:, None])
+    sums = _sums_by_code(added.reshape(len(values), -1), cells.period)
+    size = np.bincount(cells.period, weights)
+    return (sums / size[:, None]).reshape(len(size), *values.shape[1:])
+
+
+def blocks_of(periods: int, steps: int) -> int:
+    """Return the number of blocks into which the steps of a window are cut, even ones if any
+    are.
+    """
+    most = max(min(steps, MOST_BLOCKS, MOST_VALUES // max(periods, 1)), 1)
+    return next((blocks for blocks in range(most, 1, -1) if steps % blocks == 0), most)
+
+
+def block_of_step(steps: int, blocks: int) -> ndarray:
+    """Return the block of each step of a window, shape (steps,)."""
+    numbers: ndarray = np.arange(steps) * blocks // steps
+    return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Persistence:
+    """How long the shocks of pairs last.
+
+    Attributes:
+        inflation: The variance of the mean over what periods show if taken as independent.
+        worth: The number of independent periods that would tell as much.
+        mean: The mean correlation of a shock with the same one period later.
+        lasting: The chance that it is `LASTS` or more.
+        kept: The worth as a share of that of shocks that do not last.
+    """
+
+    inflation: ndarray
+    worth: ndarray
+    mean: ndarray
+    lasting: ndarray
+    kept: ndarray
+
+    def remark(self, pair: int, periods: int) -> str:
+        """Return what the shocks of a pair make its periods worth, in a sentence; empty where they
+        are worth about as many as they are.
+        """
+        worth, mean = float(self.worth[pair]), float(self.mean[pair])
+        independent = f"{max(worth, 1):.0f} independent {'one' if worth < 1.5 else 'ones'}"
+        if self.lasting[pair] >= LIKELY:
+            return (
+                f"Shocks last about {1 / (1 - mean):.0f} cutoffs ({mean:.1f}): {periods} cutoffs "
+                f"are worth {independent}."
+            )
+        if self.kept[pair] > NEARLY_ALL:
+            return ""
+        return (
+            f"{periods} cutoffs cannot tell whether shocks last: they are counted as {independent}."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ShockLaws:
+    """Laws that shared shocks may follow, as Gaussian covariances of the blocks of all periods.
+
+    Attributes:
+        whitening: From blocks to the quadratic form whose value is that of the law's residuals
+            around the mean of each block of a window, shape (laws, values, values).
+        constant: The logarithm of the chance of each law less its determinants, shape (laws,).
+        inflation, worth, kept, persistence: As in `Persistence`, of each law, shape (laws,).
+    """
+
+    whitening: ndarray
+    constant: ndarray
+    inflation: ndarray
+    worth: ndarray
+    kept: ndarray
+    persistence: ndarray
+
+
+def persistence(path: ndarray, cells: Cells) -> Persistence:
+    """Return how long shocks last, averaged over laws by how well each fits.
+
+    A Gaussian law for each persistence and shape has a restricted likelihood with flat priors of
+    the means of steps and of the logarithm of the scale; logarithms of inflations are averaged.
+
+    Args:
+        path: The shared values, shape (periods, blocks, pairs).
+        cells: The cells that they are of.
+    """
+    periods, blocks, pairs = path.shape
+    steps = max(min(cells.steps, MOST_STEPS), blocks)
+    laws = _shock_laws(periods, blocks, steps, round(cells.gap * steps, 2))
+    values = path.reshape(periods * blocks, pairs)
+    squares = ((laws.whitening @ values) * values).sum(axis=1)
+    freedom = (periods - 1) * blocks
+    fit = laws.constant[:, None] - freedom / 2 * np.log(np.maximum(squares, np.finfo(float).tiny))
+    chance = np.exp(fit - fit.max(axis=0))
+    chance /= chance.sum(axis=0)
+    return Persistence(
+        np.exp(np.log(laws.inflation) @ chance),
+        np.exp(np.log(laws.worth) @ chance),
+        laws.persistence @ chance,
+        (laws.persistence >= LASTS) @ chance,
+        np.exp(np.log(laws.kept) @ chance),
+    )
+
+
+@lru_cache(maxsize=8)
+def _shock_laws(periods: int, blocks: int, steps: int, stride: float) -> ShockLaws:
+    """Return the laws of so many periods and blocks of windows of so many steps."""
+    means, whole = np.tile(np.eye(blocks), (periods, 1)), np.eye(periods) - 1 / periods
+    found = []
+    for lasts, chance, covariance, apart in _covariances(periods, blocks, steps, stride):
+        inverse = np.linalg.inv(covariance)
+        of_means = means.T @ inverse @ means
+        residual = inverse - inverse @ means @ np.linalg.solve(of_means, means.T @ inverse)
+        constant = np.log(chance) - sum(
+            float(np.linalg.slogdet(each)[1]) / 2 for each in (covariance, of_means)
+        )
+        by_period, alone = (
+            each.reshape(periods, blocks, periods, blocks).mean(axis=(1, 3))
+            for each in (covariance, apart)
+        )
+        seen = float((whole * by_period).sum()) / (periods - 1)
+        inflation = max(by_period.sum() / periods / seen, 1.0)
+        worth, most = (periods * np.trace(each) / each.sum() for each in (by_period, alone))
+        found.append((residual, constant, inflation, worth, min(worth / most, 1.0), lasts))
+    return ShockLaws(*(np.array(part) for part in zip(*found, strict=True)))
+
+
+def _covariances(
+    periods: int, blocks: int, steps: int, stride: float
+) -> Iterator[tuple[float, float, ndarray, ndarray]]:
+    """Yield each law's persistence, chance and covariance of blocks, and what that were if shocks
+    did not last.
+    """
+    order = np.repeat(np.arange(periods), blocks)
+    apart = np.abs(order[:, None] - order)
+    noise = np.eye(len(order))
+    fresh = _instants(periods, blocks, steps, stride, 0.0)
+    for lasts, prior in zip(PERSISTENCE, PRIOR, strict=True):
+        instants = _instants(periods, blocks, steps, stride, lasts)
+        shapes = LASTING_SHAPES if lasts else INDEPENDENT_SHAPES
+        for (shared, whole, alone), chance in shapes.items():
+            single = (alone + 1e-6) * noise
+            covariance = shared * instants + whole * lasts**apart + single
+            yield lasts, prior * chance, covariance, shared * fresh + whole * (apart == 0) + single
+
+
+def _instants(periods: int, blocks: int, steps: int, stride: float, lasts: float) -> ndarray:
+    """Return the covariance of blocks if each instant has a shock, and those of overlapping windows
+    are the same.
+    """
+    rows, later = np.arange(steps), np.arange(periods)[:, None] - np.arange(periods)
+    of_block = block_of_step(steps, blocks) == np.arange(blocks)[:, None]
+    mean = of_block / of_block.sum(axis=1, keepdims=True)
+    lags = np.abs(np.arange(periods)[:, None, None] * stride + rows[:, None] - rows)
+    shared = lasts ** (lags / stride) if lasts else np.maximum(1 - lags, 0.0)
+    by_lag = mean @ shared @ mean.T  # the blocks of the later period first
+    tiles = np.where(
+        (later >= 0)[..., None, None],
+        by_lag[np.abs(later)],
+        by_lag.transpose(0, 2, 1)[np.abs(later)],
+    )
+    covariance = tiles.transpose(0, 2, 1, 3).reshape(periods * blocks, periods * blocks)
+    scaled: ndarray = covariance / np.diag(covariance).mean()
+    return scaled
 
 
 def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
@@ -313,7 +559,9 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
-def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def mean_estimate(
+    values: ndarray, cells: Cells, undefined: int = 0, blocks: ndarray | None = None
+) -> Estimate:
     """Return the mean over units of their means over periods, with Student's t of both in its
     interval.
 
@@ -324,6 +572,8 @@ def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate
         values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
+        blocks: The value of each block of each cell, which tell how long shocks last, shape (cells,
+            blocks).
     """
     if not len(values):
         return without_interval(None, PERIODS_METHOD, 0, undefined)
@@ -336,12 +586,15 @@ def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate
     effect = Effect(
         value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), PERIODS_METHOD, n
     )
-    effect = with_periods(effect, period_part(values[:, None], cells), 0, len(values))
+    path = None if blocks is None else shared_path(blocks[:, :, None], cells)
+    effect = with_periods(effect, period_part(values[:, None], cells, path), 0, len(values))
     low, high = effect.interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 
-def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def median_estimate(
+    values: ndarray, cells: Cells, undefined: int = 0, blocks: ndarray | None = None
+) -> Estimate:
     """Return the median over units of their means over periods, with what shared periods add to the
     interval of its ranks.
 
@@ -351,6 +604,7 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
         values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
+        blocks: As in `mean_estimate`.
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
@@ -366,7 +620,9 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     if middle.refusal:
         return replace(rank, low=None, high=None, method=middle.refusal)
     effect = Effect(rank.value, rank.stderr, ReferenceDistribution(), rank.method, n)
-    effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
+    path = None if blocks is None else shared_path(blocks[some][:, :, None], middle)
+    part = period_part(values[some][:, None], middle, path)
+    effect = with_periods(effect, part, 0, int(some.sum()))
     if not rank.stderr or not effect.stderr:
         return rank
     # the interval of ranks stays lopsided; periods stretch it, and never narrow it
@@ -382,7 +638,13 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     )
 
 
-def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = False) -> Estimate:
+def ratio_estimate(
+    top: ndarray,
+    bottom: ndarray,
+    cells: Cells,
+    root: bool = False,
+    blocks: ndarray | None = None,
+) -> Estimate:
     """Return the ratio of two sums, or its root, with Student's t of units and of the periods that
     they share.
 
@@ -393,6 +655,7 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
         bottom: That in the lower one.
         cells: The unit and the period of each.
         root: Give the square root of the ratio.
+        blocks: As in `mean_estimate`.
     """
     from hwds.stats.clusters import clustered_part
 
@@ -415,9 +678,9 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
     )
     if cells.refusal:
         return replace(unsure, stderr=slope * (effect.stderr or 0.0), method=cells.refusal)
-    effect = with_periods(
-        effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top)
-    )
+    path = None if blocks is None else shared_path(blocks[:, :, None], cells)
+    part = period_part((ratio + added / cells.weights)[:, None], cells, path)
+    effect = with_periods(effect, part, 0, len(top))
     stderr = slope * (effect.stderr or 0.0)
     half = stderr * effect.distribution.critical(0.95)
     return replace(unsure, stderr=stderr, low=value - half, high=value + half)

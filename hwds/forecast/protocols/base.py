@@ -42,6 +42,7 @@ from hwds.evaluation.protocol import (
 from hwds.forecast.family import FORECAST
 from hwds.forecast.metrics import (
     Levels,
+    Metric,
     Metrics,
     check_metrics,
     forecast_measures,
@@ -72,6 +73,7 @@ from hwds.forecast.rows import (
     scale_remarks,
     search_stories,
     season_remarks,
+    shock_remarks,
     without_raw,
 )
 from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
@@ -380,7 +382,16 @@ class PanelEvaluation(
         messages = asked if n_forecast < units else []
         remarks = (fallback_remarks, scale_remarks, season_remarks)
         seen = [remark for each in remarks for remark in each(predictions)]
-        return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
+        shocks = shock_remarks(predictions, self._headline(predictions), self.levels)
+        calibrated = calibration_remark(predictions)
+        return [*messages, *seen, *shocks, *calibrated, *search_stories(predictions)]
+
+    def _headline(self, predictions: DataFrame) -> Metric:
+        """Return the metric that orders models."""
+        season = int(predictions["season"][0]) if "season" in predictions.columns else 1
+        metrics = forecast_metrics(season, self.levels).values()
+        known = (*metrics, *named_metrics(self.metrics))
+        return next(each for each in known if self.headline in (each.name, each.short))
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
