@@ -7,7 +7,10 @@ one that all series share; `share` is the part of the variance that is shared.
 
 Of the first table shocks are of whole windows, and last at most to the next one. Of the second each
 row has a shock, which all windows that cover it share, and `persistence` is the correlation of the
-shocks of one window with those of the next.
+shocks of one window with those of the next. Of the third series come in families (errors with
+families declared and without, and how often an undeclared one is remarked on), or the difference
+changes its sign once (errors, those of the test that takes origins as independent, and how many of
+these a remark stands beside; of no break, how often one stands).
 """
 
 from __future__ import annotations
@@ -22,11 +25,15 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.stats.effects import Effect, shared_resamples, unit_effects
+from hwds.stats.estimates import difference_estimate, explained_p
 from hwds.stats.periods import (
+    BREAK_P,
     Cells,
     PeriodPart,
     block_of_step,
     blocks_of,
+    largest_break,
+    mean_estimate,
     period_part,
     persistence,
     shared_path,
@@ -245,6 +252,75 @@ def lasting_lines(trials: int) -> Iterator[tuple[str, bool]]:
         yield LASTING_LINE.format(*head, *numbers), held
 
 
+# Families of series that differ alike, and one break in time.
+
+FAMILIES, FAMILY_SERIES, FAMILY_ORIGINS = (3, 5, 10), 60, 8
+BREAK_ORIGINS, BREAK_SIZES, BREAK_SERIES = (6, 11, 24), (0.0, 0.7, 1.2), 30
+BREAK_LINE = "{:<10} {:>8} {:>7}   {:>5} {:>5}   {:>6}\n"
+
+
+def family_line(families: int, trials: int) -> tuple[str, bool]:
+    """Return how often a difference by family is called sure, with families declared and without,
+    and how often an undeclared family is remarked on.
+    """
+    rng = stream(0, "families", str(families))
+    family = np.arange(FAMILY_SERIES) % families
+    cells = grid(FAMILY_SERIES, FAMILY_ORIGINS)
+    declared = replace(cells, cluster=family[cells.unit])
+    found = np.zeros(3)
+    for _ in range(trials):
+        own = 0.5**0.5 * rng.normal(size=families)[family] + 0.1**0.5 * rng.normal(size=len(family))
+        noise = 0.4**0.5 * rng.normal(size=(FAMILY_SERIES, FAMILY_ORIGINS, STEPS)) * STEPS**0.5
+        values = (own[:, None, None] + noise).reshape(-1, STEPS)
+        for place, each in enumerate((declared, cells)):
+            found[place] += differs(values, each)
+        found[2] += explained_p(values.reshape(FAMILY_SERIES, -1).mean(axis=1), family) < 0.01
+    found /= trials
+    held = found[0] <= 0.07 + 2 * (0.07 * 0.93 / trials) ** 0.5 and found[2] >= 0.9
+    numbers = (f"{100 * each:.1f}" for each in found)
+    return BREAK_LINE.format("families", families, FAMILY_ORIGINS, *numbers), bool(held)
+
+
+def differs(values: np.ndarray, cells: Cells) -> bool:
+    """Return whether the mean of blocks surely differs from 0."""
+    found = mean_estimate(values.mean(axis=1), cells, 0, values)
+    ends = difference_estimate(replace(found, n=cells.fewest))
+    return ends.low is not None and ends.high is not None and not ends.low <= 0 <= ends.high
+
+
+def break_line(size: float, origins: int, trials: int) -> tuple[str, bool]:
+    """Return how often a difference that changes its sign once is called sure, now and with origins
+    taken as independent, and how many of the latter a remark stands beside.
+    """
+    rng = stream(0, "breaks", str(size), str(origins))
+    cells = replace(grid(BREAK_SERIES, origins), steps=STEPS)
+    blocks = blocks_of(origins, STEPS)
+    numbers = block_of_step(STEPS, blocks)
+    found = np.zeros(4)
+    for _ in range(trials):
+        sign = np.where(np.arange(origins) < rng.integers(1, origins), 1, -1) * rng.choice([-1, 1])
+        shared = size * sign[:, None] + (0.05 * STEPS) ** 0.5 * rng.normal(size=(origins, STEPS))
+        own = 0.5**0.5 * rng.normal(size=(BREAK_SERIES, 1, 1))
+        alone = (0.5 * STEPS) ** 0.5 * rng.normal(size=(BREAK_SERIES, origins, STEPS))
+        rows = shared + own + alone
+        parts = [rows[:, :, numbers == block].mean(axis=2) for block in range(blocks)]
+        values = np.stack(parts, axis=2).reshape(-1, blocks)
+        path = shared_path(values[:, :, None], cells)
+        effect = over_series(rows.mean(axis=(1, 2))[:, None], rng)
+        part = period_part(values.mean(axis=1)[:, None], cells, path)
+        plain = replace(part, periods=independent(path), df=np.array([origins - 1.0]))
+        wrong = sure(both(effect, plain)[0])
+        broken = largest_break(rows.mean(axis=(0, 2)), cells)
+        lasts = "last about" in persistence(path, cells).remark(0, origins)
+        remarked = lasts or (broken is not None and broken.p_value < BREAK_P)
+        found += differs(values, cells), wrong, wrong and remarked, remarked
+    found /= trials
+    beside = found[2] / found[1] if size and found[1] else found[3]
+    held = beside >= 0.9 if size else beside <= 0.15
+    shown = (f"{100 * each:.1f}" for each in (*found[:2], beside))
+    return BREAK_LINE.format("break", f"{size:g}", origins, *shown), bool(held)
+
+
 def main(trials: int) -> int:
     """Print the tables; 1 where more are called sure, or fewer, than must hold."""
     sys.stdout.write(
@@ -267,6 +343,14 @@ def main(trials: int) -> int:
         held &= holds
         sys.stdout.write(line if holds else line.rstrip("\n") + " !\n")
         sys.stdout.flush()
+    sys.stdout.write("\n" + BREAK_LINE.format("", "size", "origins", "errs", "plain", "remark"))
+    lines = [family_line(families, trials) for families in FAMILIES]
+    lines += [
+        break_line(size, origins, trials) for size, origins in product(BREAK_SIZES, BREAK_ORIGINS)
+    ]
+    for line, holds in lines:
+        held &= holds
+        sys.stdout.write(line if holds else line.rstrip("\n") + " !\n")
     return 0 if held else 1
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.evaluation.protocol import CLUSTER_COLUMN
 from hwds.forecast.metrics import (
     FROM_LAST,
     CodedRows,
@@ -26,7 +27,7 @@ from hwds.forecast.metrics import (
     per_series,
 )
 from hwds.frames.roles import SERIES
-from hwds.stats.contrasts import Matrix, Periods, Reach
+from hwds.stats.contrasts import Matrix, Periods, Reach, codes_of
 from hwds.stats.effects import holm
 from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
 from hwds.stats.periods import LEAST_ORIGINS, cosine_effect, diebold_mariano, has_enough_origins
@@ -74,7 +75,15 @@ def forecast_evidence(
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
     periods = Periods.of(every, matrix, reaches, blocks)
     span = {dataset: each.span for dataset, each in reaches.items()}
-    return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
+    cluster = None
+    if CLUSTER_COLUMN in every.columns:
+        named = every.unique(["dataset", "unit"]).select("dataset", "unit", CLUSTER_COLUMN)
+        joined = matrix.names.join(named, ["dataset", "unit"], "left", maintain_order="left")
+        cluster = codes_of(joined[CLUSTER_COLUMN])
+    return (
+        ForecastEvidence(matrix, "series", resamples, periods, cluster, every, span),
+        left_out,
+    )
 
 
 def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
@@ -89,6 +98,13 @@ def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     return [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
+def _clusters(answers: Sequence[ModelRows]) -> dict[str, Series]:
+    """Return the cluster of each row, of the first run that has clusters; empty where none has."""
+    with_clusters = (each.rows for each in answers if CLUSTER_COLUMN in each.rows.columns)
+    rows = next(with_clusters, None)
+    return {} if rows is None else {CLUSTER_COLUMN: rows[CLUSTER_COLUMN]}
+
+
 def _values(
     answers: Sequence[ModelRows], metric: str
 ) -> tuple[DataFrame, DataFrame, dict[str, np.ndarray]]:
@@ -98,7 +114,8 @@ def _values(
     first = answers[0].rows
     names = first[SERIES].unique().sort()
     unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
-    at = DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
+    at = DataFrame({"unit": unit, "period": period, **_clusters(answers)})
+    at = at.unique(["unit", "period"]).sort("unit", "period")
     at = at.with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     blocks: dict[str, list[np.ndarray]] = {}

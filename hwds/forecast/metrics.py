@@ -18,9 +18,10 @@ from pydantic import AfterValidator, PlainValidator
 from hwds.core.errors import ConfigError, nearest, with_article
 from hwds.core.moved import current_path
 from hwds.core.recipe import Level
-from hwds.evaluation.protocol import Score
+from hwds.evaluation.protocol import CLUSTER_COLUMN, Score
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Beside, Measure
+from hwds.stats.contrasts import codes_of
 from hwds.stats.effects import reaching_zero
 from hwds.stats.estimates import Estimate, group_quantiles, unit_mean
 from hwds.stats.periods import (
@@ -585,8 +586,9 @@ def code_rows(
         for each in (table[SERIES], forecast_origins(table)["cutoff"])
     )
     many = int(cutoffs.max()) + 1
-    keys, group = np.unique(series * many + cutoffs, return_inverse=True)
-    cells = Cells(keys // many, keys % many, *forecast_reach(table, season))
+    keys, at, group = np.unique(series * many + cutoffs, return_index=True, return_inverse=True)
+    cluster = codes_of(table[CLUSTER_COLUMN])[at] if CLUSTER_COLUMN in table.columns else None
+    cells = Cells(keys // many, keys % many, *forecast_reach(table, season), cluster)
     return CodedRows(forecasts, series, group, cells, table["step"].to_numpy(), fallback)
 
 

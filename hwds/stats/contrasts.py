@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from math import exp, inf, log
 from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, col
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
@@ -43,6 +43,7 @@ class Matrix:
         seeds: The seeds that all models share; one where seeds have units of their own.
         left_out: Units that some model has no value for.
         unshared_seeds: Seeds that some model was not run with.
+        names: The dataset and the unit of each, shape (units,).
     """
 
     models: tuple[str, ...]
@@ -52,6 +53,7 @@ class Matrix:
     seeds: tuple[int, ...]
     left_out: int = 0
     unshared_seeds: tuple[int, ...] = ()
+    names: DataFrame = field(default_factory=DataFrame)
 
     @classmethod
     def of(cls, table: DataFrame, *, nested: bool = False) -> Self:
@@ -112,6 +114,7 @@ class Matrix:
             (0,) if nested else tuple(seeds),
             left_out,
             unshared,
+            ordered.select("dataset", "unit").gather_every(width),
         )
 
     @property
@@ -241,6 +244,12 @@ def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Sc
 # periods.
 
 
+def codes_of(names: Series) -> ndarray:
+    """Return the number of each name from 0, by the order of names; none is a name."""
+    codes: ndarray = names.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
+    return codes - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The reach of a dataset's windows.
@@ -285,7 +294,7 @@ class Periods:
 
         Args:
             table: Columns `dataset`, `unit`, `period`, `row` and one of each model, in the order of
-                time.
+                time, and `cluster` where units are drawn together.
             matrix: The values of the same units over all periods.
             reach: The reach of each dataset's windows.
             blocks: The value of each block of steps of each row, of shape (rows, blocks), by
@@ -299,7 +308,10 @@ class Periods:
                 for name in ("unit", "period")
             )
             values.append(part.select(matrix.models).to_numpy())
-            cells.append(Cells(unit, period, *astuple(reach[dataset])))
+            cluster = codes_of(part["cluster"]) if "cluster" in part.columns else None
+            far = reach[dataset]
+            reached = far.span, far.season_seen, far.gap, far.steps
+            cells.append(Cells(unit, period, *reached, cluster))
             rows = part["row"].to_numpy()
             of_models = [blocks[dataset][model][rows] for model in matrix.models]
             paths.append(shared_path(np.stack(of_models, axis=2), cells[-1]))

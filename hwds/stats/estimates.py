@@ -288,6 +288,22 @@ def _student(value: float, stderr: float | None, n: int, undefined: int, method:
     return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)
 
 
+def explained_p(values: ndarray, codes: ndarray) -> float:
+    """Return the p-value of no difference between groups of values: the F-test of one-way analysis
+    of variance; 1 where groups are too many or one.
+    """
+    from scipy.special import fdtrc
+
+    n, groups = len(values), int(codes.max(initial=-1)) + 1
+    if not 1 < groups <= n / 2:
+        return 1.0
+    counts = np.bincount(codes)
+    means = np.bincount(codes, values) / counts
+    within = float(np.square(values - means[codes]).sum()) / (n - groups)
+    between = float(counts @ np.square(means - values.mean())) / (groups - 1)
+    return float(fdtrc(groups - 1, n - groups, between / within)) if within > 0 else 0.0
+
+
 def least_on_simplex(
     loss: Callable[[ndarray], tuple[float, ndarray]], weights: int, free: Sequence[float] = ()
 ) -> tuple[ndarray, ndarray]:

@@ -10,12 +10,15 @@ from math import inf, sqrt
 import numpy as np
 from numpy import ndarray
 
+from hwds.core.seeds import stream
 from hwds.stats.effects import (
     LEAST_SURE,
     Z95,
     Effect,
     ReferenceDistribution,
     SumDistribution,
+    cluster_values,
+    reaching_zero,
 )
 from hwds.stats.estimates import Estimate, unit_median, without_interval
 
@@ -148,6 +151,8 @@ class Cells:
         season_seen: The share of a season that the periods cover; infinite where there is none.
         gap: The time from one period to the next, in windows: 1 where they follow one another.
         steps: The steps of a window.
+        cluster: The cluster of each value's unit, whose units are drawn together, shape (cells,);
+            None where each unit is drawn alone.
     """
 
     unit: ndarray
@@ -156,6 +161,7 @@ class Cells:
     season_seen: float = inf
     gap: float = 1.0
     steps: int = 1
+    cluster: ndarray | None = None
 
     def where(self, chosen: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
@@ -166,12 +172,28 @@ class Cells:
         unit, period = (
             np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period)
         )
-        return replace(self, unit=unit, period=period)
+        cluster = None if self.cluster is None else self.cluster[places]
+        return replace(self, unit=unit, period=period, cluster=cluster)
 
     @property
     def units(self) -> int:
         """The number of units."""
         return int(self.unit.max(initial=-1)) + 1
+
+    @property
+    def clusters(self) -> int:
+        """The number of units that are drawn apart: clusters where there are any."""
+        return self.units if self.cluster is None else len(np.unique(self.cluster))
+
+    def of_clusters(self, by_unit: ndarray) -> ndarray:
+        """Return values of clusters whose mean is that of the values of units, shape (clusters,);
+        see `cluster_values`.
+        """
+        if self.cluster is None:
+            return by_unit
+        of_unit = np.zeros(self.units, np.int64)
+        of_unit[self.unit] = self.cluster
+        return cluster_values(by_unit, [np.arange(self.units)], of_unit)[0]
 
     @property
     def periods(self) -> int:
@@ -191,8 +213,8 @@ class Cells:
 
     @property
     def fewest(self) -> int:
-        """The units or the periods, whichever are fewer; the periods of one unit."""
-        return self.periods if self.units < 2 else min(self.units, self.periods)
+        """The clusters or the periods, whichever are fewer; the periods of one unit."""
+        return self.periods if self.units < 2 else min(self.clusters, self.periods)
 
     @property
     def weights(self) -> ndarray:
@@ -212,6 +234,8 @@ class Cells:
     @property
     def refusal(self) -> str:
         """The reason why periods cannot tell how they vary; empty where they can."""
+        if self.units > 1 and self.clusters < 2:
+            return "one cluster cannot tell"
         if self.periods < 2 or self.effective < LEAST_EVEN_PERIODS:
             return (
                 "one origin cannot tell"
@@ -580,16 +604,143 @@ def mean_estimate(
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values)
     value = float(by_unit.mean())
-    over_units = float(np.std(by_unit, ddof=1) / sqrt(n)) if n > 1 else None
+    apart = cells.of_clusters(by_unit)
+    count = len(apart)
+    over_units = float(np.std(apart, ddof=1) / sqrt(count)) if count > 1 else None
     if cells.refusal:
         return Estimate(value, over_units, None, None, cells.refusal, n, undefined)
     effect = Effect(
-        value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), PERIODS_METHOD, n
+        value, over_units or 0.0, ReferenceDistribution(max(count - 1, 1)), PERIODS_METHOD, n
     )
     path = None if blocks is None else shared_path(blocks[:, :, None], cells)
     effect = with_periods(effect, period_part(values[:, None], cells, path), 0, len(values))
     low, high = effect.interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
+
+
+# What few units or periods decide, and breaks in time.
+
+MOST_TELLING = (1, 2, 5)
+"""Numbers of units, or of periods, that are left out together."""
+
+FEW_SHARE = 0.25
+"""The largest share of units or periods that is left out."""
+
+
+@dataclass(frozen=True)
+class Deciders:
+    """The units or the periods without which a difference is not sure.
+
+    Attributes:
+        kind: `unit` or `period`.
+        codes: Their numbers, the most telling first.
+        count: The number of all.
+    """
+
+    kind: str
+    codes: tuple[int, ...]
+    count: int
+
+
+def deciders(values: ndarray, cells: Cells, blocks: ndarray) -> list[Deciders]:
+    """Return the fewest units and the fewest periods without which the mean is not surely other
+    than 0; none where it is not sure with all, or stays so without as many as are tried.
+
+    Args:
+        values: The values, shape (cells,), whose mean is the difference.
+        cells: The unit and the period of each.
+        blocks: As in `mean_estimate`.
+    """
+    whole = mean_estimate(values, cells, 0, blocks)
+    if whole.value is None or not _sure(whole, cells):
+        return []
+    found = []
+    for kind, codes in (("unit", cells.unit), ("period", cells.period)):
+        count = int(codes.max()) + 1
+        added = np.bincount(codes, cells.weights * (values - whole.value))
+        order = np.argsort(-np.sign(whole.value) * added, kind="stable")
+        for most in MOST_TELLING:
+            kept = ~np.isin(codes, order[:most])
+            if most > FEW_SHARE * count:
+                break
+            rest = cells.where(kept)
+            if not _sure(mean_estimate(values[kept], rest, 0, blocks[kept]), rest):
+                found.append(Deciders(kind, tuple(order[:most].tolist()), count))
+                break
+    return found
+
+
+def _sure(estimate: Estimate, cells: Cells) -> bool:
+    """Return whether an interval leaves out 0."""
+    if estimate.low is None or estimate.high is None:
+        return False
+    low, high = reaching_zero(estimate.low, estimate.high, cells.fewest)
+    return not low <= 0 <= high
+
+
+LEAST_BESIDE_BREAK = 1
+"""Periods before a break, or after it, at least."""
+
+BREAK_P = 0.05
+"""The chance of a break to be remarked on where there is none."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A break in time.
+
+    Attributes:
+        period: The first period after it.
+        before, after: The means of periods.
+        p_value: The chance of one as large where periods are independent.
+    """
+
+    period: int
+    before: float
+    after: float
+    p_value: float
+
+
+def largest_break(means: ndarray, cells: Cells) -> Break | None:
+    """Return the most likely break in the mean of periods, by the largest F-statistic (Andrews
+    1993, "Tests for parameter instability and structural change with unknown change point"), whose
+    law is that of normal numbers as far apart as the windows; None where periods are too few.
+
+    Args:
+        means: The mean of each period, shape (periods,).
+        cells: The cells that they are of.
+    """
+    n = len(means)
+    if n < LEAST_SURE or np.ptp(means) == 0:
+        return None
+    steps = min(cells.steps, MOST_STEPS)
+    null = _breaks_of_none(n, steps, round(cells.gap * steps, 2))
+    statistics = _break_statistics(means[None])[0]
+    place = int(np.argmax(statistics))
+    first = place + LEAST_BESIDE_BREAK
+    p_value = float((1 + (null >= statistics[place]).sum()) / (1 + len(null)))
+    return Break(first, float(means[:first].mean()), float(means[first:].mean()), p_value)
+
+
+def _break_statistics(means: ndarray) -> ndarray:
+    """Return F-statistics of a break before each period that may have one, shape (rows, places)."""
+    n = means.shape[1]
+    centred = means - means.mean(axis=1, keepdims=True)
+    before = np.arange(LEAST_BESIDE_BREAK, n - LEAST_BESIDE_BREAK + 1)
+    sums = np.cumsum(centred, axis=1)[:, before - 1]
+    between = np.square(sums) * n / (before * (n - before))
+    within = np.square(centred).sum(axis=1, keepdims=True) - between
+    statistics: ndarray = (n - 2) * between / np.maximum(within, np.finfo(float).tiny)
+    return statistics
+
+
+@lru_cache(maxsize=8)
+def _breaks_of_none(periods: int, steps: int, stride: float) -> ndarray:
+    """Return the largest statistics of means without a break, shape (1999,)."""
+    law = np.linalg.cholesky(_instants(periods, 1, steps, stride, 0.0) + 1e-9 * np.eye(periods))
+    means = stream(0, "breaks", str(periods)).normal(size=(1999, periods)) @ law.T
+    largest: ndarray = _break_statistics(means).max(axis=1)
+    return largest
 
 
 def median_estimate(
@@ -619,7 +770,14 @@ def median_estimate(
     middle = cells.where(some)
     if middle.refusal:
         return replace(rank, low=None, high=None, method=middle.refusal)
-    effect = Effect(rank.value, rank.stderr, ReferenceDistribution(), rank.method, n)
+    # units of one cluster move together: the error of ranks grows as that of a mean does
+    apart = middle.of_clusters(by_unit[near])
+    spread = np.std(apart, ddof=1) / sqrt(len(apart)), np.std(by_unit[near], ddof=1)
+    law, stderr = ReferenceDistribution(), rank.stderr
+    if cells.cluster is not None and spread[1] > 0:
+        law = ReferenceDistribution(len(apart) - 1)
+        stderr *= max(float(spread[0] / spread[1]) * sqrt(int(near.sum())), 1.0)
+    effect = Effect(rank.value, stderr, law, rank.method, n)
     path = None if blocks is None else shared_path(blocks[some][:, :, None], middle)
     part = period_part(values[some][:, None], middle, path)
     effect = with_periods(effect, part, 0, int(some.sum()))
@@ -665,7 +823,10 @@ def ratio_estimate(
     ratio = float(top.sum()) / total
     # what each cell adds to the error of the ratio: the sum is 0
     added = (top - ratio * bottom) / total
-    by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
+    drawn = (
+        cells.unit if cells.cluster is None else np.unique(cells.cluster, return_inverse=True)[1]
+    )
+    by_unit, size = (np.bincount(drawn, each) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
     # the derivative of the root at the ratio

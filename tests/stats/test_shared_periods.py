@@ -13,6 +13,8 @@ from hwds.stats.periods import (
     Cells,
     Persistence,
     _instants,
+    deciders,
+    largest_break,
     mean_estimate,
     median_estimate,
     period_part,
@@ -271,3 +273,90 @@ def test_p_values_are_there_where_parts_agree_but_for_their_last_bits():
         assert SumDistribution(parts).two_sided(t) == pytest.approx(
             ReferenceDistribution(df).two_sided(t), rel=1e-6
         )
+
+
+def steps_of(units, periods, level=0.0, noise=1.0):
+    """Values of three steps in each cell, of a level, and their cells."""
+    draws = np.random.default_rng([units, periods])
+    shape = (units, periods, STEPS)
+    values = level + noise * draws.normal(size=shape)
+    return values, grid(units, periods, steps=STEPS)
+
+
+def of(kind, values, cells):
+    blocks = values.reshape(-1, STEPS)
+    found = {each.kind: each for each in deciders(blocks.mean(axis=1), cells, blocks)}
+    return found.get(kind)
+
+
+def test_the_units_that_decide_are_those_without_which_nothing_is_sure():
+    values, cells = steps_of(20, 12, noise=0.3)
+    assert of("unit", values, cells) is None  # nothing is sure
+    strong, cells = steps_of(20, 12, level=1.0, noise=0.3)
+    assert of("unit", strong, cells) is None
+    assert of("period", strong, cells) is None
+
+
+def test_left_out_are_the_most_telling_exactly():
+    """Against leaving out every one by hand."""
+    for level in (0.1, 0.12, 0.15, 0.2):
+        values, cells = steps_of(16, 8, level=level, noise=0.9)
+        blocks = values.reshape(-1, STEPS)
+        whole = mean_estimate(blocks.mean(axis=1), cells, 0, blocks)
+        found = of("unit", values, cells)
+        if not whole.low > 0:
+            assert found is None
+            continue
+        lows = []
+        for unit in range(16):
+            kept = cells.unit != unit
+            some = mean_estimate(blocks[kept].mean(axis=1), cells.where(kept), 0, blocks[kept])
+            lows.append(some.low)
+        telling = int(np.argmax(values.mean(axis=(1, 2))))
+        alone = found is not None and len(found.codes) == 1
+        assert alone == (lows[telling] <= 0)
+        if found:
+            assert found.codes[0] == telling
+            assert found.count == 16
+
+
+@pytest.mark.parametrize("periods", [6, 11, 24])
+def test_a_break_is_found_with_its_period(periods):
+    values, cells = steps_of(30, periods, noise=0.5)
+    none = largest_break(values.mean(axis=(0, 2)), cells)
+    values[:, periods // 2 :] += 1.0
+    found = largest_break(values.mean(axis=(0, 2)), cells)
+    assert found.period == periods // 2
+    assert found.after - found.before == pytest.approx(1.0, abs=0.15)
+    assert found.p_value < 0.01 < none.p_value
+    assert largest_break(np.ones(3), cells) is None
+
+
+def test_breaks_of_none_are_called_as_often_as_they_say():
+    draws = np.random.default_rng(0)
+    cells = grid(5, 8)
+    called = [largest_break(draws.normal(size=8), cells).p_value < 0.05 for _ in range(600)]
+    assert 0.03 < np.mean(called) < 0.075
+
+
+def test_units_of_one_cluster_count_as_one():
+    values = np.random.default_rng(2).normal(size=(12, 4))
+    cells = grid(12, 4)
+    pairs = Cells(cells.unit, cells.period, cluster=cells.unit // 2)
+    found = mean_estimate(values.ravel(), pairs)
+    halves = mean_estimate(values.reshape(6, 2, 4).mean(axis=1).ravel(), grid(6, 4))
+    assert found.value == pytest.approx(halves.value)
+    by_unit = values.mean(axis=1).reshape(6, 2).mean(axis=1)
+    np.testing.assert_allclose(pairs.of_clusters(values.mean(axis=1)), by_unit)
+    assert (pairs.clusters, pairs.fewest) == (6, 4)
+    one = Cells(cells.unit, cells.period, cluster=np.zeros(48, int))
+    assert mean_estimate(values.ravel(), one).method == "one cluster cannot tell"
+    alike = np.repeat(np.random.default_rng(3).normal(size=(3, 1)), 4, axis=0) + 0.1 * values
+    for estimate in (
+        lambda of: median_estimate(alike.ravel(), of),
+        lambda of: ratio_estimate(3 + alike.ravel(), np.ones(48), of),
+    ):
+        together = estimate(Cells(cells.unit, cells.period, cluster=cells.unit // 4))
+        alone = estimate(cells)
+        assert together.value == pytest.approx(alone.value)
+        assert together.stderr > 1.4 * alone.stderr

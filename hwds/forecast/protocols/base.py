@@ -4,7 +4,7 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
-from hwds.core.errors import ConfigError, with_article
-from hwds.core.recipe import Folds, Small, ZeroDraws
+from hwds.core.errors import ConfigError, nearest, with_article
+from hwds.core.recipe import Folds, Names, Small, ZeroDraws
 from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.panel_folds import (
     Cutoff,
@@ -25,6 +25,7 @@ from hwds.evaluation.panel_folds import (
     series_at,
 )
 from hwds.evaluation.protocol import (
+    CLUSTER_COLUMN,
     Cell,
     Deployable,
     Evaluation,
@@ -42,7 +43,6 @@ from hwds.evaluation.protocol import (
 from hwds.forecast.family import FORECAST
 from hwds.forecast.metrics import (
     Levels,
-    Metric,
     Metrics,
     check_metrics,
     forecast_measures,
@@ -62,9 +62,13 @@ from hwds.forecast.predictions import (
     forecasts_at,
 )
 from hwds.forecast.rows import (
+    SkillBlocks,
+    break_remarks,
     calibration_remark,
+    cluster_remarks,
     count_from_last,
     fallback_remarks,
+    few_remarks,
     fill_young_scales,
     joined_column_remarks,
     numbering_remarks,
@@ -196,6 +200,8 @@ class PanelEvaluation(
         segments: What is scored apart too: the values of a static or level column; rows where a
             known-future or past-only one is 0, and the others (`promotion`); classes known at the
             cutoff: `age`, `volume`, `intermittent`.
+        cluster: Static columns whose values are families of series that differ alike: series of one
+            are counted as one in every interval and test.
         paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on
             sums over steps.
         intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its
@@ -219,6 +225,7 @@ class PanelEvaluation(
     block = 250
     fields_not_in_key = (
         *Evaluation.fields_not_in_key,
+        "cluster",
         "metrics",
         "intervals",
         "calibration",
@@ -230,6 +237,7 @@ class PanelEvaluation(
     levels: Levels = LEVELS
     headline: str = FORECAST.headline
     metrics: Metrics = ()
+    cluster: Names = ()
     paths: Annotated[ZeroDraws, Small(200)] = 0
     intervals: Literal["model", "conformal", "adaptive"] = "model"
     calibration: Annotated[Folds, Small(2)] = 3
@@ -382,16 +390,44 @@ class PanelEvaluation(
         messages = asked if n_forecast < units else []
         remarks = (fallback_remarks, scale_remarks, season_remarks)
         seen = [remark for each in remarks for remark in each(predictions)]
-        shocks = shock_remarks(predictions, self._headline(predictions), self.levels)
+        skill = self._skill(predictions)
+        doubts = (shock_remarks, break_remarks, few_remarks)
+        doubted = [remark for each in doubts for remark in each(skill)] if skill else []
         calibrated = calibration_remark(predictions)
-        return [*messages, *seen, *shocks, *calibrated, *search_stories(predictions)]
+        return [*messages, *seen, *doubted, *calibrated, *search_stories(predictions)]
 
-    def _headline(self, predictions: DataFrame) -> Metric:
-        """Return the metric that orders models."""
-        season = int(predictions["season"][0]) if "season" in predictions.columns else 1
-        metrics = forecast_metrics(season, self.levels).values()
+    def _skill(self, predictions: DataFrame) -> SkillBlocks | None:
+        """Return the skill of the run's own model in the headline."""
+        if "season" not in predictions.columns or predictions.is_empty():
+            return None
+        metrics = forecast_metrics(int(predictions["season"][0]), self.levels).values()
         known = (*metrics, *named_metrics(self.metrics))
-        return next(each for each in known if self.headline in (each.name, each.short))
+        metric = next(each for each in known if self.headline in (each.name, each.short))
+        return SkillBlocks.of(predictions, metric, self.levels)
+
+    def clusters(self, frame: Panel) -> DataFrame | None:
+        """Return the cluster of each series, by the columns of `cluster`.
+
+        Raises:
+            ConfigError: There is no such static column, with the nearest one.
+        """
+        if not self.cluster:
+            return None
+        static = (*frame.roles.static, *frame.roles.level)
+        for column in self.cluster:
+            if column not in static:
+                raise ConfigError(
+                    f"protocol.cluster: no static column '{column}'{nearest(column, static)}"
+                )
+        texts = [col(column).cast(pl.String).fill_null("") for column in self.cluster]
+        together = pl.concat_str(texts, separator=" / ").alias(CLUSTER_COLUMN)
+        return frame.table.select(SERIES, together)[frame.offsets[:-1]]
+
+    def cluster_remarks(self, frame: Panel, predictions: DataFrame) -> Iterator[str]:
+        """Yield sentences on series that differ alike."""
+        skill = self._skill(predictions)
+        if skill is not None:
+            yield from cluster_remarks(frame, skill, self.cluster)
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
