@@ -245,7 +245,7 @@ def lasting_lines(trials: int) -> Iterator[tuple[str, bool]]:
         held = rate[0] <= limit + 2 * (limit * (1 - limit) / trials) ** 0.5
         if not lasts and gap == 1:
             held &= rate[2] >= (LEAST_POWER.get(origins, 0) - 0.03) * rate[3]
-        if lasts >= 0.6:
+        if lasts >= 0.6 and gap == 1:  # of windows that overlap .5 is what both cover
             held &= rate[4] >= 0.9 - 2 * (0.09 / trials) ** 0.5
         numbers = (f"{100 * each:.1f}" for each in rate)
         head = f"{gap:g}", f"{lasts:g}", origins, series, f"{share:g}"

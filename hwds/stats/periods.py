@@ -420,9 +420,10 @@ class Persistence:
         worth, mean = float(self.worth[pair]), float(self.mean[pair])
         independent = f"{max(worth, 1):.0f} independent {'one' if worth < 1.5 else 'ones'}"
         if self.lasting[pair] >= LIKELY:
+            length = 1 / (1 - mean)
             return (
-                f"Shocks last about {1 / (1 - mean):.0f} cutoffs ({mean:.1f}): {periods} cutoffs "
-                f"are worth {independent}."
+                f"Shocks last about {length:.{int(length < 2)}f} cutoffs ({mean:.1f}): {periods} "
+                f"cutoffs are worth {independent}."
             )
         if self.kept[pair] > NEARLY_ALL:
             return ""
