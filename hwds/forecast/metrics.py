@@ -653,7 +653,7 @@ def per_block(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None 
     """
     whole = per_origin(metric, rows, forecasts)[:, None]
     count = 1 if metric.quantile else blocks_of(rows.cells.periods, rows.cells.steps)
-    n, first = len(whole), int(rows.step.min(initial=rows.cells.steps))
+    n, first = len(whole), rows.step.min() if len(rows.step) else 0
     block = block_of_step(rows.cells.steps, count)[rows.step - first]
     top, bottom, undefined = _metric_parts(metric, forecasts or rows.forecasts)
     above, known = (
