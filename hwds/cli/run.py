@@ -16,7 +16,7 @@ from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
-from hwds.evaluation.protocol import KnowsTruth
+from hwds.evaluation.protocol import KnowsTruth, Segmentable
 from hwds.evaluation.run_cells import evaluate_cells
 from hwds.evaluation.workers import kept_workers, try_own_code
 from hwds.experiment.prepare import (
@@ -386,6 +386,8 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """
     protocol = prepared.job.protocol
     after = protocol.warnings_after(prepared.work.folds, tables.predictions)
+    if isinstance(protocol, Segmentable):
+        after += protocol.cluster_remarks(prepared.frame, tables.predictions)
     if isinstance(protocol, KnowsTruth):
         after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]

@@ -571,6 +571,14 @@ class Segmentable(ABC):
             ConfigError: The frame has no such column, with the nearest right name.
         """
 
+    def clusters(self, frame: Any) -> DataFrame | None:
+        """Return the `unit` and `CLUSTER_COLUMN` of every unit; None where each is drawn alone."""
+        return None
+
+    def cluster_remarks(self, frame: Any, predictions: DataFrame) -> Iterator[str]:
+        """Yield sentences on the clusters that units come in."""
+        yield from ()
+
 
 class LeakTestable(ABC):
     """A protocol whose predictions can be compared with those from data that is random after a
@@ -694,6 +702,9 @@ class Foreseeable(ABC):
 # Scores by segment: any protocol's own `score` over the rows of each value of a column, beside
 # the total.
 
+CLUSTER_COLUMN = "cluster"
+"""The column of rows that names what their unit is drawn with."""
+
 NO_SEGMENT = "(none)"
 """The segment of units without a value; a null segment is the total."""
 
@@ -714,10 +725,12 @@ class ScoreSegments:
         labels: The `unit` and `segment` of every unit by column, in order, or of finer parts that
             are named by more of the rows' columns (`cutoff`, `time`); None where the rows bear the
             column themselves.
+        clusters: The `unit` and `CLUSTER_COLUMN` of every unit; None where each is drawn alone.
     """
 
     unit: str = ""
     labels: Mapping[str, DataFrame | None] = field(default_factory=dict)
+    clusters: DataFrame | None = None
 
     @classmethod
     def of(cls, protocol: Evaluation[Any, Any], frame: Any) -> ScoreSegments:
@@ -726,15 +739,22 @@ class ScoreSegments:
         Raises:
             ConfigError: The protocol is not `Segmentable`, or the frame has no such column.
         """
+        clusters = protocol.clusters(frame) if isinstance(protocol, Segmentable) else None
         if not protocol.segments:
-            return cls(protocol.unit)
+            return cls(protocol.unit, clusters=clusters)
         if not isinstance(protocol, Segmentable):
             raise ConfigError(
                 f"protocol.segments: protocol '{protocol.name}' has no segments, got "
                 f"'{protocol.segments[0]}'."
             )
         labels = {column: protocol.labels(frame, column) for column in protocol.segments}
-        return cls(protocol.unit, labels)
+        return cls(protocol.unit, labels, clusters)
+
+    def with_clusters(self, rows: DataFrame) -> DataFrame:
+        """Return rows with the cluster of their unit, where units are drawn together."""
+        if self.clusters is None or rows.is_empty():
+            return rows
+        return rows.join(self.clusters, self.unit, "left", maintain_order="left")
 
     def values(self, column: str) -> list[str]:
         """Return the segments of a column, in order; empty where only the rows know them."""

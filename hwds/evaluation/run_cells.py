@@ -379,7 +379,7 @@ def _of_model(
         lines += [_failure(work, outcome) for outcome in failed]
         failed_cells = [outcome.cell for outcome in failed]
         all_failed += failed_cells
-        rows = processed.get(fold, DataFrame())
+        rows = work.segments.with_clusters(processed.get(fold, DataFrame()))
         if not rows.is_empty():
             whole.append(_in_fold(rows, fold))
             scored = _score_lines(job, work, label, fold, rows, failed_cells)

@@ -12,6 +12,7 @@ import polars as pl
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.evaluation.protocol import CLUSTER_COLUMN
 from hwds.forecast.metrics import (
     FROM_LAST,
     CodedRows,
@@ -21,11 +22,12 @@ from hwds.forecast.metrics import (
     forecast_origins,
     forecast_reach,
     named_metrics,
+    per_block,
     per_origin,
     per_series,
 )
 from hwds.frames.roles import SERIES
-from hwds.stats.contrasts import Matrix, Periods, Reach
+from hwds.stats.contrasts import Matrix, Periods, Reach, codes_of
 from hwds.stats.effects import holm
 from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
 from hwds.stats.periods import LEAST_ORIGINS, cosine_effect, diebold_mariano, has_enough_origins
@@ -62,17 +64,26 @@ def forecast_evidence(
     """
     common, left_out = shared_rows(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()
+    blocks: dict[str, dict[str, np.ndarray]] = {}
     for dataset in dict.fromkeys(answer.dataset for answer in common):
         of_dataset = _align_clocks([answer for answer in common if answer.dataset == dataset])
-        by_series, by_origin = _values(of_dataset, metric)
+        by_series, by_origin, blocks[dataset] = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
         first = of_dataset[0].rows
         reaches[dataset] = Reach(*forecast_reach(first, int(first["season"][0])))
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
-    periods = Periods.of(every, matrix, reaches)
+    periods = Periods.of(every, matrix, reaches, blocks)
     span = {dataset: each.span for dataset, each in reaches.items()}
-    return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
+    cluster = None
+    if CLUSTER_COLUMN in every.columns:
+        named = every.unique(["dataset", "unit"]).select("dataset", "unit", CLUSTER_COLUMN)
+        joined = matrix.names.join(named, ["dataset", "unit"], "left", maintain_order="left")
+        cluster = codes_of(joined[CLUSTER_COLUMN])
+    return (
+        ForecastEvidence(matrix, "series", resamples, periods, cluster, every, span),
+        left_out,
+    )
 
 
 def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
@@ -87,25 +98,39 @@ def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     return [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
-def _values(answers: Sequence[ModelRows], metric: str) -> tuple[DataFrame, DataFrame]:
-    """Return the metric of answers to the same rows of one dataset: of each series, and at each
-    origin.
+def _clusters(answers: Sequence[ModelRows]) -> dict[str, Series]:
+    """Return the cluster of each row, of the first run that has clusters; empty where none has."""
+    with_clusters = (each.rows for each in answers if CLUSTER_COLUMN in each.rows.columns)
+    rows = next(with_clusters, None)
+    return {} if rows is None else {CLUSTER_COLUMN: rows[CLUSTER_COLUMN]}
+
+
+def _values(
+    answers: Sequence[ModelRows], metric: str
+) -> tuple[DataFrame, DataFrame, dict[str, np.ndarray]]:
+    """Return the metric of answers to the same rows of one dataset: of each series, at each origin,
+    and in each block of steps, by model.
     """
     first = answers[0].rows
     names = first[SERIES].unique().sort()
     unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
-    at = DataFrame({"unit": unit, "period": period}).unique().sort("unit", "period")
+    at = DataFrame({"unit": unit, "period": period, **_clusters(answers)})
+    at = at.unique(["unit", "period"]).sort("unit", "period")
     at = at.with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
+    blocks: dict[str, list[np.ndarray]] = {}
     rows: CodedRows | None = None
     for answer in answers:
         measure = _metric(answer, metric)
         rows = code_rows(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
+        blocks.setdefault(answer.model, []).append(per_block(measure, rows))
     means = {model: Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
     dataset = pl.lit(answers[0].dataset).alias("dataset")
-    return long_table(answers, names, values), at.with_columns(dataset, **means)
+    table = at.with_columns(dataset, row=pl.int_range(pl.len()), **means)
+    by_block = {model: np.mean(seeds, axis=0) for model, seeds in blocks.items()}
+    return long_table(answers, names, values), table, by_block
 
 
 def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> DataFrame:

@@ -18,12 +18,20 @@ from pydantic import AfterValidator, PlainValidator
 from hwds.core.errors import ConfigError, nearest, with_article
 from hwds.core.moved import current_path
 from hwds.core.recipe import Level
-from hwds.evaluation.protocol import Score
+from hwds.evaluation.protocol import CLUSTER_COLUMN, Score
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Beside, Measure
+from hwds.stats.contrasts import codes_of
 from hwds.stats.effects import reaching_zero
-from hwds.stats.estimates import Estimate, unit_mean
-from hwds.stats.periods import Cells, mean_estimate, median_estimate, ratio_estimate
+from hwds.stats.estimates import Estimate, group_quantiles, unit_mean
+from hwds.stats.periods import (
+    Cells,
+    block_of_step,
+    blocks_of,
+    mean_estimate,
+    median_estimate,
+    ratio_estimate,
+)
 
 # The scales of errors: the in-sample error of the seasonal naive of each series, known at the
 # cutoff.
@@ -429,32 +437,7 @@ def forecast_arrays(
     )
 
 
-# Quantiles of rows: of each group, and of all rows together with their interval.
-
-
-def group_quantiles(values: ndarray, group: ndarray, groups: int, level: float) -> ndarray:
-    """Return a quantile of the values of each group, linear between them, shape (groups,).
-
-    NaN where it has none.
-
-    Args:
-        values: Shape (rows,); NaN is left out.
-        group: The group of each, from 0.
-        groups: The number of groups.
-        level: The level of the quantile.
-    """
-    known = ~np.isnan(values)
-    values, group = values[known], group[known]
-    ordered = values[np.lexsort((values, group))]
-    counts = np.bincount(group, minlength=groups)
-    starts, place = np.cumsum(counts) - counts, level * np.maximum(counts - 1, 0)
-    below = np.floor(place).astype(np.int64)
-    quantiles = np.full(groups, np.nan)
-    some = counts > 0
-    first = ordered[(starts + below)[some]]
-    second = ordered[(starts + np.minimum(below + 1, counts - 1))[some]]
-    quantiles[some] = first + (place - below)[some] * (second - first)
-    return quantiles
+# Quantiles of all rows together, with their interval.
 
 
 def pooled_quantile(
@@ -606,8 +589,9 @@ def code_rows(
         for each in (table[SERIES], forecast_origins(table)["cutoff"])
     )
     many = int(cutoffs.max()) + 1
-    keys, group = np.unique(series * many + cutoffs, return_inverse=True)
-    cells = Cells(keys // many, keys % many, *forecast_reach(table, season))
+    keys, at, group = np.unique(series * many + cutoffs, return_index=True, return_inverse=True)
+    cluster = codes_of(table[CLUSTER_COLUMN])[at] if CLUSTER_COLUMN in table.columns else None
+    cells = Cells(keys // many, keys % many, *forecast_reach(table, season), cluster)
     return CodedRows(forecasts, series, group, cells, table["step"].to_numpy(), fallback)
 
 
@@ -620,21 +604,25 @@ def forecast_origins(table: DataFrame) -> DataFrame:
     return table.select(col(FROM_LAST).alias("cutoff"), col(TIME) - col("cutoff") + col(FROM_LAST))
 
 
-def forecast_reach(table: DataFrame, season: int) -> tuple[int, float]:
-    """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a
-    season in all of them.
+def forecast_reach(table: DataFrame, season: int) -> tuple[int, float, float, int]:
+    """Return the number of cutoffs that one window spans, 1 where none overlap, the share of a
+    season in all of them, the time between cutoffs in windows, and the steps of a window.
 
     The share is infinite where there is no season.
     """
+    first, last = (int(end) for end in (table["step"].min(), table["step"].max()))  # type: ignore[arg-type]
+    steps = last - first + 1
     table = forecast_origins(table)
     seen = table[TIME].n_unique() / season if season > 1 else inf
     cutoffs = table["cutoff"].unique().sort()
     if len(cutoffs) < 2:
-        return 1, seen
+        return 1, seen, 1.0, steps
     ends = table.group_by("cutoff").agg(col(TIME).max()).sort("cutoff")[TIME]
     begun, ended = (each.cast(pl.Int64).to_numpy() for each in (cutoffs, ends.cast(cutoffs.dtype)))
     later = np.searchsorted(begun, ended, side="left")
-    return int(max(later - np.arange(len(cutoffs)), default=1)), seen
+    row = np.median(ended - begun) / last  # months have not the same number of days
+    stride = max(round(np.median(np.diff(begun)) / row), 1)
+    return int(max(later - np.arange(len(cutoffs)), default=1)), seen, stride / steps, steps
 
 
 def per_series(metric: Metric, rows: CodedRows) -> ndarray:
@@ -660,6 +648,29 @@ def per_origin(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None
     return np.sqrt(value) if metric.root else value
 
 
+def per_block(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> ndarray:
+    """Return the metric of each block of steps of each series and cutoff, whose mean is about that
+    of `per_origin`, shape (groups, blocks).
+
+    A block without a value has that of the whole window.
+    """
+    whole = per_origin(metric, rows, forecasts)[:, None]
+    count = 1 if metric.quantile else blocks_of(rows.cells.periods, rows.cells.steps)
+    n, first = len(whole), rows.step.min() if len(rows.step) else 0
+    block = block_of_step(rows.cells.steps, count)[rows.step - first]
+    top, bottom, undefined = _metric_parts(metric, forecasts or rows.forecasts)
+    above, known = (
+        np.bincount(rows.group * count + block, each, n * count).reshape(n, count)
+        for each in (top, ~undefined)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = above / known * known.sum(axis=1, keepdims=True)
+        value /= np.bincount(rows.group, bottom, n)[:, None]
+        if metric.root:
+            value = whole + (value - whole**2) / (2 * whole)
+    return np.where(np.isfinite(value), value, whole)
+
+
 def _ratios(top: ndarray, bottom: ndarray, undefined: ndarray) -> ndarray:
     """Return the ratio of each row, NaN where it has none."""
     return np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
@@ -678,10 +689,11 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     values = per_origin(metric, rows)
     known = ~np.isnan(values)
     cells = rows.cells.where(known)
+    blocks, undefined = per_block(metric, rows), rows.n_series - cells.units
     for aggregate, estimate in (("mean", mean_estimate), ("median", median_estimate)):
-        found = estimate(values[known], cells, rows.n_series - cells.units)
+        found = estimate(values[known], cells, undefined, blocks[known])
         yield Score.of(metric.name, aggregate, found)
-    yield Score.of(metric.name, "pooled", _pooled(metric, rows))
+    yield Score.of(metric.name, "pooled", _pooled(metric, rows, blocks))
 
 
 def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) -> list[Score]:
@@ -695,7 +707,7 @@ def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) 
     return [replace(score, ci_low=0.0) if (score.ci_low or 0) < 0 else score for score in scores]
 
 
-def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
+def _pooled(metric: Metric, rows: CodedRows, blocks: ndarray) -> Estimate:
     top, bottom, undefined = _metric_parts(metric, rows.forecasts)
     n = len(rows.cells.unit)
     if metric.quantile is not None:
@@ -703,14 +715,15 @@ def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
         return pooled_quantile(ratios, rows.group, rows.cells, metric.quantile, root=metric.root)
     above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
     known = np.bincount(rows.group, ~undefined, n) > 0
-    estimate = ratio_estimate(above[known], below[known], rows.cells.where(known), metric.root)
+    cells, path = rows.cells.where(known), np.nan_to_num(blocks[known])
+    estimate = ratio_estimate(above[known], below[known], cells, metric.root, path)
     return replace(estimate, n=int(np.sum(~undefined)), n_undefined=int(np.sum(undefined)))
 
 
 def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     """Yield the mean over series at each step: of the row's own ratio, averaged over cutoffs."""
     top, bottom, undefined = _metric_parts(metric, rows.forecasts)
-    ratio = _ratios(top, bottom, undefined)
+    ratio, blocks = _ratios(top, bottom, undefined), np.nan_to_num(per_block(metric, rows))
     for step in np.unique(rows.step):
         here = rows.step == step
         series = len(np.unique(rows.series[here]))
@@ -721,8 +734,9 @@ def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
                 ratio[known], rows.group[known], rows.cells, metric.quantile, root=metric.root
             )
         else:
-            cells = rows.cells.at(rows.group[known])
-            estimate = mean_estimate(ratio[known], cells, series - cells.units)
+            group = rows.group[known]
+            cells = rows.cells.at(group)
+            estimate = mean_estimate(ratio[known], cells, series - cells.units, blocks[group])
         yield replace(Score.of(metric.name, aggregate, estimate), step=int(step))
 
 
@@ -738,7 +752,8 @@ def _skill(metric: Metric, rows: CodedRows) -> Score:
         return Score.of(name, "mean", mean_estimate(np.zeros(0), cells, rows.n_series))
     ratio = float(weights @ ours) / whole
     added = (ours - ratio * theirs) / whole  # Cochran, Sampling Techniques, 6.4
-    estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units)
+    blocks = (per_block(metric, rows) - ratio * per_block(metric, rows, naive))[known] / whole
+    estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units, -blocks)
     return Score.of(name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,18 +21,80 @@ from hwds.evaluation.panel_folds import (
     series_at,
 )
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
-from hwds.forecast.metrics import FROM_LAST, forecast_origins, forecast_reach
+from hwds.forecast.metrics import (
+    FROM_LAST,
+    Metric,
+    code_rows,
+    forecast_origins,
+    forecast_reach,
+    per_block,
+    quantile_metrics,
+)
 from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
 from hwds.results.tables import TRUTH
-from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
+from hwds.stats.contrasts import codes_of
+from hwds.stats.estimates import Estimate, difference_estimate, explained_p
+from hwds.stats.periods import (
+    BREAK_P,
+    LEAST_OF_A_SEASON,
+    SEASON_SEEN,
+    Cells,
+    deciders,
+    largest_break,
+    mean_estimate,
+    shared_path,
+)
 
 # What protocols add to the rows of a cell, and take away before they are scored.
 
 CALIBRATED = "calibrated"
 """The column that says which rows have corrected quantiles; the others have the model's own."""
+
+
+CURES = {
+    "model": "protocol.intervals=conformal",
+    "conformal": "protocol.intervals=adaptive",
+    "adaptive": "more windows of protocol.calibration",
+}
+"""The setting that mends intervals, by what `protocol.intervals` is."""
+
+
+def coverage_remarks(
+    predictions: DataFrame, levels: tuple[float, ...], intervals: str
+) -> Iterator[str]:
+    """Yield a sentence if the widest intervals of the first model hold another share of actuals
+    than they say, by the uncertainty of that share.
+
+    Args:
+        predictions: The answers of a run.
+        levels: The levels of quantiles.
+        intervals: What the intervals are made by: a key of `CURES`.
+    """
+    own = predictions.filter(model=predictions["model"][0])
+    season = int(own["season"][0])
+    metric = next((each for each in quantile_metrics(levels) if each.short == "coverage"), None)
+    if metric is None:
+        return
+    rows = code_rows(own, levels, season)
+    held = per_block(metric, rows)
+    known = np.isfinite(held).all(axis=1)
+    if not known.any():
+        return
+    found = mean_estimate(held[known].mean(axis=1), rows.cells.where(known), 0, held[known])
+    wanted = float(metric.name.partition("[")[2].removesuffix("%]")) / 100
+    if found.value is None or found.low is None or found.high is None or not found.stderr:
+        return
+    if found.low <= wanted <= found.high:
+        return
+    low, high = max(found.low, 0.0), min(found.high, 1.0)
+    yield (
+        f"{percent(wanted)} intervals of {own['model'][0]} hold {percent(found.value)} of actuals "
+        f"(95 %: {100 * low:.0f} to {100 * high:.0f}): {CURES[intervals]} "
+        f"{'widens' if found.value < wanted else 'narrows'} them."
+    )
 
 
 def without_raw(rows: DataFrame) -> DataFrame:
@@ -401,14 +464,156 @@ def season_remarks(predictions: DataFrame) -> Iterator[str]:
     if not {"season", "cutoff", TIME} <= set(predictions.columns) or predictions.is_empty():
         return
     count = forecast_origins(predictions)["cutoff"].n_unique()
-    _, seen = forecast_reach(predictions, int(predictions["season"][0]))
-    if count >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
+    _, seen, *_ = forecast_reach(predictions, int(predictions["season"][0]))
+    if count >= LEAST_OF_A_SEASON and seen < SEASON_SEEN:
         yield (
             f"{count} cutoffs forecast {percent(seen)} of a season. What the rest of it is like "
             f"they do not tell, so that"
             f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast "
             f"(by more protocol.windows)."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class SkillBlocks:
+    """The skill of a run's own model against the seasonal naive, by series and cutoff.
+
+    Attributes:
+        values: What each block of steps says of the skill, which is their mean, shape (cells,
+            blocks).
+        cells: The series and the cutoff of each.
+        series, cutoffs: The names of series and cutoffs.
+    """
+
+    values: ndarray
+    cells: Cells
+    series: Series
+    cutoffs: Series
+
+    @classmethod
+    def of(
+        cls, predictions: DataFrame, metric: Metric, levels: tuple[float, ...]
+    ) -> SkillBlocks | None:
+        """Return the skill of the first model; None where it has none.
+
+        Args:
+            predictions: The answers of a run.
+            metric: The headline.
+            levels: The levels of quantiles.
+        """
+        if "model" not in predictions.columns or predictions.is_empty():
+            return None
+        own = predictions.filter(model=predictions["model"][0])
+        rows = code_rows(own, levels, int(own["season"][0]))
+        naive = replace(rows.forecasts, mean=rows.forecasts.naive, median=rows.forecasts.naive)
+        ours, theirs = per_block(metric, rows), per_block(metric, rows, naive)
+        known = np.isfinite(ours + theirs).all(axis=1)
+        cells, ours, theirs = rows.cells.where(known), ours[known], theirs[known]
+        weights = cells.weights if known.any() else np.zeros(0)
+        mean, whole = (float(weights @ each.mean(axis=1)) for each in (ours, theirs))
+        if not whole or (ours == theirs).all():
+            return None
+        values = 1 - mean / whole - (ours - mean / whole * theirs) / whole
+        units, periods = (np.unique(codes[known]) for codes in (rows.cells.unit, rows.cells.period))
+        cutoffs = forecast_origins(own)["cutoff"].unique().sort()
+        names = own[SERIES].unique().sort()
+        return cls(values, cells, names.gather(units), cutoffs.gather(periods))
+
+    def estimate(self, cluster: ndarray | None = None) -> Estimate:
+        """Return the skill, with its interval.
+
+        Args:
+            cluster: The cluster of each series; each is drawn alone where None.
+        """
+        of_cells = None if cluster is None else cluster[self.cells.unit]
+        cells = replace(self.cells, cluster=of_cells)
+        found = mean_estimate(self.values.mean(axis=1), cells, 0, self.values)
+        return replace(found, n=cells.fewest)
+
+    @property
+    def by_series(self) -> ndarray:
+        """The mean of each series, shape (series,)."""
+        unit, of_cells = self.cells.unit, self.values.mean(axis=1)
+        means: ndarray = np.bincount(unit, of_cells) / np.bincount(unit)
+        return means
+
+
+def shock_remarks(skill: SkillBlocks) -> Iterator[str]:
+    """Yield a sentence on how long the shocks last that all series share."""
+    found = skill.cells.persistence(shared_path(skill.values[:, :, None], skill.cells))
+    remark = "" if found is None else found.remark(0, skill.cells.periods)
+    if remark:
+        yield remark
+
+
+def break_remarks(skill: SkillBlocks) -> Iterator[str]:
+    """Yield a sentence on a break in time."""
+    if skill.cells.refusal:
+        return
+    means = shared_path(skill.values[:, :, None], skill.cells)[:, :, 0].mean(axis=1)
+    found = largest_break(means + skill.by_series.mean(), skill.cells)
+    if found is not None and found.p_value < BREAK_P:
+        yield (
+            f"The difference breaks at cutoff {skill.cutoffs[found.period]}: "
+            f"{_less(found.before)} before it, {_less(found.after)} from then on."
+        )
+
+
+def few_remarks(skill: SkillBlocks) -> Iterator[str]:
+    """Yield a sentence on the series, and one on the cutoffs, that decide a sure difference."""
+    for each in deciders(skill.values.mean(axis=1), skill.cells, skill.values):
+        names = skill.series if each.kind == "unit" else skill.cutoffs
+        called = "series" if each.kind == "unit" else "cutoffs"
+        listed = ", ".join(str(names[code]) for code in each.codes)
+        yield (
+            f"Without {len(each.codes)} of {each.count} {called} ({listed}) the difference is not "
+            f"sure."
+        )
+
+
+def _less(skill: float) -> str:
+    return f"{percent(abs(skill))} {'less' if skill > 0 else 'more'} error"
+
+
+EXPLAINED = 0.01
+"""The chance of a column that explains nothing to be remarked on."""
+
+
+def cluster_remarks(panel: Panel, skill: SkillBlocks, declared: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on series that are drawn together, or on the static column that explains
+    most of how they differ, with the interval if they were.
+
+    Args:
+        panel: The data.
+        skill: The skill of the run's own model.
+        declared: The columns by which series are drawn together.
+    """
+    if declared:
+        count = counted(skill.cells.clusters, "independent groups")
+        yield f"Series of one {' and '.join(declared)} count as one: {count}."
+        return
+    static = panel.table.select(SERIES, *panel.roles.static)[panel.offsets[:-1]]
+    named = skill.series.to_frame(SERIES).join(static, SERIES, "left", maintain_order="left")
+    found = [
+        (chance, column, codes)
+        for column in panel.roles.static
+        if (chance := explained_p(skill.by_series, codes := codes_of(named[column])))
+        < EXPLAINED / len(panel.roles.static)
+    ]
+    if not found or skill.cells.refusal:
+        return
+    _, column, codes = min(found, key=lambda each: each[0])
+    together = skill.estimate(codes)
+    ends = difference_estimate(together)
+    words = f"Series of one {column} differ alike"
+    if ends.low is None or ends.high is None:
+        yield f"{words}: with protocol.cluster=[{column}] {together.method}."
+        return
+    interval = f"{100 * ends.low:.0f} to {100 * ends.high:.0f} % less error"
+    yield (
+        f"{words}: with protocol.cluster=[{column}] they count as {int(codes.max()) + 1}, and the "
+        f"95 % interval is {interval}."
+    )
 
 
 def joined_column_remarks(panel: Panel) -> list[str]:

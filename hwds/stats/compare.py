@@ -184,6 +184,16 @@ def comparison_notes(
         yield f"Without any answer, and left out: {', '.join(silent)}."
 
 
+def _remarks_on_shocks(evidence: ComparisonEvidence, subject: str, scale: Scale) -> Iterator[str]:
+    if not isinstance(evidence, UnitEvidence):
+        return
+    own = evidence.models.index(subject)
+    pairs = [(own, rival) for rival in range(len(evidence.models)) if rival != own]
+    remark = evidence.lasting(pairs, scale)
+    if remark:
+        yield remark
+
+
 def _matrix_notes(evidence: UnitEvidence) -> Iterator[str]:
     matrix = evidence.matrix
     if matrix.left_out:
@@ -251,7 +261,10 @@ def compare(
         datasets=tuple(dict.fromkeys(datasets)),
         seeds=tuple(sorted({each.seed for each in predictions})),
         sources=tuple(source.title for source in sources),
-        notes=tuple(comparison_notes(evidence, missing, left_out, metrics, predictions)),
+        notes=(
+            *comparison_notes(evidence, missing, left_out, metrics, predictions),
+            *_remarks_on_shocks(evidence, subject, scale),
+        ),
         conditions=task.conditions,
         trained=task.trained,
     )

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, inf, log
 from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
-from polars import DataFrame, col
+from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
 from hwds.results.formatting import first_few
 from hwds.stats.effects import LEVEL, student_critical
-from hwds.stats.periods import Cells, PeriodPart, period_part, period_shocks, pooled_part
+from hwds.stats.periods import (
+    Cells,
+    PeriodPart,
+    period_part,
+    period_shocks,
+    pooled_part,
+    shared_path,
+)
 
 # Matrix: the value of every model on every unit that all of them share.
 
@@ -36,6 +43,7 @@ class Matrix:
         seeds: The seeds that all models share; one where seeds have units of their own.
         left_out: Units that some model has no value for.
         unshared_seeds: Seeds that some model was not run with.
+        names: The dataset and the unit of each, shape (units,).
     """
 
     models: tuple[str, ...]
@@ -45,6 +53,7 @@ class Matrix:
     seeds: tuple[int, ...]
     left_out: int = 0
     unshared_seeds: tuple[int, ...] = ()
+    names: DataFrame = field(default_factory=DataFrame)
 
     @classmethod
     def of(cls, table: DataFrame, *, nested: bool = False) -> Self:
@@ -105,6 +114,7 @@ class Matrix:
             (0,) if nested else tuple(seeds),
             left_out,
             unshared,
+            ordered.select("dataset", "unit").gather_every(width),
         )
 
     @property
@@ -234,6 +244,12 @@ def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Sc
 # periods.
 
 
+def codes_of(names: Series) -> ndarray:
+    """Return the number of each name from 0, by the order of names; none is a name."""
+    codes: ndarray = names.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
+    return codes - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The reach of a dataset's windows.
@@ -241,10 +257,14 @@ class Reach:
     Attributes:
         span: Periods that one error reaches over.
         season_seen: The share of a season that all of them cover; infinite without a season.
+        gap: The time from one period to the next, in windows.
+        steps: The steps of a window.
     """
 
     span: int = 1
     season_seen: float = inf
+    gap: float = 1.0
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,21 +274,33 @@ class Periods:
     Attributes:
         values: Averaged over seeds, of each dataset of shape (cells, models).
         cells: The unit and the period of each, by dataset.
+        paths: The means over units of each block of each period, shape (periods, blocks, models),
+            by dataset; see `shared_path`.
     """
 
     values: tuple[ndarray, ...]
     cells: tuple[Cells, ...]
+    paths: tuple[ndarray, ...]
 
     @classmethod
-    def of(cls, table: DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
+    def of(
+        cls,
+        table: DataFrame,
+        matrix: Matrix,
+        reach: Mapping[str, Reach],
+        blocks: Mapping[str, Mapping[str, ndarray]],
+    ) -> Self:
         """Return the periods of a table.
 
         Args:
-            table: Columns `dataset`, `unit`, `period` and one of each model, in the order of time.
+            table: Columns `dataset`, `unit`, `period`, `row` and one of each model, in the order of
+                time, and `cluster` where units are drawn together.
             matrix: The values of the same units over all periods.
             reach: The reach of each dataset's windows.
+            blocks: The value of each block of steps of each row, of shape (rows, blocks), by
+                dataset and model.
         """
-        values, cells = [], []
+        values, cells, paths = [], [], []
         for dataset in matrix.datasets:
             part = table.filter(dataset=dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
             unit, period = (
@@ -276,8 +308,14 @@ class Periods:
                 for name in ("unit", "period")
             )
             values.append(part.select(matrix.models).to_numpy())
-            cells.append(Cells(unit, period, reach[dataset].span, reach[dataset].season_seen))
-        return cls(tuple(values), tuple(cells))
+            cluster = codes_of(part["cluster"]) if "cluster" in part.columns else None
+            far = reach[dataset]
+            reached = far.span, far.season_seen, far.gap, far.steps
+            cells.append(Cells(unit, period, *reached, cluster))
+            rows = part["row"].to_numpy()
+            of_models = [blocks[dataset][model][rows] for model in matrix.models]
+            paths.append(shared_path(np.stack(of_models, axis=2), cells[-1]))
+        return cls(tuple(values), tuple(cells), tuple(paths))
 
     @property
     def refusal(self) -> str:
@@ -302,22 +340,33 @@ class Periods:
             pairs: Pairs of models.
             scale: The scale of effects.
         """
-        gains = (
-            deviations(values, mean, pairs, scale)
-            for values, mean in zip(self.values, means, strict=True)
-        )
-        return pooled_part(
-            [period_part(values, cells) for values, cells in zip(gains, self.cells, strict=True)]
-        )
+        parts = []
+        for mean, cells, *by_model in zip(means, self.cells, self.values, self.paths, strict=True):
+            values, path = (deviations(each, mean, pairs, scale) for each in by_model)
+            parts.append(period_part(values, cells, path))
+        return pooled_part(parts)
 
     def own_part(self) -> PeriodPart:
         """Return what the periods make each model's own mean vary."""
-        return pooled_part(
-            [
-                period_part(values, cells)
-                for values, cells in zip(self.values, self.cells, strict=True)
-            ]
-        )
+        parts = map(period_part, self.values, self.cells, self.paths)
+        return pooled_part(list(parts))
+
+    def lasting(self, means: ndarray, pairs: Sequence[Pair], scale: Scale) -> str:
+        """Return what a remark says of how long shocks last, of the dataset and the pair of models
+        where it costs most; empty where nothing needs be said.
+
+        Args:
+            means: The means of models, shape (datasets, models).
+            pairs: Pairs of models.
+            scale: The scale of effects.
+        """
+        found = []
+        for mean, cells, path in zip(means, self.cells, self.paths, strict=True):
+            lasts = cells.persistence(deviations(path, mean, pairs, scale))
+            if lasts is not None:
+                worst = int(np.argmin(lasts.kept))
+                found.append((float(lasts.kept[worst]), lasts.remark(worst, cells.periods)))
+        return min(found, default=(0.0, ""))[1]
 
     def draws(self, means: ndarray, resamples: int) -> ndarray:
         """Return what shocks of periods add to the models' mean shares, drawn anew, shape
@@ -330,9 +379,12 @@ class Periods:
             resamples: The number of resamples.
         """
         rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))
-        for values, cells, mean in zip(self.values, self.cells, means, strict=True):
-            shocks, df = period_shocks(values / mean.mean(), cells)
-            wide = student_critical(df, LEVEL) / student_critical(inf, LEVEL)
+        for values, cells, path, mean in zip(
+            self.values, self.cells, self.paths, means, strict=True
+        ):
+            shocks, df = period_shocks(values / mean.mean(), cells, path)
+            wide = np.array([student_critical(each, LEVEL) for each in df.tolist()])
+            wide /= student_critical(inf, LEVEL)
             total += wide * (rng.normal(size=(resamples, len(shocks))) @ shocks) / len(self.cells)
         return total
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import exp, expm1, inf, isinf, log, sqrt
 
 import numpy as np
@@ -278,6 +279,28 @@ def over_units(
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(inner > 0, variance**2 / inner, inf)
     return StratifiedMean(mean, variance, df)
+
+
+def cluster_values(
+    values: ndarray, strata: Sequence[ndarray], cluster: ndarray
+) -> tuple[ndarray, list[ndarray]]:
+    """Return values of clusters whose mean within a stratum is that of its units, and the clusters
+    of each stratum: units of one cluster are then drawn together.
+
+    Args:
+        values: The values of units, shape (units, ...).
+        strata: The units of each.
+        cluster: The cluster of each unit, shape (units,).
+    """
+    parts = []
+    for rows in strata:
+        codes = np.unique(cluster[rows], return_inverse=True)[1]
+        mean = values[rows].mean(axis=0)
+        sums = np.zeros((int(codes.max()) + 1, *values.shape[1:]))
+        np.add.at(sums, codes, values[rows] - mean)
+        parts.append(mean + len(sums) / len(rows) * sums)
+    ends = np.cumsum([0, *map(len, parts)])
+    return np.concatenate(parts), [np.arange(a, b) for a, b in pairwise(ends.tolist())]
 
 
 def resample_units(

@@ -167,6 +167,31 @@ def _percentile(ordered: ndarray, level: float, total: int) -> Estimate:
     )
 
 
+def group_quantiles(values: ndarray, group: ndarray, groups: int, level: float) -> ndarray:
+    """Return a quantile of the values of each group, linear between them, shape (groups,).
+
+    NaN where it has none.
+
+    Args:
+        values: Shape (rows,); NaN is left out.
+        group: The group of each, from 0.
+        groups: The number of groups.
+        level: The level of the quantile.
+    """
+    known = ~np.isnan(values)
+    values, group = values[known], group[known]
+    ordered = values[np.lexsort((values, group))]
+    counts = np.bincount(group, minlength=groups)
+    starts, place = np.cumsum(counts) - counts, level * np.maximum(counts - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    quantiles = np.full(groups, np.nan)
+    some = counts > 0
+    first = ordered[(starts + below)[some]]
+    second = ordered[(starts + np.minimum(below + 1, counts - 1))[some]]
+    quantiles[some] = first + (place - below)[some] * (second - first)
+    return quantiles
+
+
 def _tail_mean(ordered: ndarray, level: float, n_units: int) -> Estimate:
     """Return the mean of the worst `1 - level` of the units, the highest (conditional value at
     risk).
@@ -261,6 +286,22 @@ def _student(value: float, stderr: float | None, n: int, undefined: int, method:
         return without_interval(value, method, n, undefined)
     half_width = student_critical(n - 1, 0.95) * stderr
     return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)
+
+
+def explained_p(values: ndarray, codes: ndarray) -> float:
+    """Return the p-value of no difference between groups of values: the F-test of one-way analysis
+    of variance; 1 where groups are too many or one.
+    """
+    from scipy.special import fdtrc
+
+    n, groups = len(values), int(codes.max(initial=-1)) + 1
+    if not 1 < groups <= n / 2:
+        return 1.0
+    counts = np.bincount(codes)
+    means = np.bincount(codes, values) / counts
+    within = float(np.square(values - means[codes]).sum()) / (n - groups)
+    between = float(counts @ np.square(means - values.mean())) / (groups - 1)
+    return float(fdtrc(groups - 1, n - groups, between / within)) if within > 0 else 0.0
 
 
 def least_on_simplex(

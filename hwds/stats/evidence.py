@@ -27,13 +27,14 @@ from hwds.stats.effects import (
     MOST_CLUSTERS,
     Effect,
     ReferenceDistribution,
+    cluster_values,
     over_units,
     resample_units,
     shared_resamples,
     student_critical,
     unit_effects,
 )
-from hwds.stats.periods import LEAST_FOR_COSINES, with_periods
+from hwds.stats.periods import with_periods
 from hwds.stats.sources import ModelRows, RunSource
 
 # Units and seeds as two levels of chance: which units were sampled, and how the training was
@@ -232,12 +233,33 @@ class UnitEvidence:
         units_called: What a unit is.
         resamples: The number of resamples of each bootstrap.
         periods: The values of units in the periods that they share; None where they share none.
+        cluster: The cluster of each unit, whose units are drawn together, shape (units,); None
+            where each unit is drawn alone.
     """
 
     matrix: Matrix
     units_called: str
     resamples: int
     periods: Periods | None = None
+    cluster: ndarray | None = None
+
+    def drawn(self, values: ndarray) -> tuple[ndarray, Sequence[ndarray]]:
+        """Return values of what is drawn, units or clusters of them, and those of each dataset.
+
+        Args:
+            values: The values of units, shape (units, ...).
+        """
+        strata = self.matrix.strata
+        return (
+            (values, strata)
+            if self.cluster is None
+            else cluster_values(values, strata, self.cluster)
+        )
+
+    @property
+    def drawn_called(self) -> str:
+        """What a unit that is drawn is called, in the plural."""
+        return self.units_called if self.cluster is None else "clusters"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -254,12 +276,9 @@ class UnitEvidence:
         """The standard error of each model's mean over all datasets, units and periods drawn anew,
         shape (models,).
         """
-        few = min(map(len, self.matrix.strata)) < 2
-        units = (
-            np.full(len(self.models), np.nan)
-            if few
-            else over_units(self.matrix.units, self.matrix.strata).units[0]
-        )
+        values, strata = self.drawn(self.matrix.units)
+        few = min(map(len, strata)) < 2
+        units = np.full(len(self.models), np.nan) if few else over_units(values, strata).units[0]
         if self.periods is None or self.periods.refusal:
             return np.sqrt(units)
         part = self.periods.own_part()
@@ -290,11 +309,9 @@ class UnitEvidence:
         part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
         effects = self._over_units(pairs, scale)
         if one_unit:
-            method = (
-                f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
-            )
             effects = [
-                replace(each, method=method, clusters=self.periods.least) for each in effects
+                replace(each, method=f"t over {origins}", clusters=self.periods.least)
+                for each in effects
             ]
         else:
             effects = [replace(each, method=f"{each.method} and {origins}") for each in effects]
@@ -305,22 +322,22 @@ class UnitEvidence:
 
     def _over_units(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return the effects as if units shared nothing."""
-        strata, rng = self.matrix.strata, stream(0, "compare", "units")
-        if min(map(len, strata)) < 2:
+        strata, rng = self.drawn(self.matrix.units)[1], stream(0, "compare", "units")
+        if min(map(len, self.matrix.strata)) < 2:
             return self._over_datasets(pairs, scale)
         one_seed = self.matrix.values.shape[1] == 1
         counts = shared_resamples(strata, self.resamples, rng) if one_seed else None
         each = max(self.resamples // SEEDED_SHARE, 100)
         effects: list[Effect] = []
         for begin in range(0, len(pairs), 50):  # so many at once fit into memory
-            values = contrast_values(self.matrix, pairs[begin : begin + 50], scale)
+            values, _ = self.drawn(contrast_values(self.matrix, pairs[begin : begin + 50], scale))
             if one_seed:
                 effects += unit_effects(values[:, 0], strata, counts)
             else:
                 effects += [
                     seeded_effect(values[..., i], strata, each, rng) for i in range(values.shape[2])
                 ]
-        return [_unit_noun(effect, self.units_called) for effect in effects]
+        return [_unit_noun(effect, self.drawn_called) for effect in effects]
 
     def _over_datasets(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return the effects averaged over datasets, for the case that a dataset has a single
@@ -352,22 +369,27 @@ class UnitEvidence:
     @property
     def few(self) -> str:
         """The warning that units are few."""
-        least = min(map(len, self.matrix.strata))
+        strata = self.drawn(self.matrix.units)[1]
+        least = min(map(len, strata))
         if not 1 < least < LEAST_CLUSTERS:
             return ""
         where = " of a dataset" if len(self.matrix.datasets) > 1 else ""
-        if len(self.matrix.dataset) < LEAST_SURE:
+        if sum(map(len, strata)) < LEAST_SURE:
             return (
-                f"Only {counted(least, self.units_called)}{where}: no difference of fewer than "
+                f"Only {counted(least, self.drawn_called)}{where}: no difference of fewer than "
                 f"{LEAST_SURE} is sure."
             )
         symmetric = "intervals are Student's t, which holds where differences are about symmetric"
-        return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
+        return f"Only {counted(least, self.drawn_called)}{where}: {symmetric}."
+
+    def lasting(self, pairs: Sequence[Pair], scale: Scale) -> str:
+        """Return what a remark says of how long shocks last; empty where nothing needs be said."""
+        return "" if self.periods is None else self.periods.lasting(self.means, pairs, scale)
 
     @property
     def independent_units(self) -> bool:
-        """True where units share no periods."""
-        return self.periods is None
+        """True where units share neither periods nor clusters."""
+        return self.periods is None and self.cluster is None
 
     def blocks(self) -> tuple[ndarray, str]:
         """Return the means of datasets where there are enough of them, else those of periods where
@@ -385,15 +407,16 @@ class UnitEvidence:
         """Return mean shares in resamples of units and periods, shape (resamples, models); None
         where they are few.
         """
-        strata, n = self.matrix.strata, len(self.matrix.dataset)
+        # shares of a dataset's mean, so that no dataset counts by the size of its errors
+        shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
+        shares, strata = self.drawn(shares)
+        n = len(shares)
         fewest = (
             n if self.periods is None else min(n, sum(each.periods for each in self.periods.cells))
         )
         refused = self.periods is not None and self.periods.refusal
         if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
             return None
-        # shares of a dataset's mean, so that no dataset counts by the size of its errors
-        shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
         counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
         over = over_units(shares, strata, counts).mean
         draws = widen(over, shares_of(self.means), min(map(len, strata)))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf, sqrt
 
 import numpy as np
 from numpy import ndarray
 
-from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
+from hwds.core.seeds import stream
+from hwds.stats.effects import (
+    LEAST_SURE,
+    Z95,
+    Effect,
+    ReferenceDistribution,
+    SumDistribution,
+    cluster_values,
+    reaching_zero,
+)
 from hwds.stats.estimates import Estimate, unit_median, without_interval
 
 # Tests of equal accuracy along one series: Diebold and Mariano's, and one that holds its level
@@ -117,10 +127,8 @@ def cosines(n: int, horizon: int) -> ndarray:
 # Variance of a mean over units from periods that they share: a promotion, a holiday, a shortage
 # hits all series at once.
 
-LEAST_FOR_COSINES = 12
-"""Periods from which on shocks may depend on those before; fewer are taken as independent, for
-nothing can be said of them.
-"""
+LEAST_OF_A_SEASON = 6
+"""Periods that tell something although they cover less than `SEASON_SEEN`."""
 
 LEAST_EVEN_PERIODS = 1.5
 """Periods of equal weight that those of a table must be worth."""
@@ -141,12 +149,19 @@ class Cells:
         unit, period: Codes from 0, periods in the order of time, shape (cells,).
         span: Periods that one value reaches over; 1 where windows do not overlap.
         season_seen: The share of a season that the periods cover; infinite where there is none.
+        gap: The time from one period to the next, in windows: 1 where they follow one another.
+        steps: The steps of a window.
+        cluster: The cluster of each value's unit, whose units are drawn together, shape (cells,);
+            None where each unit is drawn alone.
     """
 
     unit: ndarray
     period: ndarray
     span: int = 1
     season_seen: float = inf
+    gap: float = 1.0
+    steps: int = 1
+    cluster: ndarray | None = None
 
     def where(self, chosen: ndarray) -> Cells:
         """Return the cells that a mask selects, numbered anew."""
@@ -157,7 +172,8 @@ class Cells:
         unit, period = (
             np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period)
         )
-        return replace(self, unit=unit, period=period)
+        cluster = None if self.cluster is None else self.cluster[places]
+        return replace(self, unit=unit, period=period, cluster=cluster)
 
     @property
     def units(self) -> int:
@@ -165,14 +181,40 @@ class Cells:
         return int(self.unit.max(initial=-1)) + 1
 
     @property
+    def clusters(self) -> int:
+        """The number of units that are drawn apart: clusters where there are any."""
+        return self.units if self.cluster is None else len(np.unique(self.cluster))
+
+    def of_clusters(self, by_unit: ndarray) -> ndarray:
+        """Return values of clusters whose mean is that of the values of units, shape (clusters,);
+        see `cluster_values`.
+        """
+        if self.cluster is None:
+            return by_unit
+        of_unit = np.zeros(self.units, np.int64)
+        of_unit[self.unit] = self.cluster
+        return cluster_values(by_unit, [np.arange(self.units)], of_unit)[0]
+
+    @property
     def periods(self) -> int:
         """The number of periods."""
         return int(self.period.max(initial=-1)) + 1
 
+    def persistence(self, path: ndarray) -> Persistence | None:
+        """Return how long shared shocks last; None where periods are too few, too many, or cover a
+        part of a season alone.
+
+        Args:
+            path: The shared values, shape (periods, blocks, pairs).
+        """
+        least = 2 if self.span > 1 else LEAST_SURE
+        told = self.season_seen >= SEASON_SEEN and least <= self.periods <= MOST_VALUES
+        return persistence(path, self) if told and not self.refusal else None
+
     @property
     def fewest(self) -> int:
-        """The units or the periods, whichever are fewer; the periods of one unit."""
-        return self.periods if self.units < 2 else min(self.units, self.periods)
+        """The clusters or the periods, whichever are fewer; the periods of one unit."""
+        return self.periods if self.units < 2 else min(self.clusters, self.periods)
 
     @property
     def weights(self) -> ndarray:
@@ -192,6 +234,8 @@ class Cells:
     @property
     def refusal(self) -> str:
         """The reason why periods cannot tell how they vary; empty where they can."""
+        if self.units > 1 and self.clusters < 2:
+            return "one cluster cannot tell"
         if self.periods < 2 or self.effective < LEAST_EVEN_PERIODS:
             return (
                 "one origin cannot tell"
@@ -200,7 +244,7 @@ class Cells:
             )
         if self.periods < 1.5 * self.span:
             return f"{self.periods} origins of overlapping windows cannot tell"
-        if self.season_seen < SEASON_SEEN and self.periods < LEAST_FOR_COSINES / 2:
+        if self.season_seen < SEASON_SEEN and self.periods < LEAST_OF_A_SEASON:
             return (
                 f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
             )
@@ -226,48 +270,275 @@ class PeriodPart:
     count: int
 
 
-def period_part(values: ndarray, cells: Cells) -> PeriodPart:
+def period_part(values: ndarray, cells: Cells, path: ndarray | None = None) -> PeriodPart:
     """Return what periods make the mean of units' means vary.
 
-    Clustered by period, or by cosines over periods.
-
-    Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering"; the long-run
-    variance of many periods, or of those whose windows overlap, is that of equal-weighted cosines
-    (Lazarus, Lewis, Stock and Watson 2018).
+    Clustered by period (Cameron, Gelbach and Miller 2011, "Robust inference with multiway
+    clustering"), and widened by how long shocks last; see `shared_shocks`.
 
     Args:
         values: The values, shape (cells, pairs).
         cells: The cells, which must have no `refusal`.
+        path: The values within periods, see `shared_path`; those of whole periods where None.
     """
     weights = cells.weights
     centred = values - weights @ values
-    shocks, df = period_shocks(values, cells)
+    shocks, df = period_shocks(values, cells, path)
     iid = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
     return PeriodPart(
-        np.square(shocks).sum(axis=0),
-        _cell_variance(values, cells),
-        iid,
-        np.full(values.shape[1], df),
-        cells.periods,
+        np.square(shocks).sum(axis=0), _cell_variance(values, cells), iid, df, cells.periods
     )
 
 
-def period_shocks(values: ndarray, cells: Cells) -> tuple[ndarray, float]:
+def period_shocks(
+    values: ndarray, cells: Cells, path: ndarray | None = None
+) -> tuple[ndarray, ndarray]:
     """Return independent shocks of the mean whose squares add up to its variance, shape (shocks,
-    pairs), and their freedom.
+    pairs), and their freedom, shape (pairs,).
 
-    Of few periods each is one; of others they are cosines over them.
+    Each period is one, larger where shocks last. Of very many periods, and of those that cover a
+    part of a season, they are cosines over them (Lazarus, Lewis, Stock and Watson 2018).
     """
     weights, effective, count = cells.weights, cells.effective, cells.periods
     sums = _sums_by_code(weights[:, None] * (values - weights @ values), cells.period)
-    covered = cells.season_seen >= SEASON_SEEN
-    if covered and cells.span == 1 and count < LEAST_FOR_COSINES:
-        # a few periods that share no window are independent: each sum is a shock
-        return sqrt(effective / (effective - 1)) * sums, effective - 1
-    # neighbouring periods hang together, and their cosines hardly do; with less than a season only
-    # the slowest cosine tells how the parts of a year differ
-    waves = cosines(count, cells.span)[: None if covered else 1]
-    return sqrt(count / len(waves)) * (waves @ sums), min(float(len(waves)), effective - 1)
+    covered, pairs = cells.season_seen >= SEASON_SEEN, values.shape[1]
+    if not covered or count > MOST_VALUES:
+        # only the slowest cosine tells how the parts of a year differ
+        waves = cosines(count, cells.span)[: None if covered else 1]
+        df = min(float(len(waves)), effective - 1)
+        return sqrt(count / len(waves)) * (waves @ sums), np.full(pairs, df)
+    found = cells.persistence(shared_path(values[:, None], cells) if path is None else path)
+    if found is None:
+        # too few to tell how long shocks last, or to be sure of anything
+        return sqrt(effective / (effective - 1)) * sums, np.full(pairs, effective - 1)
+    shocks = np.sqrt(effective / (effective - 1) * found.inflation) * sums
+    return shocks, np.maximum(effective / found.inflation - 1, min(effective - 1, 1.0))
+
+
+# How long shocks last: estimated from the values within periods, which tell it better than a
+# handful of periods.
+
+MOST_BLOCKS = 4
+"""Blocks of steps that a window is cut into."""
+
+MOST_VALUES = 96
+"""Blocks of all periods that persistence is estimated from."""
+
+MOST_STEPS = 24
+"""Steps of a window between which correlations are averaged; of more so many, evenly."""
+
+PERSISTENCE = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92)
+"""Correlations of a shock with the same one period later."""
+
+PRIOR = (0.5, 0.03, 0.06, 0.1, 0.1, 0.1, 0.08, 0.03)
+"""The chance of each before the values are seen, chosen by `bench.shared_shocks`."""
+
+INDEPENDENT_SHAPES = {
+    (1.0, 0.0, 0.0): 0.25,
+    (0.5, 0.0, 0.5): 0.2,
+    (0.03, 0.0, 0.97): 0.25,
+    (0.03, 0.97, 0.0): 0.1,
+    (0.03, 0.77, 0.2): 0.1,
+    (0.03, 0.47, 0.5): 0.1,
+}
+"""The shares of variance from shocks of instants, from shocks of whole periods and from noise, and
+the chance of each, where shocks do not last.
+"""
+
+LASTING_SHAPES = {
+    (1.0, 0.0, 0.0): 1 / 3,
+    (0.7, 0.0, 0.3): 1 / 3,
+    (0.03, 0.97, 0.0): 1 / 9,
+    (0.03, 0.77, 0.2): 1 / 9,
+    (0.03, 0.47, 0.5): 1 / 9,
+}
+"""The same where shocks last."""
+
+LASTS = 0.3
+"""Persistence from which on shocks are said to last."""
+
+LIKELY = 0.5
+"""The chance of it from which on a remark says so."""
+
+NEARLY_ALL = 0.9
+"""The share of periods that they must be worth for no remark."""
+
+
+def shared_path(values: ndarray, cells: Cells) -> ndarray:
+    """Return the mean over units of each block of each period, shape (periods, blocks, pairs), each
+    unit measured from its own mean.
+
+    Args:
+        values: The value of each block of each cell, shape (cells, blocks, pairs).
+        cells: The unit and the period of each cell.
+    """
+    of_cells = values.mean(axis=1)
+    own = _sums_by_code(of_cells, cells.unit) / np.bincount(cells.unit)[:, None]
+    weights = cells.weights
+    added = weights[:, None, None] * (values - own[cells.unit][:, None])
+    sums = _sums_by_code(added.reshape(len(values), -1), cells.period)
+    size = np.bincount(cells.period, weights)
+    return (sums / size[:, None]).reshape(len(size), *values.shape[1:])
+
+
+def blocks_of(periods: int, steps: int) -> int:
+    """Return the number of blocks into which the steps of a window are cut, even ones if any
+    are.
+    """
+    most = max(min(steps, MOST_BLOCKS, MOST_VALUES // max(periods, 1)), 1)
+    return next((blocks for blocks in range(most, 1, -1) if steps % blocks == 0), most)
+
+
+def block_of_step(steps: int, blocks: int) -> ndarray:
+    """Return the block of each step of a window, shape (steps,)."""
+    numbers: ndarray = np.arange(steps) * blocks // steps
+    return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Persistence:
+    """How long the shocks of pairs last.
+
+    Attributes:
+        inflation: The variance of the mean over what periods show if taken as independent.
+        worth: The number of independent periods that would tell as much.
+        mean: The mean correlation of a shock with the same one period later.
+        lasting: The chance that it is `LASTS` or more.
+        kept: The worth as a share of that of shocks that do not last.
+    """
+
+    inflation: ndarray
+    worth: ndarray
+    mean: ndarray
+    lasting: ndarray
+    kept: ndarray
+
+    def remark(self, pair: int, periods: int) -> str:
+        """Return what the shocks of a pair make its periods worth, in a sentence; empty where they
+        are worth about as many as they are.
+        """
+        worth, mean = float(self.worth[pair]), float(self.mean[pair])
+        independent = f"{max(worth, 1):.0f} independent {'one' if worth < 1.5 else 'ones'}"
+        if self.lasting[pair] >= LIKELY:
+            length = 1 / (1 - mean)
+            return (
+                f"Shocks last about {length:.{int(length < 2)}f} cutoffs ({mean:.1f}): {periods} "
+                f"cutoffs are worth {independent}."
+            )
+        if self.kept[pair] > NEARLY_ALL:
+            return ""
+        return (
+            f"{periods} cutoffs cannot tell whether shocks last: they are counted as {independent}."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ShockLaws:
+    """Laws that shared shocks may follow, as Gaussian covariances of the blocks of all periods.
+
+    Attributes:
+        whitening: From blocks to the quadratic form whose value is that of the law's residuals
+            around the mean of each block of a window, shape (laws, values, values).
+        constant: The logarithm of the chance of each law less its determinants, shape (laws,).
+        inflation, worth, kept, persistence: As in `Persistence`, of each law, shape (laws,).
+    """
+
+    whitening: ndarray
+    constant: ndarray
+    inflation: ndarray
+    worth: ndarray
+    kept: ndarray
+    persistence: ndarray
+
+
+def persistence(path: ndarray, cells: Cells) -> Persistence:
+    """Return how long shocks last, averaged over laws by how well each fits.
+
+    A Gaussian law for each persistence and shape has a restricted likelihood with flat priors of
+    the means of steps and of the logarithm of the scale; logarithms of inflations are averaged.
+
+    Args:
+        path: The shared values, shape (periods, blocks, pairs).
+        cells: The cells that they are of.
+    """
+    periods, blocks, pairs = path.shape
+    steps = max(min(cells.steps, MOST_STEPS), blocks)
+    laws = _shock_laws(periods, blocks, steps, round(cells.gap * steps, 2))
+    values = path.reshape(periods * blocks, pairs)
+    squares = ((laws.whitening @ values) * values).sum(axis=1)
+    freedom = (periods - 1) * blocks
+    fit = laws.constant[:, None] - freedom / 2 * np.log(np.maximum(squares, np.finfo(float).tiny))
+    chance = np.exp(fit - fit.max(axis=0))
+    chance /= chance.sum(axis=0)
+    return Persistence(
+        np.exp(np.log(laws.inflation) @ chance),
+        np.exp(np.log(laws.worth) @ chance),
+        laws.persistence @ chance,
+        (laws.persistence >= LASTS) @ chance,
+        np.exp(np.log(laws.kept) @ chance),
+    )
+
+
+@lru_cache(maxsize=8)
+def _shock_laws(periods: int, blocks: int, steps: int, stride: float) -> ShockLaws:
+    """Return the laws of so many periods and blocks of windows of so many steps."""
+    means, whole = np.tile(np.eye(blocks), (periods, 1)), np.eye(periods) - 1 / periods
+    found = []
+    for lasts, chance, covariance, apart in _covariances(periods, blocks, steps, stride):
+        inverse = np.linalg.inv(covariance)
+        of_means = means.T @ inverse @ means
+        residual = inverse - inverse @ means @ np.linalg.solve(of_means, means.T @ inverse)
+        constant = np.log(chance) - sum(
+            float(np.linalg.slogdet(each)[1]) / 2 for each in (covariance, of_means)
+        )
+        by_period, alone = (
+            each.reshape(periods, blocks, periods, blocks).mean(axis=(1, 3))
+            for each in (covariance, apart)
+        )
+        seen = float((whole * by_period).sum()) / (periods - 1)
+        inflation = max(by_period.sum() / periods / seen, 1.0)
+        worth, most = (periods * np.trace(each) / each.sum() for each in (by_period, alone))
+        found.append((residual, constant, inflation, worth, min(worth / most, 1.0), lasts))
+    return ShockLaws(*(np.array(part) for part in zip(*found, strict=True)))
+
+
+def _covariances(
+    periods: int, blocks: int, steps: int, stride: float
+) -> Iterator[tuple[float, float, ndarray, ndarray]]:
+    """Yield each law's persistence, chance and covariance of blocks, and what that were if shocks
+    did not last.
+    """
+    order = np.repeat(np.arange(periods), blocks)
+    apart = np.abs(order[:, None] - order)
+    noise = np.eye(len(order))
+    fresh = _instants(periods, blocks, steps, stride, 0.0)
+    for lasts, prior in zip(PERSISTENCE, PRIOR, strict=True):
+        instants = _instants(periods, blocks, steps, stride, lasts)
+        shapes = LASTING_SHAPES if lasts else INDEPENDENT_SHAPES
+        for (shared, whole, alone), chance in shapes.items():
+            single = (alone + 1e-6) * noise
+            covariance = shared * instants + whole * lasts**apart + single
+            yield lasts, prior * chance, covariance, shared * fresh + whole * (apart == 0) + single
+
+
+def _instants(periods: int, blocks: int, steps: int, stride: float, lasts: float) -> ndarray:
+    """Return the covariance of blocks if each instant has a shock, and those of overlapping windows
+    are the same.
+    """
+    rows, later = np.arange(steps), np.arange(periods)[:, None] - np.arange(periods)
+    of_block = block_of_step(steps, blocks) == np.arange(blocks)[:, None]
+    mean = of_block / of_block.sum(axis=1, keepdims=True)
+    lags = np.abs(np.arange(periods)[:, None, None] * stride + rows[:, None] - rows)
+    shared = lasts ** (lags / stride) if lasts else np.maximum(1 - lags, 0.0)
+    by_lag = mean @ shared @ mean.T  # the blocks of the later period first
+    tiles = np.where(
+        (later >= 0)[..., None, None],
+        by_lag[np.abs(later)],
+        by_lag.transpose(0, 2, 1)[np.abs(later)],
+    )
+    covariance = tiles.transpose(0, 2, 1, 3).reshape(periods * blocks, periods * blocks)
+    scaled: ndarray = covariance / np.diag(covariance).mean()
+    return scaled
 
 
 def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
@@ -313,7 +584,9 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
     return replace(effect, stderr=sqrt(total), distribution=distribution, independent=independent)
 
 
-def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+def mean_estimate(
+    values: ndarray, cells: Cells, undefined: int = 0, blocks: ndarray | None = None
+) -> Estimate:
     """Return the mean over units of their means over periods, with Student's t of both in its
     interval.
 
@@ -324,24 +597,156 @@ def mean_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate
         values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
+        blocks: The value of each block of each cell, which tell how long shocks last, shape (cells,
+            blocks).
     """
     if not len(values):
         return without_interval(None, PERIODS_METHOD, 0, undefined)
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values)
     value = float(by_unit.mean())
-    over_units = float(np.std(by_unit, ddof=1) / sqrt(n)) if n > 1 else None
+    apart = cells.of_clusters(by_unit)
+    count = len(apart)
+    over_units = float(np.std(apart, ddof=1) / sqrt(count)) if count > 1 else None
     if cells.refusal:
         return Estimate(value, over_units, None, None, cells.refusal, n, undefined)
     effect = Effect(
-        value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), PERIODS_METHOD, n
+        value, over_units or 0.0, ReferenceDistribution(max(count - 1, 1)), PERIODS_METHOD, n
     )
-    effect = with_periods(effect, period_part(values[:, None], cells), 0, len(values))
+    path = None if blocks is None else shared_path(blocks[:, :, None], cells)
+    effect = with_periods(effect, period_part(values[:, None], cells, path), 0, len(values))
     low, high = effect.interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 
-def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estimate:
+# What few units or periods decide, and breaks in time.
+
+MOST_TELLING = (1, 2, 5)
+"""Numbers of units, or of periods, that are left out together."""
+
+FEW_SHARE = 0.25
+"""The largest share of units or periods that is left out."""
+
+
+@dataclass(frozen=True)
+class Deciders:
+    """The units or the periods without which a difference is not sure.
+
+    Attributes:
+        kind: `unit` or `period`.
+        codes: Their numbers, the most telling first.
+        count: The number of all.
+    """
+
+    kind: str
+    codes: tuple[int, ...]
+    count: int
+
+
+def deciders(values: ndarray, cells: Cells, blocks: ndarray) -> list[Deciders]:
+    """Return the fewest units and the fewest periods without which the mean is not surely other
+    than 0; none where it is not sure with all, or stays so without as many as are tried.
+
+    Args:
+        values: The values, shape (cells,), whose mean is the difference.
+        cells: The unit and the period of each.
+        blocks: As in `mean_estimate`.
+    """
+    whole = mean_estimate(values, cells, 0, blocks)
+    if whole.value is None or not _sure(whole, cells):
+        return []
+    found = []
+    for kind, codes in (("unit", cells.unit), ("period", cells.period)):
+        count = int(codes.max()) + 1
+        added = np.bincount(codes, cells.weights * (values - whole.value))
+        order = np.argsort(-np.sign(whole.value) * added, kind="stable")
+        for most in MOST_TELLING:
+            kept = ~np.isin(codes, order[:most])
+            if most > FEW_SHARE * count:
+                break
+            rest = cells.where(kept)
+            if not _sure(mean_estimate(values[kept], rest, 0, blocks[kept]), rest):
+                found.append(Deciders(kind, tuple(order[:most].tolist()), count))
+                break
+    return found
+
+
+def _sure(estimate: Estimate, cells: Cells) -> bool:
+    """Return whether an interval leaves out 0."""
+    if estimate.low is None or estimate.high is None:
+        return False
+    low, high = reaching_zero(estimate.low, estimate.high, cells.fewest)
+    return not low <= 0 <= high
+
+
+LEAST_BESIDE_BREAK = 1
+"""Periods before a break, or after it, at least."""
+
+BREAK_P = 0.05
+"""The chance of a break to be remarked on where there is none."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A break in time.
+
+    Attributes:
+        period: The first period after it.
+        before, after: The means of periods.
+        p_value: The chance of one as large where periods are independent.
+    """
+
+    period: int
+    before: float
+    after: float
+    p_value: float
+
+
+def largest_break(means: ndarray, cells: Cells) -> Break | None:
+    """Return the most likely break in the mean of periods, by the largest F-statistic (Andrews
+    1993, "Tests for parameter instability and structural change with unknown change point"), whose
+    law is that of normal numbers as far apart as the windows; None where periods are too few.
+
+    Args:
+        means: The mean of each period, shape (periods,).
+        cells: The cells that they are of.
+    """
+    n = len(means)
+    if n < LEAST_SURE or np.ptp(means) == 0:
+        return None
+    steps = min(cells.steps, MOST_STEPS)
+    null = _breaks_of_none(n, steps, round(cells.gap * steps, 2))
+    statistics = _break_statistics(means[None])[0]
+    place = int(np.argmax(statistics))
+    first = place + LEAST_BESIDE_BREAK
+    p_value = float((1 + (null >= statistics[place]).sum()) / (1 + len(null)))
+    return Break(first, float(means[:first].mean()), float(means[first:].mean()), p_value)
+
+
+def _break_statistics(means: ndarray) -> ndarray:
+    """Return F-statistics of a break before each period that may have one, shape (rows, places)."""
+    n = means.shape[1]
+    centred = means - means.mean(axis=1, keepdims=True)
+    before = np.arange(LEAST_BESIDE_BREAK, n - LEAST_BESIDE_BREAK + 1)
+    sums = np.cumsum(centred, axis=1)[:, before - 1]
+    between = np.square(sums) * n / (before * (n - before))
+    within = np.square(centred).sum(axis=1, keepdims=True) - between
+    statistics: ndarray = (n - 2) * between / np.maximum(within, np.finfo(float).tiny)
+    return statistics
+
+
+@lru_cache(maxsize=8)
+def _breaks_of_none(periods: int, steps: int, stride: float) -> ndarray:
+    """Return the largest statistics of means without a break, shape (1999,)."""
+    law = np.linalg.cholesky(_instants(periods, 1, steps, stride, 0.0) + 1e-9 * np.eye(periods))
+    means = stream(0, "breaks", str(periods)).normal(size=(1999, periods)) @ law.T
+    largest: ndarray = _break_statistics(means).max(axis=1)
+    return largest
+
+
+def median_estimate(
+    values: ndarray, cells: Cells, undefined: int = 0, blocks: ndarray | None = None
+) -> Estimate:
     """Return the median over units of their means over periods, with what shared periods add to the
     interval of its ranks.
 
@@ -351,6 +756,7 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
         values: The values, shape (cells,), all defined.
         cells: The unit and the period of each.
         undefined: The number of units without a value.
+        blocks: As in `mean_estimate`.
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
@@ -365,8 +771,17 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     middle = cells.where(some)
     if middle.refusal:
         return replace(rank, low=None, high=None, method=middle.refusal)
-    effect = Effect(rank.value, rank.stderr, ReferenceDistribution(), rank.method, n)
-    effect = with_periods(effect, period_part(values[some][:, None], middle), 0, int(some.sum()))
+    # units of one cluster move together: the error of ranks grows as that of a mean does
+    apart = middle.of_clusters(by_unit[near])
+    spread = np.std(apart, ddof=1) / sqrt(len(apart)), np.std(by_unit[near], ddof=1)
+    law, stderr = ReferenceDistribution(), rank.stderr
+    if cells.cluster is not None and spread[1] > 0:
+        law = ReferenceDistribution(len(apart) - 1)
+        stderr *= max(float(spread[0] / spread[1]) * sqrt(int(near.sum())), 1.0)
+    effect = Effect(rank.value, stderr, law, rank.method, n)
+    path = None if blocks is None else shared_path(blocks[some][:, :, None], middle)
+    part = period_part(values[some][:, None], middle, path)
+    effect = with_periods(effect, part, 0, int(some.sum()))
     if not rank.stderr or not effect.stderr:
         return rank
     # the interval of ranks stays lopsided; periods stretch it, and never narrow it
@@ -382,7 +797,13 @@ def median_estimate(values: ndarray, cells: Cells, undefined: int = 0) -> Estima
     )
 
 
-def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = False) -> Estimate:
+def ratio_estimate(
+    top: ndarray,
+    bottom: ndarray,
+    cells: Cells,
+    root: bool = False,
+    blocks: ndarray | None = None,
+) -> Estimate:
     """Return the ratio of two sums, or its root, with Student's t of units and of the periods that
     they share.
 
@@ -393,6 +814,7 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
         bottom: That in the lower one.
         cells: The unit and the period of each.
         root: Give the square root of the ratio.
+        blocks: As in `mean_estimate`.
     """
     from hwds.stats.clusters import clustered_part
 
@@ -402,7 +824,10 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
     ratio = float(top.sum()) / total
     # what each cell adds to the error of the ratio: the sum is 0
     added = (top - ratio * bottom) / total
-    by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
+    drawn = (
+        cells.unit if cells.cluster is None else np.unique(cells.cluster, return_inverse=True)[1]
+    )
+    by_unit, size = (np.bincount(drawn, each) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
     # the derivative of the root at the ratio
@@ -415,9 +840,9 @@ def ratio_estimate(top: ndarray, bottom: ndarray, cells: Cells, root: bool = Fal
     )
     if cells.refusal:
         return replace(unsure, stderr=slope * (effect.stderr or 0.0), method=cells.refusal)
-    effect = with_periods(
-        effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top)
-    )
+    path = None if blocks is None else shared_path(blocks[:, :, None], cells)
+    part = period_part((ratio + added / cells.weights)[:, None], cells, path)
+    effect = with_periods(effect, part, 0, len(top))
     stderr = slope * (effect.stderr or 0.0)
     half = stderr * effect.distribution.critical(0.95)
     return replace(unsure, stderr=stderr, low=value - half, high=value + half)

@@ -127,6 +127,7 @@ FREE_SETTINGS = (
     "recipe",
     "headline",
     "segments",
+    "cluster",
     "metrics",
     "paths",
     "resamples",

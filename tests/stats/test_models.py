@@ -207,7 +207,7 @@ def test_one_series_is_judged_along_its_origins():
         [source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=1, origins=30, stride=2))], resamples=400
     )
     row = found.pairs.row(0, named=True)
-    assert row["method"] == "cosines over 30 origins"
+    assert row["method"] == "t over 30 origins"
     assert row["clusters"] == 30
     test = found.along.row(0, named=True)
     assert test["horizon"] == 3

@@ -4,7 +4,7 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
-from hwds.core.errors import ConfigError, with_article
-from hwds.core.recipe import Folds, Small, ZeroDraws
+from hwds.core.errors import ConfigError, nearest, with_article
+from hwds.core.recipe import Folds, Names, Small, ZeroDraws
 from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.panel_folds import (
     Cutoff,
@@ -25,6 +25,7 @@ from hwds.evaluation.panel_folds import (
     series_at,
 )
 from hwds.evaluation.protocol import (
+    CLUSTER_COLUMN,
     Cell,
     Deployable,
     Evaluation,
@@ -61,9 +62,14 @@ from hwds.forecast.predictions import (
     forecasts_at,
 )
 from hwds.forecast.rows import (
+    SkillBlocks,
+    break_remarks,
     calibration_remark,
+    cluster_remarks,
     count_from_last,
+    coverage_remarks,
     fallback_remarks,
+    few_remarks,
     fill_young_scales,
     joined_column_remarks,
     numbering_remarks,
@@ -72,6 +78,7 @@ from hwds.forecast.rows import (
     scale_remarks,
     search_stories,
     season_remarks,
+    shock_remarks,
     without_raw,
 )
 from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
@@ -194,6 +201,8 @@ class PanelEvaluation(
         segments: Segments with scores of their own: the values of a static or level column; rows
             where a known-future or past-only one is 0, and the others (`promotion`); classes known
             at the cutoff: `age`, `volume`, `intermittent`.
+        cluster: Static columns whose values are families of similar series. The series of one
+            family count as one in every interval and test.
         paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on
             sums over steps.
         intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its
@@ -217,6 +226,7 @@ class PanelEvaluation(
     block = 250
     fields_not_in_key = (
         *Evaluation.fields_not_in_key,
+        "cluster",
         "metrics",
         "intervals",
         "calibration",
@@ -228,6 +238,7 @@ class PanelEvaluation(
     levels: Levels = LEVELS
     headline: str = FORECAST.headline
     metrics: Metrics = ()
+    cluster: Names = ()
     paths: Annotated[ZeroDraws, Small(200)] = 0
     intervals: Literal["model", "conformal", "adaptive"] = "model"
     calibration: Annotated[Folds, Small(2)] = 3
@@ -400,7 +411,46 @@ class PanelEvaluation(
         messages = asked if n_forecast < units else []
         remarks = (fallback_remarks, scale_remarks, season_remarks)
         seen = [remark for each in remarks for remark in each(predictions)]
-        return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
+        skill = self._skill(predictions)
+        doubts = (shock_remarks, break_remarks, few_remarks)
+        doubted = [remark for each in doubts for remark in each(skill)] if skill else []
+        calibrated = calibration_remark(predictions)
+        if skill:
+            calibrated += coverage_remarks(predictions, self.levels, self.intervals)
+        return [*messages, *seen, *doubted, *calibrated, *search_stories(predictions)]
+
+    def _skill(self, predictions: DataFrame) -> SkillBlocks | None:
+        """Return the skill of the run's own model in the headline."""
+        if "season" not in predictions.columns or predictions.is_empty():
+            return None
+        metrics = forecast_metrics(int(predictions["season"][0]), self.levels).values()
+        known = (*metrics, *named_metrics(self.metrics))
+        metric = next(each for each in known if self.headline in (each.name, each.short))
+        return SkillBlocks.of(predictions, metric, self.levels)
+
+    def clusters(self, frame: Panel) -> DataFrame | None:
+        """Return the cluster of each series, by the columns of `cluster`.
+
+        Raises:
+            ConfigError: There is no such static column, with the nearest one.
+        """
+        if not self.cluster:
+            return None
+        static = (*frame.roles.static, *frame.roles.level)
+        for column in self.cluster:
+            if column not in static:
+                raise ConfigError(
+                    f"protocol.cluster: no static column '{column}'{nearest(column, static)}"
+                )
+        texts = [col(column).cast(pl.String).fill_null("") for column in self.cluster]
+        together = pl.concat_str(texts, separator=" / ").alias(CLUSTER_COLUMN)
+        return frame.table.select(SERIES, together)[frame.offsets[:-1]]
+
+    def cluster_remarks(self, frame: Panel, predictions: DataFrame) -> Iterator[str]:
+        """Yield sentences on series that differ alike."""
+        skill = self._skill(predictions)
+        if skill is not None:
+            yield from cluster_remarks(frame, skill, self.cluster)
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
