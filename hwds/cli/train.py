@@ -22,6 +22,7 @@ from hwds.cli.experiment import run_composed
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.experiment.spec import check
+from hwds.results.folder import RunFolder
 from hwds.serve.bundle.card import FIELDS
 from hwds.serve.bundle.make import make_bundle
 from hwds.serve.bundle.manifest import PUBLIC_SUFFIX, default_key
@@ -63,11 +64,11 @@ def train_in_container(root: Path) -> None:
     os.chdir(work)
     data = compose(words)
     code, folder = run_composed(data)
-    if folder is None:
+    if not isinstance(folder, RunFolder):
         raise ConfigError(NO_SWEEP)
     if code:
         raise HwdsError(f"train: the run ended with {code}; its log says why.")
-    deliver(folder, root, card)
+    deliver(folder.path, root, card)
 
 
 def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:

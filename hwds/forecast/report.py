@@ -713,10 +713,10 @@ def _searches(model: str, stories: list[str]) -> Iterator[str]:
 
 
 CRITICAL = 2.2
-"""The critical value of some ten cutoffs."""
+"""The least critical value: that of some ten cutoffs."""
 
 MOST_CUTOFFS = 60
-"""Cutoffs beyond which a difference is called too small to tell."""
+"""Cutoffs beyond which no number is proposed as a setting."""
 
 
 def more_cutoffs(config: Mapping[str, Any], board: Standings) -> str:
@@ -731,9 +731,10 @@ def more_cutoffs(config: Mapping[str, Any], board: Standings) -> str:
         return ""
     if verdict_word(own.skill.low, own.skill.high) != NOT_SURE:
         return ""
-    needed = ceil(board.cutoffs * (CRITICAL * error / skill) ** 2)
+    reach = abs(own.skill.high - own.skill.low) / 2 if own.skill.low is not None else 0.0
+    needed = ceil(board.cutoffs * (max(CRITICAL * error, reach) / skill) ** 2)
     if needed > MOST_CUTOFFS:
-        return f"the difference is small: some {needed:,} cutoffs would be needed to tell"
+        return f"{needed:,} cutoffs like these may tell; a shorter protocol.horizon needs fewer"
     needed = max(needed, board.cutoffs + 2, LEAST_SURE)
     spent = sum(line.seconds or 0.0 for line in board.lines)
     cost = duration(spent * needed / board.cutoffs)

@@ -147,8 +147,8 @@ def row_amount(
         plus = "+z" if sign else "z"
         least, most = (f"{100 * end:{plus}.{places}f}" for end in (low, high))
         useless = low < -UNBOUNDED < value or value < UNBOUNDED < high
-        ends = "" if useless else f"{least} to {most}"
-        texts = f"{100 * value:{plus}.{places}f} %", ends
+        reach = "" if useless else f"{least} to {most}"
+        texts = f"{100 * value:{plus}.{places}f} %", reach
     return texts[0], "" if row["low"] is None else texts[1]
 
 

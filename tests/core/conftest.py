@@ -32,9 +32,9 @@ def run_line(command, monkeypatch):
     app: Any = types.ModuleType("hwds.cli.experiment")
     experiments: list[Any] = []
 
-    def main(jobs: list[dict[str, Any]]) -> int:
+    def main(jobs: list[dict[str, Any]]) -> tuple[int, list[Any]]:
         experiments.extend(map(check, jobs))
-        return 0
+        return 0, []
 
     app.main = main
     monkeypatch.setitem(sys.modules, "hwds.cli.experiment", app)

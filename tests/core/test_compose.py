@@ -210,10 +210,7 @@ def test_small_caps_what_says_so_and_nothing_else():
     )
     assert not composed("pictures=false").draws
     assert composed("+experiment=lstm_forecast").protocol.windows == 0
-    assert (
-        composed("size=small", "+experiment=lstm_forecast").protocol.horizon
-        == composed().protocol.horizon
-    )
+    assert composed("size=small", "+experiment=lstm_forecast").protocol.horizon == 3
 
 
 @pytest.mark.parametrize(
