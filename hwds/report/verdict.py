@@ -324,16 +324,21 @@ def _print_line(console: Console, label: str, text: str) -> None:
     """Print a label and its text, whose further lines are indented."""
     from rich.text import Text
 
-    lines = wrap(visible(text), console.width - LABEL, break_on_hyphens=False) or [""]
+    lines = wrap(visible(text), _room(console), break_on_hyphens=False) or [""]
     shown = Text(f"{label:<{LABEL}}", style=COLOURS.get(label, "bold green" * label.isupper()))
     shown.append("\n".join([lines[0], *(" " * LABEL + line for line in lines[1:])]), "not bold")
     console.print(shown, soft_wrap=True)
 
 
+def _room(console: Console) -> int:
+    """Return the letters behind a label, enough for a word where a terminal tells no width."""
+    return max(console.width - LABEL, 2 * LABEL)
+
+
 def _print_notes(console: Console, notes: Sequence[str]) -> int:
     """Print the notes that weigh most, and return how many were shortened or left out."""
     notes = list(dict.fromkeys(filter(None, notes)))
-    longest = 2 * (console.width - LABEL) - 10
+    longest = 2 * _room(console) - 10
     short = [shorten(sentences_of(each)[0], longest, placeholder=" ...") for each in notes]
     for each in short[:MOST_NOTES]:
         _print_line(console, "Note", each)
