@@ -505,7 +505,7 @@ def _remarks_on_walls(prepared: Prepared) -> Iterator[str]:
         yield f"Your own code ran without walls ({why}): what it reads is watched, not refused."
         if compute.name in ("serial", "processes") and not is_environment_fixed():
             yield (
-                "Its time zone, language and hash seed may be those of this Python process: the "
+                "Its time zone, language and hash seed may come from this Python process: the "
                 "command `hwds` fixes them."
             )
 

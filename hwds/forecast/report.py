@@ -637,7 +637,7 @@ def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[
 
 
 COVERAGE_LINE = """
-Its {{ level | percent }} bands cover {{ covers | percent }}: too
+Its {{ level | percent }} bands cover {{ covers | percent }} (95 %: {{ reach }}): too
 {{ "narrow" if covers < level else "wide" }}.
 {%- if not calibrated %} protocol.intervals=conformal corrects them.{% endif %}"""
 
@@ -653,7 +653,9 @@ def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
         if found.low <= level <= found.high:
             continue
         calibrated = "calibrated" in tables.predictions.columns
-        yield say(COVERAGE_LINE, level=level, covers=found.value, calibrated=calibrated)
+        reach = f"{100 * max(found.low, 0):.0f} to {100 * min(found.high, 1):.0f}"
+        known = {"level": level, "covers": found.value, "reach": reach}
+        yield say(COVERAGE_LINE, **known, calibrated=calibrated)
 
 
 SEARCHED = """

@@ -28,7 +28,6 @@ from hwds.forecast.metrics import (
     forecast_origins,
     forecast_reach,
     per_block,
-    quantile_metrics,
 )
 from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
@@ -52,49 +51,6 @@ from hwds.stats.periods import (
 
 CALIBRATED = "calibrated"
 """The column that says which rows have corrected quantiles; the others have the model's own."""
-
-
-CURES = {
-    "model": "protocol.intervals=conformal",
-    "conformal": "protocol.intervals=adaptive",
-    "adaptive": "more windows of protocol.calibration",
-}
-"""The setting that mends intervals, by what `protocol.intervals` is."""
-
-
-def coverage_remarks(
-    predictions: DataFrame, levels: tuple[float, ...], intervals: str
-) -> Iterator[str]:
-    """Yield a sentence if the widest intervals of the first model hold another share of actuals
-    than they say, by the uncertainty of that share.
-
-    Args:
-        predictions: The answers of a run.
-        levels: The levels of quantiles.
-        intervals: What the intervals are made by: a key of `CURES`.
-    """
-    own = predictions.filter(model=predictions["model"][0])
-    season = int(own["season"][0])
-    metric = next((each for each in quantile_metrics(levels) if each.short == "coverage"), None)
-    if metric is None:
-        return
-    rows = code_rows(own, levels, season)
-    held = per_block(metric, rows)
-    known = np.isfinite(held).all(axis=1)
-    if not known.any():
-        return
-    found = mean_estimate(held[known].mean(axis=1), rows.cells.where(known), 0, held[known])
-    wanted = float(metric.name.partition("[")[2].removesuffix("%]")) / 100
-    if found.value is None or found.low is None or found.high is None or not found.stderr:
-        return
-    if found.low <= wanted <= found.high:
-        return
-    low, high = max(found.low, 0.0), min(found.high, 1.0)
-    yield (
-        f"{percent(wanted)} intervals of {own['model'][0]} hold {percent(found.value)} of actuals "
-        f"(95 %: {100 * low:.0f} to {100 * high:.0f}): {CURES[intervals]} "
-        f"{'widens' if found.value < wanted else 'narrows'} them."
-    )
 
 
 def without_raw(rows: DataFrame) -> DataFrame:

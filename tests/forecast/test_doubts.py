@@ -4,13 +4,11 @@ from datetime import date
 
 import numpy as np
 import polars as pl
-import pytest
 
 from hwds.forecast.metrics import point_metrics
 from hwds.forecast.rows import (
     SkillBlocks,
     break_remarks,
-    coverage_remarks,
     few_remarks,
     shock_remarks,
 )
@@ -86,20 +84,3 @@ def test_few_that_decide_are_named():
         "Without 1 of 20 series (s12) the difference is not sure."
     ]
     assert list(few_remarks(skill_of(errors - 0.2))) == []
-
-
-@pytest.mark.parametrize(
-    ("half", "words"),
-    [(0.7, "conformal widens them"), (1.2816, ""), (3.0, "conformal narrows them")],
-)
-def test_coverage_far_from_its_level_is_said_with_the_cure(half, words):
-    errors = np.random.default_rng(6).normal(size=(20, 12, 6))
-    found = list(coverage_remarks(answers(errors, half=half), LEVELS, "model"))
-    if not words:
-        assert found == []
-        return
-    (remark,) = found
-    assert remark.startswith("80 % intervals of m/own hold ")
-    assert words in remark
-    (again,) = coverage_remarks(answers(errors, half=half), LEVELS, "conformal")
-    assert "protocol.intervals=adaptive" in again

@@ -157,7 +157,7 @@ def search_time(estimate: SweepEstimate) -> str:
     if not estimate.missing:
         return ": nothing to do"
     if estimate.core is None:
-        return f"{early_stops}: time unknown, for a model here was never timed on this dataset"
+        return f"{early_stops}: time unknown, because a model was never timed on this dataset"
     clock = (
         ""
         if estimate.at_once is None
@@ -204,7 +204,7 @@ def print_cells(prepared: Prepared) -> dict[str, Any]:
         remarks.append(words)
     remarks += remarks_before(prepared)
     if words := quicker_form(prepared, time):
-        remarks += [f"For an answer within a minute a window: {words}."]
+        remarks += [f"For a forecast within a minute per window: {words}."]
     for remark in remarks:
         print_wrapped(remark)
     rows = [

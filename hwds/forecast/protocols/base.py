@@ -67,7 +67,6 @@ from hwds.forecast.rows import (
     calibration_remark,
     cluster_remarks,
     count_from_last,
-    coverage_remarks,
     fallback_remarks,
     few_remarks,
     fill_young_scales,
@@ -415,8 +414,6 @@ class PanelEvaluation(
         doubts = (shock_remarks, break_remarks, few_remarks)
         doubted = [remark for each in doubts for remark in each(skill)] if skill else []
         calibrated = calibration_remark(predictions)
-        if skill:
-            calibrated += coverage_remarks(predictions, self.levels, self.intervals)
         return [*messages, *seen, *doubted, *calibrated, *search_stories(predictions)]
 
     def _skill(self, predictions: DataFrame) -> SkillBlocks | None:

@@ -25,11 +25,13 @@ def test_bands_off_their_level_are_said_with_the_cure():
         return list(coverage_lines(rows, board_with(beside=covers)))
 
     assert said(0.68, 0.76) == [
-        "Its 80 % bands cover 72 %: too narrow. protocol.intervals=conformal corrects them."
+        "Its 80 % bands cover 72 % (95 %: 68 to 76): too narrow. protocol.intervals=conformal corrects them."
     ]
     assert said(0.68, 0.86) == said(None, None) == []
     calibrated = replace(TABLES, predictions=pl.DataFrame({"calibrated": [True]}))
-    assert said(0.68, 0.76, calibrated) == ["Its 80 % bands cover 72 %: too narrow."]
+    assert said(0.68, 0.76, calibrated) == [
+        "Its 80 % bands cover 72 % (95 %: 68 to 76): too narrow."
+    ]
 
 
 def test_what_would_tell_is_said_with_its_cost():
