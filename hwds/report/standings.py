@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
 from hwds.report.words import say_lines, verdict_word
 from hwds.results.tables import TRUTH, Better, Measure, Tables, short
+
+if TYPE_CHECKING:  # `hwds runs` prints tables and loads no protocol
+    from hwds.evaluation.protocol import Score
 
 # Standings: the scores of each model, best first, the floor of the truth last.
 
