@@ -17,8 +17,9 @@ from hwds.core.settings import as_yaml
 from hwds.results.formatting import counted, first_few
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+    from hwds.evaluation.protocol import Cell
     from hwds.experiment.prepare import Prepared, TimeEstimate
     from hwds.search.results import SweepEstimate
     from hwds.search.sweep import Search
@@ -100,7 +101,6 @@ def print_search(search: Search) -> dict[str, Any]:
     from hwds.core.search_space import space_of
     from hwds.report.sweep import SPACE_TITLES, space_rows
     from hwds.search.results import estimate_of
-    from hwds.search.trials import earlier_trials_sentence
 
     estimate = estimate_of(search)
     named = {group: search.data[group]["name"] for group in ("sweep", "model", "dataset")}
@@ -116,32 +116,46 @@ def print_search(search: Search) -> dict[str, Any]:
     )
     print(f"sweep {search.folder.title}\n")
     print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cached, rows = search.cached_cells(), list[dict[str, Any]]()
-    for fold in sorted(search.tuning_split.folds, key=search.place):
-        of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
-        rows.append({"window": fold.name, "cells": len(of_window), "kept": sum(of_window)})
+    rows = window_rows(search)
     kept = [(row["window"], f"{row['kept']} of {row['cells']}") for row in rows]
     print(align_columns([("inner window", "cells kept"), *kept]))
-    if search.tuning_split.remark:
-        print_wrapped(search.tuning_split.remark)
     refused = {trial.number: trial.refused for trial in search.trials if trial.refused}
-    for number, why in refused.items():
-        print(f"trial {number} is refused: {why}")
-    after = first_few([str(rung) for rung in search.rungs], 8)
-    measure = f"{search.measure.name}, the {search.better}er the better"
-    print_wrapped(f"{trials}, compared by {measure}, after {after} windows.")
-    if reused := earlier_trials_sentence(search.sources):
-        print_wrapped(reused)
-    if len(search.trials) < search.most_trials:
-        more = search.most_trials - len(search.trials)
-        print(f"{more} more trials are proposed by the scores of these. The time includes them.")
-    elif search.used_up:
-        print_wrapped(search.used_up)
-    print("Then the best trial and the untuned experiment are scored on the final windows.")
+    for sentence in search_sentences(search, refused):
+        print_wrapped(sentence)
     core = None if estimate.core is None else asdict(estimate.core)
     times = {"core_seconds": core, "seconds": estimate.seconds}
     counts = {"cells": estimate.cells, "missing": estimate.missing, "windows": rows}
     return {"sweep": search.folder.title, **counts, **times, "refused": refused}
+
+
+def window_rows(search: Search) -> list[dict[str, Any]]:
+    """Return the cells of each inner window, and how many of them are kept."""
+    cached, rows = search.cached_cells(), list[dict[str, Any]]()
+    for fold in sorted(search.tuning_split.folds, key=search.place):
+        of_window = [there for cell, there in cached.items() if cell.fold.index == fold.index]
+        rows.append({"window": fold.name, "cells": len(of_window), "kept": sum(of_window)})
+    return rows
+
+
+def search_sentences(search: Search, refused: Mapping[int, str]) -> Iterator[str]:
+    """Yield what is odd about a sweep, how its trials are compared, and what comes after them."""
+    from hwds.search.trials import earlier_trials_sentence
+
+    if search.tuning_split.remark:
+        yield search.tuning_split.remark
+    yield from (f"trial {number} is refused: {why}" for number, why in refused.items())
+    after = first_few([str(rung) for rung in search.rungs], 8)
+    measure = f"{search.measure.name}, the {search.better}er the better"
+    trials = counted(len(search.trials), "trials")
+    yield f"{trials}, compared by {measure}, after {after} windows."
+    if reused := earlier_trials_sentence(search.sources):
+        yield reused
+    if len(search.trials) < search.most_trials:
+        more = search.most_trials - len(search.trials)
+        yield f"{more} more trials are proposed by the scores of these. The time includes them."
+    elif search.used_up:
+        yield search.used_up
+    yield "Then the best trial and the untuned experiment are scored on the final windows."
 
 
 def search_time(estimate: SweepEstimate) -> str:
@@ -176,8 +190,7 @@ def print_cells(prepared: Prepared) -> dict[str, Any]:
     Returns:
         The same as plain data.
     """
-    from hwds.evaluation.protocol import Foreseeable
-    from hwds.experiment.prepare import missing_cells, remarks_before, time_for
+    from hwds.experiment.prepare import missing_cells, time_for
 
     missing, every = missing_cells(prepared), prepared.work.cells
     experiment, time = prepared.experiment, time_for(prepared, missing)
@@ -191,40 +204,44 @@ def print_cells(prepared: Prepared) -> dict[str, Any]:
     )
     if missing:
         print_wrapped(time_basis(time))
-    finished = " (finished)" if prepared.folder.finished else ""
-    print(f"run {prepared.folder.title}{finished}\n")
+    run, finished = prepared.folder.title, prepared.folder.finished
+    print(f"run {run}{' (finished)' if finished else ''}\n")
     print(cells_table(prepared, missing))
+    remarks = planned_remarks(prepared, time)
+    for remark in remarks:
+        print_wrapped(remark)
+    facts = {"run": run, "finished": finished, "compared": compared, "seconds": seconds}
+    return facts | {"cells": cell_rows(every, missing), "remarks": remarks}
+
+
+def planned_remarks(prepared: Prepared, time: TimeEstimate | None) -> list[str]:
+    """Return the sentences of a plan: its segments and cutoffs, what is odd, a quicker form."""
+    from hwds.evaluation.protocol import Foreseeable
+    from hwds.experiment.prepare import remarks_before
+
+    labels = prepared.work.segments
     remarks = [
         f"Scores by {column}, too{': ' if values else ''}{first_few(values, 8)}."
-        for column in prepared.work.segments.labels
-        for values in [prepared.work.segments.values(column)]
+        for column, values in ((column, labels.values(column)) for column in labels.labels)
     ]
     protocol = prepared.job.protocol
     if isinstance(protocol, Foreseeable) and (words := protocol.cutoff_words(prepared.frame)):
         remarks.append(words)
     remarks += remarks_before(prepared)
     if words := quicker_form(prepared, time):
-        remarks += [f"For a forecast within a minute per window: {words}."]
-    for remark in remarks:
-        print_wrapped(remark)
-    rows = [
-        {
-            "fold": cell.fold.name,
-            "model": cell.model,
-            "start": cell.start,
-            "stop": cell.stop,
-            "kept": cell not in missing,
-        }
-        for cell in every
+        remarks.append(f"For a forecast within a minute per window: {words}.")
+    return remarks
+
+
+def cell_rows(cells: Iterable[Cell], missing: Container[Cell]) -> list[dict[str, Any]]:
+    """Return the cells of a run as plain data, with whether each is kept."""
+    names = ("model", "start", "stop")
+    return [
+        {"fold": cell.fold.name}
+        | {name: getattr(cell, name) for name in names}
+        | {"kept": cell not in missing}
+        for cell in cells
     ]
-    return {
-        "run": prepared.folder.title,
-        "finished": prepared.folder.finished,
-        "compared": compared,
-        "seconds": seconds,
-        "cells": rows,
-        "remarks": remarks,
-    }
 
 
 def cells_table(prepared: Prepared, missing: Sequence[Any]) -> str:
