@@ -149,7 +149,7 @@ def test_smaller_cells_beside_work_are_no_budgets():
 
 def test_a_long_run_is_offered_within_a_budget(hwds):
     words = "plan dataset=weekly_sales protocol.windows=4"
-    offered = "For an answer within a minute a window: model=forecast/auto model.budget=60s."
+    offered = "For a forecast within a minute per window: model=forecast/auto model.budget=60s."
     assert offered in hwds(f"{words} model=forecast/lstm model.epochs=90").out.splitlines()
     assert (
         "the rest takes at most about 4 minutes."
