@@ -280,7 +280,7 @@ def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path, command):
 
 def test_a_users_own_metric_is_one_module(tmp_path, command):
     (output,) = follow("To add a metric", tmp_path, in_this_process(command))
-    assert "last_step_mae" in output
+    assert "forecast/drift" in output
     (run,) = tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")
     scores = pl.read_parquet(run).filter(
         metric="last_step_mae", aggregate="pooled", model="forecast/drift"
@@ -295,7 +295,7 @@ def test_a_users_own_metric_is_one_module(tmp_path, command):
 def test_a_users_own_decision_is_one_module_and_one_yaml(tmp_path, command):
     (output,) = follow("To add a decision", tmp_path, in_this_process(command))
     said = "HOLD: the MASE of forecast/drift is "
-    assert said in output
+    assert said.replace(":", "") in " ".join(output.split())
     (run,) = tmp_path.glob("outputs/runs/adhoc/*/decision.json")
     verdict = json.loads(run.read_text())
     assert (verdict["action"], verdict["rule"]) == ("HOLD", "error")

@@ -321,7 +321,7 @@ def test_a_run_in_a_notebook_says_what_its_own_code_has_of_the_process(project, 
     )
     assert answer.code == 0, answer
     said = " ".join(answer.out.split())
-    assert ("language and hash seed may be those of this Python process" in said) == told
+    assert ("language and hash seed may come from this Python process" in said) == told
 
 
 @pytest.mark.parametrize("walls", ["auto", "never"])

@@ -142,8 +142,7 @@ def test_failures_are_counted_where_they_were():
         ),
         (
             "visits",
-            "protocol.segments: 'visits' is 0 in no row; it tells apart rows where it is 0 and "
-            "others.",
+            "protocol.segments: 'visits' is 0 in no row; it separates rows with 0 from the others.",
         ),
         (
             "target",

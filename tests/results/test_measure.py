@@ -24,7 +24,7 @@ def test_what_stands_beside_a_headline_is_said_by_the_metric():
     }
     assert shown == {
         "mase[m=12]": "always",
-        "wql[5]": "always",
+        "wql[5]": "page",
         "coverage[90%]": "always",
         "width[90%]": "page",
     }

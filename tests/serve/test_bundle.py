@@ -151,7 +151,7 @@ def older(folder):
 CHANGES = {
     "a flipped bit of the model": (flip("model/fitted.hwds"), "has other bytes than were signed"),
     "a flipped bit of the graph": (flip("model.onnx"), "has other bytes than were signed"),
-    "a flipped bit of the manifest": (flip(MANIFEST), "is not what was signed"),
+    "a flipped bit of the manifest": (flip(MANIFEST), "differs from the signed file"),
     "a flipped bit of the signature": (flip(SIGNATURE), "signed"),
     "a truncated file": (
         lambda folder: (folder / "schema.json").write_text("{"),
@@ -180,7 +180,7 @@ CHANGES = {
     ),
     "no signature": (lambda folder: (folder / SIGNATURE).unlink(), "is not signed"),
     "another signer": (resigned, "is signed by"),
-    "an older layout": (older, "is not what was signed"),
+    "an older layout": (older, "differs from the signed file"),
     "no manifest": (lambda folder: (folder / MANIFEST).unlink(), "is no bundle"),
 }
 

@@ -238,7 +238,7 @@ def test_a_label_is_told_once_and_counts_from_then_on(scorer):
     assert scorer.label("line 4", True, made[0]["time"])  # long ago, but nobody knew it
     assert scorer.label("line 5", 0, made[40]["available_at"] + timedelta(days=1))
     with pytest.raises(
-        DataError, match=r"^event 'line 3': its label was reported as 1, and now as 0; say "
+        DataError, match=r"^event 'line 3': its label was reported as 1, and now as 0; set "
     ):
         scorer.label("line 3", 0)
     with pytest.raises(DataError, match=r"^no event 'line 77' has arrived\.$"):

@@ -107,7 +107,7 @@ def test_what_happens_later_changes_no_earlier_choice():
         ),
         (
             lambda: Table(log_of().data.with_columns(propensity=pl.lit(0.0)), ROLES),
-            "had a propensity above 0",
+            "has a propensity above 0",
         ),
         (
             lambda: Table(log_of().data.with_columns(bought=pl.col("row_id") % 3), ROLES),

@@ -81,7 +81,7 @@ def test_another_decision_computes_nothing_and_changes_no_number(hwds, tmp_path)
     said = " ".join(hwds(f"show {run.name}").out.split())
     assert found["sentence"].partition("\n")[0] in said
     assert found["sentence"] in (run / "leaderboard.md").read_text()
-    assert "0 to compute" in hwds(f"plan {BANDIT} decision.current=30").out
+    assert "nothing is left to compute" in hwds(f"plan {BANDIT} decision.current=30").out
     assert hwds(BANDIT.replace("decision=price_choice", "decision=none")).code == 0
     assert not (run / "decision.json").exists()
 

@@ -104,7 +104,7 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     each = hwds("compare --study which --margin 0.9")
     assert each.code == 0
     assert "near:\n" in each.out
-    assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds:" in each.out
+    assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds\n" in each.out
     assert len(list((tmp_path / "outputs/comparisons").iterdir())) == 2
     assert (
         "compare: --metric is what the study has decided"

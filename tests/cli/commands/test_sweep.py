@@ -150,7 +150,8 @@ def test_a_random_search_finds_what_is_better_and_says_how_much_is_left_of_it(la
     words = " ".join(said.out.split())
     assert f"Trial {best} is the best of 6 trials on 6 inner windows" in words
     assert "optimism (inner less final)" in words
-    assert f"tuned it is {100 * told['tuned']['effect']:.1f} % better there (" in words
+    effect = f"{100 * told['tuned']['effect']:.1f} % better than as it stood"
+    assert f", tuned, is {effect} on the final windows (" in words
     compared = json.loads(lab(f"compare --sweep {folder} --json").out)
     pair = compared["pairs"][0]
     assert {key: pair[key] for key in ("effect", "low", "high", "p_value")} == {
@@ -355,7 +356,7 @@ def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_compara
         f"sweep.space.protocol.intervals.choice=[model,conformal]"
     )
     assert (said.code, said.err) == (0, "")
-    assert "tuned it is" in said.out
+    assert ", tuned, is " in " ".join(said.out.split())
     assert "compare: " not in said.out, "the best trial is compared with the experiment as it stood"
     assert "compare" not in hwds("compare --sweep adhoc").err
     table = trials_of(tmp_path)
@@ -385,7 +386,7 @@ def test_several_objectives_have_a_front_on_the_page_and_change_no_trial(
     best = table.sort("score")["trial"][0]
     assert next(each["front"] for each in front["trials"] if each["trial"] == best)
     assert (folder / "front.png").is_file()
-    assert f"sweep adhoc/{folder.name}\n" in in_a_line(
+    assert f" sweep adhoc/{folder.name} " in in_a_line(
         lab(f"plan {RUN} sweep=random sweep.trials=3 sweep.windows=1")
     )
 

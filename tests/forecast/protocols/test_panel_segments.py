@@ -89,7 +89,7 @@ def test_a_column_without_a_zero_or_of_zeros_alone_is_refused():
     for value, said in ((0.0, "is 0 in every row"), (2.0, "is 0 in no row")):
         flat = replace(panel, table=panel.table.with_columns(promotion=pl.lit(value)))
         with pytest.raises(
-            ConfigError, match=f"protocol.segments: 'promotion' {said}; it tells apart"
+            ConfigError, match=f"protocol.segments: 'promotion' {said}; it separates"
         ):
             ScoreSegments.of(Holdout(segments=("promotion",)), flat)
 

@@ -134,6 +134,6 @@ def test_what_cannot_be_compared_is_refused(done):
     with pytest.raises(ConfigError, match=r"^--metric: inspections cannot be compared by 'aurc'"):
         inspection_evidence(answers(done, (TREES, WINDOWS)), "aurc", 50)
     with pytest.raises(
-        ConfigError, match=rf"^--metric: '{WINDOWS}' has no accuracy, for it names no kinds"
+        ConfigError, match=rf"^--metric: '{WINDOWS}' has no accuracy: it names no kinds"
     ):
         inspection_evidence(answers(done, (TREES, WINDOWS)), "accuracy", 50)

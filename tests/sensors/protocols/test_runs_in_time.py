@@ -178,7 +178,7 @@ def test_gaps_and_cycles_that_fall_are_refused_where_runs_are_built():
 
 def test_the_age_is_no_feature_and_a_sensor_that_stays_is_named(runs):
     for features in (SignalWindows(), RegimeScaling(name="regime_scaling")):
-        with pytest.raises(ConfigError, match=r"^features: the age of a run always departs"):
+        with pytest.raises(ConfigError, match=r"^features: the age of a run always drifts"):
             PROTOCOL.check_features(features, runs)
     still = runs.data.with_columns(
         noise=pl.when(pl.col("cycle") <= 100).then(1.0).otherwise("noise")
