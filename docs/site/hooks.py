@@ -24,8 +24,10 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 API = ROOT / "build" / "api"
-LINK = re.compile(r"(?<=\]\()(?![a-z+]+:)([^)#\s]*)((?:#[^)\s]*)?)(?=\))")
-"""A link or picture of this repository: its path and its anchor."""
+LINK = re.compile(
+    r"(?:(?<=\]\()|(?<=src=\")|(?<=srcset=\"))(?![a-z+]+:)([^)#\s\"]*)((?:#[^)\s\"]*)?)(?=[)\"])"
+)
+"""A link or picture of this repository, in Markdown or HTML: its path and its anchor."""
 CODE = re.compile(r"^( *)(```|~~~).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 
 

@@ -34,7 +34,7 @@ ANSWERS = {
     10: r"(WORSE|NOT SURE) +forecast/naive is (.*\n)*.*Files +outputs/runs/shop/\w{16}",
     11: r"Files +outputs/runs/spring/\w{16}",
     12: r"Files +outputs/runs/summer/\w{16}",
-    13: r"run +model +metric +score\n.*\nshop/\w+ +forecast/naive .*\nshop/\w+ +forecast/drift "
+    13: r"run +model +metric +score\n(.*\n)?shop/\w+ +forecast/naive .*\nshop/\w+ +forecast/drift "
     r".*\n2 runs",
     14: r"forecast/naive: no leak",
     15: r"mine/shop_trend.py\nconf/model/mine/shop_trend.yaml\n",

@@ -499,7 +499,7 @@ def test_propensities_that_are_refuted_are_said_and_decide_nothing(
     said = " ".join(done.out.split())
     assert "the mean revenue of the policy columns=target_" in said
     assert "HOLD at 119" in said
-    assert ("Do not trust what follows: " in said, "No estimate counts: " in said) == (
+    assert ("do not trust what follows: " in said, "No estimate counts: " in said) == (
         bool(doubt),
         bool(doubt),
     )
