@@ -733,7 +733,8 @@ def more_cutoffs(config: Mapping[str, Any], board: Standings) -> str:
         return ""
     if verdict_word(own.skill.low, own.skill.high) != NOT_SURE:
         return ""
-    reach = abs(own.skill.high - own.skill.low) / 2 if own.skill.low is not None else 0.0
+    low, high = own.skill.low, own.skill.high
+    reach = 0.0 if low is None or high is None else abs(high - low) / 2
     needed = ceil(board.cutoffs * (max(CRITICAL * error, reach) / skill) ** 2)
     if needed > MOST_CUTOFFS:
         return f"{needed:,} cutoffs like these may tell; a shorter protocol.horizon needs fewer"
