@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS, WRITTEN, no_option, options
 from hwds.frames.roles import FrameKind, roles_of
+from hwds.results.formatting import WIDTH
 
 if TYPE_CHECKING:
     from hwds.core.describe import Setting
 
 # Options, settings and roles as text: what they are, what each setting means, may be and is.
 
-WIDTH = 100
-"""Letters of a line."""
-
 ROLES, EXPERIMENT = "roles", "experiment"
-OF_ALL = "What every experiment has beside its options."
+OF_ALL = "Settings of every experiment, apart from its options."
 
 
 def describe_named(named: Sequence[str], as_json: bool) -> str:

@@ -132,7 +132,7 @@ class Evaluated(ScoredTables):
         board = self.standings
         return fragment(
             run_conclusion(board),
-            (leaderboard.leaderboard_grid(board),),
+            (leaderboard.standing_grid(board),),
             notes=leaderboard.leaderboard_notes(board),
             pictures=_pictures(leaderboard_figure(board), LEADERBOARD_CAPTION),
         )

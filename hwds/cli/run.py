@@ -37,7 +37,7 @@ from hwds.results.files import refuse_damage, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import LABELS_FILE, Labels, provenance, write_learning
-from hwds.results.tables import Tables, Verdict
+from hwds.results.tables import BY_FALLBACK, Tables, Verdict
 
 # The pictures of a run: drawn with it, or later from its stored tables, when its page is asked
 # for.
@@ -350,7 +350,7 @@ def show_stored(
     config = folder.read_config()
     failed = tables.timings.filter(tables.timings["status"] != "ok").head(5).to_dicts()
     lost = [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed]
-    lost += [each for each in said["remarks"] if "by a fallback" in each]
+    lost += [each for each in said["remarks"] if BY_FALLBACK in each]
     print_shown(
         Shown(
             title=run_title(config, board),

@@ -4,9 +4,10 @@ series.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, Series, col
 
-from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
+from hwds.forecast.rows import SEARCH_FACTS
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.report.grid import Grid, grid_of
@@ -677,40 +678,38 @@ the same answer anywhere.
 {%- endif %}"""
 """What the searches of one model came to, over all cutoffs."""
 
-CANDIDATE = re.compile(r"(?:^|[:,%] )(?:forecast/)?([a-z]\S*?)(?= \(|,? |,?$)")
-
 
 def search_lines(tables: Tables, board: Standings) -> Iterator[str]:
     """Yield what the searches of the experiment's model came to, over all cutoffs."""
     rows = tables.predictions
-    if SEARCH_COLUMN in rows.columns and board.own:
-        stories = rows.filter(col(SEARCH_COLUMN).is_not_null(), model=board.own.model)
-        stories = stories.unique("cutoff", maintain_order=True)
-        if len(stories):
-            yield from _searches(board.own.model, stories[SEARCH_COLUMN].to_list())
+    if SEARCH_FACTS not in rows.columns or not board.own:
+        return
+    told = rows.filter(col(SEARCH_FACTS).is_not_null(), model=board.own.model)
+    found = [*map(json.loads, told.unique("cutoff", maintain_order=True)[SEARCH_FACTS])]
+    if found:
+        yield from _searches(board.own.model, found)
 
 
-def _searches(model: str, stories: list[str]) -> Iterator[str]:
+def _searches(model: str, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what several searches came to: who answered, who was dropped, who had no time."""
-    used, dropped, waiting = Counter[str](), Counter[str](), Counter[str]()
-    enough = ""
-    for part in (part.rstrip(".") for story in stories for part in story.split("; ")):
-        kind, _, names = part.partition(": " if ": " in part else " is ")
-        found = CANDIDATE.findall(names)
-        if kind == "the answer":
-            used[found[0] if len(found) == 1 else "a mixture"] += 1
-        elif kind in ("dropped", "not tried for lack of time"):
-            (dropped if kind == "dropped" else waiting).update(found)
-        elif part.startswith("a budget of some "):
-            enough = max(enough, part.split(" ")[4], key=lambda text: (len(text), text))
+    used = Counter(
+        "a mixture" if len(each["used"]) > 1 else each["used"][0].removeprefix("forecast/")
+        for each in found
+    )
+    others = {
+        kind: Counter(
+            name.removeprefix("forecast/") for each in found for name in each[kind]
+        ).most_common()
+        for kind in ("dropped", "waiting")
+    }
+    budgets = (each["enough"] for each in found)
     yield from say_lines(
         SEARCHED,
         model=model,
         used=used.most_common(),
-        dropped=dropped.most_common(),
-        waiting=waiting.most_common(),
-        enough=enough,
-        clocked=any(CLOCK_NOTE in story for story in stories),
+        **others,
+        enough=max(budgets, key=lambda text: (len(text), text)),
+        clocked=any(each["clocked"] for each in found),
     )
 
 
@@ -733,6 +732,8 @@ def more_cutoffs(config: Mapping[str, Any], board: Standings) -> str:
         return ""
     if verdict_word(own.skill.low, own.skill.high) != NOT_SURE:
         return ""
+    if own.n is not None and own.n < LEAST_SURE:
+        return f"more series: no difference of fewer than {LEAST_SURE} is sure"
     low, high = own.skill.low, own.skill.high
     reach = 0.0 if low is None or high is None else abs(high - low) / 2
     needed = ceil(board.cutoffs * (max(CRITICAL * error, reach) / skill) ** 2)

@@ -33,7 +33,7 @@ from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
-from hwds.results.tables import TRUTH
+from hwds.results.tables import BY_FALLBACK, TRUTH
 from hwds.stats.contrasts import codes_of
 from hwds.stats.estimates import Estimate, difference_estimate, explained_p
 from hwds.stats.periods import (
@@ -101,9 +101,9 @@ def numbering_remarks(panel: Panel, align: Align) -> Iterator[str]:
         yield "Rows are numbered: equal numbers of two series are taken as one instant."
     else:
         yield (
-            "Rows are numbered, which does not tell which of two series fall together: windows as "
-            "far from the ends of their"
-            " series count as one origin, for a shock may have hit all of them."
+            "Rows are numbered, so it is unknown which rows of two series have one time. Windows "
+            "at the same distance from the ends of their series count as one cutoff, because one "
+            "shock may have hit all of them."
         )
 
 
@@ -405,7 +405,7 @@ def _fallback_words(rows: DataFrame) -> str:
     series, forecasts = simpler[SERIES].n_unique(), counted(len(rows), "forecasts")
     why = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.iter_rows())
     return (
-        f"{series:,} of {counted(rows[SERIES].n_unique(), 'series')} by a fallback, in "
+        f"{series:,} of {counted(rows[SERIES].n_unique(), 'series')} {BY_FALLBACK}, in "
         f"{len(simpler):,} of {forecasts}: {why}."
     )
 
@@ -561,7 +561,7 @@ def cluster_remarks(panel: Panel, skill: SkillBlocks, declared: Sequence[str]) -
     _, column, codes = min(found, key=lambda each: each[0])
     together = skill.estimate(codes)
     ends = difference_estimate(together)
-    words = f"Series of one {column} differ alike"
+    words = f"Series of one {column} differ in the same way"
     if ends.low is None or ends.high is None:
         yield f"{words}: with protocol.cluster=[{column}] {together.method}."
         return
@@ -621,6 +621,9 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
 
 SEARCH_COLUMN = "search"
 """The column of predictions that holds the story of a search, in the first row of each cutoff."""
+
+SEARCH_FACTS = "search_facts"
+"""The column with the same as JSON; runs of earlier code have none."""
 
 CLOCK_NOTE = (
     "; a budget in seconds ends by the clock: again, or elsewhere, it may answer "

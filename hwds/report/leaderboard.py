@@ -30,6 +30,7 @@ from hwds.report.pictures import (
 from hwds.report.standings import ModelStanding, ScoreValue, Standings, run_conclusion
 from hwds.report.words import say, say_lines
 from hwds.results.formatting import (
+    WIDTH,
     brief,
     column_texts,
     decimals,
@@ -39,7 +40,7 @@ from hwds.results.formatting import (
     percent_cell,
     with_errors,
 )
-from hwds.results.tables import Measure, Tables
+from hwds.results.tables import BY_FALLBACK, Measure, Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,9 +130,6 @@ def _segment_cell(row: dict[str, Any], places: int) -> str:
 
 
 # The leaderboard, as Markdown and for the terminal.
-
-WIDTH = 100
-"""The assumed width of a terminal of unknown width."""
 
 
 def leaderboard_markdown(
@@ -328,7 +326,7 @@ def leaderboard_notes(board: Standings, remarks: Iterable[str] = ()) -> Iterator
 
     Replaced ones are left out where remarks tell of them.
     """
-    told = any("by a fallback" in remark for remark in remarks)
+    told = any(BY_FALLBACK in remark for remark in remarks)
     models: dict[str, list[str]] = {}
     for line in board.all:
         counts = say(LOST, line, units=board.units, told=told).rstrip(",")

@@ -388,7 +388,9 @@ CONCLUSION = """
 {%- set unit = measure.measured_in %}
 {%- macro number(score) %}{{ score.value | money(unit) }}{% endmacro %}
 {%- macro better(value) %}{{ "better" if value > 0 else "worse" }}{% endmacro %}
-{%- set base = cutoffs | counted("cutoffs") if cutoffs else own.n | counted(units) if own %}
+{%- set few = own and own.n is not none and own.n < least_sure %}
+{%- set base = cutoffs | counted("cutoffs") if cutoffs and not few else own.n | counted(units)
+if own %}
 {%- macro against_reference() %}
 {%- set skill, low, high = own.skill.value, own.skill.low, own.skill.high %}
 {%- set method = own.skill.method or "" %}
@@ -461,4 +463,7 @@ there by `reaching_zero`. Without a skill the model's rank stands in for it.
 
 def run_conclusion(board: Standings) -> str:
     """Return the conclusion of a run: the verdict, then notes by their weight, a line each."""
-    return "\n".join(say_lines(CONCLUSION, board, verdict_word=verdict_word))
+    from hwds.stats.effects import LEAST_SURE  # `hwds runs` prints tables and makes no sentence
+
+    values = {"verdict_word": verdict_word, "least_sure": LEAST_SURE}
+    return "\n".join(say_lines(CONCLUSION, board, **values))

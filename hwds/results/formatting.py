@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import floor, isfinite, log10
 
+WIDTH = 100
+"""The letters of a line where a terminal tells no width."""
+
 UNBOUNDED = 10.0
 """The share beyond which the end of an interval says nothing: a loss of ten times and more."""
 

@@ -188,6 +188,9 @@ def place_of_total(aggregates: Sequence[str | None]) -> int | None:
 WHOLE_RUN = pl.all_horizontal(col("fold", "step", "segment").is_null())
 """The rows of the scores table that are of all folds, steps and segments together."""
 
+BY_FALLBACK = "by a fallback"
+"""The words by which a remark counts what a simpler model than the run's has forecast."""
+
 TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
 

@@ -238,15 +238,15 @@ class Cells:
             return "one cluster cannot tell"
         if self.periods < 2 or self.effective < LEAST_EVEN_PERIODS:
             return (
-                "one origin cannot tell"
+                "one cutoff cannot tell"
                 if self.periods < 2
-                else "one origin has most of the weight and cannot tell"
+                else "one cutoff has most of the weight and cannot tell"
             )
         if self.periods < 1.5 * self.span:
-            return f"{self.periods} origins of overlapping windows cannot tell"
+            return f"{self.periods} cutoffs of overlapping windows cannot tell"
         if self.season_seen < SEASON_SEEN and self.periods < LEAST_OF_A_SEASON:
             return (
-                f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
+                f"{self.periods} cutoffs in {100 * self.season_seen:.0f} % of a season cannot tell"
             )
         return ""
 
@@ -274,7 +274,7 @@ def period_part(values: ndarray, cells: Cells, path: ndarray | None = None) -> P
     """Return what periods make the mean of units' means vary.
 
     Clustered by period (Cameron, Gelbach and Miller 2011, "Robust inference with multiway
-    clustering"), and widened by how long shocks last; see `shared_shocks`.
+    clustering"), and widened by how long shocks last; see `persistence`.
 
     Args:
         values: The values, shape (cells, pairs).

@@ -192,3 +192,5 @@ def test_search_finds_a_word_without_a_server(built, browser):
             "(document.querySelector('.md-search__input')), 0"
         )
         tab.until("document.querySelectorAll('.md-search-result__item').length > 2")
+        found = tab.ask("document.querySelector('.md-search-result__item').textContent")
+    assert "elasticit" in found.lower()

@@ -104,7 +104,9 @@ def test_there_are_six_tutorials_and_the_index_leads_to_each():
 def test_python_of_a_page_that_leads_from_another_tool_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    exec(compile("\n".join(blocks), page.name, "exec"), {})
+    names = {}
+    exec(compile("\n".join(blocks), page.name, "exec"), names)
+    assert ("hwds" in names) == bool(blocks), "they use hwds"
 
 
 def test_commands_of_a_block_are_read_over_several_lines():

@@ -90,7 +90,9 @@ def remarks(panel, **changes):
 
 def test_a_column_that_explains_the_differences_is_remarked_with_its_interval():
     (remark,) = remarks(families())
-    assert remark.startswith("Series of one family differ alike: with protocol.cluster=[family] ")
+    assert remark.startswith(
+        "Series of one family differ in the same way: with protocol.cluster=[family] "
+    )
     assert "count as 5, and the 95 % interval is " in remark
     assert remarks(families(alike=0.0)) == []
     assert remarks(families(), cluster=("family",)) == [

@@ -45,6 +45,9 @@ def test_cutoffs_are_named_where_they_cannot_tell():
     board = standings(replace(tables, predictions=rows), "mase")
     assert (board.cutoffs, board.steps) == (2, 3)
     assert "so far; 2 cutoffs cannot tell (95 %: -9 to 89)." in run_conclusion(board)
+    few = replace(board, lines=tuple(replace(line, n=3) for line in board.lines))
+    few = replace(few, own=few.lines[0])
+    assert "so far; 3 series cannot tell (95 %: -9 to 89)." in run_conclusion(few)
 
 
 @pytest.mark.parametrize("skill", [0.3, -0.3])

@@ -164,9 +164,9 @@ def test_the_conclusion_says_how_sure_the_choice_is():
     assert sweep_conclusion(worse).startswith(
         "WORSE: forecast/xgboost, tuned, is 10.0 % worse than "
     )
-    few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
+    few = found(tuned=TunedEffect(0.24, reason="one cutoff cannot tell"))
     assert sweep_conclusion(few).startswith("NOT SURE: ")
-    assert "on the final windows (one origin cannot tell).\n" in sweep_conclusion(few)
+    assert "on the final windows (one cutoff cannot tell).\n" in sweep_conclusion(few)
     same = found(untuned_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
     assert "is as good as it stood on the final windows, to the last digit." in sweep_conclusion(
         same

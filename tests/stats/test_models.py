@@ -226,11 +226,11 @@ def test_one_origin_cannot_tell_however_many_series_there_are():
     )
     assert (one.pairs["low"][0], one.pairs["verdict"][0]) == (None, "unsure")
     assert (
-        comparison_sentence(one) == "NOT SURE: m/a cannot be told from m/b: one origin cannot tell."
+        comparison_sentence(one) == "NOT SURE: m/a cannot be told from m/b: one cutoff cannot tell."
     )
     short = forecasts({"m/a": 1.0, "m/b": 2.0}, series=50, origins=3, stride=1, horizon=1)
     few = compare([source(short)], resamples=400)
-    assert few.pairs["method"].to_list() == ["3 origins in 25 % of a season cannot tell"]
+    assert few.pairs["method"].to_list() == ["3 cutoffs in 25 % of a season cannot tell"]
 
 
 def test_models_that_differ_by_nothing_are_not_told_apart_where_series_share_shocks():

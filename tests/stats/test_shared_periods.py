@@ -167,13 +167,13 @@ def test_units_need_not_have_the_same_periods():
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        (grid(50, 1), "one origin cannot tell"),
+        (grid(50, 1), "one cutoff cannot tell"),
         (
             Cells(np.arange(99), np.r_[np.zeros(98, int), 1]),
-            "one origin has most of the weight and cannot tell",
+            "one cutoff has most of the weight and cannot tell",
         ),
-        (grid(50, 8, span=6), "8 origins of overlapping windows cannot tell"),
-        (grid(50, 3, season_seen=0.25), "3 origins in 25 % of a season cannot tell"),
+        (grid(50, 8, span=6), "8 cutoffs of overlapping windows cannot tell"),
+        (grid(50, 3, season_seen=0.25), "3 cutoffs in 25 % of a season cannot tell"),
         (grid(50, 3, season_seen=0.75), ""),
         (grid(50, 9, span=6), ""),
         (grid(50, 2), ""),
@@ -252,7 +252,7 @@ def test_one_period_leaves_medians_and_ratios_without_an_interval():
         assert (estimate.low, estimate.high, estimate.method) == (
             None,
             None,
-            "one origin cannot tell",
+            "one cutoff cannot tell",
         )
     assert (
         ratio_estimate(np.zeros(0), np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int))).value

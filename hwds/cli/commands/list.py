@@ -24,6 +24,7 @@ from hwds.core.extras import extras_of, missing_modules
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import WRITTEN, options, source_file
 from hwds.core.settings import read_yaml, utf8_text
+from hwds.results.formatting import WIDTH
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
 CLASS = re.compile(r"^class ", re.MULTILINE)
@@ -34,8 +35,6 @@ IMPORTS = re.compile(r"^    imports = \((.*)\)$", re.MULTILINE)
 NAME = re.compile(r'"([\w.]+)"')
 COMMAND = re.compile(r"(python -m )?hwds ")
 END_OF_SENTENCE = re.compile(r"(?<=[.?!]) +(?=[A-Z`-])")
-WIDTH = 100
-"""Letters of a line."""
 
 
 class GroupOrOption(KnownWord):

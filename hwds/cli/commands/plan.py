@@ -14,7 +14,7 @@ import click
 from hwds.cli.words import JSON_ALONE, OVERRIDES, command, print_json
 from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
-from hwds.results.formatting import counted, first_few
+from hwds.results.formatting import WIDTH, counted, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from hwds.experiment.prepare import Prepared, TimeEstimate
     from hwds.search.results import SweepEstimate
     from hwds.search.sweep import Search
-
-
-WIDTH = 100
-"""Letters of a line."""
 
 
 @command(help=__doc__)
@@ -105,12 +101,7 @@ def print_search(search: Search) -> dict[str, Any]:
     estimate = estimate_of(search)
     named = {group: search.data[group]["name"] for group in ("sweep", "model", "dataset")}
     trials = counted(len(search.trials), "trials")
-    print_wrapped(
-        f"{named['sweep']} of {named['model']} on {named['dataset']}: "
-        f"{trials}, {counted(estimate.cells, 'cells')}, "
-        f"{estimate.cells - estimate.missing} kept; "
-        f"{rest_words(estimate.missing, estimate.seconds)}."
-    )
+    print_wrapped(f"{named['sweep']} of {named['model']} on {named['dataset']}: {trials}.")
     print_wrapped(
         f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}."
     )

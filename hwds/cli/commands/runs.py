@@ -122,9 +122,9 @@ def print_table(
 
     from rich.console import Console
 
-    from hwds.report.leaderboard import WIDTH, print_grids
+    from hwds.report.leaderboard import print_grids
     from hwds.report.runs import omitted_columns, runs_grid
-    from hwds.results.formatting import counted
+    from hwds.results.formatting import WIDTH, counted
     from hwds.results.index import current_fields
 
     status = index.column("status")

@@ -191,7 +191,8 @@ class AlertVerdict(Verdict):
     {%- else %}
     {%- set low, high = (saving.low, saving.high) if sign == 1 else (-saving.high, -saving.low) -%}
     {{ (sign * saving.value) | size(low, high, unit) }} per day (95 %:
-    {{ (sign * saving.value) | ends(low, high, unit) | replace(" " ~ unit, "") }})
+    {% set reach = (sign * saving.value) | ends(low, high, unit) -%}
+    {{ reach | replace(" " ~ unit, "") if unit else reach }})
     {%- endif %}
     {%- if loop.last %}.{% endif %}
     {%- endfor %}

@@ -4,6 +4,7 @@ combined.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from hwds.forecast.racing import (
     team_weights,
     usable_windows,
 )
-from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN, SEARCH_FACTS
 from hwds.forecast.stacking import (
     GroupWeights,
     combine_backtests,
@@ -71,6 +72,7 @@ class RaceAnswer(Serializable):
             out in turn.
         story: The candidates that were tried, those that were dropped and why, and those that more
             time would try.
+        facts: The same as JSON, see `race_facts`.
     """
 
     members: tuple[Forecaster, ...]
@@ -78,6 +80,7 @@ class RaceAnswer(Serializable):
     outside: tuple[GroupWeights, ...]
     calibration: ConformalCalibration
     story: str
+    facts: str = ""
 
     def inside(self, backtests: Sequence[DataFrame], levels: tuple[float, ...]) -> DataFrame:
         """Return what it would have answered in inner windows, quantiles calibrated as in an
@@ -93,11 +96,13 @@ class RaceAnswer(Serializable):
         return rows.with_columns(Series(name, column, nan_to_null=True) for name, column in columns)
 
 
-def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> RaceAnswer:
+def team_answer(
+    team: Team, levels: tuple[float, ...], horizon: int, story: str, facts: str = ""
+) -> RaceAnswer:
     """Return the answer of a team."""
     weights, outside = _age_weights(team.weights, team.young), _left_out_weights(team)
     calibration = _learn_calibration(team, weights, outside, levels, horizon)
-    return RaceAnswer(team.members, weights, outside, calibration, story)
+    return RaceAnswer(team.members, weights, outside, calibration, story, facts)
 
 
 def _age_weights(every: ndarray, young: ndarray | None) -> GroupWeights:
@@ -192,6 +197,10 @@ def _row_bands(rows: DataFrame, levels: tuple[float, ...]) -> Bands:
 # that more time would try.
 
 
+LEAST_SHOWN = 0.005
+"""The least weight of a member that is named."""
+
+
 def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) -> str:
     """Return the story of a race that has ended, in a few sentences.
 
@@ -259,18 +268,14 @@ def _answer_text(race: Race, look: PanelTraits) -> str:
 def _weights_text(race: Race, weights: ndarray) -> str:
     names = [member.name for member in race.team.members]
     shares = sorted(zip(weights.tolist(), names, strict=True), reverse=True)
-    return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
+    return ", ".join(
+        f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= LEAST_SHOWN
+    )
 
 
 def _budget_text(race: Race, budget: str, left_out: int) -> str:
     """Return what a larger budget, or a larger bound on candidates, would try."""
-    unit = "u" if in_units(budget) else "s"
-    share = 1.0 if in_units(budget) else SEARCH_SHARE
-    waiting = sorted(
-        (s.price, name, s.kept)
-        for name, s in race.standings.items()
-        if not s.dropped and s.price and len(s.losses) == 0
-    )
+    unit, waiting = "u" if in_units(budget) else "s", _waiting(race)
     bound = ""
     if left_out:
         bound = f"model.most, 1 under size=small, kept {left_out} more from the race"
@@ -280,12 +285,47 @@ def _budget_text(race: Race, budget: str, left_out: int) -> str:
             return f"{bound}, {rest}"
         return f"all that may change it was tried with {rest}: more time would buy little"
     listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
+    enough = _enough(race, budget)
+    more = f"not tried for lack of time: {listed}; a budget of some {enough} would try these"
+    return f"{more}; {bound}" if bound else more
+
+
+def _waiting(race: Race) -> list[tuple[float, str, float]]:
+    """Return the candidates that had no time: price, name, what was kept for the best so far."""
+    return sorted(
+        (s.price, name, s.kept)
+        for name, s in race.standings.items()
+        if not s.dropped and s.price and len(s.losses) == 0
+    )
+
+
+def _enough(race: Race, budget: str) -> str:
+    """Return the budget that would try those that wait; empty where none does."""
+    waiting = _waiting(race)
+    if not waiting:
+        return ""
     # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked
     # for once these are tried.
     need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
-    enough = math.ceil((race.allowance.used + need) / share)
-    more = f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
-    return f"{more}; {bound}" if bound else more
+    unit, share = ("u", 1.0) if in_units(budget) else ("s", SEARCH_SHARE)
+    return f"{math.ceil((race.allowance.used + need) / share)}{unit}"
+
+
+def race_facts(race: Race, budget: str) -> str:
+    """Return a race that has ended as JSON: the members that answer (`used`), the candidates that
+    were dropped (`dropped`) or had no time (`waiting`), the budget that would try these (`enough`),
+    and whether the clock ended it (`clocked`).
+    """
+    shares = zip(race.team.weights.tolist(), race.team.members, strict=True)
+    used = [member.name for weight, member in shares if weight >= LEAST_SHOWN]
+    facts = {
+        "used": ["forecast/seasonal_naive"] if race.blind else used,
+        "dropped": [name for name, each in race.standings.items() if each.dropped],
+        "waiting": [name for _, name, _ in _waiting(race)],
+        "enough": _enough(race, budget),
+        "clocked": not in_units(budget),
+    }
+    return json.dumps(facts)
 
 
 # The best forecast within a budget: candidates raced on windows before the cutoff, combined and
@@ -363,7 +403,8 @@ class Auto(Forecaster):
         if any(rows.is_empty() for rows in parts):
             return DataFrame()
         rows = answer.inside(parts, context.levels).filter(col("window") >= -windows)
-        return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH_COLUMN))
+        bare = (pl.lit(None, pl.String).alias(name) for name in (SEARCH_COLUMN, SEARCH_FACTS))
+        return rows.with_columns(*bare)
 
     def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:
         """Return the outcome of the race, which is run once for all who ask."""
@@ -393,7 +434,8 @@ class Auto(Forecaster):
             usual = tuple(each for each in usual if _is_fittable(each.model))
         team = race.run(usual[: self.most])
         story = race_story(race, look, self.budget, len(usual[self.most :]))
-        return team_answer(team, context.levels, horizon, story)
+        facts = race_facts(race, self.budget)
+        return team_answer(team, context.levels, horizon, story, facts)
 
 
 def _is_fittable(model: Forecaster) -> bool:
@@ -418,7 +460,7 @@ class FittedAuto(Serializable):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the combination of the members' forecasts, its quantiles calibrated.
 
-        The first series has the story.
+        The first series has the story and its facts.
         """
         means, quantiles, fallbacks, kinds = member_forecasts(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
@@ -426,11 +468,12 @@ class FittedAuto(Serializable):
         weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))
         weights = weights[:, None].repeat(means.shape[2], axis=1)
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0), kinds)
-        story = np.full(len(scale), None, object)
-        story[:1] = self.answer.story
+        said = np.full((2, len(scale)), None, object)
+        said[:, :1] = [[self.answer.story], [self.answer.facts]]
         calibrated = self._calibrate(mixed.quantiles, history, scale)
         answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback, kinds)
-        return replace(answer, diagnostics={SEARCH_COLUMN: story})
+        told = dict(zip((SEARCH_COLUMN, SEARCH_FACTS), said, strict=True))
+        return replace(answer, diagnostics=told)
 
     def _calibrate(self, quantiles: ndarray, history: Panel, scale: ndarray) -> ndarray:
         n, steps, count = quantiles.shape

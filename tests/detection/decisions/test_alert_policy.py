@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from hwds.detection.alerts.back_test import AlertClusters
 from hwds.detection.decisions.alert_policy import AlertPolicy
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.frames.table import Table
+from hwds.report.words import spoken
 from hwds.results.folder import RunFolder
 
 from .alert_worlds import PROTOCOL, changed, run, told, world
@@ -247,6 +249,13 @@ def test_alerts_are_told_in_words(verdict):
     assert set(verdict.alerts.filter(pl.col("tier") != "random_review")["chance"]) == {1.0}
     gains = verdict.alerts.filter(pl.col("tier") == "review")["expected_gain"]
     assert gains.min() >= min(each.floor for each in verdict.chosen)
+
+
+@pytest.mark.parametrize("unit", ["", "USD"])
+def test_an_interval_of_money_has_its_spaces(verdict, unit):
+    said = spoken(replace(verdict, unit=unit)).sentence
+    assert re.search(r"per day \(95 %: -?[\d,.]+ to -?[\d,.]+\)", said), said
+    assert "USD to" not in said
 
 
 def test_what_binds(made):

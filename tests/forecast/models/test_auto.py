@@ -1,5 +1,6 @@
 """The race within a budget: who answers, what it says, and what a budget in units promises."""
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,7 +44,7 @@ from hwds.forecast.racing import (
     usable_windows,
     young_windows,
 )
-from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN, search_stories
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN, SEARCH_FACTS, search_stories
 from hwds.forecast.stacking import member_windows
 from hwds.forecast.work import Allowance, backtest_work, budget_amount, size_of, work_of
 from hwds.frames.panel import Forecasts
@@ -87,6 +88,13 @@ def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     _, fitted, _ = raced
     told = asked(fitted, panel).diagnostics[SEARCH_COLUMN]
     assert told[0] == fitted.answer.story
+    facts = json.loads(asked(fitted, panel).diagnostics[SEARCH_FACTS][0])
+    assert facts["used"] == [
+        member.name
+        for member in fitted.answer.members
+        if f"% {member.name}" in told[0].partition("the answer is")[2]
+    ]
+    assert not facts["clocked"]
     assert not any(told[1:])
     rows = pl.DataFrame(
         {"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH_COLUMN: [told[0], None]}

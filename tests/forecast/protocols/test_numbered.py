@@ -72,7 +72,7 @@ def test_what_is_taken_for_granted_of_numbers_is_said():
     dated, numbered = panels(2)
     assert Holdout().warnings_before(dated, {}) == []
     assert (
-        "windows as far from the ends of their series count as one origin"
+        "at the same distance from the ends of their series count as one cutoff"
         in Holdout().warnings_before(numbered, {})[0]
     )
     assert (

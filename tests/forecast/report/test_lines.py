@@ -1,11 +1,12 @@
 """What the conclusion of a forecast adds: coverage off its level, searches, what would tell."""
 
+import json
 from dataclasses import replace
 
 import polars as pl
 
 from hwds.forecast.report import coverage_lines, more_cutoffs, search_lines
-from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
+from hwds.forecast.rows import SEARCH_FACTS
 from hwds.report.standings import ScoreValue, standings
 from tests.support.result_tables import model_lines, tables_of
 
@@ -45,15 +46,17 @@ def test_what_would_tell_is_said_with_its_cost():
 
 
 def test_searches_are_told_for_the_whole_run():
-    story = (
-        "8 series; tried on one window; dropped: forecast/ets (behind by 30 %), forecast/naive (x)"
-    )
-    stories = [
-        f"{story}; the answer is 100 % forecast/theta; not tried for lack of time: forecast/mlp "
-        f"(9s more); a budget of some 61s would try these{CLOCK_NOTE}.",
-        f"8 series; the answer is 60 % forecast/theta, 40 % adjusted(member=ces); 3s left{CLOCK_NOTE}.",
-    ]
-    rows = pl.DataFrame({"model": AUTO, "cutoff": [1, 2], SEARCH_COLUMN: stories})
+    first = {
+        "used": ["forecast/theta"],
+        "dropped": ["forecast/ets", "forecast/naive"],
+        "waiting": ["forecast/mlp"],
+        "enough": "61s",
+        "clocked": True,
+    }
+    second = {"used": ["forecast/theta", "adjusted(member=ces)"], "dropped": [], "waiting": []}
+    facts = [first, {**second, "enough": "", "clocked": True}]
+    columns = {"cutoff": [1, 2], SEARCH_FACTS: [*map(json.dumps, facts)]}
+    rows = pl.DataFrame({"model": AUTO, **columns})
     assert list(search_lines(replace(TABLES, predictions=rows), board_with())) == [
         "forecast/auto used theta at 1 cutoff, a mixture at 1 cutoff.",
         "It dropped ets at 1 cutoff, naive at 1 cutoff.",
