@@ -22,7 +22,7 @@ LONGEST = 40
 SERIAL = " compute=serial"
 """What a test adds, so that all is computed in its own process."""
 PASSING = (
-    (r"\b[0-9a-f]{16}\b", "RUN"),
+    (r"\b[0-9a-f]{16}\b|(?<=/)[0-9a-f]{8}\b", "RUN"),
     (r"(?:< )?\b[\d.]+ (?:s|ms|min)\b", "TIME"),
     (r"\b[\d.,]+ [KM]B\b", "SIZE"),
     (r"[ ─━]+", " "),
