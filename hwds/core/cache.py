@@ -45,15 +45,15 @@ WRITE_FLAGS = os.O_WRONLY | os.O_TRUNC
 """The flags with which compiled code opens a file that it writes."""
 
 SYSTEM_FOLDERS = (
-    "/proc",
-    "/sys",
-    "/dev",
-    "/etc",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/share",
-    "/lib",
-    "/lib64",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/usr/lib/",
+    "/usr/lib64/",
+    "/usr/share/",
+    "/lib/",
+    "/lib64/",
 )
 """Folders of the operating system."""
 
@@ -138,27 +138,20 @@ def is_unwatched() -> bool:
 def is_of_system(path: str) -> bool:
     """Return whether a file belongs to Python, to an installed library or to the operating system.
 
-    One in memory does not.
+    One in memory does not, unless the environment itself lies there.
     """
     return (
-        path.startswith(_system_folders()) and not path.startswith("/dev/shm/")
-    ) or BYTECODE in Path(path).parts
+        path.startswith(_folders_of_python())
+        or (path.startswith(SYSTEM_FOLDERS) and not path.startswith("/dev/shm/"))
+        or BYTECODE in Path(path).parts
+    )
 
 
 @cache
-def _system_folders() -> tuple[str, ...]:
-    places = {
-        *SYSTEM_FOLDERS,
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        *sysconfig.get_paths().values(),
-    }
-    return tuple(
-        sorted(
-            {place.rstrip("/") + "/" for each in places for place in (each, os.path.realpath(each))}
-        )
-    )
+def _folders_of_python() -> tuple[str, ...]:
+    places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
+    real = {os.path.realpath(place) for place in places}
+    return tuple(sorted(place.rstrip("/") + "/" for place in places | real))
 
 
 @cache

@@ -1,6 +1,7 @@
 """The files that a block opens, by Python and by libraries in compiled code."""
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from hwds.core.cache import opened_files, without_watching
+from hwds.core.cache import _folders_of_python, is_of_system, opened_files, without_watching
 
 TABLE = pl.DataFrame({"a": [1.0, 2.0]})
 
@@ -116,3 +117,13 @@ def test_what_is_added_to_or_changed_in_place_was_there_before(tmp_path):
     with opened_files() as opened, (tmp_path / "new").open("x+") as file:
         file.read()
     assert not opened.data_read()
+
+
+def test_an_environment_in_memory_is_of_the_system_and_other_files_there_are_not(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/dev/shm/me/.venv")
+    _folders_of_python.cache_clear()
+    try:
+        assert is_of_system("/dev/shm/me/.venv/lib/python3.11/site-packages/scipy/__init__.py")
+        assert not is_of_system("/dev/shm/me/sales.csv")
+    finally:
+        _folders_of_python.cache_clear()
