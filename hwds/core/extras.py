@@ -32,6 +32,7 @@ PACKAGES = {
     "keras": Package("keras", "networks"),
     "lifelines": Package("lifelines", "survival"),
     "mlflow": Package("mlflow", "mlflow"),
+    "mlforecast": Package("mlforecast", "foreign"),
     "numpyro": Package("numpyro", "bayes"),
     "onnx": Package("onnx", "bundle"),
     "onnxruntime": Package("onnxruntime", "serve"),

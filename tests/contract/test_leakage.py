@@ -27,7 +27,7 @@ from hwds.frames.table import Table
 from tests.support.composed import class_of
 from tests.support.panels import AskedAnew, FittedLastValue, LastValue, monthly_panel
 
-FORECASTERS = [name for name in options("model") if name.startswith("forecast/")]
+FORECASTERS = [name for name in options("model") if name.startswith(("forecast/", "foreign/"))]
 PROTOCOLS = {
     "holdout": ["protocol=holdout_conformal", "protocol.horizon=4", "protocol.calibration=1"],
     "walk_forward": [
