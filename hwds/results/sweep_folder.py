@@ -103,6 +103,11 @@ class SweepFolder:
             for path in sorted((OUTPUTS / "sweeps").glob("*/*/trials.parquet"))
         ]
 
+    @property
+    def candidates(self) -> int:
+        """The number of trials with a score, the experiment as it stood apart."""
+        return max(int(self.read_trials()["score"].count()) - 1, 1)
+
     @staticmethod
     def names() -> list[str]:
         """Return all names that `find_unless_run` knows below the current folder, with the prefix

@@ -48,6 +48,9 @@ from hwds.stats.sources import (
     check_definitions,
     check_sources,
     dataset_labels,
+    look_note,
+    look_number,
+    looked_model,
     metric_to_compare,
     model_labels,
     model_rows_of,
@@ -235,6 +238,8 @@ def compare(
     model: str = "",
     margin: float | None = None,
     resamples: int = RESAMPLES,
+    remember: bool = False,
+    choices: int = 1,
 ) -> Comparison:
     """Compare the models of finished runs on the rows that all of them answered.
 
@@ -246,6 +251,9 @@ def compare(
         margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean
             is not above 0.
         resamples: The number of resamples of each bootstrap.
+        remember: Whether this is a look, which is kept; from the second one on intervals and
+            verdicts hold at all looks together.
+        choices: The number of models of which the model was chosen on the same units.
 
     Raises:
         DataError: The runs were not evaluated in the same way, or share no row.
@@ -266,8 +274,10 @@ def compare(
     }
     along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
+    looks = Looks(evidence, predictions, measure, choices) if remember else None
+    fields = _comparison_fields(evidence, measure, subject, chosen, scale, margin, looks)
     return Comparison(
-        **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
+        **fields,
         metrics=metrics,
         task=sources[0].task,
         leaderboard=leaderboard(evidence, measure, predictions, scale, name),
@@ -276,6 +286,7 @@ def compare(
         seeds=tuple(sorted({each.seed for each in predictions})),
         sources=tuple(source.title for source in sources),
         notes=(
+            *(looks.notes() if looks else ()),
             *comparison_notes(evidence, missing, left_out, metrics, predictions),
             *_remarks_on_shocks(evidence, subject, scale),
         ),
@@ -334,6 +345,7 @@ def _comparison_fields(
     chosen: Chosen,
     scale: Scale,
     margin: float | None,
+    looks: Looks | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a comparison that do not depend on where its values are from."""
     if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
@@ -352,7 +364,7 @@ def _comparison_fields(
         "margin": margin,
         "level": COMPARISON_LEVEL,
         "pairs": pairs_of(
-            evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL
+            evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL, looks
         ),
         "ranks": rank_test(evidence.models, blocks, called, measure.better),
         "units": getattr(evidence, "units_called", "rows"),
@@ -402,6 +414,7 @@ def pairs_of(
     family: int,
     margin: float | None,
     level: float,
+    looks: Looks | None = None,
 ) -> DataFrame:
     """Return the pairs of the subject, in the order of models; see `hwds.results.comparison.PAIRS`.
 
@@ -415,9 +428,12 @@ def pairs_of(
         family: The number of tests that are corrected for together.
         margin: A difference that does not matter; None where none was given.
         level: The confidence level of intervals and verdicts.
+        looks: The looks at the models; None where they are not counted.
     """
     rivals = [place for place in range(len(evidence.models)) if place != subject]
-    effects = evidence.effects([(subject, rival) for rival in rivals], scale)
+    once = evidence.effects([(subject, rival) for rival in rivals], scale)
+    pairs = zip(rivals, once, strict=True)
+    effects = [looks.effect(subject, *pair) for pair in pairs] if looks else once
     p_values = [effect.p_value for effect in effects]
     alike = [
         None if margin is None else effect.equivalence_p(*scale.bounds(margin))
@@ -428,8 +444,8 @@ def pairs_of(
     rounded_values = None if values is None else round_digits(values)
     rows = []
     for place, (rival, effect) in enumerate(zip(rivals, effects, strict=True)):
-        interval = effect.difference(level)
-        ends = (None, None) if interval is None else tuple(scale.as_share(end) for end in interval)
+        ends = _ends(effect, scale, level)
+        fixed = (None, None) if effect is once[place] else _ends(once[place], scale, level)
         wins = (
             (None,) * 4
             if rounded_values is None
@@ -456,9 +472,58 @@ def pairs_of(
                 effect.clusters,
                 effect.independent,
                 verdict,
+                *fixed,
             )
         )
     return PAIRS.frame(rows).sort("effect", descending=True, maintain_order=True)
+
+
+def _ends(effect: Effect, scale: Scale, level: float) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of a difference as shares; None where there is none."""
+    ends = effect.difference(level)
+    return (None, None) if ends is None else (scale.as_share(ends[0]), scale.as_share(ends[1]))
+
+
+class Looks:
+    """The looks at the models of a comparison: each pair is kept, and its effect is one that holds
+    at all looks.
+
+    Attributes:
+        most: The most looks at a pair.
+    """
+
+    def __init__(
+        self,
+        evidence: ComparisonEvidence,
+        predictions: Sequence[ModelRows],
+        measure: Measure,
+        choices: int,
+    ) -> None:
+        self._config = predictions[0].source.config
+        first = {each.model: each for each in reversed(predictions)}
+        rows = [first[model] for model in evidence.models]
+        self._models = [
+            looked_model(
+                each.source.config, each.label, each.source.settings(each.label), measure.reference
+            )
+            for each in rows
+        ]
+        self._metric, self._choices, self.most = measure.name, choices, 1
+
+    def effect(self, subject: int, rival: int, effect: Effect) -> Effect:
+        """Return the effect of a pair for this look at it."""
+        models = [self._models[subject], self._models[rival]]
+        seen = (effect.value, effect.clusters, effect.periods or 0)
+        number = look_number(self._config, self._metric, models, seen)
+        self.most = max(self.most, number)
+        return effect.at_all_looks(again=number > 1, choices=self._choices)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what the intervals hold for, a sentence each."""
+        if self._choices > 1:
+            yield f"It is the best of {self._choices} on these units; the interval allows for that."
+        if self.most > 1:
+            yield look_note(self.most)
 
 
 def _units_won(

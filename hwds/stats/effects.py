@@ -263,7 +263,10 @@ class Effect:
         if self.periods is None or not isinstance(law, SumDistribution):
             return replace(self, distribution=law.at_all_looks(new, choices))
         (units, of_units), (periods, of_periods) = law.parts
-        parts = (units, of_units.at_all_looks(0, choices)), (periods, of_periods.at_all_looks(new, 1))
+        parts = (
+            (units, of_units.at_all_looks(0, choices)),
+            (periods, of_periods.at_all_looks(new, 1)),
+        )
         return replace(self, distribution=SumDistribution(parts))
 
     @property
