@@ -506,7 +506,8 @@ def look_note(number: int, low: float | None = None, high: float | None = None) 
 
     Args:
         number: The number of this look.
-        low, high: The ends of the interval of one look as shares, where they are said.
+        low: The lower end of the interval of one look as a share, where it is said.
+        high: Its upper end.
     """
     once = "" if low is None or high is None else f" (of one look {low:.1%} to {high:.1%})"
     return f"Look {number} at these models and data: the interval holds at all looks{once}."
