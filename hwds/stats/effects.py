@@ -162,7 +162,7 @@ MOST_ERRORS = 1e9
 
 EFFECT_VARIANCE = 3.0
 """The variance of the effects that a test at all looks averages over, in that of one observation,
-chosen by `bench.shared_shocks` for 4 to 24 observations.
+chosen by `bench.looks` for 4 to 24 observations.
 """
 
 

@@ -479,7 +479,7 @@ def persistence(path: ndarray, cells: Cells) -> Persistence:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _shock_laws(periods: int, blocks: int, steps: int, stride: float) -> ShockLaws:
     """Return the laws of so many periods and blocks of windows of so many steps."""
     means, whole = np.tile(np.eye(blocks), (periods, 1)), np.eye(periods) - 1 / periods
