@@ -52,7 +52,7 @@ from hwds.report.sweep_pictures import (
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import write_learning
-from hwds.results.sweep_folder import PAGE, SweepFolder
+from hwds.results.sweep_folder import PAGE, SweepFolder, candidates
 from hwds.search.drive import run_trials, warm_up_trials
 from hwds.search.results import estimate_of, front_of, sweep_json, time_record, write_results
 from hwds.search.rungs import WAITING, TrialRecord, best_trial, run_rounds
@@ -260,7 +260,7 @@ def with_final(
         return number_of(each.tables, search.measure.short, each.prepared.experiment.model.name)
 
     if untuned is not None:
-        tuned = tuned_effect(run, untuned, search.measure.short, search.folder.candidates)
+        tuned = tuned_effect(run, untuned, search.measure.short, candidates(result.trials))
         return replace(result, final=final_of(run), untuned_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
     return replace(

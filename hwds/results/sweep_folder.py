@@ -27,6 +27,11 @@ PREFIX = "sweeps/"
 BEST = Path("conf", "experiment", "best.yaml")
 
 
+def candidates(trials: DataFrame) -> int:
+    """Return the number of trials with a score, the experiment as it stood apart."""
+    return max(int(trials["score"].count()) - 1, 1)
+
+
 @dataclass(frozen=True)
 class SweepFolder:
     """The folder `outputs/sweeps/<experiment>/<sweep id>/`.
@@ -102,11 +107,6 @@ class SweepFolder:
             cls(path.parent.resolve())
             for path in sorted((OUTPUTS / "sweeps").glob("*/*/trials.parquet"))
         ]
-
-    @property
-    def candidates(self) -> int:
-        """The number of trials with a score, the experiment as it stood apart."""
-        return max(int(self.read_trials()["score"].count()) - 1, 1)
 
     @staticmethod
     def names() -> list[str]:

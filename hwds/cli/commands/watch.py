@@ -1,4 +1,4 @@
-"""Watch a run's model and a rival on new rows, and say when to switch.
+"""Watch a run's model and a rival on new rows, and show when to switch.
 
 The first call fits both on all rows and keeps them with their forecasts. Each later call, on data
 with new rows, scores the kept forecasts and keeps the next ones. Nothing is fitted again. The
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hwds.results.folder import RunFolder
 
 CHANGE, KEEP = "CHANGE", "KEEP"
-"""The words of a verdict, beside `NOT_SURE`."""
+"""The words of a verdict, as well as `NOT_SURE`."""
 
 COST = {"model", "cost"}
 """The columns of a decision's table that says what each model costs a period and series."""
