@@ -346,7 +346,14 @@ class Run(ScoredTables):
         """Compare the models of this run and others; see `hwds compare`."""
         sources = RunSource.read([run.folder for run in (self, *others)])
         return Compared(
-            compare(sources, metric=metric, model=model, margin=margin, resamples=resamples)
+            compare(
+                sources,
+                metric=metric,
+                model=model,
+                margin=margin,
+                resamples=resamples,
+                remember=True,
+            )
         )
 
     def diff(self, other: Run) -> Differing:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
-from hwds.evaluation.protocol import KnowsTruth, Segmentable
+from hwds.evaluation.protocol import KnowsTruth, Segmentable, SkillTested
 from hwds.evaluation.run_cells import evaluate_cells
 from hwds.evaluation.workers import kept_workers, try_own_code
 from hwds.experiment.prepare import (
@@ -184,7 +184,7 @@ def run_prepared(
             from hwds.experiment.final_model import save_final
 
             save_final(prepared)
-        result = conclude_run(prepared, tables)
+        result = conclude_run(prepared, tables, look=show)
         if show:
             print_result(result, time.perf_counter() - began)
         prepared.experiment.compute.done(prepared.folder.path)
@@ -279,16 +279,22 @@ def print_compiled(seconds: Mapping[str, float]) -> None:
         )
 
 
-def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
+def conclude_run(prepared: Prepared, tables: Tables, *, look: bool) -> RunResult:
     """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and
     return the result.
+
+    Args:
+        prepared: The run.
+        tables: Its tables.
+        look: Whether its conclusion is shown, which counts as a look at the model.
     """
     from hwds.report.verdict import verdict_markdown
 
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
-    conclusion = report.conclusion(prepared.frame, tables, board, model)
+    shown, note = at_this_look(prepared, tables, board) if look else (board, "")
+    conclusion = "\n".join([report.conclusion(prepared.frame, tables, shown, model), *note])
     folder.write_conclusion(conclusion)
     verdict = decide_run(prepared, tables)
     text = (
@@ -306,6 +312,30 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     else:
         folder.leave_undrawn()
     return RunResult(prepared, tables, board, conclusion, verdict)
+
+
+def at_this_look(
+    prepared: Prepared, tables: Tables, board: Standings
+) -> tuple[Standings, list[str]]:
+    """Return the standings for the sentence, from the second look at the model on with an interval
+    that holds at all looks, and the note on it.
+    """
+    own, protocol = board.own, prepared.job.protocol
+    if own is None or own.skill.low is None or not isinstance(protocol, SkillTested):
+        return board, []
+    found = protocol.skill_at_all_looks(tables.predictions)
+    if found is None:
+        return board, []
+    from hwds.stats.sources import look_note, look_number, looked_model
+
+    skill, seen = found
+    config, reference = prepared.folder.read_config(), board.measure.reference
+    models = [looked_model(config, own.model, config["model"], reference), [reference]]
+    number = look_number(config, board.headline, models, seen)
+    if number == 1:
+        return board, []
+    wide = replace(own, skill=replace(own.skill, low=skill.low, high=skill.high))
+    return replace(board, own=wide), [look_note(number, own.skill.low, own.skill.high)]
 
 
 PACK_WORDS = "decision_pack.html and decision_pack.xlsx are for those who decide"

@@ -20,9 +20,9 @@ from hwds.results.comparison import Comparison, StudyResult, StudyState
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.search.sweeps.base import Searching
+from hwds.stats.compare import compare_experiment, contrasts_of, experiment_scores
 from hwds.stats.effects import RESAMPLES
 from hwds.stats.sources import RunSource
-from hwds.stats.study import compare_experiment, contrasts_of, experiment_scores
 from hwds.track.mirroring import is_mirrored
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ from hwds.report.sweep_pictures import (
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import write_learning
-from hwds.results.sweep_folder import PAGE, SweepFolder
+from hwds.results.sweep_folder import PAGE, SweepFolder, candidates
 from hwds.search.drive import run_trials, warm_up_trials
 from hwds.search.results import estimate_of, front_of, sweep_json, time_record, write_results
 from hwds.search.rungs import WAITING, TrialRecord, best_trial, run_rounds
@@ -260,7 +260,7 @@ def with_final(
         return number_of(each.tables, search.measure.short, each.prepared.experiment.model.name)
 
     if untuned is not None:
-        tuned = tuned_effect(run, untuned, search.measure.short)
+        tuned = tuned_effect(run, untuned, search.measure.short, candidates(result.trials))
         return replace(result, final=final_of(run), untuned_final=final_of(untuned), tuned=tuned)
     same = search.sweep.baseline and result.best == BASELINE
     return replace(
@@ -268,13 +268,14 @@ def with_final(
     )
 
 
-def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect:
+def tuned_effect(run: RunResult, untuned: RunResult, metric: str, choices: int) -> TunedEffect:
     """Return by how much the best trial is better, as `hwds compare --sweep` says it.
 
     Args:
         run: The best trial's.
         untuned: The run of the experiment as it stood.
         metric: The short name of the metric that trials were compared by.
+        choices: The number of trials that the best was chosen of.
 
     Returns:
         The reason in place of numbers where the two cannot be compared.
@@ -289,9 +290,9 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
             labels[source.model]
             for labels, source in zip(model_labels(sources), sources, strict=True)
         )
-        pairs = compare(sources, metric=metric, model=best).pairs
+        found = compare(sources, metric=metric, model=best, remember=True, choices=choices)
     except HwdsError as error:
         return TunedEffect(reason=str(error))
-    row = next(row for row in pairs.iter_rows(named=True) if row["rival"] == stood)
+    row = next(row for row in found.pairs.iter_rows(named=True) if row["rival"] == stood)
     reason = row["method"] if row["low"] is None else ""
     return TunedEffect(row["effect"], row["low"], row["high"], row["p_value"], reason)

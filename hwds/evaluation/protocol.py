@@ -637,6 +637,18 @@ class KnowsTruth(ABC):
         return []
 
 
+class SkillTested(ABC):
+    """A protocol that tests the skill of a run's own model against the reference."""
+
+    @abstractmethod
+    def skill_at_all_looks(
+        self, predictions: DataFrame
+    ) -> tuple[Estimate, tuple[float, int, int]] | None:
+        """Return the skill with the interval that holds at all looks, and what a look sees: the
+        difference on the scale of comparisons, and the numbers of units and periods.
+        """
+
+
 class Compiling(ABC):
     """A protocol whose models are compiled before their first cell."""
 

@@ -754,10 +754,10 @@ def _skill(metric: Metric, rows: CodedRows) -> Score:
     added = (ours - ratio * theirs) / whole  # Cochran, Sampling Techniques, 6.4
     blocks = (per_block(metric, rows) - ratio * per_block(metric, rows, naive))[known] / whole
     estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units, -blocks)
-    return Score.of(name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest))
+    return Score.of(name, "mean", skill_on_logarithms(estimate, ratio, cells.fewest))
 
 
-def _skill_on_logarithms(estimate: Estimate, ratio: float, fewest: int) -> Estimate:
+def skill_on_logarithms(estimate: Estimate, ratio: float, fewest: int) -> Estimate:
     """Return the skill with its interval made of the ratio's logarithm, as a comparison makes it,
     so that both say the same.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import log
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,7 @@ from hwds.forecast.metrics import (
     forecast_origins,
     forecast_reach,
     per_block,
+    skill_on_logarithms,
 )
 from hwds.forecast.predictions import RAW, WINDOW
 from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
@@ -485,6 +487,16 @@ class SkillBlocks:
         cells = replace(self.cells, cluster=of_cells)
         found = mean_estimate(self.values.mean(axis=1), cells, 0, self.values)
         return replace(found, n=cells.fewest)
+
+    def at_all_looks(self) -> tuple[Estimate, tuple[float, int, int]] | None:
+        """Return the skill with its interval at all looks, and what a look sees of it; None where a
+        model is perfect.
+        """
+        found = mean_estimate(self.values.mean(axis=1), self.cells, 0, self.values, again=True)
+        ratio = 1 - (found.value or 0.0)
+        seen = self.cells.clusters, self.cells.periods
+        wide = skill_on_logarithms(found, ratio, self.cells.fewest)
+        return (wide, (-log(ratio), *seen)) if ratio > 0 else None
 
     @property
     def by_series(self) -> ndarray:

@@ -242,9 +242,14 @@ def pairs_grid(result: Comparison) -> Grid:
     """Return the table of the subject against each rival."""
     rows = result.pairs.with_columns(relative=pl.lit(result.relative))
     names = "rival value ends p_holm p_value alike_holm wins wilcoxon_p independent method verdict"
+    rows = with_amounts(rows, result.measure.measured_in)
+    if "fixed_low" in rows.columns and rows["fixed_low"].count():
+        once = rows.with_columns(low="fixed_low", high="fixed_high")
+        rows = rows.with_columns(fixed=with_amounts(once, result.measure.measured_in)["ends"])
+        names = names.replace("ends", "ends fixed")
     return declared_grid(
         PAIRS,
-        with_amounts(rows, result.measure.measured_in),
+        rows,
         result,
         columns=names if result.margin is not None else names.replace("alike_holm ", ""),
         caption="{{ subject }} against each rival (above 0: it is better):",

@@ -111,7 +111,10 @@ PAIRS = Declared.of(
     CLUSTERS,
     Column("independent", "units", title="worth"),
     VERDICT,
+    Column("fixed_low", "number"),
+    Column("fixed_high", "number"),
     SHOWN_EFFECT,
+    Column("fixed", "made", title="{{ percent }} % interval of one look", brief="of one\nlook"),
 )
 """The pairs; see `Comparison`."""
 
@@ -163,7 +166,8 @@ class Comparison:
             model confidence set, `n` counts shared units.
         pairs: See `PAIRS`: the subject against each rival, effects above 0 where it is better;
             `p_holm` and `alike_holm` are corrected; `verdict` is `better`, `worse`, `better,
-            alike`, `worse, alike`, `alike` or `unsure`.
+            alike`, `worse, alike`, `alike` or `unsure`; where the interval holds at all looks,
+            `fixed_low` and `fixed_high` are that of one look.
         along: Diebold-Mariano tests by series, empty where no series has origins enough.
         ranks: Friedman's test, None with fewer than three models.
         datasets, seeds, units: The datasets and seeds of the comparison, and the name of a unit.

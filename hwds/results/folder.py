@@ -120,6 +120,11 @@ class RunFolder:
         return cls((OUTPUTS / "runs" / title).resolve())
 
     @property
+    def watch(self) -> Path:
+        """The folder with forecasts that `hwds watch` has kept."""
+        return self.path / "watch"
+
+    @property
     def finished(self) -> bool:
         """Whether the run has its scores."""
         return (self.path / "scores.parquet").is_file()

@@ -16,7 +16,7 @@ from typing import Any
 from hwds.core.errors import HwdsError
 from hwds.core.files import in_use, lock_folder, lock_for_cleaning
 from hwds.results.files import DAMAGE, read_json_mapping
-from hwds.results.folder import CELLS
+from hwds.results.folder import CELLS, RunFolder
 from hwds.results.formatting import counted
 from hwds.results.index import KIND_FOLDERS, RunIndex, folder_signature
 from hwds.results.records import KEEP, Labels
@@ -92,6 +92,7 @@ def _protections(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str,
         path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted
     }
     reasons |= {path: "in use" for path in wanted if in_use(index.root / path)}
+    reasons |= {path: "watched" for path in wanted if RunFolder(index.root / path).watch.is_dir()}
     return reasons | {
         path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)
     }

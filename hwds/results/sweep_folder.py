@@ -27,6 +27,11 @@ PREFIX = "sweeps/"
 BEST = Path("conf", "experiment", "best.yaml")
 
 
+def candidates(trials: DataFrame) -> int:
+    """Return the number of trials with a score, the experiment as it stood apart."""
+    return max(int(trials["score"].count()) - 1, 1)
+
+
 @dataclass(frozen=True)
 class SweepFolder:
     """The folder `outputs/sweeps/<experiment>/<sweep id>/`.

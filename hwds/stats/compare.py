@@ -13,13 +13,27 @@ from numpy import ndarray
 from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
+from hwds.core.study import AGAINST, Study
+from hwds.results.comparison import (
+    LEADERBOARD,
+    PAIRS,
+    STUDY_CONTRASTS,
+    STUDY_RUNS,
+    Chosen,
+    Comparison,
+)
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
-from hwds.results.tables import WHOLE_RUN, Measure, short
+from hwds.results.tables import TRUTH, WHOLE_RUN, Measure, short
 from hwds.stats.contrasts import Matrix, Scale
 from hwds.stats.effects import RESAMPLES, Effect, holm
-from hwds.stats.evidence import ComparisonEvidence, UnitEvidence, comparison_of, shares_of
+from hwds.stats.evidence import (
+    ComparisonEvidence,
+    UnitEvidence,
+    comparison_of,
+    scores_of_run,
+    shares_of,
+)
 from hwds.stats.ranks import (
     confidence_set,
     rank_rows,
@@ -34,6 +48,9 @@ from hwds.stats.sources import (
     check_definitions,
     check_sources,
     dataset_labels,
+    look_note,
+    look_number,
+    looked_model,
     metric_to_compare,
     model_labels,
     model_rows_of,
@@ -221,6 +238,8 @@ def compare(
     model: str = "",
     margin: float | None = None,
     resamples: int = RESAMPLES,
+    remember: bool = False,
+    choices: int = 1,
 ) -> Comparison:
     """Compare the models of finished runs on the rows that all of them answered.
 
@@ -232,6 +251,9 @@ def compare(
         margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean
             is not above 0.
         resamples: The number of resamples of each bootstrap.
+        remember: Whether this is a look, which is kept; from the second one on intervals and
+            verdicts hold at all looks together.
+        choices: The number of models of which the model was chosen on the same units.
 
     Raises:
         DataError: The runs were not evaluated in the same way, or share no row.
@@ -252,8 +274,10 @@ def compare(
     }
     along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
+    looks = Looks(evidence, predictions, measure, choices) if remember else None
+    fields = _comparison_fields(evidence, measure, subject, chosen, scale, margin, looks)
     return Comparison(
-        **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
+        **fields,
         metrics=metrics,
         task=sources[0].task,
         leaderboard=leaderboard(evidence, measure, predictions, scale, name),
@@ -262,6 +286,7 @@ def compare(
         seeds=tuple(sorted({each.seed for each in predictions})),
         sources=tuple(source.title for source in sources),
         notes=(
+            *(looks.notes() if looks else ()),
             *comparison_notes(evidence, missing, left_out, metrics, predictions),
             *_remarks_on_shocks(evidence, subject, scale),
         ),
@@ -320,6 +345,7 @@ def _comparison_fields(
     chosen: Chosen,
     scale: Scale,
     margin: float | None,
+    looks: Looks | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a comparison that do not depend on where its values are from."""
     if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
@@ -338,7 +364,7 @@ def _comparison_fields(
         "margin": margin,
         "level": COMPARISON_LEVEL,
         "pairs": pairs_of(
-            evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL
+            evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL, looks
         ),
         "ranks": rank_test(evidence.models, blocks, called, measure.better),
         "units": getattr(evidence, "units_called", "rows"),
@@ -388,6 +414,7 @@ def pairs_of(
     family: int,
     margin: float | None,
     level: float,
+    looks: Looks | None = None,
 ) -> DataFrame:
     """Return the pairs of the subject, in the order of models; see `hwds.results.comparison.PAIRS`.
 
@@ -401,9 +428,12 @@ def pairs_of(
         family: The number of tests that are corrected for together.
         margin: A difference that does not matter; None where none was given.
         level: The confidence level of intervals and verdicts.
+        looks: The looks at the models; None where they are not counted.
     """
     rivals = [place for place in range(len(evidence.models)) if place != subject]
-    effects = evidence.effects([(subject, rival) for rival in rivals], scale)
+    once = evidence.effects([(subject, rival) for rival in rivals], scale)
+    pairs = zip(rivals, once, strict=True)
+    effects = [looks.effect(subject, *pair) for pair in pairs] if looks else once
     p_values = [effect.p_value for effect in effects]
     alike = [
         None if margin is None else effect.equivalence_p(*scale.bounds(margin))
@@ -414,8 +444,8 @@ def pairs_of(
     rounded_values = None if values is None else round_digits(values)
     rows = []
     for place, (rival, effect) in enumerate(zip(rivals, effects, strict=True)):
-        interval = effect.difference(level)
-        ends = (None, None) if interval is None else tuple(scale.as_share(end) for end in interval)
+        ends = _ends(effect, scale, level)
+        fixed = (None, None) if effect is once[place] else _ends(once[place], scale, level)
         wins = (
             (None,) * 4
             if rounded_values is None
@@ -442,9 +472,58 @@ def pairs_of(
                 effect.clusters,
                 effect.independent,
                 verdict,
+                *fixed,
             )
         )
     return PAIRS.frame(rows).sort("effect", descending=True, maintain_order=True)
+
+
+def _ends(effect: Effect, scale: Scale, level: float) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of a difference as shares; None where there is none."""
+    ends = effect.difference(level)
+    return (None, None) if ends is None else (scale.as_share(ends[0]), scale.as_share(ends[1]))
+
+
+class Looks:
+    """The looks at the models of a comparison: each pair is kept, and its effect is one that holds
+    at all looks.
+
+    Attributes:
+        most: The most looks at a pair.
+    """
+
+    def __init__(
+        self,
+        evidence: ComparisonEvidence,
+        predictions: Sequence[ModelRows],
+        measure: Measure,
+        choices: int,
+    ) -> None:
+        self._config = predictions[0].source.config
+        first = {each.model: each for each in reversed(predictions)}
+        rows = [first[model] for model in evidence.models]
+        self._models = [
+            looked_model(
+                each.source.config, each.label, each.source.settings(each.label), measure.reference
+            )
+            for each in rows
+        ]
+        self._metric, self._choices, self.most = measure.name, choices, 1
+
+    def effect(self, subject: int, rival: int, effect: Effect) -> Effect:
+        """Return the effect of a pair for this look at it."""
+        models = [self._models[subject], self._models[rival]]
+        seen = (effect.value, effect.clusters, effect.periods or 0)
+        number = look_number(self._config, self._metric, models, seen)
+        self.most = max(self.most, number)
+        return effect.at_all_looks(again=number > 1, choices=self._choices)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what the intervals hold for, a sentence each."""
+        if self._choices > 1:
+            yield f"It is the best of {self._choices} on these units; the interval allows for that."
+        if self.most > 1:
+            yield look_note(self.most)
 
 
 def _units_won(
@@ -483,3 +562,163 @@ def stored_comparison(folder: Path) -> tuple[Comparison, str]:
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)
     return comparison, command
+
+
+# The experiments of a study: each compared alone, then every contrast of them corrected together.
+
+WORLDS = "worlds"
+"""The name of the units where each seed has data of its own."""
+
+
+def compare_experiment(
+    terms: Study,
+    sources: Sequence[RunSource],
+    *,
+    margin: float | None = None,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Return one experiment of a study: its runs, of one seed each.
+
+    Where all seeds met the same data they are a level of their own beside its units. Where each has
+    a simulated world of its own, worlds are the units: what differs within one says nothing of
+    others, and the chance of training is in what differs between them.
+
+    Args:
+        terms: The study.
+        sources: The runs.
+        margin: The margin in place of the study's.
+        resamples: The number of resamples of each bootstrap.
+
+    Raises:
+        DataError: Some seeds share their data and others do not, or the runs were not evaluated in
+            the same way.
+        ConfigError: The metric or the model is not there.
+    """
+    margin = terms.margin if margin is None else margin
+    data = {source.data for source in sources}
+    if len(data) == 1:
+        return compare(
+            sources, metric=terms.metric, model=terms.model, margin=margin, resamples=resamples
+        )
+    if len(data) < len(sources):
+        raise DataError(
+            f"study: {len(sources)} seeds have {len(data)} sets of data; each must have its own, "
+            f"or all the same."
+        )
+    worlds = [f"{source.config['dataset']['name']}, seed {source.seed}" for source in sources]
+    check_sources(sources, worlds)
+    name = metric_to_compare(sources, terms.metric)
+    check_definitions(sources, ["one"] * len(sources), name)
+    measure = sources[0].tables.measure(sources[0].metric(name))
+    comparison = compare_table(
+        _worlds(sources, name),
+        measure,
+        model=terms.model,
+        margin=margin,
+        units=WORLDS,
+        resamples=resamples,
+    )
+    board = comparison.leaderboard.drop("n_failed", "n_fallback", "seconds").join(
+        _costs(sources, name), on="model", how="left"
+    )
+    dataset, task = str(sources[0].config["dataset"]["name"]), comparison_of(sources[0])
+    return replace(
+        comparison,
+        task=sources[0].task,
+        datasets=(dataset,),
+        metrics={dataset: measure.name},
+        seeds=tuple(source.seed for source in sources),
+        sources=tuple(source.title for source in sources),
+        leaderboard=board.select(comparison.leaderboard.columns),
+        conditions=task.conditions,
+        trained=task.trained,
+    )
+
+
+def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> DataFrame:
+    """Return the contrasts of all experiments, p-values corrected over all of them.
+
+    See `hwds.results.comparison.STUDY_CONTRASTS`.
+
+    Raises:
+        ConfigError: A rival was not run in an experiment.
+    """
+    rows = [
+        row | {"experiment": name, "relative": each.relative}
+        for name, each in comparisons.items()
+        for row in _contrast_rows(terms, name, each)
+    ]
+    several = len(terms.rivals) > 1
+    for row, p, alike in zip(
+        rows, *(holm([row[key] for row in rows]) for key in ("p_value", "alike_p")), strict=True
+    ):
+        name = (
+            f"{row['experiment']}{AGAINST}{row['rival'].rpartition('/')[2]})"
+            if several
+            else row["experiment"]
+        )
+        row |= {"contrast": name, "p_holm": p, "alike_holm": alike}
+        row["verdict"] = _verdict(row, 1 - next(iter(comparisons.values())).level)
+    columns = list(STUDY_CONTRASTS.schema)
+    return STUDY_CONTRASTS.frame([tuple(row[name] for name in columns) for row in rows])
+
+
+def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> DataFrame:
+    """Return the metric of each model in each run of an experiment.
+
+    See `hwds.results.comparison.STUDY_RUNS`.
+    """
+    parts = []
+    for source in sources:
+        constants = {"experiment": experiment, "seed": source.seed, "run": source.title}
+        columns = [pl.lit(value).alias(key) for key, value in constants.items()]
+        parts.append(
+            scores_of_run(source, metric)
+            .with_columns(*columns)
+            .select(pl.col(key).cast(kind) for key, kind in STUDY_RUNS.items())
+        )
+    return pl.concat(parts)
+
+
+def _worlds(sources: Sequence[RunSource], metric: str) -> DataFrame:
+    """Return the metric of each model in each world, as `compare_table` reads it."""
+    parts = [
+        scores_of_run(source, metric).with_columns(unit=pl.lit(str(source.seed)))
+        for source in sources
+    ]
+    constants = {"dataset": pl.lit("worlds"), "seed": pl.lit(0, pl.Int64)}
+    table = pl.concat(part.filter(pl.col("model") != TRUTH) for part in parts).with_columns(
+        **constants
+    )
+    return table.select("model", "dataset", "seed", "unit", "value")
+
+
+def _costs(sources: Sequence[RunSource], metric: str) -> DataFrame:
+    """Return the failures, fallbacks and seconds of each model in all worlds."""
+    counts = (
+        pl.concat(scores_of_run(source, metric) for source in sources)
+        .group_by("model")
+        .agg(pl.sum("n_failed", "n_fallback"))
+    )
+    timings = pl.concat(source.tables.timings.select("model", "seconds") for source in sources)
+    return counts.join(timings.group_by("model").agg(pl.sum("seconds")), on="model", how="left")
+
+
+def _contrast_rows(terms: Study, experiment: str, comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the pairs with the chosen rivals."""
+    rows = {row["rival"]: row for row in comparison.pairs.to_dicts()}
+    chosen = []
+    for rival in terms.rivals:
+        name = next((label for label in rows if rival in (label, label.rpartition("/")[2])), None)
+        if name is None:
+            raise ConfigError(f"rivals: no model '{rival}' in '{experiment}'{nearest(rival, rows)}")
+        chosen.append(rows[name])
+    return chosen
+
+
+def _verdict(row: Mapping[str, Any], alpha: float) -> str:
+    """Return a difference within the margin is none that matters, however sure it is."""
+    if row["alike_holm"] is not None and row["alike_holm"] < alpha:
+        return "alike"
+    sure = row["p_holm"] is not None and row["p_holm"] < alpha
+    return ("better" if row["effect"] > 0 else "worse") if sure else "unsure"

@@ -192,7 +192,8 @@ class Scale:
         """Return the share that stands for a value on this scale: `0.021` for 2.1 % better."""
         if not self.relative:
             return value
-        return 1 - exp(-value) if self.low else exp(value) - 1
+        ratio = exp(min(-value if self.low else value, 700.0))  # the largest number is near
+        return 1 - ratio if self.low else ratio - 1
 
     def bounds(self, margin: float) -> tuple[float, float]:
         """Return the values between which two models are alike, where the margin is a share or an

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from math import exp, expm1, inf, isinf, log, sqrt
+from math import exp, expm1, inf, isinf, log, log1p, sqrt
 
 import numpy as np
 from numpy import ndarray
@@ -49,27 +49,49 @@ class ReferenceDistribution:
         stretch: The factor by which it is wider: a bootstrap's 95 % point of |t| over that of
             Student's t, so that the interval is the bootstrap's own and small p-values, which no
             number of resamples could tell, go on as Student's do.
+        observed: The number of observations, where the distribution holds at all looks together
+            (see `any_look_p`); 0 for one look.
+        choices: The number of estimates of which this one was chosen.
     """
 
     df: float = inf
     stretch: float = 1.0
+    observed: float = 0.0
+    choices: int = 1
 
     def critical(self, level: float) -> float:
         """Return the two-sided critical value at a level of confidence: 1.96 for .95 of the
         normal.
         """
+        level = level if self.choices == 1 else 1 - (1 - level) / self.choices
+        if self.observed:
+            return self.stretch * any_look_critical(self.df, self.observed, 1 - level)
         return self.stretch * student_critical(self.df, level)
 
     def survival(self, t: float) -> float:
         """Return the chance of a value above t."""
         from scipy.special import ndtr, stdtr
 
+        if self.observed or self.choices > 1:
+            half = self.two_sided(t) / 2
+            return half if t >= 0 else 1 - half
         scaled = -t / self.stretch
         return float(ndtr(scaled)) if isinf(self.df) else float(stdtr(self.df, scaled))
 
     def two_sided(self, t: float) -> float:
         """Return the chance of a value as far from 0 as t."""
-        return 2 * self.survival(abs(t))
+        if self.observed:
+            chance = any_look_p(self.df, self.observed, abs(t) / self.stretch)
+        elif self.choices > 1:
+            chance = replace(self, choices=1).two_sided(t)
+        else:
+            return 2 * self.survival(abs(t))
+        return min(self.choices * chance, 1.0)
+
+    def at_all_looks(self, observed: float, choices: int) -> ReferenceDistribution:
+        """Return the distribution that holds at all looks together, and for the best of choices."""
+        count = self.df + 1 if observed and not isinf(self.df) else observed
+        return replace(self, observed=count, choices=choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,7 @@ class SumDistribution:
 
     def critical(self, level: float) -> float:
         """Return the two-sided critical value at a level of confidence."""
-        return sqrt(sum(share * each.critical(level) ** 2 for share, each in self.parts))
+        return sqrt(sum(share * each.critical(level) ** 2 for share, each in self.parts if share))
 
     def two_sided(self, t: float) -> float:
         """Return one minus the level whose critical value t is, between the p-values of the
@@ -104,7 +126,7 @@ class SumDistribution:
             return high
 
         def excess(log_p: float) -> float:
-            return self.critical(-expm1(log_p)) - abs(t)
+            return min(self.critical(-expm1(log_p)), MOST_ERRORS) - abs(t)
 
         if (
             excess(log(low)) <= 0 or excess(log(high)) >= 0
@@ -117,6 +139,11 @@ class SumDistribution:
         half = self.two_sided(t) / 2
         return half if t >= 0 else 1 - half
 
+    def at_all_looks(self, observed: float, choices: int) -> SumDistribution:
+        """Return the same of `ReferenceDistribution`, of all parts."""
+        parts = ((share, each.at_all_looks(observed, choices)) for share, each in self.parts)
+        return SumDistribution(tuple(parts))
+
 
 Distribution = ReferenceDistribution | SumDistribution
 
@@ -128,6 +155,46 @@ def student_critical(df: float, level: float) -> float:
 
     upper = 0.5 + level / 2
     return float(ndtri(upper)) if isinf(df) else float(stdtrit(df, upper))
+
+
+MOST_ERRORS = 1e9
+"""Standard errors beyond which nothing is bounded."""
+
+EFFECT_VARIANCE = 3.0
+"""The variance of the effects that a test at all looks averages over, in that of one observation,
+chosen by `bench.looks` for 4 to 24 observations.
+"""
+
+
+def any_look_p(df: float, observed: float, t: float) -> float:
+    """Return the p-value of Student's t that holds at all looks together, so that one may look
+    again and stop at any time.
+
+    It is one over a Bayes factor, an e-process under invariance: of effects that are normal around
+    0, and of all scales (Rouder et al. 2009; Wang and Ramdas 2024, "Anytime-valid t-tests and
+    confidence sequences for Gaussian means with unknown variance").
+
+    Args:
+        df: Degrees of freedom; infinite is the normal.
+        observed: The number of observations.
+        t: The estimate over its standard error.
+    """
+    shrink = 1 / (1 + observed * EFFECT_VARIANCE)
+    if isinf(df):
+        factor = t**2 * (1 - shrink) / 2
+    else:
+        factor = (df + 1) / 2 * (log1p(t**2 / df) - log1p(shrink * t**2 / df))
+    return exp(min(-log(shrink) / 2 - factor, 0.0))
+
+
+def any_look_critical(df: float, observed: float, alpha: float) -> float:
+    """Return the t whose `any_look_p` is alpha; infinite where there is none."""
+    shrink = 1 / (1 + observed * EFFECT_VARIANCE)
+    odds = 2 * (-log(shrink) / 2 - log(alpha))
+    if isinf(df):
+        return sqrt(odds / (1 - shrink))
+    grown = exp(odds / (df + 1))
+    return sqrt(df * (grown - 1) / (1 - shrink * grown)) if shrink * grown < 1 else inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +238,36 @@ class Effect:
         return None if ends is None else reaching_zero(*ends, self.fewest)
 
     def interval(self, level: float) -> tuple[float, float] | None:
-        """Return the interval at a level of confidence; None without a standard error."""
-        if self.stderr is None:
+        """Return the interval at a level of confidence; None without a standard error, or without
+        bounds.
+        """
+        critical = self.distribution.critical(level)
+        if self.stderr is None or isinf(critical):
             return None
-        half_width = self.distribution.critical(level) * self.stderr
+        half_width = critical * self.stderr
         return self.value - half_width, self.value + half_width
+
+    def at_all_looks(self, *, again: bool, choices: int = 1) -> Effect:
+        """Return the effect of one of several looks, or of the best of several choices.
+
+        Where units share periods a look adds periods, and the units stay: what was seen of them
+        before favours the choice, and new periods do not.
+
+        Args:
+            again: Whether it was looked at before; the first look is that of a fixed test.
+            choices: The number of estimates on the same units of which this one was chosen.
+        """
+        if not again and choices < 2:
+            return self
+        law, new = self.distribution, self.clusters if again else 0
+        if self.periods is None or not isinstance(law, SumDistribution):
+            return replace(self, distribution=law.at_all_looks(new, choices))
+        (units, of_units), (periods, of_periods) = law.parts
+        parts = (
+            (units, of_units.at_all_looks(0, choices)),
+            (periods, of_periods.at_all_looks(new, 1)),
+        )
+        return replace(self, distribution=SumDistribution(parts))
 
     @property
     def p_value(self) -> float | None:

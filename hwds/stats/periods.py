@@ -479,7 +479,7 @@ def persistence(path: ndarray, cells: Cells) -> Persistence:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _shock_laws(periods: int, blocks: int, steps: int, stride: float) -> ShockLaws:
     """Return the laws of so many periods and blocks of windows of so many steps."""
     means, whole = np.tile(np.eye(blocks), (periods, 1)), np.eye(periods) - 1 / periods
@@ -585,7 +585,12 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
 
 
 def mean_estimate(
-    values: ndarray, cells: Cells, undefined: int = 0, blocks: ndarray | None = None
+    values: ndarray,
+    cells: Cells,
+    undefined: int = 0,
+    blocks: ndarray | None = None,
+    *,
+    again: bool = False,
 ) -> Estimate:
     """Return the mean over units of their means over periods, with Student's t of both in its
     interval.
@@ -599,6 +604,7 @@ def mean_estimate(
         undefined: The number of units without a value.
         blocks: The value of each block of each cell, which tell how long shocks last, shape (cells,
             blocks).
+        again: Whether the interval must hold at all looks; see `Effect.at_all_looks`.
     """
     if not len(values):
         return without_interval(None, PERIODS_METHOD, 0, undefined)
@@ -615,7 +621,7 @@ def mean_estimate(
     )
     path = None if blocks is None else shared_path(blocks[:, :, None], cells)
     effect = with_periods(effect, period_part(values[:, None], cells, path), 0, len(values))
-    low, high = effect.interval(0.95) or (None, None)
+    low, high = effect.at_all_looks(again=again).interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 

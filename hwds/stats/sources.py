@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,8 +11,11 @@ from typing import Any, Self
 import polars as pl
 from polars import DataFrame
 
+from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.files import OUTPUTS, digest, lock_for_making
 from hwds.core.settings import as_yaml, flatten
+from hwds.results.files import read_json_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH, Tables, short
 
@@ -438,3 +442,72 @@ def _common_rows(of_model: ModelRows, common: DataFrame, keys: Sequence[str]) ->
     return replace(
         of_model, rows=of_model.rows.join(common, on=keys, how="semi", maintain_order="left")
     )
+
+
+# Looks: what was seen of the same two models on the same data. A difference that is looked at
+# again and again is sure at some look by chance; see `Effect.at_all_looks`.
+
+DATE = re.compile(r"\d{4}([-_]?\d\d){0,2}")
+"""A date in a file's name: a later export of the same data has another one."""
+
+LOOKED_BY = ("recipe", "name", "horizon", "gap")
+"""Fields of a protocol without which a difference is another one."""
+
+
+def looked_model(
+    config: Mapping[str, Any], label: str, settings: Mapping[str, Any], reference: str
+) -> list[Any]:
+    """Return what makes a model the same one at another look: its settings and its features.
+
+    Args:
+        config: The config of its run.
+        label: Its label there.
+        settings: Its settings.
+        reference: The label of the reference, which has none.
+    """
+    return [label] if label == reference else [label, dict(settings), config.get("features")]
+
+
+def look_number(
+    config: Mapping[str, Any], metric: str, models: Sequence[list[Any]], seen: Sequence[float]
+) -> int:
+    """Return the number of a look at two models, from 1, and keep it in `outputs/looks/`.
+
+    The data are the same where the settings of the dataset are, dates in a file's name apart. The
+    same values seen again are the look that they were.
+
+    Args:
+        config: The config of a run of both.
+        metric: The full name of the metric.
+        models: What makes each the same one; see `looked_model`.
+        seen: The difference and the numbers of units and periods.
+
+    Raises:
+        HwdsError: The folder cannot be written, or the file is damaged.
+    """
+    data = {key: value for key, value in config["dataset"].items() if key != "sha256"}
+    data["path"] = DATE.sub("", str(data.get("path")))
+    protocol = {key: config["protocol"].get(key) for key in LOOKED_BY}
+    ordered = sorted(models, key=digest)
+    question = {"dataset": data, "protocol": protocol, "metric": metric, "models": ordered}
+    value, *counts = seen
+    look = [f"{value if ordered[0] == models[0] else -value:.5g}", *counts]
+    path = OUTPUTS / "looks" / f"{digest(question)}.json"
+    with lock_for_making(path):
+        looks = read_json_mapping(path)["looks"] if path.is_file() else []
+        if look not in looks:
+            looks.append(look)
+            write_json(path, question | {"looks": looks})
+    return int(looks.index(look)) + 1
+
+
+def look_note(number: int, low: float | None = None, high: float | None = None) -> str:
+    """Return what stands beside an interval that holds at all looks.
+
+    Args:
+        number: The number of this look.
+        low: The lower end of the interval of one look as a share, where it is said.
+        high: Its upper end.
+    """
+    once = "" if low is None or high is None else f" (of one look {low:.1%} to {high:.1%})"
+    return f"Look {number} at these models and data: the interval holds at all looks{once}."

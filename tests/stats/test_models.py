@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.core.checksums import read_json
 from hwds.core.errors import ConfigError, DataError
 from hwds.report.comparison import comparison_sentence
 from hwds.results.tables import Measure
@@ -304,3 +305,68 @@ def test_the_same_numbers_come_of_the_same_runs_in_any_order(three):
     )
     again = compare([shuffled], model="good", resamples=400)
     assert again.pairs.sort("rival").equals(first.pairs.sort("rival"))
+
+
+GOOD, BAD = "forecast/good", "forecast/bad"
+
+
+def looked(tmp_path, monkeypatch, *, origins, **changes):
+    """The comparison of two models that is a look, kept below the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    run = source(forecasts({GOOD: 1.0, BAD: 1.3}, origins=origins), **changes)
+    return compare([run], resamples=400, remember=True)
+
+
+def test_the_second_look_holds_at_all_looks_and_the_same_one_is_none(tmp_path, monkeypatch):
+    first = looked(tmp_path, monkeypatch, origins=8)
+    assert first.pairs.equals(compare([two_like(8)], resamples=400).pairs)
+    second = looked(tmp_path, monkeypatch, origins=10)
+    (row,), (once,) = (
+        each.pairs.to_dicts() for each in (second, compare([two_like(10)], resamples=400))
+    )
+    assert (row["fixed_low"], row["fixed_high"]) == (once["low"], once["high"])
+    assert row["low"] < once["low"] < once["high"] < row["high"]
+    assert row["p_holm"] > once["p_holm"]
+    assert second.notes[0].startswith("Look 2 at these models and data")
+    assert looked(tmp_path, monkeypatch, origins=10).pairs.equals(second.pairs)
+    assert looked(tmp_path, monkeypatch, origins=8).pairs.equals(first.pairs)
+    (file,) = (tmp_path / "outputs" / "looks").glob("*.json")
+    assert [counts for _, *counts in read_json(file)["looks"]] == [[24, 8], [24, 10]]
+
+
+def two_like(origins):
+    return source(forecasts({GOOD: 1.0, BAD: 1.3}, origins=origins))
+
+
+@pytest.mark.parametrize(
+    ("changes", "looks"),
+    [
+        ({"dataset": {"name": "toys", "recipe": "toys", "path": "s_2024-03.csv"}}, 2),
+        ({"seed": 7}, 2),
+        ({"dataset": {"name": "toys", "recipe": "toys", "path": "other.csv"}}, 1),
+        ({"features": {"name": "lags"}}, 1),
+        ({"model": {"name": GOOD, "recipe": GOOD, "trees": 5}}, 1),
+    ],
+)
+def test_a_look_is_at_the_same_data_and_the_same_models(tmp_path, monkeypatch, changes, looks):
+    dated = {"dataset": {"name": "toys", "recipe": "toys", "path": "s_20240201.csv"}}
+    looked(tmp_path, monkeypatch, origins=8, **dated)
+    found = looked(tmp_path, monkeypatch, origins=10, **{**dated, **changes})
+    assert any("Look 2" in note for note in found.notes) == (looks == 2)
+
+
+def test_the_best_of_many_is_less_sure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows, widths = forecasts({GOOD: 1.0, BAD: 1.3}, origins=8), []
+    some = (pl.col("model") == BAD) & (pl.col("series_id") < "s12")
+    wrong = [
+        pl.when(some).then(2 * pl.col(name) - 100).otherwise(name).alias(name)
+        for name in ("mean", "q_0.5")
+    ]
+    rows = rows.with_columns(wrong)
+    for choices in (1, 30):
+        found = compare([source(rows)], resamples=400, remember=True, choices=choices)
+        (row,) = found.pairs.to_dicts()
+        widths.append(row["high"] - row["low"])
+    assert widths[1] > widths[0]
+    assert any("best of 30" in note for note in found.notes)

@@ -11,8 +11,7 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.study import Clause
 from hwds.results.tables import Measure
-from hwds.stats.compare import compare_table
-from hwds.stats.study import WORLDS, compare_experiment, contrasts_of
+from hwds.stats.compare import WORLDS, compare_experiment, compare_table, contrasts_of
 from tests.support.finished_runs import forecasts, source
 
 SIZES = {"forecast/good": 1.0, "forecast/bad": 2.0, "forecast/twin": 1.001}

@@ -1,12 +1,20 @@
 """Each statistic against a published example, scipy, statsmodels, or a sum made by hand."""
 
 import random
+from math import inf
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from hwds.stats.effects import Effect, ReferenceDistribution, holm
+from hwds.stats.effects import (
+    Effect,
+    ReferenceDistribution,
+    SumDistribution,
+    any_look_critical,
+    any_look_p,
+    holm,
+)
 from hwds.stats.periods import diebold_mariano, has_enough_origins
 from hwds.stats.ranks import (
     confidence_set,
@@ -550,6 +558,57 @@ def test_wilcoxon_leaves_zeros_out():
     differences = np.array([0.5, 0.0, -0.2, 0.9, 0.4, 1.3, 0.0, 0.7])
     assert wilcoxon_p(differences) == stats.wilcoxon(differences[differences != 0]).pvalue
     assert wilcoxon_p(np.zeros(4)) is None
+
+
+@pytest.mark.parametrize("df", [3.0, 11.0, 23.0, inf])
+def test_the_critical_value_of_all_looks_has_the_p_value_that_it_is_of(df):
+    t = any_look_critical(df, 24.0, 0.05)
+    assert any_look_p(df, 24.0, t) == pytest.approx(0.05)
+    assert t > ReferenceDistribution(df).critical(0.95)
+
+
+def test_who_looks_at_each_observation_is_wrong_no_oftener_than_said():
+    """Chance: 2,000 series of 30 normal numbers, looked at from the third on; the standard error is
+    .5 %.
+    """
+    values = np.random.default_rng(5).normal(size=(2000, 30))
+    ever, fixed = np.zeros(2000, bool), np.zeros(2000, bool)
+    for n in range(3, 31):
+        part = values[:, :n]
+        t = np.abs(part.mean(axis=1)) / (part.std(axis=1, ddof=1) / n**0.5)
+        ever |= t > any_look_critical(n - 1, n, 0.05)
+        fixed |= t > ReferenceDistribution(n - 1).critical(0.95)
+    assert ever.mean() <= 0.06
+    assert fixed.mean() > 0.2, "the world has something to hold against"
+
+
+def test_the_best_of_twenty_is_tested_at_a_twentieth_of_the_level():
+    law = ReferenceDistribution(9.0, choices=20)
+    t = law.critical(0.95)
+    assert t == pytest.approx(ReferenceDistribution(9.0).critical(0.9975))
+    assert law.two_sided(t) == pytest.approx(0.05)
+    assert law.two_sided(0.1) == 1.0
+
+
+def test_a_look_widens_what_periods_add_and_a_choice_what_units_add():
+    parts = (0.5, ReferenceDistribution(29.0)), (0.5, ReferenceDistribution(7.0))
+    effect = Effect(1.0, 0.3, SumDistribution(parts), "t", 30, periods=8)
+    assert effect.at_all_looks(again=False) is effect
+    (units, periods), (chosen, same) = (
+        [law for _, law in each.distribution.parts]
+        for each in (effect.at_all_looks(again=True), effect.at_all_looks(again=False, choices=9))
+    )
+    assert (units.observed, periods.observed) == (0, 8.0)
+    assert (chosen.choices, same.choices) == (9, 1)
+    low, high = effect.at_all_looks(again=True).interval(0.95)
+    assert (low + high) / 2 == pytest.approx(1.0)
+    assert high - low > 2 * 0.3 * effect.distribution.critical(0.95)
+
+
+def test_one_degree_of_freedom_bounds_nothing_at_all_looks():
+    effect = Effect(1.0, 0.1, ReferenceDistribution(1.0), "t", 2).at_all_looks(again=True)
+    assert effect.interval(0.95) is None
+    assert effect.p_value > 0.05
 
 
 def test_a_stretched_law_keeps_its_interval_and_its_p_value_together():

@@ -125,19 +125,29 @@ def selected_comparisons(
             for name, comparison in study_comparisons(study, margin, resamples).items()
         )
         return
+    from hwds.results.sweep_folder import SweepFolder, candidates
     from hwds.stats.compare import compare
     from hwds.stats.sources import RunSource, model_labels
 
-    older = list[str]()
+    older, choices = list[str](), 1
     if sweep:
         best, stood = RunSource.read(of_sweep(sweep))
+        choices = candidates(SweepFolder.find(sweep).read_trials())
         sources = [best.with_config_of(stood), stood]
         model = model or model_labels(sources)[0][best.model]
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
     yield (
         "",
-        compare(sources, metric=metric, model=model, margin=margin, resamples=resamples),
+        compare(
+            sources,
+            metric=metric,
+            model=model,
+            margin=margin,
+            resamples=resamples,
+            remember=True,
+            choices=choices,
+        ),
         older,
     )
 

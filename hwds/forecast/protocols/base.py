@@ -35,6 +35,7 @@ from hwds.evaluation.protocol import (
     RunContext,
     Score,
     Segmentable,
+    SkillTested,
     Trying,
     Tunable,
     WrongAnswerError,
@@ -84,6 +85,7 @@ from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggrega
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import counted
 from hwds.results.tables import Measure
+from hwds.stats.estimates import Estimate
 
 # A forecaster and a feature set of a user's own, run on two toy cells: two series of a panel,
 # then one of them.
@@ -186,6 +188,7 @@ class PanelEvaluation(
     Segmentable,
     LeakTestable,
     Foreseeable,
+    SkillTested,
     Trying,
     VolumeEvidence,
 ):
@@ -424,6 +427,13 @@ class PanelEvaluation(
         known = (*metrics, *named_metrics(self.metrics))
         metric = next(each for each in known if self.headline in (each.name, each.short))
         return SkillBlocks.of(predictions, metric, self.levels)
+
+    def skill_at_all_looks(
+        self, predictions: DataFrame
+    ) -> tuple[Estimate, tuple[float, int, int]] | None:
+        """Return the skill of the run's own model; see `SkillBlocks.at_all_looks`."""
+        skill = self._skill(predictions)
+        return None if skill is None else skill.at_all_looks()
 
     def clusters(self, frame: Panel) -> DataFrame | None:
         """Return the cluster of each series, by the columns of `cluster`.

@@ -121,3 +121,25 @@ def test_words_are_completed(hwds, two, monkeypatch, capsys):
     assert {"--metric", "--model", "--margin"} <= set(out)
     monkeypatch.setenv("COMP_LINE", f"hwds compare {two[0][:3]}")
     assert two[0] in hwds("-sc query=bash").out.split()
+
+
+def test_a_run_on_more_cutoffs_is_a_second_look_and_its_tables_are_the_same(hwds, sales, tmp_path):
+    line = PAIR.replace("=holdout protocol.horizon=6", "=walk_forward protocol.horizon=2")
+    shown = [hwds(f"{line} protocol.windows={windows}").out for windows in (6, 8, 6)]
+    assert ["Look 2 at" in each for each in shown] == [False, True, False]
+    second = tmp_path / "outputs/runs/adhoc" / run_ids(tmp_path)[0]  # the first one ran last
+    assert "the interval holds at all looks" in (second / "conclusion.txt").read_text()
+    said = hwds(f"compare {second.name} --json")
+    (row,) = json.loads(said.out)["pairs"]
+    assert row["low"] < row["fixed_low"] < row["fixed_high"] < row["high"]
+    assert "of one" in hwds(f"compare {second.name}").out
+    (looks,) = (tmp_path / "outputs" / "looks").iterdir()
+    assert len(read_json(looks)["looks"]) == 2
+    tables = {name: (second / name).read_bytes() for name in TABLES}
+    (tmp_path / "outputs").rename(tmp_path / "before")
+    assert "Look" not in hwds(f"{line} protocol.windows=8").out
+    again = tmp_path / "outputs/runs/adhoc" / second.name
+    assert {name: (again / name).read_bytes() for name in TABLES} == tables
+
+
+TABLES = ("scores.parquet", "predictions.parquet")
