@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -198,9 +198,9 @@ class PolicyService(Service):
         market: Its arms and customers.
     """
 
-    kind: ClassVar[str] = "policy"
-    stateful: ClassVar[bool] = True
-    threads: ClassVar[int] = 32
+    kind = "policy"
+    stateful = True
+    threads = 32
 
     def __init__(self, live: LivePolicy, market: PolicyMarket) -> None:
         self.live, self._market = live, market

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -258,7 +258,7 @@ class AlertPolicy(Decision):
             decision.capacity=100 decision.wrong_block=400
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks = ("detection",)
 
     wrong_block: Positive | None = None
     review_cost: Positive = 25.0

@@ -5,7 +5,7 @@ those before them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from numpy import ndarray
@@ -43,7 +43,7 @@ class RowService(Service):
         rule: What the run's decision says of a row, or None.
     """
 
-    kind: ClassVar[str] = "rows"
+    kind = "rows"
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ class EventService(Service):
         schema: A table like the events, without rows.
     """
 
-    kind: ClassVar[str] = "events"
-    stateful: ClassVar[bool] = True
+    kind = "events"
+    stateful = True
 
     def __init__(self, online: Online, schema: Table) -> None:
         self._online, self._schema = online, schema

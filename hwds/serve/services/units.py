@@ -9,7 +9,7 @@ import io
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -55,8 +55,8 @@ class UnitService(Service):
         tables: The tables of the run, if its decision on new predictions reads them; else None.
     """
 
-    kind: ClassVar[str] = "units"
-    unit: ClassVar[str] = ""
+    kind = "units"
+    unit = ""
 
     def __init__(
         self, experiment: Experiment, fitted: Any, kept: Any, tables: Tables | None
@@ -155,7 +155,7 @@ class PanelService(UnitService):
     known-future columns to come.
     """
 
-    unit: ClassVar[str] = SERIES
+    unit = SERIES
     kept: Panel
 
     def __init__(
@@ -247,7 +247,7 @@ class RunsService(UnitService):
     or names one of the run.
     """
 
-    unit: ClassVar[str] = ENTITY
+    unit = ENTITY
     kept: Runs
 
     def __init__(
@@ -298,7 +298,7 @@ class RunsService(UnitService):
 class ImageService(UnitService):
     """Judges images: a question has the bytes of one file (PNG or JPEG), in base64."""
 
-    unit: ClassVar[str] = IMAGE
+    unit = IMAGE
     kept: Images
 
     def _frame(self, id: str, question: Question) -> Images:

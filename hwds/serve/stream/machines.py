@@ -470,7 +470,7 @@ class Machine(Serializable):
     score: float = nan
     reason: str = ""
 
-    added: ClassVar[Mapping[str, Any]] = {"leapt": nan}
+    added: ClassVar = {"leapt": nan}
 
     def admit(self, reading: Reading, rules: StreamRules) -> str:
         """Let a reading wait for its turn.

@@ -117,7 +117,7 @@ class JsonLines:
         HwdsError: There is no such file.
     """
 
-    ends: ClassVar[bool] = True
+    ends = True
 
     def __init__(self, path: Path | None, *, follow: bool = False) -> None:
         self._path, self._follow = path, follow
@@ -250,7 +250,7 @@ class Kafka:
         HwdsError: There is no cluster.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str) -> None:
         self._where = parse_address(
@@ -387,7 +387,7 @@ class Kinesis:
         HwdsError: The stream cannot be read.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str) -> None:
         self.name = text
@@ -526,7 +526,7 @@ class MqttSource:
         HwdsError: There is no broker, or it lets this client not listen to the topic.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str, store: str) -> None:
         self._where = broker_address("--from", text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
@@ -62,7 +62,7 @@ class XGBoost(Classifier):
     """
 
     imports = ("xgboost",)
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "depth": {"randint": [2, 9]},
         "rate": {"loguniform": [0.01, 0.3]},
         "leaf_weight": {"loguniform": [0.05, 20.0]},
