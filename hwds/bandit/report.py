@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isclose, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.scores import seen_counts
+from hwds.core.questions import Fields, Json
 from hwds.frames.table import Table, arm_name
 from hwds.frames.world import World
 from hwds.report.grid import Grid, grid_of
@@ -233,7 +234,7 @@ COST_TOLERANCE = 1e-6
 and no arm has a cost.
 """
 
-ArmRows = Mapping[str, Mapping[str, Any]]
+ArmRows = Mapping[str, Fields]
 
 
 def arms_grid(tables: Tables, model: str) -> Grid:
@@ -301,7 +302,7 @@ def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:
     return {row["segment"]: row for row in ordered.to_dicts()}
 
 
-def _interval_words(row: Mapping[str, Any], scale: float, places: int) -> str:
+def _interval_words(row: Fields, scale: float, places: int) -> str:
     if row["ci_low"] is None or row["ci_high"] is None:
         return ""
     low, high = (
@@ -529,9 +530,9 @@ class PolicyLoss:
     """
 
     model: str
-    total: Mapping[str, Any]
-    worst: Mapping[str, Any] | None
-    skill: Mapping[str, Any] | None
+    total: Fields
+    worst: Fields | None
+    skill: Fields | None
     share: float | None
 
     @property
@@ -652,7 +653,7 @@ def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
     )
 
 
-def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> dict[str, Any]:
+def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> Json:
     """Return a score over all folds by the end; without a value where there is none."""
     whole = tables.scores.filter(pl.all_horizontal(col("fold", "step", "segment").is_null()))
     found = row_of(whole, model=label, metric=metric, aggregate=aggregate)

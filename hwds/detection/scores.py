@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
 from polars import DataFrame, Series
 
+from hwds.core.questions import Json
 from hwds.core.seeds import stream
 from hwds.detection.metrics import (
     CHANCES,
@@ -748,7 +749,7 @@ def _score(
     return Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff, **interval)
 
 
-def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
+def _metric_interval(effect: Effect, metric: str) -> Json:
     """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and
     1.
     """
@@ -767,7 +768,7 @@ def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
     return _interval_fields(effect, effect.stderr, ends)
 
 
-def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
+def _effect_as_amount(effect: Effect, least: float | None, most: float) -> Json:
     """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what
     it makes of that.
 
@@ -785,9 +786,7 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
     return _interval_fields(effect, stderr, ends)
 
 
-def _interval_fields(
-    effect: Effect, stderr: float | None, ends: Sequence[float | None]
-) -> dict[str, Any]:
+def _interval_fields(effect: Effect, stderr: float | None, ends: Sequence[float | None]) -> Json:
     return {"stderr": stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
 
 

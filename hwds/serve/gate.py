@@ -14,6 +14,7 @@ from polars import col
 
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.questions import Fields, Json
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -130,7 +131,7 @@ class GateRules(Recipe):
         return limits
 
 
-def gate_rules(name: str, changes: Mapping[str, Any] | None = None) -> GateRules:
+def gate_rules(name: str, changes: Fields | None = None) -> GateRules:
     """Return the rules of a gate.
 
     Args:
@@ -197,8 +198,8 @@ class GateEvidence:
     seeds: Mapping[int, float] = field(default_factory=dict)
     leaks: tuple[str, ...] | None = None
     card: Mapping[str, str] = field(default_factory=dict)
-    latency: Mapping[str, Any] | None = None
-    violations: Sequence[Mapping[str, Any]] | None = None
+    latency: Fields | None = None
+    violations: Sequence[Fields] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -288,7 +289,7 @@ def sisters_of(folder: RunFolder) -> list[RunFolder]:
     ]
 
 
-def _config_without_seed(folder: RunFolder) -> dict[str, Any]:
+def _config_without_seed(folder: RunFolder) -> Json:
     return {name: value for name, value in folder.read_config().items() if name != "seed"}
 
 
@@ -314,7 +315,7 @@ def leaks_of(folder: RunFolder) -> tuple[str, ...]:
         return _leaks_at(config)
 
 
-def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
+def _leaks_at(config: Json) -> tuple[str, ...]:
     with sealed_experiment(config) as sealed:
         if not isinstance(sealed.protocol, LeakTestable):
             return ()
@@ -322,7 +323,7 @@ def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
         return tuple(str(leak) for leak in sealed.check_model(label) if leak is not None)
 
 
-def violations_of(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
+def violations_of(path: Path) -> tuple[str, list[Fields]]:
     """Return the digest of the bundle that a monitor's report is of, and the violations.
 
     Raises:
@@ -501,7 +502,7 @@ def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     yield not worse, f"{text}; {found}."
 
 
-def _is_worse(row: dict[str, Any], total: dict[str, Any], allowed: float, better: str) -> bool:
+def _is_worse(row: Json, total: Json, allowed: float, better: str) -> bool:
     """Return whether a slice is worse than all rows by more than a share, its interval
     considered.
     """
@@ -661,7 +662,7 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
     return evidence
 
 
-def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> dict[str, Any]:
+def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> Json:
     """Keep and return the verdict of a gate on a run."""
     checks = checks_of(rules, evidence)
     passed = all(check.passed for check in checks)

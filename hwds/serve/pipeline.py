@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.questions import Json
 from hwds.core.settings import read_yaml
 from hwds.serve.deploy import (
     APPROVAL,
@@ -46,8 +47,6 @@ TEXT = 2500
 
 DEFINITION = Path(__file__).with_suffix(".yaml")
 """The definition, but for what the settings say."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hwds.core.checksums import write_json
 from hwds.core.errors import HwdsError
+from hwds.core.questions import Fields, Json
 from hwds.results.files import read_json_mapping, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.serve.services.opening import Bundle
@@ -26,13 +26,13 @@ not stand before one.
 """
 
 
-def read_verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
+def read_verdicts(folder: RunFolder) -> dict[str, Json]:
     """Return the last verdict of each stage that has judged a run."""
     path = folder.path / VERDICTS
     return read_json_mapping(path) if path.is_file() else {}
 
 
-def keep_verdict(folder: RunFolder, verdict: Mapping[str, Any]) -> None:
+def keep_verdict(folder: RunFolder, verdict: Fields) -> None:
     """Write a verdict in place of the last one of its stage, and the page of all."""
     verdicts = {**read_verdicts(folder), verdict["stage"]: dict(verdict)}
     write_json(folder.path / VERDICTS, verdicts)
@@ -83,7 +83,7 @@ def refuse_gated_bundle(run: str, what: str) -> bool:
     return bool(here)
 
 
-def verdicts_of(run: str) -> dict[str, dict[str, Any]]:
+def verdicts_of(run: str) -> dict[str, Json]:
     """Return the verdicts on a run by its title; none where it is not here."""
     return {
         stage: verdict
@@ -92,7 +92,7 @@ def verdicts_of(run: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _page(title: str, verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _page(title: str, verdicts: Mapping[str, Fields]) -> Iterator[str]:
     yield f"# Gates of run {title}"
     for stage, verdict in verdicts.items():
         yield from (
@@ -137,7 +137,7 @@ def mirror_with_verdicts(bundle: Bundle, run: RunFolder, address: str) -> str:
     return f"{name} version {version}"
 
 
-def verdict_tags(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def verdict_tags(verdicts: Mapping[str, Fields]) -> dict[str, str]:
     """Return the tags of a version: the outcome of each stage, and SageMaker's word for the last of
     them.
     """

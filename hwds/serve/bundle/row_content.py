@@ -18,7 +18,7 @@ from polars import DataFrame, Series
 from hwds.core.errors import ConfigError
 from hwds.core.extras import install_command, missing_modules
 from hwds.core.onnx_graph import GraphScorer, NoGraph
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Json
 from hwds.evaluation.row_folds import as_known, row_arrivals
 from hwds.evaluation.serving import (
     NATIVE,
@@ -124,7 +124,7 @@ class RowContent(Content):
             self._write_events(state, parity)
         return Parity(list(self._cases()), NATIVE, self._write_graph(parity))
 
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Json:
         """Return the statistics of what a question bears, and of the answers, of all rows and by
         segment, with the calibration on the run's test rows, which no model had learned from.
 
@@ -248,7 +248,7 @@ class RowContent(Content):
                 for path in state.glob(f"{EVENTS}*"):
                     shutil.copyfile(path, parity / path.name)
 
-    def _write_graph(self, parity: Path) -> dict[str, Any]:
+    def _write_graph(self, parity: Path) -> Json:
         """Write the graph and the rows by which it is checked.
 
         Return its columns, or why there is none.

@@ -16,7 +16,7 @@ import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Json
 from hwds.core.registry import families_of
 from hwds.evaluation.protocol import Deployable
 from hwds.evaluation.serving import NATIVE, SINGLE, Case, Content, Parity, json_value
@@ -96,7 +96,7 @@ class UnitContent(Content):
         tolerance = NATIVE if self._in_doubles else SINGLE
         return Parity(cases, tolerance, {"why": f"{why}one row"})
 
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Json:
         """Return the statistics of what a question bears, and of the run's predictions."""
         frame = self.frame
         if isinstance(frame, Panel):
@@ -112,7 +112,7 @@ class UnitContent(Content):
             return reference_of(frame.data, names, []) | self._prediction_reference()
         return {"rows": frame.n, "columns": {}, "windows": []} | self._prediction_reference()
 
-    def _prediction_reference(self) -> dict[str, Any]:
+    def _prediction_reference(self) -> Json:
         rows = self.folder.read_tables().predictions
         if "model" in rows.columns:
             rows = rows.filter(model=self.experiment.model.name)
@@ -169,7 +169,7 @@ class UnitContent(Content):
                 if unit in by_unit
             ]
 
-    def _cuts(self) -> Iterator[tuple[Any, list[tuple[str, dict[str, Any]]]]]:
+    def _cuts(self) -> Iterator[tuple[Any, list[tuple[str, Json]]]]:
         frame = self.frame
         if isinstance(frame, Panel):
             protocol: Any = self.experiment.protocol  # one of forecasts, which has steps
@@ -182,7 +182,7 @@ class UnitContent(Content):
 
 def panel_cuts(
     panel: Panel, horizon: int, *, whole: bool = False
-) -> Iterator[tuple[Panel, list[tuple[str, dict[str, Any]]]]]:
+) -> Iterator[tuple[Panel, list[tuple[str, Json]]]]:
     """Yield a panel cut after fewer and fewer rows, with a question about each series: its rows,
     and the plan that is known.
 
@@ -227,16 +227,16 @@ def _plan(panel: Panel, cut: Panel, horizon: int) -> DataFrame:
     return after.group_by(SERIES, maintain_order=True).head(horizon)
 
 
-def _series_question(cut: Panel, place: int, id: str) -> dict[str, Any]:
+def _series_question(cut: Panel, place: int, id: str) -> Json:
     name, table = cut.series_ids[place], cut.block(place, place + 1).table.drop(SERIES)
-    question: dict[str, Any] = {ID: id, SERIES: name, "rows": _known_rows(table)}
+    question: Json = {ID: id, SERIES: name, "rows": _known_rows(table)}
     if cut.plan is not None:
         plan = cut.plan.filter(col(SERIES) == name).drop(SERIES)
         question |= {"plan": _known_rows(plan)} if len(plan) else {}
     return question
 
 
-def run_cuts(runs: Runs) -> Iterator[tuple[Runs, list[tuple[str, dict[str, Any]]]]]:
+def run_cuts(runs: Runs) -> Iterator[tuple[Runs, list[tuple[str, Json]]]]:
     """Yield runs cut after a share of their rows, with a question about each machine."""
     names = [CYCLE, *dict.fromkeys(name for role in KEPT for name in runs.roles.get(role, ()))]
     for share in FRACTIONS:
@@ -257,7 +257,7 @@ def run_cuts(runs: Runs) -> Iterator[tuple[Runs, list[tuple[str, dict[str, Any]]
         yield cut, questions
 
 
-def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[str, Any]]]]]:
+def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, Json]]]]:
     """Yield the first images without their kinds, with a question about each."""
     from PIL import Image
 
@@ -272,7 +272,7 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
     yield blank, questions
 
 
-def _known_rows(table: DataFrame) -> list[dict[str, Any]]:
+def _known_rows(table: DataFrame) -> list[Json]:
     return [
         {name: json_value(value) for name, value in row.items() if value is not None}
         for row in table.iter_rows(named=True)

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing import parent_process
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Fields, Json
 from hwds.core.settings import read_yaml
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
@@ -228,9 +228,7 @@ SHOWN_ROUTES = {
 """What the routes without a body show."""
 
 
-def openapi_description(
-    schema: Mapping[str, Any], model: str, digest: str, name: str
-) -> dict[str, Any]:
+def openapi_description(schema: Fields, model: str, digest: str, name: str) -> Json:
     """Return the description of a server.
 
     Args:
@@ -239,7 +237,7 @@ def openapi_description(
         digest: The digest of the bundle.
         name: The model's name in KServe's paths.
     """
-    described: dict[str, Any] = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
+    described: Json = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
     described["info"] |= {"title": model, "version": digest}
     invocations, infer = (each["post"] for each in described["paths"].values())
     question = {key: value for key, value in schema.items() if key != "$schema"}
@@ -279,7 +277,7 @@ pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8
 """
 
 
-def openapi_page(described: Mapping[str, Any]) -> str:
+def openapi_page(described: Fields) -> str:
     """Return a page of the description; it loads nothing from elsewhere."""
     from jinja2 import Environment
 
@@ -390,7 +388,7 @@ class Routes:
 
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
-        self._described: tuple[Loaded, dict[str, Any]] | None = None
+        self._described: tuple[Loaded, Json] | None = None
 
     def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the questions of a body, and what makes a reply of their answers."""
@@ -440,7 +438,7 @@ class Routes:
             "/v2/models/{name}/ready": (self._ready,),
         }
 
-    def _execution_parameters(self) -> dict[str, Any]:
+    def _execution_parameters(self) -> Json:
         """Return what a batch transform may ask at once."""
         settings, most = self._settings, self._settings.most_megabytes
         return {
@@ -456,7 +454,7 @@ class Routes:
             {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
         )
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> Json:
         loaded = self._core.loaded
         if self._described is None or self._described[0] is not loaded:
             manifest = loaded.bundle.manifest
@@ -466,17 +464,17 @@ class Routes:
             self._described = loaded, described  # made once: it takes milliseconds
         return self._described[1]
 
-    def _version(self) -> dict[str, Any]:
+    def _version(self) -> Json:
         manifest = self._core.loaded.bundle.manifest
         return {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run}
 
-    def _model(self, name: str) -> dict[str, Any]:
+    def _model(self, name: str) -> Json:
         """Return the metadata of the model (KServe)."""
         self._refuse_name(name)
         loaded = self._core.loaded
         return kserve.kserve_metadata(name, loaded.bundle.manifest.digest, loaded.schema)
 
-    def _ready(self, name: str) -> dict[str, Any]:
+    def _ready(self, name: str) -> Json:
         """Say whether the model can answer (KServe)."""
         self._refuse_name(name)
         return {"name": name, "ready": True}

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.core.questions import ID, id_of
+from hwds.core.questions import ID, Json, id_of
 from hwds.evaluation.serving import STATEFUL, Answer, Question, Service
 from hwds.serve.bundle.manifest import SCHEMA
 from hwds.serve.server.settings import ServerSettings
@@ -60,7 +60,7 @@ class Loaded(NamedTuple):
 
     bundle: Bundle
     service: Service
-    schema: dict[str, Any]
+    schema: Json
     digest: str
 
     @classmethod

@@ -4,14 +4,14 @@ those before them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import polars as pl
 from numpy import ndarray
 
 from hwds.core.onnx_graph import GraphScorer
-from hwds.core.questions import ID, RowRule, id_of, tier_fields
+from hwds.core.questions import ID, Fields, Json, RowRule, id_of, tier_fields
 from hwds.evaluation.serving import (
     Answer,
     Question,
@@ -30,7 +30,7 @@ class ReadRow(NamedTuple):
     """A row as it was read, by column, and its id."""
 
     id: str
-    values: Mapping[str, Any]
+    values: Fields
 
 
 class RowService(Service):
@@ -97,7 +97,7 @@ class RowService(Service):
                 answer["reasons"] = self._model.in_words(reason)
         return answers
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         return object_schema(question_columns(self._schema), (), "A row")
 
@@ -171,7 +171,7 @@ class EventService(Service):
     def _columns(self) -> Sequence[str]:
         return self._schema.data.columns
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         return object_schema(question_columns(self._schema), (ID, self._time), "An event")
 
@@ -184,7 +184,7 @@ def _as_list(column: ndarray | None, rows: int) -> list[float | None]:
     return [None] * rows if column is None else column.tolist()
 
 
-def question_columns(schema: Table) -> dict[str, Any]:
+def question_columns(schema: Table) -> Json:
     """Return the columns that a question may bear, each with its JSON Schema."""
     hidden = {ROW_ID, *hidden_columns(schema)}
     kinds = schema.data.schema.items()
