@@ -1,4 +1,4 @@
-"""The pictures, tables and sentences of runs about sensor anomalies."""
+"""The pictures, tables and sentences of runs about sensor anomalies, and their comparison."""
 
 from __future__ import annotations
 
@@ -32,7 +32,18 @@ from hwds.sensors.metrics import flagged_stretches, run_counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from collections.abc import Sequence
+from operator import attrgetter
 
+from hwds.sensors.metrics import RunCounts
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
+from hwds.stats.sources import ModelRows, shared_rows
 
 # A table of scores by run.
 
@@ -301,4 +312,48 @@ REPORT = TaskReport(
         "and alarms below",
         "runs.png": "The score of every run, with its anomalies and alarms",
     },
+)
+
+
+# Evidence of sensor anomalies: scores by run, of the rows that all models scored.
+
+COMPARED = ("f1", "far", "mar")
+"""The metrics by which models are compared, by their short names."""
+
+
+def sensor_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the scores of runs, and how many rows were left out because some model has none.
+
+    Args:
+        answers: The rows of every model, dataset and seed.
+        metric: One of `COMPARED`.
+        resamples: The number of resamples of each bootstrap.
+
+    Raises:
+        ConfigError: The metric is another one.
+    """
+    score = attrgetter(compared_metric(metric, COMPARED, "sensor anomalies"))
+    kept, left_out = shared_rows(list(answers), [ENTITY, "row"])
+
+    def table(own: list[ModelRows]) -> pl.DataFrame:
+        counts = [_counts_by_run(answer.rows) for answer in own]
+        runs = [name for name in counts[0] if not np.isnan(score(counts[0][name]))]
+        return long_table(
+            own,
+            pl.Series(runs, dtype=pl.String),
+            [np.array([score(each[name]) for name in runs]) for each in counts],
+        )
+
+    return UnitEvidence(by_dataset(kept, table), "runs", resamples), left_out
+
+
+def _counts_by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
+    parts = rows.sort(ENTITY, "row").partition_by(ENTITY, maintain_order=True)
+    return {part[ENTITY][0]: run_counts(part, 0) for part in parts}
+
+
+COMPARISON = TaskComparison(
+    evidence=sensor_evidence, conditions="of the same rows of the same runs"
 )

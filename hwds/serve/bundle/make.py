@@ -44,6 +44,7 @@ from hwds.serve.bundle.card import (
     read_named_yaml,
     sagemaker_card,
 )
+from hwds.serve.bundle.content import RowContent, UnitContent
 from hwds.serve.bundle.manifest import (
     CARD,
     CARD_JSON,
@@ -66,10 +67,8 @@ from hwds.serve.bundle.manifest import (
     signing_key,
 )
 from hwds.serve.bundle.reference import LEAST_CASES, write_cases
-from hwds.serve.bundle.row_content import RowContent
-from hwds.serve.bundle.unit_content import UnitContent
+from hwds.serve.gate import refuse_gated
 from hwds.serve.services.opening import Bundle, service_of
-from hwds.serve.verdicts import refuse_gated
 
 # The lock of versions and the licences of all that a bundle needs to run.
 

@@ -23,9 +23,9 @@ from hwds.core.errors import DataError, HwdsError
 from hwds.core.onnx_graph import GraphScorer
 from hwds.core.questions import ID, Json
 from hwds.evaluation.serving import Case, Question, Service
+from hwds.serve.bundle.content import INPUTS
 from hwds.serve.bundle.manifest import GRAPH, PARITY, STATE
 from hwds.serve.bundle.reference import ParityError, answer_rows, read_cases, worst_difference
-from hwds.serve.bundle.row_content import INPUTS
 from hwds.serve.services.opening import EVENTS, Bundle, begin_store, policy_service, service_of
 
 ALONE_CASES = 64

@@ -25,10 +25,9 @@ from hwds.core.questions import ID, Fields, Json
 from hwds.core.settings import read_yaml
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
-from hwds.serve.server.arms import FAILURES, LOG, MAIN, Loaded
-from hwds.serve.server.core import Core, Reply, log_request
+from hwds.serve.server.core import FAILURES, LOG, Core, Loaded, Reply, log_request
 from hwds.serve.server.formats import JSON, REFUSAL_HEADERS, TIMED_BODY, Refused, refusal_body
-from hwds.serve.server.records import Headers, pass_on
+from hwds.serve.server.records import MAIN, Headers, pass_on
 from hwds.serve.server.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from hwds.core.errors import ConfigError
 from hwds.core.extras import require_installed
 from hwds.core.secrets import visible
 from hwds.evaluation.serving import STATEFUL
-from hwds.serve.server.arms import CANARY, SHADOW, check_arm
+from hwds.serve.server.core import check_arm
 from hwds.serve.server.formats import REFUSAL_HEADERS, TIMED_BODY, refusal_body
-from hwds.serve.server.records import Metrics, Traces
+from hwds.serve.server.records import CANARY, SHADOW, Metrics, Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.serve.services.opening import Bundle
 
