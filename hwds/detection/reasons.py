@@ -7,18 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from math import floor, isfinite
-from pathlib import Path
 from typing import Any
 
-from hwds.core.settings import read_yaml
+from hwds.core.settings import read_beside
 from hwds.report.words import say
 from hwds.results.formatting import brief, fixed, percent
 
 # Headings of subjects of inputs, for a row or a bar.
 
-WORDS = read_yaml(
-    Path(__file__).with_name("reasons.yaml").read_text(encoding="utf-8"), "reasons.yaml"
-)
+WORDS = read_beside(__file__, "reasons.yaml")
 """The headings, phrases and nouns of inputs."""
 
 

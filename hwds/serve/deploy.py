@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.questions import Fields, Json
-from hwds.core.settings import read_yaml
+from hwds.core.settings import read_beside
 
 # Places in S3, as s3://BUCKET/KEY.
 
@@ -71,8 +71,6 @@ versions apart.
 
 ARCHIVE = "model.tar.gz"
 
-ARGUMENTS = Path(__file__).with_suffix(".yaml")
-"""The arguments of calls, but for what the settings say."""
 
 APPROVAL, BUNDLE = "approval_status", "hwds.bundle"
 """The names under which gates' last word and a bundle's digest stand in a registry."""
@@ -202,7 +200,7 @@ def plan_of(
 
 def arguments(part: str, values: Fields) -> Any:
     """Return a part of `deploy.yaml` with its values."""
-    return with_values(read_yaml(ARGUMENTS.read_text(), ARGUMENTS)[part], values)
+    return with_values(read_beside(__file__, "deploy.yaml")[part], values)
 
 
 def with_values(node: Any, values: Fields) -> Any:

@@ -32,6 +32,7 @@ from hwds.core.settings import read_yaml
 from hwds.evaluation.protocol import LeakTestable
 from hwds.experiment.leaks import sealed_experiment
 from hwds.experiment.spec import check_stored
+from hwds.report.words import fill
 from hwds.results.files import read_json_mapping, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.records import now
@@ -692,6 +693,27 @@ def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> 
 VERDICTS, VERDICTS_PAGE = "gates.json", "gates.md"
 """The files in a run's folder with the last verdict of each stage, for programs and for people."""
 
+VERDICTS_TEXT = """# Gates of run {{ title }}
+{%- for stage, verdict in verdicts.items() %}
+
+## {{ stage }}: {{ verdict.outcome }}
+
+Gate {{ verdict.gate }}, {{ verdict.when }}.
+
+| check | | |
+|---|---|---|
+{%- for check in verdict.checks %}
+| {{ check.name }} | {{ "passed" if check.passed else "**refused**" }} | {{ check.sentence }} |
+{%- endfor %}
+
+| evidence | SHA-256 |
+|---|---|
+{%- for name, digest in verdict.evidence.items() %}
+| {{ name }} | `{{ digest }}` |
+{%- endfor %}
+{%- endfor %}
+"""
+
 OF_BUNDLE = ("latency", "drift")
 """Checks of a bundle that is there: what they refuse is mended by another bundle, so that they do
 not stand before one.
@@ -708,7 +730,9 @@ def keep_verdict(folder: RunFolder, verdict: Fields) -> None:
     """Write a verdict in place of the last one of its stage, and the page of all."""
     verdicts = {**read_verdicts(folder), verdict["stage"]: dict(verdict)}
     write_json(folder.path / VERDICTS, verdicts)
-    write_markdown(folder.path / VERDICTS_PAGE, "\n".join(_page(folder.title, verdicts)))
+    write_markdown(
+        folder.path / VERDICTS_PAGE, fill(VERDICTS_TEXT, title=folder.title, verdicts=verdicts)
+    )
 
 
 def refuse_gated(
@@ -762,26 +786,6 @@ def verdicts_of(run: str) -> dict[str, Json]:
         for path in RunFolder.starting_with(run)
         for stage, verdict in read_verdicts(RunFolder(path)).items()
     }
-
-
-def _page(title: str, verdicts: Mapping[str, Fields]) -> Iterator[str]:
-    yield f"# Gates of run {title}"
-    for stage, verdict in verdicts.items():
-        yield from (
-            "",
-            f"## {stage}: {verdict['outcome']}",
-            "",
-            f"Gate {verdict['gate']}, {verdict['when']}.",
-            "",
-        )
-        yield from ("| check | | |", "|---|---|---|")
-        for check in verdict["checks"]:
-            yield (
-                f"| {check['name']} | {'passed' if check['passed'] else '**refused**'} | "
-                f"{check['sentence']} |"
-            )
-        yield from ("", "| evidence | SHA-256 |", "|---|---|")
-        yield from (f"| {name} | `{digest}` |" for name, digest in verdict["evidence"].items())
 
 
 # A bundle in MLflow's registry: what it is of, and what the gates of its run say.

@@ -12,6 +12,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.questions import Fields, Json
 from hwds.core.settings import read_yaml
 from hwds.experiment.spec import Experiment
+from hwds.report.words import fill
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
@@ -120,64 +121,64 @@ def slices_of(tables: Tables, label: str, headline: str) -> list[Json]:
     ).to_dicts()
 
 
+CARD_PAGE = """
+{%- macro table(rows, names) -%}
+| {{ (names + ["value", "95 %", "n"]) | join(" | ") }} |
+|{{ "---|" * (names | length + 3) }}
+{%- for row in rows %}
+| {% for name in names %}{{ row[name] }} | {% endfor %}{{ "%.4g" | format(row.value) }} |
+{%- if row.ci_low is none %} {% else %} {{ "%.4g to %.4g" | format(row.ci_low, row.ci_high) }}
+{%- endif %} | {{ row.n or "" }} |
+{%- endfor %}
+{%- endmacro -%}
+# {{ model }}
+
+Run {{ run }}, task {{ task }}, protocol {{ protocol }}.
+{% for name in names %}
+**{{ name | replace("_", " ") | capitalize }}**: {{ about[name] or "*not said*" }}
+{% endfor %}
+## Data
+
+{{ data.name }}, fingerprint `{{ data.fingerprint }}`.
+
+## Performance
+
+{{ conclusion }}
+
+{{ table(metrics, ["metric", "aggregate"]) }}
+{%- if slices %}
+
+## Slices
+
+{{ table(slices, ["segment_by", "segment", "metric"]) }}
+{%- endif %}
+{%- if decision %}
+
+## Decision
+
+{{ decision.action }}: {{ decision.sentence }}
+{%- endif %}
+
+## Remarks
+{% for remark in remarks %}
+- {{ remark }}
+{%- endfor %}
+
+## Proof in a fresh process
+{% for name, value in parity.items() %}
+- {{ name }}: {{ value }}
+{%- endfor %}
+
+## Latency
+{% for name, value in latency.items() %}
+- {{ name }}: {{ value }}
+{%- endfor %}
+"""
+
+
 def card_markdown(card: Fields, parity: Fields, latency: Fields) -> str:
     """Return the card for people."""
-    texts = {name: card[name] or "*not said*" for name in FIELDS}
-    lines = [
-        f"# {card['model']}",
-        "",
-        f"Run {card['run']}, task {card['task']}, protocol {card['protocol']}.",
-        "",
-    ]
-    for name in FIELDS:
-        lines += [f"**{name.replace('_', ' ').capitalize()}**: {texts[name]}", ""]
-    lines += [
-        "## Data",
-        "",
-        f"{card['data']['name']}, fingerprint `{card['data']['fingerprint']}`.",
-        "",
-    ]
-    lines += [
-        "## Performance",
-        "",
-        card["conclusion"],
-        "",
-        *_table(card["metrics"], ("metric", "aggregate")),
-    ]
-    if card["slices"]:
-        lines += ["", "## Slices", "", *_table(card["slices"], ("segment_by", "segment", "metric"))]
-    if card["decision"]:
-        lines += [
-            "",
-            "## Decision",
-            "",
-            f"{card['decision']['action']}: {card['decision']['sentence']}",
-        ]
-    lines += ["", "## Remarks", "", *(f"- {remark}" for remark in card["remarks"])]
-    lines += [
-        "",
-        "## Proof in a fresh process",
-        "",
-        *(f"- {name}: {value}" for name, value in parity.items()),
-    ]
-    lines += ["", "## Latency", "", *(f"- {name}: {value}" for name, value in latency.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _table(rows: list[Json], names: tuple[str, ...]) -> list[str]:
-    shown = [*names, "value", "95 %", "n"]
-    lines = [f"| {' | '.join(shown)} |", f"|{'---|' * len(shown)}"]
-    for row in rows:
-        has_interval = row["ci_low"] is not None
-        interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if has_interval else ""
-        cells = [
-            *(str(row[name]) for name in names),
-            f"{row['value']:.4g}",
-            interval,
-            f"{row['n'] or ''}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return fill(CARD_PAGE, card, names=FIELDS, parity=parity, latency=latency) + "\n"
 
 
 # A model card as other registries read it: metadata of Hugging Face's cards, and the JSON of

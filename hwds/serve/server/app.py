@@ -15,14 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, 
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing import parent_process
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.questions import ID, Fields, Json
-from hwds.core.settings import read_yaml
+from hwds.core.settings import read_beside
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
 from hwds.serve.server.core import FAILURES, LOG, Core, Loaded, Reply, log_request
@@ -210,8 +209,6 @@ def without_values(why: str, redact: Sequence[str]) -> str:
 
 # The OpenAPI description of a server, and the page that shows it.
 
-DESCRIPTION = Path(__file__).with_name("openapi.yaml")
-"""The description of the routes that take questions."""
 
 SHOWN_ROUTES = {
     "/ping": "Whether the server can answer: an empty 200.",
@@ -236,7 +233,7 @@ def openapi_description(schema: Fields, model: str, digest: str, name: str) -> J
         digest: The digest of the bundle.
         name: The model's name in KServe's paths.
     """
-    described: Json = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
+    described: Json = read_beside(__file__, "openapi.yaml")
     described["info"] |= {"title": model, "version": digest}
     invocations, infer = (each["post"] for each in described["paths"].values())
     question = {key: value for key, value in schema.items() if key != "$schema"}
