@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
+from hwds.core.settings import read_beside
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
@@ -51,29 +52,7 @@ MOST_LISTED_RUNS = 40
 """Runs of the table."""
 
 
-RUNS = Declared.of(
-    Column("run", "text", "", "run", "run"),
-    Column("f1", "number", "", "F1", "f1", "{{ f1 | written('.3f') or '-' }}"),
-    Column(
-        "everything",
-        "number",
-        "",
-        "F1 of flagging every row",
-        "all",
-        "{{ everything | written('.3f') or '-' }}",
-    ),
-    Column(
-        "far",
-        "share",
-        "",
-        "false alarms",
-        "far",
-        "{{ '-' if far is none else far | share ~ ' %' }}",
-    ),
-    Column("mar", "share", "", "missed", "mar", "{{ '-' if mar is none else mar | share ~ ' %' }}"),
-    Column("delay", "text", "", "first alarm after", "delay"),
-    Column("reason", "text", "", "named most in alarms", "reason"),
-)
+RUNS = Declared.of(Column(**column) for column in read_beside(__file__, "report.yaml"))
 
 
 def by_run_grid(tables: Tables, model: str) -> Grid:
