@@ -18,7 +18,6 @@ from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.serving import STOP, RowModel
 from hwds.experiment.final_model import final_context
 from hwds.frames.table import ROW_ID, Table
-from hwds.report.words import say
 from hwds.serve.bundle.manifest import STATE
 from hwds.serve.bundle.reference import log_losses
 from hwds.serve.events.reading import Reader
@@ -29,18 +28,6 @@ from hwds.stats.effects import LEVEL, Effect
 
 # Champion against challenger: log losses of two arms of a server as labels arrive, by the
 # statistics of `hwds compare`.
-
-
-ARMS_JUDGED = """
-log loss {{ losses[0] | written(".4f") }} of the champion, {{ losses[1] | written(".4f") }} of the
-challenger ({{ rows[1] }} of {{ "the same questions" if paired else "units of their own" }})
-{%- if low is none or high is none %}: {{ method }}.
-{%- else %}; the challenger
-{{ "is better" if low > 0 else "is worse" if high < 0 else "cannot be told from it" }}
-({{- effect | written("+.4f") }}, {{ low | written("+.4f") }} to {{ high | written("+.4f") }}, p =
-{{ p_value | written(".2g") }}).
-{%- endif %}
-"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,25 @@ class ArmJudgement:
     @property
     def sentence(self) -> str:
         """The comparison in words."""
-        return say(ARMS_JUDGED, self)
+        same = "of the same questions" if self.paired else "of units of their own"
+        text = (
+            f"log loss {self.losses[0]:.4f} of the champion, {self.losses[1]:.4f} of the "
+            f"challenger ({self.rows[1]} {same})"
+        )
+        if self.low is None or self.high is None:
+            return f"{text}: {self.method}."
+        verdict = (
+            "is better"
+            if self.low > 0
+            else "is worse"
+            if self.high < 0
+            else "cannot be told from it"
+        )
+        interval = f"{self.low:+.4f} to {self.high:+.4f}"
+        return (
+            f"{text}; the challenger {verdict} ({self.effect:+.4f}, {interval}, p = "
+            f"{self.p_value:.2g})."
+        )
 
 
 def judge_arms(
@@ -176,25 +181,6 @@ rows before the next.
 LABEL_COLUMN = "__label"
 
 
-REFIT_PROPOSED = """
-{%- set text %}
-{%- if losses is not none -%}
-log loss {{ losses[0] | written(".4f") }} of the serving model, {{ losses[1] | written(".4f") }} of
-refits on the rows before ({{ rows | count }} labelled rows, {{ positives | count }} of label 1)
-{%- endif %}
-{%- endset -%}
-Retraining
-{%- if losses is none or gain is none %}: its gain cannot be said: {{ method }}.
-{%- elif low is none or high is none %}: {{ text }}; its gain cannot be said: {{ method }}.
-{%- else %} {% if low > 0 %}is proposed
-{%- elif high < 0 %}on these rows would lose
-{%- else %}is not proposed, for its gain cannot be told from none
-{%- endif %}: {{ text }}; expected gain {{ gain | written("+.4f") }}
-({{- low | written("+.4f") }} to {{ high | written("+.4f") }}).
-{%- endif %}
-"""
-
-
 @dataclass(frozen=True)
 class Proposal:
     """The backtest of a refit.
@@ -221,7 +207,26 @@ class Proposal:
     @property
     def sentence(self) -> str:
         """The proposal in words."""
-        return say(REFIT_PROPOSED, self)
+        if self.losses is None or self.gain is None:
+            return f"Retraining: its gain cannot be said: {self.method}."
+        rows = f"{self.rows:,} labelled rows, {self.positives:,} of label 1"
+        text = (
+            f"log loss {self.losses[0]:.4f} of the serving model, {self.losses[1]:.4f} of "
+            f"refits on the rows before ({rows})"
+        )
+        if self.low is None or self.high is None:
+            return f"Retraining: {text}; its gain cannot be said: {self.method}."
+        verdict = (
+            "is proposed"
+            if self.low > 0
+            else "on these rows would lose"
+            if self.high < 0
+            else "is not proposed, for its gain cannot be told from none"
+        )
+        return (
+            f"Retraining {verdict}: {text}; expected gain {self.gain:+.4f} ({self.low:+.4f} to "
+            f"{self.high:+.4f})."
+        )
 
     def as_dict(self) -> Json:
         """Return it for a file."""
