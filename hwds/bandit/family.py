@@ -13,7 +13,7 @@ SIMULATION = Task(
     frame=World,
     headline="pseudo_regret",
     report="hwds.bandit.report:REPORT",
-    comparison="hwds.bandit.compare:COMPARISON",
+    comparison="hwds.bandit.report:COMPARISON",
 )
 
 REPLAY = Task(

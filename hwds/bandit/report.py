@@ -1,4 +1,4 @@
-"""The report of bandits: pictures of regret, arms and posteriors, tables, and words."""
+"""The report of bandits: pictures of regret, arms and posteriors, tables, words; comparisons."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isclose, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.bandit.simulation.scores import seen_counts
+from hwds.core.questions import Fields, Json
 from hwds.frames.table import Table, arm_name
 from hwds.frames.world import World
 from hwds.report.grid import Grid, grid_of
@@ -43,7 +44,12 @@ from hwds.results.tables import TRUTH, Tables, row_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from collections.abc import Sequence
 
+from hwds.core.errors import ConfigError, nearest
+from hwds.stats.contrasts import Matrix
+from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
+from hwds.stats.sources import ModelRows, shared_rows
 
 # The best arm of a world at each time, by segment.
 
@@ -233,7 +239,7 @@ COST_TOLERANCE = 1e-6
 and no arm has a cost.
 """
 
-ArmRows = Mapping[str, Mapping[str, Any]]
+ArmRows = Mapping[str, Fields]
 
 
 def arms_grid(tables: Tables, model: str) -> Grid:
@@ -301,7 +307,7 @@ def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:
     return {row["segment"]: row for row in ordered.to_dicts()}
 
 
-def _interval_words(row: Mapping[str, Any], scale: float, places: int) -> str:
+def _interval_words(row: Fields, scale: float, places: int) -> str:
     if row["ci_low"] is None or row["ci_high"] is None:
         return ""
     low, high = (
@@ -529,9 +535,9 @@ class PolicyLoss:
     """
 
     model: str
-    total: Mapping[str, Any]
-    worst: Mapping[str, Any] | None
-    skill: Mapping[str, Any] | None
+    total: Fields
+    worst: Fields | None
+    skill: Fields | None
     share: float | None
 
     @property
@@ -652,7 +658,7 @@ def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
     )
 
 
-def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> dict[str, Any]:
+def _total(tables: Tables, label: str, metric: str, aggregate: str = "mean") -> Json:
     """Return a score over all folds by the end; without a value where there is none."""
     whole = tables.scores.filter(pl.all_horizontal(col("fold", "step", "segment").is_null()))
     found = row_of(whole, model=label, metric=metric, aggregate=aggregate)
@@ -734,3 +740,51 @@ def replay_sentence(table: Table, tables: Tables, model: str) -> str:
 
 
 REPLAY_REPORT = TaskReport(sentence=replay_sentence)
+
+
+# Evidence of bandits: what each policy lost in each replication, under the same customers as its
+
+REGRET_COLUMNS = {
+    "pseudo_regret": "pseudo_regret",
+    "pseudo_regret[fixed]": "fixed_regret",
+    "realised_regret": "realised_regret",
+}
+"""The column of each metric that is one of a replication."""
+
+
+def regret_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the evidence of answers, and how many replications were left out because some policy
+    lacks them.
+
+    Replications of one number meet the same customers under every policy (common random numbers),
+    so that differences are paired; those of another seed are other ones.
+
+    Args:
+        answers: The answers of every policy, world and seed.
+        metric: The name of the metric.
+        resamples: The number of resamples of each bootstrap.
+
+    Raises:
+        ConfigError: The metric is not one of a replication.
+    """
+    if metric not in REGRET_COLUMNS:
+        raise ConfigError(
+            f"--metric: policies cannot be compared by '{metric}'{nearest(metric, REGRET_COLUMNS)}"
+        )
+    tables, lost = [], 0
+    for seed in dict.fromkeys(answer.seed for answer in answers):
+        kept, left_out = shared_rows(
+            [answer for answer in answers if answer.seed == seed], ["replication"]
+        )
+        lost += left_out
+        tables += [_values(answer, REGRET_COLUMNS[metric]) for answer in kept]
+    return UnitEvidence(Matrix.of(pl.concat(tables), nested=True), "replications", resamples), lost
+
+
+def _values(answer: ModelRows, column: str) -> pl.DataFrame:
+    return long_table([answer], answer.rows["replication"], [answer.rows[column].to_numpy()])
+
+
+COMPARISON = TaskComparison(evidence=regret_evidence, trained=False)

@@ -13,6 +13,14 @@ from hwds.core.errors import DataError
 if TYPE_CHECKING:
     from numpy import ndarray
 
+# JSON objects: as they are made, and as they are read.
+
+Json = dict[str, Any]
+"""A JSON object, or a row by its columns."""
+
+Fields = Mapping[str, Any]
+"""The same where it is only read."""
+
 # Ids of questions: one rule for every face of a model; it needs nothing but Python.
 
 ID = "id"

@@ -98,6 +98,11 @@ def read_yaml(text: str, where: str | Path) -> Any:
         raise ValueError(f"{where}: {_one_line(error)}") from error
 
 
+def read_beside(module: str, name: str) -> Any:
+    """Return the content of the YAML file beside a module, whose `__file__` is given."""
+    return read_yaml(Path(module).with_name(name).read_text(encoding="utf-8"), name)
+
+
 def check_yaml(text: str, where: str | Path) -> None:
     """Refuse a YAML text that `read_yaml` refuses, for others to read.
 

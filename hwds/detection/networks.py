@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy import ndarray
@@ -662,7 +662,7 @@ class NetworkClassifier(RowNetwork, Classifier):
     odds.
     """
 
-    reads_arrays: ClassVar[bool] = False
+    reads_arrays = False
     """True where columns of arrays are read."""
 
     def body(self, parts: RowParts) -> Any:

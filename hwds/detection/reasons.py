@@ -9,40 +9,14 @@ from functools import cache, lru_cache, partial
 from math import floor, isfinite
 from typing import Any
 
+from hwds.core.settings import read_beside
 from hwds.report.words import say
 from hwds.results.formatting import brief, fixed, percent
 
 # Headings of subjects of inputs, for a row or a bar.
 
-HEADINGS = {
-    "quantity": "units bought",
-    "orders": "orders placed",
-    "amount": "money spent",
-    "skus": "different devices",
-    "stores": "stores bought in",
-    "channels": "channels bought through",
-    "promoted": "lines on promotion",
-    "weekend": "lines at weekends",
-    "night": "payments at night",
-    "tier": "orders just over a tier",
-    "quarter end": "lines at the end of quarters",
-    "returns": "units that came back",
-    "devices": "concentration on single devices",
-    "tenure": "time known",
-    "gap": "time since the last order",
-    "spread": "what reselling earns",
-    "price": "price among markets",
-    "least units": "least units of a line",
-    "least gain": "least gain of a line",
-    "usual": "against usual payments",
-    "recent": "highest payment of late",
-    "known payments": "payments before",
-    "network": "shared address, payment, contact",
-}
-"""The heading of each topic."""
-
-HEADINGS_AT = {"risk": "found before", "payments": "payments", "mean payment": "mean payment"}
-"""The heading of each topic that names a place too."""
+WORDS = read_beside(__file__, "reasons.yaml")
+"""The headings, phrases and nouns of inputs."""
 
 
 def topic_heading(topic: str) -> str:
@@ -52,29 +26,25 @@ def topic_heading(topic: str) -> str:
         >>> heading_of("risk store")
         'found before at its store'
     """
-    for kind, heading in HEADINGS_AT.items():
+    for kind, heading in WORDS["headings_at"].items():
         if topic.startswith(f"{kind} "):
             place = topic.removeprefix(f"{kind} ").replace("_", " ")
             return (
                 f"{heading}: the customer" if place == "customer" else f"{heading} at its {place}"
             )
-    return HEADINGS.get(topic, topic.replace("_", " "))
+    return str(WORDS["headings"].get(topic, topic.replace("_", " ")))
 
 
 # Phrases for single inputs, by the pattern of their names.
 
-WINDOW = r"_(?P<days>\d+)d(?:ay_window)?"
-OVER = r"(?:_(?P<days>\d+)d)?"
-PLACE = r"(?P<place>[a-z][a-z_]*?)"
-
-COUNTED = {
-    "quantity": ("bought", "buy", "units"),
-    "orders": ("placed", "place", "orders"),
-    "amount": ("spent", "spend", ""),
-    "skus": ("bought", "buy", "different devices"),
-    "stores": ("bought in", "buy in", "stores"),
-    "channels": ("bought through", "buy through", "channels"),
+NAMES = {
+    "window": r"_(?P<days>\d+)d(?:ay_window)?",
+    "over": r"(?:_(?P<days>\d+)d)?",
+    "place": r"(?P<place>[a-z][a-z_]*?)",
 }
+"""The parts of names of inputs that many patterns share."""
+
+COUNTED: dict[str, tuple[str, str, str]] = WORDS["counted"]
 """For a sum over a window the verb, that of peers, and the noun that is counted."""
 
 
@@ -112,172 +82,6 @@ def duration_in_words(days: float) -> str:
     return counted_noun(float(round(1440 * days)), "minutes")
 
 
-PAYMENTS = """
-{%- if place == "customer" -%}
-the customer paid {{ "once" if value == 1 else number ~ " times" }}
-{%- else -%}
-{{ count("payments") }} of known outcome came {{ there }}
-{%- endif %} in {{ days }}"""
-MEAN = "payments {{ there }} in {{ days }} are {{ number }} on average"
-KNOWN_LABELS = """{{ number if value else "none" }} of {{ rows }}
-{{ "was" if value == 1 else "were" }} %s in {{ days }}"""
-
-PHRASES: tuple[tuple[str, str, str], ...] = (
-    *(
-        (f"{what}{WINDOW}", what, f"{verb} {{{{ count('{nouns}') }}}} in {{{{ days }}}}")
-        for what, (verb, _, nouns) in COUNTED.items()
-    ),
-    ("quantity", "quantity", "buys {{ count('units') }}"),
-    ("(?:amount|tx_amount)", "amount", "is worth {{ number }}"),
-    (f"quantity_ratio{OVER}", "quantity", "buys {{ ratio }}its usual quantity"),
-    (f"amount_ratio{OVER}", "amount", "spends {{ ratio }}its usual amount"),
-    (
-        f"quantity_least{WINDOW}",
-        "least units",
-        """{% if value > 1 %}never bought fewer than {{ count("units") }}
-        {%- else %}bought single units, too,{% endif %}{{ window }}""",
-    ),
-    (
-        f"spread_share_least{WINDOW}",
-        "least gain",
-        """{% if value > 0 %}each of its lines{{ window }} would earn {{ share }} or more
-        {%- else %}one of its lines{{ window }} would earn nothing{% endif %} on the street""",
-    ),
-    ("usual_ratio", "usual", "is {{ number }} times what the customer pays on average"),
-    ("highest_ratio", "recent", "of late the customer paid up to {{ number }} times the usual"),
-    ("usual_count", "known payments", "the customer paid {{ count('times') }} before"),
-    (
-        f"cross_channel{OVER}",
-        "channels",
-        """bought through {{ "more than one channel" if value else "one channel alone" }}
-        {{- window }}""",
-    ),
-    (
-        f"promoted_share{OVER}",
-        "promoted",
-        "{{ share }} of its lines{{ window }} were bought on promotion",
-    ),
-    ("promotion", "promoted", "is bought {{ 'on promotion' if value else 'without a promotion' }}"),
-    (
-        f"weekend_share{OVER}",
-        "weekend",
-        "{{ share }} of its lines{{ window }} were bought at a weekend",
-    ),
-    ("(?:tx_during_weekend)", "weekend", "is of a {{ 'weekend' if value else 'weekday' }}"),
-    ("(?:tx_during_night)", "night", "is of the {{ 'night' if value else 'day' }}"),
-    (
-        f"over_tier_share{OVER}",
-        "tier",
-        "{{ share }} of its orders{{ window }} were just over a tier of discounts",
-    ),
-    (
-        f"quarter_end_share{OVER}",
-        "quarter end",
-        "{{ share }} of its lines{{ window }} were bought at the end of a quarter",
-    ),
-    (f"return_rate{OVER}", "returns", "{{ share }} of its units{{ window }} came back"),
-    (
-        f"sku_concentration{OVER}",  # a Herfindahl index: as many devices would have it
-        "devices",
-        """{% if 0 < value <= 0.995 -%}
-        spread its units{{ window }} as if over {{ inverse }} devices alike
-        {%- else %}bought one device alone{{ window }}{% endif %}""",
-    ),
-    ("tenure_days", "tenure", "{{ 'has been known for ' ~ duration if value else 'is new' }}"),
-    ("order_gap_days", "gap", "orders again after {{ duration }}"),
-    (
-        "loss_at_stake",
-        "spread",
-        "its units cost {{ number if value > 0 else 'no' }} less than on the street",
-    ),
-    ("at_stake", "spread", "{{ number }} are at stake"),
-    ("spread", "spread", "a unit resold on the street {{ earns }} {{ size }}"),
-    (
-        "spread_share",
-        "spread",
-        "a unit resold on the street {{ earns }} {{ size_share }} of its price",
-    ),
-    ("best_pair_spread", "spread", "a unit resold in another market {{ earns }} {{ size }}"),
-    (
-        "best_pair_share",
-        "spread",
-        "a unit resold in another market {{ earns }} {{ size_share }} of its price",
-    ),
-    (
-        "price_rank",
-        "price",
-        """{{ "no market is cheaper" if value == 1
-        else "its price is number " ~ number ~ " of all markets" }}""",
-    ),
-    ("markets_seen", "price", "the device is seen in {{ count('markets') }}"),
-    ("unit_price", "price", "a unit costs {{ number }}"),
-    (
-        "(?:network_degree|customers_sharing_(?P<what>\\w+))",
-        "network",
-        "shares {{ 'its ' ~ what if what else 'identifiers' }} with {{ count('other customers') }}",
-    ),
-    ("network_size", "network", "is tied to a group of {{ count('customers') }}"),
-    (
-        "network_confirmed",
-        "network",
-        """{% if value == 1 %}1 customer that shares identifiers with it was
-        {%- else %}{{ number if value else "none of the" }} customers that share identifiers with it
-        were{% endif %} confirmed""",
-    ),
-    (
-        "network_confirmed_share",
-        "network",
-        "{{ share }} of those that share identifiers with it were confirmed",
-    ),
-    (
-        f"{PLACE}_id_risk{WINDOW}",
-        "risk",
-        "{{ share }} of {{ rows }} that were investigated in {{ days }} were confirmed",
-    ),
-    (
-        f"{PLACE}_risk{WINDOW}",  # shrunk to the overall share: an expectation, not a count
-        "risk",
-        "by those of {{ days }} {{ share }} of {{ rows }} are expected to be confirmed",
-    ),
-    (f"{PLACE}_confirmed{WINDOW}", "risk", KNOWN_LABELS % "confirmed"),
-    (f"{PLACE}_labels{WINDOW}", "risk", KNOWN_LABELS % "investigated"),
-    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", PAYMENTS),
-    (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", MEAN),
-    (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", PAYMENTS),
-    (f"(?P<place>customer)_mean{WINDOW}", "mean payment", MEAN),
-    (
-        "(?P<place>terminal)_run",
-        "risk",
-        """{% if value == 1 %}the last payment that is known at its terminal was a fraud
-        {%- elif value %}the last {{ number }} payments that are known at its terminal were frauds
-        {%- else %}none of the last payments that are known at its terminal was a fraud
-        {%- endif %}""",
-    ),
-    (
-        "(?P<place>terminal)_fraud_share",
-        "risk",
-        "{{ share }} of payments at its terminal since its first fraud were frauds",
-    ),
-    (
-        "(?P<place>terminal)_run_age",
-        "risk",
-        "its terminal's latest frauds began {{ duration }} ago",
-    ),
-    ("(?P<place>terminal)_first_age", "risk", "its terminal's first fraud is {{ duration }} old"),
-    (
-        "(?P<place>terminal)_honest_age",
-        "risk",
-        "its terminal's last honest payment is {{ duration }} old",
-    ),
-)
-"""A pattern of a whole name, its topic, and the template of its phrase; the first that fits counts.
-
-A template names the `value`, `number` (the value as people write it), `share` (in percent), `size`
-and `size_share` (the same without sign), `inverse`, `duration` (the value as days), `ratio` (`3
-times `), `earns` (or loses), `count` of a noun, and what the name of the input says: `days`,
-`window` (` in 30 days`), `place`, `rows` and `there` (at that place) and `what` (is shared).
-"""
-
 COUNTS_BEHIND_SHARE = """
 {%- if not labels -%}
 none of {{ rows }} was investigated in {{ days }}
@@ -299,7 +103,7 @@ def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
         confirmed: The number of rows that were confirmed.
         labels: The number of rows that were investigated.
     """
-    match = re.fullmatch(f"{PLACE}_risk{WINDOW}", base)
+    match = re.fullmatch("{place}_risk{window}".format(**NAMES), base)
     assert match is not None
     return say(
         COUNTS_BEHIND_SHARE,
@@ -311,27 +115,8 @@ def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
     )
 
 
-FLAG_NAMES = re.compile(f"cross_channel{OVER}|promotion|tx_during_(?:weekend|night)")
+FLAG_NAMES = re.compile("cross_channel{over}|promotion|tx_during_(?:weekend|night)".format(**NAMES))
 """Inputs that are 1 or 0: yes or no."""
-
-MISSING: tuple[tuple[str, str], ...] = (
-    (f"quantity_ratio{OVER}", "has no earlier line to compare its quantity with"),
-    (f"amount_ratio{OVER}", "has no earlier line to compare its amount with"),
-    ("order_gap_days", "has not ordered before"),
-    (f"return_rate{OVER}", "has bought nothing that could come back"),
-    ("usual_ratio|highest_ratio", "is of a customer who has not paid before"),
-    ("terminal_(?:run_age|first_age)", "is at a terminal without a known fraud"),
-    ("terminal_honest_age", "is at a terminal without a known honest payment"),
-    ("best_pair_(?:spread|share)", "is of a device that is seen in no other market"),
-    (
-        "spread|spread_share|spread_share_least_.*|loss_at_stake",
-        "is of a device without a known street price",
-    ),
-    ("network_.*", "names no customer whose ties could be followed"),
-    (".+_z", "has too few peers to be compared with"),
-    ("recent", "its last rows, in their order, look like those of confirmed cases"),
-)
-"""A pattern of a whole name, and what it means that there is no value."""
 
 
 def topic_of(name: str) -> str | None:
@@ -372,10 +157,10 @@ def phrase_of(name: str, value: float) -> str | None:
 
 @cache
 def _match_phrase(name: str) -> tuple[str, str, Mapping[str, str | None]] | None:
-    for pattern, topic, template in PHRASES:
-        match = re.fullmatch(pattern, name)
+    for each in WORDS["phrases"]:
+        match = re.fullmatch(each["input"].format(**NAMES), name)
         if match:
-            return topic, template, match.groupdict()
+            return each["topic"], each["phrase"], match.groupdict()
     return None
 
 
@@ -568,7 +353,8 @@ def _input_phrase(fact: Fact, *, rank: bool = True) -> str:
     if fact.name.startswith(RULE):
         return f"meets the {fact.name}" + (f" ({fact.value})" if fact.value else "")
     if fact.value is None:
-        known = (words for pattern, words in MISSING if re.fullmatch(pattern, fact.name))
+        parts = WORDS["missing"].items()
+        known = (words for part, words in parts if re.fullmatch(part.format(**NAMES), fact.name))
         return next(known, f"its {_input_noun(fact.name)} is not known")
     if isinstance(fact.value, str):
         return f"its {_input_noun(fact.name)} is {fact.value}{_text_share_words(fact)}"

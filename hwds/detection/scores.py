@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
 from polars import DataFrame, Series
 
+from hwds.core.questions import Json
 from hwds.core.seeds import stream
+from hwds.core.settings import read_beside
 from hwds.detection.metrics import (
     CHANCES,
     COSTS,
@@ -23,10 +25,9 @@ from hwds.detection.metrics import (
     metric_families,
     ratio_or_nan,
 )
-from hwds.detection.predictions import IMPORTANCE_SHARE, IMPORTANCE_SUM
 from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.evaluation.protocol import Score
-from hwds.results.tables import Beside, Better, Measure, short
+from hwds.results.tables import Measure, short
 from hwds.stats.binary_labels import BINS, LIKELY
 from hwds.stats.clusters import (
     LEAST_DEFINED,
@@ -472,87 +473,8 @@ the average precision.
 """
 
 
-HEADS = {"aucpr": "average precision", "auroc": "AUROC"}
-"""The heads of columns in plain words."""
-
-MEASURES: tuple[tuple[str, Better, Beside, str], ...] = (
-    ("aucpr", "high", "page", "average precision: the area under precision against recall"),
-    (
-        "prevalence",
-        "none",
-        "page",
-        "share of rows with label 1, in windows that have any: the average precision of chance",
-    ),
-    ("auroc", "high", "page", "chance that a row of label 1 has the higher score, ties half"),
-    (
-        "precision@recall={by.recall:g}",
-        "high",
-        "page",
-        "highest precision of a threshold with that recall",
-    ),
-    (
-        "recall@precision={by.precision:g}",
-        "high",
-        "page",
-        "highest recall of a threshold with that precision",
-    ),
-    (
-        "false_positive_rate",
-        "low",
-        "segments",
-        "share of label 0 whose entity is among the {by.card_k} with the highest scores of the day",
-    ),
-    (
-        "card_precision@{by.card_k}",
-        "high",
-        "page",
-        "share with a row of label 1 that day among {first}, those found before left out; mean "
-        "over days",
-    ),
-    (
-        "caught_value",
-        "high",
-        "page",
-        "share of the money at stake in rows of label 1 that is caught where {first} are looked at",
-    ),
-    ("brier", "low", "page", "mean squared difference of probability and label"),
-    (
-        "log_loss",
-        "low",
-        "page",
-        "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
-    ),
-    (
-        "ece",
-        "low",
-        "page",
-        f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
-    ),
-    (
-        "calibration_slope",
-        "none",
-        "page",
-        "of the label's log odds on those of the probability; 1 is calibrated",
-    ),
-    ("calibration_intercept", "none", "page", "beside that slope; 0 is calibrated"),
-    (
-        f"observed_to_expected[p>={LIKELY}]",
-        "none",
-        "page",
-        f"rows of label 1 over those expected, where p >= {LIKELY}",
-    ),
-    (
-        "expected_cost",
-        "low",
-        "page",
-        "mean cost of a row where p x amount >= (1 - p) x {by.wrong_block:g} blocks: "
-        "{by.wrong_block:g} for an "
-        "honest row, the amount for one let pass",
-    ),
-)
-"""The metrics against labels: name, direction, place and meaning, with the fields of a protocol and
-the `first` entities of a day.
-"""
+MEASURES: dict[str, list[Json]] = read_beside(__file__, "scores.yaml")
+"""The metrics `against_labels`, and `others`."""
 
 
 def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
@@ -564,30 +486,13 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
         unit: The currency of amounts; empty where it is not known.
     """
     first = f"the {protocol.card_k} entities with the highest scores of each day"
-    adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of"
-    described = [
-        (name.format(by=protocol), better, beside, meaning.format(by=protocol, first=first))
-        for name, better, beside, meaning in MEASURES
-    ]
-    gap = "average precision against the labels that had been found less that against the truth"
-    apart: tuple[tuple[str, Better, Beside, str], ...] = (
-        ("gap_aucpr", "none", "page", gap),
-        (IMPORTANCE_SUM, "none", "no", f"{adds} drawn rows"),
-        (IMPORTANCE_SHARE, "none", "no", f"{adds} drawn rows, as a share of the sum over all"),
-    )
+    set_to = {"by": protocol, "first": first, "bins": BINS, "likely": LIKELY}
     by_label, others = (
         [
-            Measure(
-                name,
-                meaning=meaning,
-                better=better,
-                units="rows",
-                beside=beside,
-                head=HEADS.get(short(name), ""),
-            )
-            for name, better, beside, meaning in rows
+            Measure(**{name: text.format(**set_to) for name, text in row.items()}, units="rows")
+            for row in rows
         ]
-        for rows in (described, apart)
+        for rows in MEASURES.values()
     )
     by_label[-1] = replace(by_label[-1], measured_in=unit)
     true = [
@@ -748,7 +653,7 @@ def _score(
     return Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff, **interval)
 
 
-def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
+def _metric_interval(effect: Effect, metric: str) -> Json:
     """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and
     1.
     """
@@ -767,7 +672,7 @@ def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
     return _interval_fields(effect, effect.stderr, ends)
 
 
-def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
+def _effect_as_amount(effect: Effect, least: float | None, most: float) -> Json:
     """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what
     it makes of that.
 
@@ -785,9 +690,7 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
     return _interval_fields(effect, stderr, ends)
 
 
-def _interval_fields(
-    effect: Effect, stderr: float | None, ends: Sequence[float | None]
-) -> dict[str, Any]:
+def _interval_fields(effect: Effect, stderr: float | None, ends: Sequence[float | None]) -> Json:
     return {"stderr": stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -206,7 +206,7 @@ class ForestScorer(Serializable):
     inputs: ModelInputs
     nodes: ForestNodes
 
-    chance: ClassVar[bool] = True
+    chance = True
 
     def score(self, rows: RowReader) -> ndarray:
         """Return the mean probability of the trees, to the bit what scikit-learn makes of them."""

@@ -17,7 +17,7 @@ SENSOR_ANOMALY = Task(
     frame=Runs,
     headline="f1",
     report="hwds.sensors.report:REPORT",
-    comparison="hwds.sensors.compare:COMPARISON",
+    comparison="hwds.sensors.report:COMPARISON",
 )
 
 FAMILY = Family(name="sensors", tasks=(SENSOR_ANOMALY,), stream="hwds.sensors.live:LiveSensors")

@@ -11,9 +11,10 @@ from numpy import ndarray
 from polars import DataFrame
 
 from hwds.core.seeds import stream
+from hwds.core.settings import read_beside
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import CYCLE, ENTITY
-from hwds.results.tables import Beside, Better, Measure
+from hwds.results.tables import Measure
 from hwds.stats.effects import shared_resamples, unit_effects
 from hwds.stats.estimates import Estimate, difference_estimate, effect_estimate, pooled_ratio
 
@@ -144,93 +145,9 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
     Args:
         unit: The unit of cycles.
     """
-    rows: tuple[tuple[str, Better, Beside, str, str], ...] = (
-        ("f1", "high", "always", "runs", "F1 of rows, the mean over runs; flagging no row has 0"),
-        ("f1_everything", "none", "always", "runs", "F1 of flagging every row, the mean over runs"),
-        (
-            "f1_gain",
-            "high",
-            "always",
-            "runs",
-            "F1 less that of flagging every row, the mean over runs",
-        ),
-        (
-            "far",
-            "low",
-            "always",
-            "runs",
-            "false alarm rate: the share of normal rows that are called anomalous, the mean over "
-            "runs",
-        ),
-        (
-            "mar",
-            "low",
-            "always",
-            "runs",
-            "missed alarm rate: the share of anomalous rows that are not, the mean over runs",
-        ),
-        (
-            "f1_pooled",
-            "high",
-            "page",
-            "runs",
-            "F1 of the rows of all runs together, as the SKAB board has it",
-        ),
-        ("far_pooled", "low", "page", "runs", "false alarm rate of the rows of all runs together"),
-        ("mar_pooled", "low", "page", "runs", "missed alarm rate of the rows of all runs together"),
-        (
-            "event_recall",
-            "high",
-            "always",
-            "anomalies",
-            "share of anomalies in which an alarm is on; flagging every row has 1",
-        ),
-        (
-            "event_precision",
-            "high",
-            "always",
-            "episodes",
-            "share of episodes of alarms that meet an anomaly",
-        ),
-        (
-            "fresh_recall",
-            "high",
-            "page",
-            "anomalies",
-            "share of anomalies in which an episode of alarms begins",
-        ),
-        (
-            "delay",
-            "low",
-            "always",
-            "anomalies",
-            "from the beginning of an anomaly to the first alarm in it",
-        ),
-        (
-            "episodes",
-            "low",
-            "page",
-            "rows",
-            "episodes of alarms that meet no anomaly, in 1,000 normal rows",
-        ),
-        (
-            "average_precision",
-            "high",
-            "page",
-            "runs",
-            "average precision of scores, whatever the limit, the mean over runs",
-        ),
-    )
     return tuple(
-        Measure(
-            name,
-            meaning=meaning,
-            better=better,
-            units=units,
-            beside=beside,
-            measured_in=unit if name == "delay" else "",
-        )
-        for name, better, beside, units, meaning in rows
+        Measure(**{name: text.format(unit=unit) for name, text in row.items()})
+        for row in read_beside(__file__, "metrics.yaml")
     )
 
 

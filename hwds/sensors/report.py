@@ -1,4 +1,4 @@
-"""The pictures, tables and sentences of runs about sensor anomalies."""
+"""The pictures, tables and sentences of runs about sensor anomalies, and their comparison."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
+from hwds.core.settings import read_beside
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
@@ -32,7 +33,18 @@ from hwds.sensors.metrics import flagged_stretches, run_counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from collections.abc import Sequence
+from operator import attrgetter
 
+from hwds.sensors.metrics import RunCounts
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
+from hwds.stats.sources import ModelRows, shared_rows
 
 # A table of scores by run.
 
@@ -40,29 +52,7 @@ MOST_LISTED_RUNS = 40
 """Runs of the table."""
 
 
-RUNS = Declared.of(
-    Column("run", "text", "", "run", "run"),
-    Column("f1", "number", "", "F1", "f1", "{{ f1 | written('.3f') or '-' }}"),
-    Column(
-        "everything",
-        "number",
-        "",
-        "F1 of flagging every row",
-        "all",
-        "{{ everything | written('.3f') or '-' }}",
-    ),
-    Column(
-        "far",
-        "share",
-        "",
-        "false alarms",
-        "far",
-        "{{ '-' if far is none else far | share ~ ' %' }}",
-    ),
-    Column("mar", "share", "", "missed", "mar", "{{ '-' if mar is none else mar | share ~ ' %' }}"),
-    Column("delay", "text", "", "first alarm after", "delay"),
-    Column("reason", "text", "", "named most in alarms", "reason"),
-)
+RUNS = Declared.of(Column(**column) for column in read_beside(__file__, "report.yaml"))
 
 
 def by_run_grid(tables: Tables, model: str) -> Grid:
@@ -301,4 +291,48 @@ REPORT = TaskReport(
         "and alarms below",
         "runs.png": "The score of every run, with its anomalies and alarms",
     },
+)
+
+
+# Evidence of sensor anomalies: scores by run, of the rows that all models scored.
+
+COMPARED = ("f1", "far", "mar")
+"""The metrics by which models are compared, by their short names."""
+
+
+def sensor_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the scores of runs, and how many rows were left out because some model has none.
+
+    Args:
+        answers: The rows of every model, dataset and seed.
+        metric: One of `COMPARED`.
+        resamples: The number of resamples of each bootstrap.
+
+    Raises:
+        ConfigError: The metric is another one.
+    """
+    score = attrgetter(compared_metric(metric, COMPARED, "sensor anomalies"))
+    kept, left_out = shared_rows(list(answers), [ENTITY, "row"])
+
+    def table(own: list[ModelRows]) -> pl.DataFrame:
+        counts = [_counts_by_run(answer.rows) for answer in own]
+        runs = [name for name in counts[0] if not np.isnan(score(counts[0][name]))]
+        return long_table(
+            own,
+            pl.Series(runs, dtype=pl.String),
+            [np.array([score(each[name]) for name in runs]) for each in counts],
+        )
+
+    return UnitEvidence(by_dataset(kept, table), "runs", resamples), left_out
+
+
+def _counts_by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
+    parts = rows.sort(ENTITY, "row").partition_by(ENTITY, maintain_order=True)
+    return {part[ENTITY][0]: run_counts(part, 0) for part in parts}
+
+
+COMPARISON = TaskComparison(
+    evidence=sensor_evidence, conditions="of the same rows of the same runs"
 )

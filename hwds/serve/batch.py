@@ -15,6 +15,7 @@ from polars import DataFrame, Series
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.files import write_atomically, write_text
+from hwds.core.questions import Fields, Json
 from hwds.evaluation.ray.executor import OnRay, ray_result
 from hwds.evaluation.serving import Answer, Service
 from hwds.frames.files import FORMATS, TEXT, file_suffix
@@ -252,11 +253,11 @@ def answer_part(service: Service, part: BatchPart) -> DataFrame:
     return _table(answers)
 
 
-def _type_cells(row: Mapping[str, str], fields: Mapping[str, Any], place: int) -> dict[str, Any]:
+def _type_cells(row: Mapping[str, str], fields: Fields, place: int) -> Json:
     return {name: cell_of(name, text, fields[name], place) for name, text in row.items()}
 
 
-def _question(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+def _question(row: Fields, fields: Fields) -> Json:
     """Return what a question may bear of a row; a file has other columns too."""
     return {name: value for name, value in row.items() if name in fields and value is not None}
 
@@ -272,7 +273,7 @@ def _table(answers: Sequence[Answer]) -> DataFrame:
     )
 
 
-def _begin_batch(out: Path, terms: Mapping[str, Any]) -> Path:
+def _begin_batch(out: Path, terms: Fields) -> Path:
     """Write what a batch is of, or check that a folder is of the same one.
 
     Return the file that says it.

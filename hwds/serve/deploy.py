@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import require_installed
-from hwds.core.settings import read_yaml
+from hwds.core.questions import Fields, Json
+from hwds.core.settings import read_beside
 
 # Places in S3, as s3://BUCKET/KEY.
 
@@ -70,8 +71,6 @@ versions apart.
 
 ARCHIVE = "model.tar.gz"
 
-ARGUMENTS = Path(__file__).with_suffix(".yaml")
-"""The arguments of calls, but for what the settings say."""
 
 APPROVAL, BUNDLE = "approval_status", "hwds.bundle"
 """The names under which gates' last word and a bundle's digest stand in a registry."""
@@ -91,7 +90,7 @@ class Call(NamedTuple):
 
     service: str
     operation: str
-    parameters: dict[str, Any]
+    parameters: Json
     when: When = "always"
 
 
@@ -199,12 +198,12 @@ def plan_of(
     ]
 
 
-def arguments(part: str, values: Mapping[str, Any]) -> Any:
+def arguments(part: str, values: Fields) -> Any:
     """Return a part of `deploy.yaml` with its values."""
-    return with_values(read_yaml(ARGUMENTS.read_text(), ARGUMENTS)[part], values)
+    return with_values(read_beside(__file__, "deploy.yaml")[part], values)
 
 
-def with_values(node: Any, values: Mapping[str, Any]) -> Any:
+def with_values(node: Any, values: Fields) -> Any:
     """Return plain data with a value in place of each text `$name`."""
     if isinstance(node, dict):
         return {name: with_values(each, values) for name, each in node.items()}
@@ -214,7 +213,7 @@ def with_values(node: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _registration(
-    settings: Deployment, digest: str, container: Mapping[str, Any], verdicts: Mapping[str, str]
+    settings: Deployment, digest: str, container: Fields, verdicts: Mapping[str, str]
 ) -> list[Call]:
     """Return the calls that make a bundle a version in SageMaker's model registry, approved as the
     last gate had it.
@@ -229,14 +228,12 @@ def _registration(
     ]
 
 
-def package_of(
-    group: str, container: Mapping[str, Any], approval: Any, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def package_of(group: str, container: Fields, approval: Any, facts: Fields) -> Json:
     """Return what SageMaker's model registry keeps of a bundle: its container, its approval, and
     what is known of it.
     """
     values = {"group": group, "container": container, "approval": approval, "facts": facts}
-    package: dict[str, Any] = arguments("package", values)
+    package: Json = arguments("package", values)
     return package
 
 
@@ -376,7 +373,7 @@ def _is_done(service: Any, call: Call) -> bool:
     return True
 
 
-def _is_registered(sagemaker: Any, wanted: Mapping[str, Any]) -> bool:
+def _is_registered(sagemaker: Any, wanted: Fields) -> bool:
     """Return whether a bundle is in the registry, and bring its gates' verdicts up to date."""
     facts, approval = wanted["CustomerMetadataProperties"], wanted["ModelApprovalStatus"]
     pages = sagemaker.get_paginator("list_model_packages").paginate(
@@ -395,7 +392,7 @@ def _is_registered(sagemaker: Any, wanted: Mapping[str, Any]) -> bool:
     return False
 
 
-def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
+def _endpoint(sagemaker: Any, name: str) -> Json | None:
     """Return the description of an endpoint, None where there is none.
 
     Raises:
@@ -404,7 +401,7 @@ def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+        described: Json = sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ValidationException", "ValidationError"):
             return None
@@ -412,9 +409,7 @@ def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
     return described
 
 
-def _at_rest(
-    sagemaker: Any, name: str, wait: Callable[[float], None], longest: float
-) -> dict[str, Any]:
+def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None], longest: float) -> Json:
     """Return the description of an endpoint that moves no longer.
 
     Raises:
@@ -444,7 +439,7 @@ def aws_refusals(what: str) -> Iterator[None]:
         raise HwdsError(f"{what}: {' '.join(str(error).split())}") from error
 
 
-def put_pipeline(name: str, role: str, definition: Mapping[str, Any], sagemaker: Any) -> str:
+def put_pipeline(name: str, role: str, definition: Fields, sagemaker: Any) -> str:
     """Give SageMaker the definition of a pipeline, in place of an older one; return its ARN.
 
     Raises:

@@ -1,7 +1,8 @@
-"""Gates: the rules of a stage, the evidence of a run, a check of each demand, and the verdict."""
+"""Gates: the rules of a stage, the evidence of a run, the checks, and the kept verdicts."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from annotated_types import Ge, Le
 from polars import col
 
 from hwds.core.checksums import write_json
-from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
+from hwds.core.questions import Fields, Json
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -30,7 +32,8 @@ from hwds.core.settings import read_yaml
 from hwds.evaluation.protocol import LeakTestable
 from hwds.experiment.leaks import sealed_experiment
 from hwds.experiment.spec import check_stored
-from hwds.results.files import read_json_mapping
+from hwds.report.words import fill
+from hwds.results.files import read_json_mapping, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.records import now
 from hwds.results.tables import Tables
@@ -38,9 +41,9 @@ from hwds.serve.bundle.card import missing_fields, read_fields
 from hwds.serve.bundle.manifest import LATENCY, sha256
 from hwds.serve.bundle.reference import calibration_of, tested_chances
 from hwds.serve.services.opening import Bundle
-from hwds.serve.verdicts import keep_verdict
 from hwds.stats.compare import compare
 from hwds.stats.sources import RunSource, model_labels
+from hwds.track.trackers.mlflow import mirror_bundle
 
 # Rules of a gate, from `conf/gate/*.yaml`: what a run must show before it goes on.
 
@@ -130,7 +133,7 @@ class GateRules(Recipe):
         return limits
 
 
-def gate_rules(name: str, changes: Mapping[str, Any] | None = None) -> GateRules:
+def gate_rules(name: str, changes: Fields | None = None) -> GateRules:
     """Return the rules of a gate.
 
     Args:
@@ -197,8 +200,8 @@ class GateEvidence:
     seeds: Mapping[int, float] = field(default_factory=dict)
     leaks: tuple[str, ...] | None = None
     card: Mapping[str, str] = field(default_factory=dict)
-    latency: Mapping[str, Any] | None = None
-    violations: Sequence[Mapping[str, Any]] | None = None
+    latency: Fields | None = None
+    violations: Sequence[Fields] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -288,7 +291,7 @@ def sisters_of(folder: RunFolder) -> list[RunFolder]:
     ]
 
 
-def _config_without_seed(folder: RunFolder) -> dict[str, Any]:
+def _config_without_seed(folder: RunFolder) -> Json:
     return {name: value for name, value in folder.read_config().items() if name != "seed"}
 
 
@@ -314,7 +317,7 @@ def leaks_of(folder: RunFolder) -> tuple[str, ...]:
         return _leaks_at(config)
 
 
-def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
+def _leaks_at(config: Json) -> tuple[str, ...]:
     with sealed_experiment(config) as sealed:
         if not isinstance(sealed.protocol, LeakTestable):
             return ()
@@ -322,7 +325,7 @@ def _leaks_at(config: dict[str, Any]) -> tuple[str, ...]:
         return tuple(str(leak) for leak in sealed.check_model(label) if leak is not None)
 
 
-def violations_of(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
+def violations_of(path: Path) -> tuple[str, list[Fields]]:
     """Return the digest of the bundle that a monitor's report is of, and the violations.
 
     Raises:
@@ -501,7 +504,7 @@ def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[Outcome]:
     yield not worse, f"{text}; {found}."
 
 
-def _is_worse(row: dict[str, Any], total: dict[str, Any], allowed: float, better: str) -> bool:
+def _is_worse(row: Json, total: Json, allowed: float, better: str) -> bool:
     """Return whether a slice is worse than all rows by more than a share, its interval
     considered.
     """
@@ -661,7 +664,7 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
     return evidence
 
 
-def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> dict[str, Any]:
+def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> Json:
     """Keep and return the verdict of a gate on a run."""
     checks = checks_of(rules, evidence)
     passed = all(check.passed for check in checks)
@@ -682,3 +685,142 @@ def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> 
     }
     keep_verdict(folder, verdict)
     return verdict
+
+
+# Verdicts of gates on a run: the last one of each stage, kept in the run's folder, which `hwds
+# bundle` obeys.
+
+VERDICTS, VERDICTS_PAGE = "gates.json", "gates.md"
+"""The files in a run's folder with the last verdict of each stage, for programs and for people."""
+
+VERDICTS_TEXT = """# Gates of run {{ title }}
+{%- for stage, verdict in verdicts.items() %}
+
+## {{ stage }}: {{ verdict.outcome }}
+
+Gate {{ verdict.gate }}, {{ verdict.when }}.
+
+| check | | |
+|---|---|---|
+{%- for check in verdict.checks %}
+| {{ check.name }} | {{ "passed" if check.passed else "**refused**" }} | {{ check.sentence }} |
+{%- endfor %}
+
+| evidence | SHA-256 |
+|---|---|
+{%- for name, digest in verdict.evidence.items() %}
+| {{ name }} | `{{ digest }}` |
+{%- endfor %}
+{%- endfor %}
+"""
+
+OF_BUNDLE = ("latency", "drift")
+"""Checks of a bundle that is there: what they refuse is mended by another bundle, so that they do
+not stand before one.
+"""
+
+
+def read_verdicts(folder: RunFolder) -> dict[str, Json]:
+    """Return the last verdict of each stage that has judged a run."""
+    path = folder.path / VERDICTS
+    return read_json_mapping(path) if path.is_file() else {}
+
+
+def keep_verdict(folder: RunFolder, verdict: Fields) -> None:
+    """Write a verdict in place of the last one of its stage, and the page of all."""
+    verdicts = {**read_verdicts(folder), verdict["stage"]: dict(verdict)}
+    write_json(folder.path / VERDICTS, verdicts)
+    write_markdown(
+        folder.path / VERDICTS_PAGE, fill(VERDICTS_TEXT, title=folder.title, verdicts=verdicts)
+    )
+
+
+def refuse_gated(
+    folder: RunFolder, what: str = "bundle", ignored: Sequence[str] = OF_BUNDLE
+) -> None:
+    """Refuse a run that the last verdict of any stage refused.
+
+    Args:
+        folder: The folder of the run.
+        what: The command that stops, for the message.
+        ignored: Checks that do not stop it.
+
+    Raises:
+        HwdsError: One did, with the checks of the run that failed.
+    """
+    for verdict in read_verdicts(folder).values():
+        failed = [
+            check["name"]
+            for check in verdict["checks"]
+            if not check["passed"] and check["name"] not in ignored
+        ]
+        if failed:
+            raise HwdsError(
+                f"{what}: gate '{verdict['gate']}' refused run {folder.title}: {', '.join(failed)};"
+                " mend that and ask the gate again."
+            )
+
+
+def refuse_gated_bundle(run: str, what: str) -> bool:
+    """Refuse the bundle of a run that any gate refused, be it for the bundle alone.
+
+    Return whether the run is here to tell.
+
+    Args:
+        run: Its title.
+        what: The command that stops.
+
+    Raises:
+        HwdsError: A gate did.
+    """
+    here = RunFolder.starting_with(run)
+    for path in here:
+        refuse_gated(RunFolder(path), what, ())
+    return bool(here)
+
+
+def verdicts_of(run: str) -> dict[str, Json]:
+    """Return the verdicts on a run by its title; none where it is not here."""
+    return {
+        stage: verdict
+        for path in RunFolder.starting_with(run)
+        for stage, verdict in read_verdicts(RunFolder(path)).items()
+    }
+
+
+# A bundle in MLflow's registry: what it is of, and what the gates of its run say.
+
+
+def mirror_with_verdicts(bundle: Bundle, run: RunFolder, address: str) -> str:
+    """Mirror a bundle and the verdicts on its run; return the name and version in the registry.
+
+    Args:
+        bundle: The bundle.
+        run: Its run.
+        address: The URI of MLflow's store.
+
+    Raises:
+        TrackingError: The store does not answer, or refuses.
+    """
+    manifest, verdicts = bundle.manifest, read_verdicts(run)
+    name = manifest.run.partition("/")[0]
+    facts = {"hwds.run": manifest.run, "hwds.model": manifest.model, "hwds.kind": manifest.kind}
+    aliases = {stage: verdict["outcome"] == "passed" for stage, verdict in verdicts.items()}
+    facts |= verdict_tags(verdicts)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle.copy_to(Path(folder))
+        version = mirror_bundle(address, name, Path(folder), manifest.digest, facts, aliases)
+    return f"{name} version {version}"
+
+
+def verdict_tags(verdicts: Mapping[str, Fields]) -> dict[str, str]:
+    """Return the tags of a version: the outcome of each stage, and SageMaker's word for the last of
+    them.
+    """
+    tags = {f"gate.{stage}": str(verdict["outcome"]) for stage, verdict in verdicts.items()}
+    last = max(verdicts.values(), key=lambda verdict: str(verdict["when"]), default=None)
+    return tags | (
+        {}
+        if last is None
+        else {"approval_status": str(last["approval_status"]), "approver": str(last["approver"])}
+    )

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.core.settings import read_yaml
+from hwds.core.questions import Json
+from hwds.core.settings import read_beside
 from hwds.serve.deploy import (
     APPROVAL,
     ARCHIVE,
@@ -43,11 +44,6 @@ EVALUATION, OUTCOME = "evaluation.json", "outcome"
 
 TEXT = 2500
 """Characters of a hyperparameter at most."""
-
-DEFINITION = Path(__file__).with_suffix(".yaml")
-"""The definition, but for what the settings say."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ def definition_of(settings: Retraining) -> Json:
         ),
         "deploy": _deploy_words(deployment),
     }
-    definition: Json = with_values(read_yaml(DEFINITION.read_text(), DEFINITION), values)
+    definition: Json = with_values(read_beside(__file__, "pipeline.yaml"), values)
     return definition
 
 

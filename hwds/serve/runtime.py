@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.onnx_graph import GraphScorer
-from hwds.core.questions import ID, id_of, parsed_json, tier_fields
+from hwds.core.questions import ID, Fields, Json, id_of, parsed_json, tier_fields
 from hwds.serve.bundle.manifest import (
     CONFORMAL,
     DECISION,
@@ -64,12 +64,12 @@ class GraphModel:
                 f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` "
                 f"answers by it."
             )
-        self._fields: dict[str, Any] = json.loads((root / SCHEMA).read_bytes())["properties"]
+        self._fields: Json = json.loads((root / SCHEMA).read_bytes())["properties"]
         graph, decision = (root / GRAPH).read_bytes(), root / DECISION
         self._graph = GraphScorer(graph, columns["numbers"], columns["texts"])
         self._rule = stored_rule(json.loads(decision.read_bytes()) if decision.is_file() else None)
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def answer(self, questions: Sequence[Fields]) -> list[Json]:
         """Return an answer to each question, in their order; all or none.
 
         Raises:
@@ -82,7 +82,7 @@ class GraphModel:
         scored = self._graph.score(rows)
         score, chance = scored["score"].tolist(), scored.get("probability")
         chances = [None] * len(rows) if chance is None else chance.tolist()
-        answers: list[dict[str, Any]] = [
+        answers: list[Json] = [
             {ID: id, "score": score[place], "probability": chances[place], "p_value": None}
             for place, id in enumerate(ids)
         ]
@@ -92,7 +92,7 @@ class GraphModel:
                 answer.update(tier_fields(tier))
         return answers
 
-    def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _row(self, id: str, question: Fields) -> Json:
         row = {}
         for name, value in question.items():
             if name not in self._fields:
@@ -102,7 +102,7 @@ class GraphModel:
         return row
 
 
-def _check_value(id: str, name: str, value: Any, schema: Mapping[str, Any]) -> Any:
+def _check_value(id: str, name: str, value: Any, schema: Fields) -> Any:
     """Return a value of a field, by the JSON Schema of this.
 
     Raises:
@@ -176,7 +176,7 @@ def main(words: Sequence[str]) -> int:
 BUNDLE, DEAD_LETTERS = "HWDS_BUNDLE", "HWDS_DEAD_LETTERS"
 """Variables: the folder of the bundle, and a file for records that are no questions."""
 
-LambdaAnswer = dict[str, Any]
+LambdaAnswer = Json
 Deliver = Callable[[LambdaAnswer], None]
 
 
@@ -228,7 +228,7 @@ def handler(event: Any, context: Any = None) -> Any:
     return _answer_event(service(), event)
 
 
-def answer_gateway(answers: LambdaService, event: Mapping[str, Any]) -> dict[str, Any]:
+def answer_gateway(answers: LambdaService, event: Fields) -> Json:
     """Return the response to a request of API Gateway, of version 1 or 2: 400 with the reason where
     it is no question.
     """
@@ -242,9 +242,7 @@ def answer_gateway(answers: LambdaService, event: Mapping[str, Any]) -> dict[str
         return _response(503, {"error": str(error)})
 
 
-def answer_records(
-    answers: LambdaService, events: list[Mapping[str, Any]], deliver: Deliver
-) -> dict[str, Any]:
+def answer_records(answers: LambdaService, events: list[Fields], deliver: Deliver) -> Json:
     """Answer the records of SQS or Kinesis in their order.
 
     Return those from which Lambda must begin again.
@@ -281,7 +279,7 @@ def _as_list(answer: Any) -> list[LambdaAnswer]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def _payload(record: Mapping[str, Any]) -> str:
+def _payload(record: Fields) -> str:
     if "kinesis" in record:
         return _decode_base64(record["kinesis"]["data"], "record")
     if "body" not in record:
@@ -296,17 +294,17 @@ def _decode_base64(text: str, what: str) -> str:
         raise DataError(f"{what}: is no text in base64 ({error}).") from error
 
 
-def _record_name(record: Mapping[str, Any]) -> str:
+def _record_name(record: Fields) -> str:
     return str(record["kinesis"]["sequenceNumber"] if "kinesis" in record else record["messageId"])
 
 
-def _response(status: int, content: Any) -> dict[str, Any]:
+def _response(status: int, content: Any) -> Json:
     headers = {"content-type": "application/json"}
     body = json.dumps(content, ensure_ascii=False)
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
-def _keep_dead_letter(record: Mapping[str, Any], why: str) -> None:
+def _keep_dead_letter(record: Fields, why: str) -> None:
     line = json.dumps({"why": why, "record": record}, default=str)
     if path := os.environ.get(DEAD_LETTERS):
         with Path(path).open("a", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from hwds.detection.inputs import UsualValues
-from hwds.detection.reasons import PHRASES, companion_inputs, in_words, phrase_of
+from hwds.detection.reasons import WORDS, companion_inputs, in_words, phrase_of
 from hwds.frames.table import Table
 
 
@@ -251,6 +251,7 @@ def test_risks_of_two_places_are_two_sentences():
 
 
 def test_no_pattern_hides_another():
-    names = [pattern for pattern, _, _ in PHRASES if pattern.isidentifier()]
+    patterns = [each["input"] for each in WORDS["phrases"]]
+    names = [pattern for pattern in patterns if pattern.isidentifier()]
     assert len(names) == len(set(names))
     assert all(phrase_of(name, 1.0) for name in names)

@@ -13,7 +13,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.serve.monitor.watch import read_captured
-from hwds.serve.server.arms import Shadow, check_arm, parts_of, share_of
+from hwds.serve.server.core import Shadow, check_arm, parts_of, share_of
 from hwds.serve.server.settings import canary_of
 from tests.serve.test_server import ROW, ask
 

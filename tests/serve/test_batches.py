@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from hwds.serve.server.core import MOST, Batches
-from hwds.serve.services.rows import RowService
+from hwds.serve.services.opening import RowService
 from tests.serve.test_server import ROW
 
 

@@ -21,11 +21,11 @@ from hwds.core.onnx_graph import GraphScorer
 from hwds.evaluation.serving import row_model
 from hwds.experiment.spec import check_stored
 from hwds.serve.bundle.card import missing_fields, read_fields
+from hwds.serve.bundle.content import RowContent
 from hwds.serve.bundle.make import make_bundle
 from hwds.serve.bundle.manifest import MANIFEST, SIGNATURE, read_bundle, signing_key, trusted_keys
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases, worst_difference
-from hwds.serve.bundle.row_content import RowContent
 from hwds.serve.runtime import GraphModel
 from hwds.serve.services.opening import Bundle
 from tests.serve.conftest import CARD

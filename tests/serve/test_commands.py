@@ -6,8 +6,7 @@ import pytest
 
 from hwds.cli.main import dispatch
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.serve.gate import GateInputs, decide_gate, gate_rules, gather_evidence
-from hwds.serve.verdicts import VERDICTS
+from hwds.serve.gate import VERDICTS, GateInputs, decide_gate, gate_rules, gather_evidence
 from tests.serve.test_arms import until_done
 from tests.serve.test_server import ROW
 

@@ -16,6 +16,8 @@ from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.experiment.spec import check
 from hwds.forecast.metrics import forecast_metrics
 from hwds.serve.gate import (
+    VERDICTS,
+    VERDICTS_PAGE,
     ChampionComparison,
     GateEvidence,
     GateInputs,
@@ -26,8 +28,9 @@ from hwds.serve.gate import (
     gate_rules,
     gather_evidence,
     leaks_of,
+    read_verdicts,
+    refuse_gated,
 )
-from hwds.serve.verdicts import VERDICTS, VERDICTS_PAGE, read_verdicts, refuse_gated
 from hwds.stats.sources import RunSource
 from tests.serve.conftest import CARD
 

@@ -18,7 +18,7 @@ from hwds.serve.bundle.make import make_bundle, policy_settings
 from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases
 from hwds.serve.runtime import service as lambda_service
-from hwds.serve.server.arms import check_arm
+from hwds.serve.server.core import check_arm
 from hwds.serve.services.opening import Bundle
 from tests.serve.conftest import CARD
 

@@ -11,7 +11,7 @@ from hwds.core.errors import DataError
 from hwds.evaluation.serving import json_value
 from hwds.experiment.final_model import final_context
 from hwds.experiment.spec import check
-from hwds.serve.bundle.unit_content import panel_cuts
+from hwds.serve.bundle.content import panel_cuts
 from hwds.serve.services.units import PanelService
 
 WORDS = [

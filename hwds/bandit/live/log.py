@@ -23,6 +23,7 @@ from hwds.bandit.live.state import (
 from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel
 from hwds.core.errors import DataError, ResumeError
 from hwds.core.files import digest
+from hwds.core.questions import Json
 from hwds.results.event_log import EventLog, LogEntry
 from hwds.results.replayed_state import ReplayedState
 
@@ -51,7 +52,7 @@ class LiveEvent(NamedTuple):
     kind: EventKind
     decision: int
     at: float | None
-    content: dict[str, Any]
+    content: Json
     name: str | None = None
 
     def entry(self) -> LogEntry:
@@ -186,7 +187,7 @@ def decision_log(events: Iterable[LiveEvent], arms: Arms) -> pl.DataFrame:
     `observed_at`, when the outcome was reported, null where that was not given or the window
     closed.
     """
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, Json] = {}
     waiting: dict[int, float] = {}
     for event in events:
         if event.kind == "decision":
@@ -205,7 +206,7 @@ def decision_log(events: Iterable[LiveEvent], arms: Arms) -> pl.DataFrame:
     return pl.DataFrame(list(rows.values()), schema={**LOG_COLUMNS, **contexts})
 
 
-def _decision_row(event: LiveEvent, arms: Arms) -> dict[str, Any]:
+def _decision_row(event: LiveEvent, arms: Arms) -> Json:
     content = event.content
     context = content.get("context") or arms.contexts[content["segment"]].tolist()
     return dict.fromkeys(LOG_COLUMNS) | {
@@ -219,9 +220,7 @@ def _decision_row(event: LiveEvent, arms: Arms) -> dict[str, Any]:
     }
 
 
-def _close_row(
-    row: dict[str, Any], outcome: int, at: float | None, amount: float | None = None
-) -> None:
+def _close_row(row: Json, outcome: int, at: float | None, amount: float | None = None) -> None:
     row |= {
         "outcome": outcome,
         "reward": outcome * row["value"] if amount is None else amount,

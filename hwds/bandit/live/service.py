@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -29,7 +29,7 @@ from hwds.bandit.models.kernels.base import Arms, BatchKernel
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, learns_amounts, world_arms
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.files import Readable, write_text
-from hwds.core.questions import ID, id_of
+from hwds.core.questions import ID, Fields, Json, id_of
 from hwds.core.recipe import (
     Amount,
     NonNegative,
@@ -198,9 +198,9 @@ class PolicyService(Service):
         market: Its arms and customers.
     """
 
-    kind: ClassVar[str] = "policy"
-    stateful: ClassVar[bool] = True
-    threads: ClassVar[int] = 32
+    kind = "policy"
+    stateful = True
+    threads = 32
 
     def __init__(self, live: LivePolicy, market: PolicyMarket) -> None:
         self.live, self._market = live, market
@@ -225,7 +225,7 @@ class PolicyService(Service):
                 for id, each in zip(ids, asked, strict=True)
             ]
 
-    def _answer(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
+    def _answer(self, id: str, about: int | None, known: Fields) -> Answer:
         if about is not None:
             return {OF: about, "status": self.live.outcome(about, **known)}
         return self._decision_answer(id, self.live.decide(**known))
@@ -235,7 +235,7 @@ class PolicyService(Service):
         facts = {"value": made.value, "propensity": made.propensity, "again": made.again}
         return {ID: id, "decision": made.id, "arm": made.arm, **price, **facts}
 
-    def _read(self, question: Question) -> tuple[int | None, Mapping[str, Any]]:
+    def _read(self, question: Question) -> tuple[int | None, Fields]:
         """Return the number of the decision that a question is about, None of a customer.
 
         And what it says.
@@ -260,7 +260,7 @@ class PolicyService(Service):
         named = {ID: check_id(given[ID])} if ID in given else {}
         return None, {**self._customer(given), **named, **at}
 
-    def _outcome(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _outcome(self, given: Fields) -> Fields:
         if OF not in given or CONVERTED not in given:
             raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
         converted = check_outcome(given[CONVERTED])
@@ -269,9 +269,9 @@ class PolicyService(Service):
             AMOUNT: check_amount(given.get(AMOUNT), converted, learned=self.live.learns_amounts),
         }
 
-    def _customer(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _customer(self, given: Fields) -> Fields:
         segments, names = self._market.segments, self._market.context_names
-        known: dict[str, Any] = {}
+        known: Json = {}
         if SEGMENT in given:
             if given[SEGMENT] not in segments:
                 raise DataError(
@@ -311,11 +311,11 @@ class PolicyService(Service):
             raise DataError(f"'{OF}' must name a decision that was made here, got {of!r:.80}.")
         return int(number)
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         market = self._market
         number = {"type": ["number", "null"], "minimum": -MOST_CONTEXT, "maximum": MOST_CONTEXT}
-        fields: dict[str, Any] = {
+        fields: Json = {
             **({SEGMENT: {"enum": [*market.segments, None]}} if len(market.segments) > 1 else {}),
             **dict.fromkeys(market.context_names, number),
             ID: {"type": ["string", "null"]},
@@ -453,7 +453,7 @@ class PolicyContent(Content):
             cases, tolerance, {"why": "a policy learns from each outcome, which no graph does"}
         )
 
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Json:
         """Return no statistics: what a policy answers changes with what it learns."""
         return {"rows": 0, "columns": {}, "predictions": {}, "windows": []}
 
@@ -468,7 +468,7 @@ class PolicyContent(Content):
         waiting: list[Case] = []
         for number in range(self.n_cases):
             segment = int(rng.choice(len(world.segments), p=world.shares))
-            asked: dict[str, Any] = {ID: f"customer {number}", AT: number * step}
+            asked: Json = {ID: f"customer {number}", AT: number * step}
             if len(world.segments) > 1:
                 asked[SEGMENT] = world.segments[segment]
             made = live.decide(segment=segment, at=asked[AT], id=asked[ID])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -45,10 +44,8 @@ class ABThenCommit(Policy):
         python -m hwds +experiment=price_bandit model=bandit/ab_then_commit model.per_arm=500
     """
 
-    begins_in_turn: ClassVar[bool] = True
-    search_space: ClassVar[Mapping[str, Any]] = {
-        "per_arm": {"choice": [25, 50, 100, 200, 400, 800]}
-    }
+    begins_in_turn = True
+    search_space: ClassVar = {"per_arm": {"choice": [25, 50, 100, 200, 400, 800]}}
 
     per_arm: Rows = 100
     in_turn: bool = True

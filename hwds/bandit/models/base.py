@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel
 from hwds.core.recipe import NonNegative, Recipe
@@ -21,8 +21,8 @@ class Policy(Recipe):
     replications are apart.
     """
 
-    local: ClassVar[bool] = True
-    begins_in_turn: ClassVar[bool] = False
+    local = True
+    begins_in_turn = False
     """True where first choices follow the order of the arms; of other policies a test asks that the
     order changes nothing.
     """

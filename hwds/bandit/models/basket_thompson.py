@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -45,7 +44,7 @@ class BasketThompson(Policy):
             value.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "orders": {"loguniform": [0.1, 10.0]},
         "spread": {"loguniform": [0.2, 5.0]},
     }

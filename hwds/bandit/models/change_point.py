@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Lt
 from numpy import ndarray
@@ -142,7 +141,7 @@ class ChangePoint(Policy):
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "false_alarm": {"loguniform": [0.001, 0.2]},
         "explore": {"uniform": [0.0, 0.1]},
         "restart": {"choice": ["all", "arm"]},

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from annotated_types import Gt, Le
 from numpy import ndarray
@@ -42,7 +41,7 @@ class DiscountedThompson(Policy):
             not fade.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "discount": {"choice": [0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 1.0]},
     }
 

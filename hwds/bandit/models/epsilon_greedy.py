@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -47,7 +46,7 @@ class EpsilonGreedy(Policy):
         python -m hwds +experiment=bandit_regret model=bandit/epsilon_greedy model.epsilon=0.05
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"epsilon": {"loguniform": [0.005, 0.3]}}
+    search_space: ClassVar = {"epsilon": {"loguniform": [0.005, 0.3]}}
 
     epsilon: UnitInterval = 0.1
     gap: Level | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -42,7 +41,7 @@ class Exp3(Policy):
         gamma: The share of chance; null takes the one that is best for the horizon.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"gamma": {"loguniform": [0.005, 0.5]}}
+    search_space: ClassVar = {"gamma": {"loguniform": [0.005, 0.5]}}
 
     gamma: Level | None = None
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -50,7 +49,7 @@ class LinearThompson(Policy):
         ridge: The precision of the coefficients' prior, divided by the precision of an outcome.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "spread": {"loguniform": [0.05, 3.0]},
         "ridge": {"loguniform": [0.1, 10.0]},
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -51,7 +50,7 @@ class LinUCB(Policy):
         ridge: The weight of the coefficients' squares in the regression.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "exploration": {"loguniform": [0.05, 3.0]},
         "ridge": {"loguniform": [0.1, 10.0]},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -297,7 +296,7 @@ class Neural(Policy):
     """
 
     imports = ("keras", "tensorflow")
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "uncertainty": {"choice": ["last_layer", "heads"]},
         "units": {"choice": [16, 32, 64]},
         "prior": {"loguniform": [0.1, 3.0]},

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -39,7 +38,7 @@ class SlidingUCB(Policy):
             buy nothing, a far smaller value loses less than half as much (`sliding_ucb_rare`).
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "window": {"choice": [250, 500, 1000, 2000, 4000, 8000]},
         "exploration": {"loguniform": [0.01, 2.0]},
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from numpy import ndarray
 
@@ -40,7 +39,7 @@ class Softmax(Policy):
         python -m hwds +experiment=bandit_regret model=bandit/softmax model.temperature=0.02
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"temperature": {"loguniform": [0.005, 0.5]}}
+    search_space: ClassVar = {"temperature": {"loguniform": [0.005, 0.5]}}
 
     temperature: Positive = 0.05
 

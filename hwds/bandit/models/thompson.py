@@ -47,7 +47,7 @@ class Thompson(Policy):
             run's `prior.yaml`.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "prior": {
             "choice": [
                 [1, 1],

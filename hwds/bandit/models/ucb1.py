@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -56,7 +55,7 @@ class UCB1(Policy):
             currency is a lottery.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"exploration": {"loguniform": [0.01, 4.0]}}
+    search_space: ClassVar = {"exploration": {"loguniform": [0.01, 4.0]}}
 
     exploration: Positive = 2.0
     scaled: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -314,12 +314,12 @@ class BanditSimulation(
             no corrections.
     """
 
-    accepts: ClassVar[type] = Policy
-    frame_type: ClassVar[type] = SIMULATION.frame
-    task: ClassVar[str] = SIMULATION.name
-    keys: ClassVar[tuple[str, ...]] = ("replication",)
-    unit: ClassVar[str] = "replication"
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "replications")
+    accepts = Policy
+    frame_type = SIMULATION.frame
+    task = SIMULATION.name
+    keys = ("replication",)
+    unit = "replication"
+    fields_not_in_key = (*Evaluation.fields_not_in_key, "replications")
 
     headline: str = SIMULATION.headline
     horizon: Annotated[Rows, Small(1000)] | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -73,13 +73,13 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         reward: `outcome`, or `revenue`, which is price times outcome.
     """
 
-    accepts: ClassVar[type] = Policy
-    frame_type: ClassVar[type] = REPLAY.frame
-    task: ClassVar[str] = REPLAY.name
-    keys: ClassVar[tuple[str, ...]] = ("replication",)
-    unit: ClassVar[str] = "replication"
-    block: ClassVar[int] = 5
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "replications")
+    accepts = Policy
+    frame_type = REPLAY.frame
+    task = REPLAY.name
+    keys = ("replication",)
+    unit = "replication"
+    block = 5
+    fields_not_in_key = (*Evaluation.fields_not_in_key, "replications")
 
     headline: str = REPLAY.headline
     apart: Annotated[float, Ge(0), Lt(1)] = 0.0

@@ -14,6 +14,7 @@ from polars import DataFrame, Series, col
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
 from hwds.core.seeds import stream
+from hwds.core.settings import read_beside
 from hwds.evaluation.protocol import Score
 from hwds.frames.world import World
 from hwds.results.tables import Measure
@@ -31,28 +32,8 @@ from hwds.stats.estimates import (
 
 # The asymptotic constant of a bandit, and the metrics of a simulation.
 
-UNIFORM_PLAY = "bandit/uniform_play"
-"""The policy that others are compared with: each arm as often as any other."""
-
 BISECTIONS = 50
 """Halvings of the range in which the least number of tries is looked for."""
-
-CORRECTION_MEANINGS = {
-    "ipw": "its steps weighted by 1 / chance, unbiased",
-    "aipw": "a guess corrected by its steps over their chances, unbiased",
-    "aipw_weighted": "the same, its steps weighted by sqrt(chance): steadier, its bias fades",
-}
-"""The meaning of each correction of an arm's estimated value for the choice that made it."""
-
-
-CHANCE_MEANING = (
-    "chance that the policy gave an arm at that step, by the share of replications that chose it "
-    "then;"
-    " of Thompson sampling, its posterior probability that the arm is the best"
-)
-"""The meaning of a propensity; the mean of choices is the mean probability that they were made
-with.
-"""
 
 
 def kl_bernoulli(p: ndarray, q: ndarray) -> ndarray:
@@ -120,86 +101,15 @@ def least_regret(values: ndarray, conversions: ndarray, horizon: float) -> float
 
 
 def bandit_measures(unit: str) -> tuple[Measure, ...]:
-    """Return the measures of a simulation; money is in `unit`."""
-    each: dict[str, Any] = {"units": "replications"}
-    earned = each | {"measured_in": unit}
-    lost = f"expected {unit} lost by the end against the best arm of each moment and segment"
-    main = Measure(
-        "pseudo_regret",
-        meaning=lost,
-        head=f"lost, {unit}",
-        reference=UNIFORM_PLAY,
-        called="uniform play",
-        **earned,
+    """Return the metrics of a simulation in a unit of money, or in conversions."""
+    main, *others = (
+        Measure(
+            **{name: text.format(unit=unit) for name, text in row.items()}, units="replications"
+        )
+        for row in read_beside(__file__, "scores.yaml")
     )
-    return (
-        main,
-        replace(
-            main.as_skill(), meaning="1 - pseudo_regret / what uniform play is expected to lose"
-        ),
-        Measure(
-            "regret_share",
-            meaning="pseudo_regret over what the best arms are expected to earn",
-            head="lost, %",
-            beside="always",
-            **each,
-        ),
-        Measure(
-            "pseudo_regret[fixed]",
-            meaning=f"expected {unit} lost by the end against the best single arm",
-            **earned,
-        ),
-        Measure(
-            "realised_regret",
-            meaning=f"{unit} that the best arms would have earned from the same customers, less "
-            f"what was earned",
-            **earned,
-        ),
-        Measure(
-            "best_share",
-            meaning="share of steps with the best single arm",
-            head="best arm chosen, %",
-            better="high",
-            beside="always",
-            **each,
-        ),
-        Measure(
-            "best_probability",
-            meaning="chance that the policy gave the best arm at that step",
-            better="high",
-            **each,
-        ),
-        Measure(
-            "difference",
-            meaning="pseudo_regret less that of the rival, under the same customers",
-            **earned,
-        ),
-        Measure(
-            "delay_regret",
-            meaning="pseudo_regret less that of the same policy where outcomes are seen at once, "
-            "under the same customers",
-            **earned,
-        ),
-        Measure(
-            "allocation", meaning="share of steps in which an arm was chosen", better="none", **each
-        ),
-        Measure("propensity", meaning=CHANCE_MEANING, better="none", **each),
-        Measure(
-            "arm_value[raw]",
-            meaning=f"mean {unit} of an arm's own steps, biased by their choice",
-            better="none",
-            **earned,
-        ),
-        *(
-            Measure(
-                f"arm_value[{name}]",
-                meaning=f"mean {unit} of an arm by {how}",
-                better="none",
-                **earned,
-            )
-            for name, how in CORRECTION_MEANINGS.items()
-        ),
-    )
+    skill = "1 - pseudo_regret / what uniform play is expected to lose"
+    return main, replace(main.as_skill(), meaning=skill), *others
 
 
 # The rows of a bandit simulation: one a replication, with what it was at every checkpoint.

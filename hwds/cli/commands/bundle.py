@@ -98,7 +98,7 @@ def main(
     print(f"Bundle {bundle.manifest.digest}: {bundle.folder}")
     if registry is not None:
         from hwds.results.folder import RunFolder
-        from hwds.serve.verdicts import mirror_with_verdicts
+        from hwds.serve.gate import mirror_with_verdicts
 
         print(f"MLflow: {mirror_with_verdicts(bundle, RunFolder.find(run), registry)}")
     return 0

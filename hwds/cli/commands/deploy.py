@@ -96,8 +96,8 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
         unpack_archive,
         write_archive,
     )
+    from hwds.serve.gate import refuse_gated_bundle, verdict_tags, verdicts_of
     from hwds.serve.services.opening import Bundle
-    from hwds.serve.verdicts import refuse_gated_bundle, verdict_tags, verdicts_of
 
     settings = Deployment(**options)
     with tempfile.TemporaryDirectory() as scratch:

@@ -64,10 +64,15 @@ def main(
 ) -> int:
     """Print every check and the outcome; 1 where the gate refuses."""
     from hwds.results.folder import RunFolder
-    from hwds.serve.gate import GateInputs, decide_gate, gate_rules, gather_evidence
+    from hwds.serve.gate import VERDICTS as KEPT
+    from hwds.serve.gate import (
+        GateInputs,
+        decide_gate,
+        gate_rules,
+        gather_evidence,
+        mirror_with_verdicts,
+    )
     from hwds.serve.services.opening import Bundle
-    from hwds.serve.verdicts import VERDICTS as KEPT
-    from hwds.serve.verdicts import mirror_with_verdicts
 
     if registry is not None and bundle is None:
         raise ConfigError("--registry: needs --bundle.")

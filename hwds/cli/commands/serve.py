@@ -192,7 +192,7 @@ def rows_to_remember(run: str) -> Any:
     from hwds.experiment.spec import check_stored
     from hwds.frames.table import Table
     from hwds.results.folder import RunFolder
-    from hwds.serve.bundle.row_content import known_at_end
+    from hwds.serve.bundle.content import known_at_end
 
     experiment = check_stored(RunFolder.find(run).read_config(secrets=True))
     frame = experiment.dataset.frame()

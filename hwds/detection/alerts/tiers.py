@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+from hwds.core.questions import Fields, Json
 from hwds.core.seeds import stream_key
 
 # Terms of a decision on alerts: costs, thresholds, and the cost of an action.
@@ -159,7 +160,7 @@ class AlertTiers:
 
     @classmethod
     def chosen(
-        cls, terms: AlertTerms, verdict: Mapping[str, Any] | None, seed: int, amount: str
+        cls, terms: AlertTerms, verdict: Fields | None, seed: int, amount: str
     ) -> AlertTiers:
         """Return the rule of the last window of a stored verdict, or the formula's own where
         nothing was decided.
@@ -170,18 +171,18 @@ class AlertTiers:
         )
 
     @classmethod
-    def stored(cls, stored: Mapping[str, Any] | None) -> AlertTiers | None:
+    def stored(cls, stored: Fields | None) -> AlertTiers | None:
         """Return the rule of a bundle's `decision.json`; None where it has none."""
         if not stored or stored.get("kind") != "alerts":
             return None
         rule = dict(stored["tiers"])
-        terms: dict[str, Any] = {
+        terms: Json = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in rule["terms"].items()
         }
         return cls(**rule | {"terms": AlertTerms(**terms)})
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return the rule as a bundle's `decision.json` has it."""
         return {"kind": "alerts", "tiers": asdict(self)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +13,14 @@ from polars import DataFrame
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Small, UnitInterval
-from hwds.detection.alerts.back_test import AlertBackTest, AlertClusters
-from hwds.detection.alerts.evidence import AlertEvidence, deciding_rows, rows_tested
-from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of
+from hwds.detection.alerts.back_test import (
+    AlertBackTest,
+    AlertClusters,
+    Days,
+    act,
+    choose_rule,
+    rivals_of,
+)
 from hwds.detection.alerts.tiers import AlertTerms, AlertTiers, Tier
 from hwds.detection.alerts.verdict import (
     RIVALS,
@@ -27,6 +32,7 @@ from hwds.detection.alerts.verdict import (
     thresholds_of,
 )
 from hwds.detection.cases import cases_of_rows
+from hwds.detection.predictions import AlertEvidence, deciding_rows, rows_tested
 from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
@@ -258,7 +264,7 @@ class AlertPolicy(Decision):
             decision.capacity=100 decision.wrong_block=400
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks = ("detection",)
 
     wrong_block: Positive | None = None
     review_cost: Positive = 25.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -154,7 +154,7 @@ class ArbitrageThresholds(Reselling, Decision):
         python -m hwds +experiment=arbitrage_thresholds decision.freight=15
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks = ("detection",)
 
     least_lines: PositiveInt = 3
     prices: str | None = None

@@ -89,7 +89,7 @@ class ReviewCases(Decision):
         python -m hwds +experiment=gray_market_review decision=review_cases decision.capacity=50
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection", "review_queue")
+    tasks = ("detection", "review_queue")
 
     capacity: PositiveInt = 25
     explore: UnitInterval = 0.5

@@ -13,7 +13,7 @@ from polars import DataFrame, Series
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Names
-from hwds.detection.kernels.links import CustomerGraph, GraphState, grow_graph
+from hwds.detection.kernels.past import CustomerGraph, GraphState, grow_graph
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     LONG_AGO,

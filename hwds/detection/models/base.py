@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -101,7 +101,7 @@ class Classifier(Recipe):
     """
 
     uses_features = True
-    supervised: ClassVar[bool] = True
+    supervised = True
     """True where it learns from labels; a model that does not has no probabilities unless it is
     calibrated.
     """
@@ -306,7 +306,7 @@ class Detector(Classifier):
             for calibration.
     """
 
-    supervised: ClassVar[bool] = False
+    supervised = False
 
     held_out: Level = 0.2
 

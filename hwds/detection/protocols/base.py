@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -461,13 +461,13 @@ class Detection(
         segments: Columns whose values are scored apart too.
     """
 
-    accepts: ClassVar[type] = Classifier
-    frame_type: ClassVar[type] = DETECTION.frame
-    task: ClassVar[str] = DETECTION.name
-    keys: ClassVar[tuple[str, ...]] = ("part", ROW_ID)
-    unit: ClassVar[str] = ROW_ID
-    comparable: ClassVar[tuple[str, ...]] = ("unlabelled",)
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+    accepts = Classifier
+    frame_type = DETECTION.frame
+    task = DETECTION.name
+    keys = ("part", ROW_ID)
+    unit = ROW_ID
+    comparable = ("unlabelled",)
+    fields_not_in_key = (
         *Evaluation.fields_not_in_key,
         "card_k",
         "precision",

@@ -14,9 +14,8 @@ from polars import DataFrame, Series, col
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
 from hwds.core.seeds import stream
-from hwds.detection.alerts.evidence import AlertEvidence, alert_evidence_rows
 from hwds.detection.models.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
-from hwds.detection.predictions import row_predictions
+from hwds.detection.predictions import AlertEvidence, alert_evidence_rows, row_predictions
 from hwds.detection.protocols.base import Detection, days_since, parts_in_time, rows_arrived_by
 from hwds.detection.rows import RowContext, draw_by_id
 from hwds.evaluation.protocol import Cell, RunContext, Tunable, TuningSplit

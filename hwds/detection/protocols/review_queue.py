@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -192,8 +192,8 @@ class ReviewQueue(Detection):
         injected: The number of anomalies of each kind that are injected.
     """
 
-    task: ClassVar[str] = QUEUE.name
-    untunable: ClassVar[str] = "has nothing later to choose settings by"
+    task = QUEUE.name
+    untunable = "has nothing later to choose settings by"
 
     headline: str = QUEUE.headline
     delay_days: ZeroDays = 0

@@ -12,6 +12,7 @@ import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.core.files import write_text
+from hwds.core.settings import read_beside
 from hwds.detection.alerts.verdict import Against, AlertVerdict, PolicyRecord
 from hwds.detection.cases import case_heading
 from hwds.detection.reselling import STREET, ArbitrageVerdict, route_name
@@ -35,7 +36,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared, with_interval
+from hwds.results.columns import Column, Declared
 from hwds.results.files import write_csv
 from hwds.results.formatting import brief, counted, decimals, fixed, percent_cell
 
@@ -43,6 +44,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
+COLUMNS = {
+    table: Declared.of(Column(**column) for column in columns)
+    for table, columns in read_beside(__file__, "decisions.yaml").items()
+}
+"""The columns of each table."""
 
 # alert_costs.png: what each policy costs a day, by the labels and by the truth, with its parts
 # and its interval.
@@ -123,57 +130,13 @@ def policy_name(policy: str, verdict: AlertVerdict) -> str:
 # The costs of a decision on alerts: a table of all policies, and its picture.
 
 
-def _money_column(name: str, title: str, brief: str) -> Column:
-    return Column(name, "number", "", title, brief, f"{{{{ money({name}) }}}}")
-
-
-def _ends_column(name: str, title: str, brief: str = "") -> Column:
-    show = f"{{{{ ends({name}_low, {name}_high) }}}}"
-    return Column(f"{name}_low", "number", "", title, brief, show)
-
-
-COSTS = Declared.of(
-    Column("policy", "text", "", "policy", "policy", "{{ named(policy) }}"),
-    Column("against", "word", "", "gray by", "by"),
-    _money_column("cost", "cost per day", "cost\nper day"),
-    _ends_column("cost_day", "95 %, by day"),
-    _ends_column("cost_entity", "95 %, by entity"),
-    _money_column("saving", "the policy saves", "policy\nsaves"),
-    _ends_column("saving", "95 %, by day and by entity", "95 %"),
-    Column("missed", "number", "", "missed"),
-    Column("wrong_blocks", "number", "", "wrong blocks", "wrong\nblocks"),
-    Column("reviews", "number", "", "reviews"),
-    Column("blocked", "number", "", "rows blocked per day", show="{{ blocked | written(',.1f') }}"),
-    Column(
-        "reviewed", "number", "", "rows reviewed per day", show="{{ reviewed | written(',.1f') }}"
-    ),
-    Column("caught_share", "share", "", "kept of what is at stake, %", "kept\n%"),
-    Column(
-        "honest_blocked",
-        "share",
-        "",
-        "honest rows blocked, %",
-        "honest\nblocked %",
-        "{{ honest_blocked | share(3) }}",
-    ),
-    Column(
-        "guarded_blocked",
-        "share",
-        "",
-        "of {{ terms.guarded | join(', ') }}, %",
-        "guarded\n%",
-        "{{ guarded_blocked | share(2) }}",
-    ),
-)
-
-
 def alert_cost_grid(verdict: AlertVerdict) -> Grid:
     """Return every policy against labels and truth: its cost a day, and what the decision's own
     policy saves.
     """
     places = decimals([line.cost.value for line in verdict.record])
     return declared_grid(
-        COSTS,
+        COLUMNS["costs"],
         verdict.costs,
         verdict,
         own="{{ decision }}",
@@ -233,45 +196,8 @@ ALERT_COSTS_REPORT = TableReport(
 # and reviews, by the stake.
 
 
-THRESHOLDS = Declared.of(
-    Column(
-        "stake_quantile",
-        "share",
-        "",
-        "quantile of what is at stake",
-        "stakes",
-        "P{{ (100 * stake_quantile) | written('g') }}",
-    ),
-    Column("at_stake", "number", "", "at stake{% if unit %}, {{ unit }}{% endif %}", "at stake"),
-    Column(
-        "block_from",
-        "number",
-        "",
-        "blocked from p",
-        "blocked\nfrom p",
-        "{{ block_from | written('.4f') }}",
-    ),
-    Column(
-        "block_always_from",
-        "number",
-        "",
-        "blocked from p, with reviews left",
-        "though\nreviews left",
-        "{{ block_always_from | written('.4f') }}",
-    ),
-    Column(
-        "review_from",
-        "number",
-        "",
-        "reviewed from p",
-        "reviewed\nfrom p",
-        "{{ 'never' if review_from is none else review_from | written('.4f') }}",
-    ),
-)
-
-
 ALERT_THRESHOLDS_REPORT = TableReport(
-    columns=THRESHOLDS,
+    columns=COLUMNS["thresholds"],
     rows=lambda verdict: verdict.thresholds.filter(cutoff=col("cutoff").max()),
     title="""
     {%- set last = chosen | last if rows %}
@@ -302,16 +228,6 @@ CASE_PAGES = 50
 CASE_ROWS = 200
 """Rows of a case on its page; its CSV has all."""
 
-CASES = Declared.of(
-    Column("case", "text", "", "case", "case"),
-    Column("kind", "text", "", "kind", "kind"),
-    Column("tier", "text", "", "tier", "tier"),
-    Column("parties", "count", "", "accounts", "accounts"),
-    Column("rows", "count", "", "rows", "rows"),
-    Column("at_stake", "number", "", "at stake", "at stake", "{{ at_stake | money(unit) }}"),
-    Column("score", "number", "", "score", "score", "{{ score | brief }}"),
-    Column("reasons", "text", "", "why"),
-)
 
 CASE_CAPTION = (
     f"""
@@ -420,7 +336,12 @@ def _case_cell(value: Any) -> str:
 
 
 CASES_REPORT = TableReport(
-    columns=CASES, most=SHOWN_CASES, names=3, words=1, title=CASE_CAPTION, write=write_case_files
+    columns=COLUMNS["cases"],
+    most=SHOWN_CASES,
+    names=3,
+    words=1,
+    title=CASE_CAPTION,
+    write=write_case_files,
 )
 
 
@@ -546,19 +467,6 @@ def _draw_channels(axes: Axes, pairs: DataFrame) -> None:
 MOST_LISTED_PAIRS = 15
 """Pairs shown."""
 
-ROUTES = Declared.of(
-    Column("sku", "text", "", "SKU", "SKU"),
-    Column("bought_in", "text", "", "bought in", "bought in"),
-    Column("sold_in", "text", "", "sold in", "sold in"),
-    Column("price_paid", "number", "", "price paid"),
-    Column("price_there", "number", "", "price there"),
-    Column("difference", "number", "", "difference", "differ-\nence"),
-    Column("threshold", "number", "", "threshold", "thre-\nshold"),
-    with_interval(Column("margin", "number", "", "margin a unit", "margin"), brief="95 %"),
-    Column("pays_below", "number", "", "pays below", "pays\nbelow"),
-    Column("weak", "flag", "", "sales", show="{{ 'few' if weak }}"),
-)
-
 
 def routes(verdict: ArbitrageVerdict) -> DataFrame:
     """Return the pairs, each end with its region."""
@@ -572,7 +480,7 @@ def routes(verdict: ArbitrageVerdict) -> DataFrame:
 
 
 ARBITRAGE_REPORT = TableReport(
-    columns=ROUTES,
+    columns=COLUMNS["routes"],
     rows=routes,
     most=MOST_LISTED_PAIRS,
     names=3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 from polars import DataFrame, col
 
+from hwds.core.questions import Fields, Json
 from hwds.core.seeds import stream
 from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
 from hwds.detection.reasons import in_words, input_subject, topic_heading
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 # The rows that pictures and sentences are made of.
 
-DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
-SMALL: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
+DASHED: Json = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
+SMALL: Json = {"fontsize": 8.5, "parse_math": False}
 
 SIDES = {
     "": ("label", "against the labels that had been found"),
@@ -136,7 +137,7 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
 
 def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    options: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
+    options: Json = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
     legend = figure.legend(handles, labels, ncols=min(len(labels), 4), **options)
     _write_plainly(legend)
 
@@ -468,7 +469,7 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     return figure
 
 
-def _draw_case(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) -> None:
+def _draw_case(axes: Axes, row: Fields, unit: str, longest: float) -> None:
     """Draw a bar for each reason under its words, and above them the entity and its label."""
     reasons = row["reasons"][:MOST_BARS]
     for place, reason in enumerate(reasons):
@@ -499,7 +500,7 @@ CASE_SCORE = """
 """
 
 
-def _case_title(row: Mapping[str, Any], unit: str) -> str:
+def _case_title(row: Fields, unit: str) -> str:
     """Return the heading of a row: entity, time, and amount."""
     named = [str(each) for each in (row["id"], row["entity"]) if each is not None]
     who = " ".join(named) or f"row {row['row_id'] + 1}"
@@ -516,7 +517,7 @@ NAMED_INPUTS = 3
 """Inputs that are named beside a subject."""
 
 
-Importance = dict[str, Any]
+Importance = Json
 """The share of an input, or of a subject (`segment`), in what the scores of a model are made of:
 `value`, the mean over windows and seeds; `ci_low` and `ci_high`, the lowest and the highest of the
 seeds, None of one seed; `windows`, the share in each window where there are several.

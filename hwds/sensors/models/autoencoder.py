@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -195,8 +194,8 @@ class Autoencoder(SensorModel):
     """
 
     imports = ("keras", "tensorflow")
-    uses_features: ClassVar[bool] = False
-    search_space: ClassVar[Mapping[str, Any]] = {
+    uses_features = False
+    search_space: ClassVar = {
         "window": {"choice": [5, 10, 20, 30]},
         "narrow": {"choice": [2, 4, 8]},
         "units": {"choice": [16, 32, 64]},

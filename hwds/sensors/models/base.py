@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Annotated, ClassVar, Protocol, Self, runtime_checkable
+from typing import Annotated, Protocol, Self, runtime_checkable
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -267,8 +267,8 @@ class SensorModel(Recipe):
         folds: Parts that are held out in turn for the threshold.
     """
 
-    local: ClassVar[bool] = False
-    uses_features: ClassVar[bool] = True
+    local = False
+    uses_features = True
 
     reference: Annotated[float, Ge(0.05), Le(0.9)] = 0.3
     folds: Annotated[int, Ge(2), Le(100)] = 4

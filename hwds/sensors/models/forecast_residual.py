@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -30,8 +29,8 @@ class ForecastResidual(SensorModel):
         ridge: The penalty of coefficients, against the variance of a sensor.
     """
 
-    uses_features: ClassVar[bool] = False
-    search_space: ClassVar[Mapping[str, Any]] = {
+    uses_features = False
+    search_space: ClassVar = {
         "ahead": {"choice": [1, 10, 30, 60]},
         "window": {"choice": [5, 10, 20, 30]},
     }

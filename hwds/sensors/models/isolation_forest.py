@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -29,7 +28,7 @@ class IsolationForest(SensorModel):
     """
 
     imports = ("sklearn",)
-    search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
+    search_space: ClassVar = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
 
     trees: Annotated[Width, Small(20)] = 100
     sample: PositiveInt = 256
@@ -59,7 +58,7 @@ class Forest(Serializable):
 
     trees: IsolationTrees
 
-    past: ClassVar[int] = 0
+    past = 0
 
     def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return the score of each row, shape (rows, 1)."""

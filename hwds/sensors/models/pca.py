@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Gt, Le
@@ -30,7 +29,7 @@ class PCA(SensorModel):
         variance: The share of the variance of normal departures that the components have.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "variance": {"choice": [0.5, 0.7, 0.9]},
         "reference": {"uniform": [0.3, 0.6]},
     }
@@ -60,7 +59,7 @@ class Components(Serializable):
     spread: ndarray
     count: int
 
-    past: ClassVar[int] = 0
+    past = 0
 
     def statistics(self, departures: ndarray, begins: ndarray) -> ndarray:
         """Return T2 and Q, shape (rows, 2); Q is 0 where all components are within."""

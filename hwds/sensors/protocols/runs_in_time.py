@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -145,12 +145,12 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         segments: Static columns of the runs, whose values are scored apart too.
     """
 
-    accepts: ClassVar[type] = SensorModel
-    frame_type: ClassVar[type] = SENSOR_ANOMALY.frame
-    task: ClassVar[str] = SENSOR_ANOMALY.name
-    keys: ClassVar[tuple[str, ...]] = (ENTITY, "row")
-    unit: ClassVar[str] = ENTITY
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "merge")
+    accepts = SensorModel
+    frame_type = SENSOR_ANOMALY.frame
+    task = SENSOR_ANOMALY.name
+    keys = (ENTITY, "row")
+    unit = ENTITY
+    fields_not_in_key = (*Evaluation.fields_not_in_key, "merge")
 
     headline: str = SENSOR_ANOMALY.headline
     train_rows: Annotated[int, Ge(FEWEST), Le(10_000_000)] = 400

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from polars import col
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.questions import Fields, Json
 from hwds.core.settings import read_yaml
 from hwds.experiment.spec import Experiment
+from hwds.report.words import fill
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Tables
 
@@ -46,7 +47,7 @@ def read_fields(path: Path | None) -> dict[str, str]:
     return {name: value.strip() for name, value in fields.items()}
 
 
-def read_named_yaml(path: Path, option: str, names: Sequence[str]) -> dict[str, Any]:
+def read_named_yaml(path: Path, option: str, names: Sequence[str]) -> Json:
     """Return the fields of a YAML that an option of the command line names.
 
     Args:
@@ -78,7 +79,7 @@ def missing_fields(fields: Mapping[str, str]) -> list[str]:
 
 def model_card(
     folder: RunFolder, experiment: Experiment, tables: Tables, fields: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Json:
     """Return the card of a run as plain values."""
     provenance, label = folder.read_provenance(), experiment.model.name
     dataset = {"name": experiment.dataset.name, "fingerprint": provenance.get("data")}
@@ -103,14 +104,14 @@ def model_card(
     }
 
 
-def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
+def metrics_of(tables: Tables, label: str) -> list[Json]:
     """Return the totals of a model's metrics with their intervals."""
     whole = pl.all_horizontal(col("fold", "step", "segment").is_null())
     rows = tables.scores.filter(whole & col("value").is_not_null(), model=label)
     return rows.select("metric", "aggregate", "value", "ci_low", "ci_high", "n").to_dicts()
 
 
-def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
+def slices_of(tables: Tables, label: str, headline: str) -> list[Json]:
     """Return the headline by segment."""
     slices = tables.scores.filter(col("segment").is_not_null() & col("fold").is_null(), model=label)
     short = col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
@@ -120,66 +121,64 @@ def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]
     ).to_dicts()
 
 
-def card_markdown(
-    card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]
-) -> str:
+CARD_PAGE = """
+{%- macro table(rows, names) -%}
+| {{ (names + ["value", "95 %", "n"]) | join(" | ") }} |
+|{{ "---|" * (names | length + 3) }}
+{%- for row in rows %}
+| {% for name in names %}{{ row[name] }} | {% endfor %}{{ "%.4g" | format(row.value) }} |
+{%- if row.ci_low is none %} {% else %} {{ "%.4g to %.4g" | format(row.ci_low, row.ci_high) }}
+{%- endif %} | {{ row.n or "" }} |
+{%- endfor %}
+{%- endmacro -%}
+# {{ model }}
+
+Run {{ run }}, task {{ task }}, protocol {{ protocol }}.
+{% for name in names %}
+**{{ name | replace("_", " ") | capitalize }}**: {{ about[name] or "*not said*" }}
+{% endfor %}
+## Data
+
+{{ data.name }}, fingerprint `{{ data.fingerprint }}`.
+
+## Performance
+
+{{ conclusion }}
+
+{{ table(metrics, ["metric", "aggregate"]) }}
+{%- if slices %}
+
+## Slices
+
+{{ table(slices, ["segment_by", "segment", "metric"]) }}
+{%- endif %}
+{%- if decision %}
+
+## Decision
+
+{{ decision.action }}: {{ decision.sentence }}
+{%- endif %}
+
+## Remarks
+{% for remark in remarks %}
+- {{ remark }}
+{%- endfor %}
+
+## Proof in a fresh process
+{% for name, value in parity.items() %}
+- {{ name }}: {{ value }}
+{%- endfor %}
+
+## Latency
+{% for name, value in latency.items() %}
+- {{ name }}: {{ value }}
+{%- endfor %}
+"""
+
+
+def card_markdown(card: Fields, parity: Fields, latency: Fields) -> str:
     """Return the card for people."""
-    texts = {name: card[name] or "*not said*" for name in FIELDS}
-    lines = [
-        f"# {card['model']}",
-        "",
-        f"Run {card['run']}, task {card['task']}, protocol {card['protocol']}.",
-        "",
-    ]
-    for name in FIELDS:
-        lines += [f"**{name.replace('_', ' ').capitalize()}**: {texts[name]}", ""]
-    lines += [
-        "## Data",
-        "",
-        f"{card['data']['name']}, fingerprint `{card['data']['fingerprint']}`.",
-        "",
-    ]
-    lines += [
-        "## Performance",
-        "",
-        card["conclusion"],
-        "",
-        *_table(card["metrics"], ("metric", "aggregate")),
-    ]
-    if card["slices"]:
-        lines += ["", "## Slices", "", *_table(card["slices"], ("segment_by", "segment", "metric"))]
-    if card["decision"]:
-        lines += [
-            "",
-            "## Decision",
-            "",
-            f"{card['decision']['action']}: {card['decision']['sentence']}",
-        ]
-    lines += ["", "## Remarks", "", *(f"- {remark}" for remark in card["remarks"])]
-    lines += [
-        "",
-        "## Proof in a fresh process",
-        "",
-        *(f"- {name}: {value}" for name, value in parity.items()),
-    ]
-    lines += ["", "## Latency", "", *(f"- {name}: {value}" for name, value in latency.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
-    shown = [*names, "value", "95 %", "n"]
-    lines = [f"| {' | '.join(shown)} |", f"|{'---|' * len(shown)}"]
-    for row in rows:
-        has_interval = row["ci_low"] is not None
-        interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if has_interval else ""
-        cells = [
-            *(str(row[name]) for name in names),
-            f"{row['value']:.4g}",
-            interval,
-            f"{row['n'] or ''}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return fill(CARD_PAGE, card, names=FIELDS, parity=parity, latency=latency) + "\n"
 
 
 # A model card as other registries read it: metadata of Hugging Face's cards, and the JSON of
@@ -189,7 +188,7 @@ SHORT_TEXT, LONG_TEXT = 1024, 2048
 """Characters that SageMaker takes of a description, and of what a model is for."""
 
 
-def front_matter(card: Mapping[str, Any], hub_task: str) -> str:
+def front_matter(card: Fields, hub_task: str) -> str:
     """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its
     `model-index`.
 
@@ -223,7 +222,7 @@ def front_matter(card: Mapping[str, Any], hub_task: str) -> str:
     return f"---\n{written}---\n"
 
 
-def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
+def sagemaker_card(card: Fields) -> Json:
     """Return the content of a model card of SageMaker, as `CreateModelCard` takes it in JSON.
 
     Source: Amazon SageMaker developer guide, "Model card JSON schema".
@@ -264,7 +263,7 @@ def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metric(row: Mapping[str, Any]) -> dict[str, Any]:
+def _metric(row: Fields) -> Json:
     """Return a metric of a card, of a slice under its name, with its interval in words."""
     name = (
         f"{row['metric']}, {row['segment_by']}={row['segment']}"

@@ -22,6 +22,7 @@ from hwds.core.config import extras_of_node
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import flush_to_disk, write_text
+from hwds.core.questions import Fields, Json
 from hwds.core.recipe import Recipe, construct
 from hwds.core.registry import hook_class, task_of
 from hwds.core.serialization import class_path, load_fitted, save_fitted
@@ -43,6 +44,7 @@ from hwds.serve.bundle.card import (
     read_named_yaml,
     sagemaker_card,
 )
+from hwds.serve.bundle.content import RowContent, UnitContent
 from hwds.serve.bundle.manifest import (
     CARD,
     CARD_JSON,
@@ -65,10 +67,8 @@ from hwds.serve.bundle.manifest import (
     signing_key,
 )
 from hwds.serve.bundle.reference import LEAST_CASES, write_cases
-from hwds.serve.bundle.row_content import RowContent
-from hwds.serve.bundle.unit_content import UnitContent
+from hwds.serve.gate import refuse_gated
 from hwds.serve.services.opening import Bundle, service_of
-from hwds.serve.verdicts import refuse_gated
 
 # The lock of versions and the licences of all that a bundle needs to run.
 
@@ -142,9 +142,7 @@ def _is_needed(line: str, extras: tuple[str, ...] = ()) -> bool:
 # The tiers of a bundle: the rule of a run's alert policy as `decision.json` has it.
 
 
-def stored_tiers(
-    experiment: Experiment, verdict: dict[str, Any] | None, amount: str
-) -> dict[str, Any] | None:
+def stored_tiers(experiment: Experiment, verdict: Json | None, amount: str) -> Json | None:
     """Return the rule of a run that decides on rows one by one.
 
     None where it decides something else, or nothing.
@@ -191,7 +189,7 @@ def make_bundle(
     fields: Mapping[str, str],
     budget: float | None = None,
     n_cases: int = LEAST_CASES,
-    prove: Callable[[Bundle], dict[str, Any]] | None = None,
+    prove: Callable[[Bundle], Json] | None = None,
     live: Recipe | Path | None = None,
 ) -> Bundle:
     """Write the bundle of a run.
@@ -323,7 +321,7 @@ def policy_settings(policies: type[Policies], path: Path) -> Recipe:
     return construct(policies.settings, "live", read_named_yaml(path, "--live", names))
 
 
-def conformal_of(content: Content, fitted: Any) -> dict[str, Any]:
+def conformal_of(content: Content, fitted: Any) -> Json:
     """Return the conformal quantiles of a model: scores of held-out normal rows, or corrections of
     forecasts' quantiles.
     """
@@ -342,7 +340,7 @@ def conformal_of(content: Content, fitted: Any) -> dict[str, Any]:
     }
 
 
-def _run_proof(part: Path) -> dict[str, Any]:
+def _run_proof(part: Path) -> Json:
     """Return the proof of a folder in a fresh process.
 
     Raises:
@@ -362,11 +360,11 @@ def _run_proof(part: Path) -> dict[str, Any]:
         raise HwdsError(
             f"bundle: no bundle is made, for a fresh process does not answer as the run did: {why}"
         )
-    proof: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    proof: Json = json.loads(done.stdout.splitlines()[-1])
     return proof
 
 
-def _keep_budget(kind: str, latency: Mapping[str, Any], budget: float | None) -> None:
+def _keep_budget(kind: str, latency: Fields, budget: float | None) -> None:
     """Refuse a model that is too slow.
 
     Raises:
@@ -384,7 +382,7 @@ def _finish_manifest(
     folder: RunFolder,
     part: Path,
     manifest: Manifest,
-    proof: dict[str, Any],
+    proof: Json,
     fields: Mapping[str, str],
 ) -> Manifest:
     """Write latency, card and schema, and return the manifest of all files."""
@@ -401,7 +399,7 @@ def _finish_manifest(
     return replace(manifest, parity=proof, files=files_of(part))
 
 
-def _schema(part: Path, manifest: Manifest) -> dict[str, Any]:
+def _schema(part: Path, manifest: Manifest) -> Json:
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -413,5 +411,5 @@ def _schema(part: Path, manifest: Manifest) -> dict[str, Any]:
             service.close()
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Fields) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

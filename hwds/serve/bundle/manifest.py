@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.questions import RowRule
+from hwds.core.questions import Fields, Json, RowRule
 
 # Keys: ed25519 pairs with which bundles are signed, and the public ones that are trusted.
 
@@ -189,9 +189,9 @@ class Manifest:
     run: str
     model: str
     python: str
-    graph: Mapping[str, Any]
-    parity: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    graph: Fields
+    parity: Fields = field(default_factory=dict)
+    files: Mapping[str, Fields] = field(default_factory=dict)
     format: int = FORMAT
 
     @cached_property
@@ -300,7 +300,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {name: _read_file(folder / name) for name in _names(folder)}
 
 
-def files_of(folder: Path) -> dict[str, dict[str, Any]]:
+def files_of(folder: Path) -> dict[str, Json]:
     """Return the SHA-256 and the size of every file of a folder but manifest and signature; see
     `read_files`.
     """
@@ -320,7 +320,7 @@ def sha256(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def _facts(content: bytes) -> dict[str, Any]:
+def _facts(content: bytes) -> Json:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
@@ -404,7 +404,7 @@ def _checked_signature(folder: Path, content: bytes, trusted: Mapping[str, str] 
     return stored
 
 
-def _checked_files(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+def _checked_files(folder: Path, known: Mapping[str, Fields]) -> dict[str, bytes]:
     """Return the content of the files of a manifest.
 
     Raises:
@@ -431,7 +431,7 @@ ALERT_RULE = "hwds.detection.alerts.tiers:AlertTiers"
 """
 
 
-def stored_rule(decision: Mapping[str, Any] | None) -> RowRule | None:
+def stored_rule(decision: Fields | None) -> RowRule | None:
     """Return what a bundle's `decision.json` says of rows; None where it says nothing.
 
     Raises:

@@ -21,11 +21,11 @@ import polars as pl
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.onnx_graph import GraphScorer
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Json
 from hwds.evaluation.serving import Case, Question, Service
+from hwds.serve.bundle.content import INPUTS
 from hwds.serve.bundle.manifest import GRAPH, PARITY, STATE
 from hwds.serve.bundle.reference import ParityError, answer_rows, read_cases, worst_difference
-from hwds.serve.bundle.row_content import INPUTS
 from hwds.serve.services.opening import EVENTS, Bundle, begin_store, policy_service, service_of
 
 ALONE_CASES = 64
@@ -37,7 +37,7 @@ the same machine.
 """
 
 
-def prove_bundle(bundle: Bundle) -> dict[str, Any]:
+def prove_bundle(bundle: Bundle) -> Json:
     """Return what the proof of a bundle showed.
 
     Raises:
@@ -136,7 +136,7 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
     last = next(case.question for case in reversed(cases) if "of" not in case.question)
     needed = {name: last[name] for name in service.question_schema()["required"] if name in last}
     outcomes = {"no question": "no answer"}
-    holes: dict[str, dict[str, Any]] = {
+    holes: dict[str, Json] = {
         "nothing known": {**needed, ID: "nothing known"},
         "no rows": {**last, "rows": [], ID: "no rows"}
         if "rows" in last
@@ -151,7 +151,7 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
             outcomes[name] = "answered"
         except DataError as error:
             outcomes[name] = f"refused: {error}"
-    wrong: dict[str, Any] = {
+    wrong: Json = {
         "a list": [1],
         "an unknown field": {**last, ID: "u", "no such field": 1},
     }
@@ -174,7 +174,7 @@ def _refuse_odd_numbers(node: Any) -> None:
             raise HwdsError("an answer holds a number that JSON has not.")
 
 
-def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
+def _graph_difference(bundle: Bundle) -> Json | None:
     """Return how far the graph is from the run's scores, where there is one.
 
     Raises:
@@ -210,7 +210,7 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
-def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
+def _latency(service: Service, questions: Sequence[Question]) -> Json:
     """Return milliseconds of one answer: median and 99 % of the quietest of some blocks."""
     timed = [question for question in questions if "of" not in question]
     if service.stateful:

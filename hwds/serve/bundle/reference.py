@@ -18,6 +18,7 @@ from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.files import Readable, write_text
+from hwds.core.questions import Fields, Json
 from hwds.evaluation.serving import Case
 
 # Reconstruction: how far a row lies from the planes that the numbers of a reference lie near,
@@ -33,10 +34,10 @@ EXPLAINED = 0.9
 least.
 """
 
-Components = Mapping[str, Any]
+Components = Fields
 
 
-def components_of(rows: DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
+def components_of(rows: DataFrame, columns: Sequence[str]) -> Json | None:
     """Return the principal components of the numbers among columns, each scaled to variance 1.
 
     None of fewer than two.
@@ -62,7 +63,7 @@ def components_of(rows: DataFrame, columns: Sequence[str]) -> dict[str, Any] | N
     }
 
 
-def distances_of(components: Components, rows: DataFrame | Sequence[Mapping[str, Any]]) -> ndarray:
+def distances_of(components: Components, rows: DataFrame | Sequence[Fields]) -> ndarray:
     """Return the mean squared distance of each row from its projection, shape (n,).
 
     What is not known is taken to be usual.
@@ -121,7 +122,7 @@ SEGMENTS = 12
 """Texts of a column at most by which its rows are watched apart."""
 
 
-def column_reference(values: Series, grid: int = GRID) -> dict[str, Any]:
+def column_reference(values: Series, grid: int = GRID) -> Json:
     """Return the statistics of a column: its kind, the share that is missing, and quantiles or
     shares of values.
 
@@ -133,7 +134,7 @@ def column_reference(values: Series, grid: int = GRID) -> dict[str, Any]:
         grid: Quantiles of a number.
     """
     missing = values.null_count() + (int(values.is_nan().sum()) if values.dtype.is_float() else 0)
-    stored: dict[str, Any] = {"n": len(values), "missing": missing / max(len(values), 1)}
+    stored: Json = {"n": len(values), "missing": missing / max(len(values), 1)}
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
         numbers = known_numbers(values)
         quantiles = np.quantile(numbers, np.linspace(0, 1, grid)) if len(numbers) else np.zeros(0)
@@ -157,7 +158,7 @@ def known_numbers(values: Series) -> ndarray:
 
 def reference_of(
     rows: DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
-) -> dict[str, Any]:
+) -> Json:
     """Return the reference statistics of a run.
 
     Args:
@@ -201,7 +202,7 @@ def segments_of(
     predictions: Sequence[str],
     tested: DataFrame,
     time: str = "",
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Json]:
     """Return by column of few texts, and by each of these, the reference statistics of the answers
     to its rows.
 
@@ -213,7 +214,7 @@ def segments_of(
             calibrated; it may be empty.
         time: The column of time; empty where there is none.
     """
-    segments: dict[str, dict[str, Any]] = {}
+    segments: dict[str, Json] = {}
     for name in columns:
         texts = rows[name].dtype in (pl.String, pl.Categorical, pl.Enum)
         values = rows[name].drop_nulls().cast(pl.String).unique().sort().to_list() if texts else []
@@ -231,7 +232,7 @@ def segments_of(
     return segments
 
 
-def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> dict[str, Any]:
+def calibration_of(probability: ndarray, label: ndarray, bins: int = 10) -> Json:
     """Return how labels follow probabilities: by bin of equal counts their means, and the log loss.
 
     Args:
@@ -420,7 +421,7 @@ def _value_at(node: Any, path: str) -> Any:
     return node
 
 
-def answer_rows(answer: Mapping[str, Any]) -> int:
+def answer_rows(answer: Fields) -> int:
     """Return how many rows of predictions an answer has; a decision is one."""
     return (
         len(answer["rows"]) if "rows" in answer else int("score" in answer or "decision" in answer)

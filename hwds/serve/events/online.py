@@ -16,7 +16,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest
-from hwds.core.questions import RowRule
+from hwds.core.questions import Fields, Json, RowRule
 from hwds.core.serialization import load_fitted
 from hwds.evaluation.serving import Reasons, RowModel, row_model
 from hwds.frames.features.base import RowFeatures
@@ -103,13 +103,13 @@ class EventAnswer:
     score: float
     probability: float | None
     p_value: float | None
-    reasons: tuple[Mapping[str, Any], ...]
+    reasons: tuple[Fields, ...]
     features: Mapping[str, Value]
     tier: str | None = None
     expected_gain: float | None = None
     lacks: tuple[str, ...] = ()
     again: bool = False
-    in_words: Callable[[Sequence[Mapping[str, Any]]], list[str]] = field(
+    in_words: Callable[[Sequence[Fields]], list[str]] = field(
         default=lambda _: [], repr=False, compare=False
     )
 
@@ -150,7 +150,7 @@ class AnswerCodec:
 
     def __init__(
         self,
-        columns: Mapping[str, Any],
+        columns: Fields,
         log: EventLog,
         model: RowModel,
         rule: RowRule | None = None,
@@ -163,7 +163,7 @@ class AnswerCodec:
         ]
         layout = [list(self._names), self._shapes]
         self._log, self._layout = log, f"layout {digest(layout)}"
-        self._layouts: dict[str, Any] = {self._layout: layout}
+        self._layouts: Json = {self._layout: layout}
         if log.metadata(self._layout) is None:
             log.set_metadata(self._layout, layout)
 
@@ -394,7 +394,7 @@ class Online:
             keep=keep,
         )
 
-    def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> EventAnswer:
+    def score(self, event: Fields | str | bytes, *, reasons: bool = True) -> EventAnswer:
         """Score an event: a dict or JSON, with values by column and its key.
 
         Raises:
@@ -631,7 +631,7 @@ def answer_line(scorer: Online, line: str) -> str:
     return scorer.score(line).json()
 
 
-def take_report(scorer: Online, message: Mapping[str, Any]) -> bool:
+def take_report(scorer: Online, message: Fields) -> bool:
     """Take a label or a return, and return whether it is news.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.questions import LONGEST_ID, parsed_json
+from hwds.core.questions import LONGEST_ID, Fields, Json, parsed_json
 from hwds.frames.rows import hidden_columns, microseconds
 from hwds.frames.table import ROW_ID, Table
 
@@ -43,7 +43,7 @@ class ReadEvent:
     id: str
     time: int
     arrival: int
-    values: dict[str, Any]
+    values: Json
     body: str
     arrival_column: str = ""
 
@@ -80,7 +80,7 @@ class Reader:
         }
         self._convert = {name: _converter(name, kind) for name, kind in kinds.items()}
 
-    def read(self, event: Mapping[str, Any] | str | bytes) -> ReadEvent:
+    def read(self, event: Fields | str | bytes) -> ReadEvent:
         """Read one event; a column that it does not have is not known.
 
         Raises:
@@ -130,9 +130,9 @@ class Reader:
         """
         return microseconds(self._values(id, {self._time: value})[self._time])
 
-    def _values(self, id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(self, id: str, fields: Fields) -> Json:
         """Return the values of an event, as the columns hold them."""
-        values: dict[str, Any] = {}
+        values: Json = {}
         for name, value in fields.items():
             if name not in self._convert:
                 if name == self.key or (value is None and name in self._hidden):
@@ -173,7 +173,7 @@ def check_same(earlier: ReadEvent, again: ReadEvent) -> None:
             )
 
 
-def event_rows(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
+def event_rows(events: Any) -> Iterable[Fields | str | bytes]:
     """Return the events of a list, an Arrow table or a polars frame."""
     if hasattr(events, "to_pylist"):  # pyarrow's tables and batches
         return events.to_pylist()
@@ -182,7 +182,7 @@ def event_rows(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
     return events
 
 
-def parse_object(text: str | bytes, what: str = "event") -> Mapping[str, Any]:
+def parse_object(text: str | bytes, what: str = "event") -> Fields:
     """Return the fields of a JSON object.
 
     Args:

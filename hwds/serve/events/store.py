@@ -22,6 +22,7 @@ from polars import DataFrame, Series
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.core.files import digest
 from hwds.core.keys import code_digest
+from hwds.core.questions import Json
 from hwds.core.recipe import canonical
 from hwds.core.serialization import Unserializable
 from hwds.frames.features.base import RowFeatures
@@ -116,7 +117,7 @@ def with_arrivals(schema: Table) -> Table:
     return replace(schema, data=data, roles=schema.roles | {"available_at": (name,)})
 
 
-def _kinds(schema: Table) -> dict[str, Any]:
+def _kinds(schema: Table) -> Json:
     return dict(schema.data.schema)
 
 
@@ -274,7 +275,7 @@ class FeatureState:
             clock = max(clock, min(last)) if len(last) == WITNESSES else clock
 
     def arrive(
-        self, time: int, arrival: int, values: dict[str, Any], said: int | None = None
+        self, time: int, arrival: int, values: Json, said: int | None = None
     ) -> Sequence[Value]:
         """Return the features of an event; they are put among its values too.
 
@@ -332,7 +333,7 @@ class FeatureState:
             self._live.returned(place, at)
 
 
-def state_changes(live: Any) -> dict[str, Any]:
+def state_changes(live: Any) -> Json:
     """Return the changing state of an object: its attributes that change, those of its parts in
     dicts of their own.
 
@@ -354,7 +355,7 @@ def _changes(value: Any) -> Any:
     )  # a dict may know what to do about what is missing
 
 
-def restore_state(live: Any, changes: dict[str, Any]) -> None:
+def restore_state(live: Any, changes: Json) -> None:
     """Set the state of a new object to what `state_changes` returned for another one."""
     for name in live.changing:
         current, value = getattr(live, name), changes[name]
@@ -393,7 +394,7 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
     Raises:
         DataError: There is none.
     """
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, Json] = {}
     schema = with_arrivals(schema)
     names = {role: schema.name(role) for role in ("available_at", "label", "label_time")}
     moments = {names["available_at"], names["label_time"]} - {""}

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+from hwds.core.questions import Fields, Json
 from hwds.serve.bundle.reference import log_losses, shares_below
 
 # Distances of a window of rows from a reference, by the statistics that both keep.
@@ -31,7 +32,7 @@ single precision explains.
 """
 
 
-def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, float]:
+def distances(reference: Fields, window: Fields) -> dict[str, float]:
     """Return the distances of a column in a window from its reference, by the names of `DISTANCES`.
 
     Both as `column_reference` makes them. Nothing where either has no value.
@@ -49,7 +50,7 @@ def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[s
     return {name: measure(first, second) for name, measure in measures.items() if measure}
 
 
-def _quantiles(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:
+def _quantiles(reference: Fields, window: Fields) -> list[ndarray]:
     """Return the quantiles of both; those of the window are snapped to the reference's atoms."""
     first, second = (np.asarray(each["quantiles"], float) for each in (reference, window))
     return [first, snapped(second, first)]
@@ -74,7 +75,7 @@ def snapped(values: ndarray, reference: ndarray) -> ndarray:
     return np.where(near, nearest, values)
 
 
-def _shares(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[ndarray]:
+def _shares(reference: Fields, window: Fields) -> list[ndarray]:
     """Return the shares of all texts of either in both; empty where one has no text."""
     both = [each["shares"] for each in (reference, window)]
     names = list(dict.fromkeys(name for shares in both for name in shares))
@@ -141,7 +142,7 @@ DISTANCES = {
 """The distances that a monitor watches, by the names that reports and violations give them."""
 
 
-def new_share(reference: Mapping[str, Any], window: Mapping[str, Any]) -> float:
+def new_share(reference: Fields, window: Fields) -> float:
     """Return the share of a window's texts that the reference does not have."""
     if window["kind"] != "text":
         return 0.0
@@ -199,9 +200,9 @@ class Baseline:
         windows: The windows of the reference.
     """
 
-    def __init__(self, reference: Mapping[str, Any]) -> None:
+    def __init__(self, reference: Fields) -> None:
         self.predictions = frozenset(reference.get("predictions", {}))
-        self._overall: dict[str, Any] = {**reference["columns"], **reference.get("predictions", {})}
+        self._overall: Json = {**reference["columns"], **reference.get("predictions", {})}
         self.windows = len(reference["windows"])
         self._logs: dict[tuple[str, str], ndarray] = {}
         self._missing: dict[str, ndarray] = {}
@@ -221,7 +222,7 @@ class Baseline:
         """The columns and predictions that are watched."""
         return tuple(self._overall)
 
-    def findings(self, window: Mapping[str, Mapping[str, Any]]) -> list[DriftFinding]:
+    def findings(self, window: Mapping[str, Fields]) -> list[DriftFinding]:
         """Return every statistic of a window: by column what `column_reference` makes of it."""
         found = []
         for name, part in window.items():
@@ -261,7 +262,7 @@ class Baseline:
             name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND)
         )
 
-    def _of_missing(self, name: str, part: Mapping[str, Any]) -> DriftFinding:
+    def _of_missing(self, name: str, part: Fields) -> DriftFinding:
         """Judge what is missing by the binomial law, and by its spread over windows where that is
         wider; either way counts.
         """
@@ -281,7 +282,7 @@ class Baseline:
         return DriftFinding(name, "missing", part["missing"], rate, chance)
 
 
-def usual_new_share(overall: Mapping[str, Any]) -> float:
+def usual_new_share(overall: Fields) -> float:
     """Return the share of texts to come that a reference does not name: those that it has beside,
     and those never seen.
     """
@@ -296,9 +297,7 @@ def binomial_tail(count: int, n: int, rate: float) -> float:
     return float(binom.sf(count - 1, n, rate)) if count > 0 else 1.0
 
 
-def label_findings(
-    probability: ndarray, label: ndarray, calibration: Mapping[str, Any]
-) -> list[DriftFinding]:
+def label_findings(probability: ndarray, label: ndarray, calibration: Fields) -> list[DriftFinding]:
     """Return how labels that have arrived follow probabilities, against how they did on the run's
     test rows.
 

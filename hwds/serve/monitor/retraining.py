@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Json
 from hwds.core.recipe import Recipe
 from hwds.core.registry import hook_class
 from hwds.evaluation.protocol import RunContext
@@ -229,7 +228,7 @@ class Proposal:
             f"{self.high:+.4f})."
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return it for a file."""
         return {**asdict(self), "sentence": self.sentence}
 

@@ -16,7 +16,7 @@ import polars as pl
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.files import write_text
-from hwds.core.questions import ID
+from hwds.core.questions import ID, Fields, Json
 from hwds.results.formatting import counted
 from hwds.serve.bundle.reference import (
     RECONSTRUCTION,
@@ -53,12 +53,12 @@ class Captured:
     """
 
     at: str
-    question: Mapping[str, Any]
-    answer: Mapping[str, Any]
+    question: Fields
+    answer: Fields
     request: str = ""
     bundle: str = ""
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[Json]:
         """Yield its rows by column: of a history each row, of which the last has the answer's
         first.
         """
@@ -105,7 +105,7 @@ def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
     return sorted(found, key=lambda each: each.at)
 
 
-def _of_line(line: Mapping[str, Any], arm: str) -> list[Captured]:
+def _of_line(line: Fields, arm: str) -> list[Captured]:
     data, facts = line["captureData"], line["eventMetadata"]
     if facts.get("arm", "main") != arm:
         return []
@@ -200,7 +200,7 @@ class MonitorReport:
     remarks: tuple[str, ...] = field(default=())
 
     @property
-    def violations(self) -> list[dict[str, Any]]:
+    def violations(self) -> list[Json]:
         """The violations in the shape of SageMaker Model Monitor's `constraint_violations.json`."""
         return [
             {
@@ -220,7 +220,7 @@ def describe(finding: DriftFinding, begin: str) -> str:
 
 
 def watch_bundle(
-    reference: Mapping[str, Any],
+    reference: Fields,
     captured: Sequence[Captured],
     *,
     bundle: str,
@@ -314,17 +314,17 @@ def _remarks(
     return remarks
 
 
-def shown_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+def shown_columns(rows: Sequence[Fields]) -> set[str]:
     """Return the columns that rows have, but for those that the capture hides."""
     return {name for row in rows for name, value in row.items() if value != HIDDEN}
 
 
 def window_statistics(
     baseline: Baseline,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Fields],
     components: Components | None,
     shown: Set[str],
-) -> dict[str, Any]:
+) -> Json:
     """Return the statistics of a window, of the columns that the reference has.
 
     Args:
@@ -384,7 +384,7 @@ def captured_days(captured: Sequence[Captured]) -> float:
 
 
 def watch_segments(
-    reference: Mapping[str, Any],
+    reference: Fields,
     captured: Sequence[Captured],
     column: str,
     *,

@@ -11,24 +11,22 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing import parent_process
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.questions import ID
-from hwds.core.settings import read_yaml
+from hwds.core.questions import ID, Fields, Json
+from hwds.core.settings import read_beside
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
-from hwds.serve.server.arms import FAILURES, LOG, MAIN, Loaded
-from hwds.serve.server.core import Core, Reply, log_request
+from hwds.serve.server.core import FAILURES, LOG, Core, Loaded, Reply, log_request
 from hwds.serve.server.formats import JSON, REFUSAL_HEADERS, TIMED_BODY, Refused, refusal_body
-from hwds.serve.server.records import Headers, pass_on
+from hwds.serve.server.records import MAIN, Headers, pass_on
 from hwds.serve.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -211,8 +209,6 @@ def without_values(why: str, redact: Sequence[str]) -> str:
 
 # The OpenAPI description of a server, and the page that shows it.
 
-DESCRIPTION = Path(__file__).with_name("openapi.yaml")
-"""The description of the routes that take questions."""
 
 SHOWN_ROUTES = {
     "/ping": "Whether the server can answer: an empty 200.",
@@ -228,9 +224,7 @@ SHOWN_ROUTES = {
 """What the routes without a body show."""
 
 
-def openapi_description(
-    schema: Mapping[str, Any], model: str, digest: str, name: str
-) -> dict[str, Any]:
+def openapi_description(schema: Fields, model: str, digest: str, name: str) -> Json:
     """Return the description of a server.
 
     Args:
@@ -239,7 +233,7 @@ def openapi_description(
         digest: The digest of the bundle.
         name: The model's name in KServe's paths.
     """
-    described: dict[str, Any] = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
+    described: Json = read_beside(__file__, "openapi.yaml")
     described["info"] |= {"title": model, "version": digest}
     invocations, infer = (each["post"] for each in described["paths"].values())
     question = {key: value for key, value in schema.items() if key != "$schema"}
@@ -279,7 +273,7 @@ pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8
 """
 
 
-def openapi_page(described: Mapping[str, Any]) -> str:
+def openapi_page(described: Fields) -> str:
     """Return a page of the description; it loads nothing from elsewhere."""
     from jinja2 import Environment
 
@@ -390,7 +384,7 @@ class Routes:
 
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
-        self._described: tuple[Loaded, dict[str, Any]] | None = None
+        self._described: tuple[Loaded, Json] | None = None
 
     def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the questions of a body, and what makes a reply of their answers."""
@@ -440,7 +434,7 @@ class Routes:
             "/v2/models/{name}/ready": (self._ready,),
         }
 
-    def _execution_parameters(self) -> dict[str, Any]:
+    def _execution_parameters(self) -> Json:
         """Return what a batch transform may ask at once."""
         settings, most = self._settings, self._settings.most_megabytes
         return {
@@ -456,7 +450,7 @@ class Routes:
             {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
         )
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> Json:
         loaded = self._core.loaded
         if self._described is None or self._described[0] is not loaded:
             manifest = loaded.bundle.manifest
@@ -466,17 +460,17 @@ class Routes:
             self._described = loaded, described  # made once: it takes milliseconds
         return self._described[1]
 
-    def _version(self) -> dict[str, Any]:
+    def _version(self) -> Json:
         manifest = self._core.loaded.bundle.manifest
         return {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run}
 
-    def _model(self, name: str) -> dict[str, Any]:
+    def _model(self, name: str) -> Json:
         """Return the metadata of the model (KServe)."""
         self._refuse_name(name)
         loaded = self._core.loaded
         return kserve.kserve_metadata(name, loaded.bundle.manifest.digest, loaded.schema)
 
-    def _ready(self, name: str) -> dict[str, Any]:
+    def _ready(self, name: str) -> Json:
         """Say whether the model can answer (KServe)."""
         self._refuse_name(name)
         return {"name": name, "ready": True}

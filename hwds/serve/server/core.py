@@ -1,4 +1,4 @@
-"""Core: from the bytes of a request to those of an answer, by the service of a bundle."""
+"""Core: from the bytes of a request to those of an answer, by the bundles of a server."""
 
 from __future__ import annotations
 
@@ -9,28 +9,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
-from typing import Any, NamedTuple
+from threading import Barrier, BrokenBarrierError, Lock
+from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
+import polars as pl
+
 from hwds.core.errors import ConfigError, DataError, HwdsError
-from hwds.core.questions import parsed_json
-from hwds.evaluation.serving import Answer, Question
+from hwds.core.questions import ID, Json, id_of, parsed_json
+from hwds.evaluation.serving import STATEFUL, Answer, Question, Service
+from hwds.serve.bundle.manifest import SCHEMA
 from hwds.serve.server import formats as kserve
-from hwds.serve.server.arms import (
-    CANARY,
-    FAILURES,
-    LOG,
-    MAIN,
-    SHADOW,
-    Loaded,
-    RequestPart,
-    Shadow,
-    check_arm,
-    parts_of,
-)
 from hwds.serve.server.formats import (
     JSON,
     Refused,
@@ -40,10 +32,151 @@ from hwds.serve.server.formats import (
     body_questions,
     body_text,
 )
-from hwds.serve.server.records import TRACEPARENT, Capture, CapturedArm, Metrics, Traces
+from hwds.serve.server.records import (
+    CANARY,
+    MAIN,
+    SHADOW,
+    TRACEPARENT,
+    Capture,
+    CapturedArm,
+    Metrics,
+    Traces,
+    share_of,
+)
 from hwds.serve.server.settings import ServerSettings
-from hwds.serve.services.opening import Bundle
-from hwds.serve.services.rows import ReadRow, RowService
+from hwds.serve.services.opening import Bundle, ReadRow, RowService
+
+# Loaded: a bundle with the service that answers by it.
+
+LOG = logging.getLogger("hwds.server")
+
+FAILURES: tuple[type[BaseException], ...] = (Exception, pl.exceptions.PanicException)
+"""The exceptions of a service that fails: a panic of polars is no `Exception`."""
+
+
+class Loaded(NamedTuple):
+    """A bundle, its service, and facts of it that every request needs."""
+
+    bundle: Bundle
+    service: Service
+    schema: Json
+    digest: str
+
+    @classmethod
+    def of(cls, bundle: Bundle, settings: ServerSettings) -> Self:
+        """Return a bundle with its service.
+
+        Raises:
+            DataError: It is of another version of hwds.
+        """
+        store = Path(settings.store) if settings.store else None
+        service = bundle.service(store, "power" if settings.power else "process")
+        kept, digest = bundle.lighter(), bundle.manifest.digest
+        return cls(kept, service, service.question_schema(), digest)
+
+
+# Arms: bundles beside the one that answers; a canary answers a share of the units, a shadow
+# answers nobody.
+
+Deliver = Callable[[list[Answer]], None]
+
+MOST_WAITING, MOST_ROWS = 256, 20_000
+"""Requests, and questions of them together, that may wait for the shadow; it leaves out those that
+come while it is so far behind: they would take the memory of the bundle that answers.
+"""
+
+
+class RequestPart(NamedTuple):
+    """The questions of a request that one arm answers, and their places in it."""
+
+    arm: str
+    places: list[int]
+    questions: list[Question]
+
+
+def parts_of(questions: Sequence[Question], share: float, unit: str) -> list[RequestPart]:
+    """Return the parts of a request by arm; a unit is always in the same one.
+
+    Args:
+        questions: The questions of the request; one without an id gets its place in it.
+        share: The share of the units that the canary answers, from 0 to 1.
+        unit: The field that names a unit; empty where questions have none.
+
+    Raises:
+        DataError: A question is none.
+    """
+    ids = [id_of(question, place) for place, question in enumerate(questions)]
+    parts = [RequestPart(MAIN, [], []), RequestPart(CANARY, [], [])]
+    for place, (id, question) in enumerate(zip(ids, questions, strict=True)):
+        part = parts[share_of(question, unit, "canary ") < share]
+        part.places.append(place)
+        part.questions.append({**question, ID: id})
+    return [part for part in parts if part.places]
+
+
+def check_arm(main: Bundle, other: Bundle, name: str) -> None:
+    """Refuse a bundle that cannot answer beside another.
+
+    Args:
+        main: The bundle that answers.
+        other: The one beside it.
+        name: Its arm.
+
+    Raises:
+        ConfigError: It answers other questions, or questions whose answers depend on earlier ones.
+    """
+    kinds = main.manifest.kind, other.manifest.kind
+    if kinds[0] != kinds[1]:
+        raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
+    if kinds[0] in STATEFUL:
+        raise ConfigError(
+            f"--{name}: these answers remember earlier questions, and one bundle owns their store."
+        )
+    fields, accepted = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
+    if lacks := sorted(fields - accepted):
+        raise ConfigError(
+            f"--{name}: its questions have no '{lacks[0]}', which those of the server have."
+        )
+
+
+class Shadow:
+    """Answers what was answered already, in a thread of its own, and hands its answers on.
+
+    Args:
+        add: Counts by name.
+    """
+
+    def __init__(self, add: Callable[[str], None]) -> None:
+        self._add = add
+        self._threads = ThreadPoolExecutor(1, "shadow")
+        self._lock = Lock()
+        self._requests = self._rows = 0  # that wait
+
+    def offer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
+        """Take up a request, or leave it out where too many wait; its answers are delivered."""
+        with self._lock:
+            if self._requests >= MOST_WAITING or self._rows + len(questions) > MOST_ROWS:
+                self._add("shadow_left_out")
+                return
+            self._requests, self._rows = self._requests + 1, self._rows + len(questions)
+        self._threads.submit(copy_context().run, self._answer, loaded, questions, deliver)
+
+    def _answer(self, loaded: Loaded, questions: Sequence[Question], deliver: Deliver) -> None:
+        try:
+            deliver(loaded.service.answer(questions))
+        except FAILURES as error:  # a shadow fails for nobody
+            self._add("shadow_failures")
+            LOG.warning(
+                json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"})
+            )
+        finally:
+            with self._lock:
+                self._requests, self._rows = self._requests - 1, self._rows - len(questions)
+
+    def close(self) -> None:
+        """Leave out what waits, and end."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
 
 # Batches: the rows of requests that come together are answered by one call of the model.
 

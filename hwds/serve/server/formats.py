@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.core.questions import ID, parsed_json
+from hwds.core.questions import ID, Fields, Json, parsed_json
 from hwds.evaluation.serving import Answer, Question
 
 # Refused: an HTTP answer that says what the client did wrong, or why the server cannot answer
@@ -41,7 +41,7 @@ REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
 """Headers of refusals."""
 
 
-TIMED_BODY: dict[str, Any] = {"hwds.timed_body": {}}
+TIMED_BODY: Json = {"hwds.timed_body": {}}
 """The extension of a server that itself ends a request whose body is late."""
 
 
@@ -74,7 +74,7 @@ UNREADABLE = (
 """What polars and the reading of numbers raise by bytes that are no table, beside pyarrow's own."""
 
 
-def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
+def arrow_rows(body: bytes, most: int) -> list[Json]:
     """Return the rows of a stream.
 
     Args:
@@ -236,7 +236,7 @@ def answer_format(header: str, question_format: str) -> str:
 
 
 def body_questions(
-    body: bytes, kind: str, parameters: Mapping[str, str], columns: Mapping[str, Any], most: int
+    body: bytes, kind: str, parameters: Mapping[str, str], columns: Fields, most: int
 ) -> BodyQuestions:
     """Return the questions of a body.
 
@@ -294,7 +294,7 @@ def _read_json(text: str) -> BodyQuestions:
     return BodyQuestions(_read_mlflow(named, value), "predictions")
 
 
-def _read_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Question]:
+def _read_mlflow(named: Sequence[str], value: Fields) -> list[Question]:
     if len(named) > 1:
         raise DataError(f"body: must have one of {', '.join(MLFLOW)}, got {', '.join(named)}.")
     rows = value[named[0]]
@@ -314,7 +314,7 @@ def _read_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Questio
     return list(rows)
 
 
-def _read_columns(rows: Mapping[str, Any]) -> list[Question]:
+def _read_columns(rows: Fields) -> list[Question]:
     lengths = {len(column) if isinstance(column, list) else -1 for column in rows.values()}
     if len(lengths) > 1 or lengths == {-1}:
         raise DataError("body: the columns of 'inputs' must be lists of one length.")
@@ -337,7 +337,7 @@ def _read_lines(text: str) -> list[Question]:
     return questions
 
 
-def _read_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question]:
+def _read_csv(text: str, header: str, columns: Fields) -> list[Question]:
     """Return the rows of a CSV: by the names of its first row, or else in the order of the
     schema.
     """
@@ -374,7 +374,7 @@ def _read_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Questi
     return questions
 
 
-def cell_of(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
+def cell_of(name: str, text: str, schema: Fields, place: int) -> Any:
     """Return the value of a cell of a CSV, by the JSON Schema of its field.
 
     Args:
@@ -478,7 +478,7 @@ MOST_DIMENSIONS = 32
 TENSOR_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
 
-def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def kserve_metadata(name: str, version: str, schema: Fields) -> Json:
     """Return the metadata of the model."""
     about = {"name": name, "versions": [version], "platform": "hwds"}
     if not is_flat(schema):
@@ -501,14 +501,14 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
     }
 
 
-def tensor_datatype(schema: Mapping[str, Any]) -> str:
+def tensor_datatype(schema: Fields) -> str:
     """Return the datatype of a field."""
     kinds = schema.get("type", ["string"])
     types = (TENSOR_DATATYPES.get(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
     return next(filter(None, types), "BYTES")
 
 
-def is_flat(schema: Mapping[str, Any]) -> bool:
+def is_flat(schema: Fields) -> bool:
     """Return whether questions hold plain values alone."""
     return not any(
         field.get("type") == "array" or "contentEncoding" in field
@@ -516,7 +516,7 @@ def is_flat(schema: Mapping[str, Any]) -> bool:
     )
 
 
-def tensor_questions(request: Any, schema: Mapping[str, Any]) -> list[Question]:
+def tensor_questions(request: Any, schema: Fields) -> list[Question]:
     """Return the questions of a request: its tensors are columns.
 
     Raises:
@@ -550,7 +550,7 @@ def tensor_questions(request: Any, schema: Mapping[str, Any]) -> list[Question]:
     ]
 
 
-def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
+def _check_tensor(tensor: Fields, place: int) -> None:
     """Refuse a tensor whose type is none, or whose shape is not that of its values.
 
     Either may be left out.
@@ -572,7 +572,7 @@ def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
 
 def kserve_response(
     name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool
-) -> dict[str, Any]:
+) -> Json:
     """Return the response to a request with these answers."""
     about = {"model_name": name, "model_version": version} | (
         {"id": id} if isinstance(id, str) else {}
@@ -590,7 +590,7 @@ def kserve_response(
     }
 
 
-def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
+def _tensor(name: str, values: list[Any]) -> Json:
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, bool) for value in present):
         kind = "BOOL"

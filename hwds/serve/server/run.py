@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from hwds.core.errors import ConfigError
 from hwds.core.extras import require_installed
 from hwds.core.secrets import visible
+from hwds.core.settings import read_beside
 from hwds.evaluation.serving import STATEFUL
-from hwds.serve.server.arms import CANARY, SHADOW, check_arm
+from hwds.serve.server.core import check_arm
 from hwds.serve.server.formats import REFUSAL_HEADERS, TIMED_BODY, refusal_body
-from hwds.serve.server.records import Metrics, Traces
+from hwds.serve.server.records import CANARY, SHADOW, Metrics, Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.serve.services.opening import Bundle
 
@@ -97,7 +98,7 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
         server_header=False,
         proxy_headers=False,  # nothing here asks who the client is
         ws="none",
-        log_config=_logging(),
+        log_config=read_beside(__file__, "logging.yaml"),
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
     )
@@ -242,22 +243,6 @@ def _check_capture(folder: str | None) -> None:
 
 def _require_server() -> None:
     require_installed({"serve: --http": ("starlette", "uvicorn", "httptools", "prometheus_client")})
-
-
-def _logging() -> dict[str, Any]:
-    """Return the logging of parent and workers: a line of JSON each, on the standard error."""
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": "hwds.serve.server.run.JsonLogFormatter"}},
-        "handlers": {"lines": handler},
-        "loggers": {
-            "uvicorn": {"handlers": ["lines"], "level": "WARNING", "propagate": False},
-            "uvicorn.error": {"level": "WARNING"},
-            "hwds.server": {"handlers": ["lines"], "level": "INFO", "propagate": False},
-        },
-    }
 
 
 class JsonLogFormatter(logging.Formatter):

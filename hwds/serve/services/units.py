@@ -9,14 +9,14 @@ import io
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError, HwdsError, nearest
-from hwds.core.questions import ID, id_of
+from hwds.core.questions import ID, Fields, Json, id_of
 from hwds.evaluation.protocol import Deployable, RunContext
 from hwds.evaluation.serving import (
     NAME_SCHEMA,
@@ -55,8 +55,8 @@ class UnitService(Service):
         tables: The tables of the run, if its decision on new predictions reads them; else None.
     """
 
-    kind: ClassVar[str] = "units"
-    unit: ClassVar[str] = ""
+    kind = "units"
+    unit = ""
 
     def __init__(
         self, experiment: Experiment, fitted: Any, kept: Any, tables: Tables | None
@@ -93,7 +93,7 @@ class UnitService(Service):
         }
         return answer | self._decision(rows, frame)
 
-    def _decision(self, rows: DataFrame, frame: Any) -> dict[str, Any]:
+    def _decision(self, rows: DataFrame, frame: Any) -> Json:
         """Return what the run's decision says of the predictions, by the record of the run.
 
         Nothing where it says nothing.
@@ -155,7 +155,7 @@ class PanelService(UnitService):
     known-future columns to come.
     """
 
-    unit: ClassVar[str] = SERIES
+    unit = SERIES
     kept: Panel
 
     def __init__(
@@ -215,7 +215,7 @@ class PanelService(UnitService):
         plan = None if panel.plan is None else panel.plan.filter(col(SERIES) == name)
         return replace(panel, plan=plan)
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         parts = {
             "rows": _list_of(self._history[1], (TIME, TARGET)),
@@ -247,7 +247,7 @@ class RunsService(UnitService):
     or names one of the run.
     """
 
-    unit: ClassVar[str] = ENTITY
+    unit = ENTITY
     kept: Runs
 
     def __init__(
@@ -289,7 +289,7 @@ class RunsService(UnitService):
         whole = replace(runs, data=runs.data.select(columns), roles=Roles(roles))
         return whole.until(whole.lengths)
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         rows = _list_of(self._history[1], self._history[1].columns)
         return object_schema({ENTITY: NAME_SCHEMA, "rows": rows}, (), "A machine")
@@ -298,7 +298,7 @@ class RunsService(UnitService):
 class ImageService(UnitService):
     """Judges images: a question has the bytes of one file (PNG or JPEG), in base64."""
 
-    unit: ClassVar[str] = IMAGE
+    unit = IMAGE
     kept: Images
 
     def _frame(self, id: str, question: Question) -> Images:
@@ -343,7 +343,7 @@ class ImageService(UnitService):
             ) from error
         return pixels if pixels.ndim == 3 else pixels[..., None]
 
-    def question_schema(self) -> dict[str, Any]:
+    def question_schema(self) -> Json:
         """See `Service`."""
         parts = {
             BOARD: {"type": "string"},
@@ -357,13 +357,13 @@ def row_reader(empty: DataFrame) -> tuple[Reader, DataFrame]:
     return Reader(Table(empty, Roles({})), "\x00id", timed=False), empty
 
 
-def _with_id(id: str, row: Any, field: str) -> Mapping[str, Any]:
+def _with_id(id: str, row: Any, field: str) -> Fields:
     if not isinstance(row, Mapping):
         raise DataError(f"question '{id}': '{field}' must hold objects, got {type(row).__name__}.")
     return {**row, "\x00id": id}
 
 
-def _list_of(empty: DataFrame, required: Sequence[str]) -> dict[str, Any]:
+def _list_of(empty: DataFrame, required: Sequence[str]) -> Json:
     properties = {name: column_schema(kind) for name, kind in empty.schema.items()}
     item = {
         "type": "object",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from math import inf, isnan, nan, nextafter
 from sys import float_info
@@ -17,6 +17,7 @@ from annotated_types import Ge, Le
 
 from hwds.core.config import check_types
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.questions import Fields, Json
 from hwds.core.recipe import NonNegative, Recipe, Steps, construct
 from hwds.core.serialization import Serializable
 from hwds.frames.columns import LARGEST
@@ -80,7 +81,7 @@ class StreamRules(Recipe):
     snapshot_after: Annotated[int, Ge(1), Le(10_000_000)] = 100_000
 
     @property
-    def lasting(self) -> dict[str, Any]:
+    def lasting(self) -> Json:
         """The settings that readings which were taken depend on."""
         return {
             field.name: getattr(self, field.name)
@@ -96,7 +97,7 @@ def stream_rules(words: Iterable[str]) -> StreamRules:
         ConfigError: One is no setting, or its value is not allowed.
     """
     names = [field.name for field in fields(StreamRules) if field.name != "name"]
-    given: dict[str, Any] = {}
+    given: Json = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in names:
@@ -183,7 +184,7 @@ class AlertState(Serializable):
 
     def advance(
         self, machine: str, cycle: float, score: float, sensor: str | None, rules: StreamRules
-    ) -> list[dict[str, Any]]:
+    ) -> list[Json]:
         """Let a row happen; return its messages.
 
         Args:
@@ -208,9 +209,7 @@ class AlertState(Serializable):
             return []
         return [self._begin(machine, cycle, score, sensor, severity)]
 
-    def _open(
-        self, machine: str, cycle: float, score: float, rules: StreamRules
-    ) -> list[dict[str, Any]]:
+    def _open(self, machine: str, cycle: float, score: float, rules: StreamRules) -> list[Json]:
         """Return the messages while an alert is open."""
         if self.below >= rules.clear_after:
             return [self._close(machine, cycle, score, "normal")]
@@ -226,23 +225,23 @@ class AlertState(Serializable):
 
     def _begin(
         self, machine: str, cycle: float, score: float, sensor: str | None, severity: str
-    ) -> dict[str, Any]:
+    ) -> Json:
         again = f"~{self.ended_before}" if self.ended_before else ""
         self.key = f"{machine}@{cycle_text(cycle)}{again}"
         self.severity, self.opened, self.sensor = severity, cycle, sensor or ""
         self.messages, self.acknowledged, self.overdue = 0, False, False
         return self._say("opened", machine, cycle, score, "score")
 
-    def _close(self, machine: str, cycle: float, score: float, why: str) -> dict[str, Any]:
+    def _close(self, machine: str, cycle: float, score: float, why: str) -> Json:
         message = self._say("closed", machine, cycle, score, why)
         self.key, self.severity, self.closed, self.below = "", "", cycle, 0
         return message
 
-    def end(self, machine: str, cycle: float) -> list[dict[str, Any]]:
+    def end(self, machine: str, cycle: float) -> list[Json]:
         """Return the messages when the machine is gone."""
         return [self._close(machine, cycle, float("nan"), "ended")] if self.key else []
 
-    def _say(self, what: str, machine: str, cycle: float, score: float, why: str) -> dict[str, Any]:
+    def _say(self, what: str, machine: str, cycle: float, score: float, why: str) -> Json:
         self.messages += 1
         return {
             "id": f"{self.key}#{self.messages}",
@@ -352,12 +351,12 @@ class ReadingReader:
             self._refuse_misspelt(machine, fields)
         return Reading(machine, float(cycle), numbers, crc32(self._layout.pack(*numbers)))
 
-    def name_fields(self, machine: str, cycle: float) -> dict[str, Any]:
+    def name_fields(self, machine: str, cycle: float) -> Json:
         """Return the fields that say which machine and cycle a reading is of."""
         parts = machine.split("|") if len(self._machine) > 1 else [machine]
         return {**dict(zip(self._machine, parts, strict=False)), self._cycle: cycle}
 
-    def _name(self, fields: Mapping[str, Any]) -> str:
+    def _name(self, fields: Fields) -> str:
         parts = [fields.get(name) for name in self._machine]
         for name, part in zip(self._machine, parts, strict=True):
             if type(part) not in (str, int) or not str(part) or len(str(part)) > LONGEST_NAME:
@@ -385,7 +384,7 @@ class ReadingReader:
             )
         return float(value)
 
-    def _refuse_misspelt(self, machine: str, fields: Mapping[str, Any]) -> None:
+    def _refuse_misspelt(self, machine: str, fields: Fields) -> None:
         """Refuse a reading that lacks a sensor and has a field of nearly its name."""
         absent = [name for name in self.names if name not in fields]
         for name in fields:
@@ -397,7 +396,7 @@ class ReadingReader:
             if hint.startswith("; did"):
                 raise DataError(f"reading of '{machine}': no sensor '{name}'{hint}")
 
-    def _control(self, fields: Mapping[str, Any]) -> Control:
+    def _control(self, fields: Fields) -> Control:
         given = [name for name in CONTROLS if name in fields]
         machine, what = fields["of"], given[0]
         if type(machine) not in (str, int):
@@ -470,7 +469,7 @@ class Machine(Serializable):
     score: float = nan
     reason: str = ""
 
-    added: ClassVar[Mapping[str, Any]] = {"leapt": nan}
+    added: ClassVar = {"leapt": nan}
 
     def admit(self, reading: Reading, rules: StreamRules) -> str:
         """Let a reading wait for its turn.

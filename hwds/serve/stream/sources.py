@@ -18,6 +18,7 @@ from zlib import crc32
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.core.extras import require_installed
 from hwds.core.files import digest
+from hwds.core.questions import Json
 from hwds.serve.stream.connections import (
     MQTT_PATIENCE,
     Address,
@@ -117,7 +118,7 @@ class JsonLines:
         HwdsError: There is no such file.
     """
 
-    ends: ClassVar[bool] = True
+    ends = True
 
     def __init__(self, path: Path | None, *, follow: bool = False) -> None:
         self._path, self._follow = path, follow
@@ -250,7 +251,7 @@ class Kafka:
         HwdsError: There is no cluster.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str) -> None:
         self._where = parse_address(
@@ -316,7 +317,7 @@ def _consumer(where: Address) -> Any:
     from kafka import KafkaConsumer
     from kafka.errors import KafkaError
 
-    settings: dict[str, Any] = {
+    settings: Json = {
         "group_id": None,
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
@@ -340,7 +341,7 @@ def _consumer(where: Address) -> Any:
         raise HwdsError(f"stream: {where.shown}: cannot be reached ({why}).") from error
 
 
-def _begin_consumer(consumer: type[Any], settings: dict[str, Any]) -> Any:
+def _begin_consumer(consumer: type[Any], settings: Json) -> Any:
     """Return a consumer; one that is refused leaves no thread of its client behind, which would
     connect for ever.
     """
@@ -387,7 +388,7 @@ class Kinesis:
         HwdsError: The stream cannot be read.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str) -> None:
         self.name = text
@@ -461,9 +462,7 @@ class Kinesis:
         due = [shard for shard in self._parents if read.get(shard) != KINESIS_END]
         return [shard for shard in due if not set(self._parents[shard]) & set(due)]
 
-    def _records(
-        self, shard: str, after: str | None, most: int
-    ) -> tuple[list[dict[str, Any]], bool]:
+    def _records(self, shard: str, after: str | None, most: int) -> tuple[list[Json], bool]:
         """Return the next records of a shard, and whether no more will come."""
         client = self._stream.client
         iterator = self._iterators.pop(shard, None) or self._iterator(shard, after)
@@ -526,7 +525,7 @@ class MqttSource:
         HwdsError: There is no broker, or it lets this client not listen to the topic.
     """
 
-    ends: ClassVar[bool] = False
+    ends = False
 
     def __init__(self, text: str, store: str) -> None:
         self._where = broker_address("--from", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from hwds.core.checksums import write_json
 from hwds.core.errors import DataError
+from hwds.core.questions import Fields, Json
 from hwds.core.serialization import Serializable
 from hwds.evaluation.serving import StreamModel
 from hwds.frames.runs import RowsOfRuns
@@ -178,7 +179,7 @@ class StreamBehaviour:
         self._say(state, DEAD, [{"why": why, "line": line[:KEPT]}])
 
     def _score(
-        self, state: StreamState, names: Sequence[str] | Mapping[str, Any], *, all_of_them: bool
+        self, state: StreamState, names: Sequence[str] | Fields, *, all_of_them: bool
     ) -> None:
         """Score the readings of machines that count now, and say what follows."""
         rows = {name: self._rows(state, name, all_of_them) for name in names}
@@ -259,7 +260,7 @@ class StreamBehaviour:
                 state, SCORES, [dict(zip(names, (name, *each), strict=True)) for each in scored]
             )
 
-    def _say(self, state: StreamState, file: str, contents: Sequence[Mapping[str, Any]]) -> None:
+    def _say(self, state: StreamState, file: str, contents: Sequence[Fields]) -> None:
         for content in contents:
             state.written[file] += 1
             number = state.written[file]
@@ -315,7 +316,7 @@ class StreamProgress:
 
     def _content(
         self, state: StreamState, rules: StreamRules, moment: float, *, running: bool
-    ) -> dict[str, Any]:
+    ) -> Json:
         seconds = moment - self._written
         order = sorted(
             state.machines.items(),
@@ -357,7 +358,7 @@ class StreamProgress:
                 trace.append([_json_number(value) for value in row])
 
 
-def _machine_facts(name: str, machine: Machine) -> dict[str, Any]:
+def _machine_facts(name: str, machine: Machine) -> Json:
     return {
         "machine": name,
         "cycle": machine.last if isfinite(machine.last) else None,

@@ -4,7 +4,7 @@ aliases.
 
 import shutil
 
-from hwds.serve.verdicts import verdict_tags
+from hwds.serve.gate import verdict_tags
 from hwds.track.trackers.mlflow import mirror_bundle
 
 

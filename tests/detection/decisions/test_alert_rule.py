@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.alerts.rule import (
+from hwds.detection.alerts.back_test import (
     Days,
     act,
     choose_rule,

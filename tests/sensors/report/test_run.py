@@ -5,13 +5,13 @@ import pytest
 
 from hwds.cli.notebook import evaluate
 from hwds.core.errors import ConfigError
-from hwds.sensors.compare import sensor_evidence
 from hwds.sensors.models.forecast_residual import ForecastResidual
 from hwds.sensors.models.pca import PCA
 from hwds.sensors.protocols.runs_in_time import RunsInTime
 from hwds.sensors.report import (
     by_run_grid,
     runs_figure,
+    sensor_evidence,
     sensor_sentence,
     sensors_figure,
     typical_run,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -56,7 +55,7 @@ class Autoencoder(RowNetwork, Detector):
     """
 
     imports = ("keras", "tensorflow")
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "units": {"choice": [32, 64, 128]},
         "narrow": {"choice": [2, 4, 8, 16]},
         "learning_rate": {"loguniform": [0.0003, 0.01]},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -32,7 +31,7 @@ class IsolationForest(Detector):
     """
 
     imports = ("sklearn",)
-    search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
+    search_space: ClassVar = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
 
     trees: Annotated[Width, Small(20)] = 200
     sample: PositiveInt = 256

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,7 +30,7 @@ class RobustZ(Detector):
         top: Inputs, those with the largest deviations, that count; 1 takes the largest alone.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"top": {"randint": [1, 9]}}
+    search_space: ClassVar = {"top": {"randint": [1, 9]}}
 
     top: PositiveInt = 2
 

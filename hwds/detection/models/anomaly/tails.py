@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Le
@@ -36,7 +35,7 @@ class Tails(Detector):
             not outweigh all other inputs; null is no bound.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}
+    search_space: ClassVar = {"normals": {"choice": [1000, 5000, 20000]}}
 
     high: Names = ()
     low: Names = ()
@@ -83,7 +82,7 @@ class TailScorer(Serializable):
     sides: ndarray
     most: float = np.inf
 
-    added: ClassVar[Mapping[str, Any]] = {"most": np.inf}
+    added: ClassVar = {"most": np.inf}
 
     def score(self, rows: RowReader) -> ndarray:
         """Return the sum over the inputs."""

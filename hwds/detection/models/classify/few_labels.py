@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
@@ -46,8 +45,8 @@ class FewLabels(Classifier):
     """
 
     imports = ("xgboost",)
-    search_space: ClassVar[Mapping[str, Any]] = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}
-    supervised: ClassVar[bool] = False
+    search_space: ClassVar = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}
+    supervised = False
 
     member: Annotated[Classifier, AfterValidator(_check_detector)]
     trees: Annotated[Width, Small(20)] = 60

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -30,7 +29,7 @@ class Logistic(Classifier):
     """
 
     imports = ("sklearn",)
-    search_space: ClassVar[Mapping[str, Any]] = {"strength": {"loguniform": [0.001, 1000.0]}}
+    search_space: ClassVar = {"strength": {"loguniform": [0.001, 1000.0]}}
 
     strength: Positive = 1.0
 

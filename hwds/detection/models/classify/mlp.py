@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hwds.core.recipe import Depth, Width
@@ -22,7 +21,7 @@ class MLP(NetworkClassifier):
     """
 
     imports = ("keras", "tensorflow")
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "units": {"choice": [32, 64, 128]},
         "layers": {"randint": [1, 4]},
         "learning_rate": {"loguniform": [0.0003, 0.01]},

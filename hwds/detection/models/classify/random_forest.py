@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from hwds.core.recipe import NonNegativeInt, PositiveInt, Small, Width
 from hwds.detection.inputs import ModelInputs
@@ -30,7 +29,7 @@ class RandomForest(Classifier):
     """
 
     imports = ("sklearn",)
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "leaf_rows": {"randint": [1, 51]},
         "depth": {"choice": [0, 6, 10, 16]},
         "inputs": {"choice": ["sqrt", "log2", "all"]},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -114,7 +113,7 @@ class Rules(Classifier):
     """
 
     imports = ("sklearn",)
-    search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}
+    search_space: ClassVar = {"propose": {"choice": [0, 3, 5]}}
 
     rules: Annotated[
         dict[str, tuple[str, ...]],
@@ -177,7 +176,7 @@ class RuleScorer(Serializable):
             where not stored.
     """
 
-    added: ClassVar[Mapping[str, Any]] = {"counts": None}
+    added: ClassVar = {"counts": None}
 
     inputs: ModelInputs
     rules: tuple[Rule, ...]

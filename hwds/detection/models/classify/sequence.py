@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hwds.core.recipe import Width
@@ -20,9 +19,9 @@ class Sequence(NetworkClassifier):
     """
 
     imports = ("keras", "tensorflow")
-    reads_arrays: ClassVar[bool] = True
+    reads_arrays = True
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "units": {"choice": [16, 32, 64]},
         "learning_rate": {"loguniform": [0.0003, 0.01]},
     }

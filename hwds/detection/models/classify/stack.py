@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -180,7 +179,7 @@ class Stack(Classifier):
             of 1 from them. With many positives it matters little.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "combine": {"choice": ["shrunk", "equal", "best"]},
         "pull": {"loguniform": [1.0, 100.0]},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le
 from numpy import ndarray
 from pydantic import AfterValidator
 
+from hwds.core.questions import Json
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs
@@ -62,7 +63,7 @@ class XGBoost(Classifier):
     """
 
     imports = ("xgboost",)
-    search_space: ClassVar[Mapping[str, Any]] = {
+    search_space: ClassVar = {
         "depth": {"randint": [2, 9]},
         "rate": {"loguniform": [0.01, 0.3]},
         "leaf_weight": {"loguniform": [0.05, 20.0]},
@@ -105,7 +106,7 @@ class XGBoost(Classifier):
             return self._fit_across_folds(rows, labelled_rows(stop), context)
         inputs, label = ModelInputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
-        stopping: dict[str, Any] = {}
+        stopping: Json = {}
         if self.patience and both_kinds(stop):
             later = labelled_rows(stop)
             stopping = {
@@ -148,7 +149,7 @@ class XGBoost(Classifier):
         options = {"max_bin": self.bins, "ref": like, "nthread": cpus}
         return xgboost.QuantileDMatrix(inputs.coded(rows), label, **options, **_kinds(inputs))
 
-    def _settings(self, context: RowContext) -> dict[str, Any]:
+    def _settings(self, context: RowContext) -> Json:
         settings = {
             "objective": "binary:logistic",
             "eval_metric": "aucpr",
@@ -212,7 +213,7 @@ def _folds(rows: Table, label: ndarray, count: int) -> Iterator[tuple[ndarray, n
             yield np.flatnonzero(~out), np.flatnonzero(out)
 
 
-def _kinds(inputs: ModelInputs) -> dict[str, Any]:
+def _kinds(inputs: ModelInputs) -> Json:
     """Return XGBoost's types of columns: numbers, and codes of texts."""
     kinds = ["q"] * len(inputs.numbers) + ["c"] * len(inputs.texts)
     return {"feature_types": kinds, "enable_categorical": bool(inputs.texts)}
