@@ -26,6 +26,7 @@ from hwds.datasets.reading.columns import (
     numbers_of_column,
     refuse_taken,
     series_of_rows,
+    with_cures,
     without_gaps,
 )
 from hwds.datasets.reading.leakage import refuse_leaking_columns
@@ -117,6 +118,7 @@ class File(OwnRows, PanelDataset):
     unit: str = ""
     duplicates: Duplicates = "refuse"
 
+    @with_cures
     def load(self) -> Panel:
         """Return the panel; columns with a role keep their names but for series, time and target.
 

@@ -18,6 +18,7 @@ from hwds.datasets.reading.columns import (
     column_of,
     combine_duplicates,
     times_of_column,
+    with_cures,
 )
 from hwds.frames.files import FileSource, read_files, readable, without_line_break
 from hwds.frames.roles import Roles
@@ -68,6 +69,7 @@ class Runs(OwnRows, Dataset):
     unit: str = "cycles"
     duplicates: Literal["refuse", "mean", "last"] = "refuse"
 
+    @with_cures
     def load(self) -> RunsFrame:
         """Return the runs, in the order of the file.
 

@@ -10,7 +10,13 @@ from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.columns import OwnRows, RoleNames, column_of, times_of_column
+from hwds.datasets.reading.columns import (
+    OwnRows,
+    RoleNames,
+    column_of,
+    times_of_column,
+    with_cures,
+)
 from hwds.datasets.reading.leakage import refuse_leaking_inputs, refuse_order_of_labels
 from hwds.frames.files import (
     FileSource,
@@ -291,6 +297,7 @@ class Table(OwnRows, Dataset):
     exposures: str | None = None
     duplicates: Literal["keep", "drop"] = "keep"
 
+    @with_cures
     def load(self) -> TableFrame:
         """Return the table, in the order of the file.
 
