@@ -14,7 +14,7 @@ import polars as pl
 from numpy import ndarray
 from polars import DataFrame, Series, col
 
-from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
+from hwds.core.errors import ConfigError, HwdsError, nearest
 from hwds.datasets.reading.columns import (
     MISSING,
     NUMBER_FORMS,
@@ -22,11 +22,10 @@ from hwds.datasets.reading.columns import (
     date_forms,
     has_two_readings,
     number_words,
-    typed_column,
 )
 from hwds.frames.files import SEPARATORS, TEXT, TextFormat, file_format, local_files, read_files
 from hwds.frames.panel import Panel
-from hwds.frames.roles import ROLES, SERIES, TARGET, TIME, Roles, as_names
+from hwds.frames.roles import SERIES, TARGET, TIME, as_names
 from hwds.frames.table import ROW_ID, Table
 
 Severity = Literal["error", "warning", "note"]
@@ -932,7 +931,7 @@ def fitting_settings(dataset: Any) -> tuple[list[str], list[str]]:
     files = local_files(dataset.path, dataset.sha256)
     if any(file_format(file) not in TEXT for file in files):
         return [], []
-    form, words = _fitting_text(dataset, files[0].read_bytes())
+    form, words = fitting_text(dataset, files[0].read_bytes())
     try:
         table = raw_table(dataset, form)
     except HwdsError:
@@ -954,7 +953,7 @@ def fitting_settings(dataset: Any) -> tuple[list[str], list[str]]:
     return words, choices
 
 
-def _fitting_text(dataset: Any, data: bytes) -> tuple[TextFormat, list[str]]:
+def fitting_text(dataset: Any, data: bytes) -> tuple[TextFormat, list[str]]:
     """Return the form with an encoding and a separator that a file has, and their settings."""
     form, words = dataset.text_format, list[str]()
     encoding = form.encoding
@@ -1006,141 +1005,3 @@ def cures(dataset: Any, said: str) -> str:
     return fit + (
         f" To choose: {'; '.join(each.rstrip('.') for each in choices)}." if choices else ""
     )
-
-
-# What is in the data, column by column, and all that is found in it.
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A dataset as it was found.
-
-    Attributes:
-        columns: A row for each column; see `describe_columns`.
-        findings: The findings, errors first.
-        rows: The number of rows.
-        settings: The settings that its file needs and the dataset lacks.
-        choices: Settings to choose from.
-    """
-
-    columns: list[dict[str, Any]]
-    findings: list[Finding]
-    rows: int
-    settings: Sequence[str] = ()
-    choices: Sequence[str] = ()
-
-
-def examine(dataset: Any, plan: str = "") -> Examined:
-    """Return what is in a dataset, also in one that its reader refuses.
-
-    Args:
-        dataset: A dataset.
-        plan: A file with the planned columns of rows to come; empty for none.
-
-    Raises:
-        HwdsError: Nothing of it can be read, or the plan cannot.
-    """
-    own = isinstance(dataset, OwnRows)
-    settings, choices = fitting_settings(dataset) if own else ([], [])
-    raw = None
-    if own:
-        try:
-            raw = raw_table(dataset)
-        except DataError:
-            raw = raw_table(dataset, _fitting_text(dataset, _first_bytes(dataset))[0])
-    found = file_findings(dataset, raw) if raw is not None else []
-    accepted = dataset.accept if own else ()
-    try:
-        frame = dataset.load()
-    except (DataError, ConfigError) as error:
-        table = raw if raw is not None else DataFrame()
-        return Examined(
-            describe_columns(table, _named(dataset)),
-            in_order([*found, Finding("refused", "error", "", str(error), "")], accepted),
-            len(table),
-            settings,
-            choices,
-        )
-    found += [*findings_of(frame, accepted), *_remarks(dataset, frame)]
-    if plan:
-        found += _findings_of_plan(dataset, frame, plan)
-    data = getattr(frame, "table", getattr(frame, "data", None))
-    table = data if isinstance(data, DataFrame) else DataFrame()
-    roles = getattr(frame, "roles", None)
-    return Examined(
-        describe_columns(table, roles), in_order(found, accepted), len(table), settings, choices
-    )
-
-
-def _named(dataset: Any) -> Roles:
-    """Return the roles that a dataset names, unchecked."""
-    given = getattr(dataset, "roles", None)
-    names = {role: as_names(getattr(given, role, None)) for role in ROLES}
-    return Roles({role: columns for role, columns in names.items() if columns})
-
-
-def _first_bytes(dataset: Any) -> bytes:
-    return local_files(dataset.path, dataset.sha256)[0].read_bytes()
-
-
-def _remarks(dataset: Any, frame: Any) -> Iterator[Finding]:
-    from hwds.experiment.prepare import likely_giveaways
-
-    for remark in likely_giveaways(frame, getattr(dataset, "trust", ())):
-        yield Finding("likely-leak", "warning", "", remark, "")
-    for remark in dataset.remarks(frame):
-        yield Finding("remark", "note", "", remark, "")
-
-
-def _findings_of_plan(dataset: Any, frame: Any, plan: str) -> list[Finding]:
-    if not isinstance(frame, Panel) or not frame.planned:
-        raise ConfigError("--plan: the dataset has no known-future column to plan.")
-    form = dataset.text_format if isinstance(dataset, OwnRows) else TextFormat()
-    rows = read_files(plan, form=form).table
-    names = dataset.given_roles().get("series", ()) if hasattr(dataset, "given_roles") else ()
-    ids = (
-        pl.concat_str([col(name).cast(pl.String) for name in names], separator="|")
-        if names
-        else pl.lit(frame.series_ids[0])
-    )
-    numbers = [
-        col(name).cast(pl.Float64, strict=False) for name in frame.planned if name in rows.columns
-    ]
-    return [*plan_findings(frame, rows.select(ids.alias(SERIES), *numbers))]
-
-
-def describe_columns(table: DataFrame, roles: Any = None) -> list[dict[str, Any]]:
-    """Return a row for each column: role, kind, missing and different values, least, middle, most.
-
-    Args:
-        table: The rows; text of a CSV is shown as what it looks like.
-        roles: The roles of the columns, if they have some.
-    """
-    return [_described(table[name], roles) for name in table.columns if name != ROW_ID]
-
-
-def _described(column: Series, roles: Any) -> dict[str, Any]:
-    values = typed_column(column)
-    played = [*roles.roles_of(column.name)] if roles is not None else []
-    flat = not values.dtype.is_nested()
-    numbers = values.dtype.is_numeric() or values.dtype.is_temporal()
-    known = values.drop_nulls()
-    middle = known.median() if values.dtype.is_numeric() and len(known) else None
-    if not numbers and flat and len(known):
-        middle = known.mode().sort()[0]
-    return {
-        "column": column.name,
-        "role": ", ".join(played),
-        "kind": str(values.dtype).partition("(")[0].lower(),
-        "missing": values.null_count(),
-        "different": values.n_unique() if flat else None,
-        "least": _shown(known.min()) if numbers and len(known) else "",
-        "middle": _shown(middle),
-        "most": _shown(known.max()) if numbers and len(known) else "",
-    }
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)[:30]
