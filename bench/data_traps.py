@@ -236,7 +236,7 @@ def export(rng: Rng, trap: str = "") -> tuple[File, pl.DataFrame]:
         table = pl.concat([table, table.sample(3, seed=int(rng.integers(1000)))])
     if trap == "total rows":
         table = pl.concat([table, table[:1].with_columns(sku=pl.lit("Gesamt"))])
-    roles = {"series": ("sku",), "time": "day", "target": "units"}
+    roles: Any = {"series": ("sku",), "time": "day", "target": "units"}
     return File(path="export.csv", roles=roles), table
 
 

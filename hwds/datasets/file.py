@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -159,7 +159,8 @@ class File(OwnRows, PanelDataset):
             ConfigError: See `RoleNames.given`.
             DataError: The file cannot be read.
         """
-        if self.roles.time or self.roles.target:
+        given: Any = self.roles  # whose fields are made of the declared roles
+        if given.time or given.target:
             return self.roles.given()
         source = read_files(self.path, sha256=self.sha256, form=self.text_format)
         return self.roles.given(source.table.columns)

@@ -512,7 +512,7 @@ def _imbalance(table: Table) -> Iterator[Finding]:
     rows = _units(table).drop_nulls(arm)
     arms = rows[arm]
     shares = arms.value_counts(sort=True)
-    names = [name for name in names if not rows.schema[name].is_nested()]
+    names = tuple(name for name in names if not rows.schema[name].is_nested())
     if len(shares) < 2 or len(shares) > MOST_PERIODS or len(rows) < 2 * FEWEST_UNITS:
         return
     worst = max(((_unlike(rows[name], arms), name) for name in names), default=(0.0, ""))
@@ -596,10 +596,11 @@ def _late_rewards(table: Table) -> Iterator[Finding]:
             y=col("y").mean(), error=col("y").std() / pl.len().sqrt()
         )
         mean, error = parts["y"].to_numpy(), parts["error"].to_numpy()
-        usual, last = mean[: LAST_PARTS // 2], mean[-1]
-        noise = max(float(np.median(error[: LAST_PARTS // 2])), float(usual.std(ddof=1)), 1e-12)
+        half = slice(LAST_PARTS // 2)
+        usual, last = mean[half], mean[-1]
+        noise = max(4 * float(np.median(error[half])), 3 * float(usual.std(ddof=1)))
         falls = last < 0.5 * usual.mean() and last < usual.min() and mean[-2] < usual.mean()
-        if usual.mean() > 0 and falls and usual.mean() - last > 4 * noise:
+        if usual.mean() > 0 and falls and usual.mean() - last > noise:
             yield Finding(
                 "late-rewards",
                 "warning",
@@ -629,7 +630,7 @@ def _propensities(table: Table) -> Iterator[Finding]:
     own = known.group_by("arm").agg(share=pl.len() / len(known), p=col("p").mean(), n=pl.len())
     worst = excess.abs().max() if len(enough) else None
     if worst is not None and float(worst) > SURE:  # type: ignore[arg-type]
-        row = enough.row(int(excess.abs().arg_max() or 0), named=True)  # type: ignore[arg-type]
+        row = enough.row(int(excess.abs().arg_max() or 0), named=True)
         shown = own.filter(col("arm") == row["arm"]).row(0, named=True)
         yield Finding(
             "propensities",
@@ -765,7 +766,7 @@ def _runs_clock(runs: Any) -> Iterator[Finding]:
     known = steps.drop_nulls()
     if len(known) < FEWEST_IN_PERIOD:
         return
-    limit = max(500 * float(known.median() or 0), 20 * float(known.quantile(0.98) or 0))  # type: ignore[arg-type]
+    limit = max(500 * float(known.median() or 0), 20 * float(known.quantile(0.98) or 0))
     far = (steps > limit).fill_null(False).arg_true()
     if len(far):
         row = rows.row(int(far[0]), named=True)
