@@ -26,10 +26,10 @@ from hwds.datasets.reading.columns import (
     numbers_of_column,
     refuse_taken,
     series_of_rows,
-    with_cures,
     without_gaps,
 )
 from hwds.datasets.reading.leakage import refuse_leaking_columns
+from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import (
     FileSource,
     read_files,

@@ -18,8 +18,8 @@ from hwds.datasets.reading.columns import (
     column_of,
     combine_duplicates,
     times_of_column,
-    with_cures,
 )
+from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import FileSource, read_files, readable, without_line_break
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs as RunsFrame

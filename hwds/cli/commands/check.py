@@ -89,7 +89,7 @@ def advice(examined: Examined) -> list[tuple[str, str]]:
 def result(findings: Sequence[Finding]) -> str:
     """Return how many findings there are of each severity."""
     counts = [(kind, sum(each.severity == kind for each in findings)) for kind in SEVERITIES]
-    return listed([counted(n, f"{kind}s") for kind, n in counts if n]) or "nothing was found."
+    return listed([counted(n, f"{kind}s") for kind, n in counts if n]) or "Nothing was found."
 
 
 def title_of(dataset: Any, examined: Examined) -> str:

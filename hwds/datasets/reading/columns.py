@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -563,23 +562,6 @@ def _refuse_outside(values: Series, role: Role) -> None:
 
 
 # The settings that all readers of a user's rows share.
-
-LoadT = TypeVar("LoadT", bound=Callable[..., Any])
-
-
-def with_cures(load: LoadT) -> LoadT:
-    """Return the `load` of a user's rows, whose refusals name the settings that fit the file."""
-
-    @wraps(load)
-    def asked(self: Any) -> Any:
-        try:
-            return load(self)
-        except DataError as error:
-            from hwds.datasets.reading.traps import cures
-
-            raise DataError(f"{error}{cures(self, str(error))}") from error
-
-    return asked  # type: ignore[return-value]
 
 
 class OwnRows(Recipe):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from itertools import chain
 from math import erfc, log, sqrt
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy import ndarray
 from polars import DataFrame, Series, col
 
-from hwds.core.errors import ConfigError, HwdsError, nearest
+from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.datasets.reading.columns import (
     MISSING,
     NUMBER_FORMS,
@@ -997,6 +998,8 @@ def _fitting_numbers(dataset: Any, table: DataFrame) -> list[str]:
 
 def cures(dataset: Any, said: str) -> str:
     """Return the settings that fit a file, as sentences behind a refusal; empty if it has them."""
+    if "://" in dataset.path:
+        return ""  # it would be fetched again
     try:
         words, choices = fitting_settings(dataset)
     except (HwdsError, OSError):
@@ -1006,3 +1009,19 @@ def cures(dataset: Any, said: str) -> str:
     return fit + (
         f" To choose: {'; '.join(each.rstrip('.') for each in choices)}." if choices else ""
     )
+
+
+LoadT = TypeVar("LoadT", bound=Callable[..., Any])
+
+
+def with_cures(load: LoadT) -> LoadT:
+    """Return the `load` of a user's rows, whose refusals name the settings that fit the file."""
+
+    @wraps(load)
+    def asked(self: Any) -> Any:
+        try:
+            return load(self)
+        except DataError as error:
+            raise DataError(f"{error}{cures(self, str(error))}") from error
+
+    return asked  # type: ignore[return-value]
