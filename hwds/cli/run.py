@@ -163,6 +163,8 @@ def run_prepared(
     """
     require_asked(prepared)
     began = time.perf_counter()
+    if show and hasattr(prepared.experiment.dataset, "accept"):  # a user's own rows
+        say_findings(prepared)
     with (
         prepared.folder.lock(),
         mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext(),
@@ -189,6 +191,14 @@ def run_prepared(
             print_result(result, time.perf_counter() - began)
         prepared.experiment.compute.done(prepared.folder.path)
     return result
+
+
+def say_findings(prepared: Prepared) -> None:
+    """Print what the data cannot bear, in at most three lines on the standard error."""
+    from hwds.datasets.reading.traps import first_lines
+
+    for line in first_lines(prepared.experiment.dataset, prepared.frame):
+        print(line, file=sys.stderr)
 
 
 def label_folder(folder: Path, experiment: Experiment) -> None:

@@ -291,6 +291,11 @@ class Recipe:
     them can be compared.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a later version added. At their defaults they are in no key, so that a run keeps
+    its folder.
+    """
+
     imports: ClassVar[tuple[str, ...]] = ()
     """The modules beyond hwds' own requirements that its methods import, as a literal: `hwds list`
     reads it without importing the class.
@@ -382,7 +387,7 @@ def canonical(value: Any) -> Any:
         values = {
             field.name: canonical(getattr(value, field.name))
             for field in fields(value)  # type: ignore[arg-type]
-            if field.name != "name"
+            if field.name != "name" and not _is_later(value, field.name)
         }
         return {"recipe": f"{type(value).__module__}:{type(value).__qualname__}"} | values
     if isinstance(value, dict):
@@ -390,6 +395,11 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
     return value
+
+
+def _is_later(recipe: Recipe, name: str) -> bool:
+    """Return whether a field of a later version has its default."""
+    return name in recipe.later and getattr(recipe, name) == getattr(type(recipe), name, {})
 
 
 def rebuild(value: Any) -> Any:

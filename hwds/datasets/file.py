@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -14,22 +14,24 @@ from polars import DataFrame, Series
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.recipe import Names, Steps
+from hwds.core.recipe import Steps
 from hwds.datasets.base import PanelDataset
 from hwds.datasets.reading.columns import (
+    Duplicates,
     Gaps,
+    OwnRows,
     RoleNames,
     column_of,
+    combine_duplicates,
     numbers_of_column,
     refuse_taken,
     series_of_rows,
     without_gaps,
 )
 from hwds.datasets.reading.leakage import refuse_leaking_columns
+from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import (
-    Decimal,
     FileSource,
-    TextFormat,
     read_files,
     readable,
     without_line_break,
@@ -80,12 +82,11 @@ def _in_panel(given: Roles) -> Roles:
     return given.without(*KEYS) | {"static": tuple(dict.fromkeys(static))}
 
 
-class File(PanelDataset):
+class File(OwnRows, PanelDataset):
     """Your own series: CSV, TSV, Parquet or Arrow, one file, a glob of files or a URL.
 
     Attributes:
         path: A file, a glob (`sales/*.parquet`) or an http(s) URL.
-        sha256: The digest of the file; needed for a URL.
         roles: The roles of the columns.
         frequency: The step of the series (`1mo`, `1q`, `1w`, `7d`, `1h`, `1i` for whole numbers);
             found where nothing is given.
@@ -97,12 +98,8 @@ class File(PanelDataset):
             with a note of the count.
         min_length: The fewest rows of a series.
         unit: The unit of the target.
-        trust: Columns that may give the target away, because they are known so early.
-        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
-        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`,
-            `tab`, `pipe`; by the suffix where nothing is given.
-        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`,
-            `1.234,5` is 1234.5.
+        duplicates: Several rows of one series and time: refused (`refuse`), their targets added up
+            and other numbers averaged (`sum`), all averaged (`mean`), or the `last` row taken.
 
     Example:
         python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month \
@@ -111,8 +108,6 @@ class File(PanelDataset):
 
     comparable: ClassVar[tuple[str, ...]] = ("roles",)
 
-    path: str
-    sha256: str | None = None
     roles: FileRoles = FileRoles()
     frequency: Every | None = None
     season: Steps | None = None
@@ -121,11 +116,9 @@ class File(PanelDataset):
     short: Literal["error", "drop"] = "error"
     min_length: Steps = 2
     unit: str = ""
-    trust: Names = ()
-    encoding: str = "utf-8"
-    separator: str | None = None
-    decimal: Decimal = "point"
+    duplicates: Duplicates = "refuse"
 
+    @with_cures
     def load(self) -> Panel:
         """Return the panel; columns with a role keep their names but for series, time and target.
 
@@ -134,11 +127,12 @@ class File(PanelDataset):
             DataError: The file cannot be read, its rows are refused, or a column gives the target
                 away; see `Panel.build` and `refuse_leaking_columns`.
         """
-        given = self.roles.given()
+        given = self.given_roles()
         roles = _in_panel(given)
         _refuse_strangers(self.trust, given)
         source = read_files(self.path, given.names, sha256=self.sha256, form=self.text_format)
         table = _rename_columns(source, given, roles)
+        table = combine_duplicates(table, (SERIES, TIME), self.duplicates, TARGET)
         if not given.get("series", ()):
             _refuse_many(table)
         frequency = self._frequency(table, given)
@@ -157,6 +151,19 @@ class File(PanelDataset):
         panel = self._long_enough(panel)
         refuse_leaking_columns(panel, self.trust)
         return panel
+
+    def given_roles(self) -> Roles:
+        """Return the roles of the columns; without time and target those of Nixtla's names.
+
+        Raises:
+            ConfigError: See `RoleNames.given`.
+            DataError: The file cannot be read.
+        """
+        given: Any = self.roles  # whose fields are made of the declared roles
+        if given.time or given.target:
+            return self.roles.given()
+        source = read_files(self.path, sha256=self.sha256, form=self.text_format)
+        return self.roles.given(source.table.columns)
 
     def remarks(self, frame: Frame) -> list[str]:
         """Return that a file may be cut, how many rows it lacked, that short series were left out,
@@ -180,7 +187,7 @@ class File(PanelDataset):
         """
         if self.gaps == "error":
             return
-        given = self.roles.given()
+        given = self.given_roles()
         series, target = given.get("series", ()), given["target"][0]
         source = read_files(self.path, [*series, target], sha256=self.sha256, form=self.text_format)
         ids = series_of_rows(source, series)
@@ -209,11 +216,6 @@ class File(PanelDataset):
             f"quarters, 12 for"
             " months, 52 for weeks, 48 for half-hours), or 1 that there is none."
         )
-
-    @property
-    def text_format(self) -> TextFormat:
-        """The format of its CSV or TSV."""
-        return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:
         """Return what a user has to give."""
@@ -286,7 +288,8 @@ def _refuse_many(table: DataFrame) -> None:
         raise DataError(
             "dataset.roles.series: must name a column: without it all rows of a file are one "
             "series, of which rows"
-            f" {first} and {second} are both at {time}."
+            f" {first} and {second} are both at {time}; dataset.duplicates may be sum, mean or "
+            "last."
         )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import polars as pl
 from polars import DataFrame, Series, col
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.columns import RoleNames, column_of, times_of_column
+from hwds.datasets.reading.columns import (
+    OwnRows,
+    RoleNames,
+    column_of,
+    times_of_column,
+)
 from hwds.datasets.reading.leakage import refuse_leaking_inputs, refuse_order_of_labels
+from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import (
-    Decimal,
     FileSource,
     TextFormat,
     read_files,
@@ -254,7 +258,7 @@ class TableRoles(RoleNames, frame="table"):
     """
 
 
-class Table(Dataset):
+class Table(OwnRows, Dataset):
     """Your own rows that are not series (units of a test, logs, transactions): CSV, TSV, Parquet or
     Arrow, a glob or a URL.
 
@@ -264,16 +268,10 @@ class Table(Dataset):
 
     Attributes:
         path: A file, a glob (`logs/*.parquet`) or an http(s) URL.
-        sha256: The digest of the file; needed for a URL.
         roles: The roles of the columns.
         trust: Inputs that may give the label away, because they are known before it. Name the
             column of times here if the order of rows within one instant may follow their labels,
             because they happened in that order.
-        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
-        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`,
-            `tab`, `pipe`; by the suffix where nothing is given.
-        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`,
-            `1.234,5` is 1234.5.
         unit: The currency of prices, costs and amounts (`EUR`), in which results are reported.
         reviewed: A file of labels that reviewers gave, as `to_review.csv` of
             `decision=review_cases`: the column with the role `id` (or `row_id`), `label`, and if it
@@ -282,6 +280,7 @@ class Table(Dataset):
             `entity`, `arm` and `time`, and columns that describe a unit). The rows of `path` are
             then events without an arm. A unit's events count from its first exposure on; a unit
             without events counts as 0. null for none.
+        duplicates: Rows that equal an earlier one in every column: `keep`, or `drop` them.
 
     Example:
         python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud \
@@ -292,17 +291,13 @@ class Table(Dataset):
     gives = TableFrame
     comparable: ClassVar[tuple[str, ...]] = ("roles",)
 
-    path: str
-    sha256: str | None = None
     roles: TableRoles = TableRoles()
-    trust: Names = ()
-    encoding: str = "utf-8"
-    separator: str | None = None
-    decimal: Decimal = "point"
     unit: str = ""
     reviewed: str | None = None
     exposures: str | None = None
+    duplicates: Literal["keep", "drop"] = "keep"
 
+    @with_cures
     def load(self) -> TableFrame:
         """Return the table, in the order of the file.
 
@@ -325,6 +320,8 @@ class Table(Dataset):
             )
         else:
             data = from_exposure(source, read_files(self.exposures, form=self.text_format), given)
+        if self.duplicates == "drop":
+            data = data.unique(keep="first", maintain_order=True)
         if self.reviewed is not None:
             data, roles = join_reviewed_labels(data, roles, self.reviewed, self.text_format)
         if "label" in roles:
@@ -339,11 +336,6 @@ class Table(Dataset):
     def remarks(self, frame: Frame) -> list[str]:
         """Return that a file may be cut."""
         return [*without_line_break(self.path, self.reviewed, self.exposures, sha256=self.sha256)]
-
-    @property
-    def text_format(self) -> TextFormat:
-        """The format of its CSV or TSV."""
-        return TextFormat(self.encoding, self.separator, self.decimal)
 
     def source(self) -> str:
         """Return what a user has to give."""

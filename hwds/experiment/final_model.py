@@ -125,7 +125,7 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     assert isinstance(protocol, PanelSplitting)
     written: dict[str, Any] = {}
     if isinstance(dataset, File):
-        roles = dataset.roles.given()
+        roles = dataset.given_roles()
         written = {"series": roles.get("series", ()), "time": roles["time"][0]}
         written |= {"form": dataset.text_format}
     return replace(frame, plan=read_plan(path, frame, protocol.steps(frame), **written))
@@ -149,7 +149,7 @@ def plan_template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
     rows = due_rows(frame, protocol.steps(frame)).sort(SERIES, TIME)
     rows = count_holidays(rows, frame, country) if (country := _country(experiment)) else rows
     roles = (
-        dataset.roles.given()
+        dataset.given_roles()
         if isinstance(dataset, File)
         else {"series": (SERIES,), "time": (TIME,)}
     )

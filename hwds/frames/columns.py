@@ -300,7 +300,7 @@ def _one_row_an_instant(table: DataFrame, same: Series) -> None:
         first, second = sorted(row[ROW] + 1 for row in pair)
         raise DataError(
             f"dataset: series '{pair[1][SERIES]}' has two rows at {pair[1][TIME]} (rows {first} "
-            f"and {second})."
+            f"and {second}); dataset.duplicates may be sum, mean or last."
         )
 
 

@@ -11,8 +11,8 @@ import os
 import re
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -212,11 +212,13 @@ Decimal = Literal["point", "comma"]
 TEXT = {".csv": ",", ".tsv": "\t"}
 """Suffixes of text files, and the usual separator of each."""
 
+Thousands = Literal["ask", "none", "point", "comma", "space", "apostrophe"]
+
+_GROUPS = {"point": r"\.", "comma": ",", "space": "[ \u00a0\u202f]", "apostrophe": "['\u2019]"}
+"""The sign between thousands by its name, as a pattern."""
+
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Names of separators, for a shell or YAML takes some of them for its own signs."""
-
-_WITH_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)?,\d+(?:[eE][+-]?\d+)?$|^[+-]?\d{1,3}(\.\d{3})+$"
-"""A number as German, French or Spanish files write it: `1.234,5`, `0,5`, `1.234`."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -230,11 +232,19 @@ class TextFormat:
         separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where
             None.
         decimal: The sign before decimals. With `comma`, points between thousands are dropped.
+        thousands: The sign between thousands; `ask` refuses a number that has two readings.
+        dates: The form of dates, such as `%d.%m.%Y`; None for the forms of ISO 8601.
+        rename: The new name of a column by its name in the file.
+        omit: Texts whose rows are left out.
     """
 
     encoding: str = "utf-8"
     separator: str | None = None
     decimal: Decimal = "point"
+    thousands: Thousands = "ask"
+    dates: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: tuple[str, ...] = ()
 
 
 USUAL_FORMAT = TextFormat()
@@ -287,24 +297,26 @@ def read_text(
     chosen = DataFrame(
         [table.get_column(column) for column in columns]
     )  # `select` looks at each of 100,000 others
-    return with_points(chosen) if form.decimal == "comma" else chosen
+    return plain_numbers(chosen, form)
 
 
-def with_points(table: DataFrame) -> DataFrame:
+def plain_numbers(table: DataFrame, form: TextFormat) -> DataFrame:
     """Return columns of text with numbers such as `1.234,5` written as `1234.5`.
 
     What is no such number stays.
     """
+    comma = form.decimal == "comma" or form.thousands == "point"
+    group = _GROUPS.get(form.thousands, _GROUPS["point"] if comma else "")
+    if not group:
+        return table
+    sign = "," if comma else r"\."
+    whole = rf"\d{{1,3}}({group}\d{{3}})+"
+    shape = rf"^[+-]?({whole}|\d+)?{sign}\d+(?:[eE][+-]?\d+)?$|^[+-]?{whole}$"
     text = pl.all().str.strip_chars()
-    plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    plain = text.str.replace_all(group, "").str.replace(sign, ".")
     return table.select(
-        pl.when(text.str.contains(_WITH_COMMA)).then(plain).otherwise(pl.all()).name.keep()
+        pl.when(text.str.contains(shape)).then(plain).otherwise(pl.all()).name.keep()
     )
-
-
-def is_with_comma(value: str) -> bool:
-    """Return whether a text is a number with a decimal comma."""
-    return "," in value and re.search(_WITH_COMMA, value.strip()) is not None
 
 
 def require_columns(columns: Sequence[str], present: Sequence[str], name: str) -> None:
@@ -441,11 +453,13 @@ class FileSource:
             the file.
         files: The names of the files.
         starts: The first row of each file, and the number of rows at the end.
+        form: The format of its text.
     """
 
     table: DataFrame
     files: tuple[str, ...]
     starts: tuple[int, ...]
+    form: TextFormat = USUAL_FORMAT
 
     def at(self, row: int) -> str:
         """Return where a row is, for messages: the file and its 1-based row of data (a header is
@@ -489,7 +503,12 @@ def read_files(
     """
     files = local_files(path, sha256)
     names = tuple(path if len(files) == 1 else str(file) for file in files)
-    tables = [_read(file, name, wanted, form) for file, name in zip(files, names, strict=True)]
+    old = {new: name for name, new in form.rename.items()}
+    read = None if wanted is None else [old.get(name, name) for name in wanted]
+    tables = [
+        _without(_read(file, name, read, form), form)
+        for file, name in zip(files, names, strict=True)
+    ]
     for name, table in zip(names, tables, strict=True):
         _same_columns(names[0], tables[0], name, table)
     starts = [0]
@@ -497,7 +516,16 @@ def read_files(
         starts.append(starts[-1] + len(table))
     if starts[-1] == 0:
         raise DataError(f"dataset.path: '{path}' has no rows.")
-    return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts))
+    return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts), form)
+
+
+def _without(table: DataFrame, form: TextFormat) -> DataFrame:
+    """Return a table without the rows that have a text to omit, its columns renamed."""
+    texts = [name for name, kind in table.schema.items() if kind == pl.String]
+    if form.omit and texts:
+        left_out = pl.any_horizontal(pl.col(texts).str.strip_chars().is_in(form.omit))
+        table = table.filter(~left_out.fill_null(False))
+    return table.rename(dict(form.rename), strict=False) if form.rename else table
 
 
 def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> DataFrame:

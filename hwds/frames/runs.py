@@ -193,10 +193,11 @@ def _refuse_falling(rows: DataFrame) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
     if pair := first_pair(rows, same & (rows[CYCLE] <= rows[CYCLE].shift(1))):
         before, row = pair
+        twice = row[CYCLE] == before[CYCLE]
+        cure = "; dataset.duplicates may be mean or last" if twice else ": sort the rows by it"
         raise DataError(
             f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} "
-            f"(row {row[ROW] + 1}); cycles"
-            " must rise."
+            f"(row {row[ROW] + 1}); cycles must rise{cure}."
         )
 
 

@@ -161,7 +161,7 @@ MOST_ERRORS = 1e9
 """Standard errors beyond which nothing is bounded."""
 
 EFFECT_VARIANCE = 3.0
-"""The variance of the effects that a test at all looks averages over, in that of one observation,
+"""The variance of the effects that a test at all looks averages over, in that of one observation.
 chosen by `bench.looks` for 4 to 24 observations.
 """
 

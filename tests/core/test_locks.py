@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from hwds.cli.commands.prune import folders_plan
 from hwds.core.errors import HwdsError
 from hwds.core.files import lock_for_cleaning, lock_for_making, lock_for_reading
 from hwds.results.index import RunIndex
-from hwds.results.pruning import folders_plan
 
 
 @pytest.mark.parametrize("hold", [lock_for_reading, lock_for_cleaning])

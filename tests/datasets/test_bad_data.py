@@ -103,7 +103,7 @@ CASES = [
         "decimal commas",
         {"sales.csv": edited(",4,", ",4.5,").replace(",", ";").replace(".", ",")},
         {"separator": "semicolon"},
-        "not a number; dataset.decimal=comma reads decimal commas",
+        "not a number; dataset.decimal=comma reads such numbers",
     ),
     (
         "long separator",
@@ -310,7 +310,8 @@ CASES = [
         "thousands in the target",
         {"sales.csv": edited(",3,", ',"3,000",')},
         {},
-        "row 3 has '3,000' in column 'units', not a number",
+        "numbers such as '3,000', which have two readings: dataset.thousands=comma reads 3000, and "
+        "dataset.decimal=comma reads 3.000.",
     ),
     (
         "dates in the target",

@@ -29,7 +29,8 @@ def rows(**changes):
     [
         (
             {"hour": [1, 2, 2, 1, 2, 3, 4]},
-            "dataset: run 'a' has cycle 2 after cycle 2 (row 3); cycles must rise.",
+            "dataset: run 'a' has cycle 2 after cycle 2 (row 3); cycles must rise; "
+            "dataset.duplicates may be mean or last.",
         ),
         ({"failed": [0, 1, 1, 0, 0, 0, 0]}, "dataset: run 'a' fails twice (rows 2 and 3)."),
         ({"failed": [0, 1, 0, 0, 0, 0, 0]}, "dataset: run 'a' goes on after its failure in row 2."),

@@ -15,11 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hwds.core.errors import HwdsError
-from hwds.core.files import in_use, lock_for_cleaning, lock_for_reading
-from hwds.results.folder import RunFolder, write_config
-from hwds.results.index import RunIndex
-from hwds.results.pruning import (
+from hwds.cli.commands.prune import (
     cache_plan,
     delete_cache,
     delete_folders,
@@ -27,6 +23,10 @@ from hwds.results.pruning import (
     parse_bytes,
     size_text,
 )
+from hwds.core.errors import HwdsError
+from hwds.core.files import in_use, lock_for_cleaning, lock_for_reading
+from hwds.results.folder import RunFolder, write_config
+from hwds.results.index import RunIndex
 from hwds.results.records import Labels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,7 +251,7 @@ def test_of_what_is_made_again_the_old_goes(made):
 
 KILLED = """
 import sys
-from hwds.results.pruning import delete_folders, folders_plan
+from hwds.cli.commands.prune import delete_folders, folders_plan
 from hwds.results.index import RunIndex
 index = RunIndex.of()
 plan = folders_plan(index, [path for path in index.paths if "/keep" not in path])

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zipfile import BadZipFile
@@ -18,9 +19,18 @@ from polars import DataFrame, Series, col
 from pydantic import BeforeValidator
 
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Names as Texts
 from hwds.core.recipe import Recipe
-from hwds.frames.columns import breaks, check_panel
-from hwds.frames.files import USUAL_FORMAT, FileSource, TextFormat, is_with_comma, read_files
+from hwds.frames.columns import NIXTLA, breaks, check_panel
+from hwds.frames.files import (
+    USUAL_FORMAT,
+    Decimal,
+    FileSource,
+    TextFormat,
+    Thousands,
+    plain_numbers,
+    read_files,
+)
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import (
@@ -50,8 +60,45 @@ _DATES = {
     r"\d{4}-?Q[1-4]": "quarter",
 }
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}([T ])\d{2}:\d{2}(:\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
+_FIRST_YEAR = 1000
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, counted from 1970-01-01
 _FORMS = "2024-03-01, 2024-03-01T12:00, 2024-03, 2024Q1 or a whole number"
+
+DATE_FORMS = (
+    *(
+        f"%d{sign}%m{sign}%{year}{time}"
+        for time in ("", " %H:%M", " %H:%M:%S")
+        for sign in "./-"
+        for year in "Yy"
+    ),
+    *(
+        f"%m{sign}%d{sign}%{year}{time}"
+        for time in ("", " %H:%M", " %H:%M:%S")
+        for sign in "/-"
+        for year in "Yy"
+    ),
+    *("%Y.%m.%d", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
+    *("%b-%y", "%d-%b-%Y", "%d-%b-%y", "%G-W%V"),
+)
+"""Forms of dates that a refusal tries to find the one to set."""
+
+NUMBER_FORMS = {
+    "dataset.decimal=comma": TextFormat(decimal="comma"),
+    "dataset.thousands=comma": TextFormat(thousands="comma"),
+    "dataset.thousands=space": TextFormat(thousands="space"),
+    "dataset.decimal=comma dataset.thousands=space": TextFormat(decimal="comma", thousands="space"),
+    "dataset.thousands=apostrophe": TextFormat(thousands="apostrophe"),
+    "dataset.thousands=point": TextFormat(thousands="point"),
+}
+"""Settings under which more numbers can be read, and what each means."""
+
+_THREES = r"^[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+$"
+"""A number whose signs all stand before three digits."""
+
+_TRUTHS = dict.fromkeys(("true", "yes", "y", "ja", "j", "wahr", "oui", "si", "sí"), "1")
+_TRUTHS |= dict.fromkeys(("false", "no", "n", "nein", "falsch", "non"), "0")
+
+_CURRENCY = r"(?i)^([€$£¥]|EUR|USD|GBP|CHF|JPY)\s*[\d+.-]|\d\s*([€$£¥]|EUR|USD|GBP|CHF|JPY)$"
 
 
 def numbers_of_column(source: FileSource, name: str) -> Series:
@@ -141,16 +188,93 @@ def typed_column(column: Series) -> Series:
 
 def _parsed_numbers(source: FileSource, name: str) -> Series:
     column = source.table[name]
+    refuse_two_readings(source, name)
     values = column.cast(pl.Float64, strict=False)
     if values.null_count() > column.null_count():
-        column = _without_missing(column)
-        plain = column.str.to_lowercase().replace({"true": "1", "false": "0"})
+        column = _without_currency(source, name)
+        plain = column.str.to_lowercase().replace(_TRUTHS)
         values = plain.cast(pl.Float64, strict=False)
         bad = values.is_null() & column.is_not_null()
-        comma = bad.any() and is_with_comma(str(column[bad.arg_true()[0]]))
-        hint = "; dataset.decimal=comma reads decimal commas" if comma else ""
-        _refuse_first(source, name, bad, f"not a number{hint}")
+        if bad.any():
+            hint = _readings(column.drop_nulls(), source.form)
+            _refuse_first(source, name, bad, f"not a number{hint}")
     return values.fill_nan(None)
+
+
+def refuse_two_readings(source: FileSource, name: str) -> None:
+    """Refuse a column of text whose every point could stand before decimals or between thousands.
+
+    Raises:
+        DataError: With both settings.
+    """
+    form, column = source.form, source.table[name]
+    if form.decimal == "comma" or form.thousands != "ask" or not has_two_readings(column):
+        return
+    value = column.drop_nulls().str.strip_chars()
+    value = value.filter(value.str.contains(r"[.,]"))[0]
+    thousands = "comma" if "," in value else "point"
+    decimals = "dataset.decimal=comma" if "," in value else "dataset.thousands=none"
+    raise DataError(
+        f"dataset.thousands: column '{name}' of '{source.files[0]}' has numbers such as {value!r}, "
+        f"which have two readings: dataset.thousands={thousands} reads "
+        f"{re.sub('[.,]', '', value)}, and {decimals} reads {value.replace(',', '.')}."
+    )
+
+
+def has_two_readings(column: Series) -> bool:
+    """Return whether all points, or all commas, of a column of text stand before three digits."""
+    text = column.drop_nulls().str.strip_chars()
+    signed = text.filter(text.str.contains(r"[.,]"))
+    if signed.is_empty() or not signed.str.contains(_THREES).all():
+        return False
+    if (
+        signed.str.contains(",", literal=True).n_unique() > 1
+        or (signed.str.count_matches(r"[.,]") > 1).any()
+    ):
+        return False
+    rest = text.filter(~text.str.contains(r"[.,]") & ~text.is_in(MISSING))
+    return not rest.str.contains(r"\d{4}").any()
+
+
+def _without_currency(source: FileSource, name: str) -> Series:
+    """Return a column of text without missing values and without the one currency it names.
+
+    Raises:
+        DataError: It names several.
+    """
+    column = _without_missing(source.table[name])
+    found = column.str.extract_groups(_CURRENCY).struct
+    signs = pl.select(pl.coalesce(found.field("1"), found.field("2"))).to_series()
+    kinds = signs.drop_nulls().str.to_uppercase().unique(maintain_order=True)
+    if kinds.is_empty():
+        return column
+    if len(kinds) > 1:
+        raise DataError(
+            f"dataset.path: column '{name}' of '{source.files[0]}' has amounts in {kinds[0]} and "
+            f"in {kinds[1]}: one column has one currency. Convert them, or make two files."
+        )
+    bare = column.str.replace(signs.drop_nulls()[0], "", literal=True).str.strip_chars()
+    return plain_numbers(bare.to_frame(), source.form).to_series()
+
+
+def _readings(known: Series, form: TextFormat) -> str:
+    """Return the settings that would read all values of a column, as the end of a refusal."""
+    words = number_words(known)
+    return f"; {words[0]} reads such numbers" if words and NUMBER_FORMS[words[0]] != form else ""
+
+
+def number_words(known: Series) -> list[str]:
+    """Return the settings of `NUMBER_FORMS` under which all texts are numbers; none if they are
+    numbers already.
+    """
+    if known.cast(pl.Float64, strict=False).null_count() == 0:
+        return []
+    table = known.to_frame()
+    return [
+        words
+        for words, form in NUMBER_FORMS.items()
+        if plain_numbers(table, form).to_series().cast(pl.Float64, strict=False).null_count() == 0
+    ]
 
 
 def _parsed_times(source: FileSource, name: str, role: str) -> Series:
@@ -159,11 +283,52 @@ def _parsed_times(source: FileSource, name: str, role: str) -> Series:
     known = text.drop_nulls()
     if known.is_empty():
         return text.cast(pl.Null)
-    parsed = _by_form(text, known[0])
+    form = source.form.dates
+    parsed = by_layout(text, form) if form else _by_form(text, known[0])
     bad = text.is_not_null() & parsed.is_null()
-    _refuse_zones(source, name, text.filter(bad), bad, known[0], role)
-    _refuse_first(source, name, bad, f"not a time; write {_FORMS}", role)
+    if not form:
+        _refuse_zones(source, name, text.filter(bad), bad, known[0], role)
+    if bad.any():
+        hint = "; ".join([f"write {_FORMS}", *([found] if (found := date_hint(known)) else [])])
+        what = f"not a time of the form {form}" if form else f"not a time; {hint}"
+        _refuse_first(source, name, bad, what, role)
     return parsed
+
+
+def by_layout(text: Series, layout: str) -> Series:
+    """Return texts of a form of `strftime` as dates or instants, null where they have another.
+
+    A form without a day means the first day of its month, week or year.
+    """
+    if "%V" in layout:
+        text, layout = text + "-1", f"{layout}-%u"
+    elif not re.search(r"%[djesDF]", layout):
+        month = re.search(r"%[mbBh]", layout)
+        text, layout = (
+            text + ("-01" if month else "-01-01"),
+            layout + ("-%d" if month else "-%m-%d"),
+        )
+    try:
+        if re.search(r"%[HIMsTR]", layout):
+            times = text.str.to_datetime(layout, time_unit="us", strict=False)
+        else:
+            times = text.str.to_date(layout, strict=False)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"dataset.dates: '{layout}' is no form of dates ({error}).") from error
+    return times.set((times.dt.year() < _FIRST_YEAR).fill_null(False), None)
+
+
+def date_forms(known: Series) -> list[str]:
+    """Return the forms of `DATE_FORMS` that all texts have, at most two."""
+    few = known.head(20)
+    fits = [form for form in DATE_FORMS if by_layout(few, form).null_count() == 0]
+    return [form for form in fits if by_layout(known, form).null_count() == 0][:2]
+
+
+def date_hint(known: Series) -> str:
+    """Return how a form of dates is set that all texts have; empty if there is none."""
+    forms = [f"dataset.dates='{form}'" for form in date_forms(known)]
+    return f"or set {' or '.join(forms)}" if forms else ""
 
 
 def _refuse_zones(
@@ -290,19 +455,27 @@ class RoleNames(Recipe):
         cls.__doc__ = f"{cls.__doc__}\n\nAttributes:\n{fields}\n"
         super().__init_subclass__(**kwargs)
 
-    def given(self) -> Roles:
+    def given(self, present: Sequence[str] = ()) -> Roles:
         """Return the roles that are given, in their order.
+
+        Args:
+            present: The columns of the file. Nixtla's names among them are those of series, time
+                and target, if neither time nor target is given.
 
         Raises:
             ConfigError: None is given or a required one is not, a column has two roles that do not
                 go together, or it lacks the role that says when it is known.
         """
         named = {role.name: as_names(getattr(self, role.name)) for role in roles_of(self.frame)}
+        if self.frame == "panel" and not (named["time"] or named["target"]):
+            usual = {role: (name,) for role, name in NIXTLA.items() if name in present}
+            if {"time", "target"} <= set(usual):
+                named |= {role: named[role] or names for role, names in usual.items()}
         missing = next(
             (role for role in named if self.frame in ROLES[role].required and not named[role]), None
         )
         if missing:
-            raise ConfigError(f"dataset.roles.{missing}: must be given.")
+            raise ConfigError(f"dataset.roles.{missing}: must be given{_listed(present)}.")
         if not any(named.values()):
             raise ConfigError(f"dataset.roles: one must be given; roles: {', '.join(named)}.")
         roles = Roles(named)
@@ -310,6 +483,11 @@ class RoleNames(Recipe):
         if self.frame == "panel":
             refuse_unplaced(roles)
         return roles
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """Return the columns to choose from, as the end of a refusal."""
+    return f"; the columns are {', '.join(columns[:12])}" if columns else ""
 
 
 def _refuse_shared(roles: Roles) -> None:
@@ -354,12 +532,22 @@ def column_of(source: FileSource, name: str, roles: Roles) -> Series:
         return times_of_column(
             source, name, next(role.name for role in played if role.holds == "times")
         ).alias(name)
-    values = (
-        numbers_of_column(source, name) if holds == "numbers" else typed_column(source.table[name])
-    )
+    if holds == "numbers" or _is_truth(source.table[name], played):
+        values = numbers_of_column(source, name)
+    else:
+        values = typed_column(source.table[name])
+        if values.dtype in (pl.Float64, pl.String) and source.table.schema[name] == pl.String:
+            refuse_two_readings(source, name)
     for role in played:
         _refuse_outside(values, role)
     return values.alias(name)
+
+
+def _is_truth(column: Series, played: Sequence[Role]) -> bool:
+    """Return whether a label or an outcome is written as yes and no."""
+    if column.dtype != pl.String or not {"label", "outcome"} & {role.name for role in played}:
+        return False
+    return bool(_without_missing(column).drop_nulls().str.to_lowercase().is_in([*_TRUTHS]).all())
 
 
 def _refuse_outside(values: Series, role: Role) -> None:
@@ -371,6 +559,90 @@ def _refuse_outside(values: Series, role: Role) -> None:
         if len(rows):
             row = f"row {rows[0] + 1} has {values[rows[0]]:g} in column '{values.name}'"
             raise DataError(f"dataset.roles.{role.name}: {row}; must be {sign} {bound:g}.")
+
+
+# The settings that all readers of a user's rows share.
+
+
+class OwnRows(Recipe):
+    """Rows of a user's files.
+
+    Attributes:
+        sha256: The digest of the file; needed for a URL.
+        trust: Columns that may give away what is predicted, because they are known so early.
+        encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
+        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`,
+            `tab`, `pipe`; by the suffix where nothing is given.
+        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`,
+            `1.234,5` is 1234.5.
+        thousands: The sign between thousands: `point`, `comma`, `space`, `apostrophe` or `none`.
+            `ask` refuses a column in which it could also stand before decimals.
+        dates: The form of dates, such as `%d.%m.%Y`; forms of ISO 8601 need none.
+        rename: New names of columns, which roles use: `{Menge: units}`.
+        omit: Texts whose rows are left out, such as `Total` in the rows of sums.
+        accept: Checks of `hwds check` that say nothing here, by name.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        ("thousands", "dates", "rename", "omit", "accept", "duplicates")
+    )
+
+    path: str
+    sha256: str | None = None
+    trust: Texts = ()
+    encoding: str = "utf-8"
+    separator: str | None = None
+    decimal: Decimal = "point"
+    thousands: Thousands = "ask"
+    dates: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: Texts = ()
+    accept: Texts = ()
+
+    @property
+    def text_format(self) -> TextFormat:
+        """The format of its CSV or TSV."""
+        return TextFormat(
+            self.encoding,
+            self.separator,
+            self.decimal,
+            self.thousands,
+            self.dates,
+            self.rename,
+            self.omit,
+        )
+
+
+# Duplicates: several rows of one series and time, or of one machine and cycle.
+
+Duplicates = Literal["refuse", "sum", "mean", "last"]
+
+
+def combine_duplicates(
+    table: DataFrame, keys: Sequence[str], how: str, added: str = ""
+) -> DataFrame:
+    """Return a table with one row for each key, in the order of the first ones.
+
+    Args:
+        table: The rows.
+        keys: The columns that name a row.
+        how: `sum` adds up one column and averages other numbers, `mean` averages all numbers,
+            `last` takes the last row of the file, and `refuse` changes nothing.
+        added: The column that `sum` adds up.
+    """
+    if how == "refuse" or not table.select(keys).is_duplicated().any():
+        return table
+    values = {
+        name: col(name).mean() if how != "last" and kind.is_float() else col(name).last()
+        for name, kind in table.schema.items()
+        if name not in keys
+    }
+    if how == "sum":
+        values[added] = pl.when(col(added).count() > 0).then(col(added).sum())
+    combined = table.group_by(keys, maintain_order=True).agg(
+        value.alias(name) for name, value in values.items()
+    )
+    return combined.select(table.columns)
 
 
 # Gaps: rows and values that a user's series lack, filled from earlier rows alone.

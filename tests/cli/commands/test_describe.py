@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hwds.cli.described import every_setting, reference_pages
-from hwds.core.describe import about
+from hwds.cli.described import about, every_setting, reference_pages
 from hwds.core.registry import GROUPS, options
 from hwds.results.files import without_html_or_links
 
