@@ -2,7 +2,7 @@
 bench.elasticities [SEEDS [WORLDS]]`).
 
 Written to `bench/elasticities.txt`: recovery of the truth by each model, with and without
-endogenous prices; the bias of pseudo-likelihood by mean units; the rate at which a placebo is
+endogenous prices; how often instruments are within two errors of the truth; the bias of pseudo-likelihood by mean units; the rate at which a placebo is
 rejected in null worlds, with clustered and independent errors.
 """
 
@@ -28,7 +28,7 @@ from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.models.stack import Stack
 from hwds.elasticity.sweeping import fit_ppml
 
-SEEDS, NULL_WORLDS, BIAS_WORLDS, STACKS = 25, 500, 400, 10
+SEEDS, NULL_WORLDS, BIAS_WORLDS, STACKS, LASTING_WORLDS = 25, 500, 400, 10, 400
 FEW = 30
 """Rows under which a cell has few."""
 
@@ -39,6 +39,7 @@ def main(seeds: int, worlds: int) -> None:
     for part in (
         recovery(seeds),
         endogenous(seeds),
+        lasting(LASTING_WORLDS),
         stacks(min(seeds, STACKS)),
         bias(),
         placebo(worlds),
