@@ -58,8 +58,8 @@ class Runs(OwnRows, Dataset):
 
     Example:
         python -m hwds dataset=runs dataset.path=pumps.csv dataset.roles.entity=pump \
-            dataset.roles.cycle=hours dataset.roles.event=failed \
-            model=lifetime/xgboost_windows protocol=last_window
+            dataset.roles.cycle=hours dataset.roles.event=failed dataset.unit=hours \
+            model=lifetime/xgboost_windows protocol=last_window protocol.cap=600
     """
 
     gives = RunsFrame

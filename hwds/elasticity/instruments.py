@@ -27,6 +27,11 @@ WEAK_F = 10.0
 ELASTICITY_GRID = np.arange(-12.0, 6.01, 0.25)
 """The elasticities at which the Anderson-Rubin test is computed."""
 
+LAG_STEP, MOST_LAG = 0.1, 2.0
+"""The step of the slope of a lagged price by which the test finds the best one, and the largest
+change of it from one elasticity to the next.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class FirstStage:
@@ -196,15 +201,15 @@ class DemandRows:
 
     Attributes:
         units: Shape (n,).
-        price: Log price, shape (n,).
+        endogenous: Log price, and that of the period before if the model has it, shape (n, e).
         instruments: Shape (n, z).
         x: Other columns, shape (n, m).
         cell, period: Shape (n,); `period` None for no period effects.
-        ways: Clusterings of the rows.
+        ways: Clusterings of the rows, one or two.
     """
 
     units: ndarray
-    price: ndarray
+    endogenous: ndarray
     instruments: ndarray
     x: ndarray
     cell: ndarray
@@ -217,33 +222,55 @@ class DemandRows:
             number_groups(self.cell), None if self.period is None else number_groups(self.period)
         )
 
-    def residual(self, weight: ndarray | None = None) -> FirstStage:
-        """Return the first stage."""
-        return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
+    def residuals(self) -> ndarray:
+        """Return the residuals of the first stages, shape (n, e)."""
+        sweeper = self.sweeper()
+        stages = (
+            first_stage(column, self.instruments, self.x, sweeper, self.ways).residual
+            for column in self.endogenous.T
+        )
+        return np.column_stack(list(stages))
 
-    def control_function(
-        self, residual: ndarray, weight: ndarray | None = None
-    ) -> tuple[ndarray, ndarray]:
-        """Return slopes and clustered errors of price, its first-stage residual and the other
-        columns, by pseudo-likelihood.
+    def strengths(self) -> ndarray:
+        """Return the F of each first stage, given the other endogenous column, shape (e,)."""
+        known = (self.endogenous, self.instruments, self.x, self.sweeper(), self.ways)
+        return np.array([_strength(place, *known) for place in range(self.endogenous.shape[1])])
+
+    def control_function(self, residuals: ndarray) -> tuple[RobustVariance, ndarray]:
+        """Return the slopes of the endogenous columns, their residuals and the others, by
+        pseudo-likelihood, with clustered errors; and their covariance by the first clustering
+        alone, as if residuals were known.
+
+        The errors contain that of the first stages, whose estimates move the scores of the second
+        (Murphy and Topel 1985; Newey 1984).
         """
-        columns = np.column_stack([self.price, residual, self.x])
-        fit = fit_ppml(self.units, columns, self.cell, self.period, weight=weight)
-        return fit.beta, fit.variance(self.ways).stderr
+        count = self.endogenous.shape[1]
+        fit = fit_ppml(
+            self.units,
+            np.column_stack([self.endogenous, residuals, self.x]),
+            self.cell,
+            self.period,
+        )
+        sweeper, used = self.sweeper(), fit.used
+        ones = np.ones(len(used))
+        first = sweeper.residuals(np.column_stack([self.instruments, self.x]), ones)
+        moved = (fit.rows * np.sqrt(fit.mean)[:, None]).T @ first[used]
+        errors = residuals @ fit.beta[count : 2 * count]
+        scores = (first * errors[:, None]) @ (moved @ np.linalg.inv(first.T @ first)).T
+        scores[used] += fit.scores
+        lost = len(fit.beta) + _effect_count(sweeper, self.ways)
+        known = robust_variance(fit.beta, fit.bread, scores, self.ways, lost=lost)
+        return known, fit.variance(self.ways[:1]).covariance
 
-
-def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -> float:
-    """Return the standard error of the control function's slope of price, the first stage estimated
-    anew in each draw.
-
-    Clusters are weighed by independent exponentials (Rubin 1981, The Bayesian bootstrap).
-    """
-    cluster = number_groups(rows.ways[0])
-    slopes = []
-    for _ in range(draws):
-        weight = rng.exponential(size=int(cluster.max()) + 1)[cluster]
-        slopes.append(rows.control_function(rows.residual(weight).residual, weight)[0][0])
-    return float(np.std(slopes, ddof=1))
+    def reduced_form(self, slopes: Sequence[float]) -> tuple[ndarray, ndarray]:
+        """Return the coefficients of the instruments, with the slopes of the endogenous columns
+        given, and the inverse of their covariance.
+        """
+        columns, z = np.column_stack([self.instruments, self.x]), self.instruments.shape[1]
+        offset = self.endogenous @ np.asarray(slopes)
+        fit = fit_ppml(self.units, columns, self.cell, self.period, offset=offset)
+        covariance = fit.variance(self.ways).covariance[:z, :z]
+        return fit.beta[:z], np.linalg.pinv(covariance, hermitian=True)
 
 
 def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
@@ -251,21 +278,18 @@ def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
     or inf where it has none.
 
     With the elasticity taken as e, demand less e x log price must not depend on the instruments;
-    the test is as good whether they are weak or strong (Anderson and Rubin 1949). NaN where all are
-    rejected: the model is wrong.
+    the test is as good whether they are weak or strong (Anderson and Rubin 1949). A lagged price
+    has the slope at which they matter least, and takes a degree of freedom (Guggenberger et al.
+    2012). NaN where all are rejected: the model is wrong.
     """
     from scipy.stats import chi2
 
-    z, x = rows.instruments.shape[1], np.column_stack([rows.instruments, rows.x])
-    goal = float(chi2.ppf(level, z))
+    free = rows.instruments.shape[1] - (rows.endogenous.shape[1] - 1)
+    goal, lag = float(chi2.ppf(level, free)), 0.0
     statistic = []
     for slope in ELASTICITY_GRID:
-        fit = fit_ppml(rows.units, x, rows.cell, rows.period, offset=slope * rows.price)
-        known = fit.variance(rows.ways)
-        beta = fit.beta[:z]
-        statistic.append(
-            float(beta @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta) - goal
-        )
+        least, lag = _least_statistic(rows, float(slope), lag)
+        statistic.append(least - goal)
     inside = np.flatnonzero(np.array(statistic) <= 0)
     if not len(inside):
         return float("nan"), float("nan")
@@ -273,6 +297,22 @@ def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
     low = -np.inf if first == 0 else _zero_crossing(statistic, first - 1)
     high = np.inf if last == len(ELASTICITY_GRID) - 1 else _zero_crossing(statistic, last)
     return low, high
+
+
+def _least_statistic(rows: DemandRows, slope: float, lag: float) -> tuple[float, float]:
+    """Return the statistic of an elasticity at the best slope of the lagged price, and that slope.
+
+    The search begins at `lag`; without a lagged price the slope stays.
+    """
+    if rows.endogenous.shape[1] == 1:
+        beta, precision = rows.reduced_form([slope])
+        return float(beta @ precision @ beta), lag
+    beta, precision = rows.reduced_form([slope, lag])
+    change = (rows.reduced_form([slope, lag + LAG_STEP])[0] - beta) / LAG_STEP
+    best = lag - float(change @ precision @ beta) / float(change @ precision @ change)
+    best = float(np.clip(best, lag - MOST_LAG, lag + MOST_LAG))
+    beta, precision = rows.reduced_form([slope, best])
+    return float(beta @ precision @ beta), best
 
 
 def _zero_crossing(statistic: Sequence[float], place: int) -> float:

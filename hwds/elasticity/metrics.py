@@ -87,7 +87,7 @@ def score_cells(rows: DataFrame, level: float) -> list[Score]:
     slopes = float_column(rows, "elasticity")
     known = slopes[np.isfinite(slopes)]
     estimates = {
-        "mean_elasticity": _mean_of_draws(rows, slopes, level),
+        "mean_elasticity": _mean_of_draws(rows, slopes),
         "answered": unit_share(len(known), len(rows)),
         "wrong_sign": unit_share(int(np.sum(known > 0)), len(known)),
         "inelastic": unit_share(int(np.sum((known <= 0) & (known > -1))), len(known)),
@@ -116,9 +116,11 @@ def _shared_mean(values: ndarray, errors: ndarray, level: float) -> Estimate:
     )
 
 
-def _mean_of_draws(rows: DataFrame, slopes: ndarray, level: float) -> Estimate:
-    """Return the mean over cells, its error from joint draws where there are some: cells share
-    errors.
+def _mean_of_draws(rows: DataFrame, slopes: ndarray) -> Estimate:
+    """Return the mean over cells, whose errors go together as joint draws do.
+
+    Draws tell how much of the errors is shared, and the cells' own standard errors how large they
+    are. So one elasticity of all cells has its own standard error and interval.
     """
     plain = unit_mean(slopes)
     if (
@@ -127,9 +129,15 @@ def _mean_of_draws(rows: DataFrame, slopes: ndarray, level: float) -> Estimate:
         or rows["draws"].null_count() == len(rows)
     ):
         return plain
-    drawn = np.array(rows["draws"].drop_nulls().to_list()).mean(axis=0)
-    error = float(drawn.std(ddof=1))
-    low, high = (float(value) for value in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+    known = rows.filter(col("draws").is_not_null())
+    drawn = np.array(known["draws"].to_list())
+    stderr, slope = float_column(known, "stderr"), float_column(known, "elasticity")
+    own = float(np.sum(stderr**2) / max(float(np.sum(drawn.var(axis=1, ddof=1))), 1e-300)) ** 0.5
+    error = own * float(drawn.mean(axis=0).std(ddof=1))
+    low, high = (
+        plain.value + error * float(np.mean(away / np.maximum(stderr, 1e-300)))
+        for away in (float_column(known, end) - slope for end in ("ci_low", "ci_high"))
+    )
     return Estimate(plain.value, error, low, high, "joint draws", plain.n, plain.n_undefined)
 
 

@@ -517,6 +517,12 @@ The first stage of its instruments has an F of {{ notes.first_stage_f | written(
 {{ common }} ({{ level }})
 {%- endif -%}.
 {%- endif %}
+{% if lag.value is not none and lag.ci_high is not none and lag.ci_high < 0 -%}
+The effect of the price of the period before is {{ lag.value | written("+.2f") }} ({{ level }}:
+{{ lag.ci_low | written("+.2f") }} to {{ lag.ci_high | written("+.2f") }}). A price cut that brings
+demand forward makes it positive, so the elasticities may be wrong; compare
+model.lagged_price=false.
+{%- endif %}
 {% if error.value is not none and model != truth -%}
 Against the truth its error is {{ error.value | written(".2f") }} (root mean square),
 {{ bias.value | written("+.2f") }} on average, and {{ (100 * cover.value) | written(".0f") }} %
@@ -572,6 +578,7 @@ def elasticity_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
         common=anderson_rubin_words(notes) if "anderson_rubin_low" in notes else "",
         weak_f=WEAK_F,
         answering=ANSWERING_T,
+        lag=scored("lagged_price"),
         error=scored("elasticity_rmse"),
         bias=scored("elasticity_bias"),
         cover=scored("elasticity_coverage"),

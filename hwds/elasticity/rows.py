@@ -65,7 +65,7 @@ NOTE_MEANINGS = {
     "price_residual_t": "t of the part of the price that instruments do not explain; beyond 2, "
     "prices answer demand",
     "common_elasticity": "elasticity of all cells together, with instruments",
-    "common_stderr": "its standard error, the first stage bootstrapped",
+    "common_stderr": "its standard error, that of the first stage in it",
     "anderson_rubin_low": "lower end of the common elasticities that Anderson and Rubin's test "
     "does not reject",
     "anderson_rubin_high": "upper end of them; the test is as good with weak instruments",

@@ -607,8 +607,7 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
     pocket = paid.pocket * risks.currency
     margin = pocket - risks.cost * taken
     dumped = taken - needed
-    sold_on = risks.leak * needed if price < world.resale else 0.0 * needed
-    leaked = np.minimum(dumped + sold_on, taken)
+    leaked = np.minimum(dumped + _sold_on(world, price, needed, risks), taken)
     return ContractOutcome(
         settlement=paid,
         margin=margin,
@@ -618,6 +617,11 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
         leaked=leaked,
         leak_loss=leaked * world.lost,
     )
+
+
+def _sold_on(world: ContractWorld, price: float, needed: ndarray, risks: ContractRisks) -> ndarray:
+    """Return the needed units that are sold on at a price, shape (n,)."""
+    return risks.leak * needed if price < world.resale else np.zeros_like(needed)
 
 
 def _median_others(world: ContractWorld, price: float, count: int) -> ndarray:
@@ -637,9 +641,16 @@ def _median_others(world: ContractWorld, price: float, count: int) -> ndarray:
 
 
 def without_contract(world: ContractWorld, risks: ContractRisks) -> ndarray:
-    """Return what the buyer's cell earns at today's price without a contract, shape (n,)."""
+    """Return what the buyer's cell earns at today's price without a contract, less what units that
+    are sold on take from others, shape (n,).
+
+    Units are sold on as under a contract at that price, so that a tier at today's price and volume
+    gains nothing.
+    """
     units = world.law.deliverable(world.kept * world.law.at(risks.score), risks.supply)
-    return units * (world.price * (1 - world.terms.deductions) * risks.currency - risks.cost)
+    leaked = _sold_on(world, world.price, units, risks)
+    earned = world.price * (1 - world.terms.deductions) * risks.currency - risks.cost
+    return units * earned - leaked * world.lost
 
 
 def contract_tornado(

@@ -171,6 +171,11 @@ class DemandEstimates:
         """True for each cell that has an estimate, shape (K,)."""
         return self.cells["elasticity"].is_not_null().to_numpy()
 
+    @property
+    def below_cost(self) -> set[int]:
+        """The places of the cells whose price does not cover their cost."""
+        return set(np.flatnonzero((self.cells["cost"] >= self.cells["price"]).fill_null(False)))
+
     def require_costs(self, what: str, sold: Sequence[str] | None = None) -> None:
         """Refuse cells without a cost, and those whose price does not cover it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -133,7 +133,13 @@ TIERS = Declared.of(
         ),
         ends="",
     ),
-    Column("gain", "number", "What it is more without a contract.", "against no contract", "gain"),
+    Column(
+        "gain",
+        "number",
+        "What it is more than without a contract, where units leak, too.",
+        "against no contract",
+        "gain",
+    ),
     Column("probability_gain", "share", "", "P(more than without), %", "P(gain)\n%"),
     Column("probability_below_floor", "share", "", "P(below the floor), %", "P(floor)\n%"),
     Column("probability_shortfall", "share", "", "P(shortfall), %", "P(short)\n%"),
@@ -320,6 +326,9 @@ OFFERED = (
 PRICES_TRIED = 41
 """Prices between the floor and the list price among which the one to walk away at is looked for."""
 
+WALK_AWAY_ROUNDING = 1e-6
+"""The share of a price to which the one to walk away at is then found."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRules:
@@ -497,18 +506,30 @@ def _indifference_price(
     highest = schedule.prices[tier] if offered else schedule.list_price
     if floor >= schedule.list_price:
         return schedule.list_price
-    lowest = highest if offered else None
-    for price in np.linspace(highest, np.clip(floor, 1e-3 * highest, highest), PRICES_TRIED):
-        discount = max(1 - float(price) / schedule.list_price, CONTRACT_SLACK)
+
+    def pays(price: float) -> bool:
+        discount = max(1 - price / schedule.list_price, CONTRACT_SLACK)
         single = TierSchedule.of(
             schedule.list_price, (schedule.quantities[tier],), (discount,), schedule.kind
         )
         net = float(tier_outcome(replace(world, schedule=single), 1, risks).net.mean())
-        if net >= alone - 10 * CONTRACT_SLACK * abs(alone):
+        return net >= alone - 10 * CONTRACT_SLACK * abs(alone)
+
+    lowest = highest if offered else None
+    for price in np.linspace(highest, np.clip(floor, 1e-3 * highest, highest), PRICES_TRIED):
+        if pays(float(price)):
             lowest = float(price)
         elif lowest is not None:
-            break
+            return _halved(pays, float(price), lowest)
     return lowest
+
+
+def _halved(pays: Callable[[float], bool], low: float, high: float) -> float:
+    """Return the lowest price that pays between one that does not and one that does."""
+    while high - low > WALK_AWAY_ROUNDING * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if pays(middle) else (middle, high)
+    return high
 
 
 def _tier_waterfall(world: ContractWorld, made: ContractOutcome, risks: ContractRisks) -> DataFrame:

@@ -56,6 +56,7 @@ HOLD_REASONS = {
     "endogenous?": "prices that may answer demand",
     "weak": "prices that hardly identify the elasticity",
     "identified": "not to be changed",
+    "below_cost": "sold below its cost",
     "no_units": "no sales",
     "no_room": "a floor above what the step or the observed prices allow",
     "channel_gap": "channels so far apart that no allowed price ends the reselling",
@@ -308,7 +309,8 @@ def optimal_price_verdict(
         test_stderr: The standard error of an elasticity in a test.
     """
     seeming = 0.0 if set(made.status) == {"HOLD"} else gain_optimism(evidence, made)
-    if made.gains.mean() <= seeming:
+    sure = float((made.gains > seeming).mean()) >= rails.confidence
+    if made.gains.mean() <= seeming or not sure:
         made, seeming = keep_prices(made), 0.0
     prices = _price_rows(evidence, made, level, test_stderr)
     gains, changed = made.gains - seeming, int((prices["status"] != "HOLD").sum())

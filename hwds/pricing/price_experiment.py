@@ -148,6 +148,9 @@ def trial_lengths(arms: int, terms: TrialTerms) -> list[int]:
 
 # The verdict on price tests: tables of cells and arms, and its words.
 
+LEAST_WORTH = 1e-6
+"""The share of what a cell earns during a test under which the test's net value is rounding."""
+
 UNTESTED_REASONS = {
     "no_room": "no two prices are allowed",
     "too_long": "the test would take too long",
@@ -457,7 +460,8 @@ def _trial_row(
         return row | {"verdict": "no_room"}, []
     part = made.demand.answering(np.array([cell]), made.prices)[0]
     earned = [float(part.totals(np.append(price, part.price[1:])).mean()) for price in prices]
-    loss = max(float(part.totals(part.price).mean()) - float(np.mean(earned)), 0.0)
+    now = float(part.totals(part.price).mean())
+    loss = max(now - float(np.mean(earned)), 0.0)
     best = _best_length(made, cell, prices, about["units"], loss, terms, periods)
     if best is None:
         return row | {"verdict": "too_long"}, []
@@ -474,10 +478,15 @@ def _trial_row(
         "cost": cost,
         "test_stderr": stderr,
         "net": value - cost,
-        "verdict": "test" if value > cost else "no_value",
+        "verdict": "test" if is_worth_it(value - cost, length * now) else "no_value",
         "ab_plan": plan_command(as_list, nearest, chances, unit),
         "bandit": bandit_command(as_list, chances, known, about["cost"] or 0.0, unit),
     }, arms
+
+
+def is_worth_it(net: float, earned: float) -> bool:
+    """Return whether a test's net value is more than rounding of what its cell earns meanwhile."""
+    return net > LEAST_WORTH * abs(earned)
 
 
 def _best_length(

@@ -652,9 +652,12 @@ def _held_cells(
 ) -> dict[int, str]:
     """Return the cells that may not move, with the reason."""
     holds: dict[int, str] = {}
+    losing = evidence.below_cost
     for cell, status in enumerate(evidence.cells["status"]):
         if not evidence.known[cell]:
             holds[cell] = "no_estimate"
+        elif rails.objective == "profit" and cell in losing:
+            holds[cell] = "below_cost"
         elif status not in rails.act_on:
             holds[cell] = status
         elif bounds.low[cell] > bounds.high[cell] or not evidence.cells["units"][cell]:

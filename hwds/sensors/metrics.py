@@ -80,13 +80,21 @@ class RunCounts:
 
     @property
     def f1(self) -> float:
-        """F1 of the rows, NaN where none is anomalous: there is nothing to find."""
-        return 2 * self.hits / (self.ill + self.hits + self.false) if self.ill else np.nan
+        """F1 of the rows; if none is anomalous, the share of rows that are not called so."""
+        if not self.ill:
+            return self.right / self.well if self.well else np.nan
+        return 2 * self.hits / (self.ill + self.hits + self.false)
 
     @property
     def f1_everything(self) -> float:
-        """F1 of calling every row anomalous, NaN where none is."""
-        return 2 * self.ill / (2 * self.ill + self.well) if self.ill else np.nan
+        """The same of calling every row anomalous: 0 if none is."""
+        rows = self.ill + self.well
+        return 2 * self.ill / (self.ill + rows) if rows else np.nan
+
+    @property
+    def f1_nothing(self) -> float:
+        """The same of calling no row anomalous: 1 if none is."""
+        return float(not self.ill) if self.ill + self.well else np.nan
 
     @property
     def far(self) -> float:
@@ -185,12 +193,13 @@ def _label_array(run: DataFrame) -> ndarray:
 
 
 def _mean_scores(counts: list[RunCounts]) -> Iterator[Score]:
-    f1, everything, far, mar = (
+    f1, everything, nothing, far, mar = (
         np.array([getattr(each, name) for each in counts])
-        for name in ("f1", "f1_everything", "far", "mar")
+        for name in ("f1", "f1_everything", "f1_nothing", "far", "mar")
     )
     yield Score.of("f1", "mean", mean_over_runs(f1))
     yield Score.of("f1_everything", "mean", mean_over_runs(everything))
+    yield Score.of("f1_nothing", "mean", mean_over_runs(nothing))
     yield Score.of("f1_gain", "mean", difference_estimate(mean_over_runs(f1 - everything)))
     yield Score.of("far", "mean", mean_over_runs(far))
     yield Score.of("mar", "mean", mean_over_runs(mar))

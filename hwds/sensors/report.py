@@ -243,7 +243,8 @@ on average{% endif %}.
 {{ of("event_precision").value | percent }} of episodes of alarms meet an anomaly.
 {%- endif %}
 {%- endif %}
-Flagging every row has F1 {{ of("f1_everything").value | written(".3f") }}, flagging none 0.
+Flagging every row has F1 {{ of("f1_everything").value | written(".3f") }}, flagging none
+{{ of("f1_nothing").value | default(0.0, true) | written(".3g") }}.
 {% if rivals %}F1 of the others: {{ rivals }}.{% endif %}
 {%- endif %}
 """

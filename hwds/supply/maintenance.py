@@ -418,7 +418,7 @@ SCHEDULE = Declared.of(
     Column(
         "delay_cost",
         "number",
-        "The expected cost of one slot more.",
+        "The expected cost of one slot more; running time is worth what the rule costs.",
         "expected cost of one slot more",
         "delay\ncosts",
     ),
@@ -581,9 +581,9 @@ def decide_maintenance(
     tested = MaintenanceBackTest(laws, truth, terms, seed)
     policies = tested.table()
     limit = tested.limit()
-    table, lost = cheapest_schedule(
-        running, terms, float(finite_or_none(np.array(limit), laws, terms))
-    )
+    acted = float(finite_or_none(np.array(limit), laws, terms))
+    cost = policies.filter(policy=OWN_RULE)["cost"].first()
+    table, lost = cheapest_schedule(running, terms, acted, acted if cost is None else float(cost))  # type: ignore[arg-type]
     failed = int(laws.failed.sum())
     rule = forbidding_rule(policies, failed, terms)
     verdict = MaintenanceVerdict(
@@ -622,7 +622,7 @@ def forbidding_rule(policies: DataFrame, failed: int, terms: MaintenanceTerms) -
 
 
 def cheapest_schedule(
-    laws: LifeLaws, terms: MaintenanceTerms, rate: float
+    laws: LifeLaws, terms: MaintenanceTerms, rate: float, cost: float
 ) -> tuple[DataFrame, DataFrame]:
     """Return the cheapest schedule of machines at their last inspection, soonest first, and the
     outages of each slot.
@@ -630,7 +630,8 @@ def cheapest_schedule(
     Args:
         laws: The laws of the machines that run; the last inspection of each counts.
         terms: Costs and capacity.
-        rate: The worth of a unit of running time.
+        rate: The worth of a unit of running time by which slots are chosen.
+        cost: What the rule costs a unit of running time, at which a delay is priced.
     """
     rows = laws.last_inspections
     costs = waiting_costs(laws, terms, np.full(len(laws.age), rate))[rows]
@@ -638,6 +639,7 @@ def cheapest_schedule(
     slots = cheapest_slots(
         costs, crews, None if terms.parts is None else part_arrivals(terms.parts, terms, laws.slots)
     )
+    priced = waiting_costs(laws, terms, np.full(len(laws.age), cost))[rows]
     curves = laws.curves[rows]
     place = np.arange(len(rows))
     later = slots == laws.slots
@@ -659,7 +661,7 @@ def cheapest_schedule(
             "fails_before": 1 - curves[place, slots],
             "fails_next": 1 - curves[:, 1],
             "delay_cost": Series(
-                np.where(later, np.nan, costs[place, following] - costs[place, slots]),
+                np.where(later, np.nan, priced[place, following] - priced[place, slots]),
                 nan_to_null=True,
             ),
             "median_life": laws.median[rows],

@@ -208,9 +208,7 @@ def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     uniforms = stream(seed, "price_sales", "uniform").random((*shape, 4))[device, shop]
     promoting, deepness, missing, missing_share = np.moveaxis(uniforms, -1, 0)
     season = law.season * seasonal(weeks)
-    gamma = stream(seed, "price_sales", "noise").gamma(law.dispersion, 1 / law.dispersion, shape)[
-        device, shop
-    ]
+    gamma = _gamma_shocks(law, shape)[device, shop]
     shock = (np.log(gamma) - np.log(gamma).mean()) / max(float(np.log(gamma).std()), 1e-12)
     promoted = promoting < law.promotion_share * (
         1 + season / max(law.season, 1e-12) * (law.season > 0)
@@ -278,14 +276,30 @@ def _costs(seed: int, skus: int, weeks: int) -> ndarray:
     weeks).
     """
     normal = stream(seed, "price_sales", "costs").standard_normal((skus, weeks))
-    cost = np.empty_like(normal)
-    cost[:, 0] = COST_SHOCK * normal[:, 0]
-    for week in range(1, weeks):
-        cost[:, week] = (
-            COST_PERSISTENCE * cost[:, week - 1]
-            + COST_SHOCK * np.sqrt(1 - COST_PERSISTENCE**2) * normal[:, week]
-        )
-    return cost
+    return _lasting(COST_SHOCK * normal, COST_PERSISTENCE)
+
+
+def _gamma_shocks(law: SalesSettings, shape: tuple[int, ...]) -> ndarray:
+    """Return what multiplies the mean of each cell and week: gamma-distributed, of mean 1."""
+    from scipy.special import gammaincinv, ndtr
+
+    if not law.shock_persistence:
+        noise = stream(law.seed, "price_sales", "noise")
+        return noise.gamma(law.dispersion, 1 / law.dispersion, shape)
+    normal = stream(law.seed, "price_sales", "lasting_noise").standard_normal(shape)
+    level = ndtr(_lasting(normal, law.shock_persistence))
+    return np.asarray(gammaincinv(law.dispersion, level)) / law.dispersion
+
+
+def _lasting(normal: ndarray, persistence: float) -> ndarray:
+    """Return a stationary autoregression on the last axis of independent draws, of their
+    variance.
+    """
+    out = normal.copy()
+    for week in range(1, out.shape[-1]):
+        fresh = np.sqrt(1 - persistence**2) * normal[..., week]
+        out[..., week] = persistence * out[..., week - 1] + fresh
+    return out
 
 
 # Settings of a world of sales by price, and the truth about it.
@@ -320,6 +334,7 @@ class SalesSettings(PanelDataset):
         shared_noise: The standard deviation of the log-demand that a device shares in all channels
             of a week.
         endogeneity: How much of demand shocks sellers see and price; 0 for not at all.
+        shock_persistence: The correlation of a cell's demand shock with that of the next week.
         pass_through: The share of a cost's change that goes into the price.
         stock_outs: The share of weeks with a stock-out.
         horizon: Weeks to predict by default.
@@ -341,6 +356,7 @@ class SalesSettings(PanelDataset):
     promotion_lift: Annotated[float, Ge(0), Le(3)] = 0.3
     shared_noise: Annotated[float, Ge(0), Le(2)] = 0.1
     endogeneity: UnitInterval = 0.0
+    shock_persistence: Annotated[float, Ge(0), Le(0.99)] = 0.0
     pass_through: UnitInterval = 0.5
     stock_outs: UnitInterval = 0.03
     horizon: Steps = 8

@@ -121,12 +121,16 @@ class Maintenance(Decision):
 
         See `Decision.foresee`.
         """
-        laws = self._laws(tables, frame, model, protocol)
+        laws = self._laws(tables, frame, model, protocol, recorded=True)
         if laws is None or forecasts.is_empty():
             return None
         coming = life_laws(forecasts.with_columns(fold=pl.lit(-1)), frame, self.slots, laws.slot)
         return self._verdict(
-            laws, coming, tables, self._laws(tables, frame, TRUTH, protocol), future=True
+            laws,
+            coming,
+            tables,
+            self._laws(tables, frame, TRUTH, protocol, recorded=True),
+            future=True,
         )
 
     def terms(self) -> MaintenanceTerms:
@@ -145,11 +149,18 @@ class Maintenance(Decision):
         )
 
     def _laws(
-        self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
+        self,
+        tables: Tables,
+        frame: Runs,
+        model: str,
+        protocol: Evaluation[Any, Any],
+        *,
+        recorded: bool = False,
     ) -> LifeLaws | None:
         """Return the laws of the machines that folds hold out.
 
-        Those set apart for a sweep are inspected by none.
+        Those set apart for a sweep are inspected by none. `recorded` takes their ends from the
+        run's predictions if the frame is of other machines.
         """
         assert isinstance(protocol, LastWindow)
         rows, runs = tables.predictions, frame.learnable
@@ -157,6 +168,8 @@ class Maintenance(Decision):
             rows = rows.filter(model=model, part="kfold")
         if rows.is_empty():
             return None
+        if recorded and not rows[ENTITY].is_in(list(runs.names)).all():
+            return recorded_laws(rows, runs.unit, self.slots)
         return life_laws(rows, runs.take(~protocol.is_apart(runs)), self.slots)
 
     def _verdict(
@@ -189,26 +202,52 @@ def life_laws(rows: DataFrame, runs: Runs, slots: int, slot: float | None = None
         slot: The time from one inspection to the next; None for the median gap between the rows of
             a machine.
     """
-    place = DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
+    ends = DataFrame(
+        {ENTITY: list(runs.names), "end": runs.ages, "failed": runs.events}
+    ).with_columns(start=runs.ends["start"])
+    return _laws_of(rows, ends, runs.unit, slots, slot)
+
+
+def recorded_laws(rows: DataFrame, unit: str, slots: int) -> LifeLaws:
+    """Return the laws of machines whose runs are not there, by their predictions alone.
+
+    They share no clock.
+
+    Args:
+        rows: `entity, age, fold, seen, failed` and quantiles.
+        unit: The unit of ages.
+        slots: That are looked ahead.
+    """
+    ends = rows.group_by(ENTITY, maintain_order=True).agg(
+        end=(col("age") + col("seen")).first(), failed=col("failed").first()
+    )
+    return _laws_of(rows, ends.with_columns(start=pl.lit(None)), unit, slots, None)
+
+
+def _laws_of(
+    rows: DataFrame, ends: DataFrame, unit: str, slots: int, slot: float | None
+) -> LifeLaws:
+    """Return the laws of predictions, with the ends of machines: `entity, end, failed, start`."""
+    place = ends.select(ENTITY).with_row_index("machine")
     rows = rows.join(place, ENTITY, "inner").sort("machine", "age")
     gaps = rows.select(col("age").diff().over("machine")).to_series().drop_nulls()
     slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]
-    fold = np.full(runs.n, -1)
-    fold[rows["machine"].to_numpy()] = rows["fold"].to_numpy()
+    machine = rows["machine"].cast(pl.Int64).to_numpy()
+    fold = np.full(len(ends), -1)
+    fold[machine] = rows["fold"].to_numpy()
     quantiles = rows.select(QUANTILE_COLUMNS).to_numpy()
-    start = runs.ends["start"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return LifeLaws(
-        names=runs.names,
-        ends=runs.ages.astype(float),
-        failed=runs.events,
+        names=tuple(ends[ENTITY]),
+        ends=ends["end"].cast(pl.Float64).to_numpy(),
+        failed=ends["failed"].to_numpy(),
         fold=fold,
-        start=start,
-        machine=rows["machine"].to_numpy(),
+        start=ends["start"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+        machine=machine,
         age=rows["age"].to_numpy(),
         survival=survival_with_tail(quantiles, slot * np.arange(1, slots + 1)),
         median=rows[MEDIAN].to_numpy(),
         slot=slot,
-        unit=runs.unit,
+        unit=unit,
     )
 
 

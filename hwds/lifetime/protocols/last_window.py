@@ -75,7 +75,7 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
         return LifetimeContext(
-            **run.shared_fields(), cap=self.cap, least=self.least, by_share=not self.every
+            **run.shared_fields(), cap=self.most_life, least=self.least, by_share=not self.every
         )
 
     def check_names(self) -> None:

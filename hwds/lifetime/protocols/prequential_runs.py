@@ -60,7 +60,7 @@ class PrequentialRuns(LifetimeEvaluation):
 
     def context(self, run: RunContext) -> LifetimeContext:
         """Return what a model is given besides the runs."""
-        return LifetimeContext(**run.shared_fields(), cap=self.cap, least=self.least)
+        return LifetimeContext(**run.shared_fields(), cap=self.most_life, least=self.least)
 
     def evaluate_cell(
         self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext

@@ -212,7 +212,7 @@ class GuardedDecision(DemandDecision):
             rng: The random generator of the posterior's draws.
 
         Raises:
-            DataError: A cost is missing or above its price, where profit is asked for.
+            DataError: A cost is missing, or no price covers its cost, where profit is asked for.
             ConfigError: A capacity is of no product.
         """
         for product in self.capacity:
@@ -222,7 +222,8 @@ class GuardedDecision(DemandDecision):
                     f"'{product}'{nearest(product, evidence.cells['product'])}"
                 )
         if self.objective == "profit":
-            evidence.require_costs("decision.objective=profit")
+            some_pay = len(evidence.below_cost) < len(evidence)
+            evidence.require_costs("decision.objective=profit", () if some_pay else None)
         demand = DemandDraws.of(
             evidence, self.draws, rng, objective=self.objective, deductions=self.deductions
         )

@@ -94,7 +94,7 @@ def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recover
 def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
     run = tables(
         ElasticityRecovery(draws=100, confidence=0.9),
-        {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")},
+        {"iv": IV(), TRUTH: DATASET.truth("elasticity")},
         panel,
     )
     said = elasticity_sentence(None, run, "iv")

@@ -114,6 +114,42 @@ def test_the_machines_that_run_now_are_scheduled(tables):
     )
 
 
+def test_three_new_machines_are_scheduled_by_what_the_run_learned(tables):
+    """`hwds predict --data` has machines that the run never saw: the run's own back-test stands."""
+    runs, made = tables
+    three = Engines(engines=40, mean_life=60, sensors=1, regimes=1, world_seed=9).load()
+    keep = np.flatnonzero(~three.events)[:3]
+    three = three.take(np.isin(np.arange(three.n), keep))
+    new = pl.concat([three.data.with_columns(entity="new-" + pl.col("entity"))])
+    ends = three.ends.with_columns(entity="new-" + pl.col("entity"))
+    three = replace(three, data=new, ends=ends)
+    answers = MeanLife().learn(runs, PROTOCOL.context(RunContext(0)))
+    coming = PROTOCOL.predict_new(answers, three, RunContext(0))
+    free = replace(DECISION, crew=None)
+    future = free.foresee(coming, made, three, TRUTH, PROTOCOL)
+    back = free.decide(made, runs, TRUTH, PROTOCOL)
+    assert (future.running, future.action, future.failed) == (3, "SCHEDULE", back.failed)
+    own = ("renewal", "fixed_interval", "run_to_failure")
+    assert [future.of(name)["cost"] for name in own] == pytest.approx(
+        [back.of(name)["cost"] for name in own], rel=0.02
+    )
+
+
+def test_a_delay_is_priced_at_what_the_rule_costs(verdict):
+    """One slot more costs what failing in it costs beyond a planned replacement, less what running
+    in it is worth: the rule's own cost a unit of time.
+    """
+    terms, row = (
+        DECISION.terms(),
+        verdict.schedule.drop_nulls("slot").filter(slot=0).row(0, named=True),
+    )
+    cost = verdict.of("renewal")["cost"]
+    fails = row["fails_next"]
+    expected = (terms.failure - terms.planned) * fails - cost * verdict.slot * (1 - fails / 2)
+    assert row["delay_cost"] == pytest.approx(expected)
+    assert cost != pytest.approx(verdict.rate, rel=0.05)
+
+
 def test_machines_that_are_set_apart_for_a_sweep_are_in_no_back_test(tables):
     runs, made = tables
     protocol = replace(PROTOCOL, apart=0.3)

@@ -265,6 +265,25 @@ def test_runs_that_are_too_short_and_machines_that_all_failed_are_refused(runs):
         )
 
 
+@pytest.mark.parametrize("protocol", [KFOLD, FLEET])
+def test_a_cap_that_does_not_fit_the_lives_is_refused(runs, protocol):
+    """Lives of thousands of hours: at 125 all points are alike, and the mean life ranks first."""
+    hours = replace(
+        runs,
+        data=runs.data.with_columns(cycle=60 * pl.col("cycle")),
+        ends=runs.ends.with_columns(age=60 * pl.col("age")),
+        unit="hours",
+    )
+    with pytest.raises(ConfigError, match=r"must be given for lives in hours.*Set protocol.cap="):
+        protocol.check_features(SignalWindows(), hours)
+    with pytest.raises(ConfigError, match=r"more than 125 hours left for 9. % of their lives"):
+        replace(protocol, cap=125.0).check_features(SignalWindows(), hours)
+    replace(protocol, cap=125.0, headline="crps").check_features(SignalWindows(), hours)
+    replace(protocol, cap=2000.0).check_features(SignalWindows(), hours)
+    protocol.check_features(SignalWindows(), runs)
+    assert protocol.terms().cap == 125
+
+
 def test_too_few_failures_are_refused(runs):
     with pytest.raises(
         DataError, match=r"^protocol\.folds: 5 folds need 15 runs that failed, got 3\.$"

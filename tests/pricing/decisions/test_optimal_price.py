@@ -3,6 +3,7 @@ mistakes in one line.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -138,3 +139,35 @@ def test_without_any_estimate_all_is_on_hold():
     assert (verdict.action, verdict.rule, verdict.gain) == ("HOLD", "no_estimate", 0.0)
     assert verdict.sentence.startswith("HOLD: no price of 8 cells changes.\nOn hold: 8 ")
     assert price_curves.curves_figure(verdict) is None
+
+
+def test_a_cell_below_its_cost_is_held_and_the_others_are_decided(verdict):
+    one = EVIDENCE.cells.with_columns(
+        cost=pl.when(pl.col("cell") == "p0/c0").then(2 * pl.col("price")).otherwise(pl.col("cost"))
+    )
+    held = OptimalPrice(draws=300).of_estimates(DemandEstimates(one))
+    row = held.prices.filter(cell="p0/c0").row(0, named=True)
+    assert (row["status"], row["recommended"]) == ("HOLD", row["price"])
+    assert held.excluded["below_cost"] == ("p0/c0",)
+    assert "1 (sold below its cost)" in held.sentence
+    assert held.changed > 1
+
+
+def test_a_total_gain_that_is_less_sure_than_a_product_has_to_be_changes_nothing():
+    """A price that gains with about three in four is no change where nine in ten are asked."""
+    cells = price_world(stream(4, "unsure"), 1, 1, statuses=(1, 0, 0)).cells
+    cells = cells.with_columns(
+        elasticity=pl.lit(-2.1), stderr=pl.lit(0.9), cost=0.5 * pl.col("price"),
+        low=0.5 * pl.col("price"), high=1.5 * pl.col("price"),
+    )  # fmt: skip
+    evidence = DemandEstimates(cells)
+    loose = OptimalPrice(draws=2000, confidence=0.5)
+    made = loose.recommended(evidence, stream(0, "unsure"))
+    chance = float((made.gains > 0).mean())
+    assert made.status[0] != "HOLD"
+    assert 0.5 < chance < 0.97
+    terms = {"level": 0.95, "periods": 52, "test_stderr": 0.3}
+    asked = replace(loose.guardrails(), confidence=(chance + 1) / 2)
+    verdict = optimal_price.optimal_price_verdict("x", evidence, made, asked, **terms)
+    assert (verdict.action, verdict.changed, verdict.gain) == ("HOLD", 0, 0.0)
+    assert verdict.excluded == {"not_sure": ("p0/c0",)}

@@ -81,3 +81,10 @@ def test_it_is_drawn_and_tabled(verdict, tmp_path):
     save_png(price_tests.value_figure(verdict), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert len(price_tests.REPORT.grid_of(verdict, verdict.trials)) == 8
+
+
+def test_a_net_value_that_is_rounding_is_no_test():
+    assert not price_tests.is_worth_it(7e-11, 1000.0)
+    assert not price_tests.is_worth_it(0.0, 0.0)
+    assert price_tests.is_worth_it(5.0, 1000.0)
+    assert price_tests.is_worth_it(5.0, -1000.0)

@@ -73,14 +73,26 @@ def test_everything_and_nothing():
     )
 
 
-def test_a_run_without_an_anomaly_counts_for_false_alarms_alone():
+def test_a_run_without_an_anomaly_counts_by_the_rows_that_are_not_flagged():
     rows = pl.concat([rows_of(np.array([0, 1.0]), [0, 1]), rows_of(np.zeros(4), [1, 0, 0, 0], "b")])
     said = {score.metric: score for score in sensor_scores(rows, 0)}
-    assert (said["f1"].value, said["f1"].n, said["f1"].n_undefined) == (1.0, 1, 1)
+    assert (said["f1"].value, said["f1"].n, said["f1"].n_undefined) == (0.875, 2, 0)
+    assert said["f1_everything"].value == pytest.approx(1 / 3)
     assert (said["far"].value, said["far"].n) == (0.125, 2)
     counts = count_rows(np.zeros(4), np.zeros(4, bool), np.arange(4.0), 0)
-    assert np.isnan(counts.f1)
-    assert np.isnan(counts.f1_everything)
+    assert (counts.f1, counts.f1_everything) == (1.0, 0.0)
+
+
+def test_false_alarms_on_a_healthy_machine_cost_the_headline():
+    """181 of 400 healthy rows flagged: the model stands behind one that flags none and misses a
+    little.
+    """
+    label = np.array([0, 1, 1, 1.0])
+    healthy = np.arange(400) < 181
+    noisy = pl.concat([rows_of(label, label), rows_of(np.zeros(400), healthy, "b")])
+    quiet = pl.concat([rows_of(label, [0, 1, 1, 0]), rows_of(np.zeros(400), 0 * healthy, "b")])
+    assert values(noisy)["f1"] == pytest.approx((1 + 219 / 400) / 2)
+    assert values(quiet)["f1"] == pytest.approx((0.8 + 1) / 2)
 
 
 def test_rows_whose_label_is_not_known_count_for_nothing():

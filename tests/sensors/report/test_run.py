@@ -37,8 +37,8 @@ def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
     f1 = done.tables.headline("f1", "sensors/pca")["value"]
     assert said.startswith(f"BETTER: sensors/pca finds anomalous rows with F1 {f1:.3f}, ")
     assert "above flagging every row (95 %: " in said
-    assert "; 4 runs)." in said
-    assert ", flagging none 0." in said
+    assert "; 5 runs)." in said
+    assert ", flagging none 0.2." in said
     assert "seconds after the beginning on average" in said
     assert "F1 of the others: sensors/forecast_residual" in said
     assert sensor_sentence(None, done.tables, "nobody") == ""
