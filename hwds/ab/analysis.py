@@ -44,8 +44,8 @@ def segment_rows(
     compare: PartComparison,
     correction: Correction,
 ) -> Iterator[AnalysisRow]:
-    """Yield the effect of each arm in each segment, p-values corrected together, and how much
-    segments differ.
+    """Yield the effect of each arm in each segment, p-values corrected together, its lift, and how
+    much segments differ.
 
     Args:
         evidence: The units.
@@ -55,19 +55,24 @@ def segment_rows(
         correction: The correction of the p-values over all segments and arms.
     """
     effects: list[tuple[str, AnalysisRow]] = []
+    lifts: list[AnalysisRow] = []
     for column in columns:
         for name, rows in _unit_segments(evidence, column):
             metric = outcome_metric("segment_effect", f"{label}|{column}={name}")
+            compared = compare(evidence.part(rows))
             effects += [
                 (column, replace(row, metric=metric))
-                for row in compare(evidence.part(rows))
+                for row in compared
                 if row.name in EFFECT_NAMES
             ]
+            metric = outcome_metric("segment_lift", f"{label}|{column}={name}")
+            lifts += [replace(row, metric=metric) for row in compared if row.name in LIFTS]
     tested = [row.p_value for _, row in effects if row.p_value is not None]
     corrected = iter(adjust_p_values(tested, correction))
     yield from (
         row if row.p_value is None else replace(row, p_value=next(corrected)) for _, row in effects
     )
+    yield from lifts
     for column in columns:
         for arm in evidence.arms[1:]:
             own = [

@@ -316,7 +316,7 @@ def equal_looks(looks: int) -> tuple[float, ...]:
     return tuple((np.arange(1, looks + 1) / looks).tolist())
 
 
-# The sample-ratio check of a test, and corrections of p-values for many comparisons.
+# Checks of a test's rows before its effects, and corrections of p-values for many comparisons.
 
 Correction = Literal["holm", "bh", "none"]
 
@@ -353,6 +353,82 @@ def ratio_check(counts: Sequence[int], shares: Sequence[float]) -> RatioCheck:
         return RatioCheck(None, None, expected_units)
     statistic = float(np.sum((observed - expected) ** 2 / expected))
     return RatioCheck(statistic, float(chdtrc(len(observed) - 1, statistic)), expected_units)
+
+
+LEAST_MIXED = 15.0
+"""Rows that chance must be expected to mix within groups; of fewer, one arm may be chance."""
+
+
+def share_between(arm: ndarray, group: ndarray) -> float:
+    """Return the share of the arms' variation that lies between groups of rows.
+
+    It is 0 on average if each row draws its own arm, and 1 if a group has one arm. It compares the
+    mean squares of a one-way analysis of variance. It is 0 if too few rows share a group.
+
+    Args:
+        arm: The number of each row's arm, shape (n,).
+        group: The number of each row's group, from 0 without gaps, shape (n,).
+    """
+    counts = np.zeros((int(group.max()) + 1, int(arm.max()) + 1))
+    np.add.at(counts, (group, arm), 1)
+    n, sizes = len(arm), counts.sum(axis=1)
+    chance = (n - len(sizes)) * (n - np.sum(counts.sum(axis=0) ** 2) / n) / (n - 1)
+    within = n - np.sum(counts**2 / sizes[:, None])
+    return float(1 - within / chance) if chance >= LEAST_MIXED else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceCheck:
+    """The check that arms have one mean of a covariate.
+
+    Attributes:
+        difference: The difference from the control that is least likely by chance, in standard
+            deviations within arms.
+        p_value: Its p-value, corrected for the number of arms.
+    """
+
+    difference: float
+    p_value: float
+
+
+def balance_check(values: ndarray, arm: ndarray) -> BalanceCheck:
+    """Return Welch's test of each arm against the first, the least p-value times their number.
+
+    Args:
+        values: The covariate of each unit, shape (n,).
+        arm: The number of each unit's arm, shape (n,).
+    """
+    parts = [values[arm == number] for number in range(int(arm.max()) + 1)]
+    n = np.array([len(part) for part in parts])
+    mean = np.array([part.mean() for part in parts])
+    variance = np.array([part.var(ddof=1) for part in parts])
+    error, gap = variance / n, mean[1:] - mean[0]
+    df = satterthwaite(error[1:], n[1:], error[0], n[0])
+    p_values = t_p(gap, np.sqrt(error[1:] + error[0]), df)
+    p_values = np.where(np.isnan(p_values), gap == 0, p_values)
+    least = int(np.argmin(p_values))
+    spread = float(np.sqrt((n - 1) @ variance / (n - 1).sum()))
+    difference = float(gap[least]) / spread if spread else 0.0
+    return BalanceCheck(difference, min(1.0, float(p_values[least]) * len(gap)))
+
+
+def leading_unit(values: ndarray, arm: ndarray) -> tuple[int, float]:
+    """Return the unit with the largest share of the variance of an arm's effect, and this share.
+
+    Without a unit of the share s the effect moves by sqrt(s / (1 - s)) of the standard error that
+    is left.
+
+    Args:
+        values: The outcome of each unit, shape (n,).
+        arm: The number of each unit's arm, shape (n,).
+    """
+    counts = np.bincount(arm)
+    error = ((values - (np.bincount(arm, values) / counts)[arm]) / counts[arm]) ** 2
+    variance = np.bincount(arm, error)
+    other = np.where(arm == 0, variance[1:].min(), variance[0])
+    share = error / np.maximum(variance[arm] + other, 1e-300)
+    first = int(np.argmax(share))
+    return first, float(share[first])
 
 
 def adjust_p_values(p_values: Sequence[float], correction: Correction) -> list[float]:

@@ -341,6 +341,7 @@ ARM_MEANINGS = {
     "metric_role": "1 for a primary metric, 2 for a secondary one, 3 for a guardrail",
     "segment_effect": "mean of an arm less that of the control in one segment, p-value corrected "
     "for arms and segments",
+    "segment_lift": "mean of an arm over that of the control, less 1, in one segment",
     "segment_spread": "Cochran's Q of an arm's effects over the segments of a column",
     "diluted_effect": "effect on exposed units times their share of all units",
     "effect_by_age": "mean of an arm less that of the control, in the day so long after a unit's "
@@ -356,7 +357,7 @@ ARM_MEANINGS = {
 WITHOUT_UNIT = (
     *("lift", "lift_by_day", "posterior_lift", "probability_better", "probability_best"),
     *("units_for_minimum_detectable_effect", "units_for_effect_seen"),
-    *("guardrail", "metric_role", "segment_spread"),
+    *("guardrail", "metric_role", "segment_lift", "segment_spread"),
 )
 """The metrics that are not in the unit of the outcome."""
 

@@ -14,6 +14,7 @@ from polars import DataFrame, Series, col
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
 from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.frames.roles import Roles
 from hwds.frames.table import ROW_ID, Table
 
 # The columns of a test's table: arms and numbers, checked; every refusal names the role, the
@@ -244,6 +245,47 @@ def _refuse_moved(table: Table, data: DataFrame, keys: list[str]) -> None:
                 raise DataError(f"dataset.roles.{role}: {more}; {last}.")
 
 
+# Groups of rows to which arms were given as a whole: a day, a week, a region.
+
+CLUSTER, CLUSTER_UNITS = "cluster_of_units", "units_of_cluster"
+"""The columns of a table of clusters: their name, and the number of their rows."""
+
+TIME_GROUPS = {"week": "1w", "day": "1d", "hour": "1h"}
+"""Groups of rows by their time."""
+
+
+def group_of_rows(table: Table, name: str) -> Series:
+    """Return the group of each row: the week, day or hour of its time, or the value of a column.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    if name in TIME_GROUPS and table.roles.get("time"):
+        times = _time_column(table)
+        return times.dt.truncate(TIME_GROUPS[name]) if times.dtype.is_temporal() else times
+    if name not in table.data.columns:
+        raise ConfigError(
+            f"protocol.clusters: no column '{name}'{nearest(name, table.data.columns)}"
+        )
+    return table.data[name]
+
+
+def units_of_clusters(table: Table, name: str) -> Table:
+    """Return a row for each cluster: outcomes are summed, numeric covariates are averaged.
+
+    Raises:
+        DataError: A cluster has two arms, or no value.
+    """
+    numbers = [
+        each for each in table.roles.get("covariate", ()) if table.data[each].dtype.is_numeric()
+    ]
+    data = table.data.with_columns(
+        group_of_rows(table, name).alias(CLUSTER), pl.lit(1).alias(CLUSTER_UNITS)
+    ).with_columns(col(each).mean().over(CLUSTER) for each in numbers)
+    roles = {**table.roles, "entity": (CLUSTER,)}
+    return units_of_events(Table(data, Roles(roles), table.unit))
+
+
 # A table with a row per unit, read and checked as the evidence of a test; and what a comparison
 # is given of its first rows.
 
@@ -417,7 +459,7 @@ class TestUnits:
         """
         if needs.binary:
             self._must_be_binary(label)
-        outcome = self._values(label, stop)
+        outcome = self.values(label, stop)
         values = np.column_stack(
             [outcome, *(self._input(name, outcome)[:stop] for name in needs.inputs)]
         )
@@ -452,7 +494,7 @@ class TestUnits:
             prices[label] = tuple(amounts) if one_each else (None,) * len(self.arms)
         return prices
 
-    def _values(self, label: str, stop: int) -> ndarray:
+    def values(self, label: str, stop: int) -> ndarray:
         """Return the first outcomes, shape (stop,).
 
         Of a ratio or a quantile values that have it as the mean of their arm.
@@ -546,7 +588,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
         raise ConfigError(
             f"protocol.metrics{field}: no outcome '{source}'{nearest(source, outcomes)}"
         )
-    if name == source and not metric.derived:
+    if name == source and (not metric.derived or metric.per == CLUSTER_UNITS):
         return outcomes[source]
     if name in outcomes:
         raise ConfigError(

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -164,6 +164,119 @@ def arrival_times(table: Table) -> ndarray:
     """
     role = "available_at" if table.roles.get("available_at") else "time"
     return wall_microseconds(table.column(role), f"dataset.roles.{role}")
+
+
+# Outcomes that come late: rows whose outcome the end of a log cut off, and the weights of others.
+
+LEAST_OPEN = 0.01
+"""The share of rows without a known outcome from which rows are weighted."""
+
+LEAST_OLD = 0.05
+"""The share of rows that must be as old as the largest delay that counts: no weight exceeds 20."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LateOutcomes:
+    """The rows of a log whose outcome was not known at its end.
+
+    Attributes:
+        weight: The weight of each row's outcome, 0 if it was not known, shape (n,).
+        is_open: Whether a row's outcome was not known, shape (n,).
+        remark: What was done, in words.
+    """
+
+    weight: ndarray
+    is_open: ndarray
+    remark: str
+
+    def filled(self, table: Table) -> Table:
+        """Return the table with 0 for outcomes that are missing because they were not known."""
+        return self._with(table, pl.when(Series(self.is_open)).then(pl.all().fill_null(0)))
+
+    def weighted(self, table: Table) -> Table:
+        """Return the table with outcomes times their weights."""
+        return self._with(self.filled(table), pl.when(True).then(pl.all() * Series(self.weight)))
+
+    @staticmethod
+    def _with(table: Table, value: Any) -> Table:
+        names = [*table.roles.get("outcome", ()), *table.roles.get("amount", ())]
+        changed = table.data.select(names).select(value.otherwise(pl.all()).name.keep())
+        return replace(table, data=table.data.with_columns(changed))
+
+
+def late_outcomes(table: Table, by: ndarray | None = None) -> LateOutcomes | None:
+    """Return the weights of outcomes that the end of a log cut off, by the roles `time` and
+    `available_at`; None if (nearly) all outcomes were known.
+
+    An outcome is not known if its `available_at` is null or after the end of the log. The end is
+    the last `time`, or the last `available_at` if outcomes other than 0 came clearly later.
+
+    Args:
+        table: A row for each unit or decision.
+        by: The number of the group (an arm) within which ages are compared, shape (n,).
+
+    Raises:
+        DataError: An outcome other than 0 has no `available_at`.
+    """
+    if not all(table.roles.get(role) for role in ("time", "available_at", "outcome")):
+        return None
+    if not all(table.data[name].dtype.is_numeric() for name in table.roles["outcome"]):
+        return None
+    start, known = _clock(table.column("time")), _clock(table.column("available_at"))
+    values = [table.data[name] for name in table.roles["outcome"]]
+    came = np.any([(each != 0).fill_null(value=False).to_numpy() for each in values], axis=0)
+    if np.any(came & np.isnan(known)):
+        row = int(np.argmax(came & np.isnan(known))) + 1
+        raise DataError(
+            f"dataset.roles.available_at: row {row} has an outcome and no time at which it was "
+            f"known."
+        )
+    if not came.any():
+        return None
+    first, last, latest = np.nanmin(start), np.nanmax(start), np.nanmax(known[came])
+    waited = latest > last + LEAST_OPEN * (last - first)
+    end = np.nanmax(known) if waited else max(last, latest)
+    is_open = ~(known <= end)
+    if is_open.mean() < LEAST_OPEN:
+        return None
+    delay = np.where(is_open, np.inf, np.maximum(known - start, 0.0))
+    weight, longest = late_weights(end - start, delay, by)
+    shown = longest / DAY_MICROSECONDS if table.column("time").dtype.is_temporal() else longest
+    remark = (
+        f"{is_open.sum():,} of {len(start):,} rows have no known outcome at the end of the log. "
+        f"Each known outcome is divided by the share of rows that are old enough to show it. "
+        f"Outcomes that take longer than {shown:.3g} days do not count."
+    )
+    return LateOutcomes(weight, is_open, remark)
+
+
+def late_weights(age: ndarray, delay: ndarray, by: ndarray | None = None) -> tuple[ndarray, float]:
+    """Return weights by which known outcomes have the mean of all, and the largest delay that
+    counts.
+
+    An outcome counts 1 / P(age >= delay), by the inverse probability of censoring (Robins and
+    Rotnitzky 1992). The ages of all rows are known, so nothing is estimated. Delays must not
+    depend on the time of a row.
+
+    Args:
+        age: The time from each row to the end of the log, shape (n,).
+        delay: The time from each row to its outcome, infinite if not known, shape (n,).
+        by: The number of the group within which ages are compared, shape (n,).
+    """
+    groups = np.zeros(len(age), np.int64) if by is None else by
+    ages = [np.sort(age[groups == group]) for group in range(int(groups.max()) + 1)]
+    longest = min(each[int((1 - LEAST_OLD) * (len(each) - 1))] for each in ages if len(each))
+    weight = np.zeros(len(age))
+    for group, own in enumerate(ages):
+        rows = (groups == group) & (delay <= longest)
+        weight[rows] = len(own) / (len(own) - np.searchsorted(own, delay[rows]))
+    return weight, float(longest)
+
+
+def _clock(values: Series) -> ndarray:
+    """Return dates, instants or numbers as floats, NaN where there is none."""
+    numbers = wall_instants(values).cast(pl.Int64) if values.dtype.is_temporal() else values
+    return numbers.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def as_floats(values: Series) -> ndarray:

@@ -18,6 +18,7 @@ from hwds.frames.table import ROW_ID
 from hwds.ope.estimates import EstimatorTerms, LogEvidence, effective_size
 from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, target_choices
 from hwds.ope.models.base import Estimator, Learner
+from hwds.ope.support import supported_share
 
 # Reward models: the expected reward of each arm in each context, fitted without the rows that
 # are predicted.
@@ -404,11 +405,11 @@ def policy_rows(
     if parts is None:
         return DataFrame()
     of_arms = not model.asks_price
-    supported = np.sum(evidence.target[:, : len(log.arms)], axis=1)
+    supported = supported_share(log, evidence.target) if of_arms else None
     numbers = {
         "reward": log.reward,
         "target": evidence.target_logged if of_arms else None,
-        "supported": supported if of_arms else None,
+        "supported": supported,
         "weight": model.weights(evidence) if model.weighs else None,
         **{name: getattr(parts, name) for name in TERM_COLUMNS},
     }

@@ -18,6 +18,7 @@ from hwds.ope.support import (
     CONTEXT_SEGMENT,
     EFFECTIVE,
     LOG_SHARE,
+    OVERLAP_SHOWN,
     SUPPORT_MEANINGS,
     TARGET_SHARE,
     refuting_tests,
@@ -299,6 +300,13 @@ SUPPORT = Declared.of(
     Column("propensity_shown", "number", title="mean propensity", brief="mean\npropensity"),
     Column("weight_shown", "number", title="mean weight", brief="mean\nweight"),
     Column("effective_size_shown", "units", title="effective sample size", brief="effective\nsize"),
+    Column(
+        "overlap_shown",
+        "share",
+        title="choices that the log shows",
+        brief="choices\nshown",
+        show="{{ overlap_shown | percent }}",
+    ),
     Column("outcome_shown", "number", title="mean outcome", brief="mean\noutcome"),
     Column(
         "calibration",
@@ -345,6 +353,19 @@ def thin_segments(tables: Tables) -> list[str]:
         *_thin_segments(tables, ARM_SEGMENT, TARGET_SHARE, "of its choices"),
         *_thin_segments(tables, CONTEXT_SEGMENT, LOG_SHARE, "of the rows"),
     ]
+
+
+def unseen_segments(tables: Tables) -> list[str]:
+    """Return the groups in which the log never shows choices of the policy, in words, those with
+    the most rows of such choices first.
+    """
+    found = []
+    for segment, row in _scores_by_segment(tables, CONTEXT_SEGMENT).items():
+        if OVERLAP_SHOWN in row:
+            lost, share = 1 - row[OVERLAP_SHOWN]["value"], row[LOG_SHARE]["value"]
+            text = f"{segment} ({percent(lost)} of the choices in its {row[LOG_SHARE]['n']:,} rows)"
+            found += [(-lost, -share, text)] if lost * share > UNSEEN_SHARE / 2 else []
+    return [text for _, _, text in sorted(found)]
 
 
 def _thin_segments(tables: Tables, by: str, share: str, of: str) -> Iterator[str]:
@@ -414,8 +435,8 @@ at {{ size(own.policy) }} per row {{ ends(own.policy) }}
 {{ own.logged.value | money(reward.unit) }}
 {{ ends(own.gain, sign=True) }}).
 {% if own.overlap is not none and own.overlap < 1 - unseen_share -%}
-The log never shows the arms of {{ (1 - own.overlap) | percent }} of the policy's choices: of these
-nothing is known.
+The log never shows {{ (1 - own.overlap) | percent }} of the policy's choices: of these nothing is
+known.{% if unseen %} The log lacks them in {{ unseen }}.{% endif %}
 {% endif %}
 {% if weak and own.weighed %}Hardly shown by the log: {{ weak }}.{% endif %}
 {% if days_alone %}The intervals are of these days alone: {{ days_alone }} of others.{% endif %}
@@ -484,7 +505,7 @@ ESTIMATES_CAPTION = """
 What {{ reward.policy_name }} would earn: {{ reward.title }}, from
 {{ first.rows | counted("rows") }};
 {% if first.overlap is not none -%}
-overlap: the log shows the arms of {{ (100 * first.overlap) | written(".1f") }} % of its choices;
+overlap: the log shows {{ (100 * first.overlap) | written(".1f") }} % of its choices;
 {% endif %}
 the log itself earns {{ first.logged.value | money(reward.unit) }}
 {%- if biased %}; *: the estimator's bias is not in its intervals{% endif %}
@@ -513,6 +534,7 @@ def ope_conclusion(tables: Tables, model: str) -> str:
         ordered=sorted(by_label.values(), key=lambda each: each.policy.value),
         reward=logged_reward(tables),
         refutation=refutation_words(tables),
+        unseen=first_few(unseen_segments(tables), MOST_SEGMENTS_TOLD),
         weak=first_few(thin_segments(tables), MOST_SEGMENTS_TOLD),
         days_alone=own.method.partition(f"{DAYS_ALONE}: ")[2].removesuffix(BIAS_APART),
         unseen_share=UNSEEN_SHARE,

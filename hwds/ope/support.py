@@ -423,6 +423,8 @@ LOG_SHARE, TARGET_SHARE, OUTCOME, PROPENSITY = (
 
 WEIGHT, EFFECTIVE = "weight_shown", "effective_size_shown"
 
+OVERLAP_SHOWN = "overlap_shown"
+
 SUPPORT_MEANINGS = {
     CALIBRATION_METRIC: "how often arms are shown over what their propensities say, by a model of "
     "the log; 1 where these are right",
@@ -432,6 +434,7 @@ SUPPORT_MEANINGS = {
     PROPENSITY: "mean propensity of the rows that the log shows",
     WEIGHT: "mean weight of the rows that the log shows",
     EFFECTIVE: "effective sample size of the rows that the log shows",
+    OVERLAP_SHOWN: "share of the target policy's choices that the log shows in this context",
 }
 """The scores of the log itself, in the order of their table."""
 
@@ -441,6 +444,11 @@ ARM_SEGMENT, CONTEXT_SEGMENT = "arm", "context"
 MOST_COLUMNS, MOST_NAME_GROUPS, NUMBER_GROUPS = 8, 4, 3
 """Columns of the context whose groups are tested, names in a column that are groups, and parts of a
 column of numbers.
+"""
+
+LEAST_UNSEEN = 20
+"""The rows that a group of the context would have of an arm, by the whole log, from which it is
+called unseen there.
 """
 
 MOST_GROUPS_OF_ARM = 5
@@ -523,6 +531,53 @@ def context_groups(log: DecisionLog) -> dict[str, ndarray]:
     return {name: rows for name, rows in groups.items() if 0 < rows.sum() < len(rows)}
 
 
+def unseen_choices(log: DecisionLog) -> Iterator[tuple[str, ndarray, ndarray]]:
+    """Yield the groups of the context in which arms are never shown that others show: the group's
+    name, its rows and the numbers of these arms.
+
+    Groups are the values of a column, thirds of its numbers, and combinations of names. An arm
+    counts if the group would show it `LEAST_UNSEEN` times at its share of the whole log.
+    """
+    arms, known = len(log.arms), np.zeros((log.n, len(log.arms)), bool)
+    share = np.bincount(log.action, minlength=arms) / log.n
+    for labels in _context_labels(log):
+        codes = labels.fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+        counts = np.zeros((int(codes.max()) + 1, arms))
+        np.add.at(counts, (codes, log.action), 1)
+        expected = counts.sum(axis=1, keepdims=True) * share
+        unseen = (counts == 0) & (expected >= LEAST_UNSEEN)
+        for group in np.flatnonzero(unseen.any(axis=1)):
+            rows, absent = codes == group, np.flatnonzero(unseen[group])
+            name, cells = labels.filter(Series(rows))[0], np.ix_(rows, absent)
+            if name and not known[cells].all():
+                known[cells] = True
+                yield name, rows, absent
+
+
+def supported_share(log: DecisionLog, target: ndarray) -> ndarray:
+    """Return the share of the target policy's choices that each row's context shows, shape (n,)."""
+    shown = target[:, : len(log.arms)].copy()
+    for _, rows, arms in unseen_choices(log):
+        shown[np.ix_(rows, arms)] = 0.0
+    return np.asarray(shown.sum(axis=1))
+
+
+def _context_labels(log: DecisionLog) -> Iterator[Series]:
+    """Yield the name of each row's group, by column and by all columns of names together."""
+    named = []
+    for column in log.context.get_columns()[:MOST_COLUMNS]:
+        if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS:
+            named.append(Series(column.name, f"{column.name}=" + column.cast(pl.String)))
+            yield named[-1]
+        else:
+            label = np.full(log.n, "", object)
+            for name, rows in _number_thirds(column).items():
+                label[rows] = name
+            yield Series(label, dtype=pl.String)
+    if len(named) > 1:
+        yield DataFrame(named).select(pl.concat_str(pl.all(), separator=", ")).to_series()
+
+
 def _number_thirds(
     column: Series, words: tuple[str, ...] = ("low", "middle", "high")
 ) -> dict[str, ndarray]:
@@ -584,8 +639,11 @@ def _segment_scores(
         if log.propensity is not None:
             numbers[PROPENSITY] = float(log.propensity[rows].mean())
         yield from _scores_of(numbers, rows, ARM_SEGMENT, log.arms[arm])
-    for group, rows in context_groups(log).items():
-        yield from _scores_of(_numbers_of_rows(log, rows, weights), rows, CONTEXT_SEGMENT, group)
+    supported = supported_share(log, evidence.target)
+    unseen = {name: rows for name, rows, _ in unseen_choices(log) if supported[rows].mean() < 1}
+    for group, rows in (unseen | context_groups(log)).items():
+        numbers = _numbers_of_rows(log, rows, weights) | {OVERLAP_SHOWN: supported[rows].mean()}
+        yield from _scores_of(numbers, rows, CONTEXT_SEGMENT, group)
 
 
 def _scores_of(

@@ -13,11 +13,21 @@ from numpy import ndarray
 
 from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
-from hwds.ab.intervals import Correction, satterthwaite, t_bounds, t_p
+from hwds.ab.intervals import (
+    BalanceCheck,
+    Correction,
+    balance_check,
+    leading_unit,
+    satterthwaite,
+    share_between,
+    t_bounds,
+    t_p,
+)
 from hwds.ab.models.base import Comparison
 from hwds.ab.planning import PlannedChange
 from hwds.ab.pricing import arm_evidence, arm_offers
 from hwds.ab.rows import (
+    ROWS_OF_UNIT,
     AnalysisRow,
     TestMetric,
     TestMetrics,
@@ -28,22 +38,28 @@ from hwds.ab.rows import (
 )
 from hwds.ab.sample import SampleRoles, UnitMoments
 from hwds.ab.units import (
+    CLUSTER_UNITS,
     MADE_OUTCOMES,
     SUM_ROLES,
+    TIME_GROUPS,
     OutcomeCaps,
     RunningSums,
     TestUnits,
     arm_codes,
     arm_names,
     event_outcomes,
+    group_of_rows,
     number_column,
+    units_of_clusters,
     units_of_events,
 )
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Rising, Small, ZeroDraws
 from hwds.evaluation.protocol import Cell, Evaluation, Fold, RunContext, Score
-from hwds.frames.table import EVENTS_BEFORE, Table, outcome_unit
+from hwds.frames.rows import LateOutcomes, late_outcomes
+from hwds.frames.table import EVENTS_BEFORE, ROW_ID, Table, outcome_unit
 from hwds.pricing.arm_evidence import Certainty, EvidenceTable, PriceEvidence, PriceOffers
+from hwds.report.words import say
 from hwds.results.tables import Measure, Tables
 
 # Novelty: the effect in each day since a unit's first event, and whether it fades or grows.
@@ -181,6 +197,159 @@ def _compared(
     return replace(row, stderr=float(stderr), low=low, high=high, p_value=p_value)
 
 
+# What the rows of a test cannot bear: arms given to whole groups, covariates that the test moved,
+# one unit that carries the result.
+
+ONE_ARM_SHARE = 0.9
+"""The share of the arms' variation between groups from which arms were given to groups."""
+
+MOVED_LEVEL = 0.001
+"""The p-value below which a covariate differs between arms: that of the sample ratio's alarm."""
+
+MOST_LEVELS = 20
+"""The values of a stratum that are compared between arms, the most frequent ones."""
+
+LEAST_LED = 100
+"""Units of each arm from which one of them is named that carries the result."""
+
+LEADING_SHARE = 0.5
+"""The share of an effect's variance from which a unit is named: without it the effect moves by more
+than its standard error.
+"""
+
+PROPOSED_CAPS = (0.99, 0.999, 0.9999)
+"""Shares of units that count in full; the first is proposed at which the outcome is not 0."""
+
+
+def refuse_grouped_arms(units: TestUnits) -> None:
+    """Refuse rows whose arm was given to a whole group: they share what happened to it.
+
+    A column without a role that has no more values than there are arms is another name of the arm.
+
+    Raises:
+        DataError: With the fewest groups that have an arm each.
+    """
+    found = []
+    for name in _group_names(units.table):
+        text = group_of_rows(units.table, name).cast(pl.String).fill_null("none")
+        codes = text.rank("dense").to_numpy().astype(np.int64) - 1
+        told = name in (*TIME_GROUPS, *units.table.roles.get("stratum", ()))
+        groups = int(codes.max()) + 1
+        several = groups > (1 if told else len(units.arms))
+        if several and share_between(units.arm, codes) >= ONE_ARM_SHARE:
+            fewest = min(len(np.unique(codes[units.arm == arm])) for arm in set(units.arm))
+            found.append((groups, fewest, name))
+    if not found:
+        return
+    groups, fewest, name = min(found)
+    each = name if name in TIME_GROUPS else f"value of column '{name}'"
+    cure = f"set protocol.clusters={name}, and each counts once."
+    if fewest < 2:
+        cure = f"an arm has a single {each}; run the test again with arms drawn for each unit."
+    if name not in TIME_GROUPS:
+        cure += " If the column only names what an arm shows, add it to dataset.roles.ignore."
+    raise DataError(
+        f"dataset.roles.arm: each {each} has one arm ({groups:,} in all), so its rows are not "
+        f"independent; {cure}"
+    )
+
+
+def _group_names(table: Table) -> list[str]:
+    """Return the groups of rows that may have had an arm as a whole."""
+    kept, times = ("stratum", "covariate"), []
+    taken = {name for role, names in table.roles.items() if role not in kept for name in names}
+    if table.roles.get("time"):
+        kind = table.column("time").dtype
+        times = ["week", "day", "hour"] if kind == pl.Datetime else ["week", "day"]
+        times = times if kind.is_temporal() else ["day"]
+    return times + [
+        name
+        for name, kind in table.data.schema.items()
+        if name not in {*taken, ROW_ID, ROWS_OF_UNIT}
+        and kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
+    ]
+
+
+def moved_inputs(units: TestUnits) -> dict[str, BalanceCheck]:
+    """Return the covariates and strata that differ between arms by more than chance, by name.
+
+    P-values are corrected for the number of covariates, of values of a stratum, and of arms.
+    """
+    columns: dict[str, list[pl.Series]] = {}
+    for name in units.table.roles.get("covariate", ()):
+        if units.table.data[name].dtype.is_numeric():
+            columns[name] = [units.table.data[name]]
+    for name in units.table.roles.get("stratum", ()):
+        texts = units.table.data[name].cast(pl.String)
+        levels = texts.drop_nulls().value_counts(sort=True)[name][:MOST_LEVELS]
+        columns[name] = [texts == level for level in levels]
+    found = {}
+    for name, own in columns.items():
+        checks = [_balance(each, units.arm) for each in own]
+        least = min(checks, key=lambda check: check.p_value)
+        p_value = least.p_value * len(own) * len(columns)
+        if p_value < MOVED_LEVEL:
+            found[name] = replace(least, p_value=p_value)
+    return found
+
+
+def _balance(column: pl.Series, arm: ndarray) -> BalanceCheck:
+    """Return the check of the units that have a value."""
+    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    known = np.isfinite(values)
+    few = np.bincount(arm[known], minlength=int(arm.max()) + 1).min() < 2
+    return BalanceCheck(0.0, 1.0) if few else balance_check(values[known], arm[known])
+
+
+MOVED = """
+{{ name }} differs between arms by {{ check.difference | written("+.2g") }} standard deviations (p
+{{ check.p_value | p_value }}), more than chance: the test changed it, or arms were not drawn at
+random.
+"""
+
+LEADING = """
+One unit carries the result: {{ unit }} (arm {{ arm }}) has {{ called }} {{ amount | brief }}, and
+{{ share | percent }} of the variance of the effect.
+{%- if without is not none %} Without it the difference of means is {{ without | brief }}, not
+{{ effect | brief }}.{% endif %}
+{%- if cap %} To limit such units, set protocol.quantile_caps={{ "{" }}{{ called }}: {{ cap }}}.
+{%- endif %}
+"""
+
+
+def leading_words(units: TestUnits) -> Iterator[str]:
+    """Yield the unit that has most of the variance of an outcome's effect, and the cap to set.
+
+    Conversions have none, and arms with few units.
+    """
+    if min(units.counts(units.n)) < LEAST_LED:
+        return
+    for label in units.outcomes:
+        values, arm = units.values(label, units.n), units.arm
+        unit, share = leading_unit(values, arm)
+        if units.prices[label][0] is not None or share <= LEADING_SHARE:
+            continue
+        compared = arm[unit] or int(np.argmax(np.bincount(arm)[1:])) + 1
+        rest = np.arange(units.n) != unit
+        means = [
+            [values[rows & (arm == each)].mean() for rows in (np.ones(units.n, bool), rest)]
+            for each in (compared, 0)
+        ]
+        caps = (each for each in PROPOSED_CAPS if np.quantile(units.outcomes[label], each) > 0)
+        entity = [str(units.table.data[name][unit]) for name in units.table.roles.get("entity", ())]
+        yield say(
+            LEADING,
+            unit=", ".join(entity) or f"row {units.table.data[ROW_ID][unit] + 1}",
+            arm=units.arms[arm[unit]],
+            called=label or units.table.roles["outcome"][0],
+            amount=float(units.outcomes[label][unit]),
+            share=share,
+            effect=float(means[0][0] - means[1][0]),
+            without=None if label in units.derived else float(means[0][1] - means[1][1]),
+            cap=None if label in units.derived else next(caps, None),
+        )
+
+
 # AbTest: the analysis of an A/B test.
 
 SHARE_ROUNDING = 1e-9
@@ -196,7 +365,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     `unregistered` without a registered size. Roles: `arm` and `outcome` (several are analysed
     apart), `price` (revenue is price x the first outcome) with `cost` (margin), or `amount` (the
     revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`,
-    `time`, `count`, `mean` and `variance`.
+    `time`, `count`, `mean` and `variance`. With `time` and `available_at`, outcomes that the end of
+    the data cut off are weighed for (rows that are units, one look). Arms that were given to whole
+    days or regions are refused without `clusters`, and so are covariates and strata that differ
+    between arms, for a model that adjusts by them.
 
     Attributes:
         control: The arm that others are compared with; None takes the arm with the name `control`.
@@ -218,6 +390,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             `dataset.roles.entity`. An entity's outcomes, amounts and numbers without a role are
             summed; arm, price, covariates and time come from its first row. Events are read once,
             at the end: they have no looks and no effects by day.
+        clusters: What an arm was drawn for, if not for each row: `week`, `day`, `hour`, or a column
+            such as the region. Rows of one cluster are added up and count once: outcomes are
+            ratios of sums, per row. Read once, at the end.
         caps: The largest value that counts of a unit's outcome, by the outcome's name, fixed before
             the start. Amounts with a heavy tail then vary less, and a cap of 1 turns a number of
             purchases into a conversion.
@@ -260,6 +435,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     tuned_for: PositiveInt | None = None
     correction: Correction = "holm"
     rows: Literal["units", "events"] = "units"
+    clusters: str | None = None
     caps: dict[str, Positive] = field(default_factory=dict)
     quantile_caps: dict[str, Level] = field(default_factory=dict)
     metrics: TestMetrics = field(default_factory=dict)
@@ -278,20 +454,51 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             DataError: A role is missing or a value is wrong.
         """
         units = self._all_units(frame)
-        return units.counting(self.metrics) if isinstance(units, TestUnits) else units
+        if not isinstance(units, TestUnits):
+            return units
+        return units.counting(self._cluster_metrics(units) if self.clusters else self.metrics)
+
+    def _check_clusters(self) -> None:
+        """Refuse settings that read single units next to clusters."""
+        settings = {
+            name: getattr(self, name) for name in ("by", "exposed", "caps", "quantile_caps")
+        }
+        settings["metrics"] = any(metric.quantile for metric in self.metrics.values())
+        named = next((name for name, given in settings.items() if given), None)
+        if self.clusters and named:
+            what = "a quantile" if named == "metrics" else f"protocol.{named}"
+            raise ConfigError(f"protocol.clusters: adds units up, and {what} reads single ones.")
+
+    def _cluster_metrics(self, units: TestUnits) -> dict[str, TestMetric]:
+        """Return the metrics of clusters: of what is no ratio, that of its sum to their rows."""
+        names = [label or units.table.roles["outcome"][0] for label in units.outcomes]
+        metrics = self.metrics or {name: TestMetric() for name in names}
+        return {
+            name: metric if metric.per else replace(metric, per=CLUSTER_UNITS)
+            for name, metric in metrics.items()
+        }
+
+    def _late(self, frame: Table) -> LateOutcomes | None:
+        """Return the outcomes of units that the end of the data cut off."""
+        if self.rows == "events" or not frame.roles.get("arm"):
+            return None
+        arm = frame.column("arm").cast(pl.String).fill_null("").rank("dense").to_numpy()
+        return late_outcomes(frame, arm.astype(np.int64) - 1)
 
     def _all_units(self, frame: Table) -> TestUnits | RunningSums:
         """Return the table with all of its outcomes, without the units that were not exposed."""
         if not all(frame.roles.get(role) for role in SUM_ROLES):
-            grown = self.rows == "events"
-            caps = OutcomeCaps(self.caps, self.quantile_caps)
-            units = TestUnits.read(
-                units_of_events(frame, self.by) if grown else frame, self.control, caps, grown=grown
-            )
+            self._check_clusters()
+            late, grown = self._late(frame), self.rows == "events"
+            table = late.weighted(frame) if late else frame
+            table = units_of_events(table, self.by) if grown else table
+            table = units_of_clusters(table, self.clusters) if self.clusters else table
+            caps, grown = OutcomeCaps(self.caps, self.quantile_caps), grown or self.clusters or late
+            units = TestUnits.read(table, self.control, caps, grown=bool(grown))
             return units if self.exposed is None else self._exposed(units, self.exposed)
         wants: dict[str, Any] = {"caps": self.caps, "quantile_caps": self.quantile_caps}
         wants |= {"rows": self.rows == "events", "metrics": self.metrics}
-        wants |= {"exposed": self.exposed, "by": self.by}
+        wants |= {"exposed": self.exposed, "by": self.by, "clusters": self.clusters}
         named = next((name for name, wanted in wants.items() if wanted), None)
         if named:
             raise ConfigError(
@@ -371,6 +578,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             raise ConfigError(
                 "protocol.metrics: must have a primary one, on which the verdict stands."
             )
+        if isinstance(evidence, TestUnits) and not self.clusters:
+            refuse_grouped_arms(evidence)
         for column in self.by:
             if isinstance(evidence, TestUnits) and column not in evidence.table.data.columns:
                 raise ConfigError(
@@ -379,6 +588,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                 )
         late = "protocol.rows=events, whose sums" if self.rows == "events" else ""
         late = late or ("protocol.quantile_caps, which" if self.quantile_caps else "")
+        late = late or ("protocol.clusters, whose sums" if self.clusters else "")
+        late = late or ("dataset.roles.available_at: outcomes" if self._late(frame) else "")
         if self.looks > 1 and late:
             raise ConfigError(f"protocol.looks: must be 1 with {late} hold what came after a look.")
         if self.looks > 1 and not evidence.ordered:
@@ -398,6 +609,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         evidence = self.evidence(frame)
         units = sum(evidence.counts(evidence.n))
+        moved = moved_inputs(evidence) if isinstance(evidence, TestUnits) else {}
         for model in models.values():
             needs = model.needs(SampleRoles(frame.roles))
             if not readable_outcomes(evidence, needs):
@@ -407,6 +619,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                 )
             for label in readable_outcomes(evidence, needs):
                 evidence.sample(label, needs, evidence.n)
+            strata = frame.roles.get("stratum", ()) if needs.strata else ()
+            if wrong := moved.keys() & {*needs.inputs, *strata}:
+                raise ConfigError(
+                    f"model: '{model.name}' adjusts by '{min(wrong)}', which differs between arms "
+                    f"(p {moved[min(wrong)].p_value:.2g}): the test changed it, or arms were not "
+                    f"drawn at random; take it out of dataset.roles, or model=ab/welch."
+                )
             cut = self.size is not None and self.size < units and not evidence.ordered
             if cut and "group_sequential" in model.rules_used():
                 raise ConfigError(
@@ -422,7 +641,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         the rules.
         """
         evidence, needs = self.evidence(frame), model.needs(SampleRoles(frame.roles))
-        analysis = Analysis(self, model, evidence, needs, _metric_roles(evidence), context)
+        analysis = Analysis(self, model, evidence, needs, self._metric_roles(evidence), context)
         ages = self._ages(frame, evidence) if model.rules_used() else []
         return rows_as_table(analysis.rows(ages))
 
@@ -431,7 +650,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
         None but of events in time.
         """
-        in_time = self.rows == "events" and frame.roles.get("time")
+        in_time = self.rows == "events" and frame.roles.get("time") and not self.clusters
         if not in_time or not isinstance(evidence, TestUnits):
             return []
         keys, units = list(frame.roles["entity"]), evidence.table.data
@@ -446,7 +665,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the measures of a test."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("mean",))[0]
-        metrics = _metric_roles(evidence)
+        metrics = self._metric_roles(evidence)
         of_outcome = {first: outcome_unit(frame)} | dict.fromkeys(MADE_OUTCOMES, frame.unit)
         named = {}
         for label in evidence.outcomes:
@@ -460,8 +679,15 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         return tuple(sorted({*self.simulated_looks, self.looks}))
 
     def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
-        """Return how many units the caps change, and which events no exposure precedes."""
+        """Return how many units the caps change, which events no exposure precedes, and what the
+        rows cannot bear.
+        """
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
+        late, units = self._late(frame), evidence if isinstance(evidence, TestUnits) else None
+        moved = moved_inputs(units) if units else {}
+        asked = [late.remark] if late else []
+        asked += [say(MOVED, name=name, check=check) for name, check in moved.items()]
+        asked += leading_words(units) if units else []
         capped = evidence.capped if isinstance(evidence, TestUnits) else {}
         early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
         before = f"{early:,} events came before the first exposure of their unit, and do not count."
@@ -470,7 +696,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             f"more."
             for label, (cap, count) in capped.items()
         )
-        return [*([before] if early else []), *most]
+        return [*([before] if early else []), *most, *asked]
 
     def check_names(self) -> None:
         """Refuse a headline that orders no comparison."""
@@ -492,7 +718,6 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         looks, level = self.rated_looks[-1], 1 - self.alpha
         return ab_measures(outcomes, self.power, looks, self.correction, level, family, good)
 
-
-def _metric_roles(evidence: TestUnits | RunningSums) -> Mapping[str, TestMetric]:
-    """Return the metrics by label; running sums have none."""
-    return evidence.metrics if isinstance(evidence, TestUnits) else {}
+    def _metric_roles(self, evidence: TestUnits | RunningSums) -> Mapping[str, TestMetric]:
+        """Return the metrics by label; none where none were asked for."""
+        return evidence.metrics if self.metrics and isinstance(evidence, TestUnits) else {}

@@ -14,6 +14,7 @@ from hwds.ab.report.scores import (
     compared_arms,
     control_means,
     decisive_effects,
+    ends_of,
     family_rows,
     final_scores,
     interval_level,
@@ -365,10 +366,16 @@ from the first half of the days since first exposure to the later half ({{ inter
 
 def segments_grid(tables: Tables, model: str) -> Grid:
     """Return the effect of each arm in each segment; empty where none are compared."""
+    keys = ("outcome", "arm", "part")
+    lifts = {
+        tuple(row[key] for key in keys): lift_words(ends_of(row))
+        for row in _part_rows(tables, model, "segment_lift")
+    }
+    effects = _part_rows(tables, model, "segment_effect")
     return grid_of_effects(
         tables,
-        _part_rows(tables, model, "segment_effect"),
-        "outcome arm part units effect interval corrected",
+        [row | {"lift": lifts.get(tuple(row[key] for key in keys), "")} for row in effects],
+        "outcome arm part units lift effect interval corrected",
         "Effects by segment; p-values are corrected for all arms and segments of an outcome.",
     )
 

@@ -27,6 +27,7 @@ from hwds.evaluation.protocol import (
     Segmentable,
     labels_of_rows,
 )
+from hwds.frames.rows import late_outcomes
 from hwds.frames.table import ROW_ID, Table, outcome_unit
 from hwds.ope.estimates import (
     EstimatorTerms,
@@ -131,7 +132,7 @@ def off_policy_measures(
     gain = "policy_value minus logged_value, its interval paired row by row"
     size = "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2"
     on_page = {
-        "overlap": "share of the target policy's choices that are of arms which the log shows",
+        "overlap": "share of the target policy's choices that the log shows in their context",
         "mean_weight": "1 in expectation where the log shows all that the target policy does",
         "parameter": "the clip, limit, shrinkage, strength or bandwidth that was used",
     }
@@ -528,9 +529,9 @@ class OffPolicy(
 
     Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for
     reward models, `group` for rows that are drawn together, `time`: rows of one day share that
-    day's events, and intervals allow for it. A row whose outcome came later is as complete as any:
-    `available_at` may be there and changes nothing. Reward models, and policies made of them, are
-    fitted without the rows that they predict.
+    day's events, and intervals allow for it. With `available_at`, rewards that the end of the log
+    cut off are weighed for; if none was cut off, it changes nothing. Reward models, and policies
+    made of them, are fitted without the rows that they predict.
 
     Attributes:
         target_policy: The policy that is evaluated; `uniform`, or one of its fields.
@@ -624,8 +625,24 @@ class OffPolicy(
         ]
 
     def log(self, frame: Table) -> DecisionLog:
-        """Return the table as a log, checked."""
-        return read_log(frame, self.reward, self.reward_range)
+        """Return the table as a log, checked; rewards that came are weighed for those that the end
+        of the log cut off.
+        """
+        late = late_outcomes(frame)
+        if late is None:
+            return read_log(frame, self.reward, self.reward_range)
+        if self.intervals == "bernstein":
+            raise ConfigError(
+                "protocol.intervals: bernstein needs bounded rewards, and late rewards are "
+                "weighted; take bootstrap."
+            )
+        log = read_log(late.filled(frame), self.reward, self.reward_range)
+        return replace(log, reward=log.reward * late.weight)
+
+    def warnings_before(self, frame: Table, models: Mapping[str, Estimator]) -> list[str]:
+        """Return how many rewards the end of the log cut off."""
+        late = late_outcomes(frame)
+        return [late.remark] if late else []
 
     def check_models(self, models: Mapping[str, Estimator], frame: Table) -> None:
         """Refuse an estimator that cannot work on this log.

@@ -59,7 +59,7 @@ def test_a_gain_that_is_sure_and_the_truth_inside():
         "BETTER: ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: "
         "22.00 to 26.00 USD):"
         " 4.00 USD more than the log's 20.00 USD (90 %: +2.00 to +6.00 USD)."
-        " The log never shows the arms of 2.5 % of the policy's choices: of these nothing is known."
+        " The log never shows 2.5 % of the policy's choices: of these nothing is known."
         " The estimate rests on 3,000 rows, which tell as much as 400 without weights would "
         "(effective sample size)."
         " As far as the dataset knows it, the true value is 23.00 USD (90 %: 22.80 to 23.20 USD), "
@@ -125,7 +125,7 @@ def test_the_terminal_has_intervals_sizes_and_the_overlap():
     assert rows[1][:2] == ("ope/dm", "25.00*")
     assert rows[2][0] == "truth"
     assert (
-        "revenue, USD per row, from 3,000 rows; overlap: the log shows the arms of 97.5 % of its "
+        "revenue, USD per row, from 3,000 rows; overlap: the log shows 97.5 % of its "
         "choices" in found.caption
     )
     assert found.caption.endswith("*: the estimator's bias is not in its intervals")
