@@ -28,6 +28,7 @@ from hwds.experiment.prepare import (
     warm_up,
 )
 from hwds.experiment.spec import Experiment, check_stored
+from hwds.frames.roles import TIME
 from hwds.report.hooks import TaskReport, task_report
 from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, segments_figure
 from hwds.report.pictures import save_png
@@ -432,5 +433,17 @@ def _provenance(prepared: Prepared) -> dict[str, Any]:
         data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device
     )
     facts |= {} if job.inputs is None else {"walls": job.sealed}
+    facts |= {"extent": _extent(prepared.frame)}
     vintages = getattr(prepared.frame, "vintages", None)
     return facts | ({"joined": dict(vintages.sources)} if vintages else {})
+
+
+def _extent(frame: Any) -> dict[str, Any]:
+    """Return the number of rows of data, and its first and last time; less if it has none."""
+    table = getattr(frame, "table", getattr(frame, "data", None))
+    if not isinstance(table, pl.DataFrame):
+        return {}
+    named = getattr(frame, "roles", {}).get("time", ()) if TIME not in table.columns else (TIME,)
+    times = table[named[0]].drop_nulls() if named else pl.Series()
+    ends = {"first": str(times.min()), "last": str(times.max())} if len(times) else {}
+    return {"rows": len(table)} | ends
