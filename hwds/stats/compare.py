@@ -194,6 +194,22 @@ def comparison_notes(
         yield f"Without any answer, and left out: {', '.join(silent)}."
 
 
+MOST_DOUBTED = 3
+"""The sure differences, the smallest first, that remarks are about."""
+
+
+def _doubts(
+    evidence: ComparisonEvidence, subject: str, scale: Scale, pairs: DataFrame
+) -> Iterator[str]:
+    """Yield what few that decide, breaks in time and families make of the sure differences."""
+    if not isinstance(evidence, UnitEvidence):
+        return
+    own = evidence.models.index(subject)
+    sure = pairs.filter(pl.col("verdict").str.contains("better|worse"))
+    for rival in sure.sort(pl.col("effect").abs())["rival"].head(MOST_DOUBTED):
+        yield from evidence.doubts((own, evidence.models.index(rival)), scale)
+
+
 def _remarks_on_shocks(evidence: ComparisonEvidence, subject: str, scale: Scale) -> Iterator[str]:
     if not isinstance(evidence, UnitEvidence):
         return
@@ -266,8 +282,9 @@ def compare(
     }
     along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
+    made = _comparison_fields(evidence, measure, subject, chosen, scale, margin)
     return Comparison(
-        **_comparison_fields(evidence, measure, subject, chosen, scale, margin),
+        **made,
         metrics=metrics,
         task=sources[0].task,
         leaderboard=leaderboard(evidence, measure, predictions, scale, name),
@@ -280,6 +297,7 @@ def compare(
             *_decided(sources),
             *comparison_notes(evidence, missing, left_out, metrics, predictions),
             *_remarks_on_shocks(evidence, subject, scale),
+            *_doubts(evidence, subject, scale, made["pairs"]),
         ),
         conditions=task.conditions,
         trained=task.trained,
