@@ -34,6 +34,7 @@ from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, se
 from hwds.report.pictures import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
+from hwds.report.words import NOT_SURE, verdict_word
 from hwds.results.files import refuse_damage, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
@@ -289,7 +290,8 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
-    conclusion = report.conclusion(prepared.frame, tables, board, model)
+    doubts = _doubts(prepared, tables, board)
+    conclusion = report.conclusion(prepared.frame, tables, board, model, doubts)
     folder.write_conclusion(conclusion)
     verdict = decide_run(prepared, tables)
     text = (
@@ -307,6 +309,15 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     else:
         folder.leave_undrawn()
     return RunResult(prepared, tables, board, conclusion, verdict)
+
+
+def _doubts(prepared: Prepared, tables: Tables, board: Standings) -> list[str]:
+    """Return what the difference of the run's model from the reference rests on."""
+    protocol, own = prepared.job.protocol, board.own
+    if not isinstance(protocol, Segmentable) or own is None:
+        return []
+    sure = verdict_word(own.skill.low, own.skill.high) != NOT_SURE
+    return list(protocol.doubts(prepared.frame, tables.predictions, sure=sure))
 
 
 PACK_WORDS = "decision_pack.html and decision_pack.xlsx are for those who decide"
@@ -387,8 +398,6 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """
     protocol = prepared.job.protocol
     after = protocol.warnings_after(prepared.work.folds, tables.predictions)
-    if isinstance(protocol, Segmentable):
-        after += protocol.cluster_remarks(prepared.frame, tables.predictions)
     if isinstance(protocol, KnowsTruth):
         after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]
