@@ -56,11 +56,11 @@ class ForecastEvidence(UnitEvidence):
     span: Mapping[str, int] = field(default_factory=dict)
     data: str = ""
 
-    def doubts(self, pair: Pair, scale: Scale) -> Iterator[str]:
+    def doubts(self, pair: Pair, scale: Scale, sure: bool) -> Iterator[str]:
         """Yield the same, and the static column that explains how series differ, of data that are
         still kept.
         """
-        yield from super().doubts(pair, scale)
+        yield from super().doubts(pair, scale, sure)
         panel = _kept_panel(self.data)
         if panel is None or self.cluster is not None or len(self.matrix.datasets) > 1:
             return
@@ -147,7 +147,7 @@ def _values(
     unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
     at = DataFrame({"unit": unit, "period": period, **_clusters(answers)})
     at = at.unique(["unit", "period"]).sort("unit", "period")
-    at = at.with_columns(pl.col("period").rank("dense"))
+    at = at.with_columns(pl.col("period").rank("dense"), instant=pl.col("period").cast(pl.String))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     blocks: dict[str, list[np.ndarray]] = {}
     rows: CodedRows | None = None

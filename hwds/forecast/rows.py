@@ -534,7 +534,7 @@ def cluster_remarks(
     skill: SkillBlocks,
     declared: Sequence[str],
     share: Callable[[float], float] = float,
-    words: str = "less error",
+    meant: str = "less error",
 ) -> Iterator[str]:
     """Yield a sentence on series that are drawn together, or on the static column that explains
     most of how they differ, with the interval if they were.
@@ -544,7 +544,7 @@ def cluster_remarks(
         skill: The skill of the run's own model.
         declared: The columns by which series are drawn together.
         share: The function from a value of the skill to the share that it stands for.
-        words: The meaning of a share above 0.
+        meant: The meaning of a share above 0.
     """
     if declared:
         count = counted(skill.cells.clusters, "independent groups")
@@ -567,7 +567,7 @@ def cluster_remarks(
     if ends.low is None or ends.high is None:
         yield f"{words}: with protocol.cluster=[{column}] {together.method}."
         return
-    interval = f"{100 * share(ends.low):.0f} to {100 * share(ends.high):.0f} % {words}"
+    interval = f"{100 * share(ends.low):.0f} to {100 * share(ends.high):.0f} % {meant}"
     yield (
         f"{words}: with protocol.cluster=[{column}] they count as {int(codes.max()) + 1}, and the "
         f"95 % interval is {interval}."

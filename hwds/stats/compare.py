@@ -195,19 +195,20 @@ def comparison_notes(
 
 
 MOST_DOUBTED = 3
-"""The sure differences, the smallest first, that remarks are about."""
+"""The differences, the smallest first, that remarks are about."""
 
 
 def _doubts(
     evidence: ComparisonEvidence, subject: str, scale: Scale, pairs: DataFrame
 ) -> Iterator[str]:
-    """Yield what few that decide, breaks in time and families make of the sure differences."""
+    """Yield what few that decide, breaks in time and families make of the differences."""
     if not isinstance(evidence, UnitEvidence):
         return
     own = evidence.models.index(subject)
-    sure = pairs.filter(pl.col("verdict").str.contains("better|worse"))
-    for rival in sure.sort(pl.col("effect").abs())["rival"].head(MOST_DOUBTED):
-        yield from evidence.doubts((own, evidence.models.index(rival)), scale)
+    nearest = pairs.sort(pl.col("effect").abs()).head(MOST_DOUBTED)
+    for row in nearest.iter_rows(named=True):
+        sure = row["verdict"].startswith(("better", "worse"))
+        yield from evidence.doubts((own, evidence.models.index(row["rival"])), scale, sure)
 
 
 def _remarks_on_shocks(evidence: ComparisonEvidence, subject: str, scale: Scale) -> Iterator[str]:

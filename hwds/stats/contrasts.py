@@ -306,7 +306,8 @@ class Periods:
 
         Args:
             table: Columns `dataset`, `unit`, `period`, `row` and one of each model, in the order of
-                time, and `cluster` where units are drawn together.
+                time, `cluster` if units are drawn together, and `instant`, the name of the period,
+                if it has one.
             matrix: The values of the same units over all periods.
             reach: The reach of each dataset's windows.
             blocks: The value of each block of steps of each row, of shape (rows, blocks), by
@@ -328,7 +329,9 @@ class Periods:
             of_models = [blocks[dataset][model][rows] for model in matrix.models]
             whole.append(np.stack(of_models, axis=2))
             paths.append(shared_path(whole[-1], cells[-1]))
-            names.append((part["unit"].unique().sort(), part["period"].unique().sort()))
+            instants = part.unique("period").sort("period")
+            named = "instant" if "instant" in part.columns else "period"
+            names.append((part["unit"].unique().sort(), instants[named]))
         return cls(tuple(values), tuple(cells), tuple(paths), tuple(whole), tuple(names))
 
     def doubts(
@@ -341,7 +344,7 @@ class Periods:
             means: The means of models, shape (1, models).
             pair: The pair of models.
             scale: The scale of effects.
-            units_called: What a unit is, in the plural.
+            units_called: What a unit is, in the plural; empty if few that decide are not told.
             than: The second model, ` from m/b`.
         """
         cells, (units, instants) = self.cells[0], self.names[0]
@@ -350,11 +353,12 @@ class Periods:
             return
         path = shared_path(blocks[:, :, None], cells)[:, :, 0].mean(axis=1)
         by_unit = np.bincount(cells.unit, blocks.mean(axis=1)) / np.bincount(cells.unit)
-        found = largest_break(path + by_unit.mean(), cells)
-        remark = "" if found is None else found.remark(instants, scale.words, than)
+        broken = largest_break(path + by_unit.mean(), cells)
+        remark = "" if broken is None else broken.remark(instants, scale.words, than)
         if remark:
             yield remark
-        for each in deciders(blocks.mean(axis=1), cells, blocks):
+        found = deciders(blocks.mean(axis=1), cells, blocks) if units_called else []
+        for each in found:
             if each.kind == "unit":
                 yield each.remark(units, units_called, than)
             else:

@@ -387,19 +387,21 @@ class UnitEvidence:
         """Return what a remark says of how long shocks last; empty where nothing needs be said."""
         return "" if self.periods is None else self.periods.lasting(self.means, pairs, scale)
 
-    def doubts(self, pair: Pair, scale: Scale) -> Iterator[str]:
-        """Yield what few that decide, and a break in time, make of the sure difference of a pair;
-        nothing of several datasets, which are averaged.
+    def doubts(self, pair: Pair, scale: Scale, sure: bool) -> Iterator[str]:
+        """Yield what a break in time makes of the difference of a pair, and what few units decide
+        if it is sure; nothing of several datasets, which are averaged.
         """
         than = f" from {self.models[pair[1]]}"
         if len(self.matrix.datasets) > 1:
             return
         if self.periods is not None:
-            yield from self.periods.doubts(self.means, pair, scale, self.units_called, than)
+            yield from self.periods.doubts(
+                self.means, pair, scale, self.units_called if sure else "", than
+            )
             return
         values = contrast_values(self.matrix, [pair], scale).mean(axis=1)[:, 0]
 
-        def sure(left_out: ndarray) -> bool:
+        def stays(left_out: ndarray) -> bool:
             kept = np.delete(values, left_out)[:, None]
             low, high = unit_effects(kept, [np.arange(len(kept))], None)[0].difference(LEVEL) or (
                 0,
@@ -407,8 +409,8 @@ class UnitEvidence:
             )
             return not low <= 0 <= high
 
-        if self.cluster is None and len(values) >= LEAST_SURE and sure(np.zeros(0, np.int64)):
-            few = fewest(np.sign(values.mean()) * values, sure)
+        if self.cluster is None and sure and stays(np.zeros(0, np.int64)):
+            few = fewest(np.sign(values.mean()) * values, stays)
             if few:
                 found = Deciders("unit", few, len(values))
                 yield found.remark(self.matrix.names["unit"], self.units_called, than)
