@@ -10,6 +10,7 @@ TEST = Task(
     frame=Table,
     headline="minimum_effect",
     report="hwds.ab.report.run:REPORT",
+    comparison="hwds.ab.report.scores:COMPARISON",
     comparable=False,
 )
 

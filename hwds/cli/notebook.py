@@ -517,9 +517,14 @@ class Compared:
     def figure(self) -> Figure | None:
         """Return the critical-difference diagram.
 
-        Where too few models or blocks have one, the effects with their intervals.
+        If too few models or blocks have one, the effects with their intervals, or else the
+        coefficients.
         """
-        return critical_difference_figure(self.result) or comparison_figure(self.result)
+        return (
+            critical_difference_figure(self.result)
+            or comparison_figure(self.result)
+            or comparison.coefficients_figure(self.result)
+        )
 
     def __repr__(self) -> str:
         return f"Compared({self.sentence})"
@@ -531,7 +536,10 @@ class Compared:
         )
         return fragment(
             self.sentence,
-            comparison.comparison_grids(self.result),
+            [
+                *filter(None, [comparison.specification_grid(self.result)]),
+                *comparison.comparison_grids(self.result),
+            ],
             below,
             self.result.notes,
             _pictures(self.figure(), EFFECTS_CAPTION),

@@ -28,11 +28,13 @@ from hwds.experiment.prepare import (
     warm_up,
 )
 from hwds.experiment.spec import Experiment, check_stored
+from hwds.frames.roles import TIME
 from hwds.report.hooks import TaskReport, task_report
 from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, segments_figure
 from hwds.report.pictures import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
+from hwds.report.words import NOT_SURE, verdict_word
 from hwds.results.files import refuse_damage, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
@@ -304,7 +306,9 @@ def conclude_run(prepared: Prepared, tables: Tables, *, look: bool) -> RunResult
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
     shown, note = at_this_look(prepared, tables, board) if look else (board, "")
-    conclusion = "\n".join([report.conclusion(prepared.frame, tables, shown, model), *note])
+    doubts = _doubts(prepared, tables, shown)
+    said = report.conclusion(prepared.frame, tables, shown, model, doubts)
+    conclusion = "\n".join([said, *note])
     folder.write_conclusion(conclusion)
     verdict = decide_run(prepared, tables)
     text = (
@@ -346,6 +350,15 @@ def at_this_look(
         return board, []
     wide = replace(own, skill=replace(own.skill, low=skill.low, high=skill.high))
     return replace(board, own=wide), [look_note(number, own.skill.low, own.skill.high)]
+
+
+def _doubts(prepared: Prepared, tables: Tables, board: Standings) -> list[str]:
+    """Return what the difference of the run's model from the reference rests on."""
+    protocol, own = prepared.job.protocol, board.own
+    if not isinstance(protocol, Segmentable) or own is None:
+        return []
+    sure = verdict_word(own.skill.low, own.skill.high) != NOT_SURE
+    return list(protocol.doubts(prepared.frame, tables.predictions, sure=sure))
 
 
 PACK_WORDS = "decision_pack.html and decision_pack.xlsx are for those who decide"
@@ -426,8 +439,6 @@ def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
     """
     protocol = prepared.job.protocol
     after = protocol.warnings_after(prepared.work.folds, tables.predictions)
-    if isinstance(protocol, Segmentable):
-        after += protocol.cluster_remarks(prepared.frame, tables.predictions)
     if isinstance(protocol, KnowsTruth):
         after += protocol.warnings_by_truth(prepared.frame, tables.predictions)
     return [*remarks_before(prepared), *after]
@@ -472,5 +483,17 @@ def _provenance(prepared: Prepared) -> dict[str, Any]:
         data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device
     )
     facts |= {} if job.inputs is None else {"walls": job.sealed}
+    facts |= {"extent": _extent(prepared.frame)}
     vintages = getattr(prepared.frame, "vintages", None)
     return facts | ({"joined": dict(vintages.sources)} if vintages else {})
+
+
+def _extent(frame: Any) -> dict[str, Any]:
+    """Return the number of rows of data, and its first and last time; less if it has none."""
+    table = getattr(frame, "table", getattr(frame, "data", None))
+    if not isinstance(table, pl.DataFrame):
+        return {}
+    named = getattr(frame, "roles", {}).get("time", ()) if TIME not in table.columns else (TIME,)
+    times = table[named[0]].drop_nulls() if named else pl.Series()
+    ends = {"first": str(times.min()), "last": str(times.max())} if len(times) else {}
+    return {"rows": len(table)} | ends

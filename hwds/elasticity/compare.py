@@ -11,12 +11,17 @@ import numpy as np
 import polars as pl
 from polars import DataFrame, col
 
+from hwds.elasticity.metrics import SHARED_SLOPES, TRUTH_MEASURES
+from hwds.elasticity.rows import note_meaning, note_title, notes_of
 from hwds.frames.roles import SERIES, TIME
 from hwds.stats.evidence import (
+    Estimates,
+    Fact,
     TaskComparison,
     UnitEvidence,
     by_dataset,
     compared_metric,
+    headline_evidence,
     long_table,
 )
 from hwds.stats.sources import ModelRows, shared_rows
@@ -77,6 +82,52 @@ def _by_period(rows: DataFrame, periods: DataFrame) -> np.ndarray:
     return root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean())
 
 
-COMPARISON = TaskComparison(
-    evidence=price_change_evidence, conditions="of the same cells", trained=False
+def fit_facts(rows: DataFrame) -> tuple[list[Fact], list[Fact]]:
+    """Return the coefficients that a fit has besides its cells, with their errors, and its other
+    notes.
+
+    Args:
+        rows: The rows of one model.
+    """
+    notes = notes_of(rows)
+    errors = {
+        name: notes.get(name.replace("elasticity", "stderr"), notes.get(f"{name}_stderr"))
+        for name in notes
+        if name.endswith("_elasticity") or f"{name}_stderr" in notes
+    }
+    told = [name for name in notes if not name.endswith("_stderr") and notes[name] is not None]
+    facts = {
+        name: (f"{note_title(name)} of the fit", notes[name], errors.get(name), note_meaning(name))
+        for name in told
+    }
+    return (
+        [fact for name, fact in facts.items() if name in errors],
+        [fact for name, fact in facts.items() if name not in errors],
+    )
+
+
+CELLS = Estimates(
+    coefficients=("mean_elasticity", *SHARED_SLOPES, "placebo_effect"),
+    fit=(
+        "answered",
+        "identified",
+        "wrong_sign",
+        *(name for name, *_ in TRUTH_MEASURES),
+        "change_rmse",
+        "level_rmse",
+        "placebo_z",
+    ),
+    facts=fit_facts,
 )
+"""The numbers of specifications of demand."""
+
+COMPARISON = TaskComparison(
+    evidence=price_change_evidence,
+    estimates=CELLS,
+    conditions="of the same cells",
+    trained=False,
+)
+
+ELASTICITIES = TaskComparison(evidence=headline_evidence, estimates=CELLS, trained=False)
+
+PLACEBOS = TaskComparison(evidence=None, estimates=CELLS, trained=False)

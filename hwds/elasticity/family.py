@@ -10,6 +10,7 @@ ELASTICITY = Task(
     frame=Panel,
     headline="elasticity_rmse",
     report="hwds.elasticity.report:REPORT",
+    comparison="hwds.elasticity.compare:ELASTICITIES",
 )
 
 PRICE_CHANGE = Task(
@@ -25,6 +26,7 @@ PLACEBO = Task(
     frame=Panel,
     headline="placebo_z",
     report="hwds.elasticity.report:PLACEBO_REPORT",
+    comparison="hwds.elasticity.compare:PLACEBOS",
     comparable=False,
 )
 

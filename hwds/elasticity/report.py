@@ -35,7 +35,8 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import say, scores_of
+from hwds.report.standings import Standings
+from hwds.report.words import coverage_words, say, scores_of
 from hwds.results.columns import Column, Declared
 from hwds.results.tables import TRUTH, Tables
 from hwds.stats.effects import Z95
@@ -646,7 +647,25 @@ def _note_value(value: float | None) -> str:
     return "unbounded" if isinf(value) else f"{value:,.4g}"
 
 
+COVERAGE_CURE = """If prices answer demand, instruments correct them (model=elasticity/iv). If cells
+share shocks, model.cluster widens them."""
+
+
+def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
+    """Yield a sentence on intervals that surely hold another share of true elasticities, or of
+    answers to all rows, than promised.
+    """
+    scored = scores_of(tables, board.own.model if board.own else "")
+    for metric in ("elasticity_coverage", "sample_coverage"):
+        held = scored(metric)
+        level = tables.measure(metric).confidence
+        ends = held["ci_low"], held["ci_high"]
+        words = coverage_words("intervals", level, held["value"], ends, say(COVERAGE_CURE))
+        yield from [words] if words else []
+
+
 REPORT = TaskReport(
+    lines=coverage_lines,
     sentence=elasticity_sentence,
     page_grids=elasticity_page_grids,
     draw=draw,

@@ -575,8 +575,10 @@ class Segmentable(ABC):
         """Return the `unit` and `CLUSTER_COLUMN` of every unit; None where each is drawn alone."""
         return None
 
-    def cluster_remarks(self, frame: Any, predictions: DataFrame) -> Iterator[str]:
-        """Yield sentences on the clusters that units come in."""
+    def doubts(self, frame: Any, predictions: DataFrame, *, sure: bool) -> Iterator[str]:
+        """Yield sentences on what the difference from the reference rests on: clusters, breaks, and
+        few units if it is sure.
+        """
         yield from ()
 
 

@@ -4,14 +4,16 @@ origin along it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from polars import DataFrame, Series
 
+from hwds.core.checksums import is_sound
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.files import OUTPUTS
 from hwds.evaluation.protocol import CLUSTER_COLUMN
 from hwds.forecast.metrics import (
     FROM_LAST,
@@ -26,8 +28,10 @@ from hwds.forecast.metrics import (
     per_origin,
     per_series,
 )
+from hwds.forecast.rows import SkillBlocks, cluster_remarks
+from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.stats.contrasts import Matrix, Periods, Reach, codes_of
+from hwds.stats.contrasts import Matrix, Pair, Periods, Reach, Scale, codes_of
 from hwds.stats.effects import holm
 from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
 from hwds.stats.periods import LEAST_ORIGINS, cosine_effect, diebold_mariano, has_enough_origins
@@ -45,10 +49,35 @@ class ForecastEvidence(UnitEvidence):
         origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`,
             `period` (the cutoff), and a column of each model.
         span: The number of origins that one error reaches over, of each dataset.
+        data: The fingerprint of the data of the first run.
     """
 
     origins: DataFrame = field(default_factory=DataFrame)
     span: Mapping[str, int] = field(default_factory=dict)
+    data: str = ""
+
+    def doubts(self, pair: Pair, scale: Scale, sure: bool) -> Iterator[str]:
+        """Yield the same, and the static column that explains how series differ, of data that are
+        still kept.
+        """
+        yield from super().doubts(pair, scale, sure)
+        panel = _kept_panel(self.data)
+        if panel is None or self.cluster is not None or len(self.matrix.datasets) > 1:
+            return
+        assert self.periods is not None
+        skill = SkillBlocks(
+            self.periods.gains(self.means, pair, scale),
+            self.periods.cells[0],
+            *self.periods.names[0],
+        )
+        if scale.relative:
+            yield from cluster_remarks(panel, skill, (), scale.as_share, "better")
+
+
+def _kept_panel(data: str) -> Panel | None:
+    """Return the series of this fingerprint from the cache; None if they are gone or damaged."""
+    path = OUTPUTS / "cache" / "frames" / data
+    return Panel.read(path) if (path / "panel.json").is_file() and is_sound(path) else None
 
 
 def forecast_evidence(
@@ -81,7 +110,9 @@ def forecast_evidence(
         joined = matrix.names.join(named, ["dataset", "unit"], "left", maintain_order="left")
         cluster = codes_of(joined[CLUSTER_COLUMN])
     return (
-        ForecastEvidence(matrix, "series", resamples, periods, cluster, every, span),
+        ForecastEvidence(
+            matrix, "series", resamples, periods, cluster, every, span, answers[0].source.data
+        ),
         left_out,
     )
 
@@ -116,7 +147,7 @@ def _values(
     unit, period = first[SERIES].cast(pl.String), forecast_origins(first)["cutoff"]
     at = DataFrame({"unit": unit, "period": period, **_clusters(answers)})
     at = at.unique(["unit", "period"]).sort("unit", "period")
-    at = at.with_columns(pl.col("period").rank("dense"))
+    at = at.with_columns(pl.col("period").rank("dense"), instant=pl.col("period").cast(pl.String))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     blocks: dict[str, list[np.ndarray]] = {}
     rows: CodedRows | None = None

@@ -35,7 +35,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.standings import Standings
-from hwds.report.words import NOT_SURE, say, say_lines, verdict_word
+from hwds.report.words import NOT_SURE, coverage_words, say_lines, verdict_word
 from hwds.results.formatting import brief, counted, decimals, duration, fixed
 from hwds.results.tables import TRUTH, Tables
 from hwds.stats.effects import LEAST_SURE
@@ -637,26 +637,15 @@ def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[
         yield Section("Series by series", parts)
 
 
-COVERAGE_LINE = """
-Its {{ level | percent }} bands cover {{ covers | percent }} (95 %: {{ reach }}): too
-{{ "narrow" if covers < level else "wide" }}.
-{%- if not calibrated %} protocol.intervals=conformal corrects them.{% endif %}"""
-
-
 def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
     """Yield a sentence on the widest bands, where they surely cover another share than promised."""
     scores = board.own.beside if board.own else {}
     levels = interval_levels(Series("metric", list(scores)).to_frame())
     for name, level in levels.items():
-        found = scores[name]
-        if found.value is None or found.low is None or found.high is None:
-            continue
-        if found.low <= level <= found.high:
-            continue
-        calibrated = "calibrated" in tables.predictions.columns
-        reach = f"{100 * max(found.low, 0):.0f} to {100 * min(found.high, 1):.0f}"
-        known = {"level": level, "covers": found.value, "reach": reach}
-        yield say(COVERAGE_LINE, **known, calibrated=calibrated)
+        found, calibrated = scores[name], "calibrated" in tables.predictions.columns
+        cure = "" if calibrated else "protocol.intervals=conformal corrects them."
+        words = coverage_words("bands", level, found.value, (found.low, found.high), cure)
+        yield from [words] if words else []
 
 
 SEARCHED = """

@@ -39,7 +39,6 @@ from hwds.results.tables import BY_FALLBACK, TRUTH
 from hwds.stats.contrasts import codes_of
 from hwds.stats.estimates import Estimate, difference_estimate, explained_p
 from hwds.stats.periods import (
-    BREAK_P,
     LEAST_OF_A_SEASON,
     SEASON_SEEN,
     Cells,
@@ -520,23 +519,18 @@ def break_remarks(skill: SkillBlocks) -> Iterator[str]:
         return
     means = shared_path(skill.values[:, :, None], skill.cells)[:, :, 0].mean(axis=1)
     found = largest_break(means + skill.by_series.mean(), skill.cells)
-    if found is not None and found.p_value < BREAK_P:
-        yield (
-            f"The difference breaks at cutoff {skill.cutoffs[found.period]}: "
-            f"{_less(found.before)} before it, {_less(found.after)} from then on."
-        )
+    remark = "" if found is None else found.remark(skill.cutoffs, _less)
+    if remark:
+        yield remark
 
 
 def few_remarks(skill: SkillBlocks) -> Iterator[str]:
     """Yield a sentence on the series, and one on the cutoffs, that decide a sure difference."""
     for each in deciders(skill.values.mean(axis=1), skill.cells, skill.values):
-        names = skill.series if each.kind == "unit" else skill.cutoffs
-        called = "series" if each.kind == "unit" else "cutoffs"
-        listed = ", ".join(str(names[code]) for code in each.codes)
-        yield (
-            f"Without {len(each.codes)} of {each.count} {called} ({listed}) the difference is not "
-            f"sure."
-        )
+        if each.kind == "unit":
+            yield each.remark(skill.series, "series")
+        else:
+            yield each.remark(skill.cutoffs, "cutoffs")
 
 
 def _less(skill: float) -> str:
@@ -547,7 +541,13 @@ EXPLAINED = 0.01
 """The chance of a column that explains nothing to be remarked on."""
 
 
-def cluster_remarks(panel: Panel, skill: SkillBlocks, declared: Sequence[str]) -> Iterator[str]:
+def cluster_remarks(
+    panel: Panel,
+    skill: SkillBlocks,
+    declared: Sequence[str],
+    share: Callable[[float], float] = float,
+    meant: str = "less error",
+) -> Iterator[str]:
     """Yield a sentence on series that are drawn together, or on the static column that explains
     most of how they differ, with the interval if they were.
 
@@ -555,6 +555,8 @@ def cluster_remarks(panel: Panel, skill: SkillBlocks, declared: Sequence[str]) -
         panel: The data.
         skill: The skill of the run's own model.
         declared: The columns by which series are drawn together.
+        share: The function from a value of the skill to the share that it stands for.
+        meant: The meaning of a share above 0.
     """
     if declared:
         count = counted(skill.cells.clusters, "independent groups")
@@ -577,7 +579,7 @@ def cluster_remarks(panel: Panel, skill: SkillBlocks, declared: Sequence[str]) -
     if ends.low is None or ends.high is None:
         yield f"{words}: with protocol.cluster=[{column}] {together.method}."
         return
-    interval = f"{100 * ends.low:.0f} to {100 * ends.high:.0f} % less error"
+    interval = f"{100 * share(ends.low):.0f} to {100 * share(ends.high):.0f} % {meant}"
     yield (
         f"{words}: with protocol.cluster=[{column}] they count as {int(codes.max()) + 1}, and the "
         f"95 % interval is {interval}."

@@ -16,6 +16,7 @@ from hwds.frames.images import BOARD, IMAGE
 from hwds.inspection.metrics import CHANCE, ScoredImages, chance_columns, recall_at
 from hwds.inspection.protocols.board_kfold import BoardKFold
 from hwds.stats.evidence import (
+    Estimates,
     TaskComparison,
     UnitEvidence,
     by_dataset,
@@ -119,4 +120,11 @@ def _recall_parts(images: ScoredImages) -> tuple[ndarray, ndarray]:
     return hits, defect.astype(float)
 
 
-COMPARISON = TaskComparison(evidence=inspection_evidence, conditions="of the same images")
+COMPARISON = TaskComparison(
+    evidence=inspection_evidence,
+    estimates=Estimates(
+        coefficients=COMPARED,
+        fit=("recall_held", "false_alarms_held", "ece_defect", "error_at_coverage", "aurc"),
+    ),
+    conditions="of the same images",
+)

@@ -12,6 +12,7 @@ import polars as pl
 from hwds.frames.runs import ENTITY
 from hwds.lifetime.metrics import QUANTILE_COLUMNS, crps_of_lives
 from hwds.stats.evidence import (
+    Estimates,
     TaskComparison,
     UnitEvidence,
     by_dataset,
@@ -89,5 +90,10 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
 
 
 COMPARISON = TaskComparison(
-    evidence=life_evidence, conditions="of the same machines at the same cuts"
+    evidence=life_evidence,
+    estimates=Estimates(
+        coefficients=COMPARED,
+        fit=("nasa_score", "coverage", "width", "alpha_lambda", "concordance"),
+    ),
+    conditions="of the same machines at the same cuts",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import rivals_words, say, scores_of
+from hwds.report.standings import Standings
+from hwds.report.words import coverage_words, rivals_words, say, scores_of
 from hwds.results.columns import Column, Declared
 from hwds.results.tables import Tables
 
@@ -303,7 +305,23 @@ def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     save_png(machines_figure(tables, model, runs.unit), folder / "machines.png")
 
 
+def coverage_lines(tables: Tables, board: Standings) -> Iterator[str]:
+    """Yield a sentence on intervals that surely hold another share of lives than promised."""
+    held = scores_of(tables, board.own.model if board.own else "")("coverage")
+    if held["value"] is None:
+        return
+    level = float(held["metric"].partition("[")[2].rstrip("]"))
+    cure = (
+        "Intervals are right with more machines to learn from; lifetime/lstm_cnn needs "
+        "model.intervals=conformal."
+    )
+    ends = held["ci_low"], held["ci_high"]
+    words = coverage_words("intervals", level, held["value"], ends, cure)
+    yield from [words] if words else []
+
+
 REPORT = TaskReport(
+    lines=coverage_lines,
     sentence=life_conclusion,
     page_grids=lambda tables, model: [by_life_grid(tables, model)],
     draw=draw,

@@ -10,6 +10,7 @@ OFF_POLICY = Task(
     frame=Table,
     headline="policy_value",
     report="hwds.ope.report:REPORT",
+    comparison="hwds.ope.report:COMPARISON",
     comparable=False,
 )
 

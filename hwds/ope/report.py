@@ -40,6 +40,7 @@ from hwds.report.words import say, verdict_word
 from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, first_few, percent, places_of, with_errors
 from hwds.results.tables import TRUTH, Tables
+from hwds.stats.evidence import Estimates, TaskComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -598,3 +599,14 @@ REPORT = TaskReport(
         "known, the truth",
     },
 )
+
+
+COMPARISON = TaskComparison(
+    evidence=None,
+    estimates=Estimates(
+        coefficients=("policy_value", "improvement"),
+        fit=("logged_value", "effective_sample_size", "overlap", "mean_weight", "error"),
+    ),
+    conditions="of the same log",
+)
+"""The numbers of estimators, which are no rivals and are shown together."""

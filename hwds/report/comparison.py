@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from polars import DataFrame, Series, col
 
-from hwds.report.grid import Grid, declared_grid
+from hwds.report.grid import Grid, GridColumn, declared_grid
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
@@ -28,7 +28,7 @@ from hwds.report.pictures import (
 from hwds.report.words import say, say_lines, word_of
 from hwds.results.columns import Column, Declared
 from hwds.results.comparison import LEADERBOARD, PAIRS, Comparison, StudyResult
-from hwds.results.formatting import UNBOUNDED, interval, with_errors
+from hwds.results.formatting import UNBOUNDED, interval, places_of, with_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,11 +74,26 @@ closest of them {{ amounts(better[:1]) }}
 {%- if methods | length == 1 and methods[0].endswith("cannot tell") %}: {{ methods[0] }}{% endif %}
 {%- endif %}."""
 
+TOGETHER = """
+{%- if count < 2 -%} {{ row }} is {{ least | written("g") }} by {{ first }}.
+{%- else -%}
+{{ row }} lies between {{ least | written("g") }} ({{ first }}) and {{ most | written("g") }}
+({{ last }}) in {{ count | counted("specifications") }}.
+
+{% if apart %}The {{ percent }} % intervals of {{ first }} and {{ last }} do not meet: these
+specifications disagree.{% endif %}
+{%- endif %}"""
+
 TITLE = """
+{%- if not ranked -%}
+{{ specifications["specification"].n_unique() | counted("specifications") }} on
+{{ datasets | listed(2) }}
+{%- else -%}
 {{ leaderboard | length | counted("models") }} on
 {{ datasets[0] if datasets | length == 1 else datasets | length ~ " datasets" }} by {{ metric }}
 ({{ measure.better }}er is better), {{ leaderboard["n"][0] | counted(units) }}
 {%- if seeds | length > 1 and units != "worlds" %}, {{ seeds | length | counted("seeds") }}
+{%- endif %}
 {%- endif %}"""
 
 RANKS = """
@@ -93,6 +108,8 @@ def comparison_sentence(result: Comparison) -> str:
     """Return the subject's result against its rivals: `stack beats theta by 2.1 % (1.2 to 3.0),
     sure after correction ...`.
     """
+    if not result.ranked:
+        return _together_sentence(result)
     rows = result.pairs.to_dicts()
     better, worse, alike, unsure = (
         [row for row in rows if row["verdict"].startswith(verdict)]
@@ -111,6 +128,32 @@ def comparison_sentence(result: Comparison) -> str:
         amount=partial(effect_amount, result),
         margin_words=margin_text(result.margin, result.relative, result.measure.measured_in),
         most_named=MOST_NAMED,
+    )
+
+
+def _together_sentence(result: Comparison) -> str:
+    """Return the reach of the first coefficient over specifications, and whether its ends surely
+    differ.
+    """
+    table = result.specifications
+    if table.is_empty():
+        return "No specification has an estimate."
+    rows = table.filter(row=table["row"][0]).sort("value", maintain_order=True).to_dicts()
+    first, last = rows[0], rows[-1]
+    places = places_of(first["value"], first["stderr"])
+    ends = first["high"], last["low"]
+    return "\n".join(
+        say_lines(
+            TOGETHER,
+            row=first["row"],
+            count=len(rows),
+            first=first["specification"],
+            last=last["specification"],
+            least=round(first["value"], places),
+            most=round(last["value"], places),
+            apart=None not in ends and ends[0] < ends[1],
+            percent=f"{100 * result.level:g}",
+        )
     )
 
 
@@ -281,8 +324,33 @@ def along_grid(result: Comparison) -> Grid | None:
     return declared_grid(ALONG, counts, result, caption=caption)
 
 
+def specification_grid(result: Comparison) -> Grid | None:
+    """Return the table with specifications in columns, coefficients before fit; None if the task
+    has none.
+    """
+    table = result.specifications
+    if table.is_empty():
+        return None
+    names = table["specification"].unique(maintain_order=True).to_list()
+    titles, cells = list[str](), list[list[str]]()
+    for (title,), rows in table.group_by(["row"], maintain_order=True):
+        numbers = with_errors(rows["value"].to_list(), rows["stderr"].to_list())
+        by_name = dict(zip(rows["specification"], numbers, strict=True))
+        titles.append(str(title))
+        cells.append([by_name.get(name, "") for name in names])
+    columns = [
+        GridColumn(name, name, tuple(column))
+        for name, column in zip(names, zip(*cells, strict=True), strict=True)
+    ]
+    return Grid(
+        (GridColumn("estimate", "estimate ±", tuple(titles)), *columns), caption=f"{SPECIFIED}:"
+    )
+
+
 def comparison_grids(result: Comparison) -> Iterator[Grid]:
-    """Yield all tables, in reading order."""
+    """Yield the tables of a ranking, in reading order; none if models are not ranked."""
+    if not result.ranked:
+        return
     yield from (board_grid(result), pairs_grid(result))
     along = along_grid(result)
     if along is not None:
@@ -298,6 +366,10 @@ def comparison_markdown(result: Comparison, command: str) -> str:
         comparison_sentence(result),
         *(f"_{note}_" for note in result.notes),
     ]
+    specified = specification_grid(result)
+    if specified:
+        coefficients = f"![{COEFFICIENTS_CAPTION}](coefficients.png)"
+        sections += [f"## {SPECIFIED}", specified.markdown(), coefficients]
     for place, grid in enumerate(comparison_grids(result)):
         sections += [
             f"## {grid.caption.rstrip(':')}" if place else "## Leaderboard",
@@ -313,6 +385,16 @@ def comparison_markdown(result: Comparison, command: str) -> str:
     sections += ["## How to have it again", f"`{command}`", f"Runs: {', '.join(result.sources)}."]
     return "\n\n".join(sections) + "\n"
 
+
+SPECIFIED = "Specifications, estimate ± standard error"
+COEFFICIENTS_CAPTION = "Each coefficient with its 95 % interval, by specification"
+
+TOGETHER_LEGEND = """
+estimate ±: the estimate and one standard error, with the decimals of its row.
+
+{% for row, meaning in meanings %}{{ row }}: {{ meaning }}.
+
+{% endfor %}"""
 
 LEGEND = """
 {% if measure.explained %}`{{ measure.name }}`: {{ measure.explained }}.{% endif %}
@@ -363,6 +445,21 @@ seed{% endif %}
 
 def comparison_legend(result: Comparison) -> list[str]:
     """Return the meaning of the columns, and the limits of the numbers."""
+    table = result.specifications
+    meanings = (
+        [
+            (name, meaning)
+            for name, meaning in table.select("row", "meaning")
+            .unique(maintain_order=True)
+            .iter_rows()
+            if meaning
+        ]
+        if len(table)
+        else []
+    )
+    together = say_lines(TOGETHER_LEGEND, meanings=meanings) if len(table) else []
+    if not result.ranked:
+        return together
     methods = list(dict.fromkeys(result.pairs["method"]))
     scope = say(
         SCOPE,
@@ -374,7 +471,7 @@ def comparison_legend(result: Comparison) -> list[str]:
         times=any("origins" in each for each in methods),
         of_seeds=any("seeds" in each for each in methods),
     )
-    return say_lines(LEGEND, result, scope=scope)
+    return [*say_lines(LEGEND, result, scope=scope), *together]
 
 
 # A forest of effects: each with its interval on one axis, no difference as a line, and the
@@ -501,6 +598,45 @@ def comparison_figure(result: Comparison) -> Figure | None:
         margin=result.margin or 0.0,
         level=result.level,
     )
+
+
+# coefficients.png: each coefficient of every specification with its interval.
+
+MOST_COEFFICIENTS = 6
+"""The most coefficients of a picture, the first ones."""
+
+
+def coefficients_figure(result: Comparison) -> Figure | None:
+    """Draw the coefficients with their intervals, each on an axis of its own; None without any."""
+    table = result.specifications
+    if table.is_empty():
+        return None
+    rows = table.filter(~col("is_fit"), col("value").is_not_null(), col("low").is_not_null())
+    titles = rows["row"].unique(maintain_order=True).head(MOST_COEFFICIENTS).to_list()
+    names = table["specification"].unique(maintain_order=True).head(MOST_EFFECTS).to_list()
+    if not titles:
+        return None
+    figure = new_figure(10, 0.9 + len(titles) * (0.75 + 0.24 * len(names)))
+    panels = figure.subplots(len(titles), 1, squeeze=False)[:, 0]
+    for axes, title in zip(panels, titles, strict=True):
+        _draw_coefficient(axes, rows.filter(row=title), names, result.subject)
+        tidy(axes, "x", title=drawable(title, 80))
+    headline(figure, f"Coefficients and {100 * result.level:g} % intervals by specification", 12)
+    return figure
+
+
+def _draw_coefficient(axes: Axes, rows: DataFrame, names: Sequence[str], subject: str) -> None:
+    axes.axvline(0, color=GREY, linewidth=1)
+    for row in rows.filter(col("specification").is_in(names)).to_dicts():
+        place = names.index(row["specification"])
+        own = row["specification"].partition(", ")[0] == subject
+        colour = OWN_COLOUR if own else INK
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot([row["value"]], [place], "o", color=colour, markersize=6)
+    labels = [drawable(name, LABEL_LINE) for name in names]
+    axes.set_yticks(range(len(names)), labels, parse_math=False, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
 
 
 # contrasts.png: the effect of every contrast with its interval, and the margin within which it

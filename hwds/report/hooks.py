@@ -61,11 +61,21 @@ class TaskReport:
     note: str = ""
     ranks: bool = True
 
-    def conclusion(self, frame: Any, tables: Tables, board: Standings, model: str) -> str:
-        """Return the conclusion of a run: the verdict, then notes by their weight, a line each."""
+    def conclusion(
+        self, frame: Any, tables: Tables, board: Standings, model: str, doubts: Iterable[str] = ()
+    ) -> str:
+        """Return the conclusion of a run: the verdict, then notes by their weight, a line each.
+
+        Args:
+            frame: The data; None where it is gone.
+            tables: The tables of the run.
+            board: Its standings.
+            model: The experiment's own model.
+            doubts: What the verdict rests on, which weighs most.
+        """
         sentence = self.sentence(frame, tables, model) if self.sentence else ""
         more = self.lines(tables, board) if self.lines else ()
-        return "\n".join([sentence or run_conclusion(board), *more])
+        return "\n".join([sentence or run_conclusion(board), *doubts, *more])
 
     def pictures(
         self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path

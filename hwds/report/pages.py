@@ -13,7 +13,10 @@ import yaml
 from polars import col
 
 from hwds.report.comparison import (
+    COEFFICIENTS_CAPTION,
+    SPECIFIED,
     board_grid,
+    coefficients_figure,
     comparison_figure,
     comparison_grids,
     comparison_legend,
@@ -23,6 +26,7 @@ from hwds.report.comparison import (
     critical_difference_figure,
     margin_text,
     rank_sentence,
+    specification_grid,
     with_amounts,
 )
 from hwds.report.grid import Grid, declared_grid
@@ -364,18 +368,20 @@ def comparison_page(
         command: The command that repeats it.
         origins: The provenance of its runs by their titles, of those that still exist.
     """
-    board, pairs, *along = comparison_grids(result)
+    board, *effects = comparison_grids(result) if result.ranked else [None]
+    specified = specification_grid(result)
+    drawn = _figure_parts(coefficients_figure(result), COEFFICIENTS_CAPTION, "coefficients.png")
     forest = _figure_parts(comparison_figure(result), EFFECTS_CAPTION, "forest.png")
     diagram = _figure_parts(
         critical_difference_figure(result), RANKS_ALT, "critical_difference.png"
     )
-    first: tuple[PagePart, ...] = (
-        *(Text(note, note=True) for note in result.notes),
-        GridTable(without_zero_counts(replace(board, caption=""))),
-    )
+    notes = tuple(Text(note, note=True) for note in result.notes)
+    table = (GridTable(replace(specified, caption="")), *drawn) if specified else ()
+    ranking = (GridTable(without_zero_counts(replace(board, caption=""))),) if board else ()
     sections = [
-        Section("Leaderboard", first),
-        Section("Effects", (*forest, *map(GridTable, (pairs, *along)))),
+        Section(SPECIFIED, (*notes, *table) if specified else ()),
+        Section("Leaderboard", ranking if specified else (*notes, *ranking)),
+        Section("Effects", (*forest, *map(GridTable, effects))),
         Section("Ranks", (Text(rank_sentence(result)), *diagram) if diagram else ()),
         Section("What the columns mean", (Listing(comparison_legend(result)),)),
         Section("How to have it again", tuple(_comparison_origin(result, command, origins))),
@@ -384,6 +390,9 @@ def comparison_page(
     below = (
         f"Compared on the rows that all models answered, of {runs} run{'s' * (runs != 1)}; "
         f"effect, interval, then p."
+        if result.ranked
+        else f"Estimates of {runs} run{'s' * (runs != 1)}, next to each other; none is tested "
+        f"against another."
     )
     return Page(comparison_title(result), comparison_sentence(result), below, tuple(sections))
 

@@ -77,6 +77,36 @@ def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
     return replace(verdict, sentence="\n".join(say_lines(verdict.words, verdict, **values)))
 
 
+COVERAGE_LINE = """
+Its {{ level | percent }} {{ called }} cover {{ covers | percent }} (95 %: {{ reach }}): too
+{{ "narrow" if covers < level else "wide" }}.{% if cure %} {{ cure }}{% endif %}"""
+
+
+def coverage_words(
+    called: str,
+    level: float,
+    covers: float | None,
+    ends: tuple[float | None, float | None],
+    cure: str = "",
+) -> str:
+    """Return a sentence on intervals that surely cover another share than promised; empty if they
+    may keep the promise.
+
+    Args:
+        called: What the intervals are called: `bands`.
+        level: The promised share.
+        covers: The share that came.
+        ends: Its 95 % interval.
+        cure: What helps, a sentence.
+    """
+    low, high = ends
+    if covers is None or low is None or high is None or low <= level <= high:
+        return ""
+    reach = f"{100 * max(low, 0):.0f} to {100 * min(high, 1):.0f}"
+    told = {"called": called, "level": level, "covers": covers}
+    return say(COVERAGE_LINE, told, reach=reach, cure=cure)
+
+
 def word_of(verdicts: Iterable[str]) -> str:
     """Return the word for the verdicts of a comparison with several rivals: the worst comes first.
 

@@ -119,7 +119,25 @@ PAIRS = Declared.of(
 """The pairs; see `Comparison`."""
 
 
-COMPARISON_FILES = {"pairs": "comparison", "leaderboard": "leaderboard", "along": "along"}
+SPECIFICATIONS = Declared.of(
+    Column("specification", "text"),
+    Column("row", "text"),
+    Column("is_fit", "flag"),
+    Column("value", "number"),
+    Column("stderr", "number"),
+    Column("low", "number"),
+    Column("high", "number"),
+    Column("meaning", "text"),
+)
+"""Coefficients and fit of each specification, a model on one data, in the order of a reader."""
+
+
+COMPARISON_FILES = {
+    "pairs": "comparison",
+    "leaderboard": "leaderboard",
+    "along": "along",
+    "specifications": "specifications",
+}
 """The file of each table."""
 
 
@@ -176,6 +194,7 @@ class Comparison:
         conditions: The properties that all compared rows share, as the end of a sentence.
         trained: Whether a model's fit depends on the seed; None where an earlier version stored
             neither.
+        specifications: See `SPECIFICATIONS`; empty if the task has none.
     """
 
     measure: Measure
@@ -198,6 +217,12 @@ class Comparison:
     notes: tuple[str, ...]
     conditions: str = ""
     trained: bool | None = None
+    specifications: DataFrame = field(default_factory=DataFrame)
+
+    @property
+    def ranked(self) -> bool:
+        """True if models are compared by a metric, and not only shown next to each other."""
+        return len(self.leaderboard) > 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -208,10 +233,7 @@ class Comparison:
             "measure": asdict(self.measure),
             "ranks": asdict(self.ranks) if self.ranks else None,
         }
-        tables = {
-            name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")
-        }
-        return values | tables
+        return values | {name: getattr(self, name).to_dicts() for name in COMPARISON_FILES}
 
     @classmethod
     def read(cls, folder: Path) -> tuple[Self, str]:
@@ -234,15 +256,15 @@ class Comparison:
         ), command
 
     def write(self, folder: Path, sentence: str, command: str) -> None:
-        """Write `comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and
-        `comparison.json`.
+        """Write `comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet`,
+        `specifications.parquet` and `comparison.json`.
 
         Raises:
             HwdsError: The folder cannot be written.
         """
         for name, file in COMPARISON_FILES.items():
             table: DataFrame = getattr(self, name)
-            if len(table) or name != "along":
+            if len(table) or name in ("pairs", "leaderboard"):
                 write_parquet(folder / f"{file}.parquet", table)
         data = {
             name: value for name, value in self.as_dict().items() if name not in COMPARISON_FILES

@@ -29,6 +29,7 @@ from hwds.stats.contrasts import Matrix, Scale
 from hwds.stats.effects import RESAMPLES, Effect, holm
 from hwds.stats.evidence import (
     ComparisonEvidence,
+    TaskComparison,
     UnitEvidence,
     comparison_of,
     scores_of_run,
@@ -45,8 +46,11 @@ from hwds.stats.ranks import (
 from hwds.stats.sources import (
     ModelRows,
     RunSource,
+    all_model_rows,
     check_definitions,
     check_sources,
+    check_tasks,
+    data_remark,
     dataset_labels,
     look_note,
     look_number,
@@ -54,6 +58,7 @@ from hwds.stats.sources import (
     metric_to_compare,
     model_labels,
     model_rows_of,
+    protocol_differences,
 )
 
 # The leaderboard of a comparison, and what is to be known before it is read.
@@ -201,6 +206,23 @@ def comparison_notes(
         yield f"Without any answer, and left out: {', '.join(silent)}."
 
 
+MOST_DOUBTED = 3
+"""The differences, the smallest first, that remarks are about."""
+
+
+def _doubts(
+    evidence: ComparisonEvidence, subject: str, scale: Scale, pairs: DataFrame
+) -> Iterator[str]:
+    """Yield what few that decide, breaks in time and families make of the differences."""
+    if not isinstance(evidence, UnitEvidence):
+        return
+    own = evidence.models.index(subject)
+    nearest = pairs.sort(pl.col("effect").abs()).head(MOST_DOUBTED)
+    for row in nearest.iter_rows(named=True):
+        sure = row["verdict"].startswith(("better", "worse"))
+        yield from evidence.doubts((own, evidence.models.index(row["rival"])), scale, sure)
+
+
 def _remarks_on_shocks(evidence: ComparisonEvidence, subject: str, scale: Scale) -> Iterator[str]:
     if not isinstance(evidence, UnitEvidence):
         return
@@ -260,11 +282,15 @@ def compare(
         ConfigError: The metric or the model is not there, or the task has no comparison.
     """
     datasets = dataset_labels(sources)
+    check_tasks(sources)
+    task = comparison_of(sources[0])
+    if task.evidence is None or not (metric or _is_ranked(sources, task)):
+        return show_together(sources, task, metric, model)
     check_sources(sources, datasets)
     name = metric_to_compare(sources, metric)
     check_definitions(sources, datasets, name)
-    predictions, missing = model_rows_of(sources, datasets, model_labels(sources))
-    task = comparison_of(sources[0])
+    labels = model_labels(sources)
+    predictions, missing = model_rows_of(sources, datasets, labels)
     _refuse_few(predictions, missing)
     evidence, left_out = task.evidence(predictions, name, resamples)
     measure = sources[0].tables.measure(sources[0].metric(name))
@@ -275,9 +301,9 @@ def compare(
     along = task.along(evidence, subject, measure.better) if task.along else DataFrame()
     scale = Scale.of(evidence.means, measure.better)
     looks = Looks(evidence, predictions, measure, choices) if remember else None
-    fields = _comparison_fields(evidence, measure, subject, chosen, scale, margin, looks)
+    made = _comparison_fields(evidence, measure, subject, chosen, scale, margin, looks)
     return Comparison(
-        **fields,
+        **made,
         metrics=metrics,
         task=sources[0].task,
         leaderboard=leaderboard(evidence, measure, predictions, scale, name),
@@ -287,12 +313,111 @@ def compare(
         sources=tuple(source.title for source in sources),
         notes=(
             *(looks.notes() if looks else ()),
+            *_data_notes(sources, datasets),
+            *_decided(sources),
             *comparison_notes(evidence, missing, left_out, metrics, predictions),
             *_remarks_on_shocks(evidence, subject, scale),
+            *_doubts(evidence, subject, scale, made["pairs"]),
         ),
         conditions=task.conditions,
         trained=task.trained,
+        specifications=_specifications(task, all_model_rows(sources, datasets, labels)),
     )
+
+
+def _is_ranked(sources: Sequence[RunSource], task: TaskComparison) -> bool:
+    """Return whether any run has its headline, or there is nothing else to show."""
+    headlines = ((each, each.metric(str(each.config["protocol"]["headline"]))) for each in sources)
+    return task.estimates is None or any(name in each.metrics for each, name in headlines)
+
+
+def show_together(
+    sources: Sequence[RunSource], task: TaskComparison, metric: str, model: str
+) -> Comparison:
+    """Return the specifications of runs whose models are no rivals, next to each other; nothing is
+    tested.
+
+    Raises:
+        ConfigError: A metric is given, or there is no such model.
+    """
+    if metric:
+        raise ConfigError(
+            f"--metric: must be left out: models of task '{sources[0].task}' are shown next to "
+            f"each other, and not ranked."
+        )
+    names = dataset_labels(sources)
+    versions = {name: set[str]() for name in names}
+    for name, source in zip(names, sources, strict=True):
+        versions[name].add(source.data)
+    datasets = [
+        f"{name}[data={source.data[:6]}]" if len(versions[name]) > 1 else name
+        for name, source in zip(names, sources, strict=True)
+    ]
+    predictions = all_model_rows(sources, datasets, model_labels(sources))
+    measure = sources[0].tables.measure(str(sources[0].config["protocol"]["headline"]))
+    models = list(dict.fromkeys(each.model for each in predictions))
+    subject, chosen = _asked(models, model) if model else (models[0], "own")
+    differing = [
+        f"Protocols differ: {each}."
+        for source in sources[1:]
+        for each in protocol_differences(sources[0], source)
+    ]
+    return Comparison(
+        measure=measure,
+        metrics=dict.fromkeys(datasets, measure.name),
+        task=sources[0].task,
+        subject=subject,
+        chosen=chosen,
+        family=0,
+        relative=False,
+        margin=None,
+        level=COMPARISON_LEVEL,
+        leaderboard=LEADERBOARD.frame([]),
+        pairs=PAIRS.frame([]),
+        along=DataFrame(),
+        ranks=None,
+        datasets=tuple(dict.fromkeys(datasets)),
+        seeds=tuple(sorted({each.seed for each in predictions})),
+        units=measure.units,
+        sources=tuple(source.title for source in sources),
+        notes=tuple(filter(None, (data_remark(sources, names), *differing, *_decided(sources)))),
+        conditions=task.conditions,
+        trained=task.trained,
+        specifications=_specifications(task, predictions),
+    )
+
+
+def _specifications(task: TaskComparison, predictions: Sequence[ModelRows]) -> DataFrame:
+    """Return the numbers of each model, each on its data and under its seed if there are several;
+    empty if the task has none.
+    """
+    if task.estimates is None:
+        return DataFrame()
+    several = {
+        part: len({getattr(each, part) for each in predictions}) > 1 for part in ("dataset", "seed")
+    }
+    named = {
+        ", ".join(
+            [
+                each.model,
+                *[each.dataset] * several["dataset"],
+                *[f"seed {each.seed}"] * several["seed"],
+            ]
+        ): each
+        for each in predictions
+    }
+    return task.estimates.table(named)
+
+
+def _decided(sources: Sequence[RunSource]) -> list[str]:
+    """Return what runs have decided, if several have."""
+    advice = [f"{each.title} says {each.advice}" for each in sources if each.advice]
+    return [f"Decisions: {'; '.join(advice)}."] if len(advice) > 1 else []
+
+
+def _data_notes(sources: Sequence[RunSource], datasets: Sequence[str]) -> list[str]:
+    remark = data_remark(sources, datasets)
+    return [f"{remark} Models of one label are averaged over them."] if remark else []
 
 
 def compare_table(
@@ -384,17 +509,19 @@ def _subject(
             f"--metric: of '{short(measure.name)}' neither a low nor a high value is good."
         )
     if model:
-        label = next(
-            (label for label in evidence.models if model in (label, label.rpartition("/")[2])), None
-        )
-        if label is None:
-            raise ConfigError(f"--model: no model '{model}' here{nearest(model, evidence.models)}")
-        return label, "asked"
+        return _asked(evidence.models, model)
     subjects = {each.model for each in predictions if each.label == each.source.model}
     if len(subjects) == 1 and len({source.model for source in sources}) == 1:
         return subjects.pop(), "own"
     ahead = Scale.of(evidence.means, measure.better).gains(evidence.means)
     return evidence.models[ahead.index(max(ahead))], "best"
+
+
+def _asked(models: Sequence[str], model: str) -> tuple[str, Chosen]:
+    label = next((label for label in models if model in (label, label.rpartition("/")[2])), None)
+    if label is None:
+        raise ConfigError(f"--model: no model '{model}' here{nearest(model, models)}")
+    return label, "asked"
 
 
 def _refuse_few(predictions: Sequence[ModelRows], missing: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, log
 from typing import Self
@@ -14,11 +14,13 @@ from polars import DataFrame, Series, col
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.results.formatting import first_few
+from hwds.results.formatting import brief, first_few, percent
 from hwds.stats.effects import LEVEL, student_critical
 from hwds.stats.periods import (
     Cells,
     PeriodPart,
+    deciders,
+    largest_break,
     period_part,
     period_shocks,
     pooled_part,
@@ -195,6 +197,12 @@ class Scale:
         ratio = exp(min(-value if self.low else value, 700.0))  # the largest number is near
         return 1 - ratio if self.low else ratio - 1
 
+    def words(self, value: float) -> str:
+        """Return a value on this scale for readers: `12 % better`."""
+        share = self.as_share(value)
+        size = percent(abs(share)) if self.relative else brief(abs(share))
+        return f"{size} {'better' if share > 0 else 'worse'}"
+
     def bounds(self, margin: float) -> tuple[float, float]:
         """Return the values between which two models are alike, where the margin is a share or an
         absolute difference.
@@ -277,11 +285,15 @@ class Periods:
         cells: The unit and the period of each, by dataset.
         paths: The means over units of each block of each period, shape (periods, blocks, models),
             by dataset; see `shared_path`.
+        blocks: The value of each block of each cell, shape (cells, blocks, models), by dataset.
+        names: The names of units and of periods, by dataset.
     """
 
     values: tuple[ndarray, ...]
     cells: tuple[Cells, ...]
     paths: tuple[ndarray, ...]
+    blocks: tuple[ndarray, ...] = ()
+    names: tuple[tuple[Series, Series], ...] = ()
 
     @classmethod
     def of(
@@ -295,13 +307,14 @@ class Periods:
 
         Args:
             table: Columns `dataset`, `unit`, `period`, `row` and one of each model, in the order of
-                time, and `cluster` where units are drawn together.
+                time, `cluster` if units are drawn together, and `instant`, the name of the period,
+                if it has one.
             matrix: The values of the same units over all periods.
             reach: The reach of each dataset's windows.
             blocks: The value of each block of steps of each row, of shape (rows, blocks), by
                 dataset and model.
         """
-        values, cells, paths = [], [], []
+        values, cells, paths, whole, names = [], [], [], [], []
         for dataset in matrix.datasets:
             part = table.filter(dataset=dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
             unit, period = (
@@ -315,8 +328,51 @@ class Periods:
             cells.append(Cells(unit, period, *reached, cluster))
             rows = part["row"].to_numpy()
             of_models = [blocks[dataset][model][rows] for model in matrix.models]
-            paths.append(shared_path(np.stack(of_models, axis=2), cells[-1]))
-        return cls(tuple(values), tuple(cells), tuple(paths))
+            whole.append(np.stack(of_models, axis=2))
+            paths.append(shared_path(whole[-1], cells[-1]))
+            instants = part.unique("period").sort("period")
+            named = "instant" if "instant" in part.columns else "period"
+            names.append((part["unit"].unique().sort(), instants[named]))
+        return cls(tuple(values), tuple(cells), tuple(paths), tuple(whole), tuple(names))
+
+    def doubts(
+        self, means: ndarray, pair: Pair, scale: Scale, units_called: str, than: str
+    ) -> Iterator[str]:
+        """Yield what a break in time and few that decide make of the effect of a pair, for one
+        dataset.
+
+        Args:
+            means: The means of models, shape (1, models).
+            pair: The pair of models.
+            scale: The scale of effects.
+            units_called: What a unit is, in the plural; empty if few that decide are not told.
+            than: The second model, ` from m/b`.
+        """
+        cells, (units, instants) = self.cells[0], self.names[0]
+        blocks = self.gains(means, pair, scale)
+        if cells.refusal:
+            return
+        path = shared_path(blocks[:, :, None], cells)[:, :, 0].mean(axis=1)
+        by_unit = np.bincount(cells.unit, blocks.mean(axis=1)) / np.bincount(cells.unit)
+        broken = largest_break(path + by_unit.mean(), cells)
+        remark = "" if broken is None else broken.remark(instants, scale.words, than)
+        if remark:
+            yield remark
+        found = deciders(blocks.mean(axis=1), cells, blocks) if units_called else []
+        for each in found:
+            if each.kind == "unit":
+                yield each.remark(units, units_called, than)
+            else:
+                yield each.remark(instants, "cutoffs", than)
+
+    def gains(self, means: ndarray, pair: Pair, scale: Scale) -> ndarray:
+        """Return how much better the first of a pair is in each block of each cell of the first
+        dataset, shape (cells, blocks); arguments as of `doubts`.
+        """
+        added: ndarray = deviations(self.blocks[0], means[0], [pair], scale)[:, :, 0]
+        first, second = pair
+        apart = scale.between(means[:1, first], means[:1, second]) if scale.relative else 0.0
+        return added + apart
 
     @property
     def refusal(self) -> str:

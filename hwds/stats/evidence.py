@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, sqrt
@@ -16,8 +16,9 @@ from polars import DataFrame, Series
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import Task, load_reference, stored_task
 from hwds.core.seeds import stream
+from hwds.results.comparison import SPECIFICATIONS
 from hwds.results.formatting import counted
-from hwds.results.tables import WHOLE_RUN
+from hwds.results.tables import WHOLE_RUN, short
 from hwds.stats.contrasts import Matrix, Pair, Periods, Scale, contrast_values
 from hwds.stats.effects import (
     LEAST_CLUSTERS,
@@ -34,7 +35,7 @@ from hwds.stats.effects import (
     student_critical,
     unit_effects,
 )
-from hwds.stats.periods import with_periods
+from hwds.stats.periods import Deciders, fewest, with_periods
 from hwds.stats.sources import ModelRows, RunSource
 
 # Units and seeds as two levels of chance: which units were sampled, and how the training was
@@ -386,6 +387,34 @@ class UnitEvidence:
         """Return what a remark says of how long shocks last; empty where nothing needs be said."""
         return "" if self.periods is None else self.periods.lasting(self.means, pairs, scale)
 
+    def doubts(self, pair: Pair, scale: Scale, sure: bool) -> Iterator[str]:
+        """Yield what a break in time makes of the difference of a pair, and what few units decide
+        if it is sure; nothing of several datasets, which are averaged.
+        """
+        than = f" from {self.models[pair[1]]}"
+        if len(self.matrix.datasets) > 1:
+            return
+        if self.periods is not None:
+            yield from self.periods.doubts(
+                self.means, pair, scale, self.units_called if sure else "", than
+            )
+            return
+        values = contrast_values(self.matrix, [pair], scale).mean(axis=1)[:, 0]
+
+        def stays(left_out: ndarray) -> bool:
+            kept = np.delete(values, left_out)[:, None]
+            low, high = unit_effects(kept, [np.arange(len(kept))], None)[0].difference(LEVEL) or (
+                0,
+                0,
+            )
+            return not low <= 0 <= high
+
+        if self.cluster is None and sure and stays(np.zeros(0, np.int64)):
+            few = fewest(np.sign(values.mean()) * values, stays)
+            if few:
+                found = Deciders("unit", few, len(values))
+                yield found.remark(self.matrix.names["unit"], self.units_called, than)
+
     @property
     def independent_units(self) -> bool:
         """True where units share neither periods nor clusters."""
@@ -507,13 +536,80 @@ def compared_metric(metric: str, metrics: Iterable[str], what: str) -> str:
 # headlines where it has none.
 
 
+Fact = tuple[str, float | None, float | None, str]
+"""A number about a fit: its title, its value, its standard error if it has one, and its meaning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimates:
+    """The numbers that a comparison shows with specifications in columns.
+
+    Attributes:
+        coefficients: The short names of the metrics that are estimates, in their order.
+        fit: Those that tell how well a specification fits.
+        by: The column of segments (`arm`) that estimates are of, too.
+        facts: The function from the rows of a model to more coefficients, and to more facts about
+            the fit.
+    """
+
+    coefficients: tuple[str, ...]
+    fit: tuple[str, ...] = ()
+    by: str = ""
+    facts: Callable[[DataFrame], tuple[Sequence[Fact], Sequence[Fact]]] | None = None
+
+    def table(self, specifications: Mapping[str, ModelRows]) -> DataFrame:
+        """Return the numbers of each specification; see `results.comparison.SPECIFICATIONS`."""
+        rows = [row for name, each in specifications.items() for row in self._rows(name, each)]
+        order = {name: place for place, name in enumerate(dict.fromkeys(row[1] for row in rows))}
+        table = SPECIFICATIONS.frame(rows)
+        place = pl.col("row").replace_strict(order, return_dtype=pl.Int64)
+        return table.sort("is_fit", place, maintain_order=True)
+
+    def _rows(self, name: str, of_model: ModelRows) -> Iterator[tuple[Any, ...]]:
+        more = self.facts(of_model.rows) if self.facts else ((), ())
+        for is_fit, metrics in enumerate((self.coefficients, self.fit)):
+            for metric in metrics:
+                for title, *numbers in self._scores(of_model, metric):
+                    yield name, title, bool(is_fit), *numbers
+            for title, value, stderr, meaning in more[is_fit]:
+                ends = (None, None) if stderr is None else _normal_ends(value, stderr)
+                yield name, title, bool(is_fit), value, stderr, *ends, meaning
+
+    def _scores(self, of_model: ModelRows, metric: str) -> Iterator[tuple[Any, ...]]:
+        """Yield title, value, error, ends and meaning of a metric, once for each of its
+        segments.
+        """
+        tables, whole = of_model.source.tables, pl.all_horizontal(pl.col("fold", "step").is_null())
+        scores = tables.scores.filter(whole, model=of_model.label).filter(
+            pl.col("segment_by").is_null() | (pl.col("segment_by") == self.by),
+            pl.col("value").is_not_null(),
+        )
+        known = [full for full in of_model.source.metrics if metric in (full, short(full))]
+        # the first of several rules is that of the test
+        once = scores.filter(pl.col("metric").is_in(known)).unique(
+            ["metric", "segment"], keep="first", maintain_order=True
+        )
+        for row in once.to_dicts():
+            measure = tables.measure(row["metric"])
+            parts = (measure.with_unit.replace("_", " "), row["segment"])
+            ends = (row["stderr"], row["ci_low"], row["ci_high"])
+            yield " · ".join(filter(None, parts)), row["value"], *ends, measure.explained
+
+
+def _normal_ends(value: float | None, stderr: float) -> tuple[float | None, float | None]:
+    half = stderr * student_critical(inf, LEVEL)
+    return (None, None) if value is None else (value - half, value + half)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskComparison:
     """The comparison of a task's models.
 
     Attributes:
         evidence: The function from (predictions, metric, resamples) to what is known of the models,
-            and how many rows were left out because some model lacks them.
+            and how many rows were left out because some model lacks them; None if models are only
+            shown next to each other.
+        estimates: The numbers that are shown with specifications in columns; None for none.
         along: The function from (evidence, subject, `low` or `high`) to tests along each unit; see
             `Comparison.along`.
         conditions: What all rows that were compared have in common, as a sentence ends: `at the
@@ -522,7 +618,8 @@ class TaskComparison:
             others.
     """
 
-    evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]]
+    evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]] | None
+    estimates: Estimates | None = None
     along: Callable[[Any, str, str], DataFrame] | None = None
     conditions: str = ""
     trained: bool = True
@@ -535,7 +632,7 @@ def comparison_of(source: RunSource) -> TaskComparison:
         ConfigError: The models of its task are no rivals, or its family cannot be imported.
     """
     task = _task(source)
-    if task is not None and not task.comparable:
+    if task is not None and not task.comparable and not task.comparison:
         raise ConfigError(
             f"compare: runs of task '{task.name}' have no comparison; read their own reports."
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, sqrt
 
 import numpy as np
 from numpy import ndarray
+from polars import Series
 
 from hwds.core.seeds import stream
 from hwds.stats.effects import (
@@ -648,6 +649,37 @@ class Deciders:
     codes: tuple[int, ...]
     count: int
 
+    def remark(self, names: Series, called: str, than: str = "") -> str:
+        """Return a sentence that names them.
+
+        Args:
+            names: The names of all.
+            called: What they are, in the plural.
+            than: The other model (` from m/b`); empty if that is clear.
+        """
+        listed = ", ".join(str(names[code]) for code in self.codes)
+        return (
+            f"Without {len(self.codes)} of {self.count} {called} ({listed}) the difference{than} "
+            f"is not sure."
+        )
+
+
+def fewest(added: ndarray, sure: Callable[[ndarray], bool]) -> tuple[int, ...]:
+    """Return the fewest units without which a difference is not sure; empty if it stays so without
+    as many as are tried.
+
+    Args:
+        added: What each unit adds to the difference, above 0 if it makes it larger, shape (units,).
+        sure: Whether a difference is sure without some of them, by their numbers.
+    """
+    order = np.argsort(-added, kind="stable")
+    for most in MOST_TELLING:
+        if most > FEW_SHARE * len(added):
+            break
+        if not sure(order[:most]):
+            return tuple(order[:most].tolist())
+    return ()
+
 
 def deciders(values: ndarray, cells: Cells, blocks: ndarray) -> list[Deciders]:
     """Return the fewest units and the fewest periods without which the mean is not surely other
@@ -663,17 +695,15 @@ def deciders(values: ndarray, cells: Cells, blocks: ndarray) -> list[Deciders]:
         return []
     found = []
     for kind, codes in (("unit", cells.unit), ("period", cells.period)):
-        count = int(codes.max()) + 1
         added = np.bincount(codes, cells.weights * (values - whole.value))
-        order = np.argsort(-np.sign(whole.value) * added, kind="stable")
-        for most in MOST_TELLING:
-            kept = ~np.isin(codes, order[:most])
-            if most > FEW_SHARE * count:
-                break
+
+        def without(left_out: ndarray, codes: ndarray = codes) -> bool:
+            kept = ~np.isin(codes, left_out)
             rest = cells.where(kept)
-            if not _sure(mean_estimate(values[kept], rest, 0, blocks[kept]), rest):
-                found.append(Deciders(kind, tuple(order[:most].tolist()), count))
-                break
+            return _sure(mean_estimate(values[kept], rest, 0, blocks[kept]), rest)
+
+        few = fewest(np.sign(whole.value) * added, without)
+        found += [Deciders(kind, few, len(added))] if few else []
     return found
 
 
@@ -706,6 +736,21 @@ class Break:
     before: float
     after: float
     p_value: float
+
+    def remark(self, instants: Series, words: Callable[[float], str], than: str = "") -> str:
+        """Return a sentence with its time; empty if it may be chance.
+
+        Args:
+            instants: The names of all periods.
+            words: The words of a mean, such as `12 % less error`.
+            than: The other model (` from m/b`); empty if that is clear.
+        """
+        if self.p_value >= BREAK_P:
+            return ""
+        return (
+            f"The difference{than} breaks at cutoff {instants[self.period]}: "
+            f"{words(self.before)} before it, {words(self.after)} from then on."
+        )
 
 
 def largest_break(means: ndarray, cells: Cells) -> Break | None:

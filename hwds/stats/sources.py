@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from hwds.core.files import OUTPUTS, digest, lock_for_making
 from hwds.core.settings import as_yaml, flatten
 from hwds.results.files import read_json_mapping
 from hwds.results.folder import RunFolder
+from hwds.results.formatting import counted, listed
 from hwds.results.tables import TRUTH, Tables, short
 
 # Source: one finished run as a comparison reads it.
@@ -32,6 +33,8 @@ class RunSource:
         data: The fingerprint of its data.
         code: The fingerprint of the source that computed it.
         tables: What it computed.
+        extent: The `rows` of its data, and its `first` and `last` time; empty of earlier runs.
+        advice: The action of its decision with the rule that was binding; empty without one.
     """
 
     title: str
@@ -39,6 +42,8 @@ class RunSource:
     data: str
     code: str
     tables: Tables
+    extent: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
 
     @classmethod
     def read(cls, folders: Sequence[RunFolder]) -> list[Self]:
@@ -50,7 +55,15 @@ class RunSource:
         tables = RunFolder.tables_of(folders)
         origins = [folder.read_provenance() for folder in folders]
         return [
-            cls(folder.title, folder.read_config(), origin["data"], origin["code"], table)
+            cls(
+                folder.title,
+                folder.read_config(),
+                origin["data"],
+                origin["code"],
+                table,
+                origin.get("extent", {}),
+                _advice(folder.read_verdict() or {}),
+            )
             for folder, origin, table in zip(folders, origins, tables, strict=True)
         ]
 
@@ -124,6 +137,12 @@ class RunSource:
         return next((full for full in self.metrics if name in (full, short(full))), name)
 
 
+def _advice(verdict: Mapping[str, Any]) -> str:
+    """Return `HOLD (few_cases)` of a stored verdict; empty without one."""
+    rule = verdict.get("rule", "none")
+    return f"{verdict.get('action', '')}{'' if rule == 'none' else f' ({rule})'}"
+
+
 # Checks that runs can be compared: same task, data, protocol and metrics.
 
 FREE_SETTINGS = (
@@ -156,44 +175,89 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     Raises:
         DataError: Tasks, data or protocols differ; which, and how.
     """
+    check_tasks(sources)
+    for source, dataset in zip(sources, datasets, strict=True):
+        twin = next(
+            other for other, label in zip(sources, datasets, strict=True) if label == dataset
+        )
+        if source.data != twin.data:
+            names, each = _differing_data([twin, source], [dataset, dataset])
+            raise DataError(
+                f"compare: runs {twin.title} and {source.title} are both of dataset '{dataset}', "
+                f"but its data differ{names}: {each}; run one of them again."
+            )
+        for differing in protocol_differences(sources[0], source):
+            raise DataError(f"compare: {differing}; only answers to one protocol can be compared.")
+
+
+def check_tasks(sources: Sequence[RunSource]) -> None:
+    """Refuse no source, and sources of different tasks.
+
+    Raises:
+        DataError: There is none, or tasks differ.
+    """
     if not sources:
         raise DataError("compare: no finished run to compare.")
     first = sources[0]
-    for source, dataset in zip(sources, datasets, strict=True):
+    for source in sources:
         if source.task != first.task:
             raise DataError(
                 f"compare: run {first.title} is of task '{first.task}' and {source.title} of "
                 f"'{source.task}'."
             )
-        twin = next(
-            other for other, label in zip(sources, datasets, strict=True) if label == dataset
-        )
-        if source.data != twin.data:
-            raise DataError(
-                f"compare: runs {twin.title} and {source.title} are both of dataset '{dataset}', "
-                f"but its data differ"
-                f" (fingerprints {twin.data[:8]} and {source.data[:8]}); run one of them again."
-            )
-        _same_protocol(first, source)
 
 
-def _same_protocol(first: RunSource, source: RunSource) -> None:
+def protocol_differences(first: RunSource, source: RunSource) -> Iterator[str]:
+    """Yield how the protocols of two runs differ, the recipe before its settings."""
     left, right = (dict(each.config["protocol"]) for each in (first, source))
     recipes = left.get("recipe", left["name"]), right.get("recipe", right["name"])
     if recipes[0] != recipes[1]:
-        raise DataError(
-            f"compare: run {first.title} is of protocol '{recipes[0]}' and {source.title} of "
-            f"'{recipes[1]}';"
-            " only answers to one protocol can be compared."
+        yield (
+            f"run {first.title} is of protocol '{recipes[0]}' and {source.title} of '{recipes[1]}'"
         )
     for key in (key for key in left if key in right and key not in FREE_SETTINGS):
         if left[key] != right[key]:
             values = ["null" if value is None else value for value in (left[key], right[key])]
-            raise DataError(
-                f"compare: protocol.{key} is {values[0]} in run {first.title} and {values[1]} in "
-                f"{source.title};"
-                " only answers to one protocol can be compared."
+            yield (
+                f"protocol.{key} is {values[0]} in run {first.title} and {values[1]} in "
+                f"{source.title}"
             )
+
+
+def data_remark(sources: Sequence[RunSource], datasets: Sequence[str]) -> str:
+    """Return a sentence on how the data of runs differ; empty if they are the same."""
+    firsts = {source.data: place for place, source in reversed([*enumerate(sources)])}
+    if len(firsts) < 2:
+        return ""
+    places = sorted(firsts.values())
+    names, each = _differing_data(
+        [sources[place] for place in places], [datasets[place] for place in places]
+    )
+    return f"The data differ{names}: {each}."
+
+
+def _differing_data(sources: Sequence[RunSource], datasets: Sequence[str]) -> tuple[str, str]:
+    """Return in what the data of runs differ, ` in rows and period`, and the data of each."""
+    extents = [source.extent for source in sources]
+    kinds = {
+        "dataset": datasets,
+        "rows": [each.get("rows") for each in extents],
+        "period": [(each.get("first"), each.get("last")) for each in extents],
+    }
+    differing = [name for name, values in kinds.items() if len(set(values)) > 1]
+    # values alone differ, or earlier runs kept no more than the fingerprint
+    where = f" in {listed(differing)}" if differing else ""
+    described = map(_data_words, sources, datasets, [not differing] * len(sources))
+    return where, "; ".join(described)
+
+
+def _data_words(source: RunSource, dataset: str, fingerprint: bool) -> str:
+    """Return the data of a run: `trial/r1 has 96 rows of toys from 2020-01 to 2021-12`."""
+    rows, first = source.extent.get("rows"), source.extent.get("first")
+    count = f"{counted(rows, 'rows')} of " if rows is not None else ""
+    period = f" from {first} to {source.extent['last']}" if first is not None else ""
+    print_of = f" (fingerprint {source.data[:8]})" if fingerprint else ""
+    return f"{source.title} has {count}{dataset}{period}{print_of}"
 
 
 def metric_to_compare(sources: Sequence[RunSource], metric: str) -> str:
@@ -315,8 +379,8 @@ def _cause(sources: Sequence[RunSource], bearers: Sequence[tuple[int, str]]) -> 
         source = sources[place]
         key = source.data, source.seed, repr(source.config["dataset"])
         other = first.setdefault(key, (place, label))
-        if other != (place, label) and not source.rows(label).equals(
-            sources[other[0]].rows(other[1])
+        if other != (place, label) and not _same_answers(
+            source.rows(label), sources[other[0]].rows(other[1])
         ):
             pair = source, sources[other[0]]
             return next(
@@ -328,6 +392,20 @@ def _cause(sources: Sequence[RunSource], bearers: Sequence[tuple[int, str]]) -> 
                 "run",
             )
     return ""
+
+
+def _same_answers(rows: DataFrame, others: DataFrame) -> bool:
+    """Return whether two tables are the same, but for columns of other models without a value."""
+    if rows.columns == others.columns:
+        return rows.equals(others)
+    shared = [name for name in rows.columns if name in others.columns]
+    own = (
+        each[name].null_count() < len(each)
+        for each in (rows, others)
+        for name in each.columns
+        if name not in shared
+    )
+    return not any(own) and rows.select(shared).equals(others.select(shared))
 
 
 def _value_of(source: RunSource, what: str) -> str:
@@ -376,17 +454,24 @@ def model_rows_of(
     """Return the predictions of all models that were run on every dataset, each once, and the names
     of the others.
     """
+    found = all_model_rows(sources, datasets, labels)
+    everywhere, on = set(datasets), dict[str, set[str]]()
+    for each in found:
+        on.setdefault(each.model, set()).add(each.dataset)
+    missing = [model for model, label in on.items() if label != everywhere]
+    return [each for each in found if each.model not in missing], missing
+
+
+def all_model_rows(
+    sources: Sequence[RunSource], datasets: Sequence[str], labels: Sequence[dict[str, str]]
+) -> list[ModelRows]:
+    """Return the predictions of all models, each once on each dataset and under each seed."""
     found: dict[tuple[str, str, int], ModelRows] = {}
     for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
         for label, model in labels_of_source.items():
             each = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
             found.setdefault((model, dataset, source.seed), each)
-    everywhere = set(datasets)
-    on = {
-        model: {dataset for label, dataset, _ in found if label == model} for model, _, _ in found
-    }
-    missing = [model for model, label in on.items() if label != everywhere]
-    return [each for each in found.values() if each.model not in missing], missing
+    return list(found.values())
 
 
 def shared_rows(

@@ -407,7 +407,7 @@ def delivery_shortfalls(volumes: DataFrame) -> tuple[float, float, float, int] |
     if known.is_empty():
         return None
     short = known["served"].to_numpy() < known["committed"].to_numpy() - 1e-6
-    return *share_short(known["deal"], short), len(known)
+    return *share_short(known, short), len(known)
 
 
 def forbidding_supply_rule(

@@ -39,6 +39,8 @@ from hwds.supply.volumes import (
     Coupling,
     VolumeTerms,
     When,
+    deciding_names,
+    drawn_names,
     last_deals,
     name_codes,
     share_short,
@@ -84,11 +86,11 @@ def band_record(deals: DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
 def _record_line(
     scored: DataFrame, name: str, column: str, level: float | None, terms: VolumeTerms
 ) -> BandRecord:
-    names = name_codes(scored["deal"])
+    names = name_codes(drawn_names(scored))
     volume, actual, naive = (scored[each].to_numpy() for each in (column, "actual", "naive"))
     cost = np.bincount(names, terms.cost(volume, actual))
     count = np.bincount(names).astype(np.float64)
-    below, below_low, below_high = share_short(scored["deal"], actual < volume)
+    below, below_low, below_high = share_short(scored, actual < volume)
     mean_cost, saving = pooled_ratio(cost, count), NO_SAVING
     assert mean_cost.value is not None
     if not scored["naive"].null_count() and name != "naive":
@@ -199,6 +201,11 @@ class VolumeVerdict(Verdict):
     The volumes of {{ n_deals | count }} deals of {{ span }} are in volume_bands.csv, from
     {{ source }}.
     {%- endif %}
+
+    {% if few -%}
+    Without {{ few | length }} of {{ committed.clusters }} names of deals ({{ few | join(", ") }})
+    the rule would not forbid to commit.
+    {%- endif %}
     """
     bands: ClassVar = BANDS
 
@@ -289,7 +296,10 @@ def volume_verdict(
         unit=unit,
         deals=deals,
     )
-    return spoken(verdict)
+    scored = tested.drop_nulls(["actual", *BANDS])
+    short = (scored["actual"] < scored["committed"]).to_numpy()
+    few = deciding_names(scored, short, terms.committed) if rule == "coverage" else []
+    return spoken(verdict, few=few)
 
 
 def volume_rule(

@@ -13,6 +13,7 @@ from numpy import ndarray
 from polars import DataFrame, Series, col
 
 from hwds.core.seeds import stream
+from hwds.evaluation.protocol import CLUSTER_COLUMN
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.stats.distributions import (
@@ -23,6 +24,7 @@ from hwds.stats.distributions import (
     scores_of_levels,
 )
 from hwds.stats.estimates import clustered_wilson, pooled_ratio
+from hwds.stats.periods import fewest
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
@@ -122,8 +124,9 @@ def deal_windows(
     """
     rows = rows.filter(col("step").is_between(*steps))
     rows = _with_deals(rows, panel, deal).sort("moment", "cutoff", SERIES, "step")
+    shared = [CLUSTER_COLUMN] if CLUSTER_COLUMN in rows.columns else []
     keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(
-        col("deal", "moment").first(), first=col(TIME).min(), last=col(TIME).max()
+        col("deal", "moment", *shared).first(), first=col(TIME).min(), last=col(TIME).max()
     )
     window = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy()
     place = rows["step"].to_numpy() - steps[0]
@@ -287,17 +290,42 @@ def law_of_draws(draws: int, least_vectors: int) -> VolumeTerms:
     return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, draws, least_vectors, 1)
 
 
-def share_short(deals: Series, short: ndarray) -> tuple[float, float, float]:
+def share_short(deals: DataFrame, short: ndarray) -> tuple[float, float, float]:
     """Return the share of deals that fall short, and its 95 % interval, clustered by name.
 
     Args:
-        deals: The name of each deal.
+        deals: The deals, see `Deals.table`.
         short: Whether each falls short.
     """
-    names = name_codes(deals)
+    names = name_codes(drawn_names(deals))
     share = pooled_ratio(np.bincount(names, short), np.bincount(names).astype(float))
     assert share.value is not None
     return share.value, *clustered_wilson(share.value, len(deals), share.n, share.stderr)
+
+
+def deciding_names(deals: DataFrame, short: ndarray, level: float) -> list[str]:
+    """Return the fewest names without whose deals the share that falls short is not surely above a
+    level; none if it is not with all of them, or stays so.
+
+    Args:
+        deals: The deals, see `Deals.table`.
+        short: Whether each falls short.
+        level: The share that is meant.
+    """
+    drawn = drawn_names(deals)
+    names, codes = drawn.unique().sort(), name_codes(drawn)
+
+    def sure(left_out: ndarray) -> bool:
+        kept = ~np.isin(codes, left_out)
+        return share_short(deals.filter(kept), short[kept])[1] > level
+
+    few = fewest(np.bincount(codes, short - level), sure) if sure(np.zeros(0, np.int64)) else ()
+    return [str(names[code]) for code in few]
+
+
+def drawn_names(deals: DataFrame) -> Series:
+    """Return the name by which each deal is drawn: the cluster of its series, or its own."""
+    return deals[CLUSTER_COLUMN if CLUSTER_COLUMN in deals.columns else "deal"]
 
 
 def name_codes(names: Series) -> ndarray:
@@ -354,8 +382,19 @@ class Deals:
         ends of series.
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
+        shared = [CLUSTER_COLUMN] if CLUSTER_COLUMN in keys.columns else []
         rows = keys.group_by("moment", "deal", maintain_order=True).agg(
-            "window", col("cutoff", "last").max(), col("first").min()
+            "window",
+            col("cutoff", "last").max(),
+            col("first").min(),
+            # a deal of several clusters is drawn alone
+            *(
+                pl.when(col(name).n_unique() == 1)
+                .then(col(name).first())
+                .otherwise(col("deal").first())
+                .alias(name)
+                for name in shared
+            ),
         )
         made: list[dict[str, Any]] = []
         for row in rows.iter_rows(named=True):
@@ -378,6 +417,7 @@ class Deals:
             "series": pl.Int32,
             **dict.fromkeys(DEAL_VOLUMES, pl.Float64),
             "vectors": pl.Int64,
+            **dict.fromkeys(shared, pl.String),
         }
         return DataFrame(made, schema)
 

@@ -8,11 +8,18 @@ import pytest
 
 from hwds.core.checksums import read_json
 from hwds.core.errors import ConfigError, DataError
-from hwds.report.comparison import comparison_sentence
-from hwds.results.tables import Measure
+from hwds.report.comparison import (
+    coefficients_figure,
+    comparison_sentence,
+    comparison_title,
+    specification_grid,
+)
+from hwds.report.pages import comparison_page
+from hwds.results.comparison import Comparison
+from hwds.results.tables import SCORES, Measure, metrics_table
 from hwds.stats.compare import compare, compare_table
 from hwds.stats.sources import distinct_labels, model_labels
-from tests.support.finished_runs import REGRET, forecasts, source
+from tests.support.finished_runs import REGRET, forecasts, score, source
 
 
 @pytest.fixture
@@ -108,8 +115,8 @@ def test_a_model_that_was_not_asked_of_every_dataset_is_left_out():
 
 
 REFUSALS = [
-    ({"data": "x" * 16}, "both of dataset 'toys', but its data differ .fingerprints dddddddd and "
-                         "xxxxxxxx"),
+    ({"data": "x" * 16}, "both of dataset 'toys', but its data differ: trial/r1 has toys "
+                         ".fingerprint dddddddd.; trial/r2 has toys .fingerprint xxxxxxxx"),
     ({"protocol": {"name": "holdout", "headline": "mase", "horizon": 9}}, "protocol.horizon is "
                                                                           "null in run trial/r1 "
                                                                           "and 9 in"),
@@ -127,7 +134,7 @@ def test_what_was_not_asked_the_same_is_refused_in_words(three, changes, said):
         compare([three, source(three.tables.predictions, run="r2", **changes)])
 
 
-OFF_POLICY = {"name": "off_policy", "recipe": "off_policy", "headline": "mase"}
+PLAN = {"name": "ab_plan", "recipe": "ab_plan", "headline": "size"}
 
 
 def test_what_cannot_be_compared_is_refused(three):
@@ -135,8 +142,8 @@ def test_what_cannot_be_compared_is_refused(three):
         compare([three], metric="mape2")
     with pytest.raises(DataError, match="there must be two models to compare, got m/a"):
         compare([source(forecasts({"m/a": 1.0}))])
-    with pytest.raises(ConfigError, match="runs of task 'ope' have no comparison"):
-        compare([source(three.tables.predictions, task="ope", protocol=OFF_POLICY)])
+    with pytest.raises(ConfigError, match="runs of task 'ab_plan' have no comparison"):
+        compare([source(three.tables.predictions, task="ab_plan", protocol=PLAN)])
     with pytest.raises(ConfigError, match="--margin: must be above 0 and below 1, got 1"):
         compare([three], margin=1.0)
     other = source(
@@ -370,3 +377,108 @@ def test_the_best_of_many_is_less_sure(tmp_path, monkeypatch):
         widths.append(row["high"] - row["low"])
     assert widths[1] > widths[0]
     assert any("best of 30" in note for note in found.notes)
+
+
+def test_data_that_differ_are_named_by_what_differs():
+    extents = [
+        {"rows": 96, "first": "2020-01", "last": "2021-12"},
+        {"rows": 96, "first": "2019-01", "last": "2020-12"},
+    ]
+    rows = forecasts({"m/a": 1.0, "m/b": 1.5})
+    runs = [
+        replace(source(rows, run=f"r{place}", data=str(place) * 16), extent=extent)
+        for place, extent in enumerate(extents)
+    ]
+    with pytest.raises(DataError, match="its data differ in period: trial/r0 has 96 rows of toys"):
+        compare(runs)
+    other = replace(runs[1], config={**runs[1].config, "dataset": {"name": "other"}})
+    assert compare([runs[0], other], resamples=400).notes[0] == (
+        "The data differ in dataset and period: trial/r0 has 96 rows of toys from 2020-01 to "
+        "2021-12; trial/r1 has 96 rows of other from 2019-01 to 2020-12. Models of one label are "
+        "averaged over them."
+    )
+
+
+OPE = {"name": "off_policy", "recipe": "off_policy", "headline": "policy_value"}
+
+
+def estimators(values, run="r1", **changes):
+    """A run of off-policy estimators: value, error and ends by name."""
+    rows = pl.DataFrame({"model": [*values], "reward": 1.0})
+    made = source(rows, run=run, task="ope", protocol=OPE, **changes)
+    scores = [
+        score(name, "policy_value", "ope", value=value, stderr=stderr, ci_low=low, ci_high=high)
+        for name, (value, stderr, low, high) in values.items()
+    ]
+    sizes = [score(name, "effective_sample_size", "ope", value=90.0) for name in values]
+    table = pl.DataFrame([*scores, *sizes], schema=SCORES)
+    measures = metrics_table([Measure("policy_value", meaning="mean reward", subject="click")])
+    return replace(made, tables=replace(made.tables, scores=table, metrics=measures))
+
+
+LOW, HIGH = (1.0, 0.1, 0.8, 1.2), (2.0, 0.2, 1.6, 2.4)
+
+
+def test_models_that_are_no_rivals_stand_in_columns_and_the_same_one_once(tmp_path):
+    runs = [
+        estimators({"ope/dr": LOW, "ope/ipw": HIGH}),
+        estimators({"ope/dm": (1.5, 0.1, 1.3, 1.7), "ope/dr": LOW}, run="r2", code="e" * 16),
+    ]
+    found = compare(runs)
+    assert not found.ranked
+    grid = specification_grid(found)
+    assert [column.title for column in grid.columns] == ["estimate", "ope/dr", "ope/ipw", "ope/dm"]
+    assert grid.columns[0].cells == ("policy value, click", "effective sample size")
+    assert grid.columns[2].cells == ("2.000 ± 0.200", "90.00")
+    assert comparison_title(found) == "3 specifications on toys"
+    assert comparison_sentence(found) == (
+        "policy value, click lies between 1 (ope/dr) and 2 (ope/ipw) in 3 specifications.\n"
+        "The 95 % intervals of ope/dr and ope/ipw do not meet: these specifications disagree."
+    )
+    found.write(tmp_path, "said", "hwds compare")
+    read, _ = Comparison.read(tmp_path)
+    assert read.specifications.equals(found.specifications)
+    assert read.as_dict()["specifications"][0]["specification"] == "ope/dr"
+    page = comparison_page(read, "hwds compare").markdown()
+    assert page == page.replace("Leaderboard", "")
+    assert "| policy value, click |" in page
+    assert "coefficients.png" in page
+    figure = coefficients_figure(read)
+    assert [len(axes.lines) for axes in figure.axes] == [7]  # no difference, and 3 with their ends
+
+
+def test_models_on_other_data_and_by_other_protocols_stand_apart_with_what_differs():
+    other = {**OPE, "levels": 3}
+    runs = [
+        replace(estimators({"ope/dr": LOW}), extent={"rows": 90}),
+        replace(estimators({"ope/dr": HIGH}, run="r2", data="e" * 16), extent={"rows": 80}),
+    ]
+    runs[0] = replace(runs[0], config={**runs[0].config, "protocol": {**OPE, "levels": 2}})
+    runs[1] = replace(runs[1], config={**runs[1].config, "protocol": other})
+    found = compare(runs)
+    assert found.specifications["specification"].unique(maintain_order=True).to_list() == [
+        "ope/dr, toys[data=dddddd]",
+        "ope/dr, toys[data=eeeeee]",
+    ]
+    assert found.notes == (
+        "The data differ in rows: trial/r1 has 90 rows of toys; trial/r2 has 80 rows of toys.",
+        "Protocols differ: protocol.levels is 2 in run trial/r1 and 3 in trial/r2.",
+    )
+    with pytest.raises(ConfigError, match="--metric: must be left out"):
+        compare(runs, metric="policy_value")
+
+
+def test_columns_of_other_models_make_no_model_another():
+    rows = forecasts({"m/a": 1.0, "m/b": 1.5})
+    noted = rows.with_columns(fit_f=pl.when(pl.col("model") == "m/b").then(9.0))
+    alone = [source(noted), source(rows.filter(model="m/a"), run="r2", code="e" * 16)]
+    assert model_labels(alone) == [{"m/a": "m/a", "m/b": "m/b"}, {"m/a": "m/a"}]
+    moved = [source(rows.with_columns(fit_f=9.0)), source(rows, run="r2", code="e" * 16)]
+    assert model_labels(moved)[1] == {name: f"{name}[code=eeeeee]" for name in ("m/a", "m/b")}
+
+
+def test_decisions_of_runs_are_told_next_to_each_other(three):
+    twin = source(three.tables.predictions, run="r2", seed=1)
+    runs = [replace(three, advice="CHANGE"), replace(twin, advice="HOLD (few_cells)")]
+    notes = compare(runs, resamples=400).notes
+    assert "Decisions: trial/r1 says CHANGE; trial/r2 says HOLD (few_cells)." in notes

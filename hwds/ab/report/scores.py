@@ -11,6 +11,7 @@ from hwds.ab.intervals import Correction
 from hwds.ab.rows import FAMILY_RATE, ROLES, Role
 from hwds.ab.sample import EFFECT_NAMES
 from hwds.results.tables import TRUTH, Tables
+from hwds.stats.evidence import Estimates, TaskComparison
 
 Ends = tuple[float, float | None, float | None]
 """A number, and the ends of its interval where they are known."""
@@ -262,3 +263,15 @@ def true_effects(effects: list[FinalEffect]) -> dict[tuple[str, str], float]:
     return {
         (e.outcome, e.arm): e.value for e in effects if e.model == TRUTH and e.value is not None
     }
+
+
+COMPARISON = TaskComparison(
+    evidence=None,
+    estimates=Estimates(
+        coefficients=("lift", "effect", "posterior_lift", "posterior_effect"),
+        fit=("probability_better", "minimum_effect", "arm_mean", "sample_ratio", "power"),
+        by="arm",
+    ),
+    conditions="of the same test",
+)
+"""The numbers of specifications of a test: its models are no rivals, and are shown together."""

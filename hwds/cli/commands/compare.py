@@ -236,6 +236,7 @@ def keep_comparison(comparison: Comparison, settings: Sequence[tuple[str, str]])
     """
     from hwds.core.files import OUTPUTS, digest
     from hwds.report.comparison import (
+        coefficients_figure,
         comparison_figure,
         comparison_markdown,
         comparison_sentence,
@@ -250,6 +251,7 @@ def keep_comparison(comparison: Comparison, settings: Sequence[tuple[str, str]])
     ).resolve()
     command = command_line()
     comparison.write(folder, comparison_sentence(comparison), command)
+    save_png(coefficients_figure(comparison), folder / "coefficients.png")
     save_png(comparison_figure(comparison), folder / "forest.png")
     save_png(critical_difference_figure(comparison), folder / "critical_difference.png")
     write_markdown(folder / "comparison.md", comparison_markdown(comparison, command))
@@ -260,16 +262,26 @@ def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     """Print the tables, what is to be known before they are read, and what they mean."""
     from dataclasses import replace
 
-    from hwds.report.comparison import comparison_grids, comparison_sentence, comparison_title
-    from hwds.report.verdict import Shown, print_shown
-    from hwds.results.formatting import counted, listed
+    from hwds.report.comparison import (
+        comparison_grids,
+        comparison_sentence,
+        comparison_title,
+        specification_grid,
+    )
+    from hwds.report.grid import Grid
+    from hwds.report.verdict import MOST_COLUMNS, Shown, print_shown
+    from hwds.results.formatting import counted
 
     older = (
         [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."]
         if passed_over
         else []
     )
-    many = len(comparison.leaderboard) - MOST
+    specified = specification_grid(comparison)
+    many = max(
+        len(comparison.leaderboard) - MOST,
+        len(specified.columns) - MOST_COLUMNS if specified else 0,
+    )
     cut = (
         [
             f"{counted(many, 'models')} more, and the rivals further from {comparison.subject}: "
@@ -280,22 +292,14 @@ def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     )
     nearest_first = comparison.pairs["effect"].abs().arg_sort()[:MOST].sort()
     shown = replace(comparison, pairs=comparison.pairs[nearest_first])
-    several = comparison.datasets if len(comparison.sources) > 1 else ()
-    averaged = (
-        [
-            f"These runs have other data: {listed(several)}. Models of one label are averaged "
-            f"over them."
-        ]
-        if len(several) > 1
-        else []
-    )
-    board, *grids = [each.cut(MOST) for each in comparison_grids(shown)]
+    tables = [*([specified] if specified else []), *comparison_grids(shown)]
+    board, *grids = [each.cut(MOST) for each in tables] or [Grid(())]
     print_shown(
         Shown(
             title=comparison_title(comparison),
             decision=[replace(board, caption="")],
             grids=grids,
             said=comparison_sentence(comparison),
-            notes=[*averaged, *cut, *comparison.notes, *older],
+            notes=[*cut, *comparison.notes, *older],
         )
     )

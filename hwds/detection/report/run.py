@@ -18,11 +18,13 @@ from hwds.detection.report.pictures import (
     importances_figure,
     precision_recall_figure,
     reliability_figure,
+    row_weights,
     rows_with_outcome,
     subject_grid,
     window_count_words,
     windows_with_positives,
 )
+from hwds.detection.rows import entities_of_rows
 from hwds.detection.scores import TRUE, Positives, few_positives
 from hwds.frames.table import Table
 from hwds.report.grid import Grid, declared_grid
@@ -33,6 +35,7 @@ from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import quote_interval
 from hwds.results.tables import Tables, short
 from hwds.stats.distributions import sigmoid
+from hwds.stats.effects import LEAST_SURE, student_critical
 
 # The conclusion of a detection run in words.
 
@@ -72,6 +75,16 @@ The {{ scored() }}
 {{ few }}
 
 {% if ranked | length > 1 %}Its {{ scored() }}{% endif %}
+
+{% if overall -%}
+Its probabilities promised {{ overall.promised | percent }} positives and
+{{ overall.came | percent }} came
+{%- if overall.low is not none %} (95 %: {{ overall.low | percent }} to
+{{ overall.high | percent }}){% endif %}, over {{ overall.positives | counted("positives") }}
+{%- if overall.low is not none and not overall.low <= overall.promised <= overall.high -%}
+: too {{ "high" if overall.promised > overall.came else "low" }} overall
+{%- endif %}.
+{%- endif %}
 
 {% if slope.value is not none %}
 {%- set evidence -%}
@@ -168,6 +181,7 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
         few=few_positives(positives.clusters) if positives else "",
         ranked=ranked,
         behind=scores_of(tables, second if ranked[0] == model else model)(f"behind_{name}"),
+        overall=overall_level(mine.drop_nulls("probability"), side),
         slope=of(f"{side}calibration_slope"),
         level=of(f"{side}observed_to_expected"),
         remedy=_calibration_remedy(mine.drop_nulls("probability")),
@@ -176,6 +190,39 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
         gap=of("gap_aucpr"),
     )
     return "\n".join(lines)
+
+
+def overall_level(rows: pl.DataFrame, side: str) -> dict[str, float | None]:
+    """Return the share of positives that probabilities promised, the one that came with its 95 %
+    interval, and the number of positives; empty of no rows.
+
+    Positives of one customer, or of one day, come together. With few of either there is no
+    interval.
+
+    Args:
+        rows: The test rows of one model that have a probability.
+        side: `TRUE` for positives in truth, empty for those by labels.
+    """
+    known = rows_with_outcome(rows, side) if len(rows) else rows
+    if known.is_empty():
+        return {}
+    weight, outcome = row_weights(known, side), known[SIDES[side][0]].to_numpy()
+    promised, came = (
+        float(np.average(values, weights=weight))
+        for values in (known["probability"].to_numpy(), outcome)
+    )
+    found = known.filter(outcome == 1)
+    together = (found.select(pl.struct("cutoff", "day")).to_series(), entities_of_rows(found))
+    ends: list[float | None] = [None, None]
+    if len(found) and min(names.n_unique() for names in together) >= LEAST_SURE:
+        # a count of independent groups, whose variance is the sum of their squares
+        reaches = [
+            student_critical(len(sizes) - 1, 0.95) * float((sizes**2).sum()) ** 0.5 / len(found)
+            for sizes in (names.value_counts()["count"].cast(pl.Float64) for names in together)
+        ]
+        ends = [came * float(np.exp(sign * max(reaches))) for sign in (-1, 1)]
+    shares = {"promised": promised, "came": came, "low": ends[0], "high": ends[1]}
+    return shares | {"positives": len(found)}
 
 
 def models_by_score(tables: Tables, metric: str, *, least: bool) -> list[str]:

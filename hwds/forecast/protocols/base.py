@@ -413,11 +413,8 @@ class PanelEvaluation(
         messages = asked if n_forecast < units else []
         remarks = (fallback_remarks, scale_remarks, season_remarks)
         seen = [remark for each in remarks for remark in each(predictions)]
-        skill = self._skill(predictions)
-        doubts = (shock_remarks, break_remarks, few_remarks)
-        doubted = [remark for each in doubts for remark in each(skill)] if skill else []
         calibrated = calibration_remark(predictions)
-        return [*messages, *seen, *doubted, *calibrated, *search_stories(predictions)]
+        return [*messages, *seen, *calibrated, *search_stories(predictions)]
 
     def _skill(self, predictions: DataFrame) -> SkillBlocks | None:
         """Return the skill of the run's own model in the headline."""
@@ -453,11 +450,16 @@ class PanelEvaluation(
         together = pl.concat_str(texts, separator=" / ").alias(CLUSTER_COLUMN)
         return frame.table.select(SERIES, together)[frame.offsets[:-1]]
 
-    def cluster_remarks(self, frame: Panel, predictions: DataFrame) -> Iterator[str]:
-        """Yield sentences on series that differ alike."""
+    def doubts(self, frame: Panel, predictions: DataFrame, *, sure: bool) -> Iterator[str]:
+        """Yield sentences on few that decide, breaks, series that differ alike, and shocks that
+        last.
+        """
         skill = self._skill(predictions)
         if skill is not None:
+            yield from few_remarks(skill) if sure else ()
+            yield from break_remarks(skill)
             yield from cluster_remarks(frame, skill, self.cluster)
+            yield from shock_remarks(skill)
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and

@@ -336,6 +336,41 @@ def test_a_difference_within_chance_is_said_to_be():
     assert detection_sentence(FRAME, twins, second).startswith("NOT SURE")
 
 
+def levelled(times):
+    """Rows whose probabilities are so many times what comes."""
+    rows = list(judged(n=1500))
+    return run(
+        good=[
+            each.with_columns(probability=(pl.col("probability") * times).clip(0, 1))
+            for each in rows
+        ]
+    )
+
+
+def test_the_overall_level_is_said_before_slopes():
+    tables = levelled(1.0)
+    lines = detection_sentence(FRAME, tables, "good").split("\n")
+    (level,) = (line for line in lines if line.startswith("Its probabilities promised "))
+    assert level.endswith(f" came (95 %: {level.partition('95 %: ')[2]}")
+    assert f"over {positive(tables, 'good')} positives." in level
+    slope = next(place for place, line in enumerate(lines) if "calibration slope" in line)
+    assert lines.index(level) < slope
+    high = detection_sentence(FRAME, levelled(0.5), "good")
+    assert " positives: too low overall." in high
+    assert " positives: too high overall." in detection_sentence(FRAME, levelled(2.0), "good")
+
+
+def test_three_positives_tell_no_level_apart():
+    rows = [
+        each.with_columns(label=((pl.col("row_id") % 300) == 0).cast(pl.Float64))
+        for each in judged(windows=3)
+    ]
+    said = detection_sentence(FRAME, run(good=rows), "good")
+    (level,) = (line for line in said.split("\n") if "promised" in line)
+    assert level.endswith(" came, over 3 positives.")
+    assert said.count("Only 3 ") == 1
+
+
 @pytest.mark.parametrize(("temper", "said"), [(2.5, "too extreme"), (0.4, "too timid")])
 def test_probabilities_that_are_not_calibrated(temper, said):
     told = detection_sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")

@@ -20,7 +20,7 @@ from hwds.stats.distributions import interpolate_quantiles, ranks_of, scores_of_
 from hwds.stats.estimates import clustered_wilson
 from hwds.supply.decisions.volume_bands import VolumeBands
 from hwds.supply.volume_bands import band_record
-from hwds.supply.volumes import VolumeTerms, last_deals
+from hwds.supply.volumes import VolumeTerms, deciding_names, last_deals, share_short
 
 from .volume_worlds import STEPS, TIMES, Autoregression, autoregressions, panel_of, run, told
 
@@ -381,3 +381,27 @@ def test_a_series_without_a_forecast_leaves_its_deal_without_volumes():
     last = deals.filter(pl.col("cutoff") == deals["cutoff"].max())
     assert last.filter(pl.col("base").is_null())["deal"].to_list() == ["p02"]
     assert last.filter(pl.col("deal") == "p02")["committed_together"].to_list() == [None]
+
+
+def test_deals_of_one_cluster_are_drawn_together(world):
+    panel, tables = world
+    alone = told(tables, panel, PROTOCOL, ANY)
+    family = pl.col("series_id").rank("dense") % 5
+    rows = tables.predictions.with_columns(cluster=family.cast(pl.String))
+    together = told(replace(tables, predictions=rows), panel, PROTOCOL, ANY)
+    assert (alone.of("committed").clusters, together.of("committed").clusters) == (40, 5)
+    assert together.of("committed").below == alone.of("committed").below
+    assert together.of("committed").cost_stderr != alone.of("committed").cost_stderr
+    assert "cluster" not in alone.deals.columns
+
+
+def test_the_few_names_that_forbid_to_commit_are_named():
+    rng = np.random.default_rng(0)
+    names = [f"d{each:02d}" for each in range(20) for _ in range(10)]
+    short = rng.random(200) < 0.13
+    short[30:40] = True
+    deals = pl.DataFrame({"deal": names})
+    assert share_short(deals, short)[1] > 0.1
+    assert deciding_names(deals, short, 0.1) == ["d03"]
+    assert deciding_names(deals, short, 0.5) == []
+    assert deciding_names(deals, np.ones(200, bool), 0.1) == []
