@@ -288,7 +288,8 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
-    conclusion = report.conclusion(prepared.frame, tables, board, model)
+    config = folder.read_config()
+    conclusion = report.conclusion(prepared.frame, tables, board, model, config)
     folder.write_conclusion(conclusion)
     verdict = decide_run(prepared, tables)
     text = (
