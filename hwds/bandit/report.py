@@ -577,8 +577,9 @@ loses {{ lost.value | quoted(lost.ci_low, lost.ci_high, unit) }} to {{ against }
 {%- set less, low, high = paired.value < 0, paired.ci_low, paired.ci_high %}
 {%- set size, _, ends = (paired.value | quoted(low, high, unit, less=less)).partition(" (") %}
 {%- set word = verdict_word(-high, -low) %}
-{{- word }}: {{ loss.model }} loses {{ size }} {{ "less" if less else "more" }} than
-{{ paired.segment }}, the best rival{% if word == "NOT SURE" %}, so far{% endif %} ({{ ends }}.
+{{- word }}: {{ loss.model.rpartition("/")[2] }} loses {{ size }} {{ "less" if less else "more" }}
+than {{ paired.segment.rpartition("/")[2] }}, the best rival
+{%- if word == "NOT SURE" %}, so far{% endif %} ({{ ends | replace(" " ~ unit ~ ")", ")") }}.
 {%- elif skill is none -%}
 {{ loss.model }} {{ lost_words() }}
 {%- else -%}

@@ -34,10 +34,9 @@ from hwds.report.sweep import (
     SweepResult,
     TunedEffect,
     print_failures,
-    print_trials,
+    print_sweep,
     result_as_dict,
     space_grid,
-    sweep_conclusion,
     sweep_markdown,
     time_sentence,
 )
@@ -79,16 +78,13 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> tuple[int, SweepF
         if inputs:
             RunFolder(search.folder.path).write_inputs(inputs)
         search.folder.write_json(sweep_json(search, records))
-        print_failures(table)
-        if search.used_up and WAITING not in table["status"]:
-            print(search.used_up)
         if best is None:
+            print_failures(table)
             raise CellError(
                 f"sweep {search.folder.title}: {why_none(search, records)}. Finished cells are "
                 f"kept."
             )
         result = inner_result(search, records, best, table)
-        print_trials(result)
         untuned = run_untuned(search, result)
         run = run_experiment(check(dict(best.trial.data)), dict(best.trial.data), mirror=False)
         untuned_title = (
@@ -178,7 +174,7 @@ def write_result(
     titles: dict[str, str],
     time_of: dict[str, Any],
 ) -> None:
-    """Write the sentences, the pictures and the page into the folder, and print the sentences.
+    """Write the sentences, the pictures and the page into the folder, and print the result.
 
     Args:
         search: The search.
@@ -194,13 +190,6 @@ def write_result(
     importance, timed = importance_of(result, runs), time_sentence(time_of)
     remark = search.tuning_split.remark
     front = front_of(search, records)
-    print(
-        "\n".join(
-            line
-            for line in (sweep_conclusion(result), front_sentence(front), remark, timed)
-            if line
-        )
-    )
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
     drawn = search.experiment.pictures is not False
     first = f"{BASELINE_NOTE}\n\n" if search.sweep.baseline else ""
@@ -225,7 +214,8 @@ def write_result(
     folder.write_json(sweep_json(search, records, **ends))
     write_text(folder.path / PAGE, sweep_page(folder).html())
     search.experiment.compute.done(folder.path)
-    print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
+    used_up = search.used_up if WAITING not in result.trials["status"] else ""
+    print_sweep(folder, result, [front_sentence(front), used_up], [remark, timed])
 
 
 def inner_result(

@@ -488,20 +488,22 @@ class ArbitrageVerdict(Verdict):
     {%- set paid = thresholds.filter(thresholds["pays"]) %}
     {%- set best, sure = paid.row(0, named=true), (paid["margin_low"] > 0).sum() %}
     {%- set weak = paid["weak"].sum() -%}
-    WATCH: reselling pays in {{ paying | count }} of {{ found }}; most with {{ best.sku }}, bought
-    in
-    {{ route(best.bought_in, best.from_region) }} at {{ best.price_paid | money(unit) }} and sold
+    WATCH: reselling pays in {{ paying | count }} of {{ found }}
+    {%- if sure < paying %}; {{ sure | count }} of them surely (95 %){% endif %}
+    {%- if weak %}{{ "," if sure < paying else ";" }} {{ weak | count }} by prices of few sales
+    {%- endif %}.
+
+    It pays most with {{ best.sku }}, bought in {{ route(best.bought_in, best.from_region) }} at
+    {{ best.price_paid | money(unit) }} and sold
     {% if best.sold_in == street %}on the street{% else %}in
     {{ route(best.sold_in, best.to_region) }}{% endif %}: {{ best.margin | money(unit) }} a unit
     after all costs
     {%- if best.margin_low < best.margin_high %} (95 %:
     {{ best.margin | ends(best.margin_low, best.margin_high, unit) }}){% endif %}
     {%- if best.weak %}, though by few sales{% endif %}, and it would at any price below
-    {{ best.pays_below | money(unit) }}
-    {%- if sure < paying %}; {{ sure | count }} of them surely (95 %){% endif %}
-    {%- if weak %}{{ "," if sure < paying else ";" }} {{ weak | count }} by prices of few sales
-    {%- endif %}.
+    {{ best.pays_below | money(unit) }}.
     {%- endif %}
+
     {% if above.share is not none and below.share is not none -%}
     Lines bought where the street paid more than all costs were gray in {{ above.share | percent }}
     ({{- above.lines | counted("lines") }} reviewed), others in {{ below.share | percent }}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import inf, isinf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -36,7 +36,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.standings import Standings
-from hwds.report.words import coverage_words, say, scores_of
+from hwds.report.words import ESTIMATE, NOT_SURE, coverage_words, say, say_lines, scores_of
 from hwds.results.columns import Column, Declared
 from hwds.results.tables import TRUTH, Tables
 from hwds.stats.effects import Z95
@@ -485,49 +485,57 @@ ANSWERING_T = 2.0
 """The absolute t of the first stage's residual beyond which prices answer demand."""
 
 CONCLUSION = """
-{%- if not cells -%}{{ model }} says nothing of any cell.
+{%- if not cells -%}NOT SURE: {{ model }} says nothing of any cell.
+{%- elif not answers -%}
+NOT SURE: {{ model }} has no answer for any of {{ cells | counted("cells") }}: {{ reason }}.
 {%- else -%}
-{%- if not answers -%}
-{{ model }} has no answer for any of {{ cells | counted("cells") }}: {{ reason }}.
-{%- else -%}
-{{ model }} puts the mean elasticity at {{ mean.value | written(".2f") }}
+{{ word }}: {{ model }} puts the mean elasticity at {{ mean.value | written(".2f") }}
 {%- if mean.ci_low is not none %} ({{ level }}:
-{{ mean.ci_low | written(".2f") }} to {{ mean.ci_high | written(".2f") }}){% endif -%};
-{% if answers | length == cells %}all{% else %}{{ answers | length | count }} of{% endif %}
-{{ cells | count }} cells have an answer,
-from {{ answers | min | written(".2f") }} to {{ answers | max | written(".2f") }},
-{{ wrong or "none" }} above 0.
+{{ mean.ci_low | written(".2f") }} to {{ mean.ci_high | written(".2f") }}){% endif %}
+{%- if doubt %}; {{ doubt }}{% endif %}.
 {%- endif %}
+
+{% if cells -%}
 Own prices identify the elasticity of {{ statuses.identified | counted("cells") }}
 {%- if statuses.weak %}, of {{ statuses.weak | count }} weakly{% endif %}
 {%- if statuses.no_variation %}, of {{ statuses.no_variation | count }} not at all{% endif %}
 {%- if statuses["endogenous?"] -%}
 ; the prices of {{ statuses["endogenous?"] | count }} may answer demand
 {%- endif -%}.
+
 {% if notes.get("first_stage_f") is not none -%}
 The first stage of its instruments has an F of {{ notes.first_stage_f | written(",.1f") }}
 {%- if notes.first_stage_f < weak_f %}, and below {{ weak_f | written("g") }} they are weak
-{%- endif %}
-{%- if notes.get("price_residual_t") is not none -%}
-; prices {% if notes.price_residual_t | abs > answering %}answer demand
+{%- endif %}.
+
+{% if notes.get("price_residual_t") is not none -%}
+Prices {% if notes.price_residual_t | abs > answering %}answer demand
 {%- else %}are not seen to answer demand{% endif %}
-(t = {{ notes.price_residual_t | written(".1f") }} of what instruments leave of the price)
+(t = {{ notes.price_residual_t | written(".1f") }} of what instruments leave of the price).
 {%- endif %}
-{%- if "anderson_rubin_low" in notes -%}
-; by Anderson and Rubin's test, which weak instruments do not mislead,
-{{ common }} ({{ level }})
-{%- endif -%}.
+
+{% if "anderson_rubin_low" in notes -%}
+By Anderson and Rubin's test, which weak instruments do not mislead, {{ common }} ({{ level }}).
 {%- endif %}
+{%- endif %}
+
 {% if lag.value is not none and lag.ci_high is not none and lag.ci_high < 0 -%}
 The effect of the price of the period before is {{ lag.value | written("+.2f") }} ({{ level }}:
 {{ lag.ci_low | written("+.2f") }} to {{ lag.ci_high | written("+.2f") }}). A price cut that brings
 demand forward makes it positive, so the elasticities may be wrong; compare
 model.lagged_price=false.
 {%- endif %}
+
 {% if error.value is not none and model != truth -%}
 Against the truth its error is {{ error.value | written(".2f") }} (root mean square),
 {{ bias.value | written("+.2f") }} on average, and {{ (100 * cover.value) | written(".0f") }} %
 of its {{ level }} intervals hold the true value.
+{%- endif %}
+
+{% if answers -%}
+{% if answers | length == cells %}All{% else %}{{ answers | length | count }} of{% endif %}
+{{ cells | count }} cells have an answer, from {{ answers | min | written(".2f") }} to
+{{ answers | max | written(".2f") }}, {{ wrong or "none" }} above 0.
 {%- endif %}
 {%- endif -%}
 """
@@ -543,14 +551,15 @@ the common elasticity is between {{ low | written(".2f") }} and {{ high | writte
 """
 
 PLACEBO = """
-{%- if p_value is none -%} {{ model }} says nothing of prices to come.
+{%- if p_value is none -%} NOT SURE: {{ model }} says nothing of prices to come.
 {%- else -%}
-The placebo {{ "holds" if p_value >= 0.05 else "fails" }} for {{ model }}: the elasticity to prices
-still to come is {{ value | written("+.2f") }} (95 %: {{ ci_low | written("+.2f") }} to
+{{ "PASS" if p_value >= 0.05 else "FAIL" }}: {{ model }} puts the elasticity to prices still to come
+at {{ value | written("+.2f") }} (95 %: {{ ci_low | written("+.2f") }} to
 {{ ci_high | written("+.2f") }}, p = {{ p_value | written(".2g") }})
 {%- if p_value >= 0.05 %}: no more than chance.
-{%- else %}, where it must be 0. Prices answer demand, something that moves both is left out, or the
-model's errors are too small.
+{%- else %}, where it must be 0.
+
+Prices answer demand, something that moves both is left out, or the model's errors are too small.
 {%- endif %}
 {%- endif -%}
 """
@@ -564,17 +573,21 @@ def elasticity_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
     if cells.is_empty():
         return say(CONCLUSION, model=model, cells=0)
     answers, notes = cells["elasticity"].drop_nulls(), notes_of(cells)
-    counts = cells.group_by("status").len().iter_rows()
-    return say(
+    statuses = dict.fromkeys(CELL_STATUSES, 0) | dict(cells.group_by("status").len().iter_rows())
+    mean = scored("mean_elasticity")
+    doubt = elasticity_doubt(mean, statuses, notes)
+    lines = say_lines(
         CONCLUSION,
         model=model,
+        word=NOT_SURE if doubt else ESTIMATE,
+        doubt=doubt,
         cells=len(cells),
         answers=answers.to_list(),
         reason=cells["reason"][0],
-        mean=scored("mean_elasticity"),
+        mean=mean,
         wrong=int((answers > 0).sum()),
         level=cell_level(tables),
-        statuses=dict.fromkeys(CELL_STATUSES, 0) | dict(counts),
+        statuses=statuses,
         notes=notes,
         common=anderson_rubin_words(notes) if "anderson_rubin_low" in notes else "",
         weak_f=WEAK_F,
@@ -585,6 +598,29 @@ def elasticity_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
         cover=scored("elasticity_coverage"),
         truth=TRUTH,
     )
+    return "\n".join(lines)
+
+
+def elasticity_doubt(
+    mean: Mapping[str, Any], statuses: Mapping[str, int], notes: Mapping[str, float | None]
+) -> str:
+    """Return why a mean elasticity is not sure, empty where nothing speaks against it.
+
+    Args:
+        mean: The mean elasticity with its interval.
+        statuses: The number of cells of each status.
+        notes: The facts about the fit.
+    """
+    if mean["ci_low"] is None:
+        return "it has no interval"
+    if mean["ci_low"] <= 0 <= mean["ci_high"]:
+        return "it may be 0"
+    strength = notes.get("first_stage_f")
+    if strength is not None and strength < WEAK_F:
+        return "its instruments are weak"
+    if strength is None and 2 * statuses["endogenous?"] >= sum(statuses.values()):
+        return "the prices of most cells may answer demand"
+    return "" if statuses["identified"] + statuses["weak"] else "prices identify no cell"
 
 
 def anderson_rubin_words(notes: Mapping[str, float | None]) -> str:
@@ -596,7 +632,7 @@ def anderson_rubin_words(notes: Mapping[str, float | None]) -> str:
 def placebo_sentence(panel: Panel | None, tables: Tables, model: str) -> str:
     """Return whether prices that are still to come have an effect, which they cannot have."""
     row = {"p_value": None} | tables.headline("placebo_effect", model)
-    return say(PLACEBO, row | {"model": model})
+    return "\n".join(say_lines(PLACEBO, row | {"model": model}))
 
 
 # The pictures and tables of runs about elasticities.
@@ -676,6 +712,7 @@ REPORT = TaskReport(
 )
 
 CHANGES_REPORT = TaskReport(
+    compared=True,
     page_grids=elasticity_page_grids,
     draw=draw_changes,
     captions={

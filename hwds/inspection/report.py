@@ -34,7 +34,7 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.words import rivals_words, say, scores_of
+from hwds.report.words import say_lines, scores_of
 from hwds.results.columns import Column, Declared
 from hwds.results.tables import TRUTH, Tables
 
@@ -308,31 +308,34 @@ CONCLUSION = """
 {%- endmacro %}
 {%- set own, right, error = of("recall"), of("accuracy"), of("ece") %}
 {%- set held, alarms, cost = of("recall_held"), of("false_alarms_held"), of("cost") -%}
-{{ model }} flags {{ share(own) }} of defects where {{ budget | percent }} of good images are
-flagged, of {{ images | count }} images of {{ boards | count }} boards that it had not seen.
+{{ model }} flags {{ share(own) }} of defects if it may flag {{ budget | percent }} of good images
+({{ images | count }} images of {{ boards | count }} unseen boards).
+
+{% if cost.value is not none and of("cost_passing_all").value is not none -%}
+A board costs {{ cost.value | written(".3g") }}; passing all costs
+{{ of("cost_passing_all").value | written(".3g") }}, rejecting all
+{{ of("cost_rejecting_all").value | written(".3g") }}.
+{%- endif %}
+
+{% if hardest %}The hardest kind is '{{ hardest }}': {{ share(of("recall_of_" ~ hardest)) }}.
+{%- endif %}
+
+{% if held.value is not none and alarms.value is not none -%}
+Its threshold was chosen on other boards: it flags {{ held.value | percent }} of defects and
+{{ alarms.value | percent }} of good images.
+{%- endif %}
+
 {% if right.value is none %}It names no kinds.
 {%- else -%}
 It names {{ share(right) }} of kinds rightly; its probabilities are off by
 {{ error.value | percent }} on average.
 {%- endif %}
-{% if hardest %}Hardest to see is '{{ hardest }}': {{ share(of("recall_of_" ~ hardest)) }}.
-{%- endif %}
-{% if held.value is not none and alarms.value is not none -%}
-At the threshold that was chosen on other boards it flags {{ held.value | percent }} of defects and
-{{ alarms.value | percent }} of good images.
-{%- endif %}
-{% if cost.value is not none and of("cost_passing_all").value is not none -%}
-A board costs {{ cost.value | written(".3g") }}, where passing all costs
-{{ of("cost_passing_all").value | written(".3g") }} and rejecting all
-{{ of("cost_rejecting_all").value | written(".3g") }}.
-{%- endif %}
-{% if rivals %}The others flag: {{ rivals }}.{% endif %}
 """
 
 
 def inspection_sentence(images: Images, tables: Tables, model: str) -> str:
-    """Return what is flagged and named, the hardest kind, what probabilities and a board cost, and
-    the rivals.
+    """Return the shares that are flagged and named, the hardest kind, and the cost of a board: a
+    line each.
 
     Args:
         images: The data of the run.
@@ -344,8 +347,7 @@ def inspection_sentence(images: Images, tables: Tables, model: str) -> str:
         return ""
     found = {kind: of(f"recall_of_{kind}")["value"] for kind in kinds_of(rows)[1:]}
     known = {kind: share for kind, share in found.items() if share is not None}
-    floor = "the ideal observer, who knows each image without its noise,"
-    return say(
+    lines = say_lines(
         CONCLUSION,
         model=model,
         of=of,
@@ -353,8 +355,8 @@ def inspection_sentence(images: Images, tables: Tables, model: str) -> str:
         images=len(rows),
         boards=rows["board"].n_unique(),
         hardest=min(known, key=lambda kind: known[kind]) if len(known) > 1 else "",
-        rivals=rivals_words(tables, "recall", model, floor, "{{ value | percent }}"),
     )
+    return "\n".join(lines)
 
 
 # The pictures, tables and sentences of runs about inspection.
@@ -373,6 +375,7 @@ def draw_inspection(images: Images, tables: Tables, model: str, folder: Path) ->
 
 
 REPORT = TaskReport(
+    compared=True,
     sentence=inspection_sentence,
     page_grids=lambda tables, model: [by_kind_grid(tables, model)],
     draw=draw_inspection,

@@ -218,14 +218,11 @@ class OemVerdict(Verdict):
     HOLD: no tier for {{ cell }} holds all rules.
     {%- else -%}
     OFFER {{ cell }} {{ offer.price | money(unit) }} ({{ offer.discount | percent }} off) for a
-    commitment of {{ offer.from_units | units }} units: margin
-    {{ offer.net | size(offer.net_low, offer.net_high, unit) }}
-    ({{- (100 * rules.level) | written("g") }} %:
-    {{ offer.net | ends(offer.net_low, offer.net_high, unit) }}),
-    {{ offer.gain | size(offer.gain, offer.gain, unit, sign=true) }} against no contract, more with
-    a probability of {{ offer.probability_gain | chance }}; the pocket margin is below
-    {{ rules.floor | percent }} with one of {{ offer.probability_below_floor | chance }}.
+    commitment of {{ offer.from_units | units }} units:
+    {{ offer.gain | size(offer.gain, offer.gain, unit, sign=true) }} against no contract, a gain
+    with a probability of {{ offer.probability_gain | chance }}.
     {%- endif %}
+
     {% if walk_away is none -%}
     WALK AWAY at any price up to the list price: no contract for so many units earns as much as
     none.
@@ -237,25 +234,37 @@ class OemVerdict(Verdict):
     {%- else %}no contract earns as much there; floor price {{ floor_price | money(unit) }}
     {%- endif %}).
     {%- endif %}
-    Volume at today's price over {{ world.periods }} {{ period }}s: {{ at_levels(world.law) }}
-    ({{ world.law.source }});
-    {%- if world.law.most %} capped by what can be delivered, {{ at_levels(world.law.most) }};
-    {%- endif %} without a contract the buyer is taken to buy {{ world.kept | percent }} of it.
+
+    {% if offer -%}
+    The margin is {{ offer.net | size(offer.net_low, offer.net_high, unit) }}
+    ({{- (100 * rules.level) | written("g") }} %:
+    {{ offer.net | ends(offer.net_low, offer.net_high, unit) }}); the pocket margin is below
+    {{ rules.floor | percent }} with a probability of {{ offer.probability_below_floor | chance }}.
+    {%- endif %}
+
     {% if refused -%}
     Not offered: {% for why, names in refused.items() -%}
     {{ names | join(", ") }} {{ why }}{% if not loop.last %}; {% endif %}
     {%- endfor %}.
     {%- endif %}
+
     {% if zones -%}
     {%- set worst = zones | sort(attribute="most_leak") | last -%}
-    Who needs {{ worst.zone_low | span(worst.zone_high) }} units pays less for
+    A buyer who needs {{ worst.zone_low | span(worst.zone_high) }} units pays less for
     {{ worst.zone_high | units }} and sells on up to {{ worst.most_leak | units }}; incremental
     tiers without a rebate or a fee have no such zone.
     {%- endif %}
+
     {% if swing -%}
     The {{ swing.driver }} moves it most: {{ [swing.low, swing.high] | min | money(unit) }} to
     {{ [swing.low, swing.high] | max | money(unit) }}.
     {%- endif %}
+
+    Volume at today's price over {{ world.periods }} {{ period }}s: {{ at_levels(world.law) }}
+    ({{ world.law.source }});
+    {%- if world.law.most %} capped by what can be delivered, {{ at_levels(world.law.most) }};
+    {%- endif %} without a contract the buyer is taken to buy {{ world.kept | percent }} of it.
+
     {{ note }}
     """
 

@@ -333,18 +333,14 @@ class PriceVerdict(Verdict):
 
     stored = ("terms.current", "terms.confidence", "terms.certainty")
     words = """
-    {%- if floor_margin is not none -%}
-    Today's price {{ terms.current }} breaks its own floor: its margin is
-    {{ floor_margin | percent }}, and may not be below {{ terms.margin_floor | percent }}.
-    {%- endif %}
-    {% set at %}{% if now %} at {{ now.arm }}{% endif %}{% endset %}
+    {%- set at %}{% if now %} at {{ now.arm }}{% endif %}{% endset %}
     {%- set worth -%}
     {% if gain is not none %}{{ gain | size(gain_low, gain_high, unit, sign=true) }} per customer
     ({% if law %}{{ law }} {% endif %}{{ (100 * terms.confidence) | written("g") }} %:
     {{ gain | ends(gain_low, gain_high, unit, sign=true) }}){% endif %}{% endset %}
     {%- set best -%}
-    {% if probability_best is not none and terms.certainty != "test" %}the best of those allowed
-    with a probability of {{ probability_best | chance }}{% endif %}{% endset %}
+    {% if probability_best is not none and terms.certainty != "test" %}the best with a
+    probability of {{ probability_best | chance }}{% endif %}{% endset %}
     {%- if candidate is none -%}
     HOLD{{ at }}: no other arm is left to charge
     ({%- for guard, arms in excluded.items() %}{{ guard }}: {{ arms | join(", ") }}
@@ -366,10 +362,17 @@ class PriceVerdict(Verdict):
     {%- if rule in reasons and rule in excluded %}; what seems best is out:
     {{ excluded[rule] | join(", ") }} ({{ rule }}: {{ reasons[rule] }}){% endif %}.
     {%- endif %}
+
+    {% if floor_margin is not none -%}
+    Today's price {{ terms.current }} breaks its own floor: its margin is
+    {{ floor_margin | percent }}, and may not be below {{ terms.margin_floor | percent }}.
+    {%- endif %}
+
     {% if value_of_going_on is not none -%}
     To know the best arm for certain is worth {{ value_of_going_on | money(unit) }}
     {%- if not unit %} in all{% endif %} at most over {{ customers | count }} customers.
     {%- endif %}
+
     {% if record -%}
     In {{ record.replications | count }} simulated replications the same rule changes rightly in
     {{ record.right | percent }}, holds in {{ record.hold | percent }}
@@ -378,6 +381,7 @@ class PriceVerdict(Verdict):
     {%- if record.regret is not none %}; it leaves {{ record.regret | money(unit) }} per customer
     unearned on average{% endif %}.
     {%- endif %}
+
     {{ note }}
     """
     reasons: ClassVar = GUARD_REASONS

@@ -257,27 +257,32 @@ class TrialVerdict(Verdict):
     HOLD: none of {{ cells | counted("cells") }} is worth a test.
     {%- else -%}
     TEST {{ tested }} of {{ cells | counted("cells") }}: worth {{ value | money(unit) }} over the
-    {{ periods }} {{ period }}s after, at a cost of {{ cost | money(unit) }}, so
-    {{ net | money(unit) }}; first {{ first.cell }}, {{ first.arms }} prices from
-    {{ first.lowest | written(",.5g") }} to {{ first.highest | written(",.5g") }} for
-    {{ first.periods | counted(period ~ "s") }}.
+    {{ periods }} {{ period }}s after, at a cost of {{ cost | money(unit) }}: net
+    {{ net | money(unit) }}.
+
+    First {{ first.cell }}: {{ first.arms }} prices from {{ first.lowest | written(",.5g") }} to
+    {{ first.highest | written(",.5g") }} for {{ first.periods | counted(period ~ "s") }}.
+
+    It measures the elasticity, known to ± {{ first.stderr | written(".2f") }}, to ±
+    {{ first.test_stderr | written(".2f") }}.
+
     {% if terms.design == "switchback" -%}
     Switchback: each cell has one price for {{ terms.block | counted(period ~ "s") }} at a time,
-    drawn anew for each block
-    {%- if terms.washout %}, the first {{ terms.washout | counted(period ~ "s") }} not read
-    {%- endif %}, the same for all customers, so that nobody compares two prices;
+    drawn again for each block and the same for all customers.
+    {%- if terms.washout %} The first {{ terms.washout | counted(period ~ "s") }} of a block are not
+    read.{% endif %}
     {%- else -%}
     Clusters: each of {{ terms.clusters }} has one price throughout, read against the periods
-    before, so that nobody compares two prices;
+    before.
     {%- endif %}
-    the first measures the elasticity, known to ± {{ first.stderr | written(".2f") }}, to ±
-    {{ first.test_stderr | written(".2f") }}.
     {%- endif %}
+
     {% if excluded -%}
     Not tested: {% for rule, left in excluded.items() -%}
     {{ left | length }} because {{ reasons[rule] }}{% if not loop.last %}; {% endif %}
     {%- endfor %}.
     {%- endif %}
+
     {{ note }}
     """
     reasons: ClassVar = UNTESTED_REASONS

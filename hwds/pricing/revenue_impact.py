@@ -292,10 +292,11 @@ class RevenueImpactVerdict(Verdict):
     {{ confidence | percent }}.
     {%- else -%}
     {{ action }} all prices by {{ best.change | abs | percent }}: margin
-    {{ best.margin | size(best.margin_low, best.margin_high, unit, sign=true) }} a {{ period }}
-    ({{- best.margin | ends(best.margin_low, best.margin_high, unit, sign=true) }}), up with a
-    probability of {{ best.probability_margin_up | chance }}.
+    {{ best.margin | size(best.margin_low, best.margin_high, unit, sign=true) }} per {{ period }}
+    ({{- best.margin | ends(best.margin_low, best.margin_high, unit, sign=true) }}; probability of a
+    gain {{ best.probability_margin_up | chance }}).
     {%- endif %}
+
     {% for row in usual %}
     {%- set forward = row.brought_forward / row.first_units if row.first_units else 0 -%}
     All cells {{ (100 * row.change) | written("+g") }} %: units
@@ -307,10 +308,12 @@ class RevenueImpactVerdict(Verdict):
     units only come earlier{% endif %}
     {%- if row.beyond %}; beyond the observed prices in {{ row.beyond }} of
     {{ row.cells | counted("cells") }}{% endif %}.
+
     {% endfor %}
     {% if cells > known -%}
     Without an estimate, and so unchanged: {{ (cells - known) | counted("cells") }}.
     {%- endif %}
+
     {{ note }}
     """
 

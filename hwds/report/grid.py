@@ -25,7 +25,7 @@ group, between words.
 GAP = 2
 """Letters between the columns of a terminal."""
 
-HEAD_ROOMS = (24, 16, 12, 0)
+HEAD_ROOMS = (24, 16, 12, 9, 0)
 """The least letters of a line of a title that is broken; the first that fit are taken."""
 
 
@@ -158,10 +158,13 @@ class Grid:
 
 
 def _fit_columns(columns: list[GridColumn], width: int | None) -> list[GridColumn]:
-    """Return the columns that fit into the width: if necessary with broken titles and names, the
-    last ones left out.
+    """Return the columns that fit into the width: if necessary without the good side in titles,
+    with broken titles and names, the last ones left out.
     """
     if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
+        return columns
+    columns = [replace(column, brief=SIDE.sub("", column.brief)) for column in columns]
+    if sum(column.wide + GAP for column in columns) - GAP <= width:
         return columns
     for least in HEAD_ROOMS:
         first, *others = [
@@ -176,6 +179,10 @@ def _fit_columns(columns: list[GridColumn], width: int | None) -> list[GridColum
     ):
         others.pop()
     return [first.narrow(width - sum(column.wide + GAP for column in others)), *others]
+
+
+SIDE = re.compile(r" \((low|high)er is better\)$")
+"""The good side of a score in a title; its rows begin with the best."""
 
 
 def _wide(*texts: str) -> int:

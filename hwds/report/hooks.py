@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.registry import Task, families_of, load_reference, resolve, stored_task, task_of
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.leaderboard import leaderboard_notes, standing_grid
 from hwds.report.pictures import gather_figures
 from hwds.report.standings import Standings, run_conclusion
+from hwds.report.words import ESTIMATE, NOT_SURE, say_lines, word_of
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class TaskReport:
         note: A warning about the report itself.
         ranks: The question is which model is best. Where it is not, but what the data shows, the
             task's results come first on the page and the leaderboard has no picture.
+        compared: The verdict is that of `hwds compare` on the run. The sentence is a note then.
     """
 
     sentence: Callable[[Any, Tables, str], str] | None = None
@@ -60,9 +63,16 @@ class TaskReport:
     next: Callable[[Mapping[str, Any], Standings], str] | None = None
     note: str = ""
     ranks: bool = True
+    compared: bool = False
 
     def conclusion(
-        self, frame: Any, tables: Tables, board: Standings, model: str, doubts: Iterable[str] = ()
+        self,
+        frame: Any,
+        tables: Tables,
+        board: Standings,
+        model: str,
+        config: Mapping[str, Any] | None = None,
+        doubts: Iterable[str] = (),
     ) -> str:
         """Return the conclusion of a run: the verdict, then notes by their weight, a line each.
 
@@ -71,11 +81,18 @@ class TaskReport:
             tables: The tables of the run.
             board: Its standings.
             model: The experiment's own model.
+            config: The config of the run, for a verdict on its rivals.
             doubts: What the verdict rests on, which weighs most.
         """
         sentence = self.sentence(frame, tables, model) if self.sentence else ""
+        verdict = own_verdict(config, tables, model) if self.compared and config else []
+        if self.compared and sentence and not verdict:
+            sentence = f"{ESTIMATE}: {sentence}"
+        if not (verdict or sentence):
+            sentence = run_conclusion(board)
         more = self.lines(tables, board) if self.lines else ()
-        return "\n".join([sentence or run_conclusion(board), *doubts, *more])
+        said = [*verdict, *filter(None, [sentence])]
+        return "\n".join([*said, *doubts, *more])
 
     def pictures(
         self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path
@@ -114,6 +131,62 @@ class TaskReport:
     def first_tables(self, tables: Tables, board: Standings) -> list[Grid]:
         """Return the tables of the terminal: those of the task, or the leaderboard."""
         return self.terminal_tables(tables, board) or [standing_grid(board)]
+
+
+OWN_VERDICT = """
+{%- set value, ends = amount(row) %}
+{%- set base = leaderboard["n"][0] | counted(units) %}
+{{- word }}: {{ subject }} is {{ value }} {{ "better" if row.effect > 0 else "worse" }} than
+{{ row.rival }}
+{%- if row.verdict == "unsure" %} so far; {{ base }} cannot tell
+{%- if ends %} (95 %: {{ ends }}){% endif %}.
+{%- else %} (95 %: {{ ends }}; {{ base }}).
+{%- endif %}
+
+{% if rows | length > 1 -%}
+Of {{ rows | length }} rivals it beats {{ counts.better }} and is worse than {{ counts.worse }};
+{{ counts.unsure }} cannot be told from it.
+{%- endif %}"""
+
+
+def own_verdict(config: Mapping[str, Any], tables: Tables, model: str) -> list[str]:
+    """Return the verdict of `hwds compare` on a run in a sentence, and a note on all rivals.
+
+    The sentence names the best of the rivals that are better, else the best of those that are
+    worse, else the best one. Empty of a run that has no rival.
+
+    Args:
+        config: The config of the run.
+        tables: Its tables.
+        model: The experiment's own.
+    """
+    from hwds.report.comparison import effect_amount
+    from hwds.stats.compare import compare
+    from hwds.stats.sources import RunSource
+
+    source = RunSource("", config, "", "", tables)
+    if model not in source.models or len(source.models) == 1:
+        return []
+    try:
+        result = compare([source])
+    except HwdsError as error:
+        return [f"{NOT_SURE}: no test was made. {error}"]
+    rows = result.pairs.to_dicts()
+    of = {name: [row for row in rows if row["verdict"] == name] for name in VERDICTS}
+    named = next(filter(None, of.values()))[-1]
+    return say_lines(
+        OWN_VERDICT,
+        result,
+        word=word_of([named["verdict"]]),
+        row=named,
+        rows=rows,
+        counts={name: len(each) for name, each in of.items()},
+        amount=partial(effect_amount, result),
+    )
+
+
+VERDICTS = ("worse", "better", "unsure")
+"""The verdicts on a rival, in the order of their weight."""
 
 
 @dataclass(frozen=True, kw_only=True)

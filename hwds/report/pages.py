@@ -67,7 +67,7 @@ from hwds.report.verdict import (
     verdict_and_notes,
     verdict_captions,
 )
-from hwds.report.words import say_lines
+from hwds.report.words import say_lines, study_word
 from hwds.results.columns import Column, Declared
 from hwds.results.comparison import STUDY_CONTRASTS, Comparison, StudyResult
 from hwds.results.folder import RunFolder
@@ -510,7 +510,8 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
         f" {counted(runs, 'runs')}; the answer follows from the contrasts by the rule that was "
         f"written down before."
     )
-    return Page(plan["question"], study.verdict, below, sections)
+    word = study_word(study.contrasts["verdict"])
+    return Page(plan["question"], f"{word}: {study.verdict}", below, sections)
 
 
 def contrasts_grid(study: StudyResult) -> Grid:

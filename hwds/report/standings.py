@@ -391,13 +391,14 @@ CONCLUSION = """
 {%- set few = own and own.n is not none and own.n < least_sure %}
 {%- set base = cutoffs | counted("cutoffs") if cutoffs and not few else own.n | counted(units)
 if own %}
+{%- set reason = (own.skill.method or "") if own else "" %}
+{%- set too_few = reason.removesuffix(" cannot tell") if reason.endswith("cannot tell") %}
 {%- macro against_reference() %}
 {%- set skill, low, high = own.skill.value, own.skill.low, own.skill.high %}
-{%- set method = own.skill.method or "" %}
 {%- set size, _, ends = (skill | quoted_percent(low, high, less=skill <= 0)).partition(" (") %}
 {%- set word = verdict_word(low, high) %}
 {%- if skill == 0 and not own.skill.stderr -%}
-{{ own.model }} scores as {{ rival }} does: {{ headline }} {{ number(own.headline) }},
+ALIKE: {{ own.model }} scores as {{ rival }} does: {{ headline }} {{ number(own.headline) }},
 {{ own.n | counted(units) }}.
 {%- else -%}
 {{ word }}: {{ own.model }} is {{ size }} {{ better(skill) }} than {{ rival }}
@@ -405,13 +406,14 @@ if own %}
 ({{- ends[:-1] ~ "; " if ends }}{{ own.n | counted(units) }}
 {%- if cutoffs %}, {{ cutoffs | counted("cutoffs") }}{% endif %}).
 {%- else %} so far;
-{% if method.endswith("cannot tell") %}{{ method }}.
-{%- elif not ends %}{{ base }} {{ "is" if base.startswith("1 ") else "are" }} too few for an
-interval.
+{% if too_few %}{{ too_few.partition(" in ")[0] }} cannot tell.
+{%- elif not ends %}{{ base }} {{ "is" if base.startswith("1 ") else "are" }} too few.
 {%- else %}{{ base }} cannot tell ({{ ends }}.
 {%- endif %}
 {%- endif %}
 {%- endif %}
+
+{% if too_few and " in " in too_few %}They lie in {{ too_few.partition(" in ")[2] }}.{% endif %}
 
 {% if better_rivals | length == 1 -%}
 {{ better_rivals[0].model }} scores better ({{ number(better_rivals[0].headline) }}); hwds compare
@@ -428,7 +430,7 @@ tests that.
 {%- endset %}
 {%- set score = (score[:-1] ~ "; " if score.endswith(")") else score ~ " (")
     ~ (own.n | counted(units)) ~ ")" %}
-{%- if count == 1 %}{{ own.model }} has {{ score }}
+{%- if count == 1 %}ESTIMATE: {{ own.model }} has {{ score }}
 {%- elif best.model == own.model -%}
 NOT SURE: {{ own.model }} scores best of {{ count }} models, {{ score }}
 {%- else -%}
@@ -445,7 +447,7 @@ No test was made: hwds compare makes it.
 {%- if own is none -%}
 Nothing was scored.
 {%- elif own.headline.value is none -%}
-{{ own.model }} has no
+NOT SURE: {{ own.model }} has no
 {% if own.n_failed %}score: {{ own.n_failed | counted("answers") }} failed ({{ own.error }})
 {%- elif not own.n_undefined %}score: there is no answer of it
 {%- else %}{{ headline }}: it is undefined for all of its {{ own.n_undefined | counted(units) }}

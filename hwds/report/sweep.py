@@ -15,11 +15,11 @@ from hwds.core.config import KINDS, LISTS
 from hwds.core.search_space import conditional
 from hwds.core.settings import as_yaml
 from hwds.report.grid import Grid, declared_grid, grid_of
-from hwds.report.leaderboard import print_grids
 from hwds.report.standings import ScoreValue
+from hwds.report.verdict import Shown, print_shown
 from hwds.report.words import say, say_lines, verdict_word
 from hwds.results.columns import Column, Declared
-from hwds.results.formatting import column_texts, counted, duration
+from hwds.results.formatting import column_texts, duration
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure
 
@@ -276,6 +276,10 @@ stood on the final windows
 {%- if not loop.last %} to {% endif %}{% endfor %})
 {%- endif %}
 {%- endif %}.
+{%- elif best == 0 -%}
+HOLD: {{ model }} stays as it stood: tuning found nothing better.
+{%- else -%}
+ESTIMATE: {{ model }}, tuned, was not compared with the experiment as it stood.
 {%- endif %}
 
 Trial {{ best }} is the best of {{ count.finished | counted("trials") }} on
@@ -286,14 +290,13 @@ Trial {{ best }} is the best of {{ count.finished | counted("trials") }} on
 {%- if count.stopped %}{{ count.stopped | counted("trials") }} stopped on the way{% endif %})
 {%- endif %}: {{ measure.short }} {{ score(inner) }}.
 {%- if optimism is not none %}
+
 On the final windows, which no trial has seen, it has {{ score(final) }}: optimism (inner less
 final) {{ optimism | signed }}
 {%- if optimism_error %} ± {{ optimism_error | brief }}
 {%- if optimism | abs <= 2 * optimism_error %}, which may be chance{% endif %}{% endif %}.
 {%- endif %}
-{%- if best == 0 %}
-It is the experiment as it stood: tuning found nothing better.
-{%- elif gain is not none %}
+{%- if best != 0 and gain is not none %}
 
 {{ model }} as it stood has {{ score(untuned_inner) }} on the inner and
 {{ score(untuned_final) }} on the final windows.
@@ -347,9 +350,6 @@ def time_sentence(data: Mapping[str, Any]) -> str:
 
 # A sweep as tables: for the terminal, and as a Markdown page.
 
-MOST_TRIALS = 10
-"""The most trials of the terminal's table."""
-
 MOST_NUMBERS = 6
 """The most trials that a row of failures names."""
 
@@ -369,9 +369,9 @@ FAILURES = Declared.of(
 """What ended trials, one row for each error."""
 
 
-def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
+def trials_grid(result: SweepResult) -> Grid:
     """Return the trials as a table; their settings in columns of their own."""
-    table = rank_trials(result).head(most) if most else rank_trials(result)
+    table = rank_trials(result)
     settings = [name for name in table.columns if name not in TRIAL_COLUMNS]
     reused = bool((table["source"] != "").any())
     scores, errors = column_texts(table["score"].to_list()), column_texts(table["stderr"].to_list())
@@ -410,11 +410,35 @@ def setting_cell(value: object, write: Callable[[float], str] = "{:.4g}".format)
     return "" if value is None else write(value) if isinstance(value, float) else str(value)
 
 
-def print_trials(result: SweepResult) -> None:
-    """Print the best trials."""
-    left = len(result.trials) - MOST_TRIALS
-    notes = [f"{counted(left, 'trials')} more in trials.csv."] if left > 0 else []
-    print_grids((trials_grid(result, MOST_TRIALS),), notes, "")
+def print_sweep(
+    folder: SweepFolder, result: SweepResult, notes: Sequence[str], remarks: Sequence[str]
+) -> None:
+    """Print what a sweep found: what failed, the best trials, and the verdict.
+
+    Args:
+        folder: Its folder, which is written.
+        result: Its result.
+        notes: Notes that weigh more than those of the conclusion.
+        remarks: Notes that weigh less.
+    """
+    record = folder.read_json()
+    config, sweep = record["config"], record["sweep"]["name"]
+    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
+    failed = failures_grid(result.trials)
+    print_shown(
+        Shown(
+            title=f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed "
+            f"{config['seed']}",
+            decision=[failed] if len(failed) else [],
+            grids=[trials_grid(result)],
+            said=sweep_conclusion(result),
+            notes=notes,
+            remarks=remarks,
+            next=folder.command,
+            report=f"hwds report sweeps/{folder.title}",
+            files=folder.path,
+        )
+    )
 
 
 def failures_grid(trials: DataFrame) -> Grid:
@@ -431,13 +455,8 @@ def failures_grid(trials: DataFrame) -> Grid:
 
 
 def print_failures(trials: DataFrame) -> None:
-    """Print the table of failures, where there are any.
-
-    The sweep's page has each with its window.
-    """
-    grid = failures_grid(trials)
-    if len(grid):
-        print_grids((grid,), (), "")
+    """Print the table of failures; the sweep's page has each with its window."""
+    print_shown(Shown(decision=[failures_grid(trials)]))
 
 
 def sweep_markdown(result: SweepResult, title: str, command: str, parts: Sequence[str] = ()) -> str:

@@ -21,7 +21,7 @@ from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import terminal
 from hwds.report.standings import Standings
-from hwds.report.words import NOT_SURE, sentences_of
+from hwds.report.words import ESTIMATE, NOT_SURE, sentences_of
 from hwds.results.files import refuse_damage
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted, duration
@@ -204,6 +204,7 @@ LABEL = 10
 
 MOST_ROWS = 10
 MOST_NOTES = 3
+MOST_NOTE_LINES = 3
 MOST_COLUMNS = 8
 """Columns of a table that is read first; a page folds those with more."""
 
@@ -215,6 +216,7 @@ COLOURS = {
     "STOP": "bold red",
     NOT_SURE: "bold yellow",
     "HOLD": "bold yellow",
+    ESTIMATE: "bold",
     "Note": "dim",
 }
 """The colours of labels; other words in capitals are green."""
@@ -289,13 +291,13 @@ def print_shown(shown: Shown, console: Console | None = None) -> None:
     _, notes = verdict_and_notes(shown.said, shown.decided)
     decided, reason, _ = verdict_lines(shown.decided, shown.action)
     if shown.title:
-        console.print(Text(visible(shown.title), style="bold"))
+        took = "" if shown.seconds is None else f" · {duration(shown.seconds)}"
+        console.print(Text(visible(shown.title) + took, style="bold"))
     for verdict, why, grids in (
         (decided, reason, shown.decision),
         ("", "", shown.grids),
     ):
         if why:
-            console.print()
             _print_line(console, verdict or "Result", why)
         if grids:
             console.print()
@@ -336,29 +338,40 @@ def _room(console: Console) -> int:
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> int:
-    """Print the notes that weigh most, and return how many were shortened or left out."""
+    """Print the notes that weigh most in at most three lines.
+
+    Return how many were shortened or left out.
+    """
     notes = list(dict.fromkeys(filter(None, notes)))
-    longest = 2 * _room(console) - 10
-    short = [shorten(sentences_of(each)[0], longest, placeholder=" ...") for each in notes]
-    for each in short[:MOST_NOTES]:
-        _print_line(console, "Note", each)
-    cut = sum(each != whole for each, whole in zip(short, notes, strict=True))
-    return max(len(notes) - MOST_NOTES, 0) + (cut if len(notes) <= MOST_NOTES else 0)
+    room, left = _room(console), MOST_NOTE_LINES
+    shown: list[str] = []
+    for each in notes[:MOST_NOTES]:
+        text = shorten(sentences_of(each)[0], 2 * room - 10, placeholder=" ...")
+        left -= len(wrap(visible(text), room, break_on_hyphens=False))
+        if left < 0 and shown:
+            break
+        _print_line(console, "Note", text)
+        shown.append(text)
+    whole = sum(text == each for text, each in zip(shown, notes, strict=False))
+    return len(notes) - whole
 
 
 def _print_paths(console: Console, shown: Shown, left: int) -> None:
-    """Print the command that writes the page and the folder, in a line where they fit."""
+    """Print the command that writes the page and the folder, in a line where they fit.
+
+    The number of further notes gives way to that.
+    """
     from rich.text import Text
 
-    more = f" (+{counted(left, 'notes')})" if left else ""
-    report = f"{shown.report}{more}" if shown.report else ""
+    more = f" (+{counted(left, 'notes')})" if left and shown.report else ""
     files = _short_path(shown.files) if shown.files else ""
-    if shown.seconds is not None:
-        files += f" · {duration(shown.seconds)}"
-    named = {"Report": report, "Files": files}
+    named = {"Report": shown.report, "Files": files}
     parts = [f"{name:<{LABEL}}{text}" for name, text in named.items() if text]
-    joined = "     ".join(parts[:1] + [f"Files  {files}"] * bool(files and report))
-    for line in [joined] * bool(parts) if len(joined) <= console.width else parts:
+    joined = (
+        [f"{parts[0]}{each}     Files  {files}" for each in (more, "")] if len(parts) > 1 else []
+    )
+    fit = [line for line in joined if len(line) <= console.width][:1]
+    for line in fit or [*(f"{part}{more}" for part in parts[:1]), *parts[1:]]:
         console.print(Text(line), soft_wrap=True)
 
 

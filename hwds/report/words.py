@@ -33,6 +33,9 @@ VerdictT = TypeVar("VerdictT", bound=Verdict)
 BETTER, WORSE, NOT_SURE = "BETTER", "WORSE", "NOT SURE"
 """The words of every comparison: of runs, tables of contrasts, sweeps and pages."""
 
+ESTIMATE = "ESTIMATE"
+"""The word of a number that is compared with nothing."""
+
 BREAK = re.compile(r"\s*\n\s*")
 """A line break in a template, which is a space."""
 
@@ -118,6 +121,12 @@ def word_of(verdicts: Iterable[str]) -> str:
         if verdict in said:
             return word
     return NOT_SURE
+
+
+def study_word(verdicts: Iterable[str]) -> str:
+    """Return the word for the contrasts of a study: `MIXED` where some are better, some worse."""
+    said = set(verdicts)
+    return "MIXED" if {"better", "worse"} <= said else word_of(said)
 
 
 def sentences_of(text: str) -> list[str]:

@@ -223,7 +223,8 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
 CONCLUSION = """
 {%- set own, far, mar = of("f1"), of("far"), of("mar") %}
 {%- if own.value is none and far.value is not none -%}
-{{ model }} calls {{ far.value | percent }} of normal rows anomalous; no row is labelled anomalous.
+ESTIMATE: {{ model }} calls {{ far.value | percent }} of normal rows anomalous; no row has the
+label anomalous.
 {%- elif own.value is not none %}
 {%- set gain, recall, late = of("f1_gain"), of("event_recall"), of("delay") -%}
 {{ verdict_word(gain.ci_low, gain.ci_high) }}: {{ model }} finds anomalous rows with F1

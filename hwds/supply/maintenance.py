@@ -474,30 +474,39 @@ class MaintenanceVerdict(Verdict):
     words = """
     {%- set own, best, law = of("renewal"), of("foresight"), of("renewal[true law]") %}
     {%- if rule == "few_failures" -%}
-    HOLD: {{ failed | counted("machines") }} that failed are less than {{ terms.least_failures }}:
-    no rule can be judged by them.
+    HOLD: only {{ failed | counted("machines") }} failed, {{ terms.least_failures }} are needed to
+    judge a rule.
     {%- else -%}
-    {{ action }}: the renewal rule costs {{ own.cost | quoted(own.cost_low, own.cost_high) }} a
-    running {{ one_unit }} on {{ machines | counted("held-out machines") }}, of which
-    {{ own.failures | percent }} fail and each runs {{ own.run | brief }} {{ unit }}
-    {%- if rule == "no_gain" %}; that is not shown to be less than rules that look at no sensor
-    {%- endif %}.
-    {% if own.saving is not none -%}
-    Beside it: {{ rivals }};
-    {%- if own.saving < 0 %}
-    that is {{ own.saving | quoted_percent(own.saving_low, own.saving_high, less=true) }} more
-    than the fixed interval.
-    {%- else %}
-    against the fixed interval it saves
-    {{ own.saving | quoted_percent(own.saving_low, own.saving_high) }}.
+    {{ action }}: the renewal rule costs {{ own.cost | quoted(own.cost_low, own.cost_high) }} per
+    running {{ one_unit }}
+    {%- if own.saving is none %}{% if rule == "no_gain" %}; no saving is shown{% endif %}.
+    {%- elif own.saving < 0 %}, {{ own.saving | quoted_percent(own.saving_low, own.saving_high,
+    less=true) }} more than a fixed interval.
+    {%- else %}, {{ own.saving | quoted_percent(own.saving_low, own.saving_high) }} less than a
+    fixed interval.
     {%- endif %}
+
+    {% if rule == "no_gain" -%}
+    It is not shown to cost less than rules that look at no sensor.
     {%- endif %}
+
+    Of {{ machines | counted("held-out machines") }} {{ own.failures | percent }} fail, and each
+    runs {{ own.run | brief }} {{ unit }}.
+
+    {% if own.saving is not none %}Other rules: {{ rivals }}.{% endif %}
+
     {% if best and best.cost is not none -%}
     With foresight it would be {{ best.cost | brief }}
     {%- if law and law.cost is not none %}, by the true law of each life
     {{ law.cost | brief }}{% endif %}.
     {%- endif %}
     {%- endif %}
+
+    {% if running -%}
+    Of {{ running | counted("machines") }} that run {{ now }} are due now and {{ due }} within the
+    next {{ slots }} slots of {{ slot | written("g") }} {{ unit }}.
+    {%- else %}No machine runs that could be scheduled.{% endif %}
+
     {% if terms.limited %}
     {%- set limits -%}
     {% if terms.crew is not none %}{{ terms.crew }} a slot{% endif %}
@@ -511,10 +520,6 @@ class MaintenanceVerdict(Verdict):
     Replacements are limited to {{ limits }}; without that it is {{ free.cost | brief }}.
     {%- endif %}
     {%- endif %}
-    {% if running -%}
-    Of {{ running | counted("machines") }} that run {{ now }} are due now and {{ due }} within the
-    next {{ slots }} slots of {{ slot | written("g") }} {{ unit }}.
-    {%- else %}No machine runs that could be scheduled.{% endif %}
     """
     rule_names: ClassVar = RULE_NAMES
 

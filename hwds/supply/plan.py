@@ -178,32 +178,41 @@ class SupplyVerdict(Verdict):
     stored = ("terms.levels",)
     words = """
     {%- set what %}{{ committed | money(unit) }} over {{ steps | counted("steps") }} after
-    {{ cutoff }}, the sum of {{ terms.committed | quantile }} of what is asked for and can be
-    delivered{% endset %}
+    {{ cutoff }}{% endset %}
     {%- set backtest = tested | counted("back-tested deals") %}
-    {%- set record %}less was asked for or could be delivered of {{ below | percent }} of
-    {{ backtest }} (95 %: {{ below_low | percent }} to {{ below_high | percent }};
-    {{ terms.committed | percent }} is meant){% endset %}
+    {%- set record %}{{ below | percent }} of {{ backtest }} fell short (95 %:
+    {{ below_low | percent }} to {{ below_high | percent }}; target
+    {{ terms.committed | percent }}){% endset %}
     {%- if below is none -%}
-    HOLD: no deal of the back-test has a known demand and past errors that say how its steps move
-    together; {{ what }}.
+    HOLD: the back-test has no deal with a known demand and past errors of its steps together.
     {%- elif rule == "few_deals" -%}
-    HOLD: {{ backtest }} are less than {{ terms.least_deals }}; {{ what }}, {{ record }}.
+    HOLD: {{ backtest }} are less than {{ terms.least_deals }}; {{ record }}.
     {%- elif rule == "coverage" -%}
-    HOLD: {{ record }}: {{ what }}, is too much.
+    HOLD: {{ what }} is too much: {{ record }}.
     {%- else -%}
     COMMIT to {{ what }}: {{ record }}.
     {%- endif %}
+
+    {% if action == "HOLD" and rule != "coverage" -%}
+    The plan would commit to {{ what }}.
+    {%- endif %}
+
     The plan serves {{ fill | percent }} of demand in its step from {{ cover | written(".2f") }}
-    steps of stock, least in {{ tightest }}. With {{ terms.committed | quantile }} of capacity and
-    the stock {{ makeable | brief }} can be delivered, {{ free | abs | brief }}
-    {{ "more" if free >= 0 else "less" }} than {{ terms.base | quantile }} of all demand.
+    steps of stock, least in {{ tightest }}.
+
     {% if outages -%}
     Outages ({{ outages }}) take {{ lost | percent }} of the capacity; if all machines ran,
     {{ [missed, 0.0] | max | money(unit) }} more would be delivered.
     {%- else -%}
     All machines are taken to run: decision.life_run names a run that says which do not.
     {%- endif %}
+
+    With {{ terms.committed | quantile }} of capacity and the stock {{ makeable | brief }} can be
+    delivered, {{ free | abs | brief }} {{ "more" if free >= 0 else "less" }} than
+    {{ terms.base | quantile }} of all demand.
+
+    The commitment is the sum of {{ terms.committed | quantile }} of the demand that can be
+    delivered. A deal falls short if less was asked for or could be delivered.
     """
 
     action: Literal["COMMIT", "HOLD"]

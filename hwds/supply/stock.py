@@ -414,35 +414,39 @@ class StockVerdict(Verdict):
     HOLD: {{ (own.cases if own else 0) | counted("cases") }} of a series at a cutoff with known
     demand are too few to judge levels by.
     {%- else %}
-    {%- set filled -%}
-    {% if own.fill is not none %}and {{ own.fill | percent }} of demand was served in its period
-    {%- endif %}{% endset %}
-    {{- action }}: {{ replenishment }} from {{ model }}
+    {{- action }}: {{ own.service | quoted_percent(own.service_low, own.service_high) }} of periods
+    ended without a shortage {%- if targeted %}; target {{ target | percent }}{% endif %}
+    {%- if rule == "service" %}: the levels are too low{% endif %}
+    {%- if rule == "few_series" %}; one series gives no interval{% endif %}.
+
+    {{ replenishment[0] | upper }}{{ replenishment[1:] }} from {{ model }}
     {{ "would have cost" if action == "STOCK" else "cost" }}
-    {{ own.cost | quoted(own.cost_low, own.cost_high) }} a period and series,
-    {{ own.service | quoted_percent(own.service_low, own.service_high) }} of periods ended without
-    a shortage {%- if targeted %} where {{ target | percent }} is meant{% endif %}
-    {%- if rule == "service" %}: the levels are too low{% if filled %}; {{ filled }}{% endif %}
-    {%- elif filled %}, {{ filled }}{% endif %}
-    {%- if rule == "few_series" %}: no interval over series says whether that is enough, for there
-    is one series{% endif %}.
+    {{ own.cost | quoted(own.cost_low, own.cost_high) }} per period and series
+    {%- if own.fill is not none %}, and {{ own.fill | percent }} of demand was served in its period
+    {%- endif %}.
+
+    {% if rivals and own.saving_low is not none -%}
+    It {{ "saves" if own.saving_low > 0 else "is not shown to save against " ~ base ~ ":" }}
+    {{ own.saving | quoted_percent(own.saving_low, own.saving_high) }}
+    {%- if own.saving_low > 0 %} against {{ base }}{% endif %}.
     {%- endif %}
+    {%- endif %}
+
+    {% if n_series -%}
+    The levels of {{ n_series | counted("series") }} after {{ cutoff }} add up to
+    {{ units | money(unit) }}; periods are coupled by {{ law }}.
+    {%- else %}There is no series to stock.{% endif %}
+
+    {% if rivals and rule != "few_cases" -%}
+    Costs of the others: {{ rivals }}.
+    {%- endif %}
+
     {% if own is not none and error_cost is not none %}
     {%- if of(truth) %}The true law of demand would have cost {{ of(truth).cost | brief }}: the
     forecast's error costs {{ error_cost | brief }}.
-    {%- elif terms.policy != "reorder_point" %}With foresight stock would cost nothing, so that
-    this is what not knowing demand costs.{% endif %}
+    {%- elif terms.policy != "reorder_point" %}With foresight stock would cost nothing, so the whole
+    cost is that of not knowing demand.{% endif %}
     {%- endif %}
-    {% if rivals and rule != "few_cases" -%}
-    Beside it: {{ rivals }}
-    {%- if own is not none and own.saving_low is not none %}; against {{ base }} it
-    {{ "saves" if own.saving_low > 0 else "is not shown to save:" }}
-    {{ own.saving | quoted_percent(own.saving_low, own.saving_high) }}{% endif %}.
-    {%- endif %}
-    {% if n_series -%}
-    The levels of {{ n_series | counted("series") }} after {{ cutoff }} add up to
-    {{ units | money(unit) }}; months are coupled by {{ law }}.
-    {%- else %}There is no series to stock.{% endif %}
     """
     costs: ClassVar[str] = (
         "{{ terms.holding | written('g') }} a unit held, {{ terms.shortage | written('g') }} one "

@@ -158,35 +158,40 @@ class VolumeVerdict(Verdict):
     steps move together, so the {{ level }} of their sum is not known
     {%- endif %}.
     {%- else %}
-    {%- set share %}in {{ committed.below | percent }} of {{ committed.deals | count }} back-tested
-    deals (95 %: {{ committed.below_low | percent }} to {{ committed.below_high | percent }};
-    {{ terms.committed | percent }} is meant) demand was below the {{ level }}{% endset %}
+    {%- set record %}{{ committed.below | percent }} of
+    {{ committed.deals | counted("back-tested deals") }} (95 %: {{ committed.below_low | percent }}
+    to {{ committed.below_high | percent }}; target {{ terms.committed | percent }}){% endset %}
     {%- if rule == "coverage" -%}
-    HOLD: {{ share }}: it is too high to commit to.
+    HOLD: the {{ level }} is too high: demand was below it in {{ record }}.
     {%- elif rule == "few_deals" -%}
-    HOLD: {{ committed.deals }} back-tested deals are less than {{ terms.least_deals }};
-    {{ share }}.
+    HOLD: {{ committed.deals }} back-tested deals are less than {{ terms.least_deals }}; demand was
+    below the {{ level }} in {{ record }}.
     {%- else -%}
-    COMMIT to the {{ level }}: {{ share }}.
+    COMMIT to the {{ level }}: demand was below it in {{ record }}.
     {%- endif %}
-    Where a {{ "unit" if unit in ("", "units") else "unit (" ~ unit ~ ")" }} committed and not
-    demanded costs {{ terms.over | written("g") }} and one demanded and not committed
-    {{ terms.under | written("g") }}, the {{ terms.optimal | quantile }} should cost least:
-    {{ best.cost | brief }} a deal in the back-test against {{ committed.cost | brief }} for the
-    {{ level }}
-    {%- if naive is not none and best.saving is not none %} and {{ naive.cost | brief }} for the sum
-    of the seasonal naive
+
+    {% if naive is not none and best.saving is not none -%}
+    The {{ terms.optimal | quantile }} costs {{ best.cost | brief }} per deal, the {{ level }}
+    {{ committed.cost | brief }}, the sum of the seasonal naive {{ naive.cost | brief }}
     {%- if best.saving_low is none %}
     {%- elif best.saving_high < 0 %} (it costs {{ -best.saving | percent }} more, 95 %:
     {{ -best.saving_high | percent }} to {{ -best.saving_low | percent }})
-    {%- else %} ({{ "saves" if best.saving_low > 0 else "no difference from it is shown:" }}
+    {%- else %} ({{ "saves" if best.saving_low > 0 else "no difference is shown:" }}
     {{ best.saving | percent }}, 95 %: {{ best.saving_low | percent }} to
     {{ best.saving_high | percent }})
+    {%- endif %}.
+    {%- else -%}
+    The {{ terms.optimal | quantile }} costs {{ best.cost | brief }} per deal in the back-test, the
+    {{ level }} {{ committed.cost | brief }}.
     {%- endif %}
+
+    A {{ "unit" if unit in ("", "units") else "unit (" ~ unit ~ ")" }} too much costs
+    {{ terms.over | written("g") }}, one too few {{ terms.under | written("g") }}, so the
+    {{ terms.optimal | quantile }} should cost least.
+    {%- if cheapest.cost < best.cost %} In the back-test the {{ cheapest.level | quantile }} was
+    cheapest: {{ cheapest.cost | brief }}.{% endif %}
     {%- endif %}
-    {%- if cheapest.cost < best.cost %}; the cheapest there was the {{ cheapest.level | quantile }},
-    {{ cheapest.cost | brief }}{% endif %}.
-    {%- endif %}
+
     {% if not n_deals -%}
     No deal was asked for.
     {%- elif n_deals == 1 and n_banded -%}
@@ -196,7 +201,7 @@ class VolumeVerdict(Verdict):
     {%- elif not n_banded -%}
     For the {{ n_deals | count }} deals of {{ span }} the commitments add up to
     {{ latest.committed_together.sum() | money(unit) }} if a deal's steps move as one, and to
-    {{ latest.committed_independent.sum() | brief }} if they have nothing to do with each other.
+    {{ latest.committed_independent.sum() | brief }} if they are independent.
     {%- else -%}
     The volumes of {{ n_deals | count }} deals of {{ span }} are in volume_bands.csv, from
     {{ source }}.

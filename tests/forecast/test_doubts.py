@@ -126,7 +126,7 @@ def test_a_difference_that_hangs_on_one_series_is_told_alike_everywhere(tmp_path
     assert same in comparison_page(found, "hwds compare").markdown()
     # the conclusion of the run, which its page and its trackers show
     board = standings(run.tables, "mase", model="m/own")
-    lines = REPORT.conclusion(None, run.tables, board, "m/own", [told]).split("\n")
+    lines = REPORT.conclusion(None, run.tables, board, "m/own", doubts=[told]).split("\n")
     assert told in lines
 
 

@@ -54,7 +54,7 @@ def test_cutoffs_are_named_where_they_cannot_tell():
 def test_an_interval_that_cannot_be_true_is_not_quoted(skill):
     headline, row = model_lines(LSTM, 0.5, skill, 0.05)
     text = said(headline, {**row, "ci_low": -468.0, "ci_high": 0.999})
-    assert text.endswith("so far; 96 series are too few for an interval.")
+    assert text.endswith("so far; 96 series are too few.")
     assert "-" not in text.removeprefix("NOT SURE")
 
 
@@ -86,22 +86,21 @@ def test_rivals_that_are_better_are_named():
 
 def test_the_naive_itself():
     assert said(*model_lines(NAIVE, 0.92, 0.0, 0.0)) == (
-        "forecast/seasonal_naive scores as the seasonal naive does: mase[m=12] 0.920, 96 series."
+        "ALIKE: forecast/seasonal_naive scores as the seasonal naive does: mase[m=12] 0.920, 96 series."
     )
 
 
 def test_one_series_has_no_standard_error():
     lines = [score(LSTM, "mase[m=12]", 0.81, n=1), score(LSTM, "skill_mase[m=12]", 0.1, n=1)]
     assert said(*lines) == (
-        "NOT SURE: forecast/lstm is 10 % better than the seasonal naive so far; 1 series is too few "
-        "for an interval."
+        "NOT SURE: forecast/lstm is 10 % better than the seasonal naive so far; 1 series is too few."
     )
 
 
 def test_a_model_that_failed_altogether():
     text = said(failure_line(LSTM), *model_lines(NAIVE, 0.92, 0.0, 0.0))
     assert text == (
-        "forecast/lstm has no score: 96 answers failed (ValueError: no luck);"
+        "NOT SURE: forecast/lstm has no score: 96 answers failed (ValueError: no luck);"
         " the best of its rivals is forecast/seasonal_naive (mase[m=12] 0.920)."
     )
 
@@ -119,7 +118,7 @@ def test_failures_and_fallbacks_are_said_once():
 
 def test_a_headline_that_is_undefined_everywhere():
     assert said(score(LSTM, "mase[m=12]", None, n=0, n_undefined=5)) == (
-        "forecast/lstm has no mase[m=12]: it is undefined for all of its 5 series."
+        "NOT SURE: forecast/lstm has no mase[m=12]: it is undefined for all of its 5 series."
     )
 
 
@@ -139,7 +138,7 @@ def test_without_a_skill_the_rank_speaks():
     )
     assert (
         said(lines[0], headline="wql")
-        == "forecast/lstm has wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series)."
+        == "ESTIMATE: forecast/lstm has wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series)."
     )
 
 
@@ -168,4 +167,4 @@ def test_the_model_may_be_named_and_nothing_may_be_there():
     lines = *model_lines(NAIVE, 0.92, 0.0, 0.0), *model_lines(LSTM, 0.81, 0.12)
     assert said(*lines, model=LSTM).startswith("BETTER: forecast/lstm is 12 % better")
     assert said() == "Nothing was scored."
-    assert said(model=LSTM) == "forecast/lstm has no score: there is no answer of it."
+    assert said(model=LSTM) == "NOT SURE: forecast/lstm has no score: there is no answer of it."

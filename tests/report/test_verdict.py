@@ -59,7 +59,7 @@ def test_title_table_verdict_notes_next_and_paths_stand_in_this_order():
         seconds=3.0,
     )
     assert lines == [
-        "lstm   sales · 2 cutoffs",
+        "lstm   sales · 2 cutoffs · 3.0 s",
         "",
         "model  score",
         "a        1.0",
@@ -69,14 +69,13 @@ def test_title_table_verdict_notes_next_and_paths_stand_in_this_order():
         "Note      A note of it.",
         "Note      Left out.",
         "Next      more",
-        "Report    hwds report lstm (+1 note)     Files  outputs · 3.0 s",
+        "Report    hwds report lstm (+1 note)     Files  outputs",
     ]
 
 
 def test_a_decision_comes_first_with_its_table():
     lines = shown(decided="HOLD: it is dear.\nIt blocks 10 %.", decision=[TABLE], said="BETTER: b.")
-    assert lines[:6] == [
-        "",
+    assert lines[:5] == [
         "HOLD      it is dear.",
         "",
         "model  score",

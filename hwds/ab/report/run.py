@@ -464,7 +464,7 @@ PLAN = Declared.of(
 """The table of a plan: a row for each model, arm, outcome and rule."""
 
 NEEDS = """
-By the {{ lines[0].rule_name }} rule
+PLAN: by the {{ lines[0].rule_name }} rule
 {% for line in lines -%}
 {% if line.units is none -%}
 {{ line.arm }} has no change of {{ line.called }} to find

@@ -69,28 +69,10 @@ def show_run(name: str) -> None:
 
 def show_sweep(folder: SweepFolder) -> None:
     """The trials of a sweep, what came of the best, what mattered, and how long it took."""
-    from hwds.report.sweep import (
-        print_failures,
-        print_trials,
-        stored_result,
-        sweep_conclusion,
-        time_sentence,
-    )
+    from hwds.report.sweep import print_sweep, stored_result, time_sentence
     from hwds.report.sweep_pictures import importance_sentence
 
-    record, result = folder.read_json(), stored_result(folder)
-    config, sweep = record["config"], record["sweep"]["name"]
-    model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
-    print(
-        f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}"
-    )
+    record = folder.read_json()
     print(f"{record['command']}\n")
-    print_failures(result.trials)
-    print_trials(result)
-    sentences = (
-        sweep_conclusion(result),
-        importance_sentence(record["importance"]),
-        time_sentence(record["time"]),
-    )
-    print("\n".join(line for line in sentences if line))
-    print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
+    remarks = importance_sentence(record["importance"]), time_sentence(record["time"])
+    print_sweep(folder, stored_result(folder), (), remarks)

@@ -107,10 +107,13 @@ def answer_study(
     frozen = not trial and (renew or bool(changed) or not (folder / "results").is_dir())
     result, where = conclude_study(study, folder, state, ran, changes, frozen=frozen, trial=trial)
     if as_json:
+        from hwds.report.words import study_word
+
         print_json(
             {
                 "study": study.name,
                 "folder": str(where),
+                "word": study_word(result.contrasts["verdict"]),
                 "verdict": result.verdict,
                 "contrasts": result.contrasts,
                 "notes": result.notes,
@@ -149,9 +152,11 @@ def conclude_study(
     """
     from hwds.cli.study import RESULTS, comparisons, frozen_result, study_result, verdict_changes
     from hwds.report.comparison import contrasts_figure
-    from hwds.report.leaderboard import print_grids
     from hwds.report.pages import contrasts_grid, study_page, write_page
     from hwds.report.pictures import save_png
+    from hwds.report.verdict import Shown, print_shown
+    from hwds.report.words import study_word
+    from hwds.results.formatting import counted
 
     each = comparisons(study, ran)
     result = study_result(study, ran, each, amended)
@@ -159,13 +164,22 @@ def conclude_study(
     result.write(where / RESULTS)
     save_png(contrasts_figure(result), where / "contrasts.png")
     html, _ = write_page(study_page(result, each), where)
-    print_grids([contrasts_grid(result)], result.notes, result.verdict)
+    compared = []
     if not (frozen or trial) and (before := frozen_result(folder)):
-        other = verdict_changes(result, before)
-        print(
-            f"Not as frozen: {'; '.join(other)}."
-            if other
-            else "Every contrast comes to what was frozen."
+        other = "; ".join(verdict_changes(result, before))
+        same = "Every contrast comes to what was frozen."
+        compared = [f"Not as frozen: {other}." if other else same]
+    size = (
+        f"{counted(len(study.experiments), 'experiments')} x {counted(len(study.seeds), 'seeds')}"
+    )
+    print_shown(
+        Shown(
+            title=f"{study.name}   {size}",
+            grids=[contrasts_grid(result)],
+            said=f"{study_word(result.contrasts['verdict'])}: {result.verdict}",
+            notes=[*compared, *result.notes],
+            report=str(html),
+            files=where,
         )
-    print(f"Study: {where} ({html.name}, report.md, {RESULTS}/)")
+    )
     return result, where

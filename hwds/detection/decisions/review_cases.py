@@ -53,10 +53,13 @@ class QueueVerdict(Verdict):
     {%- if drawn %}, {{ drawn }} of them drawn to learn from{% endif %}
     {%- if stake %}; {{ stake | money(unit) }} are at stake in
     {{ "it" if listed == 1 else "them" }}{% endif %}.
+
     {% if alike %}All have the same score: the model sees no difference between them.{% endif %}
+
     {% if number > 1 %}First {% endif %}{{ heading }}{% if reasons %}: {{ reasons }}{% endif %}.
-    Fill
-    in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed.
+
+    Fill in the label (1 or 0) of each row of to_review.csv and give the file back as
+    dataset.reviewed.
     {%- endif %}
     """
 

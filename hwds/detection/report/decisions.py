@@ -158,10 +158,14 @@ def alert_policy_grid(verdict: AlertVerdict) -> Grid:
     by_policy: dict[str, list[PolicyRecord]] = {}
     for line in verdict.record:
         by_policy.setdefault(line.policy, []).append(line)
-    heads = ["policy"]
+    heads: list[str | tuple[str, str]] = ["policy"]
     for side in sides:
         heads += [f"cost {SIDES[side]}", "saved (95 %)"]
-    heads += ["caught, %", "honest blocked, %", "guarded blocked, %"]
+    heads += [
+        ("caught, %", "caught\n%"),
+        ("honest blocked, %", "honest\nblocked %"),
+        ("guarded blocked, %", "guarded\nblocked %"),
+    ]
     rows = [
         [
             policy_name(policy, verdict),

@@ -30,7 +30,7 @@ from hwds.frames.table import Table
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import save_png
-from hwds.report.words import say, say_lines, scores_of, verdict_word
+from hwds.report.words import say_lines, scores_of, verdict_word
 from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import quote_interval
 from hwds.results.tables import Tables, short
@@ -60,7 +60,7 @@ CONCLUSION = """
 {%- endif %}.
 {%- endmacro %}
 {%- if ranked | length < 2 -%}
-The {{ scored() }}
+ESTIMATE: the {{ scored() }}
 {%- else -%}
 {%- set word = verdict_word(behind.ci_low, behind.ci_high) %}
 {{- word if best else "WORSE" if word == "BETTER" else "NOT SURE" }}: {{ ranked[0] }} is best of
@@ -298,18 +298,22 @@ QUEUE_CONCLUSION = """
 {{ share | percent }} of the first cases of {{ model }} are the same {{ under }}
 {%- if share < least %}, which is not steady{% endif %}.
 {%- endmacro %}
+{%- set shares = [seeds.value, halves.value] | reject("none") | list %}
 {%- if seeds.value is not none and budget and seeds.n < budget | int -%}
-All {{ seeds.n | counted("cases") }} fit into the budget of {{ budget }}: no order, steady or not,
-leaves one out of them.
+STEADY: all {{ seeds.n | counted("cases") }} fit into the budget of {{ budget }}, in whatever order.
 {%- else %}
+{%- if shares %}{{ "STEADY" if shares | min >= least else "NOT SURE" }}: {% endif %}
 {%- if seeds.value is not none %}{{ steady(seeds.value, "under other seeds") }}{% endif %}
+
 {% if halves.value is not none -%}
 {{ steady(halves.value, "on the two halves of the rows") }}
 {%- endif %}
+
 {% if injected.value is not none -%}
 Of anomalies that were injected {{ injected.value | percent }} score as high as the last case of the
 budget.
 {%- endif %}
+
 {% if gray.value is not none -%}
 In truth {{ gray.value | percent }} of all gray cases are among the first.
 {%- endif %}
@@ -321,7 +325,7 @@ def queue_run_sentence(table: Table, tables: Tables, model: str) -> str:
     """Return how far the ranking of the experiment's model can be trusted."""
     of, metrics = scores_of(tables, model), tables.metrics["metric"]
     budgets = [name.partition("@")[2] for name in metrics if name.startswith("seed_overlap")]
-    return say(
+    lines = say_lines(
         QUEUE_CONCLUSION,
         model=model,
         least=STEADY_SHARE,
@@ -331,6 +335,7 @@ def queue_run_sentence(table: Table, tables: Tables, model: str) -> str:
         injected=of("injected_recall"),
         gray=of("true_recall"),
     )
+    return "\n".join(lines)
 
 
 def draw_queue(table: Table, tables: Tables, model: str, folder: Path) -> None:

@@ -105,8 +105,7 @@ def test_what_a_policy_loses_has_its_unit_and_its_share(still):
         *policy(UNIFORM, 1000, 3.0, 1010, 0.0),
     ]
     assert bandit_sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
-        "BETTER: bandit/own loses 300.00 USD less than bandit/rival, the best rival (95 %: 280.00 "
-        "to 320.00 USD).\n"
+        "BETTER: own loses 300.00 USD less than rival, the best rival (95 %: 280.00 to 320.00).\n"
         "In the worst 5 % of 100 replications it loses 400.00 USD on average.\n"
         "Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 "
         "% of replications.\n"
@@ -162,7 +161,7 @@ def test_the_table_of_arms_says_what_each_is_worth_and_has_cost(still):
 def test_what_is_not_shown_is_not_said(still):
     rows = [*policy(OWN, 990, 10.0, 1100, 0.01), *policy(RIVAL, 1300, 20.0, 1500, -0.3)]
     said = bandit_sentence(still, tables(*rows, paired(-3.0, -20.0, 14.0), *truth()), OWN)
-    assert said.startswith("NOT SURE: bandit/own loses 3.00 USD less than bandit/rival, the best ")
+    assert said.startswith("NOT SURE: own loses 3.00 USD less than rival, the best ")
     assert "; no difference from uniform play is shown." in said
     assert "bandit/rival loses more than uniform play." in said
     assert bandit_sentence(still, tables(*truth()), OWN) == "Nothing was scored."

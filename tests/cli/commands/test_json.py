@@ -22,7 +22,7 @@ TABLES = {
     "print_grids",
     "print_plan",
     "print_shown",
-    "print_trials",
+    "print_sweep",
     "print_verdict",
     "show_forecasts",
 }

@@ -264,8 +264,8 @@ def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
     sweep = f"{RUN} sweep=random"
     assert "24 to compute: time unknown" in in_a_line(lab(f"plan {sweep} sweep.trials=4"))
     said = lab(f"{sweep} sweep.trials=4").out
-    assert "nothing was foreseen" in said
     folder = folder_of(tmp_path)
+    assert "nothing was foreseen" in (folder / "sweep.md").read_text()
     names = (
         "sweeps/adhoc",
         f"sweeps/adhoc/{folder.name[:6]}",
@@ -274,10 +274,10 @@ def test_a_sweep_is_shown_again_and_the_next_one_foreseen(lab, tmp_path):
     )
     shown = [lab(f"show {name}").out for name in names]
     assert len(set(shown)) == 1
-    assert shown[0].startswith(
-        f"sweep adhoc/{folder.name}: random of mine/shifted on file, holdout, seed 0\n"
-    )
-    best = next(line for line in said.splitlines() if line.startswith("Trial "))
+    title = f"sweep adhoc/{folder.name}: random of mine/shifted on file, holdout, seed 0\n"
+    assert title in shown[0]
+    assert title in said
+    best = next(line for line in said.splitlines() if line.startswith("Note      Trial "))
     assert best in shown[0]
     assert "4 trials have a score; with 1 setting at least 10 are needed" in shown[0]
     assert (

@@ -136,11 +136,7 @@ def test_where_the_budget_has_room_for_all_nothing_is_called_steady(protocol, fr
     said = queue_run_sentence(
         frame, Tables(scores, none, none, scores.select("metric").unique()), "own"
     )
-    assert (
-        said
-        == "All 59 cases fit into the budget of 1000: no order, steady or not, leaves one out of "
-        "them."
-    )
+    assert said == "STEADY: all 59 cases fit into the budget of 1000, in whatever order."
 
 
 def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame, tmp_path):

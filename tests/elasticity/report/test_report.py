@@ -77,18 +77,20 @@ def recovery(panel):
 
 def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recovery):
     said = elasticity_sentence(None, recovery, "pooled")
-    assert said.startswith("pooled puts the mean elasticity at -")
-    assert "all 50 cells have an answer" in said
+    assert said.startswith("ESTIMATE: pooled puts the mean elasticity at -")
+    assert "All 50 cells have an answer" in said
     assert "none above 0" in said
     assert "Against the truth its error is" in said
     assert re.search(
         r"Own prices identify the elasticity of \d+ cells?(, of \d+ weakly)?(, of \d+ not at "
-        r"all)?(;|\.) ",
+        r"all)?(;|\.)",
         said,
     )
     silent = elasticity_sentence(None, recovery, "textbook")
     assert " of 50 cells have an answer" in silent
-    assert elasticity_sentence(None, recovery, "none") == "none says nothing of any cell."
+    assert elasticity_sentence(None, recovery, "none") == (
+        "NOT SURE: none says nothing of any cell."
+    )
 
 
 def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
@@ -100,11 +102,11 @@ def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_a
     said = elasticity_sentence(None, run, "iv")
     strength = run.predictions["fit_first_stage_f"][0]
     assert (
-        f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to "
-        f"answer demand (t = " in said
+        f"The first stage of its instruments has an F of {strength:,.1f}.\n"
+        "Prices are not seen to answer demand (t = " in said
     )
     assert (
-        "by Anderson and Rubin's test, which weak instruments do not mislead, the common "
+        "By Anderson and Rubin's test, which weak instruments do not mislead, the common "
         "elasticity is " in said
     )
     assert " (90 %: -" in said
@@ -179,10 +181,10 @@ def test_moves_are_drawn_against_what_came_of_them(panel):
 
 def test_a_placebo_holds_or_fails_in_words(panel):
     held = tables(Placebo(ahead=1), {"pooled": Pooled()}, panel)
-    assert placebo_sentence(None, held, "pooled").startswith("The placebo holds for pooled")
+    assert placebo_sentence(None, held, "pooled").startswith("PASS: pooled puts the elasticity")
     line = asdict(Score("placebo_effect", "mean", 1.0, 0.2, 0.6, 1.4, "normal", 0.0001, n=10))
     wrong = pl.DataFrame([line | {"model": "pooled", "task": "placebo", "seed": 0}], schema=SCORES)
     failed = Tables(wrong, held.predictions, held.timings, held.metrics)
     assert placebo_sentence(None, failed, "pooled").startswith(
-        "The placebo fails for pooled: the elasticity to prices still to come is"
+        "FAIL: pooled puts the elasticity to prices still to come at"
     )
