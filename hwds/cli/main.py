@@ -124,7 +124,7 @@ def _answer(words: list[str], verbose: bool) -> int:
         return ConfigError.exit_code
     except KeyboardInterrupt:
         print(
-            "\nhwds: stopped. Every finished cell is kept; the same command goes on from there.",
+            "\nhwds: stopped. Every finished cell is kept; the same command continues.",
             file=sys.stderr,
         )
         return 130

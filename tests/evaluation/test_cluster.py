@@ -116,7 +116,7 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
         kept = killed(lost, process, cluster, "head", len(before) + 1)
         _, err = process.communicate(timeout=240)
         assert process.returncode == 1
-        assert "is gone. Every finished cell is kept; the same command goes on from there." in err
+        assert "is gone. Every finished cell is kept; the same command continues." in err
         assert {name: kept[name] for name in before} == before != {}
     assert run_here(lost, *RUN, "compute=serial")[0] == 0
     now = cells(lost)

@@ -37,8 +37,5 @@ def test_ctrl_c_while_workers_load_is_one_line_and_leaves_nothing(project, words
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (
-        err.strip()
-        == "hwds: stopped. Every finished cell is kept; the same command goes on from there."
-    )
+    assert err.strip() == "hwds: stopped. Every finished cell is kept; the same command continues."
     assert not {number for number, *_ in processes()} & set(loading)

@@ -94,10 +94,12 @@ def test_a_margin_floor_binds():
     assert kept.gain == pytest.approx(15 * 3501 / 10002 - 25 * 1501 / 10002)
 
 
-def test_a_price_in_force_that_breaks_its_own_floor_comes_first():
+def test_a_price_in_force_that_breaks_its_own_floor_is_a_note():
     found = PriceChoice(current=20, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS)
-    assert found.sentence.startswith(
-        "Today's price 20 breaks its own floor: its margin is 25 %, and may not be below 60 %. "
+    verdict, note, *_ = found.sentence.split("\n")
+    assert verdict.startswith(found.action)
+    assert note == (
+        "Today's price 20 breaks its own floor: its margin is 25 %, and may not be below 60 %."
     )
     assert (
         "breaks its own floor"

@@ -19,7 +19,7 @@ from tests.support.command_line import Answer, forget_options
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-STOPPED = "hwds: stopped. Every finished cell is kept; the same command goes on from there."
+STOPPED = "hwds: stopped. Every finished cell is kept; the same command continues."
 SCALED = '''
 @dataclass(frozen=True)
 class Scaled(FittedLastValue):

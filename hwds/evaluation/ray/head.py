@@ -109,10 +109,7 @@ PATIENCE = 5.0
 PAUSE, LOOKS = 2.0, 3
 """Seconds between two looks, and failed looks in a row after which it is gone."""
 
-GONE = (
-    "hwds: the head node {} is gone. Every finished cell is kept; the same command goes on "
-    "from there."
-)
+GONE = "hwds: the head node {} is gone. Every finished cell is kept; the same command continues."
 
 
 def require_reachable(address: str) -> str:

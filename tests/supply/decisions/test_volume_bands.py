@@ -260,7 +260,7 @@ def test_a_commitment_that_is_too_high_holds(world):
     high = tables.predictions.with_columns(pl.col("^q_.*$") + 3.0)
     verdict = told(replace(tables, predictions=high), panel, PROTOCOL, ANY)
     assert (verdict.action, verdict.rule) == ("HOLD", "coverage")
-    assert "too high to commit to" in verdict.sentence
+    assert "is too high: demand was below it" in verdict.sentence
     few = told(tables, panel, PROTOCOL, ANY, least_deals=1000)
     assert (few.action, few.rule) == ("HOLD", "few_deals")
     none = told(tables, panel, PROTOCOL, ANY, least_vectors=1000)

@@ -165,7 +165,7 @@ def test_few_failures_decide_nothing():
     few = fleet(3.0, 15)
     verdict = decide_maintenance("m", few, few, None, TERMS, seed=0, when="back-test")
     assert (verdict.action, verdict.rule) == ("HOLD", "few_failures")
-    assert verdict.sentence.startswith("HOLD: 15 machines that failed are less than 20")
+    assert verdict.sentence.startswith("HOLD: only 15 machines failed, 20 are needed")
 
 
 def test_limits_of_rivals_are_chosen_within_the_capacity_under_which_they_run():
