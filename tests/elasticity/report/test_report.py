@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf
 
 import polars as pl
@@ -19,6 +19,7 @@ from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.elasticity.report import (
     anderson_rubin_words,
     cells_grid,
+    coverage_lines,
     elasticity_sentence,
     forest_figure,
     notes_grid,
@@ -29,7 +30,10 @@ from hwds.elasticity.report import (
 from hwds.elasticity.rows import note_meaning
 from hwds.evaluation.protocol import Cell, RunContext, Score
 from hwds.report.page_parts import GridTable
+from hwds.report.standings import standings
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
+from hwds.stats.compare import compare
+from tests.support.finished_runs import source
 
 DATASET = PriceSales(skus=10, channels=5, weeks=60)
 
@@ -188,3 +192,48 @@ def test_a_placebo_holds_or_fails_in_words(panel):
     assert placebo_sentence(None, failed, "pooled").startswith(
         "FAIL: pooled puts the elasticity to prices still to come at"
     )
+
+
+def test_intervals_off_their_level_are_said_with_the_cure(recovery):
+    def said(value, low, high):
+        own = pl.col("metric") == "elasticity_coverage"
+        numbers = {"value": value, "ci_low": low, "ci_high": high}
+        scores = recovery.scores.with_columns(
+            pl.when(own).then(pl.lit(number)).otherwise(name).alias(name)
+            for name, number in numbers.items()
+        )
+        board = standings(replace(recovery, scores=scores), "elasticity_rmse", model="pooled")
+        return list(coverage_lines(replace(recovery, scores=scores), board))
+
+    (told,) = said(0.5, 0.4, 0.6)
+    assert told.startswith("Its 95 % intervals cover 50 % (95 %: 40 to 60): too narrow. If prices ")
+    assert "model=elasticity/iv" in told
+    assert said(0.93, 0.85, 0.97) == []
+
+
+def test_a_comparison_shows_coefficients_before_fit(recovery):
+    run = source(recovery.predictions, task="elasticity", protocol=RECOVERY)
+    found = compare([replace(run, tables=recovery)], resamples=100)
+    rows = found.specifications.filter(specification="pooled")
+    assert rows["row"].to_list()[:4] == [
+        "mean elasticity",
+        "lagged price",
+        "cross elasticity",
+        "mean elasticity of the fit",
+    ]
+    fit = rows.filter("is_fit")["row"].to_list()
+    assert fit[:2] == ["answered", "identified"]
+    assert "overdispersion of the fit" in fit
+    shrunk = recovery.predictions.filter(model="pooled")["fit_mean_stderr"][0]
+    assert rows.filter(row="mean elasticity of the fit")["stderr"].item() == shrunk
+    assert (
+        "mean elasticity of the fit"
+        not in found.specifications.filter(specification="textbook")["row"].to_list()
+    )
+
+
+RECOVERY = {
+    "name": "elasticity_recovery",
+    "recipe": "elasticity_recovery",
+    "headline": "elasticity_rmse",
+}

@@ -1,5 +1,7 @@
 """What a run about remaining lives says and draws, and how its models are compared."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -16,10 +18,12 @@ from hwds.lifetime.report import (
     HIGH,
     LOW,
     by_life_grid,
+    coverage_lines,
     life_conclusion,
     lives_figure,
     machines_figure,
 )
+from hwds.report.standings import standings
 from hwds.stats.sources import ModelRows
 from tests.support.figures import points, texts
 
@@ -112,3 +116,23 @@ def test_models_are_compared_by_machine(done):
     )
     with pytest.raises(ConfigError, match="remaining lives cannot be compared by 'coverage'"):
         life_evidence(answers, "coverage", 50)
+
+
+def test_intervals_off_their_level_are_said_with_the_cure(done):
+    def said(value, low, high):
+        own = pl.col("metric").str.starts_with("coverage[") & pl.col("fold").is_null()
+        numbers = {"value": value, "ci_low": low, "ci_high": high}
+        scores = done.tables.scores.with_columns(
+            pl.when(own).then(pl.lit(number)).otherwise(name).alias(name)
+            for name, number in numbers.items()
+        )
+        tables = replace(done.tables, scores=scores)
+        board = standings(tables, "rmse_capped", model="lifetime/linear_age")
+        return list(coverage_lines(tables, board))
+
+    assert said(0.72, 0.6, 0.8) == [
+        "Its 90 % intervals cover 72 % (95 %: 60 to 80): too narrow. Intervals are right with more "
+        "machines to learn from; lifetime/lstm_cnn needs model.intervals=conformal."
+    ]
+    assert said(0.85, 0.8, 0.92) == []
+    assert said(0.85, None, None) == []
