@@ -489,11 +489,14 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return the table with all of its outcomes, without the units that were not exposed."""
         if not all(frame.roles.get(role) for role in SUM_ROLES):
             self._check_clusters()
-            late, grown = self._late(frame), self.rows == "events"
+            late, events = self._late(frame), self.rows == "events"
             table = late.weighted(frame) if late else frame
-            table = units_of_events(table, self.by) if grown else table
+            table = units_of_events(table, self.by) if events else table
             table = units_of_clusters(table, self.clusters) if self.clusters else table
-            caps, grown = OutcomeCaps(self.caps, self.quantile_caps), grown or self.clusters or late
+            caps, grown = (
+                OutcomeCaps(self.caps, self.quantile_caps),
+                events or self.clusters or late,
+            )
             units = TestUnits.read(table, self.control, caps, grown=bool(grown))
             return units if self.exposed is None else self._exposed(units, self.exposed)
         wants: dict[str, Any] = {"caps": self.caps, "quantile_caps": self.quantile_caps}

@@ -212,7 +212,9 @@ def look_at(folder: RunFolder, rows: DataFrame, models: Sequence[str]) -> dict[s
     about = str(source.config["dataset"]["name"]), source.seed, source
     parts = [ModelRows(label, *about, label, rows.filter(model=label)) for label in models]
     metric = str(source.config["protocol"]["headline"])
-    evidence, _ = comparison_of(source).evidence(parts, metric, RESAMPLES)
+    task = comparison_of(source)
+    assert task.evidence is not None
+    evidence, _ = task.evidence(parts, metric, RESAMPLES)
     scale = Scale.of(evidence.means, source.tables.measure(source.metric(metric)).better)
     champion, challenger = (evidence.models.index(label) for label in models)
     (effect,) = evidence.effects([(challenger, champion)], scale)

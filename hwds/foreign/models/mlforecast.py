@@ -126,7 +126,7 @@ class Inputs(Serializable):
         A hole takes the value a season before; one at an end takes the nearest value.
         """
         read = self.read(history)
-        values = [self._whole(history.series(i)) for i in np.flatnonzero(read)]
+        values = [self._whole(history.series(i)) for i in np.flatnonzero(read).tolist()]
         table = self._columns(history, np.zeros(history.n_series, int)).filter(
             Series(read.repeat(history.lengths))
         )
@@ -194,7 +194,9 @@ class FittedMLForecast(Serializable):
 
         made = installed_class(self.model.estimator)
         given = accepted(made, {"random_state": self.seed % 2**31}) | dict(self.model.settings)
-        transforms = [Differences(list(self.model.differences))] if self.model.differences else []
+        transforms: list[Any] = (
+            [Differences(list(self.model.differences))] if self.model.differences else []
+        )
         if self.model.standardize:
             transforms.append(LocalStandardScaler())
         library = Library(

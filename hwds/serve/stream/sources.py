@@ -118,7 +118,7 @@ class JsonLines:
         HwdsError: There is no such file.
     """
 
-    ends = True
+    ends: ClassVar[bool] = True
 
     def __init__(self, path: Path | None, *, follow: bool = False) -> None:
         self._path, self._follow = path, follow
@@ -251,7 +251,7 @@ class Kafka:
         HwdsError: There is no cluster.
     """
 
-    ends = False
+    ends: ClassVar[bool] = False
 
     def __init__(self, text: str) -> None:
         self._where = parse_address(
@@ -388,7 +388,7 @@ class Kinesis:
         HwdsError: The stream cannot be read.
     """
 
-    ends = False
+    ends: ClassVar[bool] = False
 
     def __init__(self, text: str) -> None:
         self.name = text
@@ -525,7 +525,7 @@ class MqttSource:
         HwdsError: There is no broker, or it lets this client not listen to the topic.
     """
 
-    ends = False
+    ends: ClassVar[bool] = False
 
     def __init__(self, text: str, store: str) -> None:
         self._where = broker_address("--from", text)
