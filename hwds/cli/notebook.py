@@ -496,7 +496,7 @@ class StoredSweep:
         below = f"Sweep {self.title}: {self.folder.path}"
         if "best" not in self.record:
             return fragment(f"Sweep {self.title} is not finished.", (), below)
-        return fragment(self.sentence, (trials_grid(self.result, MOST_TRIALS),), below)
+        return fragment(self.sentence, (trials_grid(self.result).first(MOST_TRIALS),), below)
 
 
 @dataclass(frozen=True, eq=False)

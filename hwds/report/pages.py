@@ -368,8 +368,8 @@ def comparison_page(
         command: The command that repeats it.
         origins: The provenance of its runs by their titles, of those that still exist.
     """
-    grids = [*comparison_grids(result)] if result.ranked else []
-    board, effects = next(iter(grids), None), grids[1:]
+    grids = list(comparison_grids(result))
+    board, effects = (grids[0], grids[1:]) if grids else (None, [])
     specified = specification_grid(result)
     drawn = _figure_parts(coefficients_figure(result), COEFFICIENTS_CAPTION, "coefficients.png")
     forest = _figure_parts(comparison_figure(result), EFFECTS_CAPTION, "forest.png")
