@@ -9,7 +9,13 @@ from hwds.core.errors import ConfigError
 from hwds.evaluation.panel_folds import AtLaunch, future_of, panel_known_at, select_series
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.experiment.spec import check
-from hwds.forecast.lifecycle.design import LaunchRows, calendar_numbers, has_predecessors
+from hwds.forecast.lifecycle.design import (
+    LaunchRows,
+    LaunchTerms,
+    calendar_numbers,
+    has_predecessors,
+    with_age,
+)
 from hwds.forecast.lifecycle.fitting import fit_growth, log_increase
 from hwds.forecast.lifecycle.pooling import (
     Level,
@@ -391,3 +397,23 @@ def test_an_age_that_is_no_column_is_refused():
 
 def test_the_option_is_composed():
     assert isinstance(check(compose(["model=forecast/analog", "protocol=launch"])).model, Analog)
+
+
+def test_a_hole_in_a_column_known_ahead_takes_the_value_of_the_row_before():
+    prices = [1.0, 2.0, None, 4.0, 1.0, 3.0, None, None]
+    table = pl.DataFrame(
+        {
+            "series_id": ["a"] * 4 + ["b"] * 4,
+            "time": [date(2024, month, 1) for month in (1, 2, 3, 4)] * 2,
+            "target": [5.0, 6.0, 7.0, 8.0] * 2,
+            "price": prices,
+        }
+    )
+    panel = with_age(
+        Panel.build(table, Frequency("1mo"), roles=Roles(known_future=("price",))), "", 0
+    )
+    terms = LaunchTerms.learn(panel, season=1, age="", floor=1.0)
+    (within,) = [columns for name, columns in terms.blocks(panel) if name == "effects"]
+    filled = np.array([1.0, 2.0, 2.0, 4.0, 1.0, 3.0, 3.0, 3.0])
+    rises = np.log(filled)  # both series begin at a price of 1
+    np.testing.assert_allclose(within[:, 0] / within[3, 0], rises / rises[3])
