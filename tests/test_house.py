@@ -2,8 +2,11 @@
 
 import ast
 import inspect
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
@@ -273,3 +276,27 @@ def test_every_file_of_the_package_is_in_the_wheel():
 def test_what_is_said_to_be_slow_is_there():
     names = [line.split()[1] for line in (ROOT / "tests" / "slow.txt").read_text().splitlines()]
     assert [name for name in names if not (ROOT / name).is_file()] == []
+
+
+SMALL = ("size=small", "compute=serial", "rivals=[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (("dataset=classics", "model=forecast/seasonal_naive", "protocol=holdout"), 65),
+        (("+experiment=gray_market_xgboost",), 110),
+    ],
+    ids=["seasonal_naive", "gray_market"],
+)
+def test_one_who_follows_a_small_run_opens_few_files(words, most, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.executed", *words, *SMALL],
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"HWDS_OUTPUTS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    files = [line for line in done.stderr.splitlines() if line.startswith("executed ")]
+    assert 30 < len(files) <= most, done.stderr[-2000:]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hwds.cli.run import exit_code, run_experiment
 from hwds.core.files import OUTPUTS
@@ -14,13 +14,14 @@ from hwds.core.registry import GROUPS
 from hwds.experiment.spec import check
 from hwds.report.leaderboard import print_grids
 from hwds.report.standings import run_conclusion, stored_standings
-from hwds.report.sweep import stored_result, sweep_conclusion
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.index import RunIndex, flatten_config
-from hwds.results.sweep_folder import SweepFolder
 
-Folder = RunFolder | SweepFolder
+if TYPE_CHECKING:
+    from hwds.results.sweep_folder import SweepFolder
+
+Folder: TypeAlias = "RunFolder | SweepFolder"
 
 
 def main(jobs: Sequence[dict[str, Any]]) -> tuple[int, list[Folder]]:
@@ -121,6 +122,8 @@ def stored_record(folder: Folder) -> dict[str, Any]:
 
 
 def _sweep_record(folder: SweepFolder) -> dict[str, Any]:
+    from hwds.report.sweep import stored_result, sweep_conclusion
+
     record, result = folder.read_json(), stored_result(folder)
     named = ("best", "untuned", "tuned", "run", "own_run", "command")
     return {

@@ -29,7 +29,6 @@ from hwds.detection.scores import (
     scored_windows,
 )
 from hwds.results.tables import short
-from hwds.stats.clusters import ClusterCounts
 from hwds.stats.contrasts import Pair, Scale
 from hwds.stats.effects import (
     LEAST_SURE,
@@ -39,6 +38,7 @@ from hwds.stats.effects import (
     SumDistribution,
     student_critical,
 )
+from hwds.stats.estimates import ClusterCounts
 from hwds.stats.evidence import TaskComparison, shares_of
 from hwds.stats.ranks import delong
 from hwds.stats.sources import ModelRows, shared_rows

@@ -29,7 +29,10 @@ from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.evaluation.protocol import Score
 from hwds.results.tables import Measure, short
 from hwds.stats.binary_labels import BINS, LIKELY
-from hwds.stats.clusters import (
+from hwds.stats.contrasts import Scale
+from hwds.stats.distributions import sigmoid
+from hwds.stats.effects import LEAST_CLUSTERS, LEVEL, Effect, ReferenceDistribution
+from hwds.stats.estimates import (
     LEAST_DEFINED,
     ClusterCounts,
     ClusteredPart,
@@ -40,9 +43,6 @@ from hwds.stats.clusters import (
     resample_clusters,
     two_way_effect,
 )
-from hwds.stats.contrasts import Scale
-from hwds.stats.distributions import sigmoid
-from hwds.stats.effects import LEAST_CLUSTERS, LEVEL, Effect, ReferenceDistribution
 
 # Clusters of scored rows by entity, by day, and by both; drawn again they say how much a metric
 # may vary.
@@ -544,7 +544,7 @@ def detection_scores(rows: DataFrame, protocol: ScoredBy) -> list[Score]:
     against labels, each weighted by 1 / chance.
 
     The interval counts what rows of an entity share and what those of a day do, see
-    `hwds.stats.clusters`; where either are too few there is none, and its method says so. Metrics
+    `hwds.stats.estimates`; where either are too few there is none, and its method says so. Metrics
     of probabilities are there where there are probabilities, those of money where there are
     amounts.
 

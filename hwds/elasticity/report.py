@@ -37,8 +37,7 @@ from hwds.report.pictures import (
 )
 from hwds.report.standings import Standings
 from hwds.report.words import ESTIMATE, NOT_SURE, coverage_words, say, say_lines, scores_of
-from hwds.results.columns import Column, Declared
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import TRUTH, Column, Declared, Tables
 from hwds.stats.effects import Z95
 
 if TYPE_CHECKING:

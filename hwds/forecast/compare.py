@@ -31,8 +31,9 @@ from hwds.forecast.metrics import (
 from hwds.forecast.rows import SkillBlocks, cluster_remarks
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.stats.contrasts import Matrix, Pair, Periods, Reach, Scale, codes_of
+from hwds.stats.contrasts import Matrix, Pair, Periods, Reach, Scale
 from hwds.stats.effects import holm
+from hwds.stats.estimates import codes_of
 from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
 from hwds.stats.periods import LEAST_ORIGINS, cosine_effect, diebold_mariano, has_enough_origins
 from hwds.stats.sources import ModelRows, shared_rows

@@ -21,9 +21,8 @@ from hwds.core.recipe import Level
 from hwds.evaluation.protocol import CLUSTER_COLUMN, Score
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Beside, Measure
-from hwds.stats.contrasts import codes_of
 from hwds.stats.effects import reaching_zero
-from hwds.stats.estimates import Estimate, group_quantiles, unit_mean
+from hwds.stats.estimates import Estimate, codes_of, group_quantiles, unit_mean
 from hwds.stats.periods import (
     Cells,
     block_of_step,

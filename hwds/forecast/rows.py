@@ -36,8 +36,7 @@ from hwds.frames.panel import FALLBACK_KIND, LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.results.formatting import counted, percent
 from hwds.results.tables import BY_FALLBACK, TRUTH
-from hwds.stats.contrasts import codes_of
-from hwds.stats.estimates import Estimate, difference_estimate, explained_p
+from hwds.stats.estimates import Estimate, codes_of, difference_estimate, explained_p
 from hwds.stats.periods import (
     LEAST_OF_A_SEASON,
     SEASON_SEEN,

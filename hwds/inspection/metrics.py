@@ -13,7 +13,7 @@ from polars import DataFrame
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
 from hwds.results.tables import Beside, Better, Measure
-from hwds.stats.clusters import ClusterBootstrap
+from hwds.stats.estimates import ClusterBootstrap
 
 # The metrics of inspection, and what each of them means.
 

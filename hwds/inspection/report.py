@@ -35,8 +35,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say_lines, scores_of
-from hwds.results.columns import Column, Declared
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import TRUTH, Column, Declared, Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

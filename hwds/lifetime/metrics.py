@@ -13,9 +13,8 @@ from hwds.evaluation.protocol import Score
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.laws import LIFE_LEVELS, Lives, survival_at
 from hwds.results.tables import Beside, Better, Measure
-from hwds.stats.clusters import ClusterBootstrap
 from hwds.stats.distributions import kaplan_meier
-from hwds.stats.estimates import Estimate
+from hwds.stats.estimates import ClusterBootstrap, Estimate
 
 # The metrics of remaining lives, and what each of them means.
 

@@ -28,8 +28,7 @@ from hwds.report.pictures import (
 )
 from hwds.report.standings import Standings
 from hwds.report.words import coverage_words, say_lines, scores_of
-from hwds.results.columns import Column, Declared
-from hwds.results.tables import Tables
+from hwds.results.tables import Column, Declared, Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -37,9 +37,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say, verdict_word
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, first_few, percent, places_of, with_errors
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import TRUTH, Column, Declared, Tables
 from hwds.stats.evidence import Estimates, TaskComparison
 
 if TYPE_CHECKING:

@@ -44,8 +44,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared, with_interval
-from hwds.results.tables import Verdict, row_of
+from hwds.results.tables import Column, Declared, Verdict, row_of, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

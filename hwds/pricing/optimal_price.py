@@ -39,9 +39,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import spoken
-from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import counted, percent
-from hwds.results.tables import Verdict
+from hwds.results.tables import Column, Declared, Verdict, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -35,9 +35,8 @@ from hwds.report.pictures import (
     thousands,
     tidy,
 )
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import counted
-from hwds.results.tables import Verdict, row_of
+from hwds.results.tables import Column, Declared, Verdict, row_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

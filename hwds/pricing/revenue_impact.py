@@ -25,9 +25,8 @@ from hwds.report.pictures import (
     new_figure,
     tidy,
 )
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import counted
-from hwds.results.tables import Verdict
+from hwds.results.tables import Column, Declared, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

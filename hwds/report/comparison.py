@@ -26,9 +26,9 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say, say_lines, word_of
-from hwds.results.columns import Column, Declared
 from hwds.results.comparison import LEADERBOARD, PAIRS, Comparison, StudyResult
 from hwds.results.formatting import UNBOUNDED, interval, places_of, with_errors
+from hwds.results.tables import Column, Declared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

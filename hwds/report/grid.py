@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.table import Table
 
-    from hwds.results.columns import Column, Declared
+    from hwds.results.tables import Column, Declared
 
 JOINTS = tuple(map(re.compile, (r"(?<=\S)(?=\()", r"(?<=/)(?=.)", r"(?<=[_, ])(?=[^ ])")))
 """The places where a name may be broken, best first: before the changes of an option, after its

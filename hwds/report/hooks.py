@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
     from hwds.report.page_parts import Page, Section
-    from hwds.results.columns import Declared
+    from hwds.results.tables import Declared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,12 +68,11 @@ from hwds.report.verdict import (
     verdict_captions,
 )
 from hwds.report.words import say_lines, study_word
-from hwds.results.columns import Column, Declared
 from hwds.results.comparison import STUDY_CONTRASTS, Comparison, StudyResult
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.sweep_folder import SweepFolder
-from hwds.results.tables import Measure, Tables
+from hwds.results.tables import Column, Declared, Measure, Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,10 +18,9 @@ from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.standings import ScoreValue
 from hwds.report.verdict import Shown, print_shown
 from hwds.report.words import say, say_lines, verdict_word
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import column_texts, duration
 from hwds.results.sweep_folder import SweepFolder
-from hwds.results.tables import Measure
+from hwds.results.tables import Column, Declared, Measure
 
 # The result of a sweep: its trials, its best settings, and the comparable scores.
 

@@ -37,9 +37,8 @@ from hwds.report.sweep import (
     varied_settings,
 )
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, column_texts, counted
-from hwds.results.tables import short
+from hwds.results.tables import Column, Declared, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

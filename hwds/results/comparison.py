@@ -15,7 +15,6 @@ from hwds.core.checksums import Damaged, write_json, write_parquet
 from hwds.core.errors import ambiguous
 from hwds.core.files import OUTPUTS, digest_file
 from hwds.core.secrets import without_secrets
-from hwds.results.columns import Column, Declared
 from hwds.results.files import (
     holds_file,
     read_csv,
@@ -26,7 +25,7 @@ from hwds.results.files import (
 )
 from hwds.results.folder import RunFolder
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
-from hwds.results.tables import Measure
+from hwds.results.tables import Column, Declared, Measure
 
 # The result of a comparison of models, as plain values and tables.
 

@@ -26,8 +26,7 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import rivals_words, say, scores_of, verdict_word
-from hwds.results.columns import Column, Declared
-from hwds.results.tables import Tables
+from hwds.results.tables import Column, Declared, Tables
 from hwds.sensors.metrics import flagged_stretches, run_counts
 
 if TYPE_CHECKING:

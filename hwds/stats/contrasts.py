@@ -16,6 +16,7 @@ from hwds.core.errors import DataError
 from hwds.core.seeds import stream
 from hwds.results.formatting import brief, first_few, percent
 from hwds.stats.effects import LEVEL, student_critical
+from hwds.stats.estimates import codes_of
 from hwds.stats.periods import (
     Cells,
     PeriodPart,
@@ -251,12 +252,6 @@ def deviations(values: ndarray, means: ndarray, pairs: Sequence[Pair], scale: Sc
 
 # Periods: the values of every model on each unit in each period, for units that share their
 # periods.
-
-
-def codes_of(names: Series) -> ndarray:
-    """Return the number of each name from 0, by the order of names; none is a name."""
-    codes: ndarray = names.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
-    return codes - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -867,7 +867,7 @@ def ratio_estimate(
         root: Give the square root of the ratio.
         blocks: As in `mean_estimate`.
     """
-    from hwds.stats.clusters import clustered_part
+    from hwds.stats.estimates import clustered_part
 
     total = float(bottom.sum()) if len(bottom) else 0.0
     if not total:

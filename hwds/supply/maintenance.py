@@ -24,9 +24,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import spoken
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, counted
-from hwds.results.tables import Verdict, row_of
+from hwds.results.tables import Column, Declared, Verdict, row_of
 from hwds.supply.fleet import (
     OWN_RULE,
     LifeLaws,
@@ -45,9 +44,8 @@ from functools import cached_property
 from numpy import ndarray
 
 from hwds.core.seeds import stream
-from hwds.results.columns import with_interval
-from hwds.stats.clusters import resample_clusters
-from hwds.stats.estimates import clustered_wilson
+from hwds.results.tables import with_interval
+from hwds.stats.estimates import clustered_wilson, resample_clusters
 from hwds.supply.fleet import (
     MOST_LIMITS,
     Fleet,

@@ -27,9 +27,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import spoken
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import counted
-from hwds.results.tables import Verdict
+from hwds.results.tables import Column, Declared, Verdict
 from hwds.supply.production import (
     PlanOutcome,
     SupplyProblem,

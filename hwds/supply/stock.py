@@ -25,9 +25,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say, spoken
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, counted, first_to_last
-from hwds.results.tables import TRUTH, Verdict, row_of
+from hwds.results.tables import TRUTH, Column, Declared, Verdict, row_of
 from hwds.supply.stock_levels import LAW_SOURCES, StockCases, StockTerms
 from hwds.supply.volumes import When
 
@@ -39,7 +38,7 @@ from dataclasses import replace
 import polars as pl
 from numpy import ndarray
 
-from hwds.results.columns import with_interval
+from hwds.results.tables import with_interval
 from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
 from hwds.supply.stock_levels import without_depot
 

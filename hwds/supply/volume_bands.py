@@ -26,9 +26,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import spoken
-from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import counted, first_to_last
-from hwds.results.tables import Verdict
+from hwds.results.tables import Column, Declared, Verdict, with_interval
 from hwds.stats.effects import student_critical
 from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
 from hwds.supply.volumes import (

@@ -10,8 +10,7 @@ import pytest
 
 from hwds.report.grid import declared_grid
 from hwds.report.words import say, spoken
-from hwds.results.columns import Column, Declared, with_interval
-from hwds.results.tables import Verdict
+from hwds.results.tables import Column, Declared, Verdict, with_interval
 
 LINES = Declared.of(
     Column("plant", "text", "The plant.", "plant", "plant"),

@@ -11,7 +11,7 @@ from hwds.core.errors import DataError
 from hwds.serve.bundle.reference import log_losses
 from hwds.serve.monitor.retraining import judge_arms
 from hwds.serve.monitor.watch import Captured
-from hwds.stats.clusters import influence_effect
+from hwds.stats.estimates import influence_effect
 
 N, DAYS = 1200, 40
 

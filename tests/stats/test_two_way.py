@@ -5,7 +5,8 @@ and refusals.
 import numpy as np
 import pytest
 
-from hwds.stats.clusters import (
+from hwds.stats.effects import ReferenceDistribution
+from hwds.stats.estimates import (
     ClusterCounts,
     ClusteredPart,
     block_length,
@@ -15,7 +16,6 @@ from hwds.stats.clusters import (
     influence_effect,
     two_way_effect,
 )
-from hwds.stats.effects import ReferenceDistribution
 
 
 def rows(customers=40, days=12, each=3, shares=(1.0, 0.5, 1.0), seed=0):

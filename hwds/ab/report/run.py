@@ -57,9 +57,8 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared
 from hwds.results.files import write_markdown
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import TRUTH, Column, Declared, Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,9 +28,8 @@ from hwds.ab.report.scores import (
 )
 from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, counted, fixed, p_value_text, percent_cell, places_of
-from hwds.results.tables import Tables
+from hwds.results.tables import Column, Declared, Tables
 
 # The tables of a test: each arm's effects by each comparison, and how often each rule declares
 # a false winner.

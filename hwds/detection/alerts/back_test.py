@@ -24,14 +24,14 @@ from hwds.detection.alerts.verdict import (
 )
 from hwds.detection.rows import distinct_codes, uniform_by_id
 from hwds.frames.table import ROW_ID
-from hwds.stats.clusters import (
+from hwds.stats.effects import LEAST_SURE
+from hwds.stats.estimates import (
     ClusteredPart,
     block_length,
     clustered_part,
     resample_clusters,
     two_way_effect,
 )
-from hwds.stats.effects import LEAST_SURE
 
 # The actions on rows of some days: blocks, a random review stream, reviews by expected gain up
 # to the capacity.

@@ -36,9 +36,9 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.words import say
-from hwds.results.columns import Column, Declared
 from hwds.results.files import write_csv
 from hwds.results.formatting import brief, counted, decimals, fixed, percent_cell
+from hwds.results.tables import Column, Declared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -38,7 +38,7 @@ from hwds.report.words import say
 from hwds.results.formatting import brief, percent_cell
 from hwds.results.tables import Tables
 from hwds.stats.binary_labels import Ranking
-from hwds.stats.clusters import resample_clusters
+from hwds.stats.estimates import resample_clusters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

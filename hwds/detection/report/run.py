@@ -31,9 +31,8 @@ from hwds.report.grid import Grid, declared_grid
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import save_png
 from hwds.report.words import say_lines, scores_of, verdict_word
-from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.formatting import quote_interval
-from hwds.results.tables import Tables, short
+from hwds.results.tables import Column, Declared, Tables, short, with_interval
 from hwds.stats.distributions import sigmoid
 from hwds.stats.effects import LEAST_SURE, student_critical
 

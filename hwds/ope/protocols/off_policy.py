@@ -83,8 +83,8 @@ from hwds.pricing.arm_evidence import (
     value_by_arm,
 )
 from hwds.results.tables import TRUTH, Measure, Tables
-from hwds.stats.clusters import day_blocks, day_cluster, influence_effect
 from hwds.stats.effects import Z95, Effect, ReferenceDistribution
+from hwds.stats.estimates import day_blocks, day_cluster, influence_effect
 
 # The scores of an off-policy estimate: the value, the gain over the log, and how much the log
 # tells.

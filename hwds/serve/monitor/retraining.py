@@ -23,8 +23,8 @@ from hwds.serve.bundle.reference import log_losses
 from hwds.serve.events.reading import Reader
 from hwds.serve.monitor.watch import Captured
 from hwds.serve.services.opening import Bundle
-from hwds.stats.clusters import day_blocks, day_cluster, influence_effect
 from hwds.stats.effects import LEVEL, Effect
+from hwds.stats.estimates import day_blocks, day_cluster, influence_effect
 
 # Champion against challenger: log losses of two arms of a server as labels arrive, by the
 # statistics of `hwds compare`.

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hwds.detection.metrics import EntityDays, blocking_costs, flag_top_entities
 from hwds.stats.binary_labels import Probabilities, Ranking, average_precision
-from hwds.stats.clusters import resample_clusters
+from hwds.stats.estimates import resample_clusters
 
 
 def rows(n=400, share=0.2, ties=8, seed=0):

@@ -13,8 +13,8 @@ from hwds.lifetime.metrics import (
     life_scores,
     official_scores,
 )
-from hwds.stats.clusters import ClusterBootstrap
 from hwds.stats.distributions import kaplan_meier
+from hwds.stats.estimates import ClusterBootstrap
 
 TERMS = LifeTerms(cap=125.0, resamples=200)
 
