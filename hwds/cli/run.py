@@ -14,6 +14,7 @@ import polars as pl
 
 from hwds.core.cache import collect_inputs
 from hwds.core.errors import CellError, DataError, HwdsError
+from hwds.core.extras import NOT_INSTALLED
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
 from hwds.evaluation.protocol import KnowsTruth, Segmentable, SkillTested
@@ -403,7 +404,8 @@ def show_stored(
     config = folder.read_config()
     failed = tables.timings.filter(tables.timings["status"] != "ok").head(5).to_dicts()
     lost = [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed]
-    lost += [each for each in said["remarks"] if BY_FALLBACK in each]
+    weighty = (BY_FALLBACK, NOT_INSTALLED)
+    lost += [each for each in said["remarks"] if any(words in each for words in weighty)]
     print_shown(
         Shown(
             title=run_title(config, board),

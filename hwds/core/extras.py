@@ -21,6 +21,9 @@ class Package(NamedTuple):
     extra: str
 
 
+NOT_INSTALLED = "not installed"
+"""The words of a remark on packages that a model does without."""
+
 PACKAGES = {
     "boto3": Package("boto3", "aws"),
     "cryptography": Package("cryptography", "bundle"),

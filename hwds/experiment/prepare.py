@@ -23,7 +23,7 @@ from hwds.core.cache import (
 )
 from hwds.core.checksums import read_json, read_parquet
 from hwds.core.errors import ConfigError, DataError
-from hwds.core.extras import install_command, package_names
+from hwds.core.extras import NOT_INSTALLED, install_command, package_names
 from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
@@ -514,7 +514,7 @@ def _remarks_on_packages(prepared: Prepared) -> Iterator[str]:
     for name, model in prepared.experiment.models.items():
         if missing := model.lacking():
             packages, command = package_names(missing), install_command(missing)
-            yield f"'{name}' does without {packages}, not installed: {command}."
+            yield f"'{name}' does without {packages}, {NOT_INSTALLED}: {command}."
 
 
 def _remarks_on_features(prepared: Prepared) -> Iterator[str]:

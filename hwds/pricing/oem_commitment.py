@@ -431,6 +431,8 @@ def _tier_row(
         world, tier, float(risks.elasticity.mean()), cost, tuple(ATTAINED_LEVELS.values())
     )
     zone, paid = dumping_zone(schedule, tier, world.terms), made.settlement
+    gained = made.net - alone
+    gained = np.where(np.abs(gained) > CONTRACT_SLACK * np.abs(alone), gained, 0.0)
     low, high = np.quantile(made.net, [(1 - rules.level) / 2, (1 + rules.level) / 2])
     short = np.maximum(schedule.quantities[tier] - paid.units, 0.0)
     uplift, needed = break_even_uplift(margin, discount), needed_elasticity(margin, discount)
@@ -453,8 +455,8 @@ def _tier_row(
         "net": made.net.mean(),
         "net_low": low,
         "net_high": high,
-        "gain": (made.net - alone).mean(),
-        "probability_gain": (made.net - alone > CONTRACT_SLACK * np.abs(alone)).mean(),
+        "gain": gained.mean(),
+        "probability_gain": (gained > 0).mean(),
         "probability_below_floor": (made.share < rules.floor).mean(),
         "probability_shortfall": (short > 0).mean(),
         "shortfall_units": short.mean(),

@@ -82,7 +82,7 @@ def test_a_decision_comes_first_with_its_table():
         "a        1.0",
         "BETTER    b.",
     ]
-    assert lines[6:] == ["Note      It blocks 10 %."]
+    assert lines[5:] == ["Note      It blocks 10 %."]
 
 
 def test_no_line_is_longer_than_the_terminal_and_a_long_note_is_cut_to_two_lines():

@@ -72,7 +72,7 @@ def test_sure_elasticities_need_no_test():
     assert (verdict.action, verdict.rule, len(verdict.arms)) == ("HOLD", "no_value", 0)
     assert (
         verdict.sentence
-        == "HOLD: none of 8 cells is worth a test. Not tested: 8 because the test costs more than "
+        == "HOLD: none of 8 cells is worth a test.\nNot tested: 8 because the test costs more than "
         "it is worth."
     )
 

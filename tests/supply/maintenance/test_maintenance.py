@@ -147,7 +147,7 @@ def test_without_wear_to_replace_never_pays():
     assert np.ptp(index) < 1e-9
     verdict = decide_maintenance("m", lasting, lasting, None, TERMS, seed=0, when="back-test")
     assert (verdict.action, verdict.rule) == ("HOLD", "no_gain")
-    assert "not shown to be less than rules that look at no sensor" in verdict.sentence
+    assert "not shown to cost less than rules that look at no sensor" in verdict.sentence
 
 
 def test_censored_machines_do_not_move_the_cost():

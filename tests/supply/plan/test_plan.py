@@ -125,7 +125,7 @@ def test_what_the_record_does_not_bear_is_held():
     assert told(case(1.0, deals=10)).rule == "few_deals"
     assert told(replace(case(1.0), coupled=False)).rule == "no_backtest"
     unknown = replace(case(1.0), actual=np.full((30, 4), np.nan))
-    assert told(unknown).sentence.startswith("HOLD: no deal of the back-test has a known demand")
+    assert told(unknown).sentence.startswith("HOLD: the back-test has no deal with a known demand")
 
 
 @pytest.fixture

@@ -277,8 +277,8 @@ def test_levels_that_are_too_low_are_held_and_a_better_law_is_worth_money():
     one = replace(one, keys=pl.DataFrame({"series": ["a"] * 20, "cutoff": list(range(20))}))
     alone = decide_stock("stock", {"own": one}, one, "own", BASE, unit="", when="back-test")
     assert (alone.action, alone.rule) == ("HOLD", "few_series")
-    assert alone.sentence.startswith("HOLD: base stock from own cost")
-    assert "no interval over series says whether that is enough" in alone.sentence
+    assert alone.sentence.startswith("HOLD: 0.0 % of periods ended without a shortage")
+    assert "one series gives no interval" in alone.sentence
 
 
 def test_intervals_of_few_series_stay_where_costs_and_shares_can_be():
