@@ -1,4 +1,4 @@
-"""Show what is in a dataset, column by column, and what it cannot bear.
+"""Show the columns of a dataset, and its traps with their cures.
 
 `hwds check dataset=file dataset.path=sales.csv ...` takes the words of a run that name the dataset.
 Each finding is an error, a warning or a note, and has the setting that mends it.

@@ -34,7 +34,7 @@ Severity = Literal["error", "warning", "note"]
 CHECKS: dict[str, str] = {
     "refused": "The reader refuses the file.",
     "separator": "A sign in numbers may stand before decimals or between thousands.",
-    "dates": "Dates have another form than the one that is read.",
+    "dates": "Dates have another form than the reader expects.",
     "currencies": "A column names several currencies.",
     "duplicates": "Rows come twice.",
     "totals": "Rows are sums of other rows.",
@@ -49,7 +49,7 @@ CHECKS: dict[str, str] = {
     "uninvestigated": "Some rows were never labelled.",
     "late-rewards": "The last outcomes are not complete.",
     "propensities": "Propensities do not go with the arms.",
-    "likely-leak": "A column likely gives away what is predicted.",
+    "likely-leak": "A column likely reveals the answer.",
     "remark": "The reader took something for granted.",
 }
 """The checks by name, as `dataset.accept` takes them."""
@@ -316,7 +316,7 @@ def _follows(price: str, what: str) -> Finding:
         "warning",
         price,
         f"{what}: prices may answer demand, and an elasticity is then too small.",
-        "Name what moves prices alone: dataset.roles.instrument=..., with model=elasticity/iv.",
+        "Name a column that moves prices alone: dataset.roles.instrument=..., with model=elasticity/iv.",
     )
 
 
