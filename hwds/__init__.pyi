@@ -4,6 +4,7 @@ from . import datasets as datasets
 from . import detection as detection
 from . import elasticity as elasticity
 from . import forecast as forecast
+from . import foreign as foreign
 from . import inspection as inspection
 from . import lifetime as lifetime
 from . import ope as ope
