@@ -23,7 +23,8 @@ from hwds.core.config import build
 from hwds.core.errors import HwdsError
 from hwds.core.registry import options
 from hwds.datasets.file import File
-from hwds.datasets.reading.traps import file_findings, findings_of, plan_findings
+from hwds.datasets.reading.file_traps import file_findings
+from hwds.datasets.reading.traps import findings_of, plan_findings
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles

@@ -28,8 +28,8 @@ from hwds.datasets.reading.columns import (
     series_of_rows,
     without_gaps,
 )
+from hwds.datasets.reading.file_traps import with_cures
 from hwds.datasets.reading.leakage import refuse_leaking_columns
-from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import (
     FileSource,
     read_files,

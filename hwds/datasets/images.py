@@ -10,7 +10,8 @@ from numpy import ndarray
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.columns import PICTURES, RoleNames, open_archive, read_pictures
+from hwds.datasets.reading.columns import RoleNames
+from hwds.datasets.reading.pictures import PICTURES, open_archive, read_pictures
 from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, without_line_break
 from hwds.frames.images import BOARD, IMAGE, KIND
 from hwds.frames.images import Images as ImagesFrame

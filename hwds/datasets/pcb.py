@@ -14,7 +14,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.columns import open_archive
+from hwds.datasets.reading.pictures import open_archive
 from hwds.frames.images import BOARD, IMAGE, KIND, Images
 
 FILE = "pcb/pcb_patches.npz"

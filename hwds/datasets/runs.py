@@ -19,7 +19,7 @@ from hwds.datasets.reading.columns import (
     combine_duplicates,
     times_of_column,
 )
-from hwds.datasets.reading.traps import with_cures
+from hwds.datasets.reading.file_traps import with_cures
 from hwds.frames.files import FileSource, read_files, readable, without_line_break
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs as RunsFrame

@@ -16,8 +16,8 @@ from hwds.datasets.reading.columns import (
     column_of,
     times_of_column,
 )
+from hwds.datasets.reading.file_traps import with_cures
 from hwds.datasets.reading.leakage import refuse_leaking_inputs, refuse_order_of_labels
-from hwds.datasets.reading.traps import with_cures
 from hwds.frames.files import (
     FileSource,
     TextFormat,

@@ -672,3 +672,29 @@ def codes_of(names: Series) -> ndarray:
     """Return the number of each name from 0, by the order of names; none is a name."""
     codes: ndarray = names.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
     return codes - 1
+
+
+# What few units decide.
+
+MOST_TELLING = (1, 2, 5)
+"""Numbers of units, or of periods, that are left out together."""
+
+FEW_SHARE = 0.25
+"""The largest share of units or periods that is left out."""
+
+
+def fewest(added: ndarray, sure: Callable[[ndarray], bool]) -> tuple[int, ...]:
+    """Return the fewest units without which a difference is not sure; empty if it stays so without
+    as many as are tried.
+
+    Args:
+        added: What each unit adds to the difference, above 0 if it makes it larger, shape (units,).
+        sure: Whether a difference is sure without some of them, by their numbers.
+    """
+    order = np.argsort(-added, kind="stable")
+    for most in MOST_TELLING:
+        if most > FEW_SHARE * len(added):
+            break
+        if not sure(order[:most]):
+            return tuple(order[:most].tolist())
+    return ()

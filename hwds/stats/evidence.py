@@ -35,7 +35,8 @@ from hwds.stats.effects import (
     student_critical,
     unit_effects,
 )
-from hwds.stats.periods import Deciders, fewest, with_periods
+from hwds.stats.estimates import fewest
+from hwds.stats.periods import Deciders, with_periods
 from hwds.stats.sources import ModelRows, RunSource
 
 # Units and seeds as two levels of chance: which units were sampled, and how the training was

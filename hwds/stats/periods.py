@@ -21,7 +21,7 @@ from hwds.stats.effects import (
     cluster_values,
     reaching_zero,
 )
-from hwds.stats.estimates import Estimate, unit_median, without_interval
+from hwds.stats.estimates import Estimate, fewest, unit_median, without_interval
 
 # Tests of equal accuracy along one series: Diebold and Mariano's, and one that holds its level
 # with few origins.
@@ -628,12 +628,6 @@ def mean_estimate(
 
 # What few units or periods decide, and breaks in time.
 
-MOST_TELLING = (1, 2, 5)
-"""Numbers of units, or of periods, that are left out together."""
-
-FEW_SHARE = 0.25
-"""The largest share of units or periods that is left out."""
-
 
 @dataclass(frozen=True)
 class Deciders:
@@ -662,23 +656,6 @@ class Deciders:
             f"Without {len(self.codes)} of {self.count} {called} ({listed}) the difference{than} "
             f"is not sure."
         )
-
-
-def fewest(added: ndarray, sure: Callable[[ndarray], bool]) -> tuple[int, ...]:
-    """Return the fewest units without which a difference is not sure; empty if it stays so without
-    as many as are tried.
-
-    Args:
-        added: What each unit adds to the difference, above 0 if it makes it larger, shape (units,).
-        sure: Whether a difference is sure without some of them, by their numbers.
-    """
-    order = np.argsort(-added, kind="stable")
-    for most in MOST_TELLING:
-        if most > FEW_SHARE * len(added):
-            break
-        if not sure(order[:most]):
-            return tuple(order[:most].tolist())
-    return ()
 
 
 def deciders(values: ndarray, cells: Cells, blocks: ndarray) -> list[Deciders]:

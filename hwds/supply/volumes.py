@@ -23,8 +23,7 @@ from hwds.stats.distributions import (
     ranks_of,
     scores_of_levels,
 )
-from hwds.stats.estimates import clustered_wilson, pooled_ratio
-from hwds.stats.periods import fewest
+from hwds.stats.estimates import clustered_wilson, fewest, pooled_ratio
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 

@@ -10,7 +10,8 @@ import pytest
 from bench.data_traps import TRAPS, counts, decisions, sales
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.file import File
-from hwds.datasets.reading.traps import CHECKS, Finding, findings_of, first_lines, fitting_settings
+from hwds.datasets.reading.file_traps import fitting_settings
+from hwds.datasets.reading.traps import CHECKS, Finding, findings_of, first_lines
 from hwds.datasets.table import Table
 
 WORLDS = 6

@@ -23,16 +23,13 @@ from hwds.core.config import build
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import OUTPUTS, digest
 from hwds.datasets.reading.columns import OwnRows, read_plan, typed_column
-from hwds.datasets.reading.traps import (
-    SEVERITIES,
-    Finding,
+from hwds.datasets.reading.file_traps import (
     file_findings,
-    findings_of,
     fitting_settings,
     fitting_text,
-    in_order,
     raw_table,
 )
+from hwds.datasets.reading.traps import SEVERITIES, Finding, findings_of, in_order
 from hwds.experiment.prepare import likely_giveaways
 from hwds.frames.files import local_files
 from hwds.frames.panel import Panel
