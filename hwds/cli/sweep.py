@@ -215,7 +215,7 @@ def write_result(
     write_text(folder.path / PAGE, sweep_page(folder).html())
     search.experiment.compute.done(folder.path)
     used_up = search.used_up if WAITING not in result.trials["status"] else ""
-    print_sweep(folder, result, [front_sentence(front), used_up], [remark, timed])
+    print_sweep(folder, result, [used_up, remark, front_sentence(front)], [timed])
 
 
 def inner_result(

@@ -92,7 +92,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
         _, err = process.communicate(timeout=20)
         assert time.time() - began < 5
         assert process.returncode == 130
-        assert "the same command goes on" in err
+        assert "the same command continues" in err
         assert "Traceback" not in err
 
 

@@ -54,7 +54,7 @@ def test_own_sales_become_prices_and_a_contract(hwds, tmp_path):
     prices = pl.read_parquet(folder / "optimal_price.parquet")
     assert len(prices) == found["cells"] == 4
     assert found["unit"] == "EUR"
-    assert said.out.splitlines()[2].startswith(f"{found['action']:<10}")
+    assert said.out.splitlines()[1].startswith(f"{found['action']:<10}")
     assert (prices["price"] - 50).abs().max() < 25
     assert np.allclose(prices["elasticity"], -2.5, atol=0.4)
     assert (folder / "price_curves.png").is_file()

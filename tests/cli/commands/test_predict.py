@@ -116,7 +116,7 @@ WRONG = {
     "has 0 in column 'month', the data 2023-12-01": lambda plan: plan.with_columns(
         month=pl.int_range(pl.len())
     ),
-    "row 1 has 'yes' in column 'promo'": lambda plan: plan.with_columns(promo=pl.lit("yes")),
+    "row 1 has 'much' in column 'promo'": lambda plan: plan.with_columns(promo=pl.lit("much")),
 }
 
 

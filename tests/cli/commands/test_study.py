@@ -69,7 +69,7 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     folder = planned()
     said = hwds("study which compute=serial")
     assert said.code == 0, said
-    assert "Study: " in said.out
+    assert "Files     experiments/which" in said.out
     assert "Leaderboard" not in said.out, "a study prints no leaderboard of each run"
     contrasts = pl.read_csv(folder / "results/contrasts.csv")
     assert contrasts["contrast"].to_list() == ["near", "far"]

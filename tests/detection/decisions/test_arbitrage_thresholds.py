@@ -59,7 +59,7 @@ def test_a_cheap_channel_is_to_be_watched():
     assert set(pays["sold_in"]) == {"shop", "street"}
     assert (verdict.pairs, verdict.paying, verdict.offers, verdict.leaking) == (18, 6, 6, 3)
     assert verdict.sentence.startswith(
-        "WATCH: reselling pays in 6 of 18 pairs of SKU and channels; most with a, bought in"
+        "WATCH: reselling pays in 6 of 18 pairs of SKU and channels.\nIt pays most with a, bought in"
     )
     assert (
         "27.00 USD a unit after all costs" in verdict.sentence

@@ -105,10 +105,10 @@ def test_instruments_that_repeat_others_or_are_common_to_all_cells_are_left_out(
     data = panel(cost="cost", instrument=("costs", "oil"), past_only=("cost", "costs", "oil"))
     rows = IV().rows(DemandDesign.of(data, IV().terms))
     assert (
-        rows.instruments.shape[1] == 2
-    )  # the log of the cost, and the cost doubled, which is no multiple of it
+        rows.instruments.shape[1] == 4
+    )  # of now and of the period before: the log of the cost, and the cost doubled
     doubled = panel(instrument=("cost", "costs", "oil"), past_only=("cost", "costs", "oil"))
-    assert IV().rows(DemandDesign.of(doubled, IV().terms)).instruments.shape[1] == 1
+    assert IV().rows(DemandDesign.of(doubled, IV().terms)).instruments.shape[1] == 2
     assert learn(LogitDemand(), doubled).estimates.notes["price_slope"] < 0
     with pytest.raises(DataError, match="cost or instrument must be given"):
         IV().rows(DemandDesign.of(panel(instrument="oil", past_only="oil"), IV().terms))

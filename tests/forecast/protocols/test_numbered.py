@@ -54,7 +54,7 @@ def test_a_comparison_on_numbered_series_has_as_many_origins_as_windows():
     rows = evaluate(
         LastValue(), panels()[1], WalkForward(windows=6, stride=3, align="end")
     ).tables.predictions
-    source = type("Source", (), {"config": {"protocol": {}}})()
+    source = type("Source", (), {"config": {"protocol": {}}, "data": "d"})()
     new, earlier = (
         ModelRows("m", "d", 0, source, "m", rows),
         ModelRows("before", "d", 0, source, "m", rows.drop(FROM_LAST)),
