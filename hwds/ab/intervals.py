@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy import ndarray
+from polars import DataFrame, Series
 
 from hwds.stats.effects import holm
 
@@ -355,6 +357,9 @@ def ratio_check(counts: Sequence[int], shares: Sequence[float]) -> RatioCheck:
     return RatioCheck(statistic, float(chdtrc(len(observed) - 1, statistic)), expected_units)
 
 
+ONE_ARM_SHARE = 0.9
+"""The share of the arms' variation between groups from which arms were given to groups."""
+
 LEAST_MIXED = 15.0
 """Rows that chance must be expected to mix within groups; of fewer, one arm may be chance."""
 
@@ -410,6 +415,52 @@ def balance_check(values: ndarray, arm: ndarray) -> BalanceCheck:
     spread = float(np.sqrt((n - 1) @ variance / (n - 1).sum()))
     difference = float(gap[least]) / spread if spread else 0.0
     return BalanceCheck(difference, min(1.0, float(p_values[least]) * len(gap)))
+
+
+MOVED_LEVEL = 0.001
+"""The p-value below which a column differs between arms: that of the sample ratio's alarm."""
+
+MOST_LEVELS = 20
+"""The values of a column that are compared between arms, the most frequent ones; numbers of more
+values are compared by their mean.
+"""
+
+
+def moved_columns(data: DataFrame, names: Sequence[str], arm: ndarray) -> dict[str, BalanceCheck]:
+    """Return the columns that differ between arms by more than chance, by name.
+
+    P-values are corrected for the number of columns, of values of a column, and of arms.
+
+    Args:
+        data: A row for each unit.
+        names: The columns to compare.
+        arm: The number of each unit's arm, shape (n,).
+    """
+    found = {}
+    for name in names:
+        checks = [_balance(each, arm) for each in _compared(data[name])]
+        least = min(checks, key=lambda check: check.p_value)
+        p_value = least.p_value * len(checks) * len(names)
+        if p_value < MOVED_LEVEL:
+            found[name] = replace(least, p_value=p_value)
+    return found
+
+
+def _compared(column: Series) -> list[Series]:
+    """Return the numbers of a column, or whether it has each of its values."""
+    if column.dtype.is_numeric() and column.n_unique() > MOST_LEVELS:
+        return [column]
+    texts = column.cast(pl.String)
+    levels = texts.drop_nulls().value_counts(sort=True)[column.name][:MOST_LEVELS]
+    return [texts == level for level in levels] or [column.is_null()]
+
+
+def _balance(column: Series, arm: ndarray) -> BalanceCheck:
+    """Return the check of the units that have a value."""
+    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    known = np.isfinite(values)
+    few = np.bincount(arm[known], minlength=int(arm.max()) + 1).min() < 2
+    return BalanceCheck(0.0, 1.0) if few else balance_check(values[known], arm[known])
 
 
 def leading_unit(values: ndarray, arm: ndarray) -> tuple[int, float]:

@@ -487,14 +487,10 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
     """
     first = f"the {protocol.card_k} entities with the highest scores of each day"
     set_to = {"by": protocol, "first": first, "bins": BINS, "likely": LIKELY}
-    by_label, others = (
-        [
-            Measure(**{name: text.format(**set_to) for name, text in row.items()}, units="rows")
-            for row in rows
-        ]
-        for rows in MEASURES.values()
+    (*by_label, money), others = (
+        Measure.filled(rows, units="rows", **set_to) for rows in MEASURES.values()
     )
-    by_label[-1] = replace(by_label[-1], measured_in=unit)
+    by_label.append(replace(money, measured_in=unit))
     true = [
         replace(
             each,

@@ -10,9 +10,10 @@ import polars as pl
 from numpy import ndarray
 from polars import DataFrame
 
+from hwds.core.settings import read_beside
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
-from hwds.results.tables import Beside, Better, Measure
+from hwds.results.tables import Measure
 from hwds.stats.estimates import ClusterBootstrap
 
 # The metrics of inspection, and what each of them means.
@@ -60,102 +61,25 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
         terms: The settings.
         kinds: The kinds of defects.
     """
-    share = f"{100 * terms.budget:g} %"
-    flagged = f"at the threshold at which {share} of the tested good images are flagged"
-    held = f"at the threshold that flags {share} of the good images of the boards that calibrate"
-    rows: list[tuple[str, Better, Beside, str, str]] = [
-        (
-            f"recall{terms.at}",
-            "high",
-            "always",
-            "defects",
-            f"share of defects that are flagged {flagged}",
-        ),
-        (
-            "average_precision",
-            "high",
-            "always",
-            "images",
-            "mean precision of flagging over all recalls of defects",
-        ),
-        ("accuracy", "high", "always", "images", "share of images whose kind is the likeliest"),
-        (
-            f"ece[{CALIBRATION_BINS}]",
-            "low",
-            "always",
-            "images",
-            "expected calibration error: how far the probability of the likeliest kind is from how "
-            f"often it is right, in {CALIBRATION_BINS} bins of the same number of images",
-        ),
-        (
-            "cost",
-            "low",
-            "always",
-            "boards",
-            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for a "
-            "good image rejected, and rejected is what costs less so by its probability; of a "
-            f"model without probabilities {held}",
-        ),
-        (
-            f"recall_held{terms.at}",
-            "high",
-            "page",
-            "defects",
-            f"share of defects that are flagged {held}",
-        ),
-        (
-            f"false_alarms_held{terms.at}",
-            "none",
-            "page",
-            "good images",
-            f"share of good images that are flagged {held}",
-        ),
-        ("cost_passing_all", "none", "no", "boards", "cost a board where no image is rejected"),
-        (
-            "cost_rejecting_all",
-            "none",
-            "no",
-            "boards",
-            "cost a board where every image is rejected",
-        ),
-        (
-            "log_loss",
-            "low",
-            "page",
-            "images",
-            "minus the logarithm of the probability of what an image shows, in nats",
-        ),
-        (
-            f"ece_defect[{CALIBRATION_BINS}]",
-            "low",
-            "page",
-            "images",
-            "expected calibration error of the probability of a defect of any kind",
-        ),
-        (
-            f"error_at_coverage[{CERTAIN:g}]",
-            "low",
-            "page",
-            "images",
-            f"share of wrong kinds among the {100 * CERTAIN:.0f} % of images that are most certain",
-        ),
-        (
-            "aurc",
-            "low",
-            "page",
-            "images",
-            "mean share of wrong kinds over all shares of images that are kept, the most certain "
-            "first",
-        ),
-    ]
-    rows += [
-        (recall_of(kind, terms), "high", "page", "defects", f"the recall of '{kind}' alone")
-        for kind in kinds
-    ]
-    return tuple(
-        Measure(name, meaning=meaning, better=better, units=units, beside=beside)
-        for name, better, beside, units, meaning in rows
+    main = Measure.filled(
+        read_beside(__file__, "metrics.yaml"),
+        terms=terms,
+        share=f"{100 * terms.budget:g} %",
+        bins=CALIBRATION_BINS,
+        certain=f"{CERTAIN:g}",
+        certain_share=f"{100 * CERTAIN:.0f} %",
     )
+    by_kind = (
+        Measure(
+            recall_of(kind, terms),
+            meaning=f"the recall of '{kind}' alone",
+            better="high",
+            units="defects",
+            beside="page",
+        )
+        for kind in kinds
+    )
+    return (*main, *by_kind)
 
 
 # Statistics of ranked and of probable images under weights of images, as a bootstrap over

@@ -9,10 +9,11 @@ import polars as pl
 from numpy import ndarray
 from polars import DataFrame, Series
 
+from hwds.core.settings import read_beside
 from hwds.evaluation.protocol import Score
 from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.laws import LIFE_LEVELS, Lives, survival_at
-from hwds.results.tables import Beside, Better, Measure
+from hwds.results.tables import Measure
 from hwds.stats.distributions import kaplan_meier
 from hwds.stats.estimates import ClusterBootstrap, Estimate
 
@@ -50,80 +51,16 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
         terms: The cap and the unit.
         test: Whether those of the official test stand beside; they order no model.
     """
-    cap, unit = f"[cap={terms.cap:g}]", terms.unit
-
-    error = "root mean squared error of the point against the remaining life"
-    rows: list[tuple[str, Better, Beside, str, str]] = [
-        (f"rmse_capped{cap}", "low", "always", unit, f"{error} up to {terms.cap:g}"),
-        ("rmse_uncapped", "low", "always", unit, f"{error}, however long it is"),
-        (
-            f"nasa_score{cap}",
-            "low",
-            "always",
-            "",
-            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, "
-            "on the average of predictions",
-        ),
-        (
-            f"bias_capped{cap}",
-            "none",
-            "page",
-            unit,
-            f"the point less the remaining life up to {terms.cap:g}, on average",
-        ),
-        (
-            "crps[19]",
-            "low",
-            "always",
-            unit,
-            "continuous ranked probability score by 19 quantiles, of the life however long",
-        ),
-        (
-            "crps_half_life[19]",
-            "low",
-            "page",
-            unit,
-            "the same at two to three fifths of a life",
-        ),
-        ("coverage[0.9]", "none", "always", "", "share of lives within the 90 % interval"),
-        ("width[0.9]", "none", "always", unit, "width of the 90 % interval"),
-        (
-            f"alpha_lambda[{ALPHA_SHARE:g}]",
-            "high",
-            "page",
-            "",
-            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the "
-            f"second half of lives",
-        ),
-        (
-            "concordance",
-            "high",
-            "page",
-            "",
-            "share of pairs of machines of which the one that fails first has the lower point",
-        ),
-        (
-            f"integrated_brier{cap}",
-            "low",
-            "page",
-            "",
-            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored "
-            f"lives weighted for",
-        ),
-    ]
-    own = [
-        Measure(
-            name,
-            meaning=meaning,
-            better=better,
-            units="predictions",
-            beside=beside,
-            measured_in=measured_in,
-        )
-        for name, better, beside, measured_in, meaning in rows
-    ]
+    own = Measure.filled(
+        read_beside(__file__, "metrics.yaml"),
+        units="predictions",
+        unit=terms.unit,
+        cap=f"{terms.cap:g}",
+        share=f"{ALPHA_SHARE:g}",
+        percent=f"{100 * ALPHA_SHARE:.0f} %",
+    )
     if not test:
-        return tuple(own)
+        return own
     reported = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
     tested = [
         replace(

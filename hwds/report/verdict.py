@@ -298,17 +298,17 @@ def print_shown(shown: Shown, console: Console | None = None) -> None:
         ("", "", shown.grids),
     ):
         if why:
-            _print_line(console, verdict or "Result", why)
+            print_line(console, verdict or "Result", why)
         if grids:
             console.print()
             _print_grid(console, grids[0])
     if shown.grids and shown.said:
         console.print()
     if sentence:
-        _print_line(console, word or "Result", sentence)
+        print_line(console, word or "Result", sentence)
     left = _print_notes(console, [*shown.notes, *notes, *shown.remarks])
     if shown.next:
-        _print_line(console, "Next", shown.next)
+        print_line(console, "Next", shown.next)
     _print_paths(console, shown, left)
 
 
@@ -322,7 +322,7 @@ def _print_grid(console: Console, grid: Grid) -> None:
         console.print(Text(f"and {len(grid) - MOST_ROWS} more rows, on the page", style="dim"))
 
 
-def _print_line(console: Console, label: str, text: str) -> None:
+def print_line(console: Console, label: str, text: str) -> None:
     """Print a label and its text, whose further lines are indented."""
     from rich.text import Text
 
@@ -350,7 +350,7 @@ def _print_notes(console: Console, notes: Sequence[str]) -> int:
         left -= len(wrap(visible(text), room, break_on_hyphens=False))
         if left < 0 and shown:
             break
-        _print_line(console, "Note", text)
+        print_line(console, "Note", text)
         shown.append(text)
     whole = sum(text == each for text, each in zip(shown, notes, strict=False))
     return len(notes) - whole

@@ -57,6 +57,20 @@ class Measure:
     confidence: float = field(default=0.95, kw_only=True)
     head: str = field(default="", kw_only=True)
 
+    @classmethod
+    def filled(
+        cls, rows: Iterable[Mapping[str, str]], *, units: str = "units", **values: Any
+    ) -> tuple[Measure, ...]:
+        """Return the measures of rows of a YAML file.
+
+        Args:
+            rows: The fields of each, texts with `{places}`.
+            units: The units of those that have none of their own.
+            values: What stands in the places.
+        """
+        texts = ({name: text.format(**values) for name, text in row.items()} for row in rows)
+        return tuple(cls(**{"units": units, **row}) for row in texts)  # type: ignore[arg-type]
+
     @property
     def short(self) -> str:
         """The name without its definition: `mase` of `mase[m=12]`."""

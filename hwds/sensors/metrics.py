@@ -153,10 +153,7 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
     Args:
         unit: The unit of cycles.
     """
-    return tuple(
-        Measure(**{name: text.format(unit=unit) for name, text in row.items()})
-        for row in read_beside(__file__, "metrics.yaml")
-    )
+    return Measure.filled(read_beside(__file__, "metrics.yaml"), unit=unit)
 
 
 # Scores of rows that are called anomalous, with intervals over runs.

@@ -844,7 +844,7 @@ def _contrast_rows(terms: Study, experiment: str, comparison: Comparison) -> lis
 
 
 def _verdict(row: Mapping[str, Any], alpha: float) -> str:
-    """Return a difference within the margin is none that matters, however sure it is."""
+    """Return the verdict; `alike` of a difference within the margin, however sure it is."""
     if row["alike_holm"] is not None and row["alike_holm"] < alpha:
         return "alike"
     sure = row["p_holm"] is not None and row["p_holm"] < alpha

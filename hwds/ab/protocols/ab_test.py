@@ -14,10 +14,11 @@ from numpy import ndarray
 from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
 from hwds.ab.intervals import (
+    ONE_ARM_SHARE,
     BalanceCheck,
     Correction,
-    balance_check,
     leading_unit,
+    moved_columns,
     satterthwaite,
     share_between,
     t_bounds,
@@ -200,15 +201,6 @@ def _compared(
 # What the rows of a test cannot bear: arms given to whole groups, covariates that the test moved,
 # one unit that carries the result.
 
-ONE_ARM_SHARE = 0.9
-"""The share of the arms' variation between groups from which arms were given to groups."""
-
-MOVED_LEVEL = 0.001
-"""The p-value below which a covariate differs between arms: that of the sample ratio's alarm."""
-
-MOST_LEVELS = 20
-"""The values of a stratum that are compared between arms, the most frequent ones."""
-
 LEAST_LED = 100
 """Units of each arm from which one of them is named that carries the result."""
 
@@ -271,34 +263,10 @@ def _group_names(table: Table) -> list[str]:
 
 
 def moved_inputs(units: TestUnits) -> dict[str, BalanceCheck]:
-    """Return the covariates and strata that differ between arms by more than chance, by name.
-
-    P-values are corrected for the number of covariates, of values of a stratum, and of arms.
-    """
-    columns: dict[str, list[pl.Series]] = {}
-    for name in units.table.roles.get("covariate", ()):
-        if units.table.data[name].dtype.is_numeric():
-            columns[name] = [units.table.data[name]]
-    for name in units.table.roles.get("stratum", ()):
-        texts = units.table.data[name].cast(pl.String)
-        levels = texts.drop_nulls().value_counts(sort=True)[name][:MOST_LEVELS]
-        columns[name] = [texts == level for level in levels]
-    found = {}
-    for name, own in columns.items():
-        checks = [_balance(each, units.arm) for each in own]
-        least = min(checks, key=lambda check: check.p_value)
-        p_value = least.p_value * len(own) * len(columns)
-        if p_value < MOVED_LEVEL:
-            found[name] = replace(least, p_value=p_value)
-    return found
-
-
-def _balance(column: pl.Series, arm: ndarray) -> BalanceCheck:
-    """Return the check of the units that have a value."""
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    known = np.isfinite(values)
-    few = np.bincount(arm[known], minlength=int(arm.max()) + 1).min() < 2
-    return BalanceCheck(0.0, 1.0) if few else balance_check(values[known], arm[known])
+    """Return the covariates and strata that differ between arms by more than chance, by name."""
+    roles = units.table.roles
+    names = (*roles.get("covariate", ()), *roles.get("stratum", ()))
+    return moved_columns(units.table.data, names, units.arm)
 
 
 MOVED = """
@@ -493,10 +461,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             table = late.weighted(frame) if late else frame
             table = units_of_events(table, self.by) if events else table
             table = units_of_clusters(table, self.clusters) if self.clusters else table
-            caps, grown = (
-                OutcomeCaps(self.caps, self.quantile_caps),
-                events or self.clusters or late,
-            )
+            caps = OutcomeCaps(self.caps, self.quantile_caps)
+            grown = events or self.clusters or late
             units = TestUnits.read(table, self.control, caps, grown=bool(grown))
             return units if self.exposed is None else self._exposed(units, self.exposed)
         wants: dict[str, Any] = {"caps": self.caps, "quantile_caps": self.quantile_caps}

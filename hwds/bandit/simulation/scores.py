@@ -102,12 +102,8 @@ def least_regret(values: ndarray, conversions: ndarray, horizon: float) -> float
 
 def bandit_measures(unit: str) -> tuple[Measure, ...]:
     """Return the metrics of a simulation in a unit of money, or in conversions."""
-    main, *others = (
-        Measure(
-            **{name: text.format(unit=unit) for name, text in row.items()}, units="replications"
-        )
-        for row in read_beside(__file__, "scores.yaml")
-    )
+    rows = read_beside(__file__, "scores.yaml")
+    main, *others = Measure.filled(rows, units="replications", unit=unit)
     skill = "1 - pseudo_regret / what uniform play is expected to lose"
     return main, replace(main.as_skill(), meaning=skill), *others
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import click
@@ -36,10 +35,11 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import ROLES, Roles, as_names
 from hwds.frames.table import ROW_ID
 from hwds.report.grid import Grid, grid_of
+from hwds.report.leaderboard import terminal
 from hwds.report.page_parts import GridTable, Page, Section, Text
 from hwds.report.pages import write_page
-from hwds.report.verdict import Shown, print_shown
-from hwds.results.formatting import WIDTH, counted, listed
+from hwds.report.verdict import Shown, print_line, print_shown
+from hwds.results.formatting import counted, listed
 from hwds.results.records import command_line
 
 
@@ -55,30 +55,41 @@ def main(overrides: tuple[str, ...], plan: str, as_json: bool) -> int:
     page = write_check(dataset, examined)
     show(dataset, examined, page)
     if as_json:
-        print_json({"dataset": dataset.name, **asdict(examined), "page": str(page)})
-    return int(any(each.severity == "error" for each in examined.findings))
+        print_json(
+            {
+                "dataset": dataset.name,
+                "verdict": verdict_of(examined.findings),
+                **asdict(examined),
+                "page": str(page),
+            }
+        )
+    return int(verdict_of(examined.findings) == "FAIL")
 
 
 def show(dataset: Any, examined: Examined, page: Path) -> None:
-    """Print the columns, the findings with their cures, and the page."""
-    columns = columns_grid(examined)
-    print_shown(Shown(title=title_of(dataset, examined), grids=[columns]))
-    for each in examined.findings:
-        print(f"\n{each.severity:<8} {each.check}")
-        for line in wrap(f"{each.what} {each.mend}".strip(), WIDTH - 9, break_on_hyphens=False):
-            print(f"         {line}")
-    print()
-    for label, line in (*advice(examined), ("Result", result(examined.findings))):
-        first, *others = wrap(line, WIDTH - 9, break_on_hyphens=False, break_long_words=False)
-        print("\n".join([f"{label:<9}{first}", *(" " * 9 + more for more in others)]))
-    print(f"{'Page':<9}{page}")
+    """Print the columns, the verdict, the findings with their cures, and the page."""
+    console = terminal()
+    said = f"{verdict_of(examined.findings)}: {result(examined.findings)}"
+    grids = [columns_grid(examined)]
+    print_shown(Shown(title=title_of(dataset, examined), grids=grids, said=said), console)
+    lines = [
+        (each.severity.capitalize(), f"{each.check}: {each.what} {each.mend}".strip())
+        for each in examined.findings
+    ]
+    for label, text in (*lines, *advice(examined), ("Page", str(page))):
+        print_line(console, label, text)
+
+
+def verdict_of(findings: Sequence[Finding]) -> str:
+    """Return the word of a check: FAIL of data that must be mended before a run."""
+    return "FAIL" if any(each.severity == "error" for each in findings) else "PASS"
 
 
 def advice(examined: Examined) -> list[tuple[str, str]]:
     """Return the settings that fit the file, and those to choose, as lines."""
     lines = []
     if examined.settings:
-        lines.append(("Fitting", " ".join(examined.settings)))
+        lines.append(("Next", " ".join(examined.settings)))
     lines += [("Choose", each) for each in examined.choices]
     return lines
 
@@ -86,7 +97,8 @@ def advice(examined: Examined) -> list[tuple[str, str]]:
 def result(findings: Sequence[Finding]) -> str:
     """Return how many findings there are of each severity."""
     counts = [(kind, sum(each.severity == kind for each in findings)) for kind in SEVERITIES]
-    return listed([counted(n, f"{kind}s") for kind, n in counts if n]) or "Nothing was found."
+    found = listed([counted(n, f"{kind}s") for kind, n in counts if n])
+    return f"{found or 'nothing'} found."
 
 
 def title_of(dataset: Any, examined: Examined) -> str:
@@ -118,7 +130,7 @@ def write_check(dataset: Any, examined: Examined) -> Path:
     said = [Text(f"{label}: {line}") for label, line in advice(examined)]
     page = Page(
         title_of(dataset, examined),
-        result(examined.findings),
+        f"{verdict_of(examined.findings)}: {result(examined.findings)}",
         command_line(),
         (
             Section("Findings", (GridTable(findings), *said) if examined.findings else ()),
@@ -206,7 +218,6 @@ def _first_bytes(dataset: Any) -> bytes:
 
 
 def _remarks(dataset: Any, frame: Any) -> Iterator[Finding]:
-
     for remark in likely_giveaways(frame, getattr(dataset, "trust", ())):
         yield Finding("likely-leak", "warning", "", remark, "")
     for remark in dataset.remarks(frame):

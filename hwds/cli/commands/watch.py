@@ -56,7 +56,7 @@ def main(
         )
     models = [experiment.model.name, rival_of(experiment, challenger)]
     with folder.lock():
-        rows = scored_rows(folder, frame.table, models)
+        rows = forecasts_that_came(folder, frame.table, models)
         keep_forecasts(folder, experiment, frame, models)
         path = folder.watch / f"{quote(models[1], safe='')}.json"
         looks = with_look(path, folder, rows, models)
@@ -111,7 +111,7 @@ def kept_forecasts(folder: RunFolder) -> DataFrame | None:
 
     from hwds.results.files import read_table
 
-    paths = sorted((folder.watch).glob("*.parquet"))
+    paths = sorted(folder.watch.glob("*.parquet"))
     return pl.concat([read_table(path) for path in paths], how="diagonal") if paths else None
 
 
@@ -139,12 +139,14 @@ def keep_forecasts(
         if kept_model(place) is None:
             save_fitted(fit_final(own, frame), place.path / FOLDER)
         forecasts = predict_new(own, frame, place).drop("paths", strict=False)
-        number = len(list((folder.watch).glob("*.parquet")))
+        number = len(list(folder.watch.glob("*.parquet")))
         path = folder.watch / f"{number:05}.parquet"
         write_parquet(path, forecasts.with_columns(pl.lit(label).alias("model")))
 
 
-def scored_rows(folder: RunFolder, known: DataFrame, models: Sequence[str]) -> DataFrame | None:
+def forecasts_that_came(
+    folder: RunFolder, known: DataFrame, models: Sequence[str]
+) -> DataFrame | None:
     """Return the last forecast before each row and what came, as a run stores them; None where
     nothing has come.
 

@@ -197,9 +197,8 @@ def fitting_settings(dataset: Any) -> tuple[list[str], list[str]]:
     forms = [date_forms(known) for known in times] if not dataset.dates else []
     words += [f"dataset.dates='{found[0]}'" for found in forms[:1] if len(found) == 1]
     choices = [f"dataset.dates='{form}'" for form in chain(*forms[:1]) if len(forms[0]) > 1]
-    read = replace(dataset, decimal="comma") if "dataset.decimal=comma" in words else dataset
-    if numbers == words[-len(numbers) :] or not numbers:
-        choices += [each.mend for each in _separators(read, table)][:1]
+    if not numbers:
+        choices += [each.mend for each in _separators(dataset, table)][:1]
     if next(_double_rows(dataset, table), None):
         choices.append(f"dataset.duplicates={_words_of(dataset)}")
     return words, choices

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from math import erfc, log, sqrt
+from math import log, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from hwds.datasets.reading.columns import (
 )
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.frames.runs import Runs
 from hwds.frames.table import ROW_ID, Table
 
 Severity = Literal["error", "warning", "note"]
@@ -95,7 +96,7 @@ def findings_of(frame: Any, accepted: Sequence[str] = ()) -> list[Finding]:
     elif isinstance(frame, Table):
         checks = TABLE_CHECKS
     else:
-        checks = RUNS_CHECKS if type(frame).__name__ == "Runs" else ()
+        checks = RUNS_CHECKS if isinstance(frame, Runs) else ()
     return in_order(chain.from_iterable(check(frame) for check in checks), accepted)
 
 
@@ -453,16 +454,17 @@ def _arm_by_time(table: Table) -> Iterator[Finding]:
     counts = rows.group_by("time", "arm").len()
     if counts["arm"].n_unique() < 2 or counts["arm"].n_unique() > MOST_PERIODS:
         return
-    days = counts.group_by("time").agg(n=col("len").sum(), arms=pl.len())
-    large = days.filter(col("n") >= 5)
-    if len(large) >= 4 and (large["arms"] == 1).mean() > 0.9:  # type: ignore[operator]
+    from hwds.ab.intervals import ONE_ARM_SHARE, share_between
+
+    days = rows["time"].n_unique()
+    if days >= 4 and share_between(_codes(rows["arm"]), _codes(rows["time"])) >= ONE_ARM_SHARE:
         yield Finding(
             "arm-by-time",
             "error",
             arm,
             f"The arm changes from one '{time}' to the next and is the same in all rows of one: "
-            f"{len(days)} such times are the units, not {len(rows):,} rows.",
-            f"Compare times: dataset.roles.entity={time}.",
+            f"{days} such times are the units, not {len(rows):,} rows.",
+            "Compare days or weeks: protocol.clusters=day.",
         )
         return
     place = (col("row") * MOST_PERIODS // pl.len()).alias("place")
@@ -503,42 +505,31 @@ def _imbalance(table: Table) -> Iterator[Finding]:
     arm = table.roles.one("arm")
     if not arm or "propensity" in table.roles or "label" in table.roles:
         return
+    from hwds.ab.intervals import moved_columns
+
     names = table.roles.columns(("covariate", "context", "stratum"))
     rows = _units(table).drop_nulls(arm)
-    arms = rows[arm]
-    shares = arms.value_counts(sort=True)
     names = tuple(name for name in names if not rows.schema[name].is_nested())
-    if len(shares) < 2 or len(shares) > MOST_PERIODS or len(rows) < 2 * FEWEST_UNITS:
+    codes = _codes(rows[arm])
+    if not 1 < len(np.unique(codes)) <= MOST_PERIODS or len(rows) < 2 * FEWEST_UNITS:
         return
-    worst = max(((_unlike(rows[name], arms), name) for name in names), default=(0.0, ""))
-    if worst[0] > 0 and erfc(worst[0] / sqrt(2)) * len(names) < 0.002:
+    moved = moved_columns(rows, names, codes)
+    if moved:
+        worst = min(moved, key=lambda name: moved[name].p_value)
         yield Finding(
             "imbalance",
             "warning",
-            worst[1],
-            f"'{worst[1]}' differs between the arms (z = {worst[0]:.1f}): it was changed by the "
-            "arm, or the arm was not drawn.",
+            worst,
+            f"'{worst}' differs between the arms (by {moved[worst].difference:+.2g} standard "
+            f"deviations, p {moved[worst].p_value:.2g}): it was changed by the arm, or the arm was "
+            "not drawn.",
             f"If it was measured after the arm was given, leave it out: "
-            f"dataset.roles.ignore={worst[1]}.",
+            f"dataset.roles.ignore={worst}.",
         )
 
 
-def _unlike(values: Series, arms: Series) -> float:
-    """Return by how many standard errors a covariate differs between arms, by ranks."""
-    if not values.dtype.is_numeric() or values.n_unique() <= 5:
-        few = values.cast(pl.String).fill_null("")
-        return _dependence(few, arms)[0] if few.n_unique() <= MOST_PERIODS else 0.0
-    ranks = DataFrame({"v": values.rank(), "arm": arms}).drop_nulls()
-    mean, spread = float(ranks["v"].mean() or 0), float(ranks["v"].std() or 0)  # type: ignore[arg-type]
-    if not spread:
-        return 0.0
-    groups = ranks.group_by("arm").agg(n=pl.len(), mean=col("v").mean())
-    between = float((groups["n"] * (groups["mean"] - mean) ** 2).sum()) / spread**2
-    df = len(groups) - 1
-    part = 2 / (9 * df)
-    if df == 1:
-        return sqrt(between)
-    return float(((between / df) ** (1 / 3) - (1 - part)) / sqrt(part))
+def _codes(column: Series) -> ndarray:
+    return column.cast(pl.String).rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def _largest_unit(table: Table) -> Iterator[Finding]:
