@@ -18,15 +18,8 @@ from hwds.evaluation.trees import load_booster, observe_losses
 from hwds.forecast.models.base import Features
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.statistical import spread_by_step
-from hwds.forecast.windows import (
-    MOST_CHANGES,
-    TrainingRows,
-    Windowing,
-    Windows,
-    WindowSource,
-    every_input,
-    read_grid,
-)
+from hwds.forecast.training_rows import TrainingRows, every_input, read_grid
+from hwds.forecast.windows import MOST_CHANGES, Windowing, Windows, WindowSource
 from hwds.frames.panel import NOTHING_LEARNED, Forecasts, Panel
 from hwds.frames.roles import TARGET
 

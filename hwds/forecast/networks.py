@@ -15,16 +15,8 @@ from hwds.core.serialization import Serializable
 from hwds.evaluation.networks import Layers, Schedule, Training, on_device, predict_network
 from hwds.evaluation.protocol import Device
 from hwds.forecast.models.base import Features, ForecastContext, Forecaster
-from hwds.forecast.windows import (
-    MOST_CHANGES,
-    Origins,
-    Windowing,
-    Windows,
-    WindowSource,
-    quantile_grid,
-    read_grid,
-    thin_evenly,
-)
+from hwds.forecast.training_rows import quantile_grid, read_grid, thin_evenly
+from hwds.forecast.windows import MOST_CHANGES, Origins, Windowing, Windows, WindowSource
 from hwds.frames.panel import NOTHING_LEARNED, Forecasts, Panel
 
 # Heads: what a network answers for each step, and how that is learned, judged and read as a

@@ -28,7 +28,7 @@ from hwds.forecast.stacking import (
     screen_members,
     shrunken_weights,
 )
-from hwds.forecast.windows import thin_evenly
+from hwds.forecast.training_rows import thin_evenly
 from hwds.forecast.work import Allowance, ForecastWork, PanelSize, backtest_work, size_of, work_of
 from hwds.frames.panel import Panel
 

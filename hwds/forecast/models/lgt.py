@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwds.core.recipe import Steps
-from hwds.forecast.smoothing_kernels import LEAST_LEVEL, has_posterior, trend_paths
 from hwds.forecast.statistical import Banded, Statistical, season_of
+from hwds.forecast.trend_kernels import LEAST_LEVEL, has_posterior, trend_paths
 
 
 class LGT(Statistical):

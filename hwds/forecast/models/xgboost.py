@@ -39,11 +39,7 @@ from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecas
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.statistical import WILD_MULTIPLE, Statistical, power_of_two
-from hwds.forecast.windows import (
-    OriginForecasts,
-    Origins,
-    Windowing,
-    WindowSource,
+from hwds.forecast.training_rows import (
     input_names,
     mean_weights,
     quantile_grid,
@@ -51,6 +47,7 @@ from hwds.forecast.windows import (
     thin_evenly,
     training_rows,
 )
+from hwds.forecast.windows import OriginForecasts, Origins, Windowing, WindowSource
 from hwds.frames.panel import Panel
 
 # Lines: what the theta method and a damped trend forecast from each origin, which a global

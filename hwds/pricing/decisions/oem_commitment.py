@@ -102,11 +102,11 @@ class OemCommitment(DemandDecision):
     """
 
     reports: ClassVar[Mapping[str, str]] = {
-        "oem_tiers": "hwds.pricing.oem_commitment:TIERS_REPORT",
-        "oem_tornado": "hwds.pricing.oem_commitment:TORNADO_REPORT",
-        "oem_waterfall": "hwds.pricing.oem_commitment:WATERFALL_REPORT",
+        "oem_tiers": "hwds.pricing.oem_pictures:TIERS_REPORT",
+        "oem_tornado": "hwds.pricing.oem_pictures:TORNADO_REPORT",
+        "oem_waterfall": "hwds.pricing.oem_pictures:WATERFALL_REPORT",
     }
-    packs: ClassVar[Mapping[str, str]] = {"oem": "hwds.pricing.oem_commitment:CONTRACT_PACK"}
+    packs: ClassVar[Mapping[str, str]] = {"oem": "hwds.pricing.oem_pictures:CONTRACT_PACK"}
 
     cell: str | None = None
     list_price: Positive | None = None

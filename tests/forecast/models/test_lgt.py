@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hwds.forecast import smoothing_kernels as global_trend
+from hwds.forecast import trend_kernels as global_trend
 from hwds.forecast.models.lgt import LGT
-from hwds.forecast.smoothing_kernels import FREEDOM, PARAMETERS, STATE, has_posterior, trend_paths
+from hwds.forecast.trend_kernels import FREEDOM, PARAMETERS, STATE, has_posterior, trend_paths
 
 STEPS = 6
 LEVELS = (0.1, 0.5, 0.9)

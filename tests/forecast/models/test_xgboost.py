@@ -34,7 +34,8 @@ from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.xgboost import ROWS_AN_INPUT, SMOOTH, XGBoost
 from hwds.forecast.models.zero import Zero
-from hwds.forecast.windows import TrainingRows, Windowing, WindowSource, input_names, training_rows
+from hwds.forecast.training_rows import TrainingRows, input_names, training_rows
+from hwds.forecast.windows import Windowing, WindowSource
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles

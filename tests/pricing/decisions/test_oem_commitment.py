@@ -13,8 +13,7 @@ from hwds.core.checksums import write_json, write_parquet
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
-from hwds.pricing import oem_commitment as oem_margin
-from hwds.pricing import oem_commitment as oem_tiers
+from hwds.pricing import oem_pictures
 from hwds.pricing.contract import VolumeLaw, law_of_run
 from hwds.pricing.decisions.oem_commitment import OemCommitment, leak_of_run
 from hwds.pricing.demand_evidence import DemandEstimates
@@ -80,11 +79,11 @@ def test_another_cell_may_be_sold_at_a_loss_and_the_buyers_may_not():
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
-    save_png(oem_tiers.tier_figure(verdict), tmp_path / "a.png")
-    save_png(oem_margin.tornado_figure(verdict), tmp_path / "b.png")
-    save_png(oem_margin.waterfall_figure(verdict), tmp_path / "c.png")
+    save_png(oem_pictures.tier_figure(verdict), tmp_path / "a.png")
+    save_png(oem_pictures.tornado_figure(verdict), tmp_path / "b.png")
+    save_png(oem_pictures.waterfall_figure(verdict), tmp_path / "c.png")
     assert all((tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in "abc")
-    assert len(oem_tiers.TIERS_REPORT.grid_of(verdict, verdict.tiers)) == 4
+    assert len(oem_pictures.TIERS_REPORT.grid_of(verdict, verdict.tiers)) == 4
     assert verdict.waterfall["total"][-1] == pytest.approx(verdict.offer["net"])
 
 
