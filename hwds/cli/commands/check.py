@@ -109,7 +109,7 @@ def title_of(dataset: Any, examined: Examined) -> str:
 
 def columns_grid(examined: Examined) -> Grid:
     """Return the table of the columns."""
-    titles = ("column", "role", "kind", "missing", "different", "least", "middle", "most")
+    titles = ("column", "role", "kind", "missing", "distinct", "min", "typical", "max")
     rows = [
         ["" if row[name] is None else str(row[name]) for name in titles] for row in examined.columns
     ]
@@ -225,7 +225,8 @@ def _remarks(dataset: Any, frame: Any) -> Iterator[Finding]:
 
 
 def describe_columns(table: DataFrame, roles: Any = None) -> list[dict[str, Any]]:
-    """Return a row for each column: role, kind, missing and different values, least, middle, most.
+    """Return a row for each column: role, kind, missing and distinct values, least one, median
+    (of texts the most frequent one), largest one.
 
     Args:
         table: The rows; text of a CSV is shown as what it looks like.
@@ -248,10 +249,10 @@ def _described(column: Series, roles: Any) -> dict[str, Any]:
         "role": ", ".join(played),
         "kind": str(values.dtype).partition("(")[0].lower(),
         "missing": values.null_count(),
-        "different": values.n_unique() if flat else None,
-        "least": _shown(known.min()) if numbers and len(known) else "",
-        "middle": _shown(middle),
-        "most": _shown(known.max()) if numbers and len(known) else "",
+        "distinct": values.n_unique() if flat else None,
+        "min": _shown(known.min()) if numbers and len(known) else "",
+        "typical": _shown(middle),
+        "max": _shown(known.max()) if numbers and len(known) else "",
     }
 
 
