@@ -1,4 +1,4 @@
-"""Covariates of models: standardised numbers, codes, filled holes, and regressors of a series."""
+"""What global models read: standardised numbers, codes, regressors, targets without holes."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Regressors:
 
         A null takes the row before, or the first known one: 0 would be a shock.
         """
-        columns = [_fill_holes(panel, panel.values(name)) for name in self.names]
+        columns = [_fill_regressor(panel, panel.values(name)) for name in self.names]
         if self.pairs:
             angle = 2 * np.pi * _steps_since_epoch(panel) / self.period
             columns += [
@@ -174,7 +174,7 @@ class Regressors:
         return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
 
 
-def _fill_holes(panel: Panel, values: ndarray) -> ndarray:
+def _fill_regressor(panel: Panel, values: ndarray) -> ndarray:
     """Fill holes; 0 in a series without a known value."""
     if not np.isnan(values).any():
         return values

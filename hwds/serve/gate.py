@@ -95,7 +95,7 @@ class GateRules(Recipe):
         card: Whether every field of the card must be filled in.
         approver: Whether an approver must be named who is not the owner.
         failures: The most cells of the run that may have failed.
-        drift: Whether the report of the monitor must be without violations.
+        drift: Whether the monitor's report must have no violations. It chooses no drift test.
     """
 
     stage: Stage

@@ -61,8 +61,8 @@ class Cuped(EffectEstimator):
 
 
 def _covariate_slope(own: UnitMoments, control: UnitMoments) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the slopes of the outcome on the covariates within arms, shape B + (k - 1,), of least
-    norm if covariates repeat.
+    """Return the slopes (theta) of the outcome on the covariates within two arms, pooled, shape
+    B + (k - 1,), of least norm if covariates repeat.
 
     Returns:
         The slopes, the inverse of the covariates' sums of squares within arms, and the number of

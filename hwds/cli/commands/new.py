@@ -1,9 +1,9 @@
 """Write a skeleton of your own model, metric, dataset or experiment, with a test.
 
 A model comes with its module, its YAML and its test. KIND is model (a forecaster), classifier,
-policy, metric, features (of series), row_features, dataset, decision or experiment. Words behind
-the name of an experiment become the experiment: `hwds new experiment shop dataset=file
-dataset.path=sales.csv`.
+policy, metric, features (of series), row_features, dataset, decision (from forecasts),
+price_decision (from elasticities) or experiment. Words behind the name of an experiment become the
+experiment: `hwds new experiment shop dataset=file dataset.path=sales.csv`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ GROUPS = {
     "row_features": "features",
     "dataset": "dataset",
     "decision": "decision",
+    "price_decision": "decision",
     "experiment": "experiment",
 }
 """The group of each kind's YAML; a metric has none."""
@@ -92,7 +93,7 @@ def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
     )
     leaks = (
         ""
-        if kind in ("metric", "dataset", "decision", "experiment")
+        if kind in ("metric", "dataset", "decision", "price_decision", "experiment")
         else f", and look for leaks by `hwds check-leakage{first[4:]}`"
     )
     print(f"Run it by `{first}`{leaks}.")

@@ -139,7 +139,10 @@ DISTANCES = {
     "ks": Distance(kolmogorov_smirnov, total_variation),
     "wasserstein": Distance(wasserstein),
 }
-"""The distances that a monitor watches, by the names that reports and violations give them."""
+"""The drift tests of a monitor, by the names that reports and violations give them.
+
+All of them always run: no option chooses among them.
+"""
 
 
 def new_share(reference: Fields, window: Fields) -> float:
