@@ -494,7 +494,7 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     roles, parts = panel.roles, aggregates_of(panel, grouped=grouped)
     _check_parts(panel, parts)
     static = roles | {"static": (*roles.static, LEVEL)}
-    sums = _without_gaps(_sums(panel, parts, panel.table), panel.frequency, roles)
+    sums = _sums_without_gaps(_sums(panel, parts, panel.table), panel.frequency, roles)
     bottom = panel.table.with_columns(pl.lit(BOTTOM).alias(LEVEL))
     both = pl.concat([bottom, sums.select(bottom.columns)])
     plan = panel.plan
@@ -640,7 +640,7 @@ def _sums(panel: Panel, parts: DataFrame, table: DataFrame) -> DataFrame:
     return sums.join(labels, on=AGGREGATE, maintain_order="left").rename({AGGREGATE: SERIES})
 
 
-def _without_gaps(rows: DataFrame, frequency: Frequency, roles: Roles) -> DataFrame:
+def _sums_without_gaps(rows: DataFrame, frequency: Frequency, roles: Roles) -> DataFrame:
     """Return the rows with an unknown one at each instant between the first and the last at which
     no series had any.
     """
